@@ -1,0 +1,89 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// Batch is the stops of one project that were asked for together.
+type Batch struct {
+	ID        string
+	ProjectID string
+	Created   time.Time
+	Ended     time.Time     // when its last own stop ended; zero while one is in flight
+	Counts    map[State]int // its own stops by state; every state is present and they add up to Total
+	Total     int           // its own stops
+	Joined    int           // stops of other batches that serve its wishes too
+}
+
+// InFlight is how many of the batch's own stops have not ended.
+func (b *Batch) InFlight() int { return b.Counts[Pending] + b.Counts[Stopping] }
+
+// Batch reads the counts of one batch in one project. It returns ErrNotFound
+// when there is none.
+func (l *Ledger) Batch(ctx context.Context, projectID, batch string) (*Batch, error) {
+	k := keys(projectID)
+	pipe := l.rdb.Pipeline()
+	fields := pipe.HGetAll(ctx, k.batch(batch))
+	joined := pipe.SCard(ctx, k.joined(batch))
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, fmt.Errorf("read batch %s from the ledger: %w", batch, err)
+	}
+	f := fields.Val()
+	if f["created"] == "" {
+		return nil, fmt.Errorf("batch %s of project %s: %w", batch, projectID, ErrNotFound)
+	}
+	number := func(name string) int64 {
+		n, _ := strconv.ParseInt(f[name], 10, 64)
+		return n
+	}
+	b := &Batch{
+		ID: batch, ProjectID: projectID, Created: time.UnixMilli(number("created")).UTC(),
+		Counts: make(map[State]int), Joined: int(joined.Val()),
+	}
+	for _, s := range append(InFlight(), Outcomes()...) {
+		b.Counts[s] = int(number(string(s)))
+		b.Total += b.Counts[s]
+	}
+	if b.InFlight() == 0 && number("ended") != 0 {
+		b.Ended = time.UnixMilli(number("ended")).UTC()
+	}
+	return b, nil
+}
+
+// BatchProjects lists the projects in which a batch has stops, sorted. It
+// returns ErrNotFound for a batch that the ledger doesn't have.
+func (l *Ledger) BatchProjects(ctx context.Context, batch string) ([]string, error) {
+	ids, err := l.rdb.SMembers(ctx, batchProjectsKey(batch)).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read batch %s from the ledger: %w", batch, err)
+	}
+	if len(ids) == 0 {
+		return nil, fmt.Errorf("batch %s: %w", batch, ErrNotFound)
+	}
+	slices.Sort(ids)
+	return ids, nil
+}
+
+// BatchStops reads up to n of the batch's own stops, from the one at offset on,
+// in the order in which they were asked for. Fewer than n means the end.
+func (l *Ledger) BatchStops(ctx context.Context, projectID, batch string, offset, n int) ([]*Stop, error) {
+	ids, err := l.rdb.LRange(ctx, keys(projectID).stops(batch), int64(offset), int64(offset+n-1)).Result()
+	if err != nil {
+		return nil, fmt.Errorf("list the stops of batch %s: %w", batch, err)
+	}
+	return l.readAll(ctx, projectID, ids)
+}
+
+// BatchJoined reads the stops of other batches that the batch has joined.
+func (l *Ledger) BatchJoined(ctx context.Context, projectID, batch string) ([]*Stop, error) {
+	ids, err := l.rdb.SMembers(ctx, keys(projectID).joined(batch)).Result()
+	if err != nil {
+		return nil, fmt.Errorf("list the stops that batch %s has joined: %w", batch, err)
+	}
+	slices.Sort(ids)
+	return l.readAll(ctx, projectID, ids)
+}

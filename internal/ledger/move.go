@@ -1,0 +1,117 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// ErrNotFound is returned for a stop or batch that the ledger doesn't have: it
+// never existed, or its retention is over.
+var ErrNotFound = errors.New("not in the ledger")
+
+// Get reads one stop. It returns ErrNotFound when there is none.
+func (l *Ledger) Get(ctx context.Context, projectID, id string) (*Stop, error) {
+	f, err := l.rdb.HGetAll(ctx, keys(projectID).stop(id)).Result()
+	return l.read(projectID, id, f, err)
+}
+
+// Claim reads the stop for the task of the given hop and kind, and marks a call
+// that is about to be made. The caller may act only when the stop has not ended
+// and stands at this very hop and kind. It returns ErrNotFound when there is no
+// such stop.
+func (l *Ledger) Claim(ctx context.Context, projectID, id string, hop int, kind Kind) (*Stop, error) {
+	f, err := claimScript.Run(ctx, l.rdb, []string{keys(projectID).stop(id)}, hop, string(kind)).StringSlice()
+	return l.read(projectID, id, pairs(f), err)
+}
+
+func (l *Ledger) read(projectID, id string, f map[string]string, err error) (*Stop, error) {
+	if err != nil {
+		return nil, fmt.Errorf("read stop %s from the ledger: %w", id, err)
+	}
+	if f["state"] == "" {
+		return nil, fmt.Errorf("stop %s of project %s: %w", id, projectID, ErrNotFound)
+	}
+	return decode(projectID, id, f), nil
+}
+
+// Advance saves s and moves it to its next hop, whose task, of the given kind,
+// is due at due. It reports false, and s stays as it was in the ledger, when
+// somebody else has moved or ended the stop. On true, s is as the ledger has
+// it and the caller must enqueue the task of the new hop.
+func (l *Ledger) Advance(ctx context.Context, s *Stop, kind Kind, due time.Time) (bool, error) {
+	moved := *s
+	moved.Hop, moved.Kind, moved.Next = s.Hop+1, kind, due.Truncate(time.Millisecond)
+	k := keys(s.ProjectID)
+	args := append([]any{s.ID, s.Hop, randomID(), due.UnixMilli()}, moved.changes()...)
+	ok, err := advanceScript.Run(ctx, l.rdb,
+		[]string{k.stop(s.ID), k.next(), k.in(Pending), k.in(Stopping), k.batch(s.Batch)}, args...).Bool()
+	return l.moved(s, &moved, ok, err)
+}
+
+// Finish saves s and ends it with outcome and reason. It reports true to
+// exactly one of all callers, who then counts the outcome.
+func (l *Ledger) Finish(ctx context.Context, s *Stop, outcome State, reason string) (bool, error) {
+	if !outcome.Ended() {
+		return false, fmt.Errorf("end stop %s: %q is not an outcome", s.ID, outcome)
+	}
+	moved := *s
+	moved.State, moved.Reason, moved.Ended = outcome, reason, l.now().Truncate(time.Millisecond)
+	moved.Next, moved.Slot = time.Time{}, time.Time{}
+	k := keys(s.ProjectID)
+	keyNames := []string{k.stop(s.ID), k.next(), k.in(Pending), k.in(Stopping), k.batch(s.Batch),
+		k.active(), k.stops(s.Batch), k.joined(s.Batch)}
+	if s.task != "" {
+		keyNames = append(keyNames, s.task)
+	}
+	args := append([]any{s.ID, s.Hop, randomID(), seconds(l.retention), seconds(pointerLife)}, moved.changes()...)
+	ok, err := finishScript.Run(ctx, l.rdb, keyNames, args...).Bool()
+	return l.moved(s, &moved, ok, err)
+}
+
+// moved makes *s what a script has saved.
+func (l *Ledger) moved(s, saved *Stop, ok bool, err error) (bool, error) {
+	if err != nil {
+		return false, fmt.Errorf("move stop %s in the ledger: %w", s.ID, err)
+	}
+	if ok {
+		saved.saved = saved.fields()
+		*s = *saved
+	}
+	return ok, nil
+}
+
+func pairs(list []string) map[string]string {
+	m := make(map[string]string, len(list)/2)
+	for i := 0; i+1 < len(list); i += 2 {
+		m[list[i]] = list[i+1]
+	}
+	return m
+}
+
+// readAll reads many stops of one project in one round trip; those that the
+// ledger no longer has are left out.
+func (l *Ledger) readAll(ctx context.Context, projectID string, ids []string) ([]*Stop, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	k := keys(projectID)
+	pipe := l.rdb.Pipeline()
+	answers := make([]*redis.MapStringStringCmd, len(ids))
+	for i, id := range ids {
+		answers[i] = pipe.HGetAll(ctx, k.stop(id))
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, fmt.Errorf("read %d stops from the ledger: %w", len(ids), err)
+	}
+	stops := make([]*Stop, 0, len(ids))
+	for i, id := range ids {
+		if f := answers[i].Val(); f["state"] != "" {
+			stops = append(stops, decode(projectID, id, f))
+		}
+	}
+	return stops, nil
+}

@@ -1,0 +1,138 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Ask is a wish to stop one job.
+type Ask struct {
+	JobID    string
+	Due      time.Time // when to stop it; the zero time means now
+	Deadline time.Time // must lie after Due
+}
+
+// Result is what became of an Ask.
+type Result string
+
+// What Open answers for each Ask.
+const (
+	Opened  Result = "opened"  // a new stop: enqueue its first task
+	Waiting Result = "waiting" // asked before, and its first task may be missing: enqueue it again, that is harmless
+	Known   Result = "known"   // asked before in this batch, and further on or ended
+	Joined  Result = "joined"  // another stop of the job is active and serves this wish too
+)
+
+// Opening is the answer to one Ask.
+type Opening struct {
+	Result Result
+	StopID string // the stop that serves the Ask
+	JobID  string
+	Due    time.Time
+}
+
+// OpenChunk is how many asks Open takes at most: one script, about a
+// millisecond of Redis' time.
+const OpenChunk = 250
+
+// Open records a stop for each ask, all in one batch of one project, before
+// anything is enqueued. A job with an active stop is joined to it. Asking again
+// for the same job in the same batch opens nothing. The answers stand in the
+// order of asks, of which there are at most OpenChunk.
+func (l *Ledger) Open(ctx context.Context, projectID, batch string, asks []Ask) ([]Opening, error) {
+	if len(asks) > OpenChunk {
+		return nil, fmt.Errorf("open %d stops at once: the limit is %d", len(asks), OpenChunk)
+	}
+	ids := make([]string, len(asks))
+	for i, a := range asks {
+		ids[i] = StopID(batch, projectID, a.JobID)
+	}
+	return l.open(ctx, projectID, batch, asks, ids, "")
+}
+
+func (l *Ledger) open(ctx context.Context, projectID, batch string, asks []Ask, ids []string, task string) ([]Opening, error) {
+	if len(asks) == 0 {
+		return nil, nil
+	}
+	now := l.now()
+	if err := l.register(ctx, projectID, batch, asks, now); err != nil {
+		return nil, err
+	}
+	k := keys(projectID)
+	keyNames := []string{k.active(), k.next(), k.in(Pending), k.batch(batch), k.stops(batch), k.joined(batch)}
+	args := []any{now.UnixMilli(), batch, seconds(l.retention)}
+	for i, a := range asks {
+		if a.Due.IsZero() {
+			asks[i].Due = now
+		}
+		keyNames = append(keyNames, k.stop(ids[i]))
+		args = append(args, ids[i], a.JobID, millis(asks[i].Due), millis(a.Deadline), task)
+	}
+	answers, err := openScript.Run(ctx, l.rdb, keyNames, args...).StringSlice()
+	if err != nil {
+		return nil, fmt.Errorf("open %d stops of project %s in the ledger: %w", len(asks), projectID, err)
+	}
+	openings := make([]Opening, len(asks))
+	for i, a := range asks {
+		openings[i] = Opening{Result: Result(answers[2*i]), StopID: answers[2*i+1], JobID: a.JobID, Due: asks[i].Due}
+	}
+	return openings, nil
+}
+
+// register makes project and batch findable before their first stop exists, so
+// that whatever is recorded after it can be repaired.
+func (l *Ledger) register(ctx context.Context, projectID, batch string, asks []Ask, now time.Time) error {
+	last := now
+	for _, a := range asks {
+		if a.Deadline.After(last) {
+			last = a.Deadline
+		}
+	}
+	pipe := l.rdb.Pipeline()
+	pipe.SAdd(ctx, projectsKey, projectID)
+	pipe.ZAddNX(ctx, batchesKey, redis.Z{Score: float64(now.UnixMilli()), Member: batch})
+	pipe.SAdd(ctx, batchProjectsKey(batch), projectID)
+	pipe.Expire(ctx, batchProjectsKey(batch), last.Sub(now)+2*l.retention)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return fmt.Errorf("register batch %s of project %s in the ledger: %w", batch, projectID, err)
+	}
+	return nil
+}
+
+// A foreign task's pointer outlives the end of its stop by this much: longer
+// than the queue takes to deliver a task again, short enough that a producer
+// who uses the same task id the next day is heard.
+const pointerLife = 10 * time.Minute
+
+// OpenForeign records the stop that a bare task of another producer asks for,
+// on first sight of the task. The same taskID finds the same stop again until
+// ten minutes after it has ended. The batch is one of the day's, named
+// "queue-" and the date.
+func (l *Ledger) OpenForeign(ctx context.Context, projectID, taskID string, ask Ask) (Opening, error) {
+	pointer := keys(projectID).task(taskID)
+	id := randomID()
+	first, err := l.rdb.SetNX(ctx, pointer, id, l.retention).Result()
+	if err == nil && !first {
+		id, err = l.rdb.Get(ctx, pointer).Result()
+	}
+	if err != nil {
+		return Opening{}, fmt.Errorf("record task %q in the ledger: %w", taskID, err)
+	}
+	batch := "queue-" + l.now().UTC().Format("20060102")
+	openings, err := l.open(ctx, projectID, batch, []Ask{ask}, []string{id}, pointer)
+	if err != nil {
+		return Opening{}, err
+	}
+	if openings[0].Result == Joined {
+		// Nothing of its own to find again: the task is done with.
+		if err := l.rdb.Expire(ctx, pointer, pointerLife).Err(); err != nil {
+			return Opening{}, fmt.Errorf("record task %q in the ledger: %w", taskID, err)
+		}
+	}
+	return openings[0], nil
+}
+
+func seconds(d time.Duration) int64 { return int64(max(d, time.Second) / time.Second) }

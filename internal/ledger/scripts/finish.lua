@@ -1,0 +1,34 @@
+-- Ends a stop in flight. Of all callers exactly one gets 1; that one counts.
+--
+-- KEYS  stop, next, state:pending, state:stopping, batch, active, batch stops, batch joined, task pointer (optional)
+-- ARGV  stop id, hop expected, nonce, retention (s), life of a task pointer (s), then field and value pairs
+--       to save, the new state among them
+-- Returns 1 when it moved, 0 when the stop is missing, ended or at another hop. The same nonce gets the
+-- same answer again: a client that lost the answer may repeat the call.
+local stop, next, pending, stopping, batch, active, stops, joined, task = unpack(KEYS)
+local id, expected, nonce, retention, pointer_life = unpack(ARGV, 1, 5)
+local state, hop, job, mover = unpack(redis.call('HMGET', stop, 'state', 'hop', 'job', 'mover'))
+if (state ~= 'pending' and state ~= 'stopping') or hop ~= expected then
+  return mover == nonce and 1 or 0
+end
+redis.call('HSET', stop, 'mover', nonce, unpack(ARGV, 6))
+redis.call('HDEL', stop, 'calling', 'next', 'slot')
+redis.call('EXPIRE', stop, retention)
+redis.call('ZREM', next, id)
+redis.call('ZREM', state == 'pending' and pending or stopping, id)
+if redis.call('HGET', active, job) == id then
+  redis.call('HDEL', active, job)
+end
+redis.call('HINCRBY', batch, state, -1)
+redis.call('HINCRBY', batch, redis.call('HGET', stop, 'state'), 1)
+local left = redis.call('HMGET', batch, 'pending', 'stopping')
+if tonumber(left[1] or 0) + tonumber(left[2] or 0) == 0 then
+  redis.call('HSET', batch, 'ended', redis.call('HGET', stop, 'ended'))
+  redis.call('EXPIRE', batch, retention)
+  redis.call('EXPIRE', stops, retention)
+  redis.call('EXPIRE', joined, retention)
+end
+if task then
+  redis.call('EXPIRE', task, pointer_life)
+end
+return 1

@@ -1,0 +1,61 @@
+-- Opens stops of one batch in one project, or joins those already active.
+--
+-- KEYS  active, next, state:pending, batch, batch stops, batch joined, then the stop key of each ask
+-- ARGV  now, batch, retention (s), then for each ask: stop id, job id, due, deadline, task pointer ("" for none)
+--       (times in ms since the epoch)
+-- Returns two values for each ask: what happened, and the id of the stop that serves it.
+--       opened    a new stop, whose first task is to be enqueued
+--       waiting   this very stop exists and waits for its first task: enqueue it again, that is harmless
+--       known     this very stop exists and is further on, or ended
+--       joined    another stop of the job is active
+local active, next, pending, batch, stops, joined = unpack(KEYS, 1, 6)
+local now, batch_id, retention = ARGV[1], ARGV[2], ARGV[3]
+local results = {}
+local opened = 0
+
+for i = 7, #KEYS do
+  local stop = KEYS[i]
+  local a = 4 + (i - 7) * 5
+  local id, job, due, deadline, task = ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4]
+  local known = redis.call('HMGET', stop, 'state', 'hop')
+  local what, served_by = 'opened', id
+  if known[1] then
+    what = (known[1] == 'pending' and known[2] == '1') and 'waiting' or 'known'
+  else
+    local other = redis.call('HGET', active, job)
+    if other then
+      what, served_by = 'joined', other
+      redis.call('SADD', joined, other)
+    else
+      redis.call('HSET', stop, 'job', job, 'batch', batch_id, 'state', 'pending', 'hop', 1,
+        'kind', 'stop', 'next', due, 'asked', now, 'due', due, 'deadline', deadline)
+      if task ~= '' then
+        redis.call('HSET', stop, 'task', task)
+      end
+      if job ~= '' then
+        redis.call('HSET', active, job, id)
+      end
+      redis.call('ZADD', next, due, id)
+      redis.call('ZADD', pending, due, id)
+      redis.call('RPUSH', stops, id)
+      opened = opened + 1
+    end
+  end
+  results[#results + 1] = what
+  results[#results + 1] = served_by
+end
+
+redis.call('HSETNX', batch, 'created', now)
+if opened > 0 then
+  redis.call('HINCRBY', batch, 'pending', opened)
+end
+-- A batch is kept for as long as one of its stops is in flight.
+local left = redis.call('HMGET', batch, 'pending', 'stopping')
+for _, key in ipairs({batch, stops, joined}) do
+  if tonumber(left[1] or 0) + tonumber(left[2] or 0) > 0 then
+    redis.call('PERSIST', key)
+  else
+    redis.call('EXPIRE', key, retention)
+  end
+end
+return results

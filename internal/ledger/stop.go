@@ -1,0 +1,172 @@
+package ledger
+
+import (
+	"strconv"
+	"time"
+)
+
+// State is where a stop stands: pending, stopping, or its outcome.
+type State string
+
+// The two states of a stop in flight.
+const (
+	Pending  State = "pending"  // asked, not accepted
+	Stopping State = "stopping" // accepted, not confirmed
+)
+
+// The outcomes. A stop ends in exactly one of them.
+const (
+	Stopped        State = "stopped"         // we asked, and the detail endpoint then showed the job ended
+	AlreadyStopped State = "already_stopped" // the job had ended before our call took effect
+	Gone           State = "gone"            // the job does not exist, or vanished while stopping
+	Rejected       State = "rejected"        // the API refuses this job for good, or the task is malformed
+	Expired        State = "expired"         // the deadline passed without confirmation; needs a person
+	Canceled       State = "canceled"        // withdrawn before the call went out
+)
+
+// InFlight lists the states of a stop that has not ended.
+func InFlight() []State { return []State{Pending, Stopping} }
+
+// Outcomes lists every outcome.
+func Outcomes() []State {
+	return []State{Stopped, AlreadyStopped, Gone, Rejected, Expired, Canceled}
+}
+
+// Ended reports whether s is an outcome.
+func (s State) Ended() bool { return s != Pending && s != Stopping }
+
+// Good reports whether s is an outcome after which the job does not run.
+func (s State) Good() bool { return s == Stopped || s == AlreadyStopped || s == Gone }
+
+// Kind is which of the two tasks carries a stop next.
+type Kind string
+
+// The kinds of task.
+const (
+	KindStop Kind = "stop" // make the stop call
+	KindPoll Kind = "poll" // ask the detail endpoint
+)
+
+// NoStatus is Stop.Status before the API has told one.
+const NoStatus = -1
+
+// Stop is one request to stop one job, as the ledger has it. Times are kept in
+// whole milliseconds; the zero time means "not yet".
+type Stop struct {
+	ID        string
+	ProjectID string
+	JobID     string
+	Batch     string
+
+	State  State
+	Reason string // in one line: why it ended so or, in flight, the last trouble
+
+	Hop  int       // number of the task that may act on this stop now; from 1
+	Kind Kind      // of that task
+	Next time.Time // when that task is due
+	Slot time.Time // the time that task has reserved with the throttle; zero: none
+
+	Asked    time.Time // when it was recorded
+	Due      time.Time // when it was asked to happen; durations count from here
+	Deadline time.Time // no stop call goes out after it
+	Called   time.Time // first stop call
+	Accepted time.Time // latest accepted stop call
+	Ended    time.Time
+
+	Attempts  int    // attempts used up by failures that are this job's own
+	Calls     int    // stop calls sent and answered
+	Resends   int    // stop calls repeated because the job was seen active again
+	Polls     int    // detail calls answered
+	Status    int    // last status that the API told, or NoStatus
+	RequestID string // the API's id of the last answer
+
+	// Unsure is set when a stop call may have taken effect without our knowing:
+	// its answer was lost, or the worker died in the middle of it.
+	Unsure bool
+
+	task  string            // key of the foreign task's pointer; "" for our own
+	saved map[string]string // the fields as they stand in Redis
+}
+
+// fields is the stop as a Redis hash, zero values left out.
+func (s *Stop) fields() map[string]string {
+	f := map[string]string{
+		"job": s.JobID, "batch": s.Batch, "state": string(s.State), "kind": string(s.Kind),
+		"reason": s.Reason, "request": s.RequestID, "task": s.task,
+	}
+	for name, n := range map[string]int{
+		"hop": s.Hop, "attempts": s.Attempts, "calls": s.Calls, "resends": s.Resends, "polls": s.Polls,
+	} {
+		if n != 0 {
+			f[name] = strconv.Itoa(n)
+		}
+	}
+	for name, t := range map[string]time.Time{
+		"next": s.Next, "slot": s.Slot, "asked": s.Asked, "due": s.Due, "deadline": s.Deadline,
+		"called": s.Called, "accepted": s.Accepted, "ended": s.Ended,
+	} {
+		if !t.IsZero() {
+			f[name] = strconv.FormatInt(t.UnixMilli(), 10)
+		}
+	}
+	if s.Status != NoStatus {
+		f["status"] = strconv.Itoa(s.Status)
+	}
+	if s.Unsure {
+		f["unsure"] = "1"
+	}
+	for name, v := range f {
+		if v == "" {
+			delete(f, name)
+		}
+	}
+	return f
+}
+
+// changes lists, as name and value pairs, the fields that differ from what
+// Redis holds. A field that went back to zero becomes empty.
+func (s *Stop) changes() []any {
+	var pairs []any
+	fields := s.fields()
+	for name, v := range fields {
+		if s.saved[name] != v {
+			pairs = append(pairs, name, v)
+		}
+	}
+	for name, v := range s.saved {
+		if _, ok := fields[name]; !ok && v != "" && name != "calling" && name != "mover" {
+			pairs = append(pairs, name, "")
+		}
+	}
+	return pairs
+}
+
+// decode reads a hash. Fields that this version doesn't know are left alone;
+// numbers that are none read as zero.
+func decode(projectID, id string, f map[string]string) *Stop {
+	number := func(name string) int64 {
+		n, _ := strconv.ParseInt(f[name], 10, 64)
+		return n
+	}
+	at := func(name string) time.Time {
+		if n := number(name); n != 0 {
+			return time.UnixMilli(n).UTC()
+		}
+		return time.Time{}
+	}
+	s := &Stop{
+		ID: id, ProjectID: projectID, JobID: f["job"], Batch: f["batch"],
+		State: State(f["state"]), Reason: f["reason"],
+		Hop: int(number("hop")), Kind: Kind(f["kind"]), Next: at("next"), Slot: at("slot"),
+		Asked: at("asked"), Due: at("due"), Deadline: at("deadline"),
+		Called: at("called"), Accepted: at("accepted"), Ended: at("ended"),
+		Attempts: int(number("attempts")), Calls: int(number("calls")),
+		Resends: int(number("resends")), Polls: int(number("polls")),
+		Status: NoStatus, RequestID: f["request"], Unsure: f["unsure"] == "1",
+		task: f["task"], saved: f,
+	}
+	if f["status"] != "" {
+		s.Status = int(number("status"))
+	}
+	return s
+}
