@@ -1,0 +1,162 @@
+// Package metrics holds every metric of vizstop. It imports nothing of ours:
+// label values come in as closed sets, events as method calls, and what the
+// ledger and the queue hold as a Snapshot taken at each scrape.
+//
+// Base units, label values from closed sets only, every series at zero from the
+// start. docs/operations.md says which question each metric answers.
+package metrics
+
+import (
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+const namespace = "vizstop"
+
+// Labels are the closed sets of label values.
+type Labels struct {
+	Outcomes    []string // how a stop can end
+	Phases      []string // parts of a stop's duration
+	Operations  []string // calls of the API
+	Results     []string // how such a call can end
+	Parks       []string // why calls can be parked or halted
+	RepairKinds []string // what a repair can have found
+}
+
+// Metrics counts events. Its methods are safe for concurrent use.
+type Metrics struct {
+	outcomes     *prometheus.CounterVec
+	duration     *prometheus.HistogramVec
+	phases       *prometheus.HistogramVec
+	polls        prometheus.Histogram
+	pollLag      prometheus.Histogram
+	requests     *prometheus.CounterVec
+	requestTime  *prometheus.HistogramVec
+	throttleWait prometheus.Histogram
+	parked       *prometheus.CounterVec
+	repairs      *prometheus.CounterVec
+	duplicates   prometheus.Counter
+}
+
+// Buckets fit the work: a stop takes seconds to minutes, its deadline is an
+// hour; a call takes milliseconds to its timeout of half a minute.
+var (
+	stopBuckets = []float64{1, 2.5, 5, 7.5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200, 1800, 3600}
+	callBuckets = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
+	waitBuckets = []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600}
+	pollBuckets = []float64{1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100}
+)
+
+// New registers every event metric, and those of the Go runtime and the
+// process, with reg.
+func New(reg prometheus.Registerer, version string, l Labels) *Metrics {
+	f := promauto.With(reg)
+	m := &Metrics{
+		outcomes: f.NewCounterVec(counter("stop_outcomes_total",
+			"Stops that ended, by outcome. Each stop counts once in the sum over all workers."), []string{"outcome"}),
+		duration: f.NewHistogramVec(histogram("stop_duration_seconds",
+			"Time from when a stop was due until its outcome.", stopBuckets), []string{"outcome"}),
+		phases: f.NewHistogramVec(histogram("stop_phase_seconds",
+			"Parts of a stop's time: queued (due to first call), accepting (to acceptance), confirming (to confirmation).",
+			stopBuckets), []string{"phase"}),
+		polls: f.NewHistogram(histogram("stop_polls",
+			"Detail calls per finished stop.", pollBuckets)),
+		pollLag: f.NewHistogram(histogram("poll_lag_seconds",
+			"Time from when a poll was planned until it started.", waitBuckets)),
+		requests: f.NewCounterVec(counter("modelarts_requests_total",
+			"Calls of the ModelArts and IAM API, by operation and result."), []string{"operation", "result"}),
+		requestTime: f.NewHistogramVec(histogram("modelarts_request_duration_seconds",
+			"Time that a call of the API took.", callBuckets), []string{"operation"}),
+		throttleWait: f.NewHistogram(histogram("throttle_wait_seconds",
+			"Time that a call had to wait for leave, for each time it asked.", waitBuckets)),
+		parked: f.NewCounterVec(counter("throttle_parked_total",
+			"Times that calls of a project or of the fleet were parked or halted, by reason."), []string{"reason"}),
+		repairs: f.NewCounterVec(counter("repairs_total",
+			"Stops that got a new task because theirs was lost, by what was found."), []string{"kind"}),
+		duplicates: f.NewCounter(counter("duplicates_total",
+			"Asks that joined an active stop, and tasks that came again and were fenced off.")),
+	}
+	f.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "build_info",
+		Help: "Always 1; which version runs."}, []string{"version", "goversion"}).
+		WithLabelValues(version, runtime.Version()).Set(1)
+	reg.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.zero(l)
+	return m
+}
+
+// zero makes every series exist before its first event.
+func (m *Metrics) zero(l Labels) {
+	for _, v := range l.Outcomes {
+		m.outcomes.WithLabelValues(v)
+		m.duration.WithLabelValues(v)
+	}
+	for _, v := range l.Phases {
+		m.phases.WithLabelValues(v)
+	}
+	for _, op := range l.Operations {
+		m.requestTime.WithLabelValues(op)
+		for _, result := range l.Results {
+			m.requests.WithLabelValues(op, result)
+		}
+	}
+	for _, v := range l.Parks {
+		m.parked.WithLabelValues(v)
+	}
+	for _, v := range l.RepairKinds {
+		m.repairs.WithLabelValues(v)
+	}
+}
+
+func counter(name, help string) prometheus.CounterOpts {
+	return prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}
+}
+
+// histogram is classic and native in one: a server that takes native
+// histograms gets fine buckets, any other the given ones.
+func histogram(name, help string, buckets []float64) prometheus.HistogramOpts {
+	return prometheus.HistogramOpts{
+		Namespace: namespace, Name: name, Help: help, Buckets: buckets,
+		NativeHistogramBucketFactor:     1.1,
+		NativeHistogramMaxBucketNumber:  100,
+		NativeHistogramMinResetDuration: time.Hour,
+	}
+}
+
+// StopEnded counts a stop that ended.
+func (m *Metrics) StopEnded(outcome string, took time.Duration, polls int) {
+	m.outcomes.WithLabelValues(outcome).Inc()
+	m.duration.WithLabelValues(outcome).Observe(took.Seconds())
+	m.polls.Observe(float64(polls))
+}
+
+// StopPhase records a part of a stop's duration.
+func (m *Metrics) StopPhase(phase string, took time.Duration) {
+	m.phases.WithLabelValues(phase).Observe(took.Seconds())
+}
+
+// PollStarted records how late a poll started.
+func (m *Metrics) PollStarted(lag time.Duration) { m.pollLag.Observe(lag.Seconds()) }
+
+// Repaired counts a stop that got a new task.
+func (m *Metrics) Repaired(kind string) { m.repairs.WithLabelValues(kind).Inc() }
+
+// Duplicate counts an ask that joined, or a task that came again.
+func (m *Metrics) Duplicate() { m.duplicates.Inc() }
+
+// ThrottleWaited records how long a call has to wait for leave.
+func (m *Metrics) ThrottleWaited(d time.Duration) { m.throttleWait.Observe(d.Seconds()) }
+
+// ThrottleParked counts that calls were parked or halted.
+func (m *Metrics) ThrottleParked(reason string) { m.parked.WithLabelValues(reason).Inc() }
+
+// APICalled counts a call of the API.
+func (m *Metrics) APICalled(operation, result string, took time.Duration) {
+	m.requests.WithLabelValues(operation, result).Inc()
+	m.requestTime.WithLabelValues(operation).Observe(took.Seconds())
+}

@@ -1,0 +1,122 @@
+package metrics
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+var labels = Labels{
+	Outcomes:   []string{"stopped", "gone"},
+	Phases:     []string{"queued"},
+	Operations: []string{"stop"}, Results: []string{"ok", "throttled"},
+	Parks: []string{"throttled"}, RepairKinds: []string{"missing"},
+}
+
+func TestEveryEventIsCounted(t *testing.T) {
+	reg := prometheus.NewPedanticRegistry()
+	m := New(reg, "v1", labels)
+	m.StopEnded("stopped", 7*time.Second, 2)
+	m.StopPhase("queued", time.Second)
+	m.APICalled("stop", "ok", 20*time.Millisecond)
+	m.ThrottleParked("throttled")
+	m.Repaired("missing")
+	m.Duplicate()
+
+	want := `
+# HELP vizstop_duplicates_total Asks that joined an active stop, and tasks that came again and were fenced off.
+# TYPE vizstop_duplicates_total counter
+vizstop_duplicates_total 1
+# HELP vizstop_modelarts_requests_total Calls of the ModelArts and IAM API, by operation and result.
+# TYPE vizstop_modelarts_requests_total counter
+vizstop_modelarts_requests_total{operation="stop",result="ok"} 1
+vizstop_modelarts_requests_total{operation="stop",result="throttled"} 0
+# HELP vizstop_repairs_total Stops that got a new task because theirs was lost, by what was found.
+# TYPE vizstop_repairs_total counter
+vizstop_repairs_total{kind="missing"} 1
+# HELP vizstop_stop_outcomes_total Stops that ended, by outcome. Each stop counts once in the sum over all workers.
+# TYPE vizstop_stop_outcomes_total counter
+vizstop_stop_outcomes_total{outcome="gone"} 0
+vizstop_stop_outcomes_total{outcome="stopped"} 1
+# HELP vizstop_throttle_parked_total Times that calls of a project or of the fleet were parked or halted, by reason.
+# TYPE vizstop_throttle_parked_total counter
+vizstop_throttle_parked_total{reason="throttled"} 1
+`
+	err := testutil.GatherAndCompare(reg, strings.NewReader(want), "vizstop_duplicates_total",
+		"vizstop_modelarts_requests_total", "vizstop_repairs_total", "vizstop_stop_outcomes_total",
+		"vizstop_throttle_parked_total")
+	if err != nil {
+		t.Error(err)
+	}
+	if n := testutil.CollectAndCount(m.duration); n != len(labels.Outcomes) {
+		t.Errorf("%d duration series before all outcomes were seen, want %d", n, len(labels.Outcomes))
+	}
+}
+
+func TestNamesPassLint(t *testing.T) {
+	reg := prometheus.NewPedanticRegistry()
+	m := New(reg, "v1", labels)
+	m.PollStarted(0)
+	m.ThrottleWaited(0)
+	reg.MustRegister(NewSnapshotCollector(func(context.Context) (Snapshot, error) { return full, nil }))
+	problems, err := testutil.GatherAndLint(reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+var full = Snapshot{
+	InFlight: map[string]int{"pending": 3, "stopping": 0},
+	Oldest:   map[string]time.Time{"pending": time.UnixMilli(1700000000500)},
+	Halted:   map[string]bool{"credentials": true, "outage": false},
+	Queues:   []Queue{{Name: "q", Tasks: map[string]int{"pending": 2}, Latency: 1500 * time.Millisecond}},
+}
+
+func TestSnapshot(t *testing.T) {
+	c := NewSnapshotCollector(func(context.Context) (Snapshot, error) { return full, nil })
+	want := `
+# HELP vizstop_halted Whether calls are halted for this reason, in the fleet or in a project: 1 or 0.
+# TYPE vizstop_halted gauge
+vizstop_halted{reason="credentials"} 1
+vizstop_halted{reason="outage"} 0
+# HELP vizstop_oldest_stop_timestamp_seconds When the oldest stop of a state was due; absent when there is none.
+# TYPE vizstop_oldest_stop_timestamp_seconds gauge
+vizstop_oldest_stop_timestamp_seconds{state="pending"} 1.7000000005e+09
+# HELP vizstop_queue_latency_seconds Age of the oldest task that is ready and waits for a worker.
+# TYPE vizstop_queue_latency_seconds gauge
+vizstop_queue_latency_seconds{queue="q"} 1.5
+# HELP vizstop_queue_tasks Tasks in the queue by asynq's state, of the whole fleet.
+# TYPE vizstop_queue_tasks gauge
+vizstop_queue_tasks{queue="q",state="pending"} 2
+# HELP vizstop_redis_up Whether Redis answered at this scrape: 1 or 0.
+# TYPE vizstop_redis_up gauge
+vizstop_redis_up 1
+# HELP vizstop_stops_in_flight Stops that have not ended, by state, of the whole fleet.
+# TYPE vizstop_stops_in_flight gauge
+vizstop_stops_in_flight{state="pending"} 3
+vizstop_stops_in_flight{state="stopping"} 0
+`
+	if err := testutil.CollectAndCompare(c, strings.NewReader(want)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRedisDownShowsInTheScrape(t *testing.T) {
+	c := NewSnapshotCollector(func(context.Context) (Snapshot, error) { return Snapshot{}, errors.New("no Redis") })
+	want := `
+# HELP vizstop_redis_up Whether Redis answered at this scrape: 1 or 0.
+# TYPE vizstop_redis_up gauge
+vizstop_redis_up 0
+`
+	if err := testutil.CollectAndCompare(c, strings.NewReader(want)); err != nil {
+		t.Error(err)
+	}
+}

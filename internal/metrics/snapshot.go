@@ -1,0 +1,93 @@
+package metrics
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Snapshot is what Redis holds at one moment. All workers of a fleet see the
+// same: take the max of these gauges over workers, never the sum.
+type Snapshot struct {
+	InFlight map[string]int       // stops in flight by state
+	Oldest   map[string]time.Time // when the oldest of a state was due; absent when there is none
+	Halted   map[string]bool      // every reason, true while it halts something
+	Queues   []Queue
+}
+
+// Queue is one asynq queue at one moment.
+type Queue struct {
+	Name    string
+	Tasks   map[string]int // by asynq's task state
+	Latency time.Duration  // age of the oldest pending task
+}
+
+// A scrape waits this long for Redis before it reports it as down.
+const snapshotTimeout = 3 * time.Second
+
+// SnapshotCollector asks for a snapshot at each scrape. When that fails, the
+// scrape says so in vizstop_redis_up and leaves the others out.
+type SnapshotCollector struct {
+	take func(context.Context) (Snapshot, error)
+
+	up, inFlight, oldest, halted, tasks, latency *prometheus.Desc
+}
+
+// NewSnapshotCollector returns a collector that calls take, which must be safe
+// for concurrent use and heed its context.
+func NewSnapshotCollector(take func(context.Context) (Snapshot, error)) *SnapshotCollector {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc(prometheus.BuildFQName(namespace, "", name), help, labels, nil)
+	}
+	return &SnapshotCollector{
+		take:     take,
+		up:       desc("redis_up", "Whether Redis answered at this scrape: 1 or 0."),
+		inFlight: desc("stops_in_flight", "Stops that have not ended, by state, of the whole fleet.", "state"),
+		oldest:   desc("oldest_stop_timestamp_seconds", "When the oldest stop of a state was due; absent when there is none.", "state"),
+		halted:   desc("halted", "Whether calls are halted for this reason, in the fleet or in a project: 1 or 0.", "reason"),
+		tasks:    desc("queue_tasks", "Tasks in the queue by asynq's state, of the whole fleet.", "queue", "state"),
+		latency:  desc("queue_latency_seconds", "Age of the oldest task that is ready and waits for a worker.", "queue"),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (c *SnapshotCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{c.up, c.inFlight, c.oldest, c.halted, c.tasks, c.latency} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *SnapshotCollector) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), snapshotTimeout)
+	defer cancel()
+	s, err := c.take(ctx)
+	if err != nil {
+		gauge(c.up, 0)
+		return
+	}
+	gauge(c.up, 1)
+	for state, n := range s.InFlight {
+		gauge(c.inFlight, float64(n), state)
+	}
+	for state, due := range s.Oldest {
+		gauge(c.oldest, float64(due.UnixMilli())/1000, state)
+	}
+	for reason, halted := range s.Halted {
+		v := 0.0
+		if halted {
+			v = 1
+		}
+		gauge(c.halted, v, reason)
+	}
+	for _, q := range s.Queues {
+		for state, n := range q.Tasks {
+			gauge(c.tasks, float64(n), q.Name, state)
+		}
+		gauge(c.latency, q.Latency.Seconds(), q.Name)
+	}
+}
