@@ -1,0 +1,129 @@
+package modelarts
+
+import (
+	"net/http"
+	"strings"
+)
+
+// kindOf is the one place where an answer becomes a kind. Codes changed their
+// meaning between editions of the documents, so the HTTP status goes first
+// wherever it says enough; the code decides where it does not.
+//
+// Source: ModelArts API reference, "Error Codes" (the table before 2021 and the
+// one after) and "Status Code"; API Gateway, "Error Codes".
+func kindOf(operation string, a *answer) Kind {
+	if operation == OperationToken {
+		return kindOfLogin(a.status)
+	}
+	kind := kindOfCall(a)
+	// Only ModelArts itself can judge a job. A page of HTML comes from some
+	// other server, and must not make ten thousand jobs look gone.
+	if foreign := !a.problem.object && len(a.body) > 0; foreign && kind.aboutJob() {
+		return KindNoAPI
+	}
+	return kind
+}
+
+func (k Kind) aboutJob() bool {
+	return k == KindNotFound || k == KindNotAllowed || k == KindInvalid
+}
+
+func kindOfCall(a *answer) Kind {
+	code := normalizeCode(a.problem.code)
+	gateway := strings.HasPrefix(code, "apig.")
+	switch {
+	case code == "modelarts.0105":
+		return KindNotAllowed // no document says which HTTP status comes with it
+	case a.status/100 == 3, a.status == http.StatusGone:
+		return KindNoAPI
+	case a.status == http.StatusTooManyRequests:
+		return KindThrottled
+	case a.status >= 500, a.status == http.StatusRequestTimeout:
+		return KindUnavailable
+	case a.status == http.StatusUnauthorized:
+		return kindOfUnauthorized(code)
+	case a.status == http.StatusConflict:
+		return KindNotAllowed
+	case a.status == http.StatusNotFound:
+		return kindOfMissing(gateway, code, a.problem.message)
+	}
+	if kind, ok := codeKinds[code]; ok {
+		return kind
+	}
+	if code == "modelarts.0102" && a.status != http.StatusForbidden {
+		return kindOfMissingResource(a.problem.message)
+	}
+	switch a.status {
+	case http.StatusForbidden:
+		return KindPermission
+	case 431, 494:
+		return KindCredentials // headers too large, and only a token makes ours large
+	case 400, 405, 411, 413, 414, 415, 422:
+		return KindInvalid
+	}
+	// A refusal that nobody documents says nothing about the job.
+	return KindUnavailable
+}
+
+// kindOfLogin never blames the job: whatever IAM refuses, it refuses for all.
+func kindOfLogin(status int) Kind {
+	switch {
+	case status/100 == 3:
+		return KindNoAPI
+	case status == http.StatusTooManyRequests:
+		return KindThrottled
+	case status == http.StatusRequestTimeout, status/100 != 4:
+		return KindUnavailable
+	}
+	return KindCredentials
+}
+
+// kindOfUnauthorized: an account that is frozen or a policy that forbids also
+// answers 401, and no new token helps against that.
+func kindOfUnauthorized(code string) Kind {
+	switch code {
+	case "modelarts.0112", "modelarts.6201", "modelarts.6203":
+		return KindPermission
+	}
+	return KindCredentials
+}
+
+// kindOfMissing reads a 404: the gateway means the API, ModelArts the job.
+func kindOfMissing(gateway bool, code, message string) Kind {
+	switch {
+	case gateway:
+		return KindNoAPI
+	case code == "modelarts.0102" && mentions(message, "workspace"):
+		return KindInvalid
+	}
+	return KindNotFound
+}
+
+// kindOfMissingResource reads 0102, which the old table calls "resource does not
+// exist" and the new one "workspace does not exist".
+func kindOfMissingResource(message string) Kind {
+	if mentions(message, "job", "resource") && !mentions(message, "workspace") {
+		return KindNotFound
+	}
+	return KindInvalid
+}
+
+func mentions(message string, words ...string) bool {
+	message = strings.ToLower(message)
+	for _, w := range words {
+		if strings.Contains(message, w) {
+			return true
+		}
+	}
+	return false
+}
+
+// normalizeCode lowers a code and writes both of the gateway's prefixes, APIG.
+// and APIGW., as apig.
+func normalizeCode(code string) string {
+	code = strings.ToLower(strings.TrimSpace(code))
+	if rest, ok := strings.CutPrefix(code, "apigw."); ok {
+		return "apig." + rest
+	}
+	return code
+}

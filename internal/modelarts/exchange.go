@@ -1,0 +1,158 @@
+package modelarts
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"sync/atomic"
+)
+
+// maxAnswer is far more than a page of 100 jobs needs.
+const maxAnswer = 4 << 20
+
+var errTooLarge = errors.New("the answer is larger than 4 MiB")
+
+// call is one request before it is authenticated.
+type call struct {
+	operation   string
+	method      string
+	url         *url.URL
+	project     string
+	contentType string
+	body        []byte
+	secrets     []string            // parts of the body that no error may show
+	accept      func(*answer) error // reads a 2xx answer; an error says why it makes no sense
+}
+
+// answer is a response that was read to its end.
+type answer struct {
+	status  int
+	header  http.Header
+	body    []byte
+	problem problem
+}
+
+// requestID is what the body says, else the header.
+func (a *answer) requestID() string {
+	if a.problem.requestID != "" {
+		return a.problem.requestID
+	}
+	return a.header.Get("X-Request-Id")
+}
+
+func (c *Client) newRequest(ctx context.Context, cl *call) (*http.Request, error) {
+	// NoBody, not nil: it makes a POST say Content-Length: 0, which the gateway
+	// demands.
+	var body io.Reader = http.NoBody
+	if len(cl.body) > 0 {
+		body = bytes.NewReader(cl.body)
+	}
+	req, err := http.NewRequestWithContext(ctx, cl.method, cl.url.String(), body)
+	if err != nil {
+		return nil, invalid(cl.operation, err)
+	}
+	req.Header.Set("Content-Type", cl.contentType)
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", c.userAgent)
+	return req, nil
+}
+
+// exchange sends req once and tells the observer.
+func (c *Client) exchange(req *http.Request, cl *call) *APIError {
+	if req.Context().Err() != nil {
+		return interrupted(req.Context(), cl.operation, false)
+	}
+	start := c.now()
+	apiErr := c.roundTrip(req, cl)
+	o := Observation{Operation: cl.operation, Duration: c.now().Sub(start)}
+	if apiErr != nil {
+		o.Kind = apiErr.Kind
+	}
+	c.observe(o)
+	return apiErr
+}
+
+func (c *Client) roundTrip(req *http.Request, cl *call) *APIError {
+	var w wire
+	resp, err := c.http.Do(w.watch(req))
+	if err != nil {
+		sent := w.maybeSent() && !errors.Is(err, errProxy)
+		return noAnswer(req.Context(), cl.operation, sent, err)
+	}
+	defer resp.Body.Close()
+	body, err := readAll(resp.Body)
+	if err != nil && !errors.Is(err, errTooLarge) {
+		apiErr := brokenAnswer(req.Context(), cl.operation, err)
+		apiErr.HTTPStatus = resp.StatusCode
+		return apiErr
+	}
+	a := &answer{status: resp.StatusCode, header: resp.Header, body: body}
+	return judge(cl, a, err, secretsOf(req, cl), c.now())
+}
+
+// readAll reads to the end, so that the connection can serve again, unless there
+// is too much.
+func readAll(r io.Reader) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(r, maxAnswer+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(body) > maxAnswer {
+		return body[:maxAnswer], errTooLarge
+	}
+	return bytes.TrimSpace(body), nil
+}
+
+// noAnswer is the error of a request that brought no response at all; sent tells
+// whether it may have left.
+func noAnswer(ctx context.Context, operation string, sent bool, err error) *APIError {
+	// A login has no effect on jobs, and the call that needs it was not sent.
+	maybeSent := sent && operation != OperationToken
+	if ctx.Err() != nil {
+		return interrupted(ctx, operation, maybeSent)
+	}
+	// The url.Error around it only repeats method and URL.
+	if ue, ok := errors.AsType[*url.Error](err); ok {
+		err = ue.Err
+	}
+	kind := KindUnreachable
+	if sent {
+		kind = KindTimeout
+	}
+	return &APIError{Operation: operation, Kind: kind, MaybeSent: maybeSent, Err: err}
+}
+
+// brokenAnswer is the error of a response whose body did not come whole.
+func brokenAnswer(ctx context.Context, operation string, err error) *APIError {
+	apiErr := noAnswer(ctx, operation, true, err)
+	_, isNet := errors.AsType[net.Error](err)
+	if ctx.Err() == nil && !isNet && !errors.Is(err, io.ErrUnexpectedEOF) {
+		apiErr.Kind = KindUnavailable // came whole, but for example badly compressed
+	}
+	return apiErr
+}
+
+// wire watches how far a request got.
+type wire struct {
+	asked atomic.Bool // the transport went for a connection
+	got   atomic.Bool // it got one, so bytes may have left
+}
+
+func (w *wire) watch(req *http.Request) *http.Request {
+	return req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+		GetConn: func(string) {
+			w.asked.Store(true)
+			// The transport sends a POST again only if not a byte of it had left.
+			w.got.Store(false)
+		},
+		GotConn: func(httptrace.GotConnInfo) { w.got.Store(true) },
+	}))
+}
+
+// maybeSent takes the worse case from a transport that reports nothing.
+func (w *wire) maybeSent() bool { return w.got.Load() || !w.asked.Load() }

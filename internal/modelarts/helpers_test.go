@@ -1,0 +1,103 @@
+package modelarts
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+)
+
+const (
+	testProject = "0123456789abcdef0123456789abcdef"
+	testToken   = "token-for-tests"
+	jobsPath    = "/v1/" + testProject + "/visualization-jobs"
+)
+
+// serve runs handler until the test ends.
+func serve(t *testing.T, handler http.HandlerFunc) *httptest.Server {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	return server
+}
+
+// answering serves one fixed answer to any call of the API.
+func answering(t *testing.T, status int, body string, header ...string) *httptest.Server {
+	t.Helper()
+	return serve(t, func(w http.ResponseWriter, r *http.Request) {
+		for i := 0; i+1 < len(header); i += 2 {
+			w.Header().Set(header[i], header[i+1])
+		}
+		w.WriteHeader(status)
+		io.WriteString(w, body)
+	})
+}
+
+// newClient is a client with a ready token, unless opts say otherwise.
+func newClient(t *testing.T, url string, opts ...Option) *Client {
+	t.Helper()
+	c, err := New(url, append([]Option{WithCredentials(NewToken(testToken))}, opts...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// asAPIError fails the test if err is not an *APIError.
+func asAPIError(t *testing.T, err error) *APIError {
+	t.Helper()
+	apiErr, ok := errors.AsType[*APIError](err)
+	if !ok {
+		t.Fatalf("error is %#v, want an *APIError", err)
+	}
+	return apiErr
+}
+
+// clock is a time that tests move.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func newClock() *clock {
+	return &clock{now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) Add(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// observations collects what an observer is told.
+type observations struct {
+	mu  sync.Mutex
+	all []Observation
+}
+
+func (o *observations) add(one Observation) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.all = append(o.all, one)
+}
+
+// take returns what was seen as "operation kind" and forgets it.
+func (o *observations) take() []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var texts []string
+	for _, one := range o.all {
+		texts = append(texts, one.Operation+" "+one.Kind.String())
+	}
+	o.all = nil
+	return texts
+}

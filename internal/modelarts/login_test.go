@@ -1,0 +1,140 @@
+package modelarts
+
+import (
+	"io"
+	"net/http"
+	"testing"
+	"time"
+)
+
+// notCalled is an API that must not see a call without a token.
+func notCalled(t *testing.T) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) { t.Errorf("%s was sent", r.URL) }
+}
+
+func TestLoginErrors(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		answer func(http.ResponseWriter, string)
+		want   Kind
+	}{
+		{"400", refuse(400, "The request body is invalid"), KindCredentials},
+		{"401", refuse(401, "The username or password is wrong."), KindCredentials},
+		{"403", refuse(403, "You are not authorized"), KindCredentials},
+		{"404", refuse(404, "Could not find project"), KindCredentials},
+		{"429", refuse(429, "slow down"), KindThrottled},
+		{"500", refuse(500, "internal"), KindUnavailable},
+		{"503", refuse(503, "unavailable"), KindUnavailable},
+		{"302", refuse(302, ""), KindNoAPI},
+		{"page", func(w http.ResponseWriter, _ string) { io.WriteString(w, samplePage502) }, KindUnavailable},
+		{"no token", func(w http.ResponseWriter, _ string) { w.WriteHeader(201) }, KindUnavailable},
+		{"reset", func(w http.ResponseWriter, _ string) { hangUp(w, true) }, KindTimeout},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c, i := newPasswordClient(t, notCalled(t))
+			i.answer = tt.answer
+			err := stop(t, c, testProject)
+			apiErr := asAPIError(t, err)
+			if apiErr.Kind != tt.want || apiErr.Operation != OperationToken || apiErr.MaybeSent {
+				t.Errorf("got %v (kind %v, MaybeSent %v), want %v", err, apiErr.Kind, apiErr.MaybeSent, tt.want)
+			}
+		})
+	}
+}
+
+func TestLoginErrorsHidePassword(t *testing.T) {
+	c, i := newPasswordClient(t, notCalled(t))
+	i.answer = refuse(400, "cannot parse "+testPassword)
+	err := stop(t, c, testProject)
+	mustHide(t, err, testPassword)
+	if want := "modelarts token: http 400 400: cannot parse [hidden]"; err.Error() != want {
+		t.Errorf("got %q, want %q", err, want)
+	}
+}
+
+func TestWrongPasswordIsNotHammered(t *testing.T) {
+	c, i := newPasswordClient(t, accepting)
+	i.answer = refuse(401, "The username or password is wrong.")
+	for range 5 {
+		for _, project := range []string{"a", "b"} {
+			if err := stop(t, c, project); KindOf(err) != KindCredentials {
+				t.Fatalf("got %v", err)
+			}
+		}
+	}
+	i.now.Add(refusalMemory - time.Second)
+	stop(t, c, "a")
+	if n := i.logins(); n != 1 {
+		t.Fatalf("%d logins within the memory, want 1", n)
+	}
+	i.now.Add(time.Second)
+	i.set(func() { i.answer = nil })
+	mustStop(t, c, "a")
+	mustStop(t, c, "b")
+	if n := i.logins(); n != 3 {
+		t.Errorf("%d logins, want 3", n)
+	}
+}
+
+// One bad project must not shut out the others.
+func TestRefusedProjectStandsAlone(t *testing.T) {
+	c, i := newPasswordClient(t, accepting)
+	i.answer = refuse(404, "Could not find project")
+	stop(t, c, "bad")
+	i.set(func() { i.answer = nil })
+	mustStop(t, c, "good")
+	if err := stop(t, c, "bad"); KindOf(err) != KindCredentials {
+		t.Errorf("got %v", err)
+	}
+	if n := i.logins(); n != 2 {
+		t.Errorf("%d logins, want 2", n)
+	}
+}
+
+// A token in hand is used even while logins are refused.
+func TestCachedTokenOutlastsRefusal(t *testing.T) {
+	c, i := newPasswordClient(t, accepting)
+	mustStop(t, c, "a")
+	i.set(func() { i.answer = refuse(401, "The username or password is wrong.") })
+	if err := stop(t, c, "b"); KindOf(err) != KindCredentials {
+		t.Errorf("got %v", err)
+	}
+	mustStop(t, c, "a")
+}
+
+// An outage is not a refusal: the next call tries again.
+func TestLoginOutageIsNotRemembered(t *testing.T) {
+	c, i := newPasswordClient(t, accepting)
+	i.answer = refuse(503, "unavailable")
+	if err := stop(t, c, testProject); KindOf(err) != KindUnavailable {
+		t.Errorf("got %v", err)
+	}
+	i.set(func() { i.answer = nil })
+	mustStop(t, c, testProject)
+}
+
+// Each caller may change the error it got.
+func TestRememberedRefusalIsCopied(t *testing.T) {
+	c, i := newPasswordClient(t, notCalled(t))
+	i.answer = refuse(403, "no")
+	first := asAPIError(t, stop(t, c, testProject))
+	second := asAPIError(t, stop(t, c, testProject))
+	if first == second || *first != *second {
+		t.Errorf("got %p %+v and %p %+v", first, *first, second, *second)
+	}
+}
+
+func TestExpiry(t *testing.T) {
+	now := newClock().Now()
+	for body, want := range map[string]time.Time{
+		`{"token":{"expires_at":"2026-01-03T03:04:05.123000Z"}}`: time.Date(2026, 1, 3, 3, 4, 5, 123e6, time.UTC),
+		`{"token":{"expires_at":"tomorrow"}}`:                    now.Add(fallbackLife),
+		`{"token":{}}`:                                           now.Add(fallbackLife),
+		`{}`:                                                     now.Add(fallbackLife),
+		``:                                                       now.Add(fallbackLife),
+	} {
+		if got := expiry([]byte(body), now); !got.Equal(want) {
+			t.Errorf("expiry of %s = %v, want %v", body, got, want)
+		}
+	}
+}

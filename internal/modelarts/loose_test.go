@@ -1,0 +1,43 @@
+package modelarts
+
+import (
+	"encoding/json"
+	"testing"
+)
+
+func TestLooseString(t *testing.T) {
+	for in, want := range map[string]looseString{
+		`"10"`: "10", `10`: "10", `12345678901234567890`: "12345678901234567890", `-1.5e3`: "-1.5e3",
+		`null`: "", `true`: "", `{}`: "", `["a"]`: "", `"测\n"`: "测\n",
+	} {
+		got := looseString("before")
+		if err := json.Unmarshal([]byte(in), &got); err != nil || got != want {
+			t.Errorf("%s is %q, %v; want %q", in, got, err, want)
+		}
+	}
+}
+
+func TestLooseInt(t *testing.T) {
+	for in, want := range map[string]looseInt{
+		`8`: {8, true}, `"8"`: {8, true}, `" 8 "`: {8, true}, `8.0`: {8, true}, `"8.9"`: {8, true}, `-3`: {-3, true},
+		`1711000000123`: {1711000000123, true}, `1.711e12`: {1711000000000, true},
+		`null`: {}, `""`: {}, `"x"`: {}, `true`: {}, `{}`: {}, `[8]`: {}, `1e30`: {}, `"NaN"`: {}, `"Inf"`: {},
+	} {
+		got := looseInt{1, true}
+		if err := json.Unmarshal([]byte(in), &got); err != nil || got != want {
+			t.Errorf("%s is %v, %v; want %v", in, got, err, want)
+		}
+	}
+}
+
+func TestLooseFalse(t *testing.T) {
+	for in, want := range map[string]looseFalse{
+		`false`: true, `"false"`: true, `"False"`: true, `true`: false, `"true"`: false,
+		`null`: false, `0`: false, `""`: false, `{}`: false, `"no"`: false,
+	} {
+		var got looseFalse
+		if err := json.Unmarshal([]byte(in), &got); err != nil || got != want {
+			t.Errorf("%s is %v, %v; want %v", in, got, err, want)
+		}
+	}
+}

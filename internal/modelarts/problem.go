@@ -1,0 +1,104 @@
+package modelarts
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"slices"
+)
+
+// problem is what an answer's body says about failure, in whichever of the
+// documented shapes: error_code with error_msg or error_message, code with
+// message, or one of these nested one level down, as IAM does.
+type problem struct {
+	object    bool // the body is a JSON object
+	failed    bool // is_success is false or there is an error_code: not a success, even with 2xx
+	code      string
+	message   string
+	requestID string
+}
+
+// problemFields are the names in use.
+type problemFields struct {
+	IsSuccess    looseFalse  `json:"is_success"`
+	ErrorCode    looseString `json:"error_code"`
+	ErrorMsg     looseString `json:"error_msg"`
+	ErrorMessage looseString `json:"error_message"`
+	Code         looseString `json:"code"`
+	Message      looseString `json:"message"`
+	Title        looseString `json:"title"`
+	RequestID    looseString `json:"request_id"`
+}
+
+func (f *problemFields) code() string {
+	return string(firstOf(f.ErrorCode, f.Code))
+}
+
+func (f *problemFields) message() string {
+	return string(firstOf(f.ErrorMessage, f.ErrorMsg, f.Message, f.Title))
+}
+
+func firstOf(texts ...looseString) looseString {
+	for _, t := range texts {
+		if t != "" {
+			return t
+		}
+	}
+	return ""
+}
+
+// readProblem is the zero value for a body that is not a JSON object.
+func readProblem(body []byte) problem {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(body, &members) != nil || members == nil {
+		return problem{}
+	}
+	top := fieldsIn(body)
+	p := problem{
+		object:    true,
+		failed:    bool(top.IsSuccess) || top.ErrorCode != "",
+		code:      top.code(),
+		message:   top.message(),
+		requestID: string(top.RequestID),
+	}
+	if p.code == "" {
+		p.readNested(members)
+	}
+	return p
+}
+
+// readNested looks into "error" first, then into every other member that is an
+// object. Only an error_code inside "error" makes a failure of a 2xx: a job's
+// own details may have codes of any kind.
+func (p *problem) readNested(members map[string]json.RawMessage) {
+	names := slices.Sorted(maps.Keys(members))
+	if _, ok := members["error"]; ok {
+		names = append([]string{"error"}, names...)
+	}
+	for _, name := range names {
+		if !bytes.HasPrefix(members[name], []byte("{")) {
+			continue
+		}
+		inner := fieldsIn(members[name])
+		if inner.code() == "" && inner.message() == "" {
+			continue
+		}
+		p.code = inner.code()
+		if m := inner.message(); m != "" {
+			p.message = m
+		}
+		if p.requestID == "" {
+			p.requestID = string(inner.RequestID)
+		}
+		p.failed = p.failed || name == "error" && inner.ErrorCode != ""
+		return
+	}
+}
+
+// fieldsIn is empty for anything but an object.
+func fieldsIn(raw []byte) (f problemFields) {
+	if json.Unmarshal(raw, &f) != nil {
+		return problemFields{}
+	}
+	return f
+}

@@ -1,0 +1,75 @@
+package modelarts
+
+import (
+	"net/http"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// How many characters of an answer's texts are kept.
+const (
+	maxMessage = 200
+	maxToken   = 128 // a code or a request id
+)
+
+// echo starts the part of a gateway's message that repeats the headers we
+// signed, a security token among them.
+//
+// Source: API Request Signing Guide, "Common Errors Related to IAM
+// Authentication Information".
+const echo = "canonicalrequest"
+
+// clean makes one printable line of at most limit characters out of s and drops
+// the gateway's echo of our request.
+func clean(s string, limit int) string {
+	if i := indexFold(s, echo); i >= 0 {
+		s = s[:i]
+	}
+	s = strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, s)
+	s = strings.Join(strings.Fields(s), " ")
+	if utf8.RuneCountInString(s) > limit {
+		s = string([]rune(s)[:limit-3]) + "..."
+	}
+	return s
+}
+
+// indexFold is where the lower-case ASCII text sub starts in s, in any case of
+// letters; -1 if nowhere. strings.ToLower would not do: it can change lengths.
+func indexFold(s, sub string) int {
+	for i := range len(s) - len(sub) + 1 {
+		if strings.EqualFold(s[i:i+len(sub)], sub) {
+			return i
+		}
+	}
+	return -1
+}
+
+// hide takes our secrets out of a text that an answer sent back.
+func hide(s string, secrets []string) string {
+	for _, secret := range secrets {
+		if secret != "" {
+			s = strings.ReplaceAll(s, secret, "[hidden]")
+		}
+	}
+	return s
+}
+
+// secretsOf is what a request carries that no error may show.
+func secretsOf(req *http.Request, cl *call) []string {
+	return append([]string{
+		req.Header.Get("X-Auth-Token"),
+		req.Header.Get("X-Security-Token"),
+		req.Header.Get("Authorization"),
+	}, cl.secrets...)
+}
+
+// validHeader tells whether net/http will send s as a header's value.
+func validHeader(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r != '\t' && unicode.IsControl(r) })
+}

@@ -1,0 +1,69 @@
+package modelarts
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+func TestClean(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                                    "",
+		"plain":                               "plain",
+		"  a \t b \n":                         "a b",
+		"a\x00b\x1b[2Jc":                      "a b [2Jc",
+		"测试":                                  "测试",
+		"\xff\xfe":                            "",
+		"left\u202eright":                     "left right",
+		"fail, canonicalRequest:GET|x|secret": "fail,",
+		"fail, CANONICALREQUEST secret":       "fail,",
+		strings.Repeat("é", 20):               strings.Repeat("é", 20),
+		strings.Repeat("é", 21):               strings.Repeat("é", 17) + "...",
+	} {
+		if got := clean(in, 20); got != want {
+			t.Errorf("clean(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+// An answer may repeat whatever we sent; none of it may come out of an error.
+func TestErrorsHideWhatAnswersEcho(t *testing.T) {
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		token := r.Header.Get("X-Auth-Token")
+		w.Header().Set("X-Request-Id", token)
+		w.WriteHeader(401)
+		fmt.Fprintf(w, `{"error_code":"APIG.0301 %s","error_msg":"bad token %s"}`, token, token)
+	})
+	c := newClient(t, server.URL)
+	_, err := c.StopVisualizationJob(t.Context(), testProject, "10")
+	mustHide(t, err, testToken)
+	if !strings.Contains(err.Error(), "bad token [hidden]") {
+		t.Errorf("error is %q", err)
+	}
+}
+
+// mustHide fails if any way of printing v shows the secret.
+func mustHide(t *testing.T, v any, secret string) {
+	t.Helper()
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
+		if text := fmt.Sprintf(verb, v); strings.Contains(text, secret) {
+			t.Errorf("%s shows the secret: %s", verb, text)
+		}
+	}
+	if apiErr, ok := v.(*APIError); ok {
+		if text := fmt.Sprintf("%+v %#v", *apiErr, *apiErr); strings.Contains(text, secret) {
+			t.Errorf("the fields show the secret: %s", text)
+		}
+	}
+}
+
+func TestValidHeader(t *testing.T) {
+	for value, want := range map[string]bool{
+		"": true, "plain text\t": true, "a\nb": false, "a\rb": false, "a\x00": false, "a\x7f": false,
+	} {
+		if got := validHeader(value); got != want {
+			t.Errorf("validHeader(%q) = %v", value, got)
+		}
+	}
+}
