@@ -1,0 +1,268 @@
+package modelartstest
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"time"
+
+	"vizstop/internal/modelarts"
+)
+
+// Job is a visualization job: what AddJob wants and what snapshots show.
+type Job struct {
+	ID          string // a decimal number in the real API; "" lets AddJob choose one
+	Name        string // "" means "job-" and the id
+	Description string
+	TrainURL    string
+	Type        string // "tensorboard" if empty, or "mindinsight"
+	WorkspaceID string // "0" if empty
+	// Status 0 means running for AddJob. Snapshots give it as of Config.Now.
+	Status     modelarts.Status
+	CreateTime time.Time // zero means now
+
+	StopTime   time.Duration    // how long 9 lasts after a stop; 0 means Phases.Stop
+	StopStatus modelarts.Status // how a stop ends; 0 means Config.StopStatus
+	AutoStop   time.Duration    // from each start of running to an automatic stop; 0 means never
+
+	// EndedAt is when the job truly ended, however late somebody looks; zero
+	// while it has not. AddJob ignores it.
+	EndedAt time.Time
+}
+
+// record is a job with its future.
+type record struct {
+	Job
+	number   int64     // of a decimal ID, for sorting; -1 for any other
+	runFrom  time.Time // when it last began to run; zero if never
+	steps    []step    // what lies ahead, in order
+	resource string
+}
+
+// step is a move that happens by itself once its time has come.
+type step struct {
+	at     time.Time
+	status modelarts.Status
+	gone   bool // the job disappears
+}
+
+type project struct {
+	jobs   map[string]*record
+	lastID int64
+}
+
+// AddJob puts a job into a project, in place of one with the same id, and gives
+// it back as it now is. A job that is being created or stopped goes on from
+// there, as if its status had begun just now. One that runs or has ended does
+// so since CreateTime.
+func (s *Simulator) AddJob(projectID string, j Job) Job {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.cfg.Now()
+	j.Status = cmp.Or(j.Status, modelarts.StatusRunning)
+	r := s.insert(projectID, j, now)
+	r.enter(r.Status, r.CreateTime)
+	switch r.Status {
+	case modelarts.StatusRunning:
+		s.planAutoStop(r, r.CreateTime)
+	case modelarts.StatusKilling:
+		r.runFrom = r.CreateTime
+		r.steps = []step{{at: now.Add(s.stopTime(r)), status: s.stopStatus(r)}}
+	default:
+		s.planCreation(r, now, s.cfg.Phases.Create(r.Job))
+	}
+	s.projects[projectID].settle(r, now)
+	return r.Job
+}
+
+// Job is a snapshot of one job; false if there is none, or none any more.
+func (s *Simulator) Job(projectID, jobID string) (Job, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.find(projectID, jobID, s.cfg.Now())
+	if r == nil {
+		return Job{}, false
+	}
+	return r.Job, true
+}
+
+// Jobs are snapshots of a project's jobs, in order of their ids.
+func (s *Simulator) Jobs(projectID string) []Job {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	records := s.settled(projectID, s.cfg.Now())
+	slices.SortFunc(records, byID)
+	jobs := make([]Job, len(records))
+	for i, r := range records {
+		jobs[i] = r.Job
+	}
+	return jobs
+}
+
+// SetStatus puts a job into any status, where it stays until a call moves it.
+// It is false if there is no such job.
+func (s *Simulator) SetStatus(projectID, jobID string, status modelarts.Status) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.cfg.Now()
+	r := s.find(projectID, jobID, now)
+	if r == nil {
+		return false
+	}
+	r.steps = nil
+	r.enter(status, now)
+	return true
+}
+
+// RemoveJob makes a job vanish at once; false if there was none.
+func (s *Simulator) RemoveJob(projectID, jobID string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.find(projectID, jobID, s.cfg.Now()) == nil {
+		return false
+	}
+	delete(s.projects[projectID].jobs, jobID)
+	return true
+}
+
+func (s *Simulator) insert(projectID string, j Job, now time.Time) *record {
+	p := s.projects[projectID]
+	if p == nil {
+		p = &project{jobs: map[string]*record{}}
+		s.projects[projectID] = p
+	}
+	if j.ID == "" {
+		j.ID = strconv.FormatInt(p.lastID+1, 10)
+	}
+	if j.CreateTime.IsZero() {
+		j.CreateTime = now
+	}
+	j.Name = cmp.Or(j.Name, "job-"+j.ID)
+	j.Type = cmp.Or(j.Type, "tensorboard")
+	j.WorkspaceID = cmp.Or(j.WorkspaceID, "0")
+	j.EndedAt = time.Time{}
+	r := &record{Job: j, number: decimal(j.ID), resource: resourceID(projectID, j.ID)}
+	p.jobs[j.ID] = r
+	p.lastID = max(p.lastID, r.number)
+	return r
+}
+
+// find is the job as of now, or nil.
+func (s *Simulator) find(projectID, jobID string, now time.Time) *record {
+	p := s.projects[projectID]
+	if p == nil {
+		return nil
+	}
+	r := p.jobs[jobID]
+	if r == nil || p.settle(r, now) {
+		return r
+	}
+	return nil
+}
+
+// settled are all jobs of a project as of now, in no order.
+func (s *Simulator) settled(projectID string, now time.Time) []*record {
+	p := s.projects[projectID]
+	if p == nil {
+		return nil
+	}
+	records := make([]*record, 0, len(p.jobs))
+	for _, r := range p.jobs {
+		if p.settle(r, now) {
+			records = append(records, r)
+		}
+	}
+	return records
+}
+
+// settle makes the moves that have come due and says whether the job still
+// exists.
+func (p *project) settle(r *record, now time.Time) bool {
+	for len(r.steps) > 0 && !r.steps[0].at.After(now) {
+		next := r.steps[0]
+		r.steps = r.steps[1:]
+		if next.gone {
+			delete(p.jobs, r.ID)
+			return false
+		}
+		r.enter(next.status, next.at)
+	}
+	return true
+}
+
+// enter changes the status and keeps the times that depend on it.
+func (r *record) enter(status modelarts.Status, at time.Time) {
+	r.Status = status
+	switch status.Class() {
+	case modelarts.ClassActive, modelarts.ClassStopping:
+		r.EndedAt = time.Time{}
+	case modelarts.ClassEnded:
+		if r.EndedAt.IsZero() {
+			r.EndedAt = at
+		}
+	}
+	if status == modelarts.StatusRunning {
+		r.runFrom = at
+	}
+}
+
+// duration is how long the current or the last run has lasted. Whether the real
+// field is about one run or all is not known.
+func (r *record) duration(now time.Time) time.Duration {
+	if r.runFrom.IsZero() {
+		return 0
+	}
+	if !r.EndedAt.IsZero() {
+		now = r.EndedAt
+	}
+	return max(0, now.Sub(r.runFrom))
+}
+
+// creation is the usual way from a new job to a running one.
+var creation = [...]modelarts.Status{
+	modelarts.StatusInit, modelarts.StatusSubmitTrying, modelarts.StatusWaiting, modelarts.StatusRunning,
+}
+
+// planCreation lays out what is left of a creation that takes total from its
+// first status on. It plans nothing for a status outside of it.
+func (s *Simulator) planCreation(r *record, now time.Time, total time.Duration) {
+	r.steps = nil
+	status := r.Status
+	if status == modelarts.StatusImageCreating {
+		status = modelarts.StatusInit
+	}
+	from := slices.Index(creation[:], status)
+	if from < 0 {
+		return
+	}
+	legs := len(creation) - 1
+	at := now
+	for i := from + 1; i < len(creation); i++ {
+		at = now.Add(total * time.Duration(i-from) / time.Duration(legs))
+		r.steps = append(r.steps, step{at: at, status: creation[i]})
+	}
+	s.planAutoStop(r, at)
+}
+
+// planAutoStop adds the stop by schedule of a run that begins at runFrom. That
+// the schedule counts from there, and anew after a restart, is a guess.
+func (s *Simulator) planAutoStop(r *record, runFrom time.Time) {
+	if r.AutoStop <= 0 {
+		return
+	}
+	at := runFrom.Add(r.AutoStop)
+	r.steps = append(r.steps,
+		step{at: at, status: modelarts.StatusKilling},
+		step{at: at.Add(s.stopTime(r)), status: s.stopStatus(r)})
+}
+
+func (s *Simulator) stopTime(r *record) time.Duration {
+	if r.StopTime > 0 {
+		return r.StopTime
+	}
+	return s.cfg.Phases.Stop(r.Job)
+}
+
+func (s *Simulator) stopStatus(r *record) modelarts.Status {
+	return cmp.Or(r.StopStatus, s.cfg.StopStatus)
+}

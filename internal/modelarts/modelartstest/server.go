@@ -1,0 +1,46 @@
+package modelartstest
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Server is a simulator behind a listener on the loopback interface.
+type Server struct {
+	URL string // such as http://127.0.0.1:40123, for the API and for IAM
+	*Simulator
+
+	http   *http.Server
+	served chan struct{}
+}
+
+// Start serves a new simulator on a free port of 127.0.0.1. The error is the
+// listener's. The caller must Close it.
+func Start(cfg Config) (*Server, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("listen for the simulator: %w", err)
+	}
+	sim := New(cfg)
+	s := &Server{
+		URL:       "http://" + l.Addr().String(),
+		Simulator: sim,
+		http:      &http.Server{Handler: sim, ReadHeaderTimeout: time.Minute},
+		served:    make(chan struct{}),
+	}
+	go func() {
+		defer close(s.served)
+		_ = s.http.Serve(l) // always ErrServerClosed, after Close
+	}()
+	return s, nil
+}
+
+// Close drops all connections, whatever is on them, and frees the port. Waiting
+// answers are cut short, but Close does not wait for hooks. Closing again
+// does nothing.
+func (s *Server) Close() {
+	_ = s.http.Close() // its error is the listener's, which is gone either way
+	<-s.served
+}
