@@ -33,12 +33,12 @@ func TestStartAnswersAndKeepsNothingOnDisk(t *testing.T) {
 
 func TestStartLetsArgumentsWin(t *testing.T) {
 	t.Parallel()
-	s := Start(t, "--appendonly", "yes", "--databases", "3", "--unixsocket", "{dir}/s")
+	s := Start(t, "--appendonly", "yes", "--databases", "3", "--pidfile", "{dir}/pid")
 	client := s.Client(t)
 	if got := client.ConfigGet(t.Context(), "appendonly").Val()["appendonly"]; got != "yes" {
 		t.Errorf("appendonly = %q, want yes", got)
 	}
-	if _, err := os.Stat(s.Dir() + "/s"); err != nil {
+	if _, err := os.Stat(s.Dir() + "/pid"); err != nil {
 		t.Errorf("{dir} was not filled in: %v", err)
 	}
 }
@@ -143,7 +143,7 @@ func TestMissingRedisServerFailsTheTest(t *testing.T) {
 func TestStopKillsWhatDoesNotListen(t *testing.T) {
 	t.Parallel()
 	// The shell ignores SIGTERM and says what startProcess waits for.
-	script := "trap '' TERM; echo '" + readyLine + "'; while :; do sleep 1; done"
+	script := "trap '' TERM; echo '" + readyLine + "'; exec tail -f /dev/null"
 	p, err := startProcess("/bin/sh", t.TempDir(), []string{"-c", script})
 	if err != nil {
 		t.Fatal(err)

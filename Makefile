@@ -1,0 +1,53 @@
+# Needs Go, git and make. `make deps` brings the rest, on Debian and its kin.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+GO          ?= go
+GOTESTFLAGS ?=
+FUZZTIME    ?= 30s
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# A build tells its commit where git can (not in a tarball, or a checkout that
+# belongs to someone else). Nothing else needs the commit, and asking for it in
+# vain is an error.
+VCS := $(shell git log -1 >/dev/null 2>&1 && echo true || echo false)
+lint test fuzz demo: export GOFLAGS := $(GOFLAGS) -buildvcs=false
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: deps
+deps: ## install what tests need and this machine lacks
+	@scripts/need redis-server gcc promtool
+
+.PHONY: build
+build: ## build the programs into bin/
+	@mkdir -p bin
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -o bin/ ./cmd/...
+
+.PHONY: test
+test: deps ## run all tests with the race detector (GOTESTFLAGS='-run Name')
+	CGO_ENABLED=1 $(GO) test -race -timeout 9m $(GOTESTFLAGS) ./...
+
+.PHONY: lint
+lint: ## check formatting, vet, staticcheck, go.mod
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not gofmt'ed: $$unformatted" >&2; exit 1; fi
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	$(GO) mod tidy -diff
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for FUZZTIME (30s)
+	@GO='$(GO)' scripts/fuzz '$(FUZZTIME)'
+
+.PHONY: demo
+demo: ## stop simulated jobs with everything in one process
+	$(GO) run ./cmd/worker demo
+
+.PHONY: clean
+clean: ## remove what make has built
+	rm -rf bin dist coverage.out

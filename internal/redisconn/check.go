@@ -1,0 +1,92 @@
+package redisconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// probeKey is only looked for. Its name is one that the access list of
+// vizstop's user must allow anyway.
+const probeKey = "vizstop:check"
+
+// Found out by probe rather than said by Redis.
+var (
+	errIsCluster  = errors.New("is part of a cluster")
+	errIsSentinel = errors.New("is a Sentinel")
+	errIsReplica  = errors.New("is a replica")
+	errNoPassword = errors.New("user without password")
+)
+
+// Check tells whether client, made by o.Client, reaches a Redis that vizstop
+// can work with: it answers, lets us in, is of the kind that the URL says and
+// serves a key. The error is one line with a hint at what to do; it holds no
+// secret and wraps nothing but the error of ctx. Without a deadline in ctx a
+// silent host takes about 20 s. Nothing is written.
+//
+// It needs the Options because go-redis does not tell the Sentinels of a client,
+// nor the name of their master.
+func (o *Options) Check(ctx context.Context, client redis.UniversalClient) error {
+	err := o.probe(ctx, client)
+	if err == nil {
+		return nil
+	}
+	hint := o.explain(err)
+	for _, cause := range []error{context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, cause) {
+			return fmt.Errorf("%s: %w", hint, cause)
+		}
+	}
+	return errors.New(hint)
+}
+
+func (o *Options) probe(ctx context.Context, client redis.UniversalClient) error {
+	if l := o.login(); l.user != "" && l.password == "" {
+		return errNoPassword // go-redis would log in as nobody, without a word
+	}
+	if err := client.Ping(ctx).Err(); err != nil {
+		return err
+	}
+	if err := o.checkMode(ctx, client); err != nil {
+		return err
+	}
+	return client.Exists(ctx, probeKey).Err()
+}
+
+// checkMode finds a cluster node, a Sentinel or a replica behind the URL of a
+// single server: they answer a PING, but fail later. HELLO tells it and is
+// open to every user; servers that don't know it (before Redis 6, embedded) pass.
+func (o *Options) checkMode(ctx context.Context, client redis.UniversalClient) error {
+	if o.kind == sentinel || o.kind == cluster {
+		return nil
+	}
+	reply, err := client.Do(ctx, "HELLO").Result()
+	if err != nil {
+		return ctx.Err()
+	}
+	server, _ := reply.(map[any]any)
+	switch {
+	case server["mode"] == "cluster":
+		return errIsCluster
+	case server["mode"] == "sentinel":
+		return errIsSentinel
+	case server["role"] == "replica":
+		return errIsReplica
+	}
+	return nil
+}
+
+// where names the server as the URL does.
+func (o *Options) where() string {
+	switch o.kind {
+	case sentinel:
+		return fmt.Sprintf("Redis master %q of the Sentinels at %s", o.master, strings.Join(o.addrs, ","))
+	case cluster:
+		return "Redis Cluster at " + strings.Join(o.addrs, ",")
+	default:
+		return "Redis at " + o.addrs[0]
+	}
+}

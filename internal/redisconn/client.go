@@ -1,0 +1,78 @@
+package redisconn
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// Timeouts bound one attempt; go-redis makes up to four, with a pause between
+// them that grows from 10 ms to 1 s. The context of a call ends it earlier.
+const (
+	dialTimeout  = 5 * time.Second // with the TLS handshake
+	readTimeout  = 3 * time.Second
+	writeTimeout = 3 * time.Second
+	// poolTimeout is the wait for a connection when all are in use.
+	poolTimeout = 4 * time.Second
+)
+
+// clientName is what CLIENT LIST shows.
+const clientName = "vizstop"
+
+// Client returns a client of its own, which the caller closes. It connects
+// when it is first used; Check tells whether it can. A command may be sent again
+// when its answer did not come, so it may have taken effect before.
+func (o *Options) Client() redis.UniversalClient {
+	return redis.NewUniversalClient(o.universal())
+}
+
+func (o *Options) universal() *redis.UniversalOptions {
+	config, l := o.tlsConfig(), o.login()
+	return &redis.UniversalOptions{
+		Addrs:            o.addrs,
+		ClientName:       clientName,
+		DB:               o.db,
+		Username:         l.user,
+		Password:         l.password,
+		SentinelUsername: l.sentinelUser,
+		SentinelPassword: l.sentinelPassword,
+		MasterName:       o.master,
+		IsClusterMode:    o.kind == cluster,
+		PoolSize:         o.poolSize,
+		TLSConfig:        config,
+		Dialer:           dialer(config),
+		DialTimeout:      dialTimeout,
+		DialerRetries:    1, // the retries of a command dial again
+		ReadTimeout:      readTimeout,
+		WriteTimeout:     writeTimeout,
+		PoolTimeout:      poolTimeout,
+
+		ContextTimeoutEnabled: true,
+
+		// Both only cost a failing command per connection where the server
+		// is older than Redis 7.2 or not Redis Enterprise.
+		DisableIdentity:          true,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	}
+}
+
+func (o *Options) tlsConfig() *tls.Config {
+	if !o.tls {
+		return nil
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.roots}
+}
+
+// dialer does what go-redis' own does, but honours the context in a TLS
+// handshake too (go-redis 9.23 uses tls.DialWithDialer, which has none).
+func dialer(config *tls.Config) func(ctx context.Context, network, addr string) (net.Conn, error) {
+	d := &net.Dialer{Timeout: dialTimeout}
+	if config == nil {
+		return d.DialContext
+	}
+	return (&tls.Dialer{NetDialer: d, Config: config}).DialContext
+}

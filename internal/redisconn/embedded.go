@@ -1,0 +1,77 @@
+package redisconn
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"syscall"
+
+	"github.com/alicebob/miniredis/v2"
+)
+
+// DefaultEmbeddedAddr is where an embedded Redis listens unless told otherwise,
+// and where Options of the word "embedded" connect to. It is not Redis' own
+// port, so that both can run on one machine.
+const DefaultEmbeddedAddr = "127.0.0.1:6380"
+
+// Embedded is a Redis inside this process, for trying things out: it keeps
+// everything in memory, has no password and is gone with the process. Other
+// processes of this machine can use it through URL.
+type Embedded struct {
+	mini *miniredis.Miniredis
+	url  string
+}
+
+// StartEmbedded listens on addr, which must be a loopback address with a port;
+// port 0 takes a free one, and without a host it is 127.0.0.1. Keys expire by
+// the clock, as in a real Redis.
+func StartEmbedded(addr string) (*Embedded, error) {
+	addr, err := loopbackAddr(addr)
+	if err != nil {
+		return nil, err
+	}
+	mini := miniredis.NewMiniRedis()
+	mini.ClockTTL(true)
+	if err := mini.StartAddr(addr); err != nil {
+		return nil, listenError(addr, err)
+	}
+	return &Embedded{mini: mini, url: "redis://" + mini.Addr() + "/0"}, nil
+}
+
+// URL is what Parse turns into a connection to this Redis. It holds the port
+// that was taken.
+func (e *Embedded) URL() string { return e.url }
+
+// Close ends all connections and forgets the data. Closing again does nothing.
+func (e *Embedded) Close() { e.mini.Close() }
+
+// loopbackAddr refuses what others could reach: the embedded Redis has no
+// password.
+func loopbackAddr(addr string) (string, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", fmt.Errorf("embedded Redis: address %q must be host:port, such as %s", addr, DefaultEmbeddedAddr)
+	}
+	if host == "" || host == "localhost" {
+		host = "127.0.0.1"
+	}
+	if ip, err := netip.ParseAddr(host); err != nil || !ip.Unmap().IsLoopback() {
+		return "", fmt.Errorf("embedded Redis: it has no password and so listens on a loopback address only, "+
+			"such as %s, not on %q", DefaultEmbeddedAddr, addr)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return "", fmt.Errorf("embedded Redis: port %q must be a number from 0 to 65535", port)
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+func listenError(addr string, err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		_, port, _ := net.SplitHostPort(addr)
+		return fmt.Errorf("embedded Redis: port %s is taken, perhaps by another worker: "+
+			"stop what listens on %s, or share it with --redis redis://%s/0", port, addr, addr)
+	}
+	return fmt.Errorf("embedded Redis: %w", err)
+}

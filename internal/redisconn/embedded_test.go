@@ -1,0 +1,78 @@
+package redisconn
+
+import (
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+func TestEmbedded(t *testing.T) {
+	t.Parallel()
+	for _, addr := range []string{":0", "127.0.0.1:0", "localhost:0", "127.0.0.2:0"} {
+		e, err := StartEmbedded(addr)
+		if err != nil {
+			t.Fatalf("StartEmbedded(%q): %v", addr, err)
+		}
+		o := mustParse(t, e.URL())
+		client := o.Client()
+		if err := o.Check(t.Context(), client); err != nil {
+			t.Errorf("on %q: %v", addr, err)
+		}
+		_ = client.Close()
+		e.Close()
+		e.Close()
+	}
+}
+
+func TestEmbeddedExpiresByTheClock(t *testing.T) {
+	t.Parallel()
+	e, err := StartEmbedded(":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	client := mustParse(t, e.URL()).Client()
+	defer client.Close()
+	if err := client.Set(t.Context(), "k", "v", time.Hour).Err(); err != nil {
+		t.Fatal(err)
+	}
+	e.mini.SetTime(time.Now().Add(59 * time.Minute))
+	if got := client.Get(t.Context(), "k").Val(); got != "v" {
+		t.Errorf("after 59 minutes of an hour: %q", got)
+	}
+	e.mini.SetTime(time.Now().Add(61 * time.Minute))
+	if err := client.Get(t.Context(), "k").Err(); err != redis.Nil {
+		t.Errorf("after 61 minutes of an hour: %v", err)
+	}
+}
+
+func TestEmbeddedRefuses(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	_, port, _ := net.SplitHostPort(taken.Addr().String())
+	for addr, want := range map[string]string{
+		taken.Addr().String(): "port " + port + " is taken, perhaps by another worker: stop what listens on 127.0.0.1:" + port,
+		"6380":                "must be host:port",
+		"0.0.0.0:0":           "loopback",
+		"[::]:0":              "loopback",
+		"10.1.2.3:0":          "loopback",
+		"example.com:0":       "loopback",
+		"127.0.0.1:http":      "from 0 to 65535",
+		"127.0.0.1:65536":     "from 0 to 65535",
+	} {
+		e, err := StartEmbedded(addr)
+		if err == nil {
+			e.Close()
+			t.Errorf("StartEmbedded(%q) listens", addr)
+		} else if !strings.Contains(err.Error(), want) {
+			t.Errorf("StartEmbedded(%q): %v, want %q", addr, err, want)
+		}
+	}
+}
