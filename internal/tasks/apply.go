@@ -1,0 +1,107 @@
+package tasks
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"vizstop/internal/ledger"
+	"vizstop/internal/throttle"
+)
+
+// overtime is how long past its deadline a stop may wait for leave to make its
+// last detail call before it expires without.
+const overtime = time.Minute
+
+// apply does what v says to s. began is when the task began.
+func (h *handler) apply(ctx context.Context, s *ledger.Stop, v verdict) (result, error) {
+	late := !h.Now().Before(s.Deadline)
+	if v.reason != "" || v.action == actAccept {
+		s.Reason = v.reason
+	}
+	s.Slot = time.Time{}
+	switch v.action {
+	case actEnd:
+		return h.end(ctx, s, v.outcome, v.reason)
+	case actAccept:
+		s.State, s.Accepted = ledger.Stopping, h.Now()
+		return h.next(ctx, s, "stop accepted", ledger.KindPoll, h.Schedule.poll(0))
+	case actLook:
+		return h.next(ctx, s, "status in doubt", ledger.KindPoll, 0)
+	case actRetry:
+		s.Attempts++
+		if s.Attempts >= h.Schedule.MaxAttempts {
+			return h.end(ctx, s, ledger.Rejected, fmt.Sprintf("after %d attempts: %s", s.Attempts, v.reason))
+		}
+		if late {
+			return h.expire(ctx, s)
+		}
+		return h.next(ctx, s, "stop call will be repeated", ledger.KindStop, h.Schedule.retry(s.Attempts))
+	}
+	if late {
+		return h.expire(ctx, s)
+	}
+	switch v.action {
+	case actResend:
+		s.Resends++
+		return h.next(ctx, s, "stop call will be repeated", ledger.KindStop, 0)
+	case actWait:
+		return h.next(ctx, s, "waiting for the API", s.Kind, h.Schedule.retry(1))
+	default:
+		return h.next(ctx, s, "not stopped yet", ledger.KindPoll, h.Schedule.poll(h.Now().Sub(s.Accepted)))
+	}
+}
+
+// wait moves a stop whose call may not go out yet.
+func (h *handler) wait(ctx context.Context, s *ledger.Stop, w throttle.Wait) (result, error) {
+	now := h.Now()
+	if now.After(s.Deadline) && (w.Reason != throttle.Rate || now.After(s.Deadline.Add(overtime))) {
+		s.Reason = waitReason(w)
+		return h.expire(ctx, s)
+	}
+	s.Slot = time.Time{}
+	if w.Place {
+		s.Slot = now.Add(w.For)
+	}
+	res, err := h.next(ctx, s, "waiting for leave to call", s.Kind, w.For)
+	if w.Reason != throttle.Rate {
+		res.note = waitReason(w)
+	}
+	return res, err
+}
+
+func waitReason(w throttle.Wait) string {
+	if w.Detail == "" {
+		return fmt.Sprintf("no leave to call: %s", w.Reason)
+	}
+	return fmt.Sprintf("no leave to call: %s: %s", w.Reason, w.Detail)
+}
+
+func (h *handler) next(ctx context.Context, s *ledger.Stop, what string, kind ledger.Kind, delay time.Duration) (result, error) {
+	moved, err := h.advance(ctx, s, kind, delay)
+	if err == nil && !moved {
+		return h.overtaken(s), nil
+	}
+	return result{stop: s, what: what, note: s.Reason}, err
+}
+
+func (h *handler) end(ctx context.Context, s *ledger.Stop, outcome ledger.State, reason string) (result, error) {
+	moved, err := h.finish(ctx, s, outcome, reason)
+	if err == nil && !moved {
+		return h.overtaken(s), nil
+	}
+	return result{stop: s, what: "stop ended", note: reason}, err
+}
+
+// expire ends a stop whose deadline has passed. The reason tells what was last
+// known, for the person who has to look.
+func (h *handler) expire(ctx context.Context, s *ledger.Stop) (result, error) {
+	reason := "the deadline passed before the stop call was accepted"
+	if s.State == ledger.Stopping {
+		reason = "the deadline passed before the detail endpoint confirmed the stop"
+	}
+	if s.Reason != "" {
+		reason += "; last: " + s.Reason
+	}
+	return h.end(ctx, s, ledger.Expired, reason)
+}

@@ -1,0 +1,57 @@
+package tasks
+
+import (
+	"context"
+
+	"github.com/hibiken/asynq"
+
+	"vizstop/internal/ledger"
+	"vizstop/internal/modelarts"
+	"vizstop/internal/throttle"
+)
+
+// PollHandler handles visualization:poll.
+type PollHandler struct{ *handler }
+
+// process asks the detail endpoint once where the job of the stop named in t
+// stands, and ends the stop or schedules what comes next.
+func (h *PollHandler) process(ctx context.Context, t *asynq.Task) (result, error) {
+	name, _ := asynq.GetTaskID(ctx)
+	payload, bad := DecodePayload(t.Payload())
+	id, ours := parseTaskID(name)
+	if bad != nil || !ours {
+		return result{what: "foreign poll task dropped", note: TypePoll + " is not for other producers: enqueue " + TypeStop}, nil
+	}
+	s, res, err := h.claim(ctx, id, payload.ProjectID)
+	if err != nil || s == nil {
+		return res, err
+	}
+	if s.Slot.IsZero() {
+		h.Recorder.PollStarted(max(0, h.Now().Sub(s.Next)))
+	}
+	var job *modelarts.VisualizationJob
+	wait, system, callErr, err := h.call(ctx, s, throttle.Poll, func(ctx context.Context) (err error) {
+		job, err = h.Jobs.ShowVisualizationJob(ctx, s.ProjectID, s.JobID)
+		return err
+	})
+	if err != nil {
+		return result{stop: s}, err
+	}
+	if wait.For > 0 {
+		return h.wait(ctx, s, wait)
+	}
+	notePoll(s, job, callErr)
+	mayResend := s.Resends < h.Schedule.MaxResends && h.Now().Sub(s.Accepted) >= h.Schedule.ResendAfter &&
+		h.Now().Before(s.Deadline)
+	return h.apply(ctx, s, judgePoll(s, job, callErr, system, mayResend))
+}
+
+// notePoll keeps what a detail call has told besides its verdict.
+func notePoll(s *ledger.Stop, job *modelarts.VisualizationJob, err error) {
+	s.Polls++
+	if apiErr := apiError(err); apiErr != nil {
+		s.RequestID = apiErr.RequestID
+		return
+	}
+	s.Status, s.RequestID = int(job.Status), job.RequestID
+}

@@ -1,0 +1,70 @@
+package tasks
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"golang.org/x/sync/errgroup"
+
+	"vizstop/internal/ledger"
+)
+
+// Producer asks for stops: it records them in the ledger and then enqueues
+// their first tasks. It is safe for concurrent use.
+type Producer struct {
+	ledger *ledger.Ledger
+	queue  *asynq.Client
+}
+
+// NewProducer returns a producer on the given ledger and queue, which must be
+// in the same Redis.
+func NewProducer(l *ledger.Ledger, queue *asynq.Client) *Producer {
+	return &Producer{ledger: l, queue: queue}
+}
+
+// parallelEnqueues is how many tasks are on their way to Redis at once.
+const parallelEnqueues = 16
+
+// Ask asks to stop the given jobs of one project, all in one batch, each with
+// the same due time and deadline. Ids must be valid. The answers stand in the
+// order of jobIDs. On error they cover the jobs that are safely recorded;
+// asking again with the same batch completes it and doubles nothing.
+func (p *Producer) Ask(ctx context.Context, projectID, batch string, jobIDs []string, due, deadline time.Time) ([]ledger.Opening, error) {
+	var all []ledger.Opening
+	for chunk := range slices.Chunk(jobIDs, ledger.OpenChunk) {
+		asks := make([]ledger.Ask, len(chunk))
+		for i, job := range chunk {
+			asks[i] = ledger.Ask{JobID: job, Due: due, Deadline: deadline}
+		}
+		openings, err := p.ledger.Open(ctx, projectID, batch, asks)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, openings...)
+		if err := p.enqueue(ctx, projectID, openings); err != nil {
+			return all, err
+		}
+	}
+	return all, nil
+}
+
+func (p *Producer) enqueue(ctx context.Context, projectID string, openings []ledger.Opening) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallelEnqueues)
+	for _, o := range openings {
+		if o.Result != ledger.Opened && o.Result != ledger.Waiting {
+			continue
+		}
+		group.Go(func() error {
+			s := &ledger.Stop{ID: o.StopID, ProjectID: projectID, JobID: o.JobID, Hop: 1, Kind: ledger.KindStop, Next: o.Due}
+			return enqueue(ctx, p.queue, s)
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return fmt.Errorf("enqueue stops of project %s: %w", projectID, err)
+	}
+	return nil
+}

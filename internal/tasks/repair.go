@@ -1,0 +1,134 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"vizstop/internal/ledger"
+)
+
+// The kinds of repair.
+const (
+	repairMissing  = "missing"  // the task was not in the queue: lost, or never enqueued
+	repairArchived = "archived" // asynq had given the task up
+	repairStuck    = "stuck"    // asynq held the task for active long after any worker's lease
+)
+
+// RepairKinds lists what a repair can have found.
+func RepairKinds() []string { return []string{repairMissing, repairArchived, repairStuck} }
+
+// RepairConfig settles a Repairer. The zero value of each duration means its
+// default.
+type RepairConfig struct {
+	Interval time.Duration // between two rounds: default 15 s
+	// Overdue is how long a stop's next task may be overdue before the repairer
+	// looks after it: longer than asynq's own recovery takes, which is 30 s of
+	// lease, 30 s of grace and up to 60 s between two looks. Default 130 s.
+	Overdue time.Duration
+	// Stuck is how long a task that asynq calls active may be overdue before it is
+	// given up: longer than any task may run. Default 10 min.
+	Stuck time.Duration
+}
+
+// Repairer gives stops whose task got lost a new one. Any number may run at
+// once: each repair is a compare-and-set on the stop's hop.
+type Repairer struct {
+	*handler
+	cfg     RepairConfig
+	inspect TaskFinder
+}
+
+// TaskFinder looks up a task in a queue; *asynq.Inspector is one.
+type TaskFinder interface {
+	GetTaskInfo(queue, id string) (*asynq.TaskInfo, error)
+}
+
+// NewRepairer returns a repairer; Run makes it work.
+func NewRepairer(cfg Config, inspect TaskFinder, r RepairConfig) *Repairer {
+	setDefault(&r.Interval, 15*time.Second)
+	setDefault(&r.Overdue, 130*time.Second)
+	setDefault(&r.Stuck, 10*time.Minute)
+	return &Repairer{handler: newHandler(cfg), cfg: r, inspect: inspect}
+}
+
+// Run repairs in rounds until ctx ends. Errors are logged and the round is
+// tried again at the next interval.
+func (r *Repairer) Run(ctx context.Context) {
+	ticker := time.NewTicker(r.cfg.Interval)
+	defer ticker.Stop()
+	for {
+		if err := r.Round(ctx); err != nil && ctx.Err() == nil {
+			r.Logger.WarnContext(ctx, "repair round not finished", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// repairBatch bounds how many overdue stops of one project a round looks at.
+const repairBatch = 500
+
+// Round looks once at every project's overdue stops.
+func (r *Repairer) Round(ctx context.Context) error {
+	projects, err := r.Ledger.Projects(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range projects {
+		stops, err := r.Ledger.Overdue(ctx, p, r.Now().Add(-r.cfg.Overdue), repairBatch)
+		if err != nil {
+			return err
+		}
+		for _, s := range stops {
+			if err := r.repair(ctx, s); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// repair moves s to a new hop with a new task, unless its task is alive in the
+// queue and just has to wait for its turn.
+func (r *Repairer) repair(ctx context.Context, s *ledger.Stop) error {
+	id := currentTask(s)
+	why, err := r.diagnose(s, id)
+	if err != nil {
+		return fmt.Errorf("look for task %v: %w", id, err)
+	}
+	if why == "" {
+		return r.Ledger.PutBack(ctx, s)
+	}
+	moved, err := r.advance(ctx, s, s.Kind, 0)
+	if moved {
+		r.Recorder.Repaired(why)
+		r.Logger.WarnContext(ctx, "stop repaired", "stop", s.ID, "project", s.ProjectID, "job", s.JobID,
+			"lost_task", id.String(), "found", why)
+	}
+	return err
+}
+
+// diagnose says which repair s needs; "" means none.
+func (r *Repairer) diagnose(s *ledger.Stop, id taskID) (string, error) {
+	_, queue := typeAndQueue(id.kind)
+	info, err := r.inspect.GetTaskInfo(queue, id.String())
+	switch {
+	case errors.Is(err, asynq.ErrTaskNotFound), errors.Is(err, asynq.ErrQueueNotFound):
+		return repairMissing, nil
+	case err != nil:
+		return "", err
+	case info.State == asynq.TaskStateArchived:
+		return repairArchived, nil
+	case info.State == asynq.TaskStateActive && r.Now().Sub(s.Next) > r.cfg.Stuck:
+		return repairStuck, nil
+	default:
+		return "", nil
+	}
+}

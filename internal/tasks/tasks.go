@@ -1,0 +1,127 @@
+// Package tasks is what the worker does: the two task types with their
+// payloads, a handler for each, the table that decides what an answer of the
+// API means, and the repair of stops whose task got lost.
+//
+// The contract with producers is in docs/producers.md.
+package tasks
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"vizstop/internal/ledger"
+	"vizstop/internal/modelarts"
+)
+
+// The task types.
+const (
+	TypeStop = "visualization:stop" // make the stop call
+	TypePoll = "visualization:poll" // ask the detail endpoint
+)
+
+// The queues. Stops have their own, so that polls can't stand in their way.
+const (
+	QueueStop = "visualization"
+	QueuePoll = "visualization-poll"
+)
+
+// Queues gives each queue's weight for asynq.Config. Stops come first four
+// times out of five, and polls are never starved.
+func Queues() map[string]int { return map[string]int{QueueStop: 4, QueuePoll: 1} }
+
+// Payload is the JSON body of both task types. Unknown fields are ignored.
+type Payload struct {
+	ProjectID string `json:"project_id"`
+	JobID     string `json:"job_id"`
+}
+
+// maxPayload bounds what the worker is ready to read as a payload.
+const maxPayload = 64 << 10
+
+// DecodePayload reads and checks a payload. The job id may be a JSON number,
+// as the API itself writes it. On error, what could be read is returned too.
+func DecodePayload(b []byte) (Payload, error) {
+	if len(b) > maxPayload {
+		return Payload{}, fmt.Errorf("payload of %d bytes: the limit is %d", len(b), maxPayload)
+	}
+	var raw struct {
+		ProjectID string          `json:"project_id"`
+		JobID     json.RawMessage `json:"job_id"`
+	}
+	if err := json.Unmarshal(b, &raw); err != nil {
+		return Payload{}, fmt.Errorf(`payload is not {"project_id": "...", "job_id": "..."}: %w`, err)
+	}
+	p := Payload{ProjectID: raw.ProjectID, JobID: string(bytes.Trim(raw.JobID, `"`))}
+	if strings.HasPrefix(string(raw.JobID), `"`) {
+		if err := json.Unmarshal(raw.JobID, &p.JobID); err != nil {
+			return Payload{ProjectID: p.ProjectID}, fmt.Errorf("payload: job_id: %w", err)
+		}
+	}
+	if p.JobID == "null" {
+		p.JobID = ""
+	}
+	return p, errors.Join(
+		modelarts.ValidateID("project", p.ProjectID),
+		modelarts.ValidateID("job", p.JobID))
+}
+
+// taskID is the identity of a task of ours: which stop it carries, and for
+// which hop. Any other task id belongs to another producer's bare task.
+type taskID struct {
+	kind   ledger.Kind
+	stopID string
+	hop    int
+}
+
+// currentTask is the task that may act on s now.
+func currentTask(s *ledger.Stop) taskID { return taskID{s.Kind, s.ID, s.Hop} }
+
+func (id taskID) String() string {
+	return string(id.kind) + ":" + id.stopID + ":" + strconv.Itoa(id.hop)
+}
+
+var taskIDPattern = regexp.MustCompile(
+	`^(stop|poll):([0-9a-v]{` + strconv.Itoa(ledger.IDLength) + `}):([1-9][0-9]{0,8})$`)
+
+func parseTaskID(s string) (taskID, bool) {
+	m := taskIDPattern.FindStringSubmatch(s)
+	if m == nil {
+		return taskID{}, false
+	}
+	hop, err := strconv.Atoi(m[3])
+	return taskID{kind: ledger.Kind(m[1]), stopID: m[2], hop: hop}, err == nil
+}
+
+// taskTimeout is asynq's limit for one task of ours. A handler's own limits are
+// well within it: asynq would record its own error in place of a verdict.
+const taskTimeout = 5 * time.Minute
+
+// newTask makes the task that carries a stop's current hop. An asynq due time has
+// whole seconds: it is rounded down, so a task may come up to a second early.
+func newTask(s *ledger.Stop) (*asynq.Task, error) {
+	body, err := json.Marshal(Payload{ProjectID: s.ProjectID, JobID: s.JobID})
+	if err != nil {
+		return nil, fmt.Errorf("encode the payload of stop %s: %w", s.ID, err)
+	}
+	typ, queue := typeAndQueue(s.Kind)
+	return asynq.NewTask(typ, body,
+		asynq.Queue(queue),
+		asynq.TaskID(currentTask(s).String()),
+		asynq.ProcessAt(s.Next),
+		asynq.Timeout(taskTimeout)), nil
+}
+
+func typeAndQueue(kind ledger.Kind) (typ, queue string) {
+	if kind == ledger.KindPoll {
+		return TypePoll, QueuePoll
+	}
+	return TypeStop, QueueStop
+}

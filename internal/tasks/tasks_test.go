@@ -1,0 +1,86 @@
+package tasks
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"vizstop/internal/ledger"
+	"vizstop/internal/modelarts"
+)
+
+func TestDecodePayload(t *testing.T) {
+	for _, tt := range []struct{ in, project, job, err string }{
+		{in: `{"project_id":"p1","job_id":"10"}`, project: "p1", job: "10"},
+		{in: `{"project_id":"p1","job_id":10}`, project: "p1", job: "10"},
+		{in: `{"job_id":"10","project_id":"p1","team":"x","endpoint":"https://evil.example"}`, project: "p1", job: "10"},
+		{in: ``, err: "payload is not"},
+		{in: `[]`, err: "payload is not"},
+		{in: `"10"`, err: "payload is not"},
+		{in: `{"project_id":"p1"}`, project: "p1", err: `job id "" is not valid`},
+		{in: `{"project_id":"p1","job_id":null}`, project: "p1", err: `job id "" is not valid`},
+		{in: `{"job_id":"10"}`, job: "10", err: `project id "" is not valid`},
+		{in: `{"project_id":7,"job_id":"10"}`, err: "payload is not"},
+		{in: `{"project_id":"p1","job_id":"../../x"}`, project: "p1", job: "../../x", err: "is not valid"},
+		{in: `{"project_id":"p1","job_id":"a/b"}`, project: "p1", job: "a/b", err: "is not valid"},
+		{in: `{"project_id":"p1","job_id":"%2e"}`, project: "p1", job: "%2e", err: "is not valid"},
+		{in: `{"project_id":"p1","job_id":"1\n2"}`, project: "p1", job: "1\n2", err: "is not valid"},
+		{in: `{"project_id":"p1","job_id":["10"]}`, project: "p1", job: `["10"]`, err: "is not valid"},
+		{in: `{"project_id":"p1","job_id":"` + strings.Repeat("1", 65) + `"}`, project: "p1", job: strings.Repeat("1", 65), err: "is not valid"},
+		{in: strings.Repeat(" ", maxPayload+1), err: "the limit is"},
+	} {
+		p, err := DecodePayload([]byte(tt.in))
+		if p.ProjectID != tt.project || p.JobID != tt.job {
+			t.Errorf("%.60q: got %+v, want %s and %s", tt.in, p, tt.project, tt.job)
+		}
+		if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
+			t.Errorf("%.60q: error %v, want %q", tt.in, err, tt.err)
+		}
+	}
+}
+
+// Whatever stands in a payload, what comes out can be part of a URL and of a
+// line of log, or is refused.
+func FuzzDecodePayload(f *testing.F) {
+	f.Add([]byte(`{"project_id":"p1","job_id":"10"}`))
+	f.Add([]byte(`{"project_id":"p1","job_id":10}`))
+	f.Add([]byte(`{"project_id":"","job_id":"\u0000"}`))
+	f.Add([]byte(`{"job_id":"\"10"}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p, err := DecodePayload(b)
+		if err != nil {
+			if strings.ContainsAny(oneLine(err), "\n\r") {
+				t.Errorf("error of several lines: %q", err)
+			}
+			return
+		}
+		if modelarts.ValidateID("project", p.ProjectID) != nil || modelarts.ValidateID("job", p.JobID) != nil {
+			t.Errorf("%q gave %+v", b, p)
+		}
+	})
+}
+
+func TestTaskID(t *testing.T) {
+	stop := ledger.StopID("b", "p", "j")
+	id := taskID{ledger.KindPoll, stop, 12}
+	if got, ok := parseTaskID(id.String()); !ok || got != id {
+		t.Errorf("%s parsed as %v, %v", id, got, ok)
+	}
+	for _, foreign := range []string{"", "stop", "stop:10:1", "stop:" + stop + ":0", "stop:" + stop + ":01",
+		"wait:" + stop + ":1", "stop:" + stop + ":1 ", "3f2c8f0e-7d43-4c1d-9c3b-0d6e4a0c9a11"} {
+		if id, ok := parseTaskID(foreign); ok {
+			t.Errorf("%q taken for ours: %v", foreign, id)
+		}
+	}
+}
+
+func TestNewTask(t *testing.T) {
+	s := &ledger.Stop{ID: ledger.StopID("b", "p", "10"), ProjectID: "p", JobID: "10", Hop: 3, Kind: ledger.KindPoll, Next: time.Now()}
+	task, err := newTask(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if task.Type() != TypePoll || string(task.Payload()) != `{"project_id":"p","job_id":"10"}` {
+		t.Errorf("task %s %s", task.Type(), task.Payload())
+	}
+}
