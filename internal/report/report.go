@@ -1,0 +1,143 @@
+// Package report tells people and scripts how a batch stands: while it runs,
+// and when its last stop has an outcome.
+package report
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"vizstop/internal/ledger"
+)
+
+// Summary is how a batch of one project stands.
+type Summary struct {
+	Batch     string         `json:"batch"`
+	ProjectID string         `json:"project_id"`
+	Requested int            `json:"requested"` // its own stops and those it joined
+	Joined    int            `json:"joined"`    // of these, stops that an earlier batch had asked for
+	InFlight  map[string]int `json:"in_flight"` // by state; every state is present
+	Outcomes  map[string]int `json:"outcomes"`  // by outcome; every outcome is present
+	Duration  Quantiles      `json:"duration_seconds"`
+}
+
+// Quantiles describe the time from when a stop was due until it was confirmed,
+// over the stops with outcome stopped, in seconds. All are 0 without such stops.
+type Quantiles struct {
+	P50 float64 `json:"p50"`
+	P95 float64 `json:"p95"`
+	Max float64 `json:"max"`
+}
+
+// Done is how many of the requested stops have an outcome.
+func (s *Summary) Done() int {
+	n := 0
+	for _, k := range s.Outcomes {
+		n += k
+	}
+	return n
+}
+
+// Good reports whether every stop has reached its goal: the job does not run.
+func (s *Summary) Good() bool {
+	good := 0
+	for _, o := range ledger.Outcomes() {
+		if o.Good() {
+			good += s.Outcomes[string(o)]
+		}
+	}
+	return good == s.Requested
+}
+
+const pageSize = 1000
+
+// Summarize reads every stop of a batch. It returns ledger.ErrNotFound for a
+// batch that the ledger doesn't have.
+func Summarize(ctx context.Context, l *ledger.Ledger, projectID, batch string) (*Summary, error) {
+	if _, err := l.Batch(ctx, projectID, batch); err != nil {
+		return nil, err
+	}
+	s := &Summary{Batch: batch, ProjectID: projectID, InFlight: zero(ledger.InFlight()), Outcomes: zero(ledger.Outcomes())}
+	var took []time.Duration
+	count := func(stops []*ledger.Stop) {
+		for _, stop := range stops {
+			s.Requested++
+			if !stop.State.Ended() {
+				s.InFlight[string(stop.State)]++
+				continue
+			}
+			s.Outcomes[string(stop.State)]++
+			if stop.State == ledger.Stopped {
+				took = append(took, stop.Ended.Sub(stop.Due))
+			}
+		}
+	}
+	for offset := 0; ; offset += pageSize {
+		stops, err := l.BatchStops(ctx, projectID, batch, offset, pageSize)
+		if err != nil {
+			return nil, err
+		}
+		count(stops)
+		if len(stops) < pageSize {
+			break
+		}
+	}
+	joined, err := l.BatchJoined(ctx, projectID, batch)
+	if err != nil {
+		return nil, err
+	}
+	s.Joined = len(joined)
+	count(joined)
+	s.Duration = quantiles(took)
+	return s, nil
+}
+
+func zero(states []ledger.State) map[string]int {
+	m := make(map[string]int, len(states))
+	for _, s := range states {
+		m[string(s)] = 0
+	}
+	return m
+}
+
+func quantiles(took []time.Duration) Quantiles {
+	if len(took) == 0 {
+		return Quantiles{}
+	}
+	slices.Sort(took)
+	at := func(q float64) float64 { // nearest rank
+		i := int(math.Ceil(q*float64(len(took)))) - 1
+		return math.Round(took[max(0, i)].Seconds()*1000) / 1000
+	}
+	return Quantiles{P50: at(0.5), P95: at(0.95), Max: at(1)}
+}
+
+// WriteTable writes s for people.
+func (s *Summary) WriteTable(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(t, "outcome\tstops\t\n")
+	for _, o := range append(ledger.Outcomes(), ledger.InFlight()...) {
+		n := s.Outcomes[string(o)] + s.InFlight[string(o)]
+		if n > 0 || o == ledger.Stopped {
+			fmt.Fprintf(t, "%s\t%d\t\n", o, n)
+		}
+	}
+	fmt.Fprintf(t, "requested\t%d\t\n", s.Requested)
+	if s.Outcomes[string(ledger.Stopped)] > 0 {
+		fmt.Fprintf(t, "\t\t\ntime to confirmed\tseconds\t\np50\t%.1f\t\np95\t%.1f\t\nmax\t%.1f\t\n",
+			s.Duration.P50, s.Duration.P95, s.Duration.Max)
+	}
+	return t.Flush()
+}
+
+// WriteJSON writes v as one indented JSON object.
+func WriteJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}

@@ -1,0 +1,128 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"vizstop/internal/modelarts"
+	"vizstop/internal/modelarts/sdkhmac"
+)
+
+// API is how to reach ModelArts and as whom. The variables named HW_ are those
+// of Huawei Cloud's Terraform provider.
+type API struct {
+	Region      string
+	Endpoint    string // "" means the region's
+	IAMEndpoint string // "" means the region's
+	PlainHTTP   bool
+
+	AccessKey, SecretKey, SecurityToken string // AK/SK signing
+	Token                               string // a ready token
+	User, Password, Domain              string // IAM password
+}
+
+var regionPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+
+// Declare adds the settings of a to s.
+func (a *API) Declare(s *Set) {
+	s.String(&a.Region, "region", "HW_REGION_NAME", "cn-north-4", "Huawei Cloud region; gives both endpoints", func(v string) error {
+		if !regionPattern.MatchString(v) {
+			return fmt.Errorf("%q is not a region such as cn-north-4", v)
+		}
+		return nil
+	})
+	s.String(&a.Endpoint, "endpoint", "MODELARTS_ENDPOINT", "", "ModelArts endpoint (default: https://modelarts.<region>.myhuaweicloud.com)", nil)
+	s.String(&a.IAMEndpoint, "iam-endpoint", "HW_AUTH_URL", "", "IAM endpoint (default: https://iam.<region>.myhuaweicloud.com)", nil)
+	s.Bool(&a.PlainHTTP, "allow-plain-http", "VIZSTOP_ALLOW_PLAIN_HTTP", "allow http:// endpoints that are not on this machine; credentials travel in clear")
+	s.Secret(&a.AccessKey, "HW_ACCESS_KEY")
+	s.Secret(&a.SecretKey, "HW_SECRET_KEY")
+	s.Secret(&a.SecurityToken, "HW_SECURITY_TOKEN")
+	s.Secret(&a.Token, "HW_AUTH_TOKEN")
+	s.Variable(&a.User, "HW_USER_NAME")
+	s.Secret(&a.Password, "HW_USER_PASSWORD")
+	s.Variable(&a.Domain, "HW_DOMAIN_NAME")
+	s.Check(func() error { _, err := a.Client(); return err })
+}
+
+// The ways of authentication, as errors name them.
+const (
+	wayAKSK     = "HW_ACCESS_KEY and HW_SECRET_KEY"
+	wayToken    = "HW_AUTH_TOKEN"
+	wayPassword = "HW_USER_NAME, HW_USER_PASSWORD and HW_DOMAIN_NAME"
+)
+
+// credentials picks the one way of authentication that is set.
+func (a *API) credentials() (modelarts.Credentials, error) {
+	var ways []string
+	if a.AccessKey != "" || a.SecretKey != "" || a.SecurityToken != "" {
+		ways = append(ways, wayAKSK)
+	}
+	if a.Token != "" {
+		ways = append(ways, wayToken)
+	}
+	if a.User != "" || a.Password != "" || a.Domain != "" {
+		ways = append(ways, wayPassword)
+	}
+	switch {
+	case len(ways) == 0:
+		return nil, fmt.Errorf("no credentials: set %s, or %s, or %s", wayAKSK, wayToken, wayPassword)
+	case len(ways) > 1:
+		return nil, fmt.Errorf("more than one way to authenticate is set (%s): leave one", strings.Join(ways, "; "))
+	}
+	switch ways[0] {
+	case wayAKSK:
+		err := errors.Join(missing("HW_ACCESS_KEY", a.AccessKey, wayAKSK), missing("HW_SECRET_KEY", a.SecretKey, wayAKSK))
+		return modelarts.NewAKSK(sdkhmac.Key{AccessKey: a.AccessKey, SecretKey: a.SecretKey}, a.SecurityToken), err
+	case wayToken:
+		return modelarts.NewToken(a.Token), nil
+	default:
+		if err := errors.Join(missing("HW_USER_NAME", a.User, wayPassword), missing("HW_USER_PASSWORD", a.Password, wayPassword),
+			missing("HW_DOMAIN_NAME", a.Domain, wayPassword)); err != nil {
+			return nil, err
+		}
+		creds, err := modelarts.NewPassword(modelarts.PasswordConfig{
+			IAMEndpoint: a.orRegional(a.IAMEndpoint, "iam"), User: a.User, Password: a.Password, Domain: a.Domain,
+			AllowPlainHTTP: a.PlainHTTP,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("--iam-endpoint (HW_AUTH_URL): %w", err)
+		}
+		return creds, nil
+	}
+}
+
+func missing(name, value, way string) error {
+	if value != "" {
+		return nil
+	}
+	return fmt.Errorf("%s is not set: %s go together", name, way)
+}
+
+func (a *API) orRegional(endpoint, service string) string {
+	if endpoint != "" {
+		return endpoint
+	}
+	return "https://" + service + "." + a.Region + ".myhuaweicloud.com"
+}
+
+// Client returns a client of the API with these settings and further options.
+// The error names every fault of endpoints and credentials.
+func (a *API) Client(opts ...modelarts.Option) (*modelarts.Client, error) {
+	creds, fault := a.credentials()
+	if fault == nil {
+		opts = append(opts, modelarts.WithCredentials(creds))
+	}
+	if a.PlainHTTP {
+		opts = append(opts, modelarts.AllowPlainHTTP())
+	}
+	client, err := modelarts.New(a.orRegional(a.Endpoint, "modelarts"), opts...)
+	if err != nil {
+		fault = errors.Join(fault, fmt.Errorf("--endpoint (MODELARTS_ENDPOINT): %w", err))
+	}
+	if fault != nil {
+		return nil, fault
+	}
+	return client, nil
+}

@@ -1,0 +1,229 @@
+// Package settings turns flags and environment variables into checked values.
+// Every flag has a variable, flags win, secrets come from variables or files
+// only, and all faults are reported at once, each by flag and variable name.
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v3"
+)
+
+// Set is the settings of one command. Its methods declare settings, each with
+// the place to put its value; Load fills them all. A Set is not safe for
+// concurrent use.
+type Set struct {
+	settings []*setting
+	flags    []cli.Flag
+	checks   []func() error
+}
+
+type setting struct {
+	flag, env string // either may be empty
+	value     string // the default, until Load
+	parse     func(string) error
+	secret    bool
+}
+
+// name is how errors call a setting.
+func (s *setting) name() string {
+	switch {
+	case s.flag == "":
+		return s.env
+	case s.env == "":
+		return "--" + s.flag
+	default:
+		return "--" + s.flag + " (" + s.env + ")"
+	}
+}
+
+func (s *Set) add(flag, env, def, usage string, parse func(string) error) {
+	s.settings = append(s.settings, &setting{flag: flag, env: env, value: def, parse: parse})
+	if env != "" {
+		usage += " [$" + env + "]"
+	}
+	s.flags = append(s.flags, &cli.StringFlag{Name: flag, Usage: usage, DefaultText: def, HideDefault: def == ""})
+}
+
+// String declares a text setting. check may be nil.
+func (s *Set) String(p *string, flag, env, def, usage string, check func(string) error) {
+	s.add(flag, env, def, usage, func(v string) error {
+		*p = v
+		if check == nil {
+			return nil
+		}
+		return check(v)
+	})
+}
+
+// OneOf declares a setting with a closed set of values.
+func (s *Set) OneOf(p *string, flag, env, def, usage string, values ...string) {
+	s.String(p, flag, env, def, usage, func(v string) error {
+		for _, allowed := range values {
+			if v == allowed {
+				return nil
+			}
+		}
+		return fmt.Errorf("%q is none of %s", v, strings.Join(values, ", "))
+	})
+}
+
+// Duration declares a length of time such as 90s or 1h30m, from least to most.
+func (s *Set) Duration(p *time.Duration, flag, env string, def time.Duration, usage string, least, most time.Duration) {
+	s.add(flag, env, short(def), usage, func(v string) error {
+		d, err := time.ParseDuration(v)
+		if err != nil {
+			return fmt.Errorf("%q is not a duration such as 500ms, 90s or 1h30m", v)
+		}
+		*p = d
+		return within(d, least, most, short)
+	})
+}
+
+// Int declares a whole number from least to most.
+func (s *Set) Int(p *int, flag, env string, def int, usage string, least, most int) {
+	s.add(flag, env, strconv.Itoa(def), usage, func(v string) error {
+		n, err := strconv.Atoi(v)
+		if err != nil {
+			return fmt.Errorf("%q is not a whole number", v)
+		}
+		*p = n
+		return within(n, least, most, strconv.Itoa)
+	})
+}
+
+// Float declares a number from least to most.
+func (s *Set) Float(p *float64, flag, env string, def float64, usage string, least, most float64) {
+	format := func(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }
+	s.add(flag, env, format(def), usage, func(v string) error {
+		f, err := strconv.ParseFloat(v, 64)
+		if err != nil {
+			return fmt.Errorf("%q is not a number", v)
+		}
+		*p = f
+		return within(f, least, most, format)
+	})
+}
+
+// Bool declares a switch that is off unless set. Its variable takes true and
+// false.
+func (s *Set) Bool(p *bool, flag, env, usage string) {
+	if env != "" {
+		usage += " [$" + env + "]"
+	}
+	s.settings = append(s.settings, &setting{flag: flag, env: env, value: "false", parse: func(v string) (err error) {
+		if *p, err = strconv.ParseBool(v); err != nil {
+			return fmt.Errorf("%q is neither true nor false", v)
+		}
+		return nil
+	}})
+	s.flags = append(s.flags, &cli.BoolFlag{Name: flag, Usage: usage, HideDefault: true})
+}
+
+// Secret declares a variable without a flag. Its value may also stand in the
+// file that the variable of the same name with _FILE names; a newline at the
+// file's end is not part of it.
+func (s *Set) Secret(p *string, env string) {
+	s.settings = append(s.settings, &setting{env: env, secret: true, parse: func(v string) error {
+		*p = v
+		return nil
+	}})
+}
+
+// Variable declares a plain variable without a flag.
+func (s *Set) Variable(p *string, env string) {
+	s.settings = append(s.settings, &setting{env: env, parse: func(v string) error {
+		*p = v
+		return nil
+	}})
+}
+
+// Check adds a check of several settings together. It runs when every single
+// one is right.
+func (s *Set) Check(f func() error) { s.checks = append(s.checks, f) }
+
+// Flags are the flags of all settings, in the order of their declaration.
+func (s *Set) Flags() []cli.Flag { return s.flags }
+
+// Load fills every setting from cmd's flags and getenv, and checks it. The
+// error names all faults, one a line.
+func (s *Set) Load(cmd *cli.Command, getenv func(string) string) error {
+	var faults []error
+	for _, one := range s.settings {
+		if err := one.load(cmd, getenv); err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", one.name(), err))
+		}
+	}
+	if len(faults) == 0 {
+		for _, check := range s.checks {
+			if err := check(); err != nil {
+				faults = append(faults, err)
+			}
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func (s *setting) load(cmd *cli.Command, getenv func(string) string) error {
+	value := s.value
+	if s.env != "" {
+		v, err := s.fromEnv(getenv)
+		if err != nil {
+			return err
+		}
+		if v != "" {
+			value = v
+		}
+	}
+	if s.flag != "" && cmd.IsSet(s.flag) {
+		value = fmt.Sprint(cmd.Value(s.flag))
+	}
+	return s.parse(value)
+}
+
+func (s *setting) fromEnv(getenv func(string) string) (string, error) {
+	value := getenv(s.env)
+	if !s.secret {
+		return strings.TrimSpace(value), nil
+	}
+	path := getenv(s.env + "_FILE")
+	switch {
+	case path == "":
+		return value, nil
+	case value != "":
+		return "", fmt.Errorf("set either %s or %s_FILE, not both", s.env, s.env)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("read %s_FILE: %w", s.env, err)
+	}
+	value = strings.TrimRight(string(b), "\r\n")
+	if value == "" {
+		return "", fmt.Errorf("%s_FILE: %s is empty", s.env, path)
+	}
+	return value, nil
+}
+
+func within[T int | float64 | time.Duration](v, least, most T, format func(T) string) error {
+	if v < least || v > most {
+		return fmt.Errorf("%s is not between %s and %s", format(v), format(least), format(most))
+	}
+	return nil
+}
+
+// short writes 1h0m0s as 1h.
+func short(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}

@@ -1,0 +1,297 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/hibiken/asynq"
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"vizstop/internal/ledger"
+	"vizstop/internal/modelarts"
+	"vizstop/internal/modelarts/modelartstest"
+	"vizstop/internal/tasks"
+)
+
+const project = "0123456789abcdef0123456789abcdef"
+
+// world is a whole deployment in virtual time: Redis, the API, and workers.
+type world struct {
+	t        *testing.T
+	redis    *miniredis.Miniredis
+	rdb      *redis.Client
+	sim      *modelartstest.Simulator
+	books    *ledger.Ledger
+	producer *tasks.Producer
+	queue    *asynq.Client
+	http     *http.Client
+	log      *strings.Builder
+}
+
+// inBubble runs test in a bubble of virtual time, with an API that behaves as
+// cfg says.
+func inBubble(t *testing.T, cfg modelartstest.Config, test func(w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{t: t, redis: miniredis.NewMiniRedis(), sim: modelartstest.New(cfg), log: &strings.Builder{}}
+		w.redis.ClockTTL(true)
+		w.rdb = w.connect()
+		w.books = ledger.New(w.rdb, ledger.Config{})
+		w.queue = asynq.NewClientFromRedisClient(w.rdb)
+		w.producer = tasks.NewProducer(w.books, w.queue)
+		w.serveAPI()
+		defer w.redis.Close()
+		defer w.rdb.Close()
+		test(w)
+		if t.Failed() {
+			t.Log(w.log.String())
+		}
+	})
+}
+
+func (w *world) connect() *redis.Client {
+	return redis.NewClient(&redis.Options{
+		Dialer:   func(context.Context, string, string) (net.Conn, error) { return w.dial() },
+		PoolSize: 50,
+		// Without it, the client looks up the host it thinks it talks to.
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	})
+}
+
+// dial connects to Redis over a pipe that takes writes without waiting for
+// their reader: a client that pipelines writes all before it reads.
+func (w *world) dial() (net.Conn, error) {
+	conn, err := w.redis.Dial()
+	if err != nil {
+		return nil, err
+	}
+	b := &bufferedConn{Conn: conn, writes: make(chan []byte, 4096), closed: make(chan struct{})}
+	go b.pump()
+	return b, nil
+}
+
+type bufferedConn struct {
+	net.Conn
+	writes chan []byte
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (b *bufferedConn) pump() {
+	for {
+		select {
+		case p := <-b.writes:
+			if _, err := b.Conn.Write(p); err != nil {
+				return
+			}
+		case <-b.closed:
+			return
+		}
+	}
+}
+
+func (b *bufferedConn) Write(p []byte) (int, error) {
+	select {
+	case b.writes <- bytes.Clone(p):
+		return len(p), nil
+	case <-b.closed:
+		return 0, net.ErrClosed
+	}
+}
+
+func (b *bufferedConn) Close() error {
+	b.once.Do(func() { close(b.closed) })
+	return b.Conn.Close()
+}
+
+func (b *bufferedConn) SetWriteDeadline(time.Time) error { return nil }
+func (b *bufferedConn) SetDeadline(t time.Time) error    { return b.Conn.SetReadDeadline(t) }
+
+// serveAPI serves the simulator over pipes.
+func (w *world) serveAPI() {
+	l := &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}
+	server := &http.Server{Handler: w.sim}
+	go server.Serve(l)
+	transport := &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return l.dial(ctx) },
+	}
+	w.http = &http.Client{Transport: transport}
+	w.t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		server.Close()
+	})
+}
+
+// pipeListener accepts what dial makes.
+type pipeListener struct {
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+}
+
+func (l *pipeListener) dial(ctx context.Context) (net.Conn, error) {
+	client, server := net.Pipe()
+	select {
+	case l.conns <- server:
+		return client, nil
+	case <-l.done:
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (l *pipeListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *pipeListener) Close() error   { l.once.Do(func() { close(l.done) }); return nil }
+func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} }
+
+// running is a worker of the world.
+type running struct {
+	*Worker
+	reg *prometheus.Registry
+	rdb *redis.Client
+}
+
+// start starts a worker; change may alter its settings.
+func (w *world) start(change func(*Config), opts ...modelarts.Option) *running {
+	w.t.Helper()
+	reg := prometheus.NewRegistry()
+	events := NewMetrics(reg, "test")
+	client, err := modelarts.New("http://127.0.0.1", append(opts, modelarts.WithHTTPClient(w.http), ObserveAPI(events))...)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	cfg := Config{
+		Redis: w.connect(), Jobs: client, Registry: reg, Metrics: events, Concurrency: 10,
+		CheckInterval: time.Second, DelayedCheckInterval: time.Second,
+		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelInfo})),
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	r := &running{New(cfg), reg, cfg.Redis.(*redis.Client)}
+	if err := r.Start(context.Background()); err != nil {
+		w.t.Fatal(err)
+	}
+	return r
+}
+
+func (r *running) stop() {
+	r.Shutdown()
+	r.rdb.Close()
+}
+
+// ask asks for jobs in one batch, due now, with a deadline of 20 minutes.
+func (w *world) ask(batch string, jobs ...string) []ledger.Opening {
+	w.t.Helper()
+	openings, err := w.producer.Ask(context.Background(), project, batch, jobs, time.Now(), time.Now().Add(20*time.Minute))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return openings
+}
+
+// await waits up to limit, in virtual time, for a condition.
+func (w *world) await(limit time.Duration, what string, done func() bool) {
+	w.t.Helper()
+	for began := time.Now(); !done(); time.Sleep(time.Second) { // virtual: costs nothing
+		if time.Since(began) > limit {
+			w.t.Fatalf("not within %v: %s\n%s", limit, what, w.log)
+		}
+	}
+}
+
+// awaitEnd waits until every stop of the batch has an outcome and returns them
+// by job.
+func (w *world) awaitEnd(limit time.Duration, batch string) map[string]*ledger.Stop {
+	w.t.Helper()
+	w.await(limit, "the end of batch "+batch, func() bool {
+		b, err := w.books.Batch(context.Background(), project, batch)
+		return err == nil && b.InFlight() == 0
+	})
+	stops, err := w.books.BatchStops(context.Background(), project, batch, 0, 10000)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	byJob := map[string]*ledger.Stop{}
+	for _, s := range stops {
+		byJob[s.JobID] = s
+	}
+	return byJob
+}
+
+// calls counts the calls of one operation for one job.
+func (w *world) calls(job, operation string) int {
+	n := 0
+	for _, c := range w.sim.Calls(project, job) {
+		if c.Operation == operation {
+			n++
+		}
+	}
+	return n
+}
+
+// counted is how often a worker counted an outcome.
+func (r *running) counted(t *testing.T, outcome ledger.State) int {
+	t.Helper()
+	return int(gathered(t, r, "vizstop_stop_outcomes_total", string(outcome)))
+}
+
+// gathered adds up the counters of one name that have all the given label
+// values.
+func gathered(t *testing.T, r *running, name string, values ...string) float64 {
+	t.Helper()
+	families, err := r.reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, found := 0.0, false
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			has := func(value string) bool {
+				return slices.ContainsFunc(m.GetLabel(), func(l *dto.LabelPair) bool { return l.GetValue() == value })
+			}
+			if !slices.ContainsFunc(values, func(v string) bool { return !has(v) }) {
+				sum, found = sum+m.GetCounter().GetValue(), true
+			}
+		}
+	}
+	if !found {
+		t.Fatalf("no series %s with %q", name, values)
+	}
+	return sum
+}
+
+func wantOutcome(t *testing.T, s *ledger.Stop, outcome ledger.State, reason string) {
+	t.Helper()
+	if s == nil {
+		t.Fatalf("no such stop, want %s", outcome)
+	}
+	if s.State != outcome || !strings.Contains(s.Reason, reason) {
+		t.Errorf("job %s: %s because %q, want %s because %q", s.JobID, s.State, s.Reason, outcome, reason)
+	}
+}

@@ -1,0 +1,398 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"vizstop/internal/ledger"
+	"vizstop/internal/modelarts"
+	"vizstop/internal/modelarts/modelartstest"
+	"vizstop/internal/modelarts/sdkhmac"
+	"vizstop/internal/tasks"
+	"vizstop/internal/throttle"
+)
+
+func TestOutcomes(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: 12 * time.Second})
+		w.sim.AddJob(project, modelartstest.Job{ID: "11", Status: modelarts.StatusCompleted})
+		w.sim.AddJob(project, modelartstest.Job{ID: "12", Status: modelarts.StatusKilling, StopTime: 3 * time.Second})
+		w.sim.AddJob(project, modelartstest.Job{ID: "13"})
+		w.sim.Inject(modelartstest.Fault{JobID: "13", Operation: modelarts.OperationStop,
+			Reply: modelartstest.ReplyError(400, "ModelArts.0104", "Illegal id")})
+		r := w.start(nil)
+		defer r.stop()
+		w.ask("b", "10", "11", "12", "13", "404")
+		stops := w.awaitEnd(time.Minute, "b")
+
+		wantOutcome(t, stops["10"], ledger.Stopped, "12 (killed)")
+		wantOutcome(t, stops["11"], ledger.AlreadyStopped, "10 (completed)")
+		wantOutcome(t, stops["12"], ledger.Stopped, "12 (killed)")
+		wantOutcome(t, stops["13"], ledger.Rejected, "Illegal id")
+		wantOutcome(t, stops["404"], ledger.Gone, "404")
+		for outcome, n := range map[ledger.State]int{ledger.Stopped: 2, ledger.AlreadyStopped: 1, ledger.Rejected: 1, ledger.Gone: 1, ledger.Expired: 0} {
+			if got := r.counted(t, outcome); got != n {
+				t.Errorf("%d counted as %s, want %d", got, outcome, n)
+			}
+		}
+		if n := w.calls("10", modelarts.OperationStop); n != 1 {
+			t.Errorf("%d stop calls for an ordinary job, want 1", n)
+		}
+		if n := w.calls("11", modelarts.OperationDetail); n != 0 {
+			t.Errorf("%d detail calls for a job that had ended, want 0", n)
+		}
+		if s := stops["10"]; s.Polls != w.calls("10", modelarts.OperationDetail) || s.RequestID == "" || s.Status != 12 {
+			t.Errorf("polls %d, request id %q, status %d", s.Polls, s.RequestID, s.Status)
+		}
+	})
+}
+
+// Only the detail endpoint's word counts, however the stop call was answered.
+func TestAcceptedIsNotStopped(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: 10 * time.Minute})
+		r := w.start(nil)
+		defer r.stop()
+		w.ask("b", "10")
+		s := w.awaitEnd(time.Hour, "b")["10"]
+		job, _ := w.sim.Job(project, "10")
+		wantOutcome(t, s, ledger.Stopped, "")
+		if lag := s.Ended.Sub(job.EndedAt); lag < 0 || lag > 62*time.Second {
+			t.Errorf("confirmed %v after the end, want 0 to a poll gap", lag)
+		}
+	})
+}
+
+func TestAStopThatIsNeverConfirmedExpires(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: 24 * time.Hour})
+		r := w.start(nil)
+		defer r.stop()
+		asked := time.Now()
+		w.ask("b", "10")
+		s := w.awaitEnd(2*time.Hour, "b")["10"]
+		wantOutcome(t, s, ledger.Expired, "before the detail endpoint confirmed")
+		if took := s.Ended.Sub(asked); took < 20*time.Minute || took > 20*time.Minute+3*time.Second {
+			t.Errorf("expired after %v, want its deadline of 20 minutes", took)
+		}
+	})
+}
+
+// A job that runs on although its stop was accepted gets the stop call again,
+// a bounded number of times.
+func TestResend(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: time.Second})
+		lie := w.sim.Inject(modelartstest.Fault{Operation: modelarts.OperationStop, Reply: modelartstest.ReplyEmpty(202)})
+		r := w.start(nil)
+		defer r.stop()
+		w.ask("b", "10")
+		w.await(15*time.Minute, "all repeats", func() bool { return lie.Hits() == 4 })
+		time.Sleep(3 * time.Minute)
+		if n := lie.Hits(); n != 4 {
+			t.Errorf("%d stop calls, want the first and 3 repeats", n)
+		}
+		lie.Clear()
+		s := w.awaitEnd(time.Hour, "b")["10"]
+		wantOutcome(t, s, ledger.Expired, "still 8 (running)")
+	})
+}
+
+func TestLoneFailuresUseAttempts(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		for i := range 60 { // others whose calls succeed in between
+			w.sim.AddJob(project, modelartstest.Job{ID: fmt.Sprint(1000 + i), StopTime: 19 * time.Minute})
+			w.ask("others", fmt.Sprint(1000+i))
+		}
+		w.sim.AddJob(project, modelartstest.Job{ID: "10"})
+		w.sim.AddJob(project, modelartstest.Job{ID: "11", StopTime: time.Second})
+		w.sim.Inject(modelartstest.Fault{JobID: "10", Reply: modelartstest.ReplyHTML(500)})
+		w.sim.Inject(modelartstest.Fault{JobID: "11", Times: 2, Operation: modelarts.OperationStop, Reply: modelartstest.ReplyReset()})
+		r := w.start(nil)
+		defer r.stop()
+		w.ask("b", "10", "11")
+		stops := w.awaitEnd(time.Hour, "b")
+		wantOutcome(t, stops["10"], ledger.Rejected, "after 10 attempts")
+		wantOutcome(t, stops["11"], ledger.Stopped, "")
+		if n := stops["11"].Attempts; n != 2 {
+			t.Errorf("%d attempts used, want 2", n)
+		}
+	})
+}
+
+// A stop call that took effect although its answer was lost is confirmed by
+// the detail endpoint, and counts as stopped.
+func TestEffectWithoutAnswer(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: 10 * time.Millisecond})
+		w.sim.Inject(modelartstest.Fault{JobID: "10", Times: 1, Operation: modelarts.OperationStop,
+			AfterEffect: true, Reply: modelartstest.ReplyReset()})
+		r := w.start(nil)
+		defer r.stop()
+		w.ask("b", "10")
+		s := w.awaitEnd(time.Minute, "b")["10"]
+		wantOutcome(t, s, ledger.Stopped, "12 (killed)")
+		if s.Polls == 0 {
+			t.Error("stopped without a word of the detail endpoint")
+		}
+	})
+}
+
+// An outage of the API ends no stop, uses up no attempt, and is not hammered.
+func TestOutageOfTheAPI(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		var jobs []string
+		for i := range 60 {
+			jobs = append(jobs, fmt.Sprint(1000+i))
+			w.sim.AddJob(project, modelartstest.Job{ID: jobs[i], StopTime: 5 * time.Second})
+		}
+		down := w.sim.Inject(modelartstest.Fault{Reply: modelartstest.ReplyHTML(503)})
+		r := w.start(nil)
+		defer r.stop()
+		w.ask("b", jobs...)
+		time.Sleep(10 * time.Minute)
+		if n := down.Hits(); n > 40 {
+			t.Errorf("%d calls in 10 minutes of outage, want about one a minute", n)
+		}
+		if faults, _ := r.Ready(context.Background()); len(faults) == 0 || !strings.Contains(faults[0], "outage") {
+			t.Errorf("ready: %q, want the outage named", faults)
+		}
+		down.Clear()
+		for job, s := range w.awaitEnd(15*time.Minute, "b") {
+			wantOutcome(t, s, ledger.Stopped, "")
+			if s.Attempts > 1 {
+				t.Errorf("job %s used %d attempts", job, s.Attempts)
+			}
+		}
+	})
+}
+
+// With bad credentials one probe at a time goes out, the key is not locked,
+// and work goes on by itself when the cause is gone.
+func TestCredentialsHalt(t *testing.T) {
+	key := sdkhmac.Key{AccessKey: "AK1", SecretKey: "SK1"}
+	cfg := modelartstest.Config{Auth: modelartstest.Auth{AccessKeys: map[string]string{"AK1": "another"}}}
+	inBubble(t, cfg, func(w *world) {
+		var jobs []string
+		for i := range 50 {
+			jobs = append(jobs, fmt.Sprint(1000+i))
+			w.sim.AddJob(project, modelartstest.Job{ID: jobs[i], StopTime: 5 * time.Second})
+		}
+		one := func(c *Config) { c.Concurrency = 1 }
+		r := w.start(one, modelarts.WithCredentials(modelarts.NewAKSK(key, "")))
+		defer r.stop()
+		w.ask("b", jobs...)
+		time.Sleep(8 * time.Minute)
+		if n := w.sim.Counts()[modelarts.OperationStop]; n > 6 {
+			t.Errorf("%d calls with bad credentials in 8 minutes, want single probes further and further apart", n)
+		}
+		faults, _ := r.Ready(context.Background())
+		if len(faults) == 0 || !strings.Contains(faults[0], "credentials") {
+			t.Errorf("ready: %q, want the credentials named", faults)
+		}
+		w.sim.SetAccessKey("AK1", "SK1")
+		for _, s := range w.awaitEnd(15*time.Minute, "b") {
+			wantOutcome(t, s, ledger.Stopped, "")
+		}
+		if faults, _ := r.Ready(context.Background()); len(faults) > 0 {
+			t.Errorf("ready: %q after the cure", faults)
+		}
+	})
+}
+
+// 429 parks the whole project for as long as the API asks.
+func TestThrottledByTheAPI(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		var jobs []string
+		for i := range 20 {
+			jobs = append(jobs, fmt.Sprint(1000+i))
+			w.sim.AddJob(project, modelartstest.Job{ID: jobs[i], StopTime: time.Second})
+		}
+		w.sim.Inject(modelartstest.Fault{Times: 1, Reply: modelartstest.ReplyError(http.StatusTooManyRequests, "APIGW.0308", "").With("Retry-After", "30")})
+		r := w.start(func(c *Config) { c.Concurrency = 1 })
+		defer r.stop()
+		w.ask("b", jobs...)
+		time.Sleep(29 * time.Second)
+		if n := w.sim.Counts()[modelarts.OperationStop]; n != 1 {
+			t.Errorf("%d calls while parked, want only the refused one", n)
+		}
+		for _, s := range w.awaitEnd(time.Minute, "b") {
+			wantOutcome(t, s, ledger.Stopped, "")
+			if s.Attempts != 0 {
+				t.Errorf("throttling used %d attempts", s.Attempts)
+			}
+		}
+	})
+}
+
+// The fleet keeps to its rate, and nobody has to come back again and again.
+func TestRateOfTheFleet(t *testing.T) {
+	const rate = 20
+	cfg := modelartstest.Config{RateLimit: modelartstest.RateLimit{PerSecond: rate + 2, Burst: rate}}
+	inBubble(t, cfg, func(w *world) {
+		var jobs []string
+		for i := range 300 {
+			jobs = append(jobs, fmt.Sprint(1000+i))
+			w.sim.AddJob(project, modelartstest.Job{ID: jobs[i], StopTime: time.Second})
+		}
+		limit := func(c *Config) { c.Throttle = throttle.Config{Rate: rate} }
+		for range 2 {
+			r := w.start(limit)
+			defer r.stop()
+		}
+		began := time.Now()
+		w.ask("b", jobs...)
+		stops := w.awaitEnd(5*time.Minute, "b")
+		took, calls := time.Since(began), 0
+		for _, n := range w.sim.Counts() {
+			calls += n
+		}
+		if floor := time.Duration(calls) * time.Second / rate; took > floor*5/4+10*time.Second {
+			t.Errorf("%d calls took %v, the floor is %v", calls, took, floor)
+		}
+		hops := 0
+		for _, s := range stops {
+			wantOutcome(t, s, ledger.Stopped, "")
+			hops += s.Hop
+			if refused := s.Attempts; refused > 0 {
+				t.Errorf("job %s used attempts", s.JobID)
+			}
+		}
+		if hops > 6*len(stops) {
+			t.Errorf("%d tasks for %d stops: they come back again and again", hops, len(stops))
+		}
+	})
+}
+
+func TestForeignTasks(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		for _, id := range []string{"10", "11"} {
+			w.sim.AddJob(project, modelartstest.Job{ID: id, StopTime: time.Second})
+		}
+		r := w.start(nil)
+		defer r.stop()
+		w.ask("b", "11")
+		for i, payload := range []string{
+			`{"project_id":"` + project + `","job_id":10,"extra":true}`,
+			`{"project_id":"` + project + `","job_id":"11"}`, // joins
+			`{"project_id":"` + project + `","job_id":"../x"}`,
+			`not json`,
+		} {
+			task := asynq.NewTask(tasks.TypeStop, []byte(payload), asynq.Queue(tasks.QueueStop), asynq.MaxRetry(0),
+				asynq.TaskID(fmt.Sprint("theirs-", i)))
+			if _, err := w.queue.Enqueue(task); err != nil {
+				t.Fatal(err)
+			}
+		}
+		batch := "queue-" + time.Now().UTC().Format("20060102")
+		w.await(time.Minute, "both records", func() bool {
+			b, err := w.books.Batch(context.Background(), project, batch)
+			return err == nil && b.Total == 2 && b.InFlight() == 0
+		})
+		stops, err := w.books.BatchStops(context.Background(), project, batch, 0, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range stops {
+			if s.JobID == "10" {
+				wantOutcome(t, s, ledger.Stopped, "")
+			} else {
+				wantOutcome(t, s, ledger.Rejected, `"../x"`)
+			}
+		}
+		w.await(time.Minute, "the task without a project", func() bool {
+			b, err := w.books.Batch(context.Background(), tasks.NoProject, batch)
+			return err == nil && b.Counts[ledger.Rejected] == 1
+		})
+		wantOutcome(t, w.awaitEnd(time.Minute, "b")["11"], ledger.Stopped, "")
+		if n := w.calls("11", modelarts.OperationStop); n != 1 {
+			t.Errorf("%d stop calls for a job that two asked for, want 1", n)
+		}
+		info, err := asynq.NewInspectorFromRedisClient(w.rdb).GetQueueInfo(tasks.QueueStop)
+		if err != nil || info.Size != 0 || info.Archived != 0 {
+			t.Errorf("left in the queue: %+v, %v", info, err)
+		}
+	})
+}
+
+// A task that is delivered again does nothing that was done before.
+func TestRedelivery(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: 20 * time.Second})
+		r := w.start(nil)
+		defer r.stop()
+		id := w.ask("b", "10")[0].StopID
+		w.await(time.Minute, "acceptance", func() bool { return w.calls("10", modelarts.OperationStop) == 1 })
+		time.Sleep(8 * time.Second)
+		body := []byte(`{"project_id":"` + project + `","job_id":"10"}`)
+		for range 3 {
+			again := asynq.NewTask(tasks.TypeStop, body, asynq.Queue(tasks.QueueStop), asynq.TaskID("stop:"+id+":1"))
+			if _, err := w.queue.Enqueue(again); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(3 * time.Second)
+		}
+		wantOutcome(t, w.awaitEnd(time.Minute, "b")["10"], ledger.Stopped, "")
+		if n := w.calls("10", modelarts.OperationStop); n != 1 {
+			t.Errorf("%d stop calls, want 1", n)
+		}
+		if n := r.counted(t, ledger.Stopped); n != 1 {
+			t.Errorf("counted %d times", n)
+		}
+	})
+}
+
+// Stops whose task got lost, at any stage, are repaired within 150 s.
+func TestRepair(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: time.Second})
+		w.sim.AddJob(project, modelartstest.Job{ID: "11", StopTime: 20 * time.Second})
+		// Recorded, and the producer died before it enqueued.
+		_, err := w.books.Open(context.Background(), project, "b", []ledger.Ask{{JobID: "10", Deadline: time.Now().Add(time.Hour)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := w.start(nil)
+		defer r.stop()
+		id := w.ask("b", "11")[0].StopID
+		w.await(time.Minute, "acceptance", func() bool { return w.calls("11", modelarts.OperationStop) == 1 })
+		w.await(5*time.Second, "a poll task", func() bool {
+			return asynq.NewInspectorFromRedisClient(w.rdb).DeleteTask(tasks.QueuePoll, "poll:"+id+":2") == nil
+		})
+		for _, s := range w.awaitEnd(170*time.Second, "b") {
+			wantOutcome(t, s, ledger.Stopped, "")
+		}
+		if n := w.calls("11", modelarts.OperationStop); n != 1 {
+			t.Errorf("%d stop calls, want 1", n)
+		}
+	})
+}
+
+// Stops that wait for their turn in a long queue are not taken for lost.
+func TestABacklogIsNotRepaired(t *testing.T) {
+	inBubble(t, modelartstest.Config{Latency: func(string) time.Duration { return 20 * time.Second }}, func(w *world) {
+		var jobs []string
+		for i := range 40 {
+			jobs = append(jobs, fmt.Sprint(1000+i))
+			w.sim.AddJob(project, modelartstest.Job{ID: jobs[i], StopTime: time.Second})
+		}
+		r := w.start(func(c *Config) { c.Concurrency = 2 })
+		defer r.stop()
+		w.ask("b", jobs...)
+		for job, s := range w.awaitEnd(time.Hour, "b") {
+			wantOutcome(t, s, ledger.Stopped, "")
+			if n := w.calls(job, modelarts.OperationStop); n != 1 {
+				t.Errorf("job %s: %d stop calls, want 1", job, n)
+			}
+		}
+		if n := gathered(t, r, "vizstop_repairs_total"); n != 0 {
+			t.Errorf("%v repairs of stops that only had to wait", n)
+		}
+	})
+}

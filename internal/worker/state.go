@@ -1,0 +1,117 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"vizstop/internal/metrics"
+	"vizstop/internal/tasks"
+	"vizstop/internal/throttle"
+)
+
+// snapshot reads what Redis holds, for a scrape.
+func (w *Worker) snapshot(ctx context.Context) (metrics.Snapshot, error) {
+	load, err := w.ledger.Load(ctx)
+	if err != nil {
+		return metrics.Snapshot{}, err
+	}
+	halts, err := w.halts(ctx)
+	if err != nil {
+		return metrics.Snapshot{}, err
+	}
+	s := metrics.Snapshot{
+		InFlight: map[string]int{}, Oldest: map[string]time.Time{}, Halted: map[string]bool{},
+	}
+	for state, n := range load.Count {
+		s.InFlight[string(state)] = n
+	}
+	for state, due := range load.Oldest {
+		s.Oldest[string(state)] = due
+	}
+	for _, r := range throttle.HaltReasons() {
+		s.Halted[string(r)] = false
+	}
+	for _, h := range halts {
+		s.Halted[string(h.Reason)] = true
+	}
+	for name := range tasks.Queues() {
+		q, err := w.queue(name)
+		if err != nil {
+			return metrics.Snapshot{}, err
+		}
+		s.Queues = append(s.Queues, q)
+	}
+	return s, nil
+}
+
+func (w *Worker) queue(name string) (metrics.Queue, error) {
+	q := metrics.Queue{Name: name, Tasks: map[string]int{}}
+	info, err := w.inspect.GetQueueInfo(name)
+	if errors.Is(err, asynq.ErrQueueNotFound) { // nothing was ever enqueued
+		info, err = &asynq.QueueInfo{}, nil
+	}
+	if err != nil {
+		return q, fmt.Errorf("read queue %s: %w", name, err)
+	}
+	q.Latency = info.Latency
+	q.Tasks["pending"] = info.Pending
+	q.Tasks["active"] = info.Active
+	q.Tasks["scheduled"] = info.Scheduled
+	q.Tasks["retry"] = info.Retry
+	q.Tasks["archived"] = info.Archived
+	return q, nil
+}
+
+func (w *Worker) halts(ctx context.Context) ([]throttle.Halt, error) {
+	projects, err := w.ledger.Projects(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return w.throttle.Halts(ctx, projects)
+}
+
+// Ready reports whether the worker can do its work now: Redis answers, and
+// calls of the API are not halted for the fleet or for every project that has
+// stops in flight. If it can't, faults say why, one line each; notes are halts
+// that leave other projects at work.
+func (w *Worker) Ready(ctx context.Context) (faults, notes []string) {
+	select {
+	case <-w.stopping:
+		return []string{"shutting down"}, nil
+	default:
+	}
+	load, err := w.ledger.Load(ctx)
+	if err != nil {
+		return []string{"Redis: " + err.Error()}, nil
+	}
+	halts, err := w.halts(ctx)
+	if err != nil {
+		return []string{"Redis: " + err.Error()}, nil
+	}
+	working := load.Projects
+	for _, h := range halts {
+		if h.ProjectID == "" {
+			faults = append(faults, describe(h))
+			continue
+		}
+		delete(working, h.ProjectID)
+		notes = append(notes, describe(h))
+	}
+	if len(working) == 0 && len(notes) > 0 {
+		return append(faults, notes...), nil
+	}
+	return faults, notes
+}
+
+func describe(h throttle.Halt) string {
+	scope := "all calls"
+	if h.ProjectID != "" {
+		scope = "calls of project " + h.ProjectID
+	}
+	return fmt.Sprintf("%s halted since %s, %s: %s; %d probes failed, next at %s", scope,
+		h.Since.Format(time.RFC3339), h.Reason, h.Detail, h.Probes, h.NextProbe.Format(time.RFC3339))
+}
