@@ -1,0 +1,99 @@
+// Command enqueue asks for ModelArts visualization jobs to be stopped, and can
+// wait until each of them has.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/urfave/cli/v3"
+
+	"vizstop/internal/version"
+)
+
+// The exit codes. They are a contract with scripts.
+const (
+	exitGood     = 0 // every stop reached its goal, or nobody waited
+	exitError    = 1 // nothing was enqueued, or the error says what was
+	exitBad      = 2 // at least one stop was rejected, expired or canceled
+	exitTimeout  = 3 // --timeout passed with stops still in flight
+	exitCodeHelp = "exit codes: 0 all stopped (or enqueued, without --wait), 1 error, 2 some were rejected, expired or canceled, 3 --timeout passed"
+)
+
+// exitCode is an error that ends the program with a code and, if it has text,
+// a line on standard error.
+type exitCode struct {
+	code int
+	text string
+}
+
+func (e exitCode) Error() string { return e.text }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal kills at once
+	os.Exit(conclude(run(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr), os.Stderr))
+}
+
+// conclude says err, if any, and returns the exit code.
+func conclude(err error, stderr io.Writer) int {
+	if err == nil {
+		return exitGood
+	}
+	if text := err.Error(); text != "" {
+		fmt.Fprintln(stderr, "enqueue: "+strings.ReplaceAll(text, "\n", "\nenqueue: "))
+	}
+	if exit, ok := errors.AsType[exitCode](err); ok {
+		return exit.code
+	}
+	return exitError
+}
+
+// run is the whole program.
+func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) error {
+	streams := streams{in: stdin, out: stdout, err: stderr}
+	app := &cli.Command{
+		Name:  "enqueue",
+		Usage: "ask for ModelArts visualization jobs to be stopped",
+		Description: `Without a command, enqueue runs "enqueue stop".
+
+` + exitCodeHelp,
+		Version:        version.String(),
+		Writer:         stdout,
+		ErrWriter:      stderr,
+		Commands:       []*cli.Command{stopCommand(getenv, streams), statusCommand(getenv, streams)},
+		ExitErrHandler: func(context.Context, *cli.Command, error) {}, // main decides
+		OnUsageError:   usageError,
+	}
+	return app.Run(ctx, append([]string{"enqueue"}, withDefault(args, app.Commands)...))
+}
+
+// streams are where a command reads and writes.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// withDefault puts the default command before args that name none.
+func withDefault(args []string, commands []*cli.Command) []string {
+	if len(args) == 0 || slices.Contains([]string{"-h", "--help", "-v", "--version", "help", "completion"}, args[0]) {
+		return args
+	}
+	for _, c := range commands {
+		if c.HasName(args[0]) {
+			return args
+		}
+	}
+	return append([]string{"stop"}, args...)
+}
+
+func usageError(_ context.Context, cmd *cli.Command, err error, _ bool) error {
+	return fmt.Errorf("%w (see %s --help)", err, cmd.FullName())
+}

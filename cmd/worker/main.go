@@ -1,0 +1,68 @@
+// Command worker stops ModelArts visualization jobs: it takes tasks from a
+// Redis queue, makes the stop calls and polls until each stop is confirmed.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/urfave/cli/v3"
+
+	"vizstop/internal/version"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal kills at once
+	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "worker: "+strings.ReplaceAll(err.Error(), "\n", "\nworker: "))
+		os.Exit(1)
+	}
+}
+
+// run is the whole program. It returns when ctx ends or the command is done.
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+	app := &cli.Command{
+		Name:        "worker",
+		Usage:       "stop ModelArts visualization jobs, and know that they stopped",
+		Description: `Without a command, worker runs "worker run". "worker demo" shows the whole thing at work without any setup.`,
+		Version:     version.String(),
+		Writer:      stdout,
+		ErrWriter:   stderr,
+		Commands: []*cli.Command{
+			runCommand(getenv, stderr),
+			demoCommand(getenv, stdout, stderr),
+		},
+		ExitErrHandler:  func(context.Context, *cli.Command, error) {}, // main decides
+		OnUsageError:    usageError,
+		CommandNotFound: nil,
+	}
+	return app.Run(ctx, append([]string{"worker"}, withDefault(args)...))
+}
+
+// withDefault puts the default command before args that name none.
+func withDefault(args []string) []string {
+	if len(args) > 0 && (!strings.HasPrefix(args[0], "-") || slices.Contains([]string{"-h", "--help", "-v", "--version"}, args[0])) {
+		return args
+	}
+	return append([]string{"run"}, args...)
+}
+
+func usageError(_ context.Context, cmd *cli.Command, err error, _ bool) error {
+	return fmt.Errorf("%w (see %s --help)", err, cmd.FullName())
+}
+
+// noArguments refuses what would otherwise be passed over in silence.
+func noArguments(cmd *cli.Command) error {
+	if cmd.Args().Present() {
+		return fmt.Errorf("%s takes no argument %q (see %s --help)", cmd.FullName(), cmd.Args().First(), cmd.Root().Name)
+	}
+	return nil
+}
