@@ -2,10 +2,13 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // Batch is the stops of one project that were asked for together.
@@ -17,6 +20,27 @@ type Batch struct {
 	Counts    map[State]int // its own stops by state; every state is present and they add up to Total
 	Total     int           // its own stops
 	Joined    int           // stops of other batches that serve its wishes too
+	Meta      Meta
+}
+
+// Meta is who asked for a batch and why. All of it is optional.
+type Meta struct {
+	Requester string
+	Reason    string
+	Labels    map[string]string
+}
+
+// Describe keeps who asked for a batch and why. Do it before Open; saying it
+// again replaces it.
+func (l *Ledger) Describe(ctx context.Context, projectID, batch string, m Meta) error {
+	key := keys(projectID).batch(batch)
+	pipe := l.rdb.TxPipeline()
+	pipe.HSet(ctx, key, "requester", m.Requester, "why", m.Reason, "labels", encodeLabels(m.Labels))
+	pipe.ExpireNX(ctx, key, l.retention) // Open keeps it for longer
+	if _, err := pipe.Exec(ctx); err != nil {
+		return fmt.Errorf("describe batch %s in the ledger: %w", batch, err)
+	}
+	return nil
 }
 
 // InFlight is how many of the batch's own stops have not ended.
@@ -43,6 +67,7 @@ func (l *Ledger) Batch(ctx context.Context, projectID, batch string) (*Batch, er
 	b := &Batch{
 		ID: batch, ProjectID: projectID, Created: time.UnixMilli(number("created")).UTC(),
 		Counts: make(map[State]int), Joined: int(joined.Val()),
+		Meta: Meta{Requester: f["requester"], Reason: f["why"], Labels: decodeLabels(f["labels"])},
 	}
 	for _, s := range append(InFlight(), Outcomes()...) {
 		b.Counts[s] = int(number(string(s)))
@@ -52,6 +77,16 @@ func (l *Ledger) Batch(ctx context.Context, projectID, batch string) (*Batch, er
 		b.Ended = time.UnixMilli(number("ended")).UTC()
 	}
 	return b, nil
+}
+
+// Batches lists the ids of the n newest batches of all projects, newest first.
+// Some of them may have ended longer ago than the ledger remembers.
+func (l *Ledger) Batches(ctx context.Context, n int) ([]string, error) {
+	ids, err := l.rdb.ZRevRange(ctx, batchesKey, 0, int64(n-1)).Result()
+	if err != nil {
+		return nil, fmt.Errorf("list batches: %w", err)
+	}
+	return ids, nil
 }
 
 // BatchProjects lists the projects in which a batch has stops, sorted. It
@@ -86,4 +121,39 @@ func (l *Ledger) BatchJoined(ctx context.Context, projectID, batch string) ([]*S
 	}
 	slices.Sort(ids)
 	return l.readAll(ctx, projectID, ids)
+}
+
+// JobStops reads every stop of a job that the ledger remembers, newest first.
+func (l *Ledger) JobStops(ctx context.Context, projectID, jobID string) ([]*Stop, error) {
+	k := keys(projectID)
+	pipe := l.rdb.Pipeline()
+	active, last := pipe.HGet(ctx, k.active(), jobID), pipe.Get(ctx, k.last(jobID))
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return nil, fmt.Errorf("look for stops of job %s: %w", jobID, err)
+	}
+	var stops []*Stop
+	read := func(id string) (prev string, err error) {
+		s, err := l.Get(ctx, projectID, id)
+		if errors.Is(err, ErrNotFound) {
+			return "", nil
+		}
+		if err != nil {
+			return "", err
+		}
+		stops = append(stops, s)
+		return s.prev, nil
+	}
+	if active.Val() != "" {
+		if _, err := read(active.Val()); err != nil {
+			return nil, err
+		}
+	}
+	for id := last.Val(); id != ""; {
+		prev, err := read(id)
+		if err != nil {
+			return nil, err
+		}
+		id = prev
+	}
+	return stops, nil
 }

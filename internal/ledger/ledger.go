@@ -90,6 +90,9 @@ func (k keys) stops(b string) string     { return k.key("batch", b, "stops") }  
 func (k keys) joined(b string) string    { return k.key("batch", b, "joined") } // set of stop ids of other batches
 func (k keys) task(taskID string) string { return k.key("task", hash(taskID)) } // string: the stop of a foreign task
 
+func (k keys) last(job string) string { return k.key("last", job) } // string: the job's stop that ended last
+func (k keys) uncounted() string      { return k.key("uncounted") } // list of stop ids that ended outside of a worker
+
 func batchProjectsKey(batch string) string { return "vizstop:batch:" + batch } // set of project ids
 
 // idEncoding is lower-case base 32 with digits first, so that ids sort and

@@ -345,3 +345,97 @@ func TestListing(t *testing.T) {
 		}
 	})
 }
+
+func TestCancelOnlyWhatIsUnsent(t *testing.T) {
+	eachRedis(t, func(t *testing.T, l *Ledger, rdb *redis.Client, c *clock) {
+		openings := mustOpen(t, l, c, "b1", "waiting", "calling", "unsure", "accepted", "retrying")
+		get := func(i int) *Stop {
+			t.Helper()
+			s, err := l.Get(t.Context(), project, openings[i].StopID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		mustClaim(t, l, openings[1].StopID, 1, KindStop)
+		for i, change := range map[int]func(*Stop){
+			2: func(s *Stop) { s.Unsure = true },
+			3: func(s *Stop) { s.State = Stopping },
+			4: func(s *Stop) { s.Attempts = 1 }, // a call that was clearly refused
+		} {
+			s := mustClaim(t, l, openings[i].StopID, 1, KindStop)
+			change(s)
+			must(t)(l.Advance(t.Context(), s, KindStop, c.now()))
+		}
+		for i, want := range []bool{true, false, false, false, true} {
+			if moved, err := l.Cancel(t.Context(), get(i), "withdrawn"); err != nil || moved != want {
+				t.Errorf("%s: canceled %v, %v; want %v", openings[i].JobID, moved, err, want)
+			}
+		}
+		var uncounted int
+		for range 2 {
+			stops, err := l.Uncounted(t.Context(), project, 10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			uncounted += len(stops)
+		}
+		if b, err := l.Batch(t.Context(), project, "b1"); err != nil || b.Counts[Canceled] != 2 || uncounted != 2 || b.InFlight() != 3 {
+			t.Errorf("%d to be counted, batch %+v, %v", uncounted, b, err)
+		}
+	})
+}
+
+func TestStopsOfAJob(t *testing.T) {
+	eachRedis(t, func(t *testing.T, l *Ledger, rdb *redis.Client, c *clock) {
+		var want []string
+		for _, batch := range []string{"b1", "b2", "b3"} {
+			id := mustOpen(t, l, c, batch, "10")[0].StopID
+			want = append([]string{id}, want...)
+			if batch != "b3" {
+				must(t)(l.Finish(t.Context(), mustClaim(t, l, id, 1, KindStop), Stopped, ""))
+			}
+		}
+		stops, err := l.JobStops(t.Context(), project, "10")
+		var got []string
+		for _, s := range stops {
+			got = append(got, s.ID)
+		}
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("got %v, %v; want %v", got, err, want)
+		}
+		if stops, err := l.JobStops(t.Context(), project, "none"); err != nil || len(stops) != 0 {
+			t.Errorf("stops of an unknown job: %v, %v", stops, err)
+		}
+	})
+}
+
+func TestDescriptionAndLabels(t *testing.T) {
+	eachRedis(t, func(t *testing.T, l *Ledger, rdb *redis.Client, c *clock) {
+		meta := Meta{Requester: "alice", Reason: "night", Labels: map[string]string{"team": "vision"}}
+		if err := l.Describe(t.Context(), project, "b1", meta); err != nil {
+			t.Fatal(err)
+		}
+		ask := Ask{JobID: "10", Deadline: c.now().Add(time.Hour), Labels: map[string]string{"owner": "bob"}}
+		openings, err := l.Open(t.Context(), project, "b1", []Ask{ask})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := l.Batch(t.Context(), project, "b1")
+		if err != nil || b.Meta.Requester != "alice" || b.Meta.Reason != "night" || b.Meta.Labels["team"] != "vision" {
+			t.Errorf("batch %+v, %v", b, err)
+		}
+		if ttl := rdb.TTL(t.Context(), keys(project).batch("b1")).Val(); ttl > 0 {
+			t.Errorf("the batch is kept for %v only, with a stop in flight", ttl)
+		}
+		s := mustClaim(t, l, openings[0].StopID, 1, KindStop)
+		must(t)(l.Advance(t.Context(), s, KindStop, c.now()))
+		if s := mustClaim(t, l, openings[0].StopID, 2, KindStop); s.Labels["owner"] != "bob" {
+			t.Errorf("labels %v", s.Labels)
+		}
+		ids, err := l.Batches(t.Context(), 5)
+		if err != nil || !slices.Equal(ids, []string{"b1"}) {
+			t.Errorf("batches %v, %v", ids, err)
+		}
+	})
+}

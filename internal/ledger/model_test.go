@@ -23,6 +23,8 @@ type modelStop struct {
 	state      State
 	kind       Kind
 	hop        int
+	calling    int  // hop whose stop call may be on its way
+	unsure     bool // a call may have gone out
 }
 
 func (m *model) open(batch, job string) (Result, string) {
@@ -108,6 +110,13 @@ func TestModel(t *testing.T) {
 				if s.State != want.state || s.Hop != want.hop || s.JobID != want.job || s.Batch != want.batch {
 					t.Fatalf("claimed %+v, want %+v", s, want)
 				}
+				if !want.state.Ended() && hop == want.hop && want.kind == KindStop {
+					want.unsure = want.unsure || want.calling == hop
+					want.calling = hop
+				}
+				if s.Unsure != want.unsure {
+					t.Fatalf("unsure %v, want %v", s.Unsure, want.unsure)
+				}
 				held = append(held, s)
 			},
 			"advance": func(t *rapid.T) {
@@ -145,6 +154,26 @@ func TestModel(t *testing.T) {
 				}
 				if moved {
 					want.state = outcome
+					delete(m.active, want.job)
+				}
+			},
+			"cancel": func(t *rapid.T) {
+				id := StopID(batches.Draw(t, "batch"), project, jobs.Draw(t, "job"))
+				want, ok := m.stops[id]
+				if !ok {
+					t.Skip("no such stop")
+				}
+				s, err := l.Get(ctx, project, id)
+				if err != nil {
+					t.Fatal(err)
+				}
+				mayMove := want.state == Pending && want.calling != want.hop && !want.unsure
+				moved, err := l.Cancel(ctx, s, "why")
+				if err != nil || moved != mayMove {
+					t.Fatalf("cancel %+v: %v, %v; want %v", s, moved, err, mayMove)
+				}
+				if moved {
+					want.state = Canceled
 					delete(m.active, want.job)
 				}
 			},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -55,21 +56,47 @@ func (l *Ledger) Advance(ctx context.Context, s *Stop, kind Kind, due time.Time)
 // Finish saves s and ends it with outcome and reason. It reports true to
 // exactly one of all callers, who then counts the outcome.
 func (l *Ledger) Finish(ctx context.Context, s *Stop, outcome State, reason string) (bool, error) {
+	return l.finish(ctx, s, outcome, reason, strconv.Itoa(s.Hop), false)
+}
+
+// unsent stands for the hop of a stop whose call has not gone out.
+const unsent = "unsent"
+
+// Cancel ends s as canceled if its stop call has not gone out and is not on its
+// way. The outcome is counted by a worker, through Uncounted.
+func (l *Ledger) Cancel(ctx context.Context, s *Stop, reason string) (bool, error) {
+	return l.finish(ctx, s, Canceled, reason, unsent, true)
+}
+
+func (l *Ledger) finish(ctx context.Context, s *Stop, outcome State, reason, expected string, tell bool) (bool, error) {
 	if !outcome.Ended() {
 		return false, fmt.Errorf("end stop %s: %q is not an outcome", s.ID, outcome)
 	}
-	moved := *s
-	moved.State, moved.Reason, moved.Ended = outcome, reason, l.now().Truncate(time.Millisecond)
-	moved.Next, moved.Slot = time.Time{}, time.Time{}
+	ended := *s
+	ended.State, ended.Reason, ended.Ended = outcome, reason, l.now().Truncate(time.Millisecond)
+	ended.Next, ended.Slot = time.Time{}, time.Time{}
 	k := keys(s.ProjectID)
 	keyNames := []string{k.stop(s.ID), k.next(), k.in(Pending), k.in(Stopping), k.batch(s.Batch),
-		k.active(), k.stops(s.Batch), k.joined(s.Batch)}
+		k.active(), k.stops(s.Batch), k.joined(s.Batch), k.last(s.JobID), k.uncounted()}
 	if s.task != "" {
 		keyNames = append(keyNames, s.task)
 	}
-	args := append([]any{s.ID, s.Hop, randomID(), seconds(l.retention), seconds(pointerLife)}, moved.changes()...)
+	args := append([]any{s.ID, expected, randomID(), seconds(l.retention), seconds(pointerLife), tell}, ended.changes()...)
 	ok, err := finishScript.Run(ctx, l.rdb, keyNames, args...).Bool()
-	return l.moved(s, &moved, ok, err)
+	return l.moved(s, &ended, ok, err)
+}
+
+// Uncounted takes, once for all callers, up to n stops of a project that ended
+// outside of a worker, so that a worker can count them.
+func (l *Ledger) Uncounted(ctx context.Context, projectID string, n int) ([]*Stop, error) {
+	ids, err := l.rdb.LPopCount(ctx, keys(projectID).uncounted(), n).Result()
+	if errors.Is(err, redis.Nil) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look for uncounted stops of project %s: %w", projectID, err)
+	}
+	return l.readAll(ctx, projectID, ids)
 }
 
 // moved makes *s what a script has saved.

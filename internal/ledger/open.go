@@ -13,6 +13,7 @@ type Ask struct {
 	JobID    string
 	Due      time.Time // when to stop it; the zero time means now
 	Deadline time.Time // must lie after Due
+	Labels   map[string]string
 }
 
 // Result is what became of an Ask.
@@ -69,7 +70,7 @@ func (l *Ledger) open(ctx context.Context, projectID, batch string, asks []Ask, 
 			asks[i].Due = now
 		}
 		keyNames = append(keyNames, k.stop(ids[i]))
-		args = append(args, ids[i], a.JobID, millis(asks[i].Due), millis(a.Deadline), task)
+		args = append(args, ids[i], a.JobID, millis(asks[i].Due), millis(a.Deadline), task, encodeLabels(a.Labels))
 	}
 	answers, err := openScript.Run(ctx, l.rdb, keyNames, args...).StringSlice()
 	if err != nil {

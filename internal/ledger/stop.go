@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"encoding/json"
 	"strconv"
 	"time"
 )
@@ -84,6 +85,10 @@ type Stop struct {
 	// its answer was lost, or the worker died in the middle of it.
 	Unsure bool
 
+	// Labels are the producer's own, kept for reports.
+	Labels map[string]string
+
+	prev  string            // id of the job's stop before this one; set when it ends
 	task  string            // key of the foreign task's pointer; "" for our own
 	saved map[string]string // the fields as they stand in Redis
 }
@@ -92,7 +97,7 @@ type Stop struct {
 func (s *Stop) fields() map[string]string {
 	f := map[string]string{
 		"job": s.JobID, "batch": s.Batch, "state": string(s.State), "kind": string(s.Kind),
-		"reason": s.Reason, "request": s.RequestID, "task": s.task,
+		"reason": s.Reason, "request": s.RequestID, "task": s.task, "labels": encodeLabels(s.Labels),
 	}
 	for name, n := range map[string]int{
 		"hop": s.Hop, "attempts": s.Attempts, "calls": s.Calls, "resends": s.Resends, "polls": s.Polls,
@@ -123,6 +128,9 @@ func (s *Stop) fields() map[string]string {
 	return f
 }
 
+// ownedByScripts are the fields that only scripts write.
+var ownedByScripts = map[string]bool{"calling": true, "mover": true, "prev": true}
+
 // changes lists, as name and value pairs, the fields that differ from what
 // Redis holds. A field that went back to zero becomes empty.
 func (s *Stop) changes() []any {
@@ -134,7 +142,7 @@ func (s *Stop) changes() []any {
 		}
 	}
 	for name, v := range s.saved {
-		if _, ok := fields[name]; !ok && v != "" && name != "calling" && name != "mover" {
+		if _, ok := fields[name]; !ok && v != "" && !ownedByScripts[name] {
 			pairs = append(pairs, name, "")
 		}
 	}
@@ -163,10 +171,31 @@ func decode(projectID, id string, f map[string]string) *Stop {
 		Attempts: int(number("attempts")), Calls: int(number("calls")),
 		Resends: int(number("resends")), Polls: int(number("polls")),
 		Status: NoStatus, RequestID: f["request"], Unsure: f["unsure"] == "1",
-		task: f["task"], saved: f,
+		Labels: decodeLabels(f["labels"]), prev: f["prev"], task: f["task"], saved: f,
 	}
 	if f["status"] != "" {
 		s.Status = int(number("status"))
 	}
 	return s
+}
+
+// encodeLabels is the labels as JSON; "" for none.
+func encodeLabels(labels map[string]string) string {
+	if len(labels) == 0 {
+		return ""
+	}
+	b, err := json.Marshal(labels)
+	if err != nil {
+		panic("ledger: " + err.Error()) // strings always encode
+	}
+	return string(b)
+}
+
+// decodeLabels reads what encodeLabels wrote; anything else is none.
+func decodeLabels(s string) map[string]string {
+	var labels map[string]string
+	if s != "" {
+		_ = json.Unmarshal([]byte(s), &labels)
+	}
+	return labels
 }

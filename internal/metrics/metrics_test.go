@@ -77,6 +77,7 @@ var full = Snapshot{
 	InFlight: map[string]int{"pending": 3, "stopping": 0},
 	Oldest:   map[string]time.Time{"pending": time.UnixMilli(1700000000500)},
 	Halted:   map[string]bool{"credentials": true, "outage": false},
+	Paused:   map[string]bool{"fleet": false, "project": true},
 	Queues:   []Queue{{Name: "q", Tasks: map[string]int{"pending": 2}, Latency: 1500 * time.Millisecond}},
 }
 
@@ -90,6 +91,10 @@ vizstop_halted{reason="outage"} 0
 # HELP vizstop_oldest_stop_timestamp_seconds When the oldest stop of a state was due; absent when there is none.
 # TYPE vizstop_oldest_stop_timestamp_seconds gauge
 vizstop_oldest_stop_timestamp_seconds{state="pending"} 1.7000000005e+09
+# HELP vizstop_paused Whether somebody has paused stop calls, of the fleet or of a project: 1 or 0.
+# TYPE vizstop_paused gauge
+vizstop_paused{scope="fleet"} 0
+vizstop_paused{scope="project"} 1
 # HELP vizstop_queue_latency_seconds Age of the oldest task that is ready and waits for a worker.
 # TYPE vizstop_queue_latency_seconds gauge
 vizstop_queue_latency_seconds{queue="q"} 1.5

@@ -13,6 +13,7 @@ type Snapshot struct {
 	InFlight map[string]int       // stops in flight by state
 	Oldest   map[string]time.Time // when the oldest of a state was due; absent when there is none
 	Halted   map[string]bool      // every reason, true while it halts something
+	Paused   map[string]bool      // every scope, true while stop calls are paused for it
 	Queues   []Queue
 }
 
@@ -31,7 +32,7 @@ const snapshotTimeout = 3 * time.Second
 type SnapshotCollector struct {
 	take func(context.Context) (Snapshot, error)
 
-	up, inFlight, oldest, halted, tasks, latency *prometheus.Desc
+	up, inFlight, oldest, halted, paused, tasks, latency *prometheus.Desc
 }
 
 // NewSnapshotCollector returns a collector that calls take, which must be safe
@@ -46,6 +47,7 @@ func NewSnapshotCollector(take func(context.Context) (Snapshot, error)) *Snapsho
 		inFlight: desc("stops_in_flight", "Stops that have not ended, by state, of the whole fleet.", "state"),
 		oldest:   desc("oldest_stop_timestamp_seconds", "When the oldest stop of a state was due; absent when there is none.", "state"),
 		halted:   desc("halted", "Whether calls are halted for this reason, in the fleet or in a project: 1 or 0.", "reason"),
+		paused:   desc("paused", "Whether somebody has paused stop calls, of the fleet or of a project: 1 or 0.", "scope"),
 		tasks:    desc("queue_tasks", "Tasks in the queue by asynq's state, of the whole fleet.", "queue", "state"),
 		latency:  desc("queue_latency_seconds", "Age of the oldest task that is ready and waits for a worker.", "queue"),
 	}
@@ -53,7 +55,7 @@ func NewSnapshotCollector(take func(context.Context) (Snapshot, error)) *Snapsho
 
 // Describe implements prometheus.Collector.
 func (c *SnapshotCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.up, c.inFlight, c.oldest, c.halted, c.tasks, c.latency} {
+	for _, d := range []*prometheus.Desc{c.up, c.inFlight, c.oldest, c.halted, c.paused, c.tasks, c.latency} {
 		ch <- d
 	}
 }
@@ -78,11 +80,10 @@ func (c *SnapshotCollector) Collect(ch chan<- prometheus.Metric) {
 		gauge(c.oldest, float64(due.UnixMilli())/1000, state)
 	}
 	for reason, halted := range s.Halted {
-		v := 0.0
-		if halted {
-			v = 1
-		}
-		gauge(c.halted, v, reason)
+		gauge(c.halted, oneIf(halted), reason)
+	}
+	for scope, paused := range s.Paused {
+		gauge(c.paused, oneIf(paused), scope)
 	}
 	for _, q := range s.Queues {
 		for state, n := range q.Tasks {
@@ -90,4 +91,11 @@ func (c *SnapshotCollector) Collect(ch chan<- prometheus.Metric) {
 		}
 		gauge(c.latency, q.Latency.Seconds(), q.Name)
 	}
+}
+
+func oneIf(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
 }

@@ -75,13 +75,30 @@ func (r *Repairer) Run(ctx context.Context) {
 // repairBatch bounds how many overdue stops of one project a round looks at.
 const repairBatch = 500
 
-// Round looks once at every project's overdue stops.
+// count counts the stops that enqueue has canceled: it has no metrics page.
+func (r *Repairer) count(ctx context.Context, projectID string) error {
+	for {
+		stops, err := r.Ledger.Uncounted(ctx, projectID, repairBatch)
+		for _, s := range stops {
+			record(r.Recorder, s)
+		}
+		if err != nil || len(stops) == 0 {
+			return err
+		}
+	}
+}
+
+// Round looks once at every project's overdue stops, and counts those that
+// ended outside of a worker.
 func (r *Repairer) Round(ctx context.Context) error {
 	projects, err := r.Ledger.Projects(ctx)
 	if err != nil {
 		return err
 	}
 	for _, p := range projects {
+		if err := r.count(ctx, p); err != nil {
+			return err
+		}
 		stops, err := r.Ledger.Overdue(ctx, p, r.Now().Add(-r.cfg.Overdue), repairBatch)
 		if err != nil {
 			return err

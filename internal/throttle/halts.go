@@ -20,10 +20,23 @@ type Halt struct {
 	Probes    int // failed ones so far
 }
 
+// String is one line for people.
+func (h Halt) String() string {
+	return fmt.Sprintf("%s halted since %s, %s: %s; %d probes failed, next at %s", scope("all calls", "calls", h.ProjectID),
+		h.Since.Format(time.RFC3339), h.Reason, h.Detail, h.Probes, h.NextProbe.Format(time.RFC3339))
+}
+
+func scope(all, some, projectID string) string {
+	if projectID == "" {
+		return all
+	}
+	return some + " of project " + projectID
+}
+
 // Halts lists what stands still now, of the fleet and of the given projects.
 func (t *Throttle) Halts(ctx context.Context, projectIDs []string) ([]Halt, error) {
 	pipe := t.rdb.Pipeline()
-	answers := []*redis.MapStringStringCmd{pipe.HGetAll(ctx, fleetHaltKey)}
+	answers := []*redis.MapStringStringCmd{pipe.HGetAll(ctx, haltKey(fleet))}
 	for _, id := range projectIDs {
 		answers = append(answers, pipe.HGetAll(ctx, haltKey(id)))
 	}
@@ -54,7 +67,7 @@ func (t *Throttle) ProbeSoon(ctx context.Context, projectIDs []string) error {
 		return err
 	}
 	for _, h := range halts {
-		key := fleetHaltKey
+		key := haltKey(fleet)
 		if h.ProjectID != "" {
 			key = haltKey(h.ProjectID)
 		}

@@ -29,9 +29,9 @@ func (t *Throttle) Report(ctx context.Context, p Permit, err error) (system bool
 	case modelarts.KindThrottled:
 		return true, t.park(ctx, p, err)
 	case modelarts.KindCredentials:
-		return true, t.halt(ctx, fleetHaltKey, Credentials, p, err)
+		return true, t.halt(ctx, haltKey(fleet), Credentials, p, err)
 	case modelarts.KindNoAPI:
-		return true, t.halt(ctx, fleetHaltKey, NoAPI, p, err)
+		return true, t.halt(ctx, haltKey(fleet), NoAPI, p, err)
 	case modelarts.KindPermission:
 		return true, t.halt(ctx, haltKey(p.projectID), Permission, p, err)
 	case modelarts.KindUnavailable, modelarts.KindTimeout, modelarts.KindUnreachable:

@@ -40,6 +40,7 @@ const (
 	Permission  Reason = "permission"  // halt: the API refuses what we do, in one project
 	NoAPI       Reason = "no_api"      // halt: the endpoint does not offer the API
 	Outage      Reason = "outage"      // halt: the API does not answer, or only with errors
+	Paused      Reason = "paused"      // somebody has pulled the emergency brake; stops only
 )
 
 // Parks lists the reasons that a project or the fleet is parked or halted for.
@@ -107,10 +108,13 @@ func loadScript(name string) *redis.Script {
 	return redis.NewScript(string(src))
 }
 
-const fleetHaltKey = "vizstop:halt"
+// fleet stands for all projects where a project id is expected. It is not a
+// valid id, so no project can be mistaken for it.
+const fleet = "-"
 
 func bucketKey(projectID string) string { return "vizstop:{" + projectID + "}:throttle" }
 func haltKey(projectID string) string   { return "vizstop:{" + projectID + "}:halt" }
+func pauseKey(projectID string) string  { return "vizstop:{" + projectID + "}:pause" }
 
 // Permit is the right to make one call. Its holder must Report the result.
 type Permit struct {
@@ -157,24 +161,21 @@ func (t *Throttle) Enter(ctx context.Context, projectID string, class Class, bac
 }
 
 func (t *Throttle) ask(ctx context.Context, projectID string, class Class, back bool) (Permit, Wait, error) {
-	halted, err := t.rdb.Exists(ctx, fleetHaltKey).Result()
-	if err != nil {
-		return Permit{}, Wait{}, fmt.Errorf("ask for leave to call: %w", err)
+	permit, wait, err := t.askFleet(ctx, projectID, class)
+	if err != nil || permit.Probe() || wait.For > 0 {
+		return permit, wait, err
 	}
-	if halted > 0 {
-		if permit, wait, err := t.tryProbe(ctx, projectID, fleetHaltKey); err != nil || permit.Probe() || wait.For > 0 {
-			return permit, wait, err
-		}
-	}
-	answer, err := takeScript.Run(ctx, t.rdb, []string{bucketKey(projectID), haltKey(projectID)},
+	answer, err := takeScript.Run(ctx, t.rdb, []string{bucketKey(projectID), haltKey(projectID), pauseKey(projectID)},
 		t.cfg.Rate, t.cfg.Burst, string(class), flag(back)).Slice()
 	if err != nil {
 		return Permit{}, Wait{}, fmt.Errorf("ask for leave to call: %w", err)
 	}
-	what, wait := answer[0].(string), time.Duration(answer[1].(int64))*time.Microsecond
-	switch what {
+	wait = Wait{For: time.Duration(answer[1].(int64)) * time.Microsecond}
+	switch answer[0].(string) {
 	case "go":
 		return Permit{projectID: projectID}, Wait{}, nil
+	case "paused":
+		return t.paused(ctx, projectID)
 	case "halted":
 		permit, wait, err := t.tryProbe(ctx, projectID, haltKey(projectID))
 		if err == nil && !permit.Probe() && wait.For == 0 {
@@ -182,10 +183,27 @@ func (t *Throttle) ask(ctx context.Context, projectID string, class Class, back 
 		}
 		return permit, wait, err
 	case "parked":
-		return Permit{}, Wait{For: spread(wait, time.Second), Reason: Throttled}, nil
+		return Permit{}, Wait{For: spread(wait.For, time.Second), Reason: Throttled}, nil
 	default: // soon, line
-		return Permit{}, Wait{For: wait, Reason: Rate, Place: true}, nil
+		return Permit{}, Wait{For: wait.For, Reason: Rate, Place: true}, nil
 	}
+}
+
+// askFleet asks for what the fleet as a whole has to say against a call.
+func (t *Throttle) askFleet(ctx context.Context, projectID string, class Class) (Permit, Wait, error) {
+	n, err := t.rdb.Exists(ctx, haltKey(fleet), pauseKey(fleet)).Result()
+	if err != nil {
+		return Permit{}, Wait{}, fmt.Errorf("ask for leave to call: %w", err)
+	}
+	if n == 0 {
+		return Permit{}, Wait{}, nil
+	}
+	if class == Stop {
+		if permit, wait, err := t.paused(ctx, fleet); err != nil || wait.For > 0 {
+			return permit, wait, err
+		}
+	}
+	return t.tryProbe(ctx, projectID, haltKey(fleet))
 }
 
 // probeLife is how long a probe may take before another may go.

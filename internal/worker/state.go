@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -19,12 +20,13 @@ func (w *Worker) snapshot(ctx context.Context) (metrics.Snapshot, error) {
 	if err != nil {
 		return metrics.Snapshot{}, err
 	}
-	halts, err := w.halts(ctx)
+	halts, pauses, err := w.brakes(ctx)
 	if err != nil {
 		return metrics.Snapshot{}, err
 	}
 	s := metrics.Snapshot{
 		InFlight: map[string]int{}, Oldest: map[string]time.Time{}, Halted: map[string]bool{},
+		Paused: map[string]bool{"fleet": false, "project": false},
 	}
 	for state, n := range load.Count {
 		s.InFlight[string(state)] = n
@@ -37,6 +39,13 @@ func (w *Worker) snapshot(ctx context.Context) (metrics.Snapshot, error) {
 	}
 	for _, h := range halts {
 		s.Halted[string(h.Reason)] = true
+	}
+	for _, p := range pauses {
+		if p.ProjectID == "" {
+			s.Paused["fleet"] = true
+		} else {
+			s.Paused["project"] = true
+		}
 	}
 	for name := range tasks.Queues() {
 		q, err := w.queue(name)
@@ -66,18 +75,30 @@ func (w *Worker) queue(name string) (metrics.Queue, error) {
 	return q, nil
 }
 
-func (w *Worker) halts(ctx context.Context) ([]throttle.Halt, error) {
-	projects, err := w.ledger.Projects(ctx)
+// brakes lists what holds calls back: halts and pauses.
+func (w *Worker) brakes(ctx context.Context) ([]throttle.Halt, []throttle.Pause, error) {
+	projects, err := w.projects(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return w.throttle.Halts(ctx, projects)
+	halts, err := w.throttle.Halts(ctx, projects)
+	if err != nil {
+		return nil, nil, err
+	}
+	pauses, err := w.throttle.Pauses(ctx, projects)
+	return halts, pauses, err
+}
+
+// projects lists the projects whose jobs can be called for.
+func (w *Worker) projects(ctx context.Context) ([]string, error) {
+	ids, err := w.ledger.Projects(ctx)
+	return slices.DeleteFunc(ids, func(id string) bool { return id == tasks.NoProject }), err
 }
 
 // Ready reports whether the worker can do its work now: Redis answers, and
 // calls of the API are not halted for the fleet or for every project that has
-// stops in flight. If it can't, faults say why, one line each; notes are halts
-// that leave other projects at work.
+// stops in flight. If it can't, faults say why, one line each; notes are pauses,
+// and halts that leave other projects at work.
 func (w *Worker) Ready(ctx context.Context) (faults, notes []string) {
 	select {
 	case <-w.stopping:
@@ -88,30 +109,24 @@ func (w *Worker) Ready(ctx context.Context) (faults, notes []string) {
 	if err != nil {
 		return []string{"Redis: " + err.Error()}, nil
 	}
-	halts, err := w.halts(ctx)
+	halts, pauses, err := w.brakes(ctx)
 	if err != nil {
 		return []string{"Redis: " + err.Error()}, nil
 	}
 	working := load.Projects
 	for _, h := range halts {
 		if h.ProjectID == "" {
-			faults = append(faults, describe(h))
+			faults = append(faults, h.String())
 			continue
 		}
 		delete(working, h.ProjectID)
-		notes = append(notes, describe(h))
+		notes = append(notes, h.String())
 	}
 	if len(working) == 0 && len(notes) > 0 {
-		return append(faults, notes...), nil
+		faults, notes = append(faults, notes...), nil
+	}
+	for _, p := range pauses {
+		notes = append(notes, p.String())
 	}
 	return faults, notes
-}
-
-func describe(h throttle.Halt) string {
-	scope := "all calls"
-	if h.ProjectID != "" {
-		scope = "calls of project " + h.ProjectID
-	}
-	return fmt.Sprintf("%s halted since %s, %s: %s; %d probes failed, next at %s", scope,
-		h.Since.Format(time.RFC3339), h.Reason, h.Detail, h.Probes, h.NextProbe.Format(time.RFC3339))
 }

@@ -149,7 +149,7 @@ func texts[T ~string](values []T) []string {
 // Start begins to take tasks. A halt from before is probed at once: this worker
 // may bring the credentials that everybody waits for.
 func (w *Worker) Start(ctx context.Context) error {
-	projects, err := w.ledger.Projects(ctx)
+	projects, err := w.projects(ctx)
 	if err != nil {
 		return err
 	}

@@ -1,24 +1,36 @@
 -- Ends a stop in flight. Of all callers exactly one gets 1; that one counts.
 --
--- KEYS  stop, next, state:pending, state:stopping, batch, active, batch stops, batch joined, task pointer (optional)
--- ARGV  stop id, hop expected, nonce, retention (s), life of a task pointer (s), then field and value pairs
---       to save, the new state among them
--- Returns 1 when it moved, 0 when the stop is missing, ended or at another hop. The same nonce gets the
--- same answer again: a client that lost the answer may repeat the call.
-local stop, next, pending, stopping, batch, active, stops, joined, task = unpack(KEYS)
-local id, expected, nonce, retention, pointer_life = unpack(ARGV, 1, 5)
-local state, hop, job, mover = unpack(redis.call('HMGET', stop, 'state', 'hop', 'job', 'mover'))
-if (state ~= 'pending' and state ~= 'stopping') or hop ~= expected then
+-- KEYS  stop, next, state:pending, state:stopping, batch, active, batch stops, batch joined, last stop of the job,
+--       uncounted, task pointer (optional)
+-- ARGV  stop id, hop expected or "unsent", nonce, retention (s), life of a task pointer (s), 1 to have a worker
+--       count it, then field and value pairs to save, the new state among them
+-- Returns 1 when it moved, 0 when the stop is missing, ended or at another hop; for "unsent", when a stop call
+-- may have gone out or be on its way. The same nonce gets the same answer again: a client that lost the answer
+-- may repeat the call.
+local stop, next, pending, stopping, batch, active, stops, joined, last, uncounted, task = unpack(KEYS)
+local id, expected, nonce, retention, pointer_life, tell = unpack(ARGV, 1, 6)
+local state, hop, job, mover, calling, unsure = unpack(
+  redis.call('HMGET', stop, 'state', 'hop', 'job', 'mover', 'calling', 'unsure'))
+local unsent = state == 'pending' and calling ~= hop and unsure ~= '1'
+if (state ~= 'pending' and state ~= 'stopping') or (expected == 'unsent' and not unsent)
+  or (expected ~= 'unsent' and hop ~= expected) then
   return mover == nonce and 1 or 0
 end
-redis.call('HSET', stop, 'mover', nonce, unpack(ARGV, 6))
+redis.call('HSET', stop, 'mover', nonce, unpack(ARGV, 7))
 redis.call('HDEL', stop, 'calling', 'next', 'slot')
+if job ~= '' then
+  if redis.call('HGET', active, job) == id then
+    redis.call('HDEL', active, job)
+  end
+  local before = redis.call('GET', last)
+  if before then
+    redis.call('HSET', stop, 'prev', before)
+  end
+  redis.call('SET', last, id, 'EX', retention)
+end
 redis.call('EXPIRE', stop, retention)
 redis.call('ZREM', next, id)
 redis.call('ZREM', state == 'pending' and pending or stopping, id)
-if redis.call('HGET', active, job) == id then
-  redis.call('HDEL', active, job)
-end
 redis.call('HINCRBY', batch, state, -1)
 redis.call('HINCRBY', batch, redis.call('HGET', stop, 'state'), 1)
 local left = redis.call('HMGET', batch, 'pending', 'stopping')
@@ -27,6 +39,9 @@ if tonumber(left[1] or 0) + tonumber(left[2] or 0) == 0 then
   redis.call('EXPIRE', batch, retention)
   redis.call('EXPIRE', stops, retention)
   redis.call('EXPIRE', joined, retention)
+end
+if tell == '1' then
+  redis.call('RPUSH', uncounted, id)
 end
 if task then
   redis.call('EXPIRE', task, pointer_life)

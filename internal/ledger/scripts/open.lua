@@ -1,7 +1,8 @@
 -- Opens stops of one batch in one project, or joins those already active.
 --
 -- KEYS  active, next, state:pending, batch, batch stops, batch joined, then the stop key of each ask
--- ARGV  now, batch, retention (s), then for each ask: stop id, job id, due, deadline, task pointer ("" for none)
+-- ARGV  now, batch, retention (s), then for each ask: stop id, job id, due, deadline, task pointer,
+--       labels ("" for none)
 --       (times in ms since the epoch)
 -- Returns two values for each ask: what happened, and the id of the stop that serves it.
 --       opened    a new stop, whose first task is to be enqueued
@@ -15,8 +16,8 @@ local opened = 0
 
 for i = 7, #KEYS do
   local stop = KEYS[i]
-  local a = 4 + (i - 7) * 5
-  local id, job, due, deadline, task = ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4]
+  local a = 4 + (i - 7) * 6
+  local id, job, due, deadline, task, labels = unpack(ARGV, a, a + 5)
   local known = redis.call('HMGET', stop, 'state', 'hop')
   local what, served_by = 'opened', id
   if known[1] then
@@ -31,6 +32,9 @@ for i = 7, #KEYS do
         'kind', 'stop', 'next', due, 'asked', now, 'due', due, 'deadline', deadline)
       if task ~= '' then
         redis.call('HSET', stop, 'task', task)
+      end
+      if labels ~= '' then
+        redis.call('HSET', stop, 'labels', labels)
       end
       if job ~= '' then
         redis.call('HSET', active, job, id)

@@ -1,12 +1,15 @@
 -- May one call to the API of this project go out now? One generic cell rate
 -- bucket serves the whole fleet; whoever can't go gets a place in line.
 --
--- KEYS  bucket (hash), halt of the project
+-- KEYS  bucket (hash), halt of the project, pause of the project
 -- ARGV  calls per second (0: no limit), burst, class ("stop" or "poll"), 1 when coming back to a place in line
--- Returns {answer, microseconds to wait}: go; parked; halted; soon (came back, nothing free yet);
+-- Returns {answer, microseconds to wait}: go; parked; paused; halted; soon (came back, nothing free yet);
 --         line (a place in line: come back then).
-local bucket, halt = KEYS[1], KEYS[2]
+local bucket, halt, pause = unpack(KEYS)
 local rate, burst, class, back = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4] == '1'
+if class == 'stop' and redis.call('EXISTS', pause) == 1 then
+  return {'paused', 0}
+end
 if redis.call('EXISTS', halt) == 1 then
   return {'halted', 0}
 end
