@@ -122,7 +122,11 @@ func (c *stopCmd) ask(ctx context.Context, books *books, jobs *jobList) (*accept
 		Repeated: jobs.repeated, Invalid: append([]badName{}, jobs.invalid...),
 	}
 	producer := tasks.NewProducer(books.ledger, asynq.NewClientFromRedisClient(books.rdb))
-	openings, err := producer.Ask(ctx, c.project, answer.Batch, jobs.ids, now, now.Add(c.deadline))
+	asks := make([]ledger.Ask, len(jobs.ids))
+	for i, id := range jobs.ids {
+		asks[i] = ledger.Ask{JobID: id, Deadline: now.Add(c.deadline)}
+	}
+	openings, err := producer.Ask(ctx, c.project, answer.Batch, asks)
 	for _, o := range openings {
 		if o.Result == ledger.Joined {
 			answer.Joined = append(answer.Joined, joinedStop{o.JobID, o.StopID})

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"vizstop/internal/ledger"
@@ -20,6 +21,8 @@ type config struct {
 	log    settings.Log
 	listen string
 	worker worker.Config
+
+	notifyHosts string
 }
 
 const day = 24 * time.Hour
@@ -41,6 +44,13 @@ func (c *config) declareRun() {
 		"how often the worker looks for tasks that have become due", 10*time.Millisecond, time.Minute)
 	c.Duration(&w.ShutdownTimeout, "shutdown-timeout", "VIZSTOP_SHUTDOWN_TIMEOUT", 20*time.Second,
 		"how long tasks at work may take after SIGTERM before they go back to the queue", time.Second, time.Hour)
+	c.String(&c.notifyHosts, "notify-hosts", "VIZSTOP_NOTIFY_HOSTS", "",
+		"hosts that batch reports may be posted to, by comma; without any: every public one, with https", nil)
+	c.Secret(&w.NotifySecret, "VIZSTOP_NOTIFY_SECRET")
+	c.Check(func() error {
+		w.NotifyHosts = strings.FieldsFunc(strings.ToLower(c.notifyHosts), func(r rune) bool { return r == ',' || r == ' ' })
+		return nil
+	})
 	c.log.Declare(&c.Set)
 }
 

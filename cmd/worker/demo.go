@@ -162,7 +162,11 @@ func (d *demo) pages(w *worker.Worker, stderr io.Writer) (*server, error) {
 func (d *demo) stopAll(ctx context.Context, books *ledger.Ledger, p *tasks.Producer, ids []string, stderr io.Writer) (*report.Summary, error) {
 	batch, now := ledger.NewBatchID(time.Now()), time.Now()
 	fmt.Fprintf(stderr, "stopping %d simulated jobs, batch %s\n", len(ids), batch)
-	if _, err := p.Ask(ctx, demoProject, batch, ids, now, now.Add(time.Hour)); err != nil {
+	asks := make([]ledger.Ask, len(ids))
+	for i, id := range ids {
+		asks[i] = ledger.Ask{JobID: id, Deadline: now.Add(time.Hour)}
+	}
+	if _, err := p.Ask(ctx, demoProject, batch, asks); err != nil {
 		return nil, err
 	}
 	progress := report.NewProgress(stderr, settings.IsTerminal(stderr))

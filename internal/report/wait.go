@@ -88,6 +88,13 @@ func Wait(ctx context.Context, l *ledger.Ledger, projectID, batch string, p Prog
 	}
 }
 
+// Over reports whether every stop of the batch, joined ones too, has an
+// outcome.
+func Over(ctx context.Context, l *ledger.Ledger, projectID, batch string) (bool, error) {
+	done, total, err := progress(ctx, l, projectID, batch)
+	return err == nil && done == total, err
+}
+
 func progress(ctx context.Context, l *ledger.Ledger, projectID, batch string) (done, total int, err error) {
 	b, err := l.Batch(ctx, projectID, batch)
 	if err != nil {

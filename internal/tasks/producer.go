@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/hibiken/asynq"
 	"golang.org/x/sync/errgroup"
@@ -28,18 +27,14 @@ func NewProducer(l *ledger.Ledger, queue *asynq.Client) *Producer {
 // parallelEnqueues is how many tasks are on their way to Redis at once.
 const parallelEnqueues = 16
 
-// Ask asks to stop the given jobs of one project, all in one batch, each with
-// the same due time and deadline. Ids must be valid. The answers stand in the
-// order of jobIDs. On error they cover the jobs that are safely recorded;
-// asking again with the same batch completes it and doubles nothing.
-func (p *Producer) Ask(ctx context.Context, projectID, batch string, jobIDs []string, due, deadline time.Time) ([]ledger.Opening, error) {
-	var all []ledger.Opening
-	for chunk := range slices.Chunk(jobIDs, ledger.OpenChunk) {
-		asks := make([]ledger.Ask, len(chunk))
-		for i, job := range chunk {
-			asks[i] = ledger.Ask{JobID: job, Due: due, Deadline: deadline}
-		}
-		openings, err := p.ledger.Open(ctx, projectID, batch, asks)
+// Ask asks to stop jobs of one project, all in one batch. Ids must be valid.
+// The answers stand in the order of asks. On error they cover the jobs that are
+// safely recorded; asking again with the same batch completes it and doubles
+// nothing. Two calls may run at once for one batch.
+func (p *Producer) Ask(ctx context.Context, projectID, batch string, asks []ledger.Ask) ([]ledger.Opening, error) {
+	all := make([]ledger.Opening, 0, len(asks))
+	for chunk := range slices.Chunk(asks, ledger.OpenChunk) {
+		openings, err := p.ledger.Open(ctx, projectID, batch, chunk)
 		if err != nil {
 			return all, err
 		}

@@ -205,7 +205,11 @@ func (r *running) stop() {
 // ask asks for jobs in one batch, due now, with a deadline of 20 minutes.
 func (w *world) ask(batch string, jobs ...string) []ledger.Opening {
 	w.t.Helper()
-	openings, err := w.producer.Ask(context.Background(), project, batch, jobs, time.Now(), time.Now().Add(20*time.Minute))
+	var asks []ledger.Ask
+	for _, j := range jobs {
+		asks = append(asks, ledger.Ask{JobID: j, Deadline: time.Now().Add(20 * time.Minute)})
+	}
+	openings, err := w.producer.Ask(context.Background(), project, batch, asks)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -1,5 +1,5 @@
 // Package worker puts the parts of a worker together: the ledger, the throttle
-// and the handlers on an asynq server, the repairer beside it, and the pages
+// and the handlers on an asynq server, the repairer and the notifier beside it, and the pages
 // that show how it is. "worker run", "worker demo" and the tests run the same.
 package worker
 
@@ -17,6 +17,7 @@ import (
 	"vizstop/internal/ledger"
 	"vizstop/internal/metrics"
 	"vizstop/internal/modelarts"
+	"vizstop/internal/notify"
 	"vizstop/internal/tasks"
 	"vizstop/internal/throttle"
 )
@@ -41,6 +42,9 @@ type Config struct {
 	Schedule  tasks.Schedule
 	Throttle  throttle.Config // its Observer is set by New
 	Repair    tasks.RepairConfig
+
+	NotifySecret string   // signs batch reports; "" leaves them unsigned
+	NotifyHosts  []string // that batch reports may be posted to; none: every public one, with https
 }
 
 func (c Config) withDefaults() Config {
@@ -71,11 +75,12 @@ type Worker struct {
 	server   *asynq.Server
 	mux      *asynq.ServeMux
 	repairer *tasks.Repairer
+	notifier *notify.Notifier
 	inspect  *asynq.Inspector
 
-	stopRepair context.CancelFunc
-	repairDone sync.WaitGroup
-	stopping   chan struct{}
+	endRounds context.CancelFunc // of the repairer and the notifier
+	rounds    sync.WaitGroup
+	stopping  chan struct{}
 }
 
 // New returns a worker that does nothing yet.
@@ -96,6 +101,9 @@ func New(cfg Config) *Worker {
 	}
 	w.mux = tasks.NewMux(work)
 	w.repairer = tasks.NewRepairer(work, w.inspect, cfg.Repair)
+	w.notifier = notify.New(notify.Config{
+		Redis: cfg.Redis, Ledger: w.ledger, Secret: cfg.NotifySecret, Hosts: cfg.NotifyHosts, Logger: cfg.Logger,
+	})
 	w.server = asynq.NewServerFromRedisClient(cfg.Redis, asynq.Config{
 		Concurrency:              cfg.Concurrency,
 		Queues:                   tasks.Queues(),
@@ -159,9 +167,10 @@ func (w *Worker) Start(ctx context.Context) error {
 	if err := w.server.Start(w.mux); err != nil {
 		return fmt.Errorf("start the queue: %w", err)
 	}
-	repairCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	w.stopRepair = cancel
-	w.repairDone.Go(func() { w.repairer.Run(repairCtx) })
+	roundsCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	w.endRounds = cancel
+	w.rounds.Go(func() { w.repairer.Run(roundsCtx) })
+	w.rounds.Go(func() { w.notifier.Run(roundsCtx) })
 	return nil
 }
 
@@ -169,7 +178,7 @@ func (w *Worker) Start(ctx context.Context) error {
 // work and hands the rest back to the queue.
 func (w *Worker) Shutdown() {
 	close(w.stopping)
-	w.stopRepair()
-	w.repairDone.Wait()
+	w.endRounds()
+	w.rounds.Wait()
 	w.server.Shutdown()
 }

@@ -1,0 +1,181 @@
+package notify
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"vizstop/internal/ledger"
+	"vizstop/internal/redistest"
+)
+
+const project = "0123456789abcdef0123456789abcdef"
+
+// receiver is somebody's webhook.
+type receiver struct {
+	*httptest.Server
+	mu       sync.Mutex
+	requests []*http.Request
+	bodies   []string
+	status   int
+}
+
+func newReceiver(t *testing.T) *receiver {
+	r := &receiver{status: http.StatusOK}
+	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		b, _ := io.ReadAll(req.Body)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.requests, r.bodies = append(r.requests, req), append(r.bodies, string(b))
+		w.WriteHeader(r.status)
+	}))
+	t.Cleanup(r.Close)
+	return r
+}
+
+func (r *receiver) host() string { return strings.TrimPrefix(r.URL, "http://") }
+
+// scene is a batch of two stops, armed, and a clock.
+type scene struct {
+	t      *testing.T
+	rdb    *redis.Client
+	books  *ledger.Ledger
+	now    time.Time
+	stops  []ledger.Opening
+	target *receiver
+}
+
+func newScene(t *testing.T) *scene {
+	s := &scene{t: t, rdb: redistest.Start(t).Client(t), now: time.Now(), target: newReceiver(t)}
+	s.books = ledger.New(s.rdb, ledger.Config{})
+	var err error
+	s.stops, err = s.books.Open(t.Context(), project, "b1", []ledger.Ask{
+		{JobID: "10", Deadline: s.now.Add(time.Hour)}, {JobID: "11", Deadline: s.now.Add(time.Hour)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Arm(t.Context(), s.rdb, "b1", s.target.URL+"/hook?token=hush"); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *scene) end(i int, outcome ledger.State) {
+	s.t.Helper()
+	stop, err := s.books.Get(s.t.Context(), project, s.stops[i].StopID)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if moved, err := s.books.Finish(s.t.Context(), stop, outcome, ""); err != nil || !moved {
+		s.t.Fatalf("finish: %v, %v", moved, err)
+	}
+}
+
+func (s *scene) notifier(secret string, hosts ...string) *Notifier {
+	return New(Config{Redis: s.rdb, Ledger: s.books, Secret: secret, Hosts: hosts, Now: func() time.Time { return s.now }})
+}
+
+// after moves the clock and lets the notifiers look.
+func (s *scene) after(d time.Duration, notifiers ...*Notifier) {
+	s.t.Helper()
+	s.now = s.now.Add(d)
+	for _, n := range notifiers {
+		if err := n.Round(context.Background()); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+func TestReportIsSentOnceWhenTheLastStopHasEnded(t *testing.T) {
+	s := newScene(t)
+	one, other := s.notifier("whsec_c2VjcmV0", s.target.host()), s.notifier("whsec_c2VjcmV0", s.target.host())
+	s.after(time.Second, one, other)
+	s.end(0, ledger.Stopped)
+	s.after(10*time.Second, one, other)
+	if n := len(s.target.bodies); n != 0 {
+		t.Fatalf("%d reports with a stop in flight", n)
+	}
+	s.end(1, ledger.Gone)
+	s.after(10*time.Second, one, other)
+	s.after(time.Hour, one, other)
+	if n := len(s.target.bodies); n != 1 {
+		t.Fatalf("%d reports, want 1", n)
+	}
+	var got Report
+	if err := json.Unmarshal([]byte(s.target.bodies[0]), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Batch != "b1" || len(got.Projects) != 1 || got.Projects[0].Outcomes["gone"] != 1 || got.Projects[0].Requested != 2 {
+		t.Errorf("report %s", s.target.bodies[0])
+	}
+	req := s.target.requests[0]
+	want := sign("secret", "b1", req.Header.Get("webhook-timestamp"), []byte(s.target.bodies[0]))
+	if got := req.Header.Get("webhook-signature"); got != want {
+		t.Errorf("signature %q, want %q", got, want)
+	}
+	if n := s.rdb.Exists(t.Context(), pendingKey, urlsKey).Val(); n != 0 {
+		t.Errorf("%d keys left behind", n)
+	}
+}
+
+func TestFailedReportIsTriedAgain(t *testing.T) {
+	s := newScene(t)
+	n := s.notifier("", s.target.host())
+	s.end(0, ledger.Stopped)
+	s.end(1, ledger.Stopped)
+	s.target.status = http.StatusInternalServerError
+	s.after(time.Second, n)
+	for i, wait := range []time.Duration{5, 10, 20, 40} {
+		s.after(wait*time.Second-time.Second, n)
+		if got := len(s.target.bodies); got != i+1 {
+			t.Fatalf("%d tries before the wait %d was over, want %d", got, i, i+1)
+		}
+		s.after(2*time.Second, n)
+	}
+	s.target.status = http.StatusNoContent
+	s.after(10*time.Minute, n)
+	s.after(time.Hour, n)
+	if got := len(s.target.bodies); got != 6 {
+		t.Errorf("%d tries, want 6: the last one succeeded", got)
+	}
+	if s.target.requests[5].Header.Get("webhook-signature") != "" {
+		t.Error("signed without a secret")
+	}
+}
+
+// Whatever stands in Redis must not open a way into the worker's network.
+func TestOnlyAllowedHosts(t *testing.T) {
+	receiver := newReceiver(t)
+	for _, tt := range []struct {
+		hosts  []string
+		target string
+		err    string
+	}{
+		{nil, receiver.URL, "only https"},
+		{nil, "https://127.0.0.1:1/hook", "not a public address"},
+		{nil, "https://[::1]:1/hook", "not a public address"},
+		{nil, "https://169.254.169.254/latest", "not a public address"},
+		{nil, "https://10.0.0.1/", "not a public address"},
+		{[]string{"example.com"}, receiver.URL, "is not one of --notify-hosts"},
+		{nil, "ftp://example.com", "not valid"},
+		{nil, "https://user:hush@example.com", "not valid"},
+		{[]string{receiver.host()}, receiver.URL, ""},
+		{[]string{"127.0.0.1"}, receiver.URL + "/x?token=hush", ""},
+	} {
+		err := newSender("", tt.hosts, time.Now).post(t.Context(), tt.target, "b1", "body")
+		if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
+			t.Errorf("%s with %v: %v, want %q", tt.target, tt.hosts, err, tt.err)
+		}
+		if err != nil && strings.Contains(err.Error(), "hush") {
+			t.Errorf("the error shows a secret: %v", err)
+		}
+	}
+}
