@@ -1,0 +1,117 @@
+package joblist
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// csvLines parses records by the columns of a header.
+type csvLines struct {
+	reader *csv.Reader // of line
+	line   strings.Reader
+	// The columns of the ids; project is -1 if there is none.
+	project, job int
+	// labels are the names of the columns; empty for one that is not a label.
+	labels []string
+	// hashes says that a record may begin with #, as its first value is no id.
+	hashes bool
+}
+
+func newCSV(header string) (*csvLines, error) {
+	c := &csvLines{}
+	c.reader = csv.NewReader(&c.line)
+	c.reader.FieldsPerRecord = -1 // parse says it more plainly
+	c.reader.TrimLeadingSpace = true
+	c.reader.ReuseRecord = true
+	names, err := c.fields(header)
+	if err != nil {
+		return nil, err
+	}
+	c.project, c.job = -1, -1
+	c.labels = make([]string, len(names))
+	for i, name := range names {
+		if err := c.column(i, name); err != nil {
+			return nil, err
+		}
+	}
+	c.hashes = c.job != 0 && c.project != 0
+	named := slices.DeleteFunc(slices.Clone(c.labels), func(s string) bool { return s == "" })
+	switch {
+	case c.job < 0:
+		return nil, fmt.Errorf("the header of the CSV has no column %s, only %.200q", jobKey, header)
+	case len(named) > maxLabels:
+		return nil, fmt.Errorf("there are %d columns besides the ids, more than %d", len(named), maxLabels)
+	}
+	return c, nil
+}
+
+// column notes what column i holds.
+func (c *csvLines) column(i int, name string) error {
+	twice := false
+	switch keyOf(name) {
+	case projectKey:
+		twice, c.project = c.project >= 0, i
+	case jobKey:
+		twice, c.job = c.job >= 0, i
+	case "":
+	default:
+		name = clean(name)
+		twice, c.labels[i] = slices.Contains(c.labels, name), name
+	}
+	switch {
+	case twice:
+		return fmt.Errorf("column %.40q is there twice", name)
+	case len(name) > maxLabel:
+		return fmt.Errorf("the name of column %.40q is longer than %d bytes", name, maxLabel)
+	}
+	return nil
+}
+
+func (c *csvLines) parse(line string) (record, error) {
+	if strings.HasPrefix(line, "#") && c.hashes {
+		// Taken for a comment it might leave a job running, taken for a record
+		// it might stop one that somebody took off the list.
+		return record{}, errors.New("begins with #, a comment or a value: quote the value, or take the line out")
+	}
+	fields, err := c.fields(line)
+	if err != nil {
+		return record{}, err
+	}
+	if len(fields) != len(c.labels) {
+		return record{}, fmt.Errorf("the number of values is %d, that of columns %d", len(fields), len(c.labels))
+	}
+	// A copy, so that keeping the id doesn't keep the whole line.
+	rec := record{job: strings.Clone(strings.TrimSpace(fields[c.job]))}
+	if c.project >= 0 {
+		rec.project = strings.Clone(strings.TrimSpace(fields[c.project]))
+	}
+	for i, key := range c.labels {
+		if err := rec.label(key, fields[i]); err != nil {
+			return record{}, err
+		}
+	}
+	return rec, nil
+}
+
+// fields splits one line. The result holds until the next call.
+func (c *csvLines) fields(line string) ([]string, error) {
+	c.line.Reset(line)
+	fields, err := c.reader.Read()
+	if err == nil {
+		return fields, nil
+	}
+	fault, ok := errors.AsType[*csv.ParseError](err)
+	if !ok {
+		return nil, err
+	}
+	text := fmt.Sprintf("column %d: %v", fault.Column, fault.Err)
+	if errors.Is(fault, csv.ErrQuote) {
+		// The line's rest, or the lines that follow, may be meant as part of a
+		// value. To go on would be to guess which jobs are named.
+		return nil, fatal(text + " (a record must be on one line)")
+	}
+	return nil, errors.New(text)
+}

@@ -1,0 +1,74 @@
+package joblist
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestCSVColumns(t *testing.T) {
+	expect(t, "Team,JOB_ID,Project_Id,cost center\nweb, 12 ,q,\"4, 5\"\n,13,,\n", Options{Project: "p"},
+		"q/12 [Team:web cost center:4, 5]", "p/13")
+	expect(t, "job_id, team\n12, \"a \"\"b\"\"\"\n", Options{Project: "p"}, `p/12 [team:a "b"]`)
+	expect(t, ",job_id,\n0,12,x\n", Options{Project: "p"}, "p/12")
+}
+
+func TestCSVHeaderIsBad(t *testing.T) {
+	p := Options{Project: "p"}
+	expect(t, "12,13\n", p, `end list line 1: the header of the CSV has no column job_id, only "12,13"`)
+	expect(t, "\njob_id,JOB_ID\n1,2\n", p, `end list line 2: column "JOB_ID" is there twice`)
+	expect(t, "job_id,a, a\n1,2,3\n", p, `end list line 1: column "a" is there twice`)
+	expect(t, "job_id,\"a\n12,b\n", p,
+		`end list line 1: column 10: extraneous or missing " in quoted-field (a record must be on one line)`)
+	expect(t, "job_id,"+strings.Repeat("a", 257)+"\n", p,
+		`end list line 1: the name of column "`+strings.Repeat("a", 40)+`" is longer than 256 bytes`)
+	many := "job_id"
+	for i := range 17 {
+		many += fmt.Sprintf(",c%d", i)
+	}
+	expect(t, many+"\n", p, "end list line 1: there are 17 columns besides the ids, more than 16")
+}
+
+func TestCSVRecordIsBad(t *testing.T) {
+	expect(t, "job_id,a\n10\n11,x,y\n12,x \"y\"\n,x\n13,x\n", Options{Project: "p"},
+		"bad list line 2: the number of values is 1, that of columns 2",
+		"bad list line 3: the number of values is 3, that of columns 2",
+		`bad list line 4: column 6: bare " in non-quoted-field`,
+		"bad list line 5: there is no job_id",
+		"p/13 [a:x]")
+}
+
+// A stray quote must neither swallow the jobs after it nor let the text of a
+// value pass for a job.
+func TestCSVRecordOverSeveralLinesEndsTheList(t *testing.T) {
+	for _, text := range []string{"12,\"x\n13,y\n", "12,\"x\n13,y\"\n14,z\n", "12,\"x\" y\n13,z\n"} {
+		got := outcome(strings.NewReader("job_id,a\n11,x\n"+text), Options{Name: "list", Project: "p"})
+		if len(got) != 2 || got[0] != "p/11 [a:x]" || !strings.HasPrefix(got[1], "end list line 3: column ") {
+			t.Errorf("%q gives %q", text, got)
+		}
+	}
+}
+
+func TestCSVComments(t *testing.T) {
+	expect(t, "job_id,a\n#12,x\n13,#y\n", Options{Project: "p"}, "p/13 [a:#y]")
+	expect(t, "a,job_id\n#x,12\n\"#y\",13\n", Options{Project: "p"},
+		"bad list line 2: begins with #, a comment or a value: quote the value, or take the line out",
+		"p/13 [a:#y]")
+}
+
+func TestCSVReaderServesLineAfterLine(t *testing.T) {
+	c, err := newCSV("job_id,a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 100 {
+		// What a bad line leaves behind must not leak into the next one.
+		if _, err := c.parse(`1,a"b` + strings.Repeat("x", 5000)); err == nil {
+			t.Fatal("a bad line passed")
+		}
+		want := fmt.Sprint(i)
+		if rec, err := c.parse(want + "," + strings.Repeat("y", i)); err != nil || rec.job != want {
+			t.Fatalf("line %d: %+v, %v", i, rec, err)
+		}
+	}
+}

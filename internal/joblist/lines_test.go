@@ -1,0 +1,28 @@
+package joblist
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestLongLines(t *testing.T) {
+	p := Options{Project: "p"}
+	const tooLong = " is longer than 65536 bytes: one job a line is expected"
+	fits := "# " + strings.Repeat("x", maxLine-2)
+	for _, end := range []string{"\n", "\r\n"} {
+		expect(t, fits+end+"12"+end, p, "p/12")
+		expect(t, fits+"x"+end+"12"+end, p, "end list line 1"+tooLong)
+		expect(t, "12"+end+fits+fits+end+"13"+end, p, "p/12", "end list line 2"+tooLong)
+	}
+	expect(t, fits, p)
+	expect(t, fits+"x", p, "end list line 1"+tooLong)
+	expect(t, fits+"xxxxx", p, "end list line 1"+tooLong)
+}
+
+func TestOtherEncodings(t *testing.T) {
+	p := Options{Project: "p"}
+	expect(t, "\xff\xfe1\x002\x00\r\x00\n\x00", p, "end list is UTF-16: save it as UTF-8")
+	expect(t, "\xfe\xff\x001\x002", p, "end list is UTF-16: save it as UTF-8")
+	expect(t, "12\n\ufeff13\n", p, "p/12",
+		`bad list line 2: job id "\ufeff13" is not valid: it must be 1 to 64 letters, digits, '_' or '-', starting with a letter or digit`)
+}

@@ -1,0 +1,75 @@
+package joblist
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+
+	"vizstop/internal/modelarts"
+)
+
+// The names of the columns and fields that are not labels.
+const (
+	projectKey = "project_id"
+	jobKey     = "job_id"
+)
+
+// keyOf is how a column's or field's name is compared with those.
+func keyOf(name string) string { return strings.ToLower(strings.TrimSpace(name)) }
+
+// record is what one line says.
+type record struct {
+	project, job string
+	labels       map[string]string
+}
+
+func (r *record) check() error {
+	if r.job == "" {
+		return errors.New("there is no " + jobKey)
+	}
+	if r.project == "" {
+		return fmt.Errorf("there is no %s, and no project was given for all jobs", projectKey)
+	}
+	if err := modelarts.ValidateID("job", r.job); err != nil {
+		return err
+	}
+	return modelarts.ValidateID("project", r.project)
+}
+
+// label keeps one label. One with an empty key or value says nothing and is
+// passed over.
+func (r *record) label(key, value string) error {
+	key, value = clean(key), clean(value)
+	if key == "" || value == "" {
+		return nil
+	}
+	for _, text := range []string{key, value} {
+		if len(text) > maxLabel {
+			return fmt.Errorf("label %.40q is longer than %d bytes, in its name or its value", key, maxLabel)
+		}
+	}
+	if _, twice := r.labels[key]; twice {
+		return fmt.Errorf("label %.40q is there twice", key)
+	}
+	if len(r.labels) == maxLabels {
+		return fmt.Errorf("there are more than %d labels", maxLabels)
+	}
+	if r.labels == nil {
+		r.labels = make(map[string]string)
+	}
+	r.labels[key] = value
+	return nil
+}
+
+// clean makes text fit to be printed on a terminal. A label only decorates, so
+// a stray character in it is no reason to leave a job running.
+func clean(text string) string {
+	text = strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) {
+			return ' '
+		}
+		return c
+	}, strings.ToValidUTF8(text, "\ufffd"))
+	return strings.TrimSpace(text)
+}

@@ -1,0 +1,115 @@
+package selection
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// Protected are the jobs that no rule stops. A nil *Protected protects nothing.
+// It doesn't change after ParseProtected and is safe for concurrent use.
+type Protected struct {
+	entries *matcher
+	expired []string
+}
+
+// The limits of a file: how long a line may be in bytes, and how many faults
+// are told at once.
+const (
+	maxProtectLine   = 4096
+	maxProtectFaults = 5
+)
+
+// ParseProtected reads lines of the form
+//
+//	ENTRY [until WHEN] [# COMMENT]
+//
+// ENTRY is a job's id, its name, or a glob for names. WHEN is a date such as
+// 2026-12-24, whose whole day in now's location is still protected, or a time as
+// in RFC 3339, from which on the line protects no more. Blank lines, a byte order
+// mark and CRLF do no harm. Any other line is an error, of which up to five are
+// told, each with its place, such as "keep.txt line 3", where name is "keep.txt".
+func ParseProtected(r io.Reader, name string, now time.Time) (*Protected, error) {
+	p := &Protected{entries: newMatcher()}
+	var faults []error
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, maxProtectLine)
+	n := 0
+	for len(faults) < maxProtectFaults && lines.Scan() {
+		n++
+		text := lines.Bytes()
+		if n == 1 {
+			text = bytes.TrimPrefix(text, []byte("\ufeff"))
+		}
+		place := fmt.Sprintf("%s line %d", name, n)
+		if err := p.add(place, string(text), now); err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", place, err))
+		}
+	}
+	switch err := lines.Err(); {
+	case errors.Is(err, bufio.ErrTooLong):
+		faults = append(faults, fmt.Errorf("%s line %d is longer than %d bytes", name, n+1, maxProtectLine))
+	case err != nil:
+		faults = append(faults, fmt.Errorf("read %s: %w", name, err))
+	}
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
+	}
+	return p, nil
+}
+
+func (p *Protected) add(place, line string, now time.Time) error {
+	line, _, _ = strings.Cut(line, "#") // is in no id, no glob and no time
+	words := strings.Fields(line)
+	if len(words) == 0 {
+		return nil
+	}
+	entry := words[0]
+	if err := CheckGlob(entry); err != nil {
+		return err
+	}
+	if len(words) > 1 {
+		if words[1] != "until" || len(words) != 3 {
+			return fmt.Errorf("%.80q is not of the form: ID or GLOB [until YYYY-MM-DD] [# comment]", strings.TrimSpace(line))
+		}
+		end, err := parseUntil(words[2], now.Location())
+		if err != nil {
+			return err
+		}
+		if !now.Before(end) {
+			p.expired = append(p.expired, fmt.Sprintf("%s: %s (until %s)", place, entry, words[2]))
+			return nil
+		}
+	}
+	p.entries.add(entry)
+	return nil
+}
+
+// parseUntil is when a protection ends.
+func parseUntil(text string, zone *time.Location) (time.Time, error) {
+	if day, err := time.ParseInLocation(time.DateOnly, text, zone); err == nil {
+		return day.AddDate(0, 0, 1), nil
+	}
+	if t, err := time.Parse(time.RFC3339, text); err == nil {
+		return t, nil
+	}
+	return time.Time{}, fmt.Errorf("%.40q is not a date such as 2026-12-24, or a time such as 2026-12-24T18:00:00+01:00", text)
+}
+
+// Protects says whether a job is protected by its id or its name.
+func (p *Protected) Protects(id, name string) bool {
+	return p != nil && p.entries.matches(id, name)
+}
+
+// Expired are the lines that protect no more, such as "keep.txt line 3:
+// nightly-* (until 2026-01-31)", in their order.
+func (p *Protected) Expired() []string {
+	if p == nil {
+		return nil
+	}
+	return p.expired
+}

@@ -1,0 +1,117 @@
+package selection
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+)
+
+func protect(t *testing.T, text string, now time.Time) *Protected {
+	t.Helper()
+	p, err := ParseProtected(strings.NewReader(text), "keep.txt", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestProtected(t *testing.T) {
+	p := protect(t, "\ufeff4711 # the demo\r\n\r\n# a comment\n  board-*\nloss#comment\nlate-? until 2026-12-24 # holidays", now)
+	for _, tt := range []struct {
+		id, name string
+		want     bool
+	}{
+		{"4711", "x", true}, {"471", "x", false}, {"1", "4711", true}, {"1", "board-", true}, {"board-7", "x", false},
+		{"1", "loss", true}, {"1", "late-1", true}, {"1", "late-12", false}, {"", "", false},
+	} {
+		if got := p.Protects(tt.id, tt.name); got != tt.want {
+			t.Errorf("%s %q is protected: %v", tt.id, tt.name, got)
+		}
+	}
+	if p.Expired() != nil {
+		t.Errorf("expired: %q", p.Expired())
+	}
+}
+
+func TestNothingIsProtected(t *testing.T) {
+	var none *Protected
+	if none.Protects("1", "a") || none.Expired() != nil || protect(t, "", now).Protects("1", "a") {
+		t.Error("something is protected by nothing")
+	}
+}
+
+func TestProtectionExpires(t *testing.T) {
+	berlin := time.FixedZone("CET", 3600)
+	const text = "a until 2026-11-23\nb until 2026-11-23T20:00:00+01:00\nc\n"
+	const lineA, lineB = "keep.txt line 1: a (until 2026-11-23)", "keep.txt line 2: b (until 2026-11-23T20:00:00+01:00)"
+	for _, tt := range []struct {
+		now     time.Time
+		expired []string
+	}{
+		{time.Date(2026, 11, 23, 19, 59, 59, 0, berlin), nil},
+		{time.Date(2026, 11, 23, 20, 0, 0, 0, berlin), []string{lineB}},
+		{time.Date(2026, 11, 23, 23, 59, 59, 0, berlin), []string{lineB}},
+		{time.Date(2026, 11, 24, 0, 0, 0, 0, berlin), []string{lineA, lineB}},
+		{time.Date(2026, 11, 23, 23, 0, 0, 0, time.UTC), []string{lineB}}, // the day lasts in UTC
+	} {
+		p := protect(t, text, tt.now)
+		if !slices.Equal(p.Expired(), tt.expired) {
+			t.Errorf("%v: expired %q", tt.now, p.Expired())
+		}
+		if p.Protects("1", "a") != (len(tt.expired) < 2) || p.Protects("1", "b") != (len(tt.expired) < 1) || !p.Protects("1", "c") {
+			t.Errorf("%v: wrong ones are protected", tt.now)
+		}
+	}
+}
+
+func TestBadProtectLines(t *testing.T) {
+	const form = ` is not of the form: ID or GLOB [until YYYY-MM-DD] [# comment]`
+	for line, want := range map[string]string{
+		"a[":                       `"a[" is not a glob such as nightly-* or run-[0-9]?: is a bracket open or empty?`,
+		"12,13":                    `"12,13" can match no name, as ',' is in none: a glob is made of letters, digits, _, -, ., *, ?, [a-z], [^a-z]`,
+		"12 13":                    `"12 13"` + form,
+		"12 till 2026-12-24":       `"12 till 2026-12-24"` + form,
+		"12 until":                 `"12 until"` + form,
+		"12 until 2026-12-24 noon": `"12 until 2026-12-24 noon"` + form,
+		"12 until 2026-02-30 # x":  `"2026-02-30" is not a date such as 2026-12-24, or a time such as 2026-12-24T18:00:00+01:00`,
+		"12 until 24.12.2026":      `"24.12.2026" is not a date such as 2026-12-24, or a time such as 2026-12-24T18:00:00+01:00`,
+	} {
+		p, err := ParseProtected(strings.NewReader("ok\n"+line+"\n"), "keep.txt", now)
+		if want = "keep.txt line 2: " + want; p != nil || err == nil || err.Error() != want {
+			t.Errorf("%q: %v\nwant %s", line, err, want)
+		}
+	}
+}
+
+func TestProtectFileIsBad(t *testing.T) {
+	_, err := ParseProtected(strings.NewReader(strings.Repeat("a b\n", 9)), "keep.txt", now)
+	if err == nil || strings.Count(err.Error(), "\n") != 4 || !strings.Contains(err.Error(), "keep.txt line 5: ") {
+		t.Errorf("faults are %v", err)
+	}
+	_, err = ParseProtected(strings.NewReader("a\n"+strings.Repeat("b", 5000)), "keep.txt", now)
+	if err == nil || err.Error() != "keep.txt line 2 is longer than 4096 bytes" {
+		t.Errorf("error is %v", err)
+	}
+	_, err = ParseProtected(strings.NewReader("\xff\xfe1\x002\x00\n"), "keep.txt", now)
+	if err == nil || !strings.HasPrefix(err.Error(), "keep.txt line 1: ") {
+		t.Errorf("UTF-16: %v", err)
+	}
+	broken := errors.New("disk on fire")
+	if _, err := ParseProtected(iotest.ErrReader(broken), "keep.txt", now); !errors.Is(err, broken) {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func FuzzProtected(f *testing.F) {
+	f.Add("4711 # the demo\nboard-* until 2026-12-24\r\n\ufeffx until 2026-11-23T20:00:00+01:00")
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := ParseProtected(strings.NewReader(text), "keep.txt", now)
+		if (p == nil) == (err == nil) {
+			t.Fatalf("got %+v and %v", p, err)
+		}
+		p.Protects("1", "name")
+	})
+}
