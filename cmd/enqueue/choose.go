@@ -1,23 +1,18 @@
 package main
 
 import (
-	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
+	"slices"
 	"strings"
 
+	"vizstop/internal/joblist"
 	"vizstop/internal/modelarts"
 )
-
-// jobList is the ids that were asked for, each once, in order.
-type jobList struct {
-	ids      []string
-	seen     map[string]bool
-	repeated int       // ids named more than once
-	invalid  []badName // what can't be an id
-}
 
 // badName is something that can't be a job's id, and where it stood.
 type badName struct {
@@ -25,89 +20,217 @@ type badName struct {
 	Reason string `json:"reason"`
 }
 
-func (b badName) String() string { return b.Place + ": " + b.Reason }
+// chosen is the jobs that an ask comes to. They are counted and checked in a
+// first pass, before anything is enqueued, and gone through again afterwards;
+// so a list of any length fits into bounded memory.
+type chosen struct {
+	count    int
+	projects []string       // in order of first appearance
+	each     map[string]int // jobs by project
+	repeated int            // named more than once
+	invalid  []badName      // what can't be a job, up to shownInvalid of them
+	bad      int            // how many there are
+	left     []leftOut      // by a rule, by project
+	details  map[string]map[string]modelarts.VisualizationJob
+	running  map[string]int // running jobs by project, where known
 
-func (l *jobList) add(place, id string) {
-	if err := modelarts.ValidateID("job", id); err != nil {
-		l.invalid = append(l.invalid, badName{place, err.Error()})
-		return
-	}
-	if l.seen == nil {
-		l.seen = make(map[string]bool)
-	}
-	if l.seen[id] {
-		l.repeated++
-		return
-	}
-	l.seen[id] = true
-	l.ids = append(l.ids, id)
+	pass  func() iter.Seq2[joblist.Item, error]
+	close func()
 }
 
-// maxLine is longer than any line with one id on it.
-const maxLine = 4096
+// leftOut is what a rule has passed over in one project.
+type leftOut struct {
+	ProjectID   string `json:"project_id"`
+	Unstoppable int    `json:"unstoppable"` // match, but can't be stopped in their status
+	Protected   int    `json:"protected"`
+	Excluded    int    `json:"excluded"`
+	OverLimit   int    `json:"over_limit"` // beyond --limit
+	Ageless     int    `json:"ageless"`    // of unknown age, with --older-than
+}
 
-// read adds one id from each line. Blank lines and lines that begin with # are
-// passed over.
-func (l *jobList) read(r io.Reader, name string) error {
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, maxLine)
-	n := 0
-	for lines.Scan() {
-		n++
-		id := strings.TrimSpace(lines.Text())
-		if id == "" || strings.HasPrefix(id, "#") {
+// shownInvalid is how many invalid names are kept to be shown.
+const shownInvalid = 5
+
+// survey makes the first pass.
+func survey(pass func() iter.Seq2[joblist.Item, error]) (*chosen, error) {
+	c := &chosen{pass: pass, each: map[string]int{}, close: func() {}}
+	var seen joblist.Seen
+	for item, err := range pass() {
+		if line, ok := errors.AsType[*joblist.LineError](err); ok {
+			c.bad++
+			if len(c.invalid) < shownInvalid {
+				c.invalid = append(c.invalid, badName{line.Place, line.Reason})
+			}
 			continue
 		}
-		l.add(fmt.Sprintf("%s line %d", name, n), id)
-	}
-	switch err := lines.Err(); {
-	case errors.Is(err, bufio.ErrTooLong):
-		return fmt.Errorf("%s line %d is longer than %d bytes: one job id a line is expected", name, n+1, maxLine)
-	case err != nil:
-		return fmt.Errorf("read %s: %w", name, err)
-	}
-	return nil
-}
-
-// collect gathers the ids of the arguments and, if from is not empty, of that
-// file; "-" is standard input.
-func collect(args []string, from string, stdin io.Reader) (*jobList, error) {
-	l := &jobList{}
-	for i, id := range args {
-		l.add(fmt.Sprintf("argument %d", i+1), id)
-	}
-	switch from {
-	case "":
-	case "-":
-		if err := l.read(stdin, "standard input"); err != nil {
-			return nil, err
-		}
-	default:
-		f, err := os.Open(from)
 		if err != nil {
-			return nil, fmt.Errorf("--from: %w", err)
+			return nil, fmt.Errorf("nothing was enqueued: %w", err)
 		}
-		defer f.Close()
-		if err := l.read(f, from); err != nil {
-			return nil, err
+		if !seen.Add(item.ProjectID, item.JobID) {
+			c.repeated++
+			continue
 		}
+		if c.each[item.ProjectID] == 0 {
+			c.projects = append(c.projects, item.ProjectID)
+		}
+		c.each[item.ProjectID]++
+		c.count++
 	}
-	return l, nil
+	return c, nil
 }
 
-// refusal says why nothing is enqueued because of invalid ids: the first few,
+// items is the second pass: each job once.
+func (c *chosen) items() iter.Seq2[joblist.Item, error] {
+	return func(yield func(joblist.Item, error) bool) {
+		var seen joblist.Seen
+		for item, err := range c.pass() {
+			if _, ok := errors.AsType[*joblist.LineError](err); ok {
+				continue // counted in the first pass
+			}
+			if err == nil && !seen.Add(item.ProjectID, item.JobID) {
+				continue
+			}
+			if !yield(item, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// refusal says why nothing is enqueued because of invalid names: the first few,
 // and what to do.
-func (l *jobList) refusal() error {
-	const shown = 5
+func (c *chosen) refusal() error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "nothing was enqueued: %d of %d ids are not valid (correct them, or leave them out with --skip-invalid)",
-		len(l.invalid), len(l.invalid)+len(l.ids)+l.repeated)
-	for i, bad := range l.invalid {
-		if i == shown {
-			fmt.Fprintf(&b, "\n  and %d more", len(l.invalid)-shown)
-			break
-		}
-		b.WriteString("\n  " + bad.String())
+		c.bad, c.bad+c.count+c.repeated)
+	for _, bad := range c.invalid {
+		b.WriteString("\n  " + bad.Place + ": " + bad.Reason)
+	}
+	if more := c.bad - len(c.invalid); more > 0 {
+		fmt.Fprintf(&b, "\n  and %d more", more)
 	}
 	return errors.New(b.String())
 }
+
+// choose finds the jobs that the settings and arguments name: by rule, or by id
+// from arguments, a file and standard input.
+func (c *stopCmd) choose(ctx context.Context, args []string) (*chosen, error) {
+	byRule := c.byRule()
+	switch {
+	case byRule && (len(args) > 0 || c.from != ""):
+		return nil, errors.New("choose jobs either by rule (--all, --status, --name, --older-than) or by id (arguments, --from), not both")
+	case byRule:
+		return c.chooseByRule(ctx)
+	case len(args) == 0 && c.from == "":
+		return nil, errors.New("no job to stop: give ids, --from FILE, or a rule such as --all or --older-than 8h")
+	case len(args) > 0 && len(c.projects) == 0:
+		return nil, errors.New("--project (HW_PROJECT_ID): a project is needed for the jobs given by id: its 32 digits and letters are under My Credentials in the console")
+	case len(c.projects) > 1:
+		return nil, errors.New("--project (HW_PROJECT_ID): jobs given by id belong to one project; name others in a file with a project_id column")
+	}
+	return c.chooseByID(args)
+}
+
+func (c *stopCmd) chooseByID(args []string) (*chosen, error) {
+	project := ""
+	if len(c.projects) == 1 {
+		project = c.projects[0]
+	}
+	list, done, err := c.openList()
+	if err != nil {
+		return nil, err
+	}
+	pass := func() iter.Seq2[joblist.Item, error] {
+		return func(yield func(joblist.Item, error) bool) {
+			for i, id := range args {
+				item := joblist.Item{ProjectID: project, JobID: id, Place: fmt.Sprintf("argument %d", i+1)}
+				var err error
+				if bad := modelarts.ValidateID("job", id); bad != nil {
+					err = &joblist.LineError{Place: item.Place, Reason: bad.Error()}
+				}
+				if !yield(item, err) {
+					return
+				}
+			}
+			if list == nil {
+				return
+			}
+			if _, err := list.Seek(0, io.SeekStart); err != nil {
+				yield(joblist.Item{}, fmt.Errorf("--from: read it a second time: %w", err))
+				return
+			}
+			for item, err := range joblist.Read(list, joblist.Options{Name: c.listName(), Format: c.format, Project: project}) {
+				if !yield(item, err) {
+					return
+				}
+			}
+		}
+	}
+	chosen, err := survey(pass)
+	if err != nil {
+		done()
+		return nil, err
+	}
+	chosen.close = done
+	return chosen, nil
+}
+
+func (c *stopCmd) listName() string {
+	if c.from == "-" {
+		return "standard input"
+	}
+	return c.from
+}
+
+// openList opens what --from names so that it can be read twice; nil without
+// --from.
+func (c *stopCmd) openList() (io.ReadSeeker, func(), error) {
+	switch c.from {
+	case "":
+		return nil, func() {}, nil
+	case "-":
+		return spool(c.streams.in)
+	}
+	f, err := os.Open(c.from)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--from: %w", err)
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return nil, nil, fmt.Errorf("--from: %s is a folder: give a file", c.from)
+	}
+	return spool(f)
+}
+
+// spool keeps what r holds until done is called: what was checked is what is
+// enqueued, whatever happens to the file meanwhile.
+func spool(r io.Reader) (list io.ReadSeeker, done func(), err error) {
+	spooled, err := joblist.Spool(r)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--from: %w", err)
+	}
+	return spooled, func() { spooled.Close() }, nil
+}
+
+// fixed is a pass over jobs that are in memory.
+func fixed(items []joblist.Item) func() iter.Seq2[joblist.Item, error] {
+	return func() iter.Seq2[joblist.Item, error] {
+		return func(yield func(joblist.Item, error) bool) {
+			for item := range slices.Values(items) {
+				if !yield(item, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// distinct is the valid project ids of list, each once.
+func distinct(list []string) []string {
+	list = slices.DeleteFunc(slices.Clone(list), func(id string) bool { return modelarts.ValidateID("project", id) != nil })
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// formats lists the formats of --from for its help.
+func formats() string { return strings.Join(joblist.Formats(), ", ") }

@@ -65,12 +65,24 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 		Description: `Without a command, enqueue runs "enqueue stop".
 
 ` + exitCodeHelp,
-		Version:        version.String(),
-		Writer:         stdout,
-		ErrWriter:      stderr,
-		Commands:       []*cli.Command{stopCommand(getenv, streams), statusCommand(getenv, streams)},
-		ExitErrHandler: func(context.Context, *cli.Command, error) {}, // main decides
-		OnUsageError:   usageError,
+		Version:   version.String(),
+		Writer:    stdout,
+		ErrWriter: stderr,
+		Commands: []*cli.Command{
+			stopCommand(getenv, streams),
+			statusCommand(getenv, streams),
+			stopsCommand(getenv, streams),
+			batchesCommand(getenv, streams),
+			showCommand(getenv, streams),
+			retryCommand(getenv, streams),
+			cancelCommand(getenv, streams),
+			undoCommand(getenv, streams),
+			pauseCommand(getenv, streams),
+			resumeCommand(getenv, streams),
+		},
+		EnableShellCompletion: true,
+		ExitErrHandler:        func(context.Context, *cli.Command, error) {}, // main decides
+		OnUsageError:          usageError,
 	}
 	return app.Run(ctx, append([]string{"enqueue"}, withDefault(args, app.Commands)...))
 }
@@ -83,13 +95,11 @@ type streams struct {
 
 // withDefault puts the default command before args that name none.
 func withDefault(args []string, commands []*cli.Command) []string {
-	if len(args) == 0 || slices.Contains([]string{"-h", "--help", "-v", "--version", "help", "completion"}, args[0]) {
+	if len(args) > 0 && slices.Contains([]string{"-h", "--help", "-v", "--version", "help", "completion"}, args[0]) {
 		return args
 	}
-	for _, c := range commands {
-		if c.HasName(args[0]) {
-			return args
-		}
+	if len(args) > 0 && slices.ContainsFunc(commands, func(c *cli.Command) bool { return c.HasName(args[0]) }) {
+		return args
 	}
 	return append([]string{"stop"}, args...)
 }

@@ -4,65 +4,110 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"strings"
+	"time"
 
 	"github.com/urfave/cli/v3"
 
 	"vizstop/internal/ledger"
 	"vizstop/internal/report"
+	"vizstop/internal/settings"
+	"vizstop/internal/throttle"
 )
+
+// batchStatus is what "enqueue status" prints as JSON.
+type batchStatus struct {
+	Kind     string            `json:"kind"` // "status"
+	Batch    string            `json:"batch"`
+	Projects []*report.Summary `json:"projects"`
+	Paused   []string          `json:"paused"` // pauses that hold its stop calls back, in words
+}
 
 func statusCommand(getenv func(string) string, streams streams) *cli.Command {
 	var c store
-	var json bool
+	var json, watch bool
 	c.declare()
-	c.Bool(&json, "json", "", "print one JSON array with an object for each project")
+	c.Bool(&watch, "watch", "", "go on until every stop has an outcome")
+	c.Bool(&json, "json", "", "print one JSON object")
 	return &cli.Command{
 		Name:         "status",
 		Usage:        "show how a batch stands",
 		ArgsUsage:    "BATCH",
 		Flags:        c.Flags(),
 		OnUsageError: usageError,
-		Action: func(ctx context.Context, cmd *cli.Command) error {
-			if err := c.Load(cmd, getenv); err != nil {
-				return err
-			}
-			if cmd.Args().Len() != 1 {
-				return errors.New("give the id of one batch, as enqueue printed it")
-			}
-			books, done, err := c.open(ctx)
+		Action: c.action(getenv, func(ctx context.Context, cmd *cli.Command, books *books) error {
+			batch, err := oneArgument(cmd, "the id of one batch, as enqueue printed it")
 			if err != nil {
 				return err
 			}
-			defer done()
-			return status(ctx, books.ledger, cmd.Args().First(), json, streams)
-		},
+			projects, err := batchProjects(ctx, books.ledger, batch)
+			if err != nil {
+				return err
+			}
+			if watch {
+				err := report.Wait(ctx, books.ledger, projects, batch, report.NewProgress(streams.err, settings.IsTerminal(streams.err), json))
+				if err != nil {
+					return err
+				}
+			}
+			return status(ctx, books, batch, projects, json, streams.out)
+		}),
 	}
 }
 
-func status(ctx context.Context, l *ledger.Ledger, batch string, json bool, streams streams) error {
+// batchProjects lists the projects of a batch; the error says what to check.
+func batchProjects(ctx context.Context, l *ledger.Ledger, batch string) ([]string, error) {
 	projects, err := l.BatchProjects(ctx, batch)
 	if errors.Is(err, ledger.ErrNotFound) {
-		return fmt.Errorf("batch %q is not in the ledger: the id is wrong, or the batch ended longer ago than the worker's --retention", batch)
+		return nil, fmt.Errorf("batch %q is not in the ledger: the id is wrong, or the batch ended longer ago than the worker's --retention", batch)
 	}
-	if err != nil {
-		return err
-	}
-	var summaries []*report.Summary
+	return projects, err
+}
+
+func status(ctx context.Context, books *books, batch string, projects []string, json bool, out io.Writer) error {
+	s := batchStatus{Kind: "status", Batch: batch, Paused: []string{}}
 	for _, p := range projects {
-		s, err := report.Summarize(ctx, l, p, batch)
+		summary, err := report.Summarize(ctx, books.ledger, p, batch)
 		if err != nil {
 			return err
 		}
-		summaries = append(summaries, s)
+		s.Projects = append(s.Projects, summary)
+	}
+	pauses, err := throttle.New(books.rdb, throttle.Config{}).Pauses(ctx, projects)
+	if err != nil {
+		return err
+	}
+	for _, p := range pauses {
+		s.Paused = append(s.Paused, p.String())
 	}
 	if json {
-		return report.WriteJSON(streams.out, summaries)
+		return report.WriteJSON(out, s)
 	}
+	for _, p := range s.Paused {
+		fmt.Fprintln(out, p)
+	}
+	return writeSummaries(out, s.Projects)
+}
+
+// writeSummaries writes a batch for people, project by project.
+func writeSummaries(out io.Writer, summaries []*report.Summary) error {
 	for _, s := range summaries {
-		fmt.Fprintf(streams.out, "batch %s, project %s\n", s.Batch, s.ProjectID)
-		if err := s.WriteTable(streams.out); err != nil {
+		fmt.Fprintf(out, "batch %s, project %s, asked for at %s%s\n", s.Batch, s.ProjectID, s.Created.Local().Format(time.DateTime), by(s))
+		if err := s.WriteTable(out); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func by(s *report.Summary) string {
+	var b strings.Builder
+	if s.Requester != "" {
+		b.WriteString(" by " + s.Requester)
+	}
+	if s.Reason != "" {
+		b.WriteString(": " + s.Reason)
+	}
+	return b.String()
 }

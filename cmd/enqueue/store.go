@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/urfave/cli/v3"
 
 	"vizstop/internal/ledger"
 	"vizstop/internal/redisconn"
@@ -25,12 +27,39 @@ type books struct {
 	rdb    redis.UniversalClient
 }
 
+// connections is the size of the connection pool: what a submission keeps busy.
+const connections = 80
+
 // open connects to Redis and makes sure that it answers.
 func (s *store) open(ctx context.Context) (*books, func(), error) {
 	redisconn.RouteLogs(slog.New(slog.DiscardHandler))
-	rdb, err := s.redis.Connect(ctx, 20)
+	rdb, err := s.redis.Connect(ctx, connections)
 	if err != nil {
 		return nil, nil, err
 	}
 	return &books{ledger: ledger.New(rdb, ledger.Config{}), rdb: rdb}, func() { rdb.Close() }, nil
+}
+
+// action is the Action of a command that reads its settings, opens the ledger
+// and does its work there.
+func (s *store) action(getenv func(string) string, work func(context.Context, *cli.Command, *books) error) cli.ActionFunc {
+	return func(ctx context.Context, cmd *cli.Command) error {
+		if err := s.Load(cmd, getenv); err != nil {
+			return err
+		}
+		books, done, err := s.open(ctx)
+		if err != nil {
+			return err
+		}
+		defer done()
+		return work(ctx, cmd, books)
+	}
+}
+
+// oneArgument is a command's only argument.
+func oneArgument(cmd *cli.Command, what string) (string, error) {
+	if cmd.Args().Len() != 1 {
+		return "", fmt.Errorf("give %s (see %s --help)", what, cmd.FullName())
+	}
+	return cmd.Args().First(), nil
 }

@@ -30,7 +30,7 @@ const day = 24 * time.Hour
 // declareRun declares every setting of "worker run".
 func (c *config) declareRun() {
 	c.redis.Declare(&c.Set, true)
-	c.api.Declare(&c.Set)
+	c.api.Declare(&c.Set, false)
 	c.declareListen(":9464")
 	w := &c.worker
 	c.Int(&w.Concurrency, "concurrency", "VIZSTOP_CONCURRENCY", 32, "tasks at work at once", 1, 10000)

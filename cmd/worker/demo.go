@@ -169,8 +169,8 @@ func (d *demo) stopAll(ctx context.Context, books *ledger.Ledger, p *tasks.Produ
 	if _, err := p.Ask(ctx, demoProject, batch, asks); err != nil {
 		return nil, err
 	}
-	progress := report.NewProgress(stderr, settings.IsTerminal(stderr))
-	if err := report.Wait(ctx, books, demoProject, batch, progress); err != nil {
+	progress := report.NewProgress(stderr, settings.IsTerminal(stderr), false)
+	if err := report.Wait(ctx, books, []string{demoProject}, batch, progress); err != nil {
 		return nil, err
 	}
 	return report.Summarize(ctx, books, demoProject, batch)

@@ -40,9 +40,11 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 			runCommand(getenv, stderr),
 			demoCommand(getenv, stdout, stderr),
 		},
-		ExitErrHandler:  func(context.Context, *cli.Command, error) {}, // main decides
-		OnUsageError:    usageError,
-		CommandNotFound: nil,
+		ExitErrHandler: func(context.Context, *cli.Command, error) {}, // main decides
+		OnUsageError:   usageError,
+		Action: func(_ context.Context, cmd *cli.Command) error { // only reached without a command that we know
+			return fmt.Errorf("unknown command %q (see %s --help)", cmd.Args().First(), cmd.FullName())
+		},
 	}
 	return app.Run(ctx, append([]string{"worker"}, withDefault(args)...))
 }

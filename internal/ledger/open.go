@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -32,7 +33,7 @@ type Opening struct {
 	Result Result
 	StopID string // the stop that serves the Ask
 	JobID  string
-	Due    time.Time
+	Due    time.Time // when the stop is due; meaningless if Joined
 }
 
 // OpenChunk is how many asks Open takes at most: one script, about a
@@ -78,7 +79,8 @@ func (l *Ledger) open(ctx context.Context, projectID, batch string, asks []Ask, 
 	}
 	openings := make([]Opening, len(asks))
 	for i, a := range asks {
-		openings[i] = Opening{Result: Result(answers[2*i]), StopID: answers[2*i+1], JobID: a.JobID, Due: asks[i].Due}
+		due, _ := strconv.ParseInt(answers[3*i+2], 10, 64)
+		openings[i] = Opening{Result: Result(answers[3*i]), StopID: answers[3*i+1], JobID: a.JobID, Due: time.UnixMilli(due).UTC()}
 	}
 	return openings, nil
 }

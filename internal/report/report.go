@@ -17,13 +17,18 @@ import (
 
 // Summary is how a batch of one project stands.
 type Summary struct {
-	Batch     string         `json:"batch"`
-	ProjectID string         `json:"project_id"`
-	Requested int            `json:"requested"` // its own stops and those it joined
-	Joined    int            `json:"joined"`    // of these, stops that an earlier batch had asked for
-	InFlight  map[string]int `json:"in_flight"` // by state; every state is present
-	Outcomes  map[string]int `json:"outcomes"`  // by outcome; every outcome is present
-	Duration  Quantiles      `json:"duration_seconds"`
+	Batch     string            `json:"batch"`
+	ProjectID string            `json:"project_id"`
+	Created   time.Time         `json:"created"`
+	Ended     *time.Time        `json:"ended"` // when its last own stop ended; null while one is in flight
+	Requester string            `json:"requester"`
+	Reason    string            `json:"reason"`
+	Labels    map[string]string `json:"labels"`
+	Requested int               `json:"requested"` // its own stops and those it joined
+	Joined    int               `json:"joined"`    // of these, stops that an earlier batch had asked for
+	InFlight  map[string]int    `json:"in_flight"` // by state; every state is present
+	Outcomes  map[string]int    `json:"outcomes"`  // by outcome; every outcome is present
+	Duration  Quantiles         `json:"duration_seconds"`
 }
 
 // Quantiles describe the time from when a stop was due until it was confirmed,
@@ -59,10 +64,18 @@ const pageSize = 1000
 // Summarize reads every stop of a batch. It returns ledger.ErrNotFound for a
 // batch that the ledger doesn't have.
 func Summarize(ctx context.Context, l *ledger.Ledger, projectID, batch string) (*Summary, error) {
-	if _, err := l.Batch(ctx, projectID, batch); err != nil {
+	b, err := l.Batch(ctx, projectID, batch)
+	if err != nil {
 		return nil, err
 	}
-	s := &Summary{Batch: batch, ProjectID: projectID, InFlight: zero(ledger.InFlight()), Outcomes: zero(ledger.Outcomes())}
+	s := &Summary{Batch: batch, ProjectID: projectID, Created: b.Created, Requester: b.Meta.Requester, Reason: b.Meta.Reason,
+		Labels: b.Meta.Labels, InFlight: zero(ledger.InFlight()), Outcomes: zero(ledger.Outcomes())}
+	if !b.Ended.IsZero() {
+		s.Ended = &b.Ended
+	}
+	if s.Labels == nil {
+		s.Labels = map[string]string{}
+	}
 	var took []time.Duration
 	count := func(stops []*ledger.Stop) {
 		for _, stop := range stops {

@@ -17,13 +17,23 @@ type Progress interface {
 	Close()
 }
 
-// NewProgress returns a bar for a terminal, plain lines for anything else.
-func NewProgress(w io.Writer, terminal bool) Progress {
-	if terminal {
+// NewProgress returns a bar for a terminal, plain lines for anything else, and
+// nothing at all if quiet.
+func NewProgress(w io.Writer, terminal, quiet bool) Progress {
+	switch {
+	case quiet:
+		return silent{}
+	case terminal:
 		return &bar{w: w}
+	default:
+		return &lines{w: w}
 	}
-	return &lines{w: w}
 }
+
+type silent struct{}
+
+func (silent) Show(int, int) {}
+func (silent) Close()        {}
 
 type bar struct {
 	w   io.Writer
@@ -64,17 +74,21 @@ func (l *lines) Close() {}
 // checkInterval is how often Wait looks at the batch.
 const checkInterval = 250 * time.Millisecond
 
-// Wait returns when every stop of the batch, joined ones too, has an outcome,
-// or with ctx's error. While the batch's own stops are in flight, a look costs
-// Redis two commands, however large the batch is.
-func Wait(ctx context.Context, l *ledger.Ledger, projectID, batch string, p Progress) error {
+// Wait returns when every stop of the batch in the given projects, joined ones
+// too, has an outcome, or with ctx's error. While the batch's own stops are in
+// flight, a look costs Redis two commands a project, however large the batch is.
+func Wait(ctx context.Context, l *ledger.Ledger, projectIDs []string, batch string, p Progress) error {
 	defer p.Close()
 	ticker := time.NewTicker(checkInterval)
 	defer ticker.Stop()
 	for {
-		done, total, err := progress(ctx, l, projectID, batch)
-		if err != nil {
-			return err
+		done, total := 0, 0
+		for _, id := range projectIDs {
+			d, t, err := progress(ctx, l, id, batch)
+			if err != nil {
+				return err
+			}
+			done, total = done+d, total+t
 		}
 		p.Show(done, total)
 		if done == total {

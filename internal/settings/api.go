@@ -25,8 +25,9 @@ type API struct {
 
 var regionPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 
-// Declare adds the settings of a to s.
-func (a *API) Declare(s *Set) {
+// Declare adds the settings of a to s. Credentials may be missing if they are
+// optional; what is set must be right all the same.
+func (a *API) Declare(s *Set, optional bool) {
 	s.String(&a.Region, "region", "HW_REGION_NAME", "cn-north-4", "Huawei Cloud region; gives both endpoints", func(v string) error {
 		if !regionPattern.MatchString(v) {
 			return fmt.Errorf("%q is not a region such as cn-north-4", v)
@@ -43,7 +44,18 @@ func (a *API) Declare(s *Set) {
 	s.Variable(&a.User, "HW_USER_NAME")
 	s.Secret(&a.Password, "HW_USER_PASSWORD")
 	s.Variable(&a.Domain, "HW_DOMAIN_NAME")
-	s.Check(func() error { _, err := a.Client(); return err })
+	s.Check(func() error {
+		if optional && !a.HasCredentials() {
+			return nil
+		}
+		_, err := a.Client()
+		return err
+	})
+}
+
+// HasCredentials reports whether anything is set to authenticate with.
+func (a *API) HasCredentials() bool {
+	return a.AccessKey+a.SecretKey+a.SecurityToken+a.Token+a.User+a.Password+a.Domain != ""
 }
 
 // The ways of authentication, as errors name them.

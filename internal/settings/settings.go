@@ -28,6 +28,7 @@ type setting struct {
 	value     string // the default, until Load
 	parse     func(string) error
 	secret    bool
+	list      bool // several texts, kept apart by separator
 }
 
 // name is how errors call a setting.
@@ -60,6 +61,34 @@ func (s *Set) String(p *string, flag, env, def, usage string, check func(string)
 		return check(v)
 	})
 }
+
+// Strings declares a text setting that may be given several times, or in its
+// variable by comma. check may be nil; it sees one text at a time.
+func (s *Set) Strings(p *[]string, flag, env, usage string, check func(string) error) {
+	if env != "" {
+		usage += " [$" + env + "]"
+	}
+	parse := func(v string) error {
+		*p = nil
+		for one := range strings.SplitSeq(v, separator) {
+			if one == "" {
+				continue
+			}
+			if check != nil {
+				if err := check(one); err != nil {
+					return err
+				}
+			}
+			*p = append(*p, one)
+		}
+		return nil
+	}
+	s.settings = append(s.settings, &setting{flag: flag, env: env, list: true, parse: parse})
+	s.flags = append(s.flags, &cli.StringSliceFlag{Name: flag, Usage: usage, HideDefault: true})
+}
+
+// separator keeps the texts of one setting apart until they are parsed.
+const separator = "\x00"
 
 // OneOf declares a setting with a closed set of values.
 func (s *Set) OneOf(p *string, flag, env, def, usage string, values ...string) {
@@ -180,8 +209,14 @@ func (s *setting) load(cmd *cli.Command, getenv func(string) string) error {
 			value = v
 		}
 	}
+	if s.list {
+		value = strings.ReplaceAll(value, ",", separator)
+	}
 	if s.flag != "" && cmd.IsSet(s.flag) {
 		value = fmt.Sprint(cmd.Value(s.flag))
+		if s.list {
+			value = strings.Join(cmd.StringSlice(s.flag), separator)
+		}
 	}
 	return s.parse(value)
 }

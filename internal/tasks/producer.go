@@ -63,3 +63,15 @@ func (p *Producer) enqueue(ctx context.Context, projectID string, openings []led
 	}
 	return nil
 }
+
+// TaskDeleter deletes tasks from a queue; *asynq.Inspector is one.
+type TaskDeleter interface {
+	DeleteTask(queue, id string) error
+}
+
+// Discard deletes the task of a stop's current hop, if it is there and not at
+// work. It is a courtesy to the queue: a task whose stop has ended does nothing.
+func Discard(queue TaskDeleter, s *ledger.Stop) {
+	_, name := typeAndQueue(s.Kind)
+	_ = queue.DeleteTask(name, currentTask(s).String())
+}

@@ -4,7 +4,8 @@
 -- ARGV  now, batch, retention (s), then for each ask: stop id, job id, due, deadline, task pointer,
 --       labels ("" for none)
 --       (times in ms since the epoch)
--- Returns two values for each ask: what happened, and the id of the stop that serves it.
+-- Returns three values for each ask: what happened, the id of the stop that serves it, and when its first
+-- task is due (ms).
 --       opened    a new stop, whose first task is to be enqueued
 --       waiting   this very stop exists and waits for its first task: enqueue it again, that is harmless
 --       known     this very stop exists and is further on, or ended
@@ -18,10 +19,11 @@ for i = 7, #KEYS do
   local stop = KEYS[i]
   local a = 4 + (i - 7) * 6
   local id, job, due, deadline, task, labels = unpack(ARGV, a, a + 5)
-  local known = redis.call('HMGET', stop, 'state', 'hop')
+  local known = redis.call('HMGET', stop, 'state', 'hop', 'due')
   local what, served_by = 'opened', id
   if known[1] then
     what = (known[1] == 'pending' and known[2] == '1') and 'waiting' or 'known'
+    due = known[3]
   else
     local other = redis.call('HGET', active, job)
     if other then
@@ -47,6 +49,7 @@ for i = 7, #KEYS do
   end
   results[#results + 1] = what
   results[#results + 1] = served_by
+  results[#results + 1] = due
 end
 
 redis.call('HSETNX', batch, 'created', now)

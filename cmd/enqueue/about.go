@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"vizstop/internal/ledger"
+	"vizstop/internal/settings"
+)
+
+// about is the settings that say who asks, and why.
+type about struct {
+	requester string
+	reason    string
+	labels    []string
+}
+
+func (a *about) declare(s *settings.Set) {
+	a.declareWhy(s)
+	s.Strings(&a.labels, "label", "", "key=value to keep with the batch and show in reports; repeatable", func(v string) error {
+		key, _, ok := strings.Cut(v, "=")
+		if !ok || key == "" || unfit(v) {
+			return fmt.Errorf("%q is not key=value of at most 256 characters", v)
+		}
+		return nil
+	})
+}
+
+func (a *about) declareWhy(s *settings.Set) {
+	s.String(&a.reason, "reason", "", "", "why, in a few words; kept and shown in reports", checkText)
+	s.String(&a.requester, "requester", "VIZSTOP_REQUESTER", "", "who asks (default: the user of this session)", checkText)
+}
+
+func checkText(v string) error {
+	if unfit(v) {
+		return fmt.Errorf("%.20q... is longer than 256 characters or holds control characters", v)
+	}
+	return nil
+}
+
+// unfit reports whether a text is too long for the ledger, or could forge a
+// line of log or report.
+func unfit(v string) bool {
+	return len(v) > 256 || strings.ContainsFunc(v, func(r rune) bool { return r < ' ' || r == 0x7f })
+}
+
+// who is the requester, by default the user of the session.
+func (a *about) who(getenv func(string) string) string {
+	for _, name := range []string{a.requester, getenv("SUDO_USER"), getenv("USER"), getenv("LOGNAME")} {
+		if name != "" && !unfit(name) {
+			return name
+		}
+	}
+	return "unknown"
+}
+
+func (a *about) meta(getenv func(string) string) ledger.Meta {
+	m := ledger.Meta{Requester: a.who(getenv), Reason: a.reason}
+	for _, l := range a.labels {
+		key, value, _ := strings.Cut(l, "=")
+		if m.Labels == nil {
+			m.Labels = map[string]string{}
+		}
+		m.Labels[key] = value
+	}
+	return m
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"vizstop/internal/ledger"
+	"vizstop/internal/report"
+	"vizstop/internal/settings"
+)
+
+// conclude prints an answer and, with --wait, waits for the end of the batch
+// and turns its outcomes into an exit code.
+func (c *stopCmd) conclude(ctx context.Context, books *books, a *answer) error {
+	if !c.json {
+		c.print(a)
+	}
+	if !c.wait {
+		if c.json {
+			return report.WriteJSON(c.streams.out, a)
+		}
+		return nil
+	}
+	err := c.await(ctx, books.ledger, a)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		err = report.WriteJSON(c.streams.out, a)
+	} else if !c.quiet {
+		err = writeSummaries(c.streams.out, a.Result)
+	}
+	if err != nil {
+		return err
+	}
+	return verdict(a)
+}
+
+// await fills in the result of a batch when it has ended, or --timeout passed.
+func (c *stopCmd) await(ctx context.Context, l *ledger.Ledger, a *answer) error {
+	waitCtx := ctx
+	if c.timeout > 0 {
+		var cancel context.CancelFunc
+		waitCtx, cancel = context.WithTimeout(ctx, c.timeout)
+		defer cancel()
+	}
+	out := c.streams.err
+	progress := report.NewProgress(out, settings.IsTerminal(out), c.quiet)
+	err := report.Wait(waitCtx, l, a.Projects, a.Batch, progress)
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("no longer waiting: batch %s goes on without this command (see: enqueue status %s)", a.Batch, a.Batch)
+	case errors.Is(err, context.DeadlineExceeded):
+		a.TimedOut = true
+	case err != nil:
+		return fmt.Errorf("wait for batch %s, which goes on without this command: %w", a.Batch, err)
+	}
+	a.Result = []*report.Summary{}
+	for _, p := range a.Projects {
+		s, err := report.Summarize(ctx, l, p, a.Batch)
+		if err != nil {
+			return err
+		}
+		a.Result = append(a.Result, s)
+	}
+	return nil
+}
+
+// verdict is the exit code of a batch.
+func verdict(a *answer) error {
+	requested, left, good := 0, 0, true
+	for _, s := range a.Result {
+		requested += s.Requested
+		left += s.Requested - s.Done()
+		good = good && s.Good()
+	}
+	switch {
+	case a.TimedOut && left > 0:
+		return exitCode{exitTimeout, fmt.Sprintf("%d of %d stops are still in flight; the batch goes on (see: enqueue status %s)", left, requested, a.Batch)}
+	case left == 0 && !good:
+		return exitCode{exitBad, fmt.Sprintf("some jobs of batch %s may still run: see enqueue stops %s --outcome rejected,expired,canceled", a.Batch, a.Batch)}
+	}
+	return nil
+}

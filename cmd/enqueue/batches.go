@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"vizstop/internal/ledger"
+	"vizstop/internal/report"
+)
+
+// batchList is what "enqueue batches" prints as JSON.
+type batchList struct {
+	Kind    string     `json:"kind"` // "batches"
+	Batches []batchRow `json:"batches"`
+}
+
+// batchRow is one batch in one project.
+type batchRow struct {
+	Batch     string            `json:"batch"`
+	ProjectID string            `json:"project_id"`
+	Created   time.Time         `json:"created"`
+	Requester string            `json:"requester"`
+	Reason    string            `json:"reason"`
+	Labels    map[string]string `json:"labels"`
+	Stops     int               `json:"stops"`
+	InFlight  int               `json:"in_flight"`
+	Good      int               `json:"good"` // stopped, already_stopped or gone
+	Bad       int               `json:"bad"`  // rejected, expired or canceled
+}
+
+func batchesCommand(getenv func(string) string, streams streams) *cli.Command {
+	var c store
+	var json bool
+	var last int
+	c.declare()
+	c.Int(&last, "last", "", 20, "how many, the newest first", 1, 10000)
+	c.Bool(&json, "json", "", "print one JSON object")
+	return &cli.Command{
+		Name:         "batches",
+		Usage:        "list the newest batches",
+		Flags:        c.Flags(),
+		OnUsageError: usageError,
+		Action: c.action(getenv, func(ctx context.Context, _ *cli.Command, books *books) error {
+			rows, err := listBatches(ctx, books.ledger, last)
+			if err != nil {
+				return err
+			}
+			if json {
+				return report.WriteJSON(streams.out, batchList{"batches", rows})
+			}
+			t := tabwriter.NewWriter(streams.out, 0, 0, 2, ' ', 0)
+			fmt.Fprintf(t, "batch\tproject\tasked for at\tby\tstops\tin flight\tgood\tbad\treason\n")
+			for _, r := range rows {
+				fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\n", r.Batch, r.ProjectID, r.Created.Local().Format(time.DateTime),
+					r.Requester, r.Stops, r.InFlight, r.Good, r.Bad, r.Reason)
+			}
+			return t.Flush()
+		}),
+	}
+}
+
+func listBatches(ctx context.Context, l *ledger.Ledger, last int) ([]batchRow, error) {
+	ids, err := l.Batches(ctx, last)
+	if err != nil {
+		return nil, err
+	}
+	rows := []batchRow{}
+	for _, id := range ids {
+		projects, err := l.BatchProjects(ctx, id)
+		if errors.Is(err, ledger.ErrNotFound) {
+			continue // ended longer ago than the retention
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range projects {
+			b, err := l.Batch(ctx, p, id)
+			if errors.Is(err, ledger.ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			rows = append(rows, newBatchRow(b))
+		}
+	}
+	return rows, nil
+}
+
+func newBatchRow(b *ledger.Batch) batchRow {
+	r := batchRow{Batch: b.ID, ProjectID: b.ProjectID, Created: b.Created, Requester: b.Meta.Requester, Reason: b.Meta.Reason,
+		Labels: b.Meta.Labels, Stops: b.Total, InFlight: b.InFlight()}
+	if r.Labels == nil {
+		r.Labels = map[string]string{}
+	}
+	for _, o := range ledger.Outcomes() {
+		if o.Good() {
+			r.Good += b.Counts[o]
+		} else {
+			r.Bad += b.Counts[o]
+		}
+	}
+	return r
+}

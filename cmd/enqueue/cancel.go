@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/hibiken/asynq"
+	"github.com/urfave/cli/v3"
+
+	"vizstop/internal/ledger"
+	"vizstop/internal/report"
+	"vizstop/internal/tasks"
+)
+
+// canceled is what "enqueue cancel" prints as JSON.
+type canceled struct {
+	Kind     string `json:"kind"` // "cancel"
+	Batch    string `json:"batch"`
+	Canceled int    `json:"canceled"` // withdrawn before a stop call took effect
+	Sent     int    `json:"sent"`     // too late: the stop call has gone out, or may have
+	Ended    int    `json:"ended"`    // had an outcome before
+}
+
+// cancelCmd is the settings of "enqueue cancel".
+type cancelCmd struct {
+	store
+	about
+	streams streams
+	json    bool
+}
+
+func cancelCommand(getenv func(string) string, streams streams) *cli.Command {
+	c := &cancelCmd{streams: streams}
+	c.store.declare()
+	c.declareWhy(&c.Set)
+	c.Bool(&c.json, "json", "", "print one JSON object")
+	return &cli.Command{
+		Name:         "cancel",
+		Usage:        "withdraw the stops of a batch whose call has not gone out yet",
+		ArgsUsage:    "BATCH",
+		Description:  "exit codes: 0 every stop in flight was withdrawn, 1 error, 2 for some it was too late",
+		Flags:        c.Flags(),
+		OnUsageError: usageError,
+		Action: c.action(getenv, func(ctx context.Context, cmd *cli.Command, books *books) error {
+			batch, err := oneArgument(cmd, "the id of one batch")
+			if err != nil {
+				return err
+			}
+			projects, err := batchProjects(ctx, books.ledger, batch)
+			if err != nil {
+				return err
+			}
+			why := "canceled by " + c.who(getenv)
+			if c.reason != "" {
+				why += ": " + c.reason
+			}
+			result, err := cancelBatch(ctx, books, projects, batch, why)
+			if err != nil {
+				return fmt.Errorf("%d stops were canceled, then: %w", result.Canceled, err)
+			}
+			return c.conclude(result)
+		}),
+	}
+}
+
+func cancelBatch(ctx context.Context, books *books, projects []string, batch, why string) (*canceled, error) {
+	result := &canceled{Kind: "cancel", Batch: batch}
+	inspect := asynq.NewInspectorFromRedisClient(books.rdb)
+	for s, err := range batchStops(ctx, books.ledger, projects, batch, nil) {
+		if err != nil {
+			return result, err
+		}
+		if s.State.Ended() {
+			result.Ended++
+			continue
+		}
+		task := *s // as it is now: canceling changes it
+		moved, err := books.ledger.Cancel(ctx, s, why)
+		switch {
+		case err != nil:
+			return result, err
+		case moved:
+			result.Canceled++
+			tasks.Discard(inspect, &task)
+		default:
+			if err := result.recheck(ctx, books.ledger, s); err != nil {
+				return result, err
+			}
+		}
+	}
+	return result, nil
+}
+
+// recheck counts a stop that could not be canceled: its call is out, or it
+// ended meanwhile.
+func (c *canceled) recheck(ctx context.Context, l *ledger.Ledger, s *ledger.Stop) error {
+	now, err := l.Get(ctx, s.ProjectID, s.ID)
+	if err != nil {
+		return err
+	}
+	if now.State.Ended() {
+		c.Ended++
+	} else {
+		c.Sent++
+	}
+	return nil
+}
+
+func (c *cancelCmd) conclude(r *canceled) error {
+	if c.json {
+		if err := report.WriteJSON(c.streams.out, r); err != nil {
+			return err
+		}
+	} else {
+		t := tabwriter.NewWriter(c.streams.out, 0, 0, 2, ' ', 0)
+		fmt.Fprintf(t, "canceled\t%d\t\nsent\t%d\ttoo late: the stop call has gone out\nended\t%d\thad an outcome before\n", r.Canceled, r.Sent, r.Ended)
+		if err := t.Flush(); err != nil {
+			return err
+		}
+	}
+	if r.Sent > 0 {
+		return exitCode{exitBad, fmt.Sprintf("%d stops of batch %s could not be canceled: their call has gone out (see: enqueue status %s)", r.Sent, r.Batch, r.Batch)}
+	}
+	return nil
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"vizstop/internal/joblist"
+	"vizstop/internal/when"
+)
+
+func retryCommand(getenv func(string) string, streams streams) *cli.Command {
+	c := &stopCmd{streams: streams, now: time.Now}
+	var outcomes []string
+	c.store.declare()
+	c.Strings(&outcomes, "outcome", "", "ask again for stops with this outcome; several by comma (default: rejected,expired)", checkStates)
+	c.declareAsk()
+	return &cli.Command{
+		Name:                      "retry",
+		Usage:                     "ask again, in a new batch, for the stops of a batch that failed",
+		ArgsUsage:                 "BATCH",
+		Description:               exitCodeHelp,
+		Flags:                     c.Flags(),
+		OnUsageError:              usageError,
+		DisableSliceFlagSeparator: true,
+		Action: c.action(getenv, func(ctx context.Context, cmd *cli.Command, books *books) error {
+			batch, err := oneArgument(cmd, "the id of one batch")
+			if err != nil {
+				return err
+			}
+			if len(outcomes) == 0 {
+				outcomes = []string{"rejected", "expired"}
+			}
+			return c.retry(ctx, books, batch, outcomes, getenv)
+		}),
+	}
+}
+
+func (c *stopCmd) retry(ctx context.Context, books *books, batch string, outcomes []string, getenv func(string) string) error {
+	plan, err := when.Parse(c.spec, c.now())
+	if err != nil {
+		return err
+	}
+	projects, err := batchProjects(ctx, books.ledger, batch)
+	if err != nil {
+		return err
+	}
+	var items []joblist.Item
+	for s, err := range batchStops(ctx, books.ledger, projects, batch, outcomes) {
+		if err != nil {
+			return err
+		}
+		if s.JobID != "" { // a malformed task has none
+			items = append(items, joblist.Item{ProjectID: s.ProjectID, JobID: s.JobID, Labels: s.Labels})
+		}
+	}
+	if len(items) == 0 {
+		return fmt.Errorf("no stop of batch %s is %s: there is nothing to ask for again", batch, strings.Join(outcomes, " or "))
+	}
+	jobs, err := survey(fixed(items))
+	if err != nil {
+		return err
+	}
+	if err := c.checkMax(jobs.count); err != nil {
+		return err
+	}
+	if err := c.confirm(c.streams, jobs.count, "stop"); err != nil {
+		return err
+	}
+	meta := c.meta(getenv)
+	if meta.Reason == "" {
+		meta.Reason = "retry of " + batch
+	}
+	answer, err := c.submit(ctx, books, jobs, plan, meta)
+	if err != nil {
+		return err
+	}
+	return c.conclude(ctx, books, answer)
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"vizstop/internal/modelarts"
+	"vizstop/internal/selection"
+	"vizstop/internal/settings"
+)
+
+// limits is the settings that keep a surprise from becoming an outage.
+type limits struct {
+	max        int
+	maxPercent float64
+	yes        bool
+}
+
+func (l *limits) declare(s *settings.Set, what string) {
+	s.Int(&l.max, "max", "VIZSTOP_MAX", 1000, "refuse to "+what+" anything if the selection is larger", 1, 10000000)
+	s.Bool(&l.yes, "yes", "", "do not ask, whatever the number")
+}
+
+func (l *limits) declarePercent(s *settings.Set) {
+	s.Float(&l.maxPercent, "max-percent", "", 100, "refuse to stop anything if it is more of the project's running jobs than this", 0, 100)
+}
+
+// askAbove is how many jobs may be stopped without a question.
+const askAbove = 20
+
+// checkMax refuses a selection that is too large.
+func (l *limits) checkMax(n int) error {
+	if n <= l.max {
+		return nil
+	}
+	return fmt.Errorf("%d jobs are chosen, more than --max %d (VIZSTOP_MAX): nothing was done. Look at them with --dry-run; if they are right, raise --max", n, l.max)
+}
+
+// checkPercent refuses a selection that is too large a part of a project. It
+// asks the API how many jobs run where the selection doesn't know.
+func (c *stopCmd) checkPercent(ctx context.Context, jobs *chosen) error {
+	if c.maxPercent >= 100 {
+		return nil
+	}
+	for _, project := range jobs.projects {
+		running, known := jobs.running[project]
+		if !known {
+			client, err := c.api.Client()
+			if err != nil {
+				return fmt.Errorf("--max-percent needs to ask the API how many jobs run: %w", err)
+			}
+			found, err := selection.Select(listJobs(ctx, client, project), selection.Rule{All: true}, c.now())
+			if err != nil {
+				return fmt.Errorf("--max-percent: list the jobs of project %s: %w", project, err)
+			}
+			running = found.Running
+		}
+		n := jobs.each[project]
+		if float64(n) > float64(running)*c.maxPercent/100 {
+			return fmt.Errorf("%d jobs of project %s are chosen, more than --max-percent %g of the %d that run: nothing was done",
+				n, project, c.maxPercent, running)
+		}
+	}
+	return nil
+}
+
+// confirm makes sure that somebody means it. what is such as "stop".
+func (l *limits) confirm(s streams, n int, what string) error {
+	if l.yes || n <= askAbove {
+		return nil
+	}
+	if !settings.IsTerminal(s.in) || !settings.IsTerminal(s.err) {
+		return fmt.Errorf("%d jobs would be affected and there is no terminal to ask at: nothing was done. Pass --yes to %s more than %d without a question",
+			n, what, askAbove)
+	}
+	fmt.Fprintf(s.err, "This would %s %d jobs. Type the number to go on: ", what, n)
+	line, err := bufio.NewReader(s.in).ReadString('\n')
+	if err != nil && line == "" {
+		return errors.New("nothing was done: no answer")
+	}
+	if strings.TrimSpace(line) != strconv.Itoa(n) {
+		return fmt.Errorf("nothing was done: %q is not %d", strings.TrimSpace(line), n)
+	}
+	return nil
+}
+
+// details of a job, if they are known.
+func (c *chosen) job(project, id string) (modelarts.VisualizationJob, bool) {
+	job, ok := c.details[project][id]
+	return job, ok
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"vizstop/internal/modelarts/modelartstest"
+	"vizstop/internal/redistest"
+	"vizstop/internal/worker"
+)
+
+// The project of the scripts' jobs, and a made-up key that opens it.
+const (
+	project   = "0123456789abcdef0123456789abcdef"
+	accessKey = "SCRIPTACCESSKEY"
+	secretKey = "script-secret-key"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"enqueue": main})
+}
+
+// TestScripts runs each script in testdata against a Redis, a simulated API
+// and, from "startworker" on, a worker of its own. What scripts can say beside
+// testscript's own commands is in scriptcmds_test.go.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                "testdata",
+		Setup:              setup,
+		Cmds:               commands(),
+		RequireUniqueNames: true,
+	})
+}
+
+// world is what one script plays in. Only the script's goroutine uses it.
+type world struct {
+	redis    *redistest.Server
+	password string        // of redis; "" for none
+	rdb      *redis.Client // the harness' own
+	sim      *modelartstest.Server
+	worker   *worker.Worker // nil while none runs
+}
+
+// worldKey is where a script's Env keeps its *world.
+type worldKey struct{}
+
+func setup(env *testscript.Env) error {
+	t, ok := env.T().(testing.TB)
+	if !ok {
+		return errors.New("scripts must be run by testscript.Run")
+	}
+	sim, err := modelartstest.Start(modelartstest.Config{
+		Auth:   modelartstest.Auth{AccessKeys: map[string]string{accessKey: secretKey}},
+		Phases: modelartstest.Phases{Stop: modelartstest.Fixed(10 * time.Millisecond)},
+	})
+	if err != nil {
+		return err
+	}
+	env.Defer(sim.Close)
+	w := &world{redis: redistest.Start(t), sim: sim}
+	w.connect()
+	env.Defer(func() { w.rdb.Close() })
+	env.Defer(w.stopWorker) // before its Redis
+	env.Values[worldKey{}] = w
+	for name, value := range map[string]string{
+		"REDIS": w.redis.URL, "VIZSTOP_REDIS": w.redis.URL,
+		"MODELARTS_ENDPOINT": sim.URL, "HW_ACCESS_KEY": accessKey, "HW_SECRET_KEY": secretKey,
+		"PROJECT": project,
+		"GORACE":  "atexit_sleep_ms=0", // under -race every process would sleep a second before it ends
+	} {
+		env.Setenv(name, value)
+	}
+	return nil
+}
+
+func (w *world) connect() {
+	if w.rdb != nil {
+		w.rdb.Close()
+	}
+	w.rdb = redis.NewClient(&redis.Options{Addr: w.redis.Addr, Password: w.password})
+}

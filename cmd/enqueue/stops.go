@@ -1,0 +1,266 @@
+package main
+
+import (
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"vizstop/internal/ledger"
+	"vizstop/internal/modelarts"
+	"vizstop/internal/report"
+)
+
+// stopList is what "enqueue stops" and "enqueue show" print as JSON.
+type stopList struct {
+	Kind  string    `json:"kind"` // "stops" or "show"
+	Stops []stopRow `json:"stops"`
+}
+
+// stopRow is everything a report says of one stop. Times are null until they
+// have come.
+type stopRow struct {
+	StopID    string            `json:"stop_id"`
+	Batch     string            `json:"batch"`
+	ProjectID string            `json:"project_id"`
+	JobID     string            `json:"job_id"`
+	State     string            `json:"state"` // pending, stopping, or the outcome
+	Reason    string            `json:"reason"`
+	Asked     *time.Time        `json:"asked"`
+	Due       *time.Time        `json:"due"`
+	Called    *time.Time        `json:"called"`
+	Accepted  *time.Time        `json:"accepted"`
+	Ended     *time.Time        `json:"ended"`
+	Deadline  *time.Time        `json:"deadline"`
+	Attempts  int               `json:"attempts"`
+	Calls     int               `json:"calls"`
+	Polls     int               `json:"polls"`
+	Status    *int              `json:"last_status"`
+	RequestID string            `json:"request_id"`
+	Labels    map[string]string `json:"labels"`
+}
+
+func newStopRow(s *ledger.Stop) stopRow {
+	r := stopRow{
+		StopID: s.ID, Batch: s.Batch, ProjectID: s.ProjectID, JobID: s.JobID, State: string(s.State), Reason: s.Reason,
+		Asked: known(s.Asked), Due: known(s.Due), Called: known(s.Called), Accepted: known(s.Accepted), Ended: known(s.Ended),
+		Deadline: known(s.Deadline), Attempts: s.Attempts, Calls: s.Calls, Polls: s.Polls, RequestID: s.RequestID, Labels: s.Labels,
+	}
+	if s.Status != ledger.NoStatus {
+		r.Status = &s.Status
+	}
+	if r.Labels == nil {
+		r.Labels = map[string]string{}
+	}
+	return r
+}
+
+func known(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// stopsCmd is the settings of "enqueue stops" and "enqueue show".
+type stopsCmd struct {
+	store
+	streams  streams
+	outcomes []string
+	csv      bool
+	json     bool
+}
+
+func stopsCommand(getenv func(string) string, streams streams) *cli.Command {
+	c := &stopsCmd{streams: streams}
+	c.declare()
+	c.Strings(&c.outcomes, "outcome", "", "only stops in this state: an outcome, pending or stopping; several by comma", checkStates)
+	c.Bool(&c.csv, "csv", "", "print CSV with a header")
+	c.Bool(&c.json, "json", "", "print one JSON object")
+	return &cli.Command{
+		Name:                      "stops",
+		Usage:                     "list the stops of a batch, one a line",
+		ArgsUsage:                 "BATCH",
+		Flags:                     c.Flags(),
+		OnUsageError:              usageError,
+		DisableSliceFlagSeparator: true,
+		Action: c.action(getenv, func(ctx context.Context, cmd *cli.Command, books *books) error {
+			batch, err := oneArgument(cmd, "the id of one batch")
+			if err != nil {
+				return err
+			}
+			projects, err := batchProjects(ctx, books.ledger, batch)
+			if err != nil {
+				return err
+			}
+			return c.write("stops", batchStops(ctx, books.ledger, projects, batch, c.outcomes))
+		}),
+	}
+}
+
+func showCommand(getenv func(string) string, streams streams) *cli.Command {
+	c := &stopsCmd{streams: streams}
+	var project string
+	c.declare()
+	c.String(&project, "project", "HW_PROJECT_ID", "", "id of the project that the job is in", func(v string) error {
+		return modelarts.ValidateID("project", v)
+	})
+	c.Bool(&c.csv, "csv", "", "print CSV with a header")
+	c.Bool(&c.json, "json", "", "print one JSON object")
+	return &cli.Command{
+		Name:         "show",
+		Usage:        "list the stops of one job, newest first",
+		ArgsUsage:    "JOB",
+		Flags:        c.Flags(),
+		OnUsageError: usageError,
+		Action: c.action(getenv, func(ctx context.Context, cmd *cli.Command, books *books) error {
+			job, err := oneArgument(cmd, "the id of one job")
+			if err != nil {
+				return err
+			}
+			stops, err := books.ledger.JobStops(ctx, project, job)
+			if err == nil && len(stops) == 0 {
+				err = fmt.Errorf("the ledger knows of no stop of job %q in project %s", job, project)
+			}
+			if err != nil {
+				return err
+			}
+			return c.write("show", func(yield func(*ledger.Stop, error) bool) {
+				for _, s := range stops {
+					if !yield(s, nil) {
+						return
+					}
+				}
+			})
+		}),
+	}
+}
+
+// checkStates checks a list of states by comma.
+func checkStates(v string) error {
+	for _, one := range strings.Split(v, ",") {
+		if !slices.Contains(append(ledger.Outcomes(), ledger.InFlight()...), ledger.State(one)) {
+			return fmt.Errorf("%q is none of %v %v", one, ledger.Outcomes(), ledger.InFlight())
+		}
+	}
+	return nil
+}
+
+// batchStops goes through the stops of a batch, those in one of the given
+// states if any is given. Joined stops are not among them.
+func batchStops(ctx context.Context, l *ledger.Ledger, projects []string, batch string, states []string) iter.Seq2[*ledger.Stop, error] {
+	const page = 1000
+	wanted := strings.Split(strings.Join(states, ","), ",")
+	return func(yield func(*ledger.Stop, error) bool) {
+		for _, p := range projects {
+			for offset := 0; ; offset += page {
+				stops, err := l.BatchStops(ctx, p, batch, offset, page)
+				if err != nil {
+					yield(nil, err)
+					return
+				}
+				for _, s := range stops {
+					if (len(states) == 0 || slices.Contains(wanted, string(s.State))) && !yield(s, nil) {
+						return
+					}
+				}
+				if len(stops) < page {
+					break
+				}
+			}
+		}
+	}
+}
+
+// write lists stops in the form that was asked for.
+func (c *stopsCmd) write(kind string, stops iter.Seq2[*ledger.Stop, error]) error {
+	switch {
+	case c.csv && c.json:
+		return errors.New("--csv and --json exclude each other")
+	case c.csv:
+		return writeCSV(c.streams.out, stops)
+	case c.json:
+		list := stopList{Kind: kind, Stops: []stopRow{}}
+		for s, err := range stops {
+			if err != nil {
+				return err
+			}
+			list.Stops = append(list.Stops, newStopRow(s))
+		}
+		return report.WriteJSON(c.streams.out, list)
+	}
+	t := tabwriter.NewWriter(c.streams.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "job\tstate\tdue\ttook\tattempts\tpolls\tstatus\trequest id\treason\n")
+	for s, err := range stops {
+		if err != nil {
+			return err
+		}
+		took := "-"
+		if s.State.Ended() {
+			took = s.Ended.Sub(s.Due).Round(100 * time.Millisecond).String()
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", s.JobID, s.State, s.Due.Local().Format(time.DateTime), took,
+			s.Attempts, s.Polls, lastStatus(s), s.RequestID, s.Reason)
+	}
+	return t.Flush()
+}
+
+func lastStatus(s *ledger.Stop) string {
+	if s.Status == ledger.NoStatus {
+		return "-"
+	}
+	return modelarts.Status(s.Status).String()
+}
+
+// csvColumns are the columns of --csv. New ones are only ever added at the end.
+var csvColumns = []string{"batch", "project_id", "job_id", "state", "reason", "asked", "due", "called", "accepted", "ended",
+	"deadline", "attempts", "calls", "polls", "last_status", "request_id", "stop_id", "labels"}
+
+func writeCSV(out io.Writer, stops iter.Seq2[*ledger.Stop, error]) error {
+	w := csv.NewWriter(out)
+	if err := w.Write(csvColumns); err != nil {
+		return err
+	}
+	for s, err := range stops {
+		if err != nil {
+			return err
+		}
+		labels := ""
+		if len(s.Labels) > 0 {
+			b, err := json.Marshal(s.Labels)
+			if err != nil {
+				return err
+			}
+			labels = string(b)
+		}
+		status := ""
+		if s.Status != ledger.NoStatus {
+			status = strconv.Itoa(s.Status)
+		}
+		err := w.Write([]string{s.Batch, s.ProjectID, s.JobID, string(s.State), s.Reason, stamp(s.Asked), stamp(s.Due), stamp(s.Called),
+			stamp(s.Accepted), stamp(s.Ended), stamp(s.Deadline), strconv.Itoa(s.Attempts), strconv.Itoa(s.Calls), strconv.Itoa(s.Polls),
+			status, s.RequestID, s.ID, labels})
+		if err != nil {
+			return err
+		}
+	}
+	w.Flush()
+	return w.Error()
+}
+
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}

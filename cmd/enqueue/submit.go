@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"golang.org/x/sync/errgroup"
+
+	"vizstop/internal/ledger"
+	"vizstop/internal/notify"
+	"vizstop/internal/redisconn"
+	"vizstop/internal/report"
+	"vizstop/internal/tasks"
+	"vizstop/internal/when"
+)
+
+// answer is what became of an ask.
+type answer struct {
+	Kind     string    `json:"kind"` // "stop"
+	Batch    string    `json:"batch"`
+	Projects []string  `json:"projects"`
+	Due      time.Time `json:"due"`      // of the first stop
+	Accepted int       `json:"accepted"` // new stops
+	Joined   int       `json:"joined"`   // jobs with an active stop already
+	Known    int       `json:"known"`    // asked for in this batch before
+	Repeated int       `json:"repeated"` // named more than once in this ask
+	Invalid  int       `json:"invalid"`  // left out by --skip-invalid
+	Left     []leftOut `json:"left_out"` // by a rule
+
+	InvalidNames []badName         `json:"invalid_names"`       // the first few
+	JoinedJobs   []joinedStop      `json:"joined_jobs"`         // the first few
+	Result       []*report.Summary `json:"result,omitempty"`    // with --wait, one for each project
+	TimedOut     bool              `json:"timed_out,omitempty"` // --timeout passed
+}
+
+type joinedStop struct {
+	ProjectID string `json:"project_id"`
+	JobID     string `json:"job_id"`
+	StopID    string `json:"stop_id"` // the stop that serves this ask too
+}
+
+// shownJoined is how many joined jobs are kept to be shown.
+const shownJoined = 100
+
+// parallelChunks is how many chunks of stops are recorded at once.
+const parallelChunks = 4
+
+// submission is an ask that is being carried out.
+type submission struct {
+	*answer
+	producer *tasks.Producer
+	plan     when.Plan
+	total    int
+
+	mu   sync.Mutex
+	safe int // stops recorded
+}
+
+// submit records and enqueues the stops. On error it says how many are safe.
+func (c *stopCmd) submit(ctx context.Context, books *books, jobs *chosen, plan when.Plan, meta ledger.Meta) (*answer, error) {
+	s := &submission{
+		answer: &answer{
+			Kind: "stop", Batch: c.batch, Projects: jobs.projects, Due: plan.Due(0, max(1, jobs.count)).UTC(), Repeated: jobs.repeated,
+			Invalid: jobs.bad, Left: append([]leftOut{}, jobs.left...), InvalidNames: append([]badName{}, jobs.invalid...),
+			JoinedJobs: []joinedStop{},
+		},
+		plan: plan, total: jobs.count,
+	}
+	pipelined, err := redisconn.Pipeline(books.rdb)
+	if err != nil {
+		return nil, err
+	}
+	defer pipelined.Close()
+	s.producer = tasks.NewProducer(books.ledger, asynq.NewClientFromRedisClient(pipelined))
+	if s.Batch == "" {
+		s.Batch = ledger.NewBatchID(c.now())
+	}
+	if s.Projects == nil {
+		s.Projects = []string{}
+	}
+	err = s.describe(ctx, books, meta)
+	if err == nil {
+		err = s.carryOut(ctx, jobs)
+	}
+	if err == nil && c.notify != "" {
+		err = notify.Arm(ctx, books.rdb, s.Batch, c.notify)
+	}
+	switch {
+	case err != nil && s.safe == 0:
+		return nil, fmt.Errorf("nothing was enqueued: %w", err)
+	case err != nil:
+		return nil, fmt.Errorf("%d of %d stops are safely recorded and will be carried out, the others are not; the same command with --batch %s completes the batch: %w",
+			s.safe, s.total, s.Batch, err)
+	}
+	return s.answer, nil
+}
+
+func (s *submission) describe(ctx context.Context, books *books, meta ledger.Meta) error {
+	for _, p := range s.Projects {
+		if err := books.ledger.Describe(ctx, p, s.Batch, meta); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// carryOut goes through the jobs once, in chunks of one project each.
+func (s *submission) carryOut(ctx context.Context, jobs *chosen) error {
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(parallelChunks)
+	waiting := map[string][]ledger.Ask{}
+	send := func(project string) {
+		asks := waiting[project]
+		waiting[project] = nil
+		group.Go(func() error { return s.send(groupCtx, project, asks) })
+	}
+	i := 0
+	for item, err := range jobs.items() {
+		if err != nil {
+			return fmt.Errorf("the list changed while it was read: %w", err)
+		}
+		due := s.plan.Due(i, s.total)
+		i++
+		waiting[item.ProjectID] = append(waiting[item.ProjectID],
+			ledger.Ask{JobID: item.JobID, Due: due, Deadline: s.plan.DeadlineOf(due), Labels: item.Labels})
+		if len(waiting[item.ProjectID]) == ledger.OpenChunk {
+			send(item.ProjectID)
+		}
+		if groupCtx.Err() != nil {
+			break
+		}
+	}
+	for project, asks := range waiting {
+		if len(asks) > 0 {
+			send(project)
+		}
+	}
+	return group.Wait()
+}
+
+func (s *submission) send(ctx context.Context, project string, asks []ledger.Ask) error {
+	openings, err := s.producer.Ask(ctx, project, s.Batch, asks)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.safe += len(openings)
+	for _, o := range openings {
+		switch o.Result {
+		case ledger.Joined:
+			s.Joined++
+			if len(s.JoinedJobs) < shownJoined {
+				s.JoinedJobs = append(s.JoinedJobs, joinedStop{project, o.JobID, o.StopID})
+			}
+		case ledger.Opened:
+			s.Accepted++
+		default:
+			s.Known++
+		}
+	}
+	return err
+}
+
+// print writes an answer for people.
+func (c *stopCmd) print(a *answer) {
+	if c.quiet {
+		fmt.Fprintln(c.streams.out, a.Batch)
+		return
+	}
+	fmt.Fprintf(c.streams.out, "batch %s\n", a.Batch)
+	t := tabwriter.NewWriter(c.streams.out, 0, 0, 2, ' ', 0)
+	row := func(always bool, name string, n int, note string) {
+		if n == 0 {
+			note = ""
+		}
+		if always || n > 0 {
+			fmt.Fprintf(t, "  %s\t%d\t%s\n", name, n, note)
+		}
+	}
+	row(true, "accepted", a.Accepted, "")
+	row(true, "joined", a.Joined, "a stop of the job is active already")
+	row(false, "known", a.Known, "asked for in this batch before")
+	row(false, "repeated", a.Repeated, "named more than once")
+	row(true, "invalid", a.Invalid, "left out")
+	total := sum(a.Left)
+	row(false, "unstoppable", total.Unstoppable, "left out: not in a status that can be stopped")
+	row(false, "protected", total.Protected, "left out by --protect")
+	row(false, "excluded", total.Excluded, "left out by --exclude")
+	row(false, "over limit", total.OverLimit, "left out by --limit")
+	row(false, "ageless", total.Ageless, "left out: created at an unknown time")
+	t.Flush()
+	for _, b := range a.InvalidNames {
+		fmt.Fprintf(c.streams.err, "invalid: %s: %s\n", b.Place, b.Reason)
+	}
+}
+
+func sum(left []leftOut) leftOut {
+	var all leftOut
+	for _, l := range left {
+		all.Unstoppable += l.Unstoppable
+		all.Protected += l.Protected
+		all.Excluded += l.Excluded
+		all.OverLimit += l.OverLimit
+		all.Ageless += l.Ageless
+	}
+	return all
+}

@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/urfave/cli/v3"
+	"golang.org/x/sync/errgroup"
+
+	"vizstop/internal/ledger"
+	"vizstop/internal/modelarts"
+	"vizstop/internal/report"
+	"vizstop/internal/settings"
+	"vizstop/internal/throttle"
+)
+
+// undone is what "enqueue undo" prints as JSON.
+type undone struct {
+	Kind      string      `json:"kind"` // "undo"
+	Batch     string      `json:"batch"`
+	DryRun    bool        `json:"dry_run"`
+	Restarted int         `json:"restarted"` // with --dry-run: would be
+	Running   int         `json:"running"`   // were running again already
+	Failed    int         `json:"failed"`
+	Jobs      []undoneJob `json:"jobs"`
+}
+
+type undoneJob struct {
+	ProjectID string `json:"project_id"`
+	JobID     string `json:"job_id"`
+	Result    string `json:"result"` // restarted, running, failed, or would_restart
+	Reason    string `json:"reason"`
+}
+
+// undoCmd is the settings of "enqueue undo".
+type undoCmd struct {
+	store
+	limits
+	api     settings.API
+	streams streams
+	rate    float64
+	dryRun  bool
+	json    bool
+}
+
+func undoCommand(getenv func(string) string, streams streams) *cli.Command {
+	c := &undoCmd{streams: streams}
+	c.store.declare()
+	c.limits.declare(&c.Set, "restart")
+	c.Bool(&c.dryRun, "dry-run", "", "show what would be restarted, and restart nothing")
+	c.Bool(&c.json, "json", "", "print one JSON object")
+	c.Float(&c.rate, "api-rate", "VIZSTOP_API_RATE", 50, "calls per second and project of the whole fleet; as the workers have it", 0, 100000)
+	c.api.Declare(&c.Set, false)
+	return &cli.Command{
+		Name:      "undo",
+		Usage:     "restart the jobs that a batch has stopped",
+		ArgsUsage: "BATCH",
+		Description: `Restarts the jobs whose stop ended as "stopped" in this batch. Jobs that had ended
+before, or that another batch stopped, stay as they are. Running it again is
+harmless.
+
+exit codes: 0 all run again, 1 error, 2 some could not be restarted`,
+		Flags:        c.Flags(),
+		OnUsageError: usageError,
+		Action: c.action(getenv, func(ctx context.Context, cmd *cli.Command, books *books) error {
+			batch, err := oneArgument(cmd, "the id of one batch")
+			if err != nil {
+				return err
+			}
+			return c.run(ctx, books, batch)
+		}),
+	}
+}
+
+func (c *undoCmd) run(ctx context.Context, books *books, batch string) error {
+	projects, err := batchProjects(ctx, books.ledger, batch)
+	if err != nil {
+		return err
+	}
+	var stops []*ledger.Stop
+	for s, err := range batchStops(ctx, books.ledger, projects, batch, []string{string(ledger.Stopped)}) {
+		if err != nil {
+			return err
+		}
+		stops = append(stops, s)
+	}
+	if len(stops) == 0 {
+		return fmt.Errorf("batch %s has stopped no job (yet): there is nothing to undo", batch)
+	}
+	if err := c.checkMax(len(stops)); err != nil {
+		return err
+	}
+	if c.dryRun {
+		return c.conclude(pretend(batch, stops))
+	}
+	if err := c.confirm(c.streams, len(stops), "restart"); err != nil {
+		return err
+	}
+	client, err := c.api.Client()
+	if err != nil {
+		return err
+	}
+	u := &undo{client: client, gate: throttle.New(books.rdb, throttle.Config{Rate: c.rate}),
+		undone: undone{Kind: "undo", Batch: batch, Jobs: []undoneJob{}}}
+	if err := u.restartAll(ctx, stops); err != nil {
+		return fmt.Errorf("%d of %d jobs were restarted, then: %w", u.Restarted, len(stops), err)
+	}
+	return c.conclude(&u.undone)
+}
+
+func pretend(batch string, stops []*ledger.Stop) *undone {
+	u := &undone{Kind: "undo", Batch: batch, DryRun: true, Restarted: len(stops), Jobs: []undoneJob{}}
+	for _, s := range stops {
+		u.Jobs = append(u.Jobs, undoneJob{s.ProjectID, s.JobID, "would_restart", ""})
+	}
+	return u
+}
+
+// undo is a batch that is being undone.
+type undo struct {
+	client *modelarts.Client
+	gate   *throttle.Throttle
+
+	mu sync.Mutex
+	undone
+}
+
+// parallelRestarts is how many restart calls are on their way at once.
+const parallelRestarts = 8
+
+func (u *undo) restartAll(ctx context.Context, stops []*ledger.Stop) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallelRestarts)
+	for _, s := range stops {
+		group.Go(func() error { return u.restart(ctx, s) })
+	}
+	return group.Wait()
+}
+
+// restart restarts one job. The error is that of Redis, of ctx, or of an API
+// that refuses everything; a job's own trouble is noted.
+func (u *undo) restart(ctx context.Context, s *ledger.Stop) error {
+	const tries = 5
+	for try := 1; ; try++ {
+		permit, err := u.enter(ctx, s.ProjectID)
+		if err != nil {
+			return err
+		}
+		callCtx, cancel := context.WithTimeout(ctx, 30*time.Second)
+		_, callErr := u.client.RestartVisualizationJob(callCtx, s.ProjectID, s.JobID)
+		cancel()
+		system, err := u.gate.Report(context.WithoutCancel(ctx), permit, callErr)
+		if err != nil {
+			return err
+		}
+		apiErr, _ := errors.AsType[*modelarts.APIError](callErr)
+		switch {
+		case callErr == nil:
+			u.note(s, "restarted", "")
+		case apiErr != nil && apiErr.HasJobStatus && apiErr.JobStatus.Class() == modelarts.ClassActive:
+			u.note(s, "running", apiErr.JobStatus.String())
+		case try < tries && (system || apiErr != nil && apiErr.MaybeSent):
+			continue // a repeat of a restart that worked is told as running
+		default:
+			u.note(s, "failed", callErr.Error())
+		}
+		return nil
+	}
+}
+
+// enter waits for leave to call. A halt is an error: a person has to end it.
+func (u *undo) enter(ctx context.Context, projectID string) (throttle.Permit, error) {
+	for back := false; ; back = true {
+		permit, wait, err := u.gate.Enter(ctx, projectID, throttle.Poll, back)
+		if err != nil || wait.For == 0 {
+			return permit, err
+		}
+		if wait.Reason != throttle.Rate && wait.Reason != throttle.Throttled {
+			return permit, fmt.Errorf("calls are halted, %s: %s", wait.Reason, wait.Detail)
+		}
+		if err := rest(ctx, wait.For); err != nil {
+			return permit, err
+		}
+	}
+}
+
+func (u *undo) note(s *ledger.Stop, result, reason string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	switch result {
+	case "restarted":
+		u.Restarted++
+	case "running":
+		u.Running++
+	default:
+		u.Failed++
+	}
+	u.Jobs = append(u.Jobs, undoneJob{s.ProjectID, s.JobID, result, reason})
+}
+
+func (c *undoCmd) conclude(u *undone) error {
+	if c.json {
+		if err := report.WriteJSON(c.streams.out, u); err != nil {
+			return err
+		}
+	} else if err := c.print(u); err != nil {
+		return err
+	}
+	if u.Failed > 0 {
+		return exitCode{exitBad, fmt.Sprintf("%d jobs of batch %s could not be restarted", u.Failed, u.Batch)}
+	}
+	return nil
+}
+
+func (c *undoCmd) print(u *undone) error {
+	t := tabwriter.NewWriter(c.streams.out, 0, 0, 2, ' ', 0)
+	for _, j := range u.Jobs {
+		if j.Result == "failed" || u.DryRun {
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", j.ProjectID, j.JobID, j.Result, j.Reason)
+		}
+	}
+	if u.DryRun {
+		fmt.Fprintf(t, "%d jobs would be restarted; this was a dry run, nothing was\n", u.Restarted)
+	} else {
+		fmt.Fprintf(t, "restarted\t%d\nrunning already\t%d\nfailed\t%d\n", u.Restarted, u.Running, u.Failed)
+	}
+	return t.Flush()
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"vizstop/internal/report"
+)
+
+func TestDemoJSON(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	if err := run(t.Context(), []string{"demo", "--json", "--jobs", "20"}, environ{}.get, &stdout, &stderr); err != nil {
+		t.Fatalf("%v\n%s", err, &stderr)
+	}
+	var got demoResult
+	dec := json.NewDecoder(&stdout)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&got); err != nil || dec.More() {
+		t.Fatalf("not one object: %v", err)
+	}
+	// 20 that run and the one that throttles are stopped by us.
+	want := map[string]int{"stopped": 21, "already_stopped": 1, "gone": 1, "rejected": 0, "expired": 0, "canceled": 0}
+	if got.Requested != 23 || !maps.Equal(got.Outcomes, want) {
+		t.Errorf("requested %d, outcomes %v; want 23, %v", got.Requested, got.Outcomes, want)
+	}
+	if q := got.Duration; q == (report.Quantiles{}) || q.P50 > q.P95 || q.P95 > q.Max || q.Max > 30 {
+		t.Errorf("durations %+v, want p50 <= p95 <= max <= 30", q)
+	}
+	// Every job gets one stop call, the throttled one two, and each stopped one
+	// at least one detail call.
+	if calls := got.APICalls; calls["stop"] != 24 || calls["detail"] < 21 || len(calls) != 2 {
+		t.Errorf("API calls %v, want 24 stop and at least 21 detail", calls)
+	}
+	wantContains(t, stderr.String(), "metrics: http://", "stopping 23 simulated jobs, batch ", "23 of 23 stops have an outcome")
+}
+
+func TestDemoTable(t *testing.T) {
+	t.Parallel()
+	s := &report.Summary{
+		Requested: 4, Outcomes: map[string]int{"stopped": 2, "already_stopped": 1, "gone": 1},
+		Duration: report.Quantiles{P50: 2.04, P95: 3.5, Max: 3.5},
+	}
+	var stdout bytes.Buffer
+	if err := new(demo).print(s, map[string]int{"stop": 5, "detail": 3}, &stdout); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"outcome stops", "stopped 2", "already_stopped 1", "gone 1", "requested 4", "",
+		"time to confirmed seconds", "p50 2.0", "p95 3.5", "max 3.5", "", "API calls: 5 stop, 3 detail: 2.00 for each stop"}
+	var got []string
+	for line := range strings.Lines(stdout.String()) {
+		got = append(got, strings.Join(strings.Fields(line), " "))
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("printed %q, want %q", got, want)
+	}
+}
