@@ -18,7 +18,7 @@ lint test fuzz demo: export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
 .PHONY: help
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: deps
 deps: ## install what tests need and this machine lacks
@@ -43,6 +43,11 @@ lint: ## check formatting, vet, staticcheck, go.mod
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@GO='$(GO)' scripts/fuzz '$(FUZZTIME)'
+
+.PHONY: bench-enqueue
+bench-enqueue: deps build ## measure how fast stops are registered and enqueued
+	$(GO) build -trimpath -buildvcs=false -o bin/ ./bench
+	bin/bench enqueue bin
 
 .PHONY: demo
 demo: ## stop simulated jobs with everything in one process
