@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os/user"
 	"strings"
 
 	"vizstop/internal/ledger"
@@ -46,7 +47,11 @@ func unfit(v string) bool {
 
 // who is the requester, by default the user of the session.
 func (a *about) who(getenv func(string) string) string {
-	for _, name := range []string{a.requester, getenv("SUDO_USER"), getenv("USER"), getenv("LOGNAME")} {
+	candidates := []string{a.requester, getenv("SUDO_USER"), getenv("USER"), getenv("LOGNAME")}
+	if u, err := user.Current(); err == nil { // cron may set none of them
+		candidates = append(candidates, u.Username)
+	}
+	for _, name := range candidates {
 		if name != "" && !unfit(name) {
 			return name
 		}

@@ -1,0 +1,126 @@
+// Command simulator serves a simulated ModelArts API with running jobs, for
+// trying vizstop out and for benchmarks. It knows no credentials unless given
+// an access key.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"vizstop/internal/modelarts/modelartstest"
+	"vizstop/internal/settings"
+	"vizstop/internal/version"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal kills at once
+	if err := run(ctx, os.Args[1:], os.Getenv, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "simulator:", err)
+		os.Exit(1)
+	}
+}
+
+// config is the simulator's settings.
+type config struct {
+	settings.Set
+	listen    string
+	project   string
+	jobs      int
+	age       time.Duration
+	latency   time.Duration
+	stopTime  time.Duration
+	spread    float64
+	rate      float64
+	accessKey string
+	secretKey string
+}
+
+func (c *config) declare() {
+	c.String(&c.listen, "listen", "", "127.0.0.1:9470", "address of the API", nil)
+	c.String(&c.project, "project", "HW_PROJECT_ID", "0123456789abcdef0123456789abcdef", "project of the jobs", nil)
+	c.Int(&c.jobs, "jobs", "", 50, "running jobs to begin with; their ids begin at 1000", 0, 1000000)
+	c.Duration(&c.age, "age", "", 12*time.Hour, "age of the oldest job; the others are spread evenly up to now", 0, 365*24*time.Hour)
+	c.Duration(&c.latency, "latency", "", 20*time.Millisecond, "of every call", 0, time.Minute)
+	c.Duration(&c.stopTime, "stop-time", "", 5*time.Second, "median time that a stop takes", 0, time.Hour)
+	c.Float(&c.spread, "stop-spread", "", 0.5, "standard deviation of the logarithm of that time; 0: all the same", 0, 3)
+	c.Float(&c.rate, "rate", "", 0, "calls per second and project before the API answers 429; 0: no limit", 0, 100000)
+	c.Variable(&c.accessKey, "HW_ACCESS_KEY")
+	c.Secret(&c.secretKey, "HW_SECRET_KEY")
+}
+
+func run(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
+	var c config
+	c.declare()
+	app := &cli.Command{
+		Name:           "simulator",
+		Usage:          "serve a simulated ModelArts API, for trying vizstop out",
+		Description:    "With HW_ACCESS_KEY and HW_SECRET_KEY set, requests must be signed with them.",
+		Version:        version.String(),
+		Writer:         stdout,
+		Flags:          c.Flags(),
+		ExitErrHandler: func(context.Context, *cli.Command, error) {}, // main decides
+		Action: func(ctx context.Context, cmd *cli.Command) error {
+			if err := c.Load(cmd, getenv); err != nil {
+				return err
+			}
+			return c.serve(ctx, stdout)
+		},
+	}
+	return app.Run(ctx, append([]string{"simulator"}, args...))
+}
+
+func (c *config) serve(ctx context.Context, stdout io.Writer) error {
+	sim := modelartstest.New(c.simulation())
+	c.populate(sim, time.Now())
+	l, err := net.Listen("tcp", c.listen)
+	if err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	fmt.Fprintf(stdout, "http://%s\n", l.Addr())
+	server := &http.Server{Handler: sim, ReadHeaderTimeout: 5 * time.Second}
+	context.AfterFunc(ctx, func() { server.Close() })
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+func (c *config) simulation() modelartstest.Config {
+	cfg := modelartstest.Config{
+		Latency:     func(string) time.Duration { return c.latency },
+		CallsPerJob: -1,
+	}
+	if c.rate > 0 {
+		cfg.RateLimit = modelartstest.RateLimit{PerSecond: c.rate, Burst: max(1, int(c.rate/5))}
+	}
+	if c.accessKey != "" {
+		cfg.Auth.AccessKeys = map[string]string{c.accessKey: c.secretKey}
+	}
+	return cfg
+}
+
+// populate makes the jobs. The same settings make the same jobs.
+func (c *config) populate(sim *modelartstest.Simulator, now time.Time) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for i := range c.jobs {
+		factor := math.Exp(c.spread * random.NormFloat64())
+		sim.AddJob(c.project, modelartstest.Job{
+			ID: fmt.Sprint(1000 + i), Name: fmt.Sprintf("board-%d", 1000+i),
+			CreateTime: now.Add(-c.age * time.Duration(c.jobs-i) / time.Duration(max(1, c.jobs))),
+			StopTime:   time.Duration(float64(c.stopTime) * factor),
+		})
+	}
+}
