@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -47,32 +46,28 @@ func (w *Worker) snapshot(ctx context.Context) (metrics.Snapshot, error) {
 			s.Paused["project"] = true
 		}
 	}
-	for name := range tasks.Queues() {
-		q, err := w.queue(name)
-		if err != nil {
-			return metrics.Snapshot{}, err
-		}
-		s.Queues = append(s.Queues, q)
-	}
-	return s, nil
+	s.Queues, err = w.queues()
+	return s, err
 }
 
-func (w *Worker) queue(name string) (metrics.Queue, error) {
-	q := metrics.Queue{Name: name, Tasks: map[string]int{}}
-	info, err := w.inspect.GetQueueInfo(name)
-	if errors.Is(err, asynq.ErrQueueNotFound) { // nothing was ever enqueued
-		info, err = &asynq.QueueInfo{}, nil
-	}
+func (w *Worker) queues() ([]metrics.Queue, error) {
+	existing, err := w.inspect.Queues()
 	if err != nil {
-		return q, fmt.Errorf("read queue %s: %w", name, err)
+		return nil, fmt.Errorf("list queues: %w", err)
 	}
-	q.Latency = info.Latency
-	q.Tasks["pending"] = info.Pending
-	q.Tasks["active"] = info.Active
-	q.Tasks["scheduled"] = info.Scheduled
-	q.Tasks["retry"] = info.Retry
-	q.Tasks["archived"] = info.Archived
-	return q, nil
+	var all []metrics.Queue
+	for name := range tasks.Queues() {
+		info := &asynq.QueueInfo{} // of a queue into which nothing was ever put
+		if slices.Contains(existing, name) {
+			if info, err = w.inspect.GetQueueInfo(name); err != nil {
+				return nil, fmt.Errorf("read queue %s: %w", name, err)
+			}
+		}
+		all = append(all, metrics.Queue{Name: name, Latency: info.Latency, Tasks: map[string]int{
+			"pending": info.Pending, "active": info.Active, "scheduled": info.Scheduled, "retry": info.Retry, "archived": info.Archived,
+		}})
+	}
+	return all, nil
 }
 
 // brakes lists what holds calls back: halts and pauses.
