@@ -45,6 +45,7 @@ type world struct {
 // cfg says.
 func inBubble(t *testing.T, cfg modelartstest.Config, test func(w *world)) {
 	t.Helper()
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, redis: miniredis.NewMiniRedis(), sim: modelartstest.New(cfg), log: &strings.Builder{}}
 		w.redis.ClockTTL(true)
@@ -184,7 +185,7 @@ func (w *world) start(change func(*Config), opts ...modelarts.Option) *running {
 	}
 	cfg := Config{
 		Redis: w.connect(), Jobs: client, Registry: reg, Metrics: events, Concurrency: 10,
-		CheckInterval: time.Second, DelayedCheckInterval: time.Second,
+		CheckInterval: 2 * time.Second, DelayedCheckInterval: 2 * time.Second,
 		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelInfo})),
 	}
 	if change != nil {
@@ -219,7 +220,7 @@ func (w *world) ask(batch string, jobs ...string) []ledger.Opening {
 // await waits up to limit, in virtual time, for a condition.
 func (w *world) await(limit time.Duration, what string, done func() bool) {
 	w.t.Helper()
-	for began := time.Now(); !done(); time.Sleep(time.Second) { // virtual: costs nothing
+	for began := time.Now(); !done(); time.Sleep(2 * time.Second) { // virtual: costs nothing
 		if time.Since(began) > limit {
 			w.t.Fatalf("not within %v: %s\n%s", limit, what, w.log)
 		}
