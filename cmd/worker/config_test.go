@@ -60,6 +60,7 @@ func TestEveryBadSettingIsReportedAtOnce(t *testing.T) {
 		"--shutdown-timeout (VIZSTOP_SHUTDOWN_TIMEOUT): 0s is not between 1s and 1h",
 		`--log-level (VIZSTOP_LOG_LEVEL): "loud" is none of debug, info, warn, error`,
 		`--log-format (VIZSTOP_LOG_FORMAT): "xml" is none of auto, text, json`,
+		"no credentials: set HW_ACCESS_KEY and HW_SECRET_KEY", // those that are set can't be read
 	}
 	wantLines(t, got, want)
 }

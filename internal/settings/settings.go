@@ -172,8 +172,8 @@ func (s *Set) Variable(p *string, env string) {
 	}})
 }
 
-// Check adds a check of several settings together. It runs when every single
-// one is right.
+// Check adds a check of several settings together. A setting that is bad by
+// itself has its default then.
 func (s *Set) Check(f func() error) { s.checks = append(s.checks, f) }
 
 // Flags are the flags of all settings, in the order of their declaration.
@@ -186,13 +186,12 @@ func (s *Set) Load(cmd *cli.Command, getenv func(string) string) error {
 	for _, one := range s.settings {
 		if err := one.load(cmd, getenv); err != nil {
 			faults = append(faults, fmt.Errorf("%s: %w", one.name(), err))
+			_ = one.parse(one.value) // the checks take a bad one for its default
 		}
 	}
-	if len(faults) == 0 {
-		for _, check := range s.checks {
-			if err := check(); err != nil {
-				faults = append(faults, err)
-			}
+	for _, check := range s.checks {
+		if err := check(); err != nil {
+			faults = append(faults, err)
 		}
 	}
 	return errors.Join(faults...)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"vizstop/internal/ledger"
+	"vizstop/internal/modelarts"
 	"vizstop/internal/throttle"
 )
 
@@ -13,12 +14,10 @@ import (
 // last detail call before it expires without.
 const overtime = time.Minute
 
-// apply does what v says to s. began is when the task began.
+// apply does what v says to s.
 func (h *handler) apply(ctx context.Context, s *ledger.Stop, v verdict) (result, error) {
 	late := !h.Now().Before(s.Deadline)
-	if v.reason != "" || v.action == actAccept {
-		s.Reason = v.reason
-	}
+	s.Reason = v.reason
 	s.Slot = time.Time{}
 	switch v.action {
 	case actEnd:
@@ -100,8 +99,11 @@ func (h *handler) expire(ctx context.Context, s *ledger.Stop) (result, error) {
 	if s.State == ledger.Stopping {
 		reason = "the deadline passed before the detail endpoint confirmed the stop"
 	}
-	if s.Reason != "" {
+	switch {
+	case s.Reason != "":
 		reason += "; last: " + s.Reason
+	case s.Status != ledger.NoStatus:
+		reason += fmt.Sprintf("; last: job status %v", modelarts.Status(s.Status))
 	}
 	return h.end(ctx, s, ledger.Expired, reason)
 }

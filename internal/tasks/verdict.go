@@ -69,7 +69,7 @@ func judgeRefusal(s *ledger.Stop, err error) verdict {
 	}
 	switch apiErr.JobStatus.Class() {
 	case modelarts.ClassStopping:
-		return verdict{action: actAccept, reason: reason}
+		return verdict{action: actAccept}
 	case modelarts.ClassEnded:
 		if s.Unsure || s.State == ledger.Stopping { // our own call may have ended it
 			return verdict{action: actLook}

@@ -46,6 +46,11 @@ type world struct {
 func inBubble(t *testing.T, cfg modelartstest.Config, test func(w *world)) {
 	t.Helper()
 	t.Parallel()
+	bubble(t, cfg, test)
+}
+
+func bubble(t *testing.T, cfg modelartstest.Config, test func(w *world)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, redis: miniredis.NewMiniRedis(), sim: modelartstest.New(cfg), log: &strings.Builder{}}
 		w.redis.ClockTTL(true)

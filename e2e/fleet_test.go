@@ -1,0 +1,45 @@
+package e2e
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"vizstop/internal/ledger"
+	"vizstop/internal/modelarts"
+	"vizstop/internal/modelarts/modelartstest"
+)
+
+// Two workers share 2,000 stops. Each job gets one stop call, and each outcome
+// is counted once over both.
+func TestTwoWorkersShareABatch(t *testing.T) {
+	t.Parallel()
+	const n = 2000
+	w := newWorld(t, modelartstest.Config{})
+	jobs := w.addJobs(n, time.Second)
+	one := startWorker(t, w.env())
+	two := startWorker(t, w.env())
+	enqueue := launch(t, w.env(), strings.Join(jobs, "\n"), "enqueue", "--from", "-", "--yes", "--max", "2000", "--wait", "--json")
+	enqueue.wantExit(0)
+
+	var answer struct{ Batch string }
+	if err := json.Unmarshal([]byte(enqueue.stdout.String()), &answer); err != nil {
+		t.Fatal(err)
+	}
+	if b := w.batch(answer.Batch); b.Total != n || b.Counts[ledger.Stopped] != n {
+		t.Errorf("the batch has %d stops: %v, want %d stopped", b.Total, b.Counts, n)
+	}
+	wantOutcomes(t, map[ledger.State]int{ledger.Stopped: n}, one, two)
+	for _, each := range []*workerProcess{one, two} {
+		if k := outcomes(t, each)[ledger.Stopped]; k == 0 {
+			t.Error("one worker did it all")
+		}
+	}
+	for _, job := range jobs {
+		if k := w.calls(modelarts.OperationStop, job); k != 1 {
+			t.Errorf("job %s: %d stop calls, want 1", job, k)
+		}
+	}
+	w.awaitEmptyQueues()
+}

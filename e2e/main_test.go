@@ -1,0 +1,38 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// bin is where TestMain has put the programs.
+var bin string
+
+func TestMain(m *testing.M) {
+	os.Exit(buildAndRun(m))
+}
+
+// buildAndRun builds the programs once for all tests, with the race detector if
+// the tests have it: then what they need is compiled already.
+func buildAndRun(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "vizstop-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	bin = dir
+	args := []string{"build", "-buildvcs=false", "-o", dir + string(filepath.Separator)}
+	if raceDetector {
+		args = append(args, "-race")
+	}
+	cmd := exec.Command("go", append(args, "vizstop/cmd/worker", "vizstop/cmd/enqueue")...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "%v: %v\n%s", cmd, err, out)
+		return 1
+	}
+	return m.Run()
+}

@@ -1,0 +1,116 @@
+package e2e
+
+import (
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"vizstop/internal/ledger"
+	"vizstop/internal/modelarts"
+	"vizstop/internal/modelarts/modelartstest"
+	"vizstop/internal/tasks"
+)
+
+// A worker that gets SIGTERM under load finishes what is at work, exits with 0
+// and leaves the rest to others. Nothing is lost or done twice.
+func TestSIGTERMUnderLoad(t *testing.T) {
+	t.Parallel()
+	const n = 300
+	w := newWorld(t, modelartstest.Config{
+		Latency: func(string) time.Duration { return 50 * time.Millisecond },
+	})
+	jobs := w.addJobs(n, 500*time.Millisecond)
+	first := startWorker(t, w.env(), "--concurrency", "4")
+	enqueue := launch(t, w.env(), strings.Join(jobs, "\n"), "enqueue", "--from", "-", "--yes", "--wait")
+	await(t, "some stop calls", func() bool { return w.sim.Counts()[modelarts.OperationStop] > n/10 })
+	first.signal(syscall.SIGTERM)
+	first.wantExit(0)
+	if !strings.Contains(first.stderr.String(), `"msg":"worker stopped"`) {
+		t.Error("the first worker does not say that it has stopped")
+	}
+	called := w.sim.Counts()[modelarts.OperationStop]
+	if called >= n {
+		t.Fatal("the first worker had made every stop call: nothing was left to hand back")
+	}
+
+	second := startWorker(t, w.env())
+	enqueue.wantExit(0)
+	for _, job := range jobs {
+		if k := w.calls(modelarts.OperationStop, job); k != 1 {
+			t.Errorf("job %s: %d stop calls, want 1", job, k)
+		}
+	}
+	w.awaitEmptyQueues()
+	// The second worker's start brings no repairs: nothing was missing.
+	if k := second.metric(`vizstop_repairs_total{kind="missing"}`); k != 0 {
+		t.Errorf("%v stops had to be repaired", k)
+	}
+}
+
+// stuckWorker is a worker whose first stop call gets no answer until the test
+// ends.
+func (w *world) stuckWorker(args ...string) *workerProcess {
+	w.t.Helper()
+	stuck, release := make(chan struct{}), make(chan struct{})
+	w.sim.Inject(modelartstest.Fault{Operation: modelarts.OperationStop, Times: 1, Hook: func(modelartstest.Call) {
+		close(stuck)
+		<-release
+	}})
+	w.t.Cleanup(func() { close(release) })
+	p := startWorker(w.t, w.env(), args...)
+	w.ask(w.addJobs(1, time.Second)...)
+	select {
+	case <-stuck:
+	case <-time.After(patience):
+		w.t.Fatal("the worker makes no stop call")
+	}
+	return p
+}
+
+// A task that does not end within --shutdown-timeout goes back to the queue at
+// once; the next worker does not have to wait for its lease.
+func TestShutdownTimeout(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, modelartstest.Config{})
+	first := w.stuckWorker("--shutdown-timeout", "1s")
+	first.signal(syscall.SIGTERM)
+	first.wantExit(0)
+	queue := "asynq:{" + tasks.QueueStop + "}:"
+	pending, leases := w.rdb.LLen(t.Context(), queue+"pending").Val(), w.rdb.ZCard(t.Context(), queue+"lease").Val()
+	if pending != 1 || leases != 0 {
+		t.Errorf("%d tasks are back in the queue and %d still have a lease, want 1 and 0", pending, leases)
+	}
+
+	second := startWorker(t, w.env())
+	var s *ledger.Stop
+	await(t, "the outcome", func() bool { s = w.onlyStop(); return s.State.Ended() })
+	if s.State != ledger.Stopped || s.Polls == 0 {
+		t.Errorf("ended as %s after %d polls: %s", s.State, s.Polls, s.Reason)
+	}
+	wantOutcomes(t, map[ledger.State]int{ledger.Stopped: 1}, second)
+	w.awaitEmptyQueues()
+}
+
+// A second signal ends the worker at once, whatever it waits for.
+func TestSecondSignalEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		t.Run(sig.String(), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, modelartstest.Config{})
+			p := w.stuckWorker("--shutdown-timeout", "1h")
+			p.signal(sig)
+			await(t, "the worker to say that it ends", func() bool {
+				status, _ := p.get("/readyz")
+				return status == 503
+			})
+			// A signal that comes together with the first is still taken for it.
+			await(t, "the end", func() bool { return p.cmd.Process.Signal(sig) == os.ErrProcessDone })
+			if s := p.wait(); !s.Signaled() || s.Signal() != sig {
+				t.Errorf("ended with %v, want %v", p.cmd.ProcessState, sig)
+			}
+		})
+	}
+}
