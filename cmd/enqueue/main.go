@@ -84,7 +84,11 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 		ExitErrHandler:        func(context.Context, *cli.Command, error) {}, // main decides
 		OnUsageError:          usageError,
 	}
-	return app.Run(ctx, append([]string{"enqueue"}, withDefault(args, app.Commands)...))
+	args, err := withDefault(args, app.Commands)
+	if err != nil {
+		return err
+	}
+	return app.Run(ctx, append([]string{"enqueue"}, args...))
 }
 
 // streams are where a command reads and writes.
@@ -93,15 +97,23 @@ type streams struct {
 	out, err io.Writer
 }
 
-// withDefault puts the default command before args that name none.
-func withDefault(args []string, commands []*cli.Command) []string {
-	if len(args) > 0 && slices.Contains([]string{"-h", "--help", "-v", "--version", "help", "completion"}, args[0]) {
-		return args
+// withDefault puts the default command before args that name none. A word
+// without a digit is taken for a misspelt command rather than for a job.
+func withDefault(args []string, commands []*cli.Command) ([]string, error) {
+	if len(args) == 0 {
+		return []string{"stop"}, nil
 	}
-	if len(args) > 0 && slices.ContainsFunc(commands, func(c *cli.Command) bool { return c.HasName(args[0]) }) {
-		return args
+	first := args[0]
+	known := slices.Contains([]string{"-h", "--help", "-v", "--version", "help", "completion", "--generate-shell-completion"}, first) ||
+		slices.ContainsFunc(commands, func(c *cli.Command) bool { return c.HasName(first) })
+	switch {
+	case known:
+		return args, nil
+	case first != "" && !strings.HasPrefix(first, "-") && !strings.ContainsAny(first, "0123456789./%"):
+		return nil, fmt.Errorf("unknown command %q (see enqueue --help; a job of that id: enqueue stop %s)", first, first)
+	default:
+		return append([]string{"stop"}, args...), nil
 	}
-	return append([]string{"stop"}, args...)
 }
 
 func usageError(_ context.Context, cmd *cli.Command, err error, _ bool) error {

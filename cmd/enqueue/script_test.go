@@ -2,9 +2,11 @@ package main
 
 import (
 	"errors"
+	"flag"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -13,14 +15,22 @@ import (
 	"vizstop/internal/worker"
 )
 
-// The project of the scripts' jobs, and a made-up key that opens it.
+// The projects of the scripts' jobs, and a made-up key that opens them.
 const (
 	project   = "0123456789abcdef0123456789abcdef"
+	other     = "fedcba9876543210fedcba9876543210"
 	accessKey = "SCRIPTACCESSKEY"
 	secretKey = "script-secret-key"
 )
 
+// scriptsAtOnce is how many scripts run at once, whatever the number of cores:
+// most of their time they wait for something.
+const scriptsAtOnce = "8"
+
 func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", scriptsAtOnce); err != nil { // the command line wins
+		panic(err)
+	}
 	testscript.Main(m, map[string]func(){"enqueue": main})
 }
 
@@ -42,7 +52,9 @@ type world struct {
 	password string        // of redis; "" for none
 	rdb      *redis.Client // the harness' own
 	sim      *modelartstest.Server
-	worker   *worker.Worker // nil while none runs
+	hook     *hook
+	worker   *worker.Worker       // nil while none runs
+	metrics  *prometheus.Registry // of the worker that ran last
 }
 
 // worldKey is where a script's Env keeps its *world.
@@ -54,14 +66,18 @@ func setup(env *testscript.Env) error {
 		return errors.New("scripts must be run by testscript.Run")
 	}
 	sim, err := modelartstest.Start(modelartstest.Config{
-		Auth:   modelartstest.Auth{AccessKeys: map[string]string{accessKey: secretKey}},
-		Phases: modelartstest.Phases{Stop: modelartstest.Fixed(10 * time.Millisecond)},
+		Auth: modelartstest.Auth{AccessKeys: map[string]string{accessKey: secretKey}},
+		Phases: modelartstest.Phases{
+			Create: modelartstest.Fixed(time.Hour), // a job that waits goes on waiting
+			Stop:   modelartstest.Fixed(10 * time.Millisecond), Restart: modelartstest.Fixed(10 * time.Millisecond),
+		},
 	})
 	if err != nil {
 		return err
 	}
 	env.Defer(sim.Close)
-	w := &world{redis: redistest.Start(t), sim: sim}
+	w := &world{redis: redistest.Start(t), sim: sim, hook: newHook()}
+	env.Defer(w.hook.Close)
 	w.connect()
 	env.Defer(func() { w.rdb.Close() })
 	env.Defer(w.stopWorker) // before its Redis
@@ -69,8 +85,8 @@ func setup(env *testscript.Env) error {
 	for name, value := range map[string]string{
 		"REDIS": w.redis.URL, "VIZSTOP_REDIS": w.redis.URL,
 		"MODELARTS_ENDPOINT": sim.URL, "HW_ACCESS_KEY": accessKey, "HW_SECRET_KEY": secretKey,
-		"PROJECT": project,
-		"GORACE":  "atexit_sleep_ms=0", // under -race every process would sleep a second before it ends
+		"PROJECT": project, "OTHER": other, "HOOK": w.hook.URL, "USER": "alice", "VIZSTOP_API_RATE": "0",
+		"GORACE": "atexit_sleep_ms=0", // under -race every process would sleep a second before it ends
 	} {
 		env.Setenv(name, value)
 	}

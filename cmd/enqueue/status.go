@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -108,6 +110,9 @@ func by(s *report.Summary) string {
 	}
 	if s.Reason != "" {
 		b.WriteString(": " + s.Reason)
+	}
+	for _, key := range slices.Sorted(maps.Keys(s.Labels)) {
+		b.WriteString(" [" + key + "=" + s.Labels[key] + "]")
 	}
 	return b.String()
 }

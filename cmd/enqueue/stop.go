@@ -84,6 +84,12 @@ func (c *stopCmd) declareAsk() {
 	c.Duration(&c.timeout, "timeout", "", 0, "give up waiting after this long; the batch goes on (0: never)", 0, 30*24*time.Hour)
 	c.Bool(&c.json, "json", "", "print one JSON object")
 	c.Bool(&c.quiet, "quiet", "", "print nothing but the batch id, and errors")
+	c.Check(func() error {
+		if c.timeout > 0 && !c.wait {
+			return errors.New("--timeout goes with --wait")
+		}
+		return nil
+	})
 }
 
 const stopExamples = `By id:
@@ -131,11 +137,12 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 	if jobs.bad > 0 && !c.skipInvalid {
 		return jobs.refusal()
 	}
-	if err := errors.Join(c.checkMax(jobs.count), c.checkPercent(ctx, jobs)); err != nil {
-		return err
+	refusal := errors.Join(c.checkMax(jobs.count), c.checkPercent(ctx, jobs))
+	if c.dryRun { // shows what is refused, too
+		return errors.Join(c.preview(ctx, jobs, plan), refusal)
 	}
-	if c.dryRun {
-		return c.preview(ctx, jobs, plan)
+	if refusal != nil {
+		return refusal
 	}
 	if jobs.count == 0 && !c.byRule() {
 		return errors.New("no job to stop: the list is empty")

@@ -56,8 +56,9 @@ type submission struct {
 	plan     when.Plan
 	total    int
 
-	mu   sync.Mutex
-	safe int // stops recorded
+	mu    sync.Mutex
+	tried bool // something may have been recorded
+	safe  int  // stops recorded for certain
 }
 
 // submit records and enqueues the stops. On error it says how many are safe.
@@ -90,10 +91,10 @@ func (c *stopCmd) submit(ctx context.Context, books *books, jobs *chosen, plan w
 		err = notify.Arm(ctx, books.rdb, s.Batch, c.notify)
 	}
 	switch {
-	case err != nil && s.safe == 0:
+	case err != nil && !s.tried:
 		return nil, fmt.Errorf("nothing was enqueued: %w", err)
-	case err != nil:
-		return nil, fmt.Errorf("%d of %d stops are safely recorded and will be carried out, the others are not; the same command with --batch %s completes the batch: %w",
+	case err != nil: // an answer that got lost leaves open what was recorded
+		return nil, fmt.Errorf("%d of %d stops are safely recorded and will be carried out, the others may not be; the same command with --batch %s completes the batch: %w",
 			s.safe, s.total, s.Batch, err)
 	}
 	return s.answer, nil
@@ -143,6 +144,9 @@ func (s *submission) carryOut(ctx context.Context, jobs *chosen) error {
 }
 
 func (s *submission) send(ctx context.Context, project string, asks []ledger.Ask) error {
+	s.mu.Lock()
+	s.tried = true
+	s.mu.Unlock()
 	openings, err := s.producer.Ask(ctx, project, s.Batch, asks)
 	s.mu.Lock()
 	defer s.mu.Unlock()

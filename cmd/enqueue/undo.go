@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"text/tabwriter"
 	"time"
@@ -60,7 +61,7 @@ func undoCommand(getenv func(string) string, streams streams) *cli.Command {
 		Usage:     "restart the jobs that a batch has stopped",
 		ArgsUsage: "BATCH",
 		Description: `Restarts the jobs whose stop ended as "stopped" in this batch. Jobs that had ended
-before, or that another batch stopped, stay as they are. Running it again is
+before, or that another batch stopped since, stay as they are. Running it again is
 harmless.
 
 exit codes: 0 all run again, 1 error, 2 some could not be restarted`,
@@ -88,14 +89,19 @@ func (c *undoCmd) run(ctx context.Context, books *books, batch string) error {
 		}
 		stops = append(stops, s)
 	}
+	stops, err = c.unlessAgain(ctx, books.ledger, stops)
+	if err != nil {
+		return err
+	}
 	if len(stops) == 0 {
 		return fmt.Errorf("batch %s has stopped no job (yet): there is nothing to undo", batch)
 	}
-	if err := c.checkMax(len(stops)); err != nil {
-		return err
+	refusal := c.checkMax(len(stops))
+	if c.dryRun { // shows what is refused, too
+		return errors.Join(c.conclude(pretend(batch, stops)), refusal)
 	}
-	if c.dryRun {
-		return c.conclude(pretend(batch, stops))
+	if refusal != nil {
+		return refusal
 	}
 	if err := c.confirm(c.streams, len(stops), "restart"); err != nil {
 		return err
@@ -110,6 +116,35 @@ func (c *undoCmd) run(ctx context.Context, books *books, batch string) error {
 		return fmt.Errorf("%d of %d jobs were restarted, then: %w", u.Restarted, len(stops), err)
 	}
 	return c.conclude(&u.undone)
+}
+
+// unlessAgain leaves out the jobs that were stopped again later, or are being
+// stopped now: whoever asked for that does not want them to run.
+func (c *undoCmd) unlessAgain(ctx context.Context, l *ledger.Ledger, stops []*ledger.Stop) ([]*ledger.Stop, error) {
+	again := make([]bool, len(stops))
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(connections / 2)
+	for i, s := range stops {
+		group.Go(func() error {
+			all, err := l.JobStops(groupCtx, s.ProjectID, s.JobID)
+			at := slices.IndexFunc(all, func(one *ledger.Stop) bool { return !one.State.Ended() || one.State == ledger.Stopped })
+			again[i] = at >= 0 && all[at].ID != s.ID
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	var left []*ledger.Stop
+	for i, s := range stops {
+		if !again[i] {
+			left = append(left, s)
+		}
+	}
+	if n := len(stops) - len(left); n > 0 {
+		fmt.Fprintf(c.streams.err, "left as they are: %d jobs that were asked to stop again after this batch\n", n)
+	}
+	return left, nil
 }
 
 func pretend(batch string, stops []*ledger.Stop) *undone {
