@@ -12,7 +12,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # belongs to someone else). Nothing else needs the commit, and asking for it in
 # vain is an error.
 VCS := $(shell git log -1 >/dev/null 2>&1 && echo true || echo false)
-lint test fuzz demo: export GOFLAGS := $(GOFLAGS) -buildvcs=false
+lint test fuzz demo simulate: export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
 .DEFAULT_GOAL := help
 
@@ -43,6 +43,13 @@ lint: ## check formatting, vet, staticcheck, go.mod
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@GO='$(GO)' scripts/fuzz '$(FUZZTIME)'
+
+SEEDS ?= 1000
+SEED  ?= 1
+
+.PHONY: simulate
+simulate: ## play SEEDS (1000) bad days in virtual time, from SEED on
+	$(GO) test ./internal/worker -run 'TestSimulation$$' -seeds $(SEEDS) -seed $(SEED) -simulate-for 0 -timeout 0 -v
 
 .PHONY: bench-enqueue
 bench-enqueue: deps build ## measure how fast stops are registered and enqueued

@@ -42,15 +42,7 @@ func cancelCommand(getenv func(string) string, streams streams) *cli.Command {
 		Description:  "exit codes: 0 every stop in flight was withdrawn, 1 error, 2 for some it was too late",
 		Flags:        c.Flags(),
 		OnUsageError: usageError,
-		Action: c.action(getenv, func(ctx context.Context, cmd *cli.Command, books *books) error {
-			batch, err := oneArgument(cmd, "the id of one batch")
-			if err != nil {
-				return err
-			}
-			projects, err := batchProjects(ctx, books.ledger, batch)
-			if err != nil {
-				return err
-			}
+		Action: c.batchAction(getenv, func(ctx context.Context, books *books, batch string, projects []string) error {
 			why := "canceled by " + c.who(getenv)
 			if c.reason != "" {
 				why += ": " + c.reason

@@ -26,25 +26,17 @@ func retryCommand(getenv func(string) string, streams streams) *cli.Command {
 		Flags:                     c.Flags(),
 		OnUsageError:              usageError,
 		DisableSliceFlagSeparator: true,
-		Action: c.action(getenv, func(ctx context.Context, cmd *cli.Command, books *books) error {
-			batch, err := oneArgument(cmd, "the id of one batch")
-			if err != nil {
-				return err
-			}
+		Action: c.batchAction(getenv, func(ctx context.Context, books *books, batch string, projects []string) error {
 			if len(outcomes) == 0 {
 				outcomes = []string{"rejected", "expired"}
 			}
-			return c.retry(ctx, books, batch, outcomes, getenv)
+			return c.retry(ctx, books, batch, projects, outcomes, getenv)
 		}),
 	}
 }
 
-func (c *stopCmd) retry(ctx context.Context, books *books, batch string, outcomes []string, getenv func(string) string) error {
+func (c *stopCmd) retry(ctx context.Context, books *books, batch string, projects, outcomes []string, getenv func(string) string) error {
 	plan, err := when.Parse(c.spec, c.now())
-	if err != nil {
-		return err
-	}
-	projects, err := batchProjects(ctx, books.ledger, batch)
 	if err != nil {
 		return err
 	}

@@ -35,25 +35,25 @@ func statusCommand(getenv func(string) string, streams streams) *cli.Command {
 	return &cli.Command{
 		Name:         "status",
 		Usage:        "show how a batch stands",
+		Description:  "exit codes: with --watch as those of enqueue stop --wait, else 0, or 1 for an error",
 		ArgsUsage:    "BATCH",
 		Flags:        c.Flags(),
 		OnUsageError: usageError,
-		Action: c.action(getenv, func(ctx context.Context, cmd *cli.Command, books *books) error {
-			batch, err := oneArgument(cmd, "the id of one batch, as enqueue printed it")
-			if err != nil {
-				return err
-			}
-			projects, err := batchProjects(ctx, books.ledger, batch)
-			if err != nil {
-				return err
-			}
+		Action: c.batchAction(getenv, func(ctx context.Context, books *books, batch string, projects []string) error {
 			if watch {
-				err := report.Wait(ctx, books.ledger, projects, batch, report.NewProgress(streams.err, settings.IsTerminal(streams.err), json))
-				if err != nil {
+				progress := report.NewProgress(streams.err, settings.IsTerminal(streams.err), json)
+				if err := report.Wait(ctx, books.ledger, projects, batch, progress); err != nil {
 					return err
 				}
 			}
-			return status(ctx, books, batch, projects, json, streams.out)
+			s, err := status(ctx, books, batch, projects)
+			if err != nil {
+				return err
+			}
+			if err := s.write(streams.out, json); err != nil || !watch {
+				return err
+			}
+			return verdict(&answer{Batch: batch, Result: s.Projects})
 		}),
 	}
 }
@@ -67,22 +67,26 @@ func batchProjects(ctx context.Context, l *ledger.Ledger, batch string) ([]strin
 	return projects, err
 }
 
-func status(ctx context.Context, books *books, batch string, projects []string, json bool, out io.Writer) error {
-	s := batchStatus{Kind: "status", Batch: batch, Paused: []string{}}
+func status(ctx context.Context, books *books, batch string, projects []string) (*batchStatus, error) {
+	s := &batchStatus{Kind: "status", Batch: batch, Paused: []string{}}
 	for _, p := range projects {
 		summary, err := report.Summarize(ctx, books.ledger, p, batch)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		s.Projects = append(s.Projects, summary)
 	}
 	pauses, err := throttle.New(books.rdb, throttle.Config{}).Pauses(ctx, projects)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, p := range pauses {
 		s.Paused = append(s.Paused, p.String())
 	}
+	return s, nil
+}
+
+func (s *batchStatus) write(out io.Writer, json bool) error {
 	if json {
 		return report.WriteJSON(out, s)
 	}

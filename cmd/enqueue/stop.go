@@ -12,6 +12,7 @@ import (
 	"vizstop/internal/joblist"
 	"vizstop/internal/modelarts"
 	"vizstop/internal/notify"
+	"vizstop/internal/report"
 	"vizstop/internal/settings"
 	"vizstop/internal/when"
 )
@@ -147,6 +148,9 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 	if jobs.count == 0 && !c.byRule() {
 		return errors.New("no job to stop: the list is empty")
 	}
+	if jobs.count == 0 {
+		return c.nothing(jobs)
+	}
 	if err := c.confirm(c.streams, jobs.count, "stop"); err != nil {
 		return err
 	}
@@ -160,4 +164,18 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 		return err
 	}
 	return c.conclude(ctx, books, answer)
+}
+
+// nothing tells of a rule that no job matches: there is no batch then.
+func (c *stopCmd) nothing(jobs *chosen) error {
+	a := &answer{Kind: "stop", Projects: []string{}, Due: c.now().UTC(), Left: append([]leftOut{}, jobs.left...),
+		InvalidNames: []badName{}, JoinedJobs: []joinedStop{}}
+	switch {
+	case c.json:
+		return report.WriteJSON(c.streams.out, a)
+	case !c.quiet:
+		fmt.Fprintln(c.streams.out, "no job matches: nothing was asked for")
+		c.printCounts(a)
+	}
+	return nil
 }

@@ -94,15 +94,7 @@ func stopsCommand(getenv func(string) string, streams streams) *cli.Command {
 		Flags:                     c.Flags(),
 		OnUsageError:              usageError,
 		DisableSliceFlagSeparator: true,
-		Action: c.action(getenv, func(ctx context.Context, cmd *cli.Command, books *books) error {
-			batch, err := oneArgument(cmd, "the id of one batch")
-			if err != nil {
-				return err
-			}
-			projects, err := batchProjects(ctx, books.ledger, batch)
-			if err != nil {
-				return err
-			}
+		Action: c.batchAction(getenv, func(ctx context.Context, books *books, batch string, projects []string) error {
 			return c.write("stops", batchStops(ctx, books.ledger, projects, batch, c.outcomes))
 		}),
 	}

@@ -56,6 +56,21 @@ func (s *store) action(getenv func(string) string, work func(context.Context, *c
 	}
 }
 
+// batchAction is the Action of a command whose only argument is a batch.
+func (s *store) batchAction(getenv func(string) string, work func(ctx context.Context, books *books, batch string, projects []string) error) cli.ActionFunc {
+	return s.action(getenv, func(ctx context.Context, cmd *cli.Command, books *books) error {
+		batch, err := oneArgument(cmd, "the id of one batch, as enqueue printed it")
+		if err != nil {
+			return err
+		}
+		projects, err := batchProjects(ctx, books.ledger, batch)
+		if err != nil {
+			return err
+		}
+		return work(ctx, books, batch, projects)
+	})
+}
+
 // oneArgument is a command's only argument.
 func oneArgument(cmd *cli.Command, what string) (string, error) {
 	if cmd.Args().Len() != 1 {

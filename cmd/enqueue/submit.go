@@ -174,6 +174,11 @@ func (c *stopCmd) print(a *answer) {
 		return
 	}
 	fmt.Fprintf(c.streams.out, "batch %s\n", a.Batch)
+	c.printCounts(a)
+}
+
+// printCounts writes what became of the jobs of an ask, kind by kind.
+func (c *stopCmd) printCounts(a *answer) {
 	t := tabwriter.NewWriter(c.streams.out, 0, 0, 2, ' ', 0)
 	row := func(always bool, name string, n int, note string) {
 		if n == 0 {

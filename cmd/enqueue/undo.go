@@ -67,29 +67,21 @@ harmless.
 exit codes: 0 all run again, 1 error, 2 some could not be restarted`,
 		Flags:        c.Flags(),
 		OnUsageError: usageError,
-		Action: c.action(getenv, func(ctx context.Context, cmd *cli.Command, books *books) error {
-			batch, err := oneArgument(cmd, "the id of one batch")
-			if err != nil {
-				return err
-			}
-			return c.run(ctx, books, batch)
+		Action: c.batchAction(getenv, func(ctx context.Context, books *books, batch string, projects []string) error {
+			return c.run(ctx, books, batch, projects)
 		}),
 	}
 }
 
-func (c *undoCmd) run(ctx context.Context, books *books, batch string) error {
-	projects, err := batchProjects(ctx, books.ledger, batch)
-	if err != nil {
-		return err
-	}
-	var stops []*ledger.Stop
+func (c *undoCmd) run(ctx context.Context, books *books, batch string, projects []string) error {
+	var stopped []*ledger.Stop
 	for s, err := range batchStops(ctx, books.ledger, projects, batch, []string{string(ledger.Stopped)}) {
 		if err != nil {
 			return err
 		}
-		stops = append(stops, s)
+		stopped = append(stopped, s)
 	}
-	stops, err = c.unlessAgain(ctx, books.ledger, stops)
+	stops, err := c.unlessAgain(ctx, books.ledger, stopped)
 	if err != nil {
 		return err
 	}

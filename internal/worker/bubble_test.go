@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -23,10 +24,16 @@ import (
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
+	"vizstop/internal/redisconn"
 	"vizstop/internal/tasks"
 )
 
 const project = "0123456789abcdef0123456789abcdef"
+
+func TestMain(m *testing.M) {
+	redisconn.RouteLogs(slog.New(slog.DiscardHandler))
+	os.Exit(m.Run())
+}
 
 // world is a whole deployment in virtual time: Redis, the API, and workers.
 type world struct {
