@@ -77,7 +77,7 @@ func simulate(t *testing.T, seed uint64) {
 		d.cfg = Config{
 			Concurrency: 1 + random.IntN(10), CheckInterval: 10 * time.Second, DelayedCheckInterval: 10 * time.Second,
 			Throttle: throttle.Config{Rate: 1 + 20*random.Float64(), Burst: 1 + random.IntN(5)},
-			Schedule: tasks.Schedule{Jitter: random.Float64},
+			Schedule: tasks.Schedule{Jitter: locked(rand.New(rand.NewPCG(seed, 1)))},
 		}
 		for i := range 3 + random.IntN(25) {
 			d.jobs = append(d.jobs, fmt.Sprint(1000+i))
@@ -123,6 +123,16 @@ func (d *day) settle() {
 }
 
 func (d *day) upTo(most time.Duration) time.Duration { return rand64(d.random, most) }
+
+// locked makes the numbers of r fit for all workers.
+func locked(r *rand.Rand) func() float64 {
+	var mu sync.Mutex
+	return func() float64 {
+		mu.Lock()
+		defer mu.Unlock()
+		return r.Float64()
+	}
+}
 
 func rand64(r *rand.Rand, most time.Duration) time.Duration {
 	return time.Duration(r.Int64N(int64(most)))
