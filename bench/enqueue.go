@@ -21,8 +21,8 @@ const (
 	enqueueStops  = 100_000
 	enqueueRounds = 5
 	// enqueueParallel is how many commands each side has on their way to Redis at
-	// once: enqueue works on 4 chunks, with 16 tasks of each.
-	enqueueParallel = 64
+	// once: enqueue works on 8 chunks, with 64 tasks of each.
+	enqueueParallel = 512
 	benchProject    = "0123456789abcdef0123456789abcdef"
 )
 

@@ -47,7 +47,7 @@ type joinedStop struct {
 const shownJoined = 100
 
 // parallelChunks is how many chunks of stops are recorded at once.
-const parallelChunks = 4
+const parallelChunks = 8
 
 // submission is an ask that is being carried out.
 type submission struct {

@@ -25,7 +25,7 @@ func NewProducer(l *ledger.Ledger, queue *asynq.Client) *Producer {
 }
 
 // parallelEnqueues is how many tasks are on their way to Redis at once.
-const parallelEnqueues = 16
+const parallelEnqueues = 64
 
 // Ask asks to stop jobs of one project, all in one batch. Ids must be valid.
 // The answers stand in the order of asks. On error they cover the jobs that are

@@ -14,6 +14,9 @@ local active, next, pending, batch, stops, joined = unpack(KEYS, 1, 6)
 local now, batch_id, retention = ARGV[1], ARGV[2], ARGV[3]
 local results = {}
 local opened = 0
+-- Stops with one due time stand in the order of their asking, a microsecond apart: Redis then appends them,
+-- which costs half of putting them in by the order of their ids.
+local before = redis.call('ZCARD', next)
 
 for i = 7, #KEYS do
   local stop = KEYS[i]
@@ -41,8 +44,9 @@ for i = 7, #KEYS do
       if job ~= '' then
         redis.call('HSET', active, job, id)
       end
-      redis.call('ZADD', next, due, id)
-      redis.call('ZADD', pending, due, id)
+      local place = string.format('%.3f', due + (before + opened) / 1000)
+      redis.call('ZADD', next, place, id)
+      redis.call('ZADD', pending, place, id)
       redis.call('RPUSH', stops, id)
       opened = opened + 1
     end
