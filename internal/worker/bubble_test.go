@@ -45,7 +45,25 @@ type world struct {
 	producer *tasks.Producer
 	queue    *asynq.Client
 	http     *http.Client
-	log      *strings.Builder
+	log      *logBook
+}
+
+// logBook is what all workers of a world write; each has a handler of its own.
+type logBook struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logBook) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logBook) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // inBubble runs test in a bubble of virtual time, with an API that behaves as
@@ -59,7 +77,7 @@ func inBubble(t *testing.T, cfg modelartstest.Config, test func(w *world)) {
 func bubble(t *testing.T, cfg modelartstest.Config, test func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, redis: miniredis.NewMiniRedis(), sim: modelartstest.New(cfg), log: &strings.Builder{}}
+		w := &world{t: t, redis: miniredis.NewMiniRedis(), sim: modelartstest.New(cfg), log: &logBook{}}
 		w.redis.ClockTTL(true)
 		w.rdb = w.connect()
 		w.books = ledger.New(w.rdb, ledger.Config{})
