@@ -61,6 +61,7 @@ type LineError struct {
 	Reason string
 }
 
+// Error is one line: the place and what is wrong there.
 func (e *LineError) Error() string { return e.Place + ": " + e.Reason }
 
 // Read goes through a list from where r stands. A bad line is yielded as a
