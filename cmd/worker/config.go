@@ -73,6 +73,8 @@ func (c *config) declareSchedule(s *tasks.Schedule) {
 		"from acceptance to the first poll", 100*time.Millisecond, time.Hour)
 	c.Float(&s.PollFactor, "poll-factor", "VIZSTOP_POLL_FACTOR", 1.6, "growth from one poll gap to the next", 1, 10)
 	c.Duration(&s.PollMax, "poll-max", "VIZSTOP_POLL_MAX", time.Minute, "longest gap between polls", 100*time.Millisecond, time.Hour)
+	c.Int(&s.ScreenFrom, "screen-from", "VIZSTOP_SCREEN_FROM", 5,
+		"from so many stopping jobs of a project on, one list call watches them all; 0: never", 0, 1000000)
 	c.Duration(&s.RetryFirst, "retry-first", "VIZSTOP_RETRY_FIRST", 2*time.Second,
 		"upper bound of the first backoff, doubled each time", time.Millisecond, time.Hour)
 	c.Duration(&s.RetryMax, "retry-max", "VIZSTOP_RETRY_MAX", time.Minute, "upper bound of every backoff", time.Millisecond, time.Hour)
@@ -94,6 +96,9 @@ func (c *config) declareSchedule(s *tasks.Schedule) {
 		}
 		if s.MaxResends == 0 {
 			s.MaxResends = -1 // never; 0 would mean the default
+		}
+		if s.ScreenFrom == 0 {
+			s.ScreenFrom = -1
 		}
 		return errors.Join(faults...)
 	})

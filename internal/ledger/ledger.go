@@ -58,6 +58,7 @@ var (
 	claimScript   = loadScript("claim")
 	advanceScript = loadScript("advance")
 	finishScript  = loadScript("finish")
+	screenScript  = loadScript("screen")
 )
 
 func loadScript(name string) *redis.Script {
@@ -92,6 +93,10 @@ func (k keys) task(taskID string) string { return k.key("task", hash(taskID)) } 
 
 func (k keys) last(job string) string { return k.key("last", job) } // string: the job's stop that ended last
 func (k keys) uncounted() string      { return k.key("uncounted") } // list of stop ids that ended outside of a worker
+
+func (k keys) watched() string { return k.key("watched") } // sorted set: job of a watched stop by when to look for it first
+func (k keys) screen() string  { return k.key("screen") }  // hash: the project's screen
+func (k keys) times() string   { return k.key("times") }   // list: how long the latest jobs took to stop (ms)
 
 func batchProjectsKey(batch string) string { return "vizstop:batch:" + batch } // set of project ids
 

@@ -99,7 +99,7 @@ func TestLifeOfAStop(t *testing.T) {
 			t.Errorf("claimed %+v", s)
 		}
 		s.Polls, s.Status = 1, 12
-		must(t)(l.Finish(t.Context(), s, Stopped, "status 12"))
+		must(t)(l.Finish(t.Context(), s, Stopped, "status 12", 0))
 
 		got, err := l.Get(t.Context(), project, id)
 		if err != nil {
@@ -139,7 +139,7 @@ func TestOneActiveStopPerJob(t *testing.T) {
 			t.Errorf("joined stops %v, %v", joined, err)
 		}
 
-		must(t)(l.Finish(t.Context(), mustClaim(t, l, first[0].StopID, 1, KindStop), Gone, ""))
+		must(t)(l.Finish(t.Context(), mustClaim(t, l, first[0].StopID, 1, KindStop), Gone, "", 0))
 		if third := mustOpen(t, l, c, "b3", "10"); third[0].Result != Opened {
 			t.Errorf("after the end: %v, want a new stop", third[0].Result)
 		}
@@ -152,7 +152,7 @@ func TestAskingTwiceForOneBatchDoublesNothing(t *testing.T) {
 		s := mustClaim(t, l, first[1].StopID, 1, KindStop)
 		must(t)(l.Advance(t.Context(), s, KindStop, c.now()))
 		s = mustClaim(t, l, first[2].StopID, 1, KindStop)
-		must(t)(l.Finish(t.Context(), s, Gone, ""))
+		must(t)(l.Finish(t.Context(), s, Gone, "", 0))
 
 		again := mustOpen(t, l, c, "b1", "10", "11", "12", "13")
 		if want := []Result{Waiting, Known, Known, Opened}; !slices.Equal(results(again), want) {
@@ -175,12 +175,12 @@ func TestFencing(t *testing.T) {
 		if moved, err := l.Advance(t.Context(), other, KindPoll, c.now()); moved || err != nil {
 			t.Errorf("second advance: %v, %v", moved, err)
 		}
-		if moved, err := l.Finish(t.Context(), other, Stopped, ""); moved || err != nil {
+		if moved, err := l.Finish(t.Context(), other, Stopped, "", 0); moved || err != nil {
 			t.Errorf("finish from a passed hop: %v, %v", moved, err)
 		}
 		other = mustClaim(t, l, id, 2, KindPoll)
-		must(t)(l.Finish(t.Context(), one, Stopped, ""))
-		if moved, err := l.Finish(t.Context(), other, Expired, ""); moved || err != nil {
+		must(t)(l.Finish(t.Context(), one, Stopped, "", 0))
+		if moved, err := l.Finish(t.Context(), other, Expired, "", 0); moved || err != nil {
 			t.Errorf("second end: %v, %v", moved, err)
 		}
 		if s, err := l.Get(t.Context(), project, id); err != nil || s.State != Stopped {
@@ -199,7 +199,7 @@ func TestSameNonceSameAnswer(t *testing.T) {
 		s := mustClaim(t, l, id, 1, KindStop)
 		repeat.on = true
 		must(t)(l.Advance(t.Context(), s, KindPoll, c.now()))
-		must(t)(l.Finish(t.Context(), s, Stopped, ""))
+		must(t)(l.Finish(t.Context(), s, Stopped, "", 0))
 		if b, err := l.Batch(t.Context(), project, "b1"); err != nil || b.Counts[Stopped] != 1 || b.Total != 1 {
 			t.Errorf("batch %+v, %v", b, err)
 		}
@@ -242,7 +242,7 @@ func TestForeignTask(t *testing.T) {
 		if first.Result != Opened || again.Result != Waiting || again.StopID != first.StopID {
 			t.Fatalf("first %v, again %v", first, again)
 		}
-		must(t)(l.Finish(t.Context(), mustClaim(t, l, first.StopID, 1, KindStop), Stopped, ""))
+		must(t)(l.Finish(t.Context(), mustClaim(t, l, first.StopID, 1, KindStop), Stopped, "", 0))
 		if o := open(); o.Result != Known || o.StopID != first.StopID {
 			t.Errorf("delivered again after the end: %v", o)
 		}
@@ -393,7 +393,7 @@ func TestStopsOfAJob(t *testing.T) {
 			id := mustOpen(t, l, c, batch, "10")[0].StopID
 			want = append([]string{id}, want...)
 			if batch != "b3" {
-				must(t)(l.Finish(t.Context(), mustClaim(t, l, id, 1, KindStop), Stopped, ""))
+				must(t)(l.Finish(t.Context(), mustClaim(t, l, id, 1, KindStop), Stopped, "", 0))
 			}
 		}
 		stops, err := l.JobStops(t.Context(), project, "10")

@@ -47,6 +47,17 @@ func (m *model) open(batch, job string) (Result, string) {
 	return Opened, id
 }
 
+// stopping counts the stops that are stopping, with the given one among them.
+func (m *model) stopping(with string) int {
+	n := 0
+	for id, s := range m.stops {
+		if s.state == Stopping || id == with {
+			n++
+		}
+	}
+	return n
+}
+
 func (m *model) counts(batch string) (counts map[State]int, total int) {
 	counts = map[State]int{}
 	for _, s := range append(InFlight(), Outcomes()...) {
@@ -132,9 +143,19 @@ func TestModel(t *testing.T) {
 				}
 				state := s.State
 				c.advance(time.Second)
-				moved, err := l.Advance(ctx, &s, kind, c.now())
-				if err != nil || moved != mayMove {
-					t.Fatalf("advance %+v: %v, %v; want %v", s, moved, err, mayMove)
+				least := rapid.IntRange(0, 3).Draw(t, "watched from")
+				var moved bool
+				var err error
+				if kind == KindPoll && state == Stopping {
+					moved, _, err = l.Follow(ctx, &s, c.now(), WatchRule{Least: least, From: c.now(), Latest: c.now()})
+					if mayMove && least > 0 && m.stopping(s.ID) >= least {
+						kind = KindWatch
+					}
+				} else {
+					moved, err = l.Advance(ctx, &s, kind, c.now())
+				}
+				if err != nil || moved != mayMove || moved && s.Kind != kind {
+					t.Fatalf("advance %+v: %v, %v; want %v, to %s", s, moved, err, mayMove, kind)
 				}
 				if moved {
 					want.hop, want.kind, want.state = want.hop+1, kind, state
@@ -148,7 +169,7 @@ func TestModel(t *testing.T) {
 				want := m.stops[s.ID]
 				mayMove := !want.state.Ended() && want.hop == s.Hop
 				outcome := rapid.SampledFrom(Outcomes()).Draw(t, "outcome")
-				moved, err := l.Finish(ctx, &s, outcome, "why")
+				moved, err := l.Finish(ctx, &s, outcome, "why", 0)
 				if err != nil || moved != mayMove {
 					t.Fatalf("finish %+v: %v, %v; want %v", s, moved, err, mayMove)
 				}
@@ -198,6 +219,19 @@ func compare(t *rapid.T, l *Ledger, m *model) {
 	overdue, err := l.Overdue(ctx, project, l.now().Add(24*time.Hour), 100)
 	if err != nil || len(overdue) != len(m.active) {
 		t.Fatalf("%d stops have a next task, %v; want %d", len(overdue), err, len(m.active))
+	}
+	var watched []string
+	for _, s := range m.stops {
+		if !s.state.Ended() && s.kind == KindWatch {
+			watched = append(watched, s.job)
+		}
+	}
+	index, err := l.Watched(ctx, project)
+	if err != nil || len(index) != len(watched) {
+		t.Fatalf("watched: %v, %v; want %v", index, err, watched)
+	}
+	if screen, err := l.Screen(ctx, project); err != nil || len(watched) > 0 && !screen.On {
+		t.Fatalf("%v are watched by no screen: %+v, %v", watched, screen, err)
 	}
 	for _, batch := range []string{"a", "b", "c"} {
 		counts, total := m.counts(batch)

@@ -44,19 +44,57 @@ func (l *Ledger) read(projectID, id string, f map[string]string, err error) (*St
 // somebody else has moved or ended the stop. On true, s is as the ledger has
 // it and the caller must enqueue the task of the new hop.
 func (l *Ledger) Advance(ctx context.Context, s *Stop, kind Kind, due time.Time) (bool, error) {
+	moved, _, err := l.advance(ctx, s, kind, due, WatchRule{})
+	return moved, err
+}
+
+// WatchRule says when a stop may be watched by its project's screen instead of
+// being polled. The zero value forbids it.
+type WatchRule struct {
+	Least  int       // stops of the project that are stopping, this one among them; 0 or less: never
+	From   time.Time // when the screen is to look for the job first
+	Latest time.Time // when the job is to be looked at, whatever the screen finds
+}
+
+// Follow is Advance to the next look at a job that is stopping. The stop gets a
+// poll task due at due or, where rule and the project's screen allow it, is
+// watched. The caller must then enqueue the task of the screen's hop instead,
+// which is there already unless this is the first watched stop; screenHop is 0
+// when it certainly is.
+func (l *Ledger) Follow(ctx context.Context, s *Stop, due time.Time, rule WatchRule) (moved bool, screenHop int, err error) {
+	return l.advance(ctx, s, KindPoll, due, rule)
+}
+
+// What the advance script answers.
+const (
+	notMoved = iota
+	movedToTask
+	movedToWatch
+)
+
+func (l *Ledger) advance(ctx context.Context, s *Stop, kind Kind, due time.Time, rule WatchRule) (bool, int, error) {
 	moved := *s
 	moved.Hop, moved.Kind, moved.Next = s.Hop+1, kind, due.Truncate(time.Millisecond)
 	k := keys(s.ProjectID)
-	args := append([]any{s.ID, s.Hop, randomID(), due.UnixMilli()}, moved.changes()...)
-	ok, err := advanceScript.Run(ctx, l.rdb,
-		[]string{k.stop(s.ID), k.next(), k.in(Pending), k.in(Stopping), k.batch(s.Batch)}, args...).Bool()
-	return l.moved(s, &moved, ok, err)
+	args := append([]any{s.ID, s.Hop, randomID(), due.UnixMilli(), s.JobID, l.now().UnixMilli(), max(0, rule.Least),
+		millis(rule.From), millis(rule.Latest)}, moved.changes()...)
+	answer, err := advanceScript.Run(ctx, l.rdb,
+		[]string{k.stop(s.ID), k.next(), k.in(Pending), k.in(Stopping), k.batch(s.Batch), k.watched(), k.screen()}, args...).Int64Slice()
+	if err != nil {
+		return false, 0, fmt.Errorf("move stop %s in the ledger: %w", s.ID, err)
+	}
+	ok, screenHop := answer[0] != notMoved, 0
+	if answer[0] == movedToWatch {
+		moved.Kind, moved.Next, screenHop = KindWatch, rule.Latest.Truncate(time.Millisecond), int(answer[1])
+	}
+	return moved.become(s, ok), screenHop, nil
 }
 
 // Finish saves s and ends it with outcome and reason. It reports true to
-// exactly one of all callers, who then counts the outcome.
-func (l *Ledger) Finish(ctx context.Context, s *Stop, outcome State, reason string) (bool, error) {
-	return l.finish(ctx, s, outcome, reason, strconv.Itoa(s.Hop), false)
+// exactly one of all callers, who then counts the outcome. took is how long the
+// job took to stop, to be learned from; 0 if that is not known.
+func (l *Ledger) Finish(ctx context.Context, s *Stop, outcome State, reason string, took time.Duration) (bool, error) {
+	return l.finish(ctx, s, ending{outcome: outcome, reason: reason, expected: strconv.Itoa(s.Hop), took: took})
 }
 
 // unsent stands for the hop of a stop whose call has not gone out.
@@ -65,25 +103,42 @@ const unsent = "unsent"
 // Cancel ends s as canceled if its stop call has not gone out and is not on its
 // way. The outcome is counted by a worker, through Uncounted.
 func (l *Ledger) Cancel(ctx context.Context, s *Stop, reason string) (bool, error) {
-	return l.finish(ctx, s, Canceled, reason, unsent, true)
+	return l.finish(ctx, s, ending{outcome: Canceled, reason: reason, expected: unsent, tell: true})
 }
 
-func (l *Ledger) finish(ctx context.Context, s *Stop, outcome State, reason, expected string, tell bool) (bool, error) {
-	if !outcome.Ended() {
-		return false, fmt.Errorf("end stop %s: %q is not an outcome", s.ID, outcome)
+// ending is how a stop is to end.
+type ending struct {
+	outcome  State
+	reason   string
+	expected string // the hop, or unsent
+	tell     bool   // have a worker count it
+	took     time.Duration
+}
+
+func (l *Ledger) finish(ctx context.Context, s *Stop, e ending) (bool, error) {
+	if !e.outcome.Ended() {
+		return false, fmt.Errorf("end stop %s: %q is not an outcome", s.ID, e.outcome)
 	}
 	ended := *s
-	ended.State, ended.Reason, ended.Ended = outcome, reason, l.now().Truncate(time.Millisecond)
-	ended.Next, ended.Slot = time.Time{}, time.Time{}
+	ended.State, ended.Reason, ended.Ended = e.outcome, e.reason, l.now().Truncate(time.Millisecond)
+	ended.Next, ended.Slot, ended.Screened = time.Time{}, time.Time{}, NotScreened
 	k := keys(s.ProjectID)
 	keyNames := []string{k.stop(s.ID), k.next(), k.in(Pending), k.in(Stopping), k.batch(s.Batch),
-		k.active(), k.stops(s.Batch), k.joined(s.Batch), k.last(s.JobID), k.uncounted()}
+		k.active(), k.stops(s.Batch), k.joined(s.Batch), k.last(s.JobID), k.uncounted(), k.watched(), k.times()}
 	if s.task != "" {
 		keyNames = append(keyNames, s.task)
 	}
-	args := append([]any{s.ID, expected, randomID(), seconds(l.retention), seconds(pointerLife), tell}, ended.changes()...)
+	took := ""
+	if e.took > 0 {
+		took = strconv.FormatInt(e.took.Milliseconds(), 10)
+	}
+	args := append([]any{s.ID, e.expected, randomID(), seconds(l.retention), seconds(pointerLife), e.tell, took, keptTimes},
+		ended.changes()...)
 	ok, err := finishScript.Run(ctx, l.rdb, keyNames, args...).Bool()
-	return l.moved(s, &ended, ok, err)
+	if err != nil {
+		return false, fmt.Errorf("move stop %s in the ledger: %w", s.ID, err)
+	}
+	return ended.become(s, ok), nil
 }
 
 // Uncounted takes, once for all callers, up to n stops of a project that ended
@@ -99,16 +154,13 @@ func (l *Ledger) Uncounted(ctx context.Context, projectID string, n int) ([]*Sto
 	return l.readAll(ctx, projectID, ids)
 }
 
-// moved makes *s what a script has saved.
-func (l *Ledger) moved(s, saved *Stop, ok bool, err error) (bool, error) {
-	if err != nil {
-		return false, fmt.Errorf("move stop %s in the ledger: %w", s.ID, err)
-	}
+// become makes *s what a script has saved, if it has.
+func (saved *Stop) become(s *Stop, ok bool) bool {
 	if ok {
 		saved.saved = saved.fields()
 		*s = *saved
 	}
-	return ok, nil
+	return ok
 }
 
 func pairs(list []string) map[string]string {

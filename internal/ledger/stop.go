@@ -39,13 +39,24 @@ func (s State) Ended() bool { return s != Pending && s != Stopping }
 // Good reports whether s is an outcome after which the job does not run.
 func (s State) Good() bool { return s == Stopped || s == AlreadyStopped || s == Gone }
 
-// Kind is which of the two tasks carries a stop next.
+// Kind is what carries a stop on.
 type Kind string
 
-// The kinds of task.
+// The kinds.
 const (
-	KindStop Kind = "stop" // make the stop call
-	KindPoll Kind = "poll" // ask the detail endpoint
+	KindStop  Kind = "stop"  // a task that makes the stop call
+	KindPoll  Kind = "poll"  // a task that asks the detail endpoint
+	KindWatch Kind = "watch" // the project's screen; the stop has no task of its own
+)
+
+// Screened is why a screen gave a stop back to be polled.
+type Screened string
+
+// What a screen can have found.
+const (
+	NotScreened  Screened = ""
+	ScreenedLeft Screened = "left" // the job was no longer in the list of those that are stopping
+	ScreenedLate Screened = "late" // the job was still in the list, for so long that it is better looked at
 )
 
 // NoStatus is Stop.Status before the API has told one.
@@ -64,7 +75,7 @@ type Stop struct {
 
 	Hop  int       // number of the task that may act on this stop now; from 1
 	Kind Kind      // of that task
-	Next time.Time // when that task is due
+	Next time.Time // when that task is due; of a watched stop, when it is looked at at the latest
 	Slot time.Time // the time that task has reserved with the throttle; zero: none
 
 	Asked    time.Time // when it was recorded
@@ -72,6 +83,7 @@ type Stop struct {
 	Deadline time.Time // no stop call goes out after it
 	Called   time.Time // first stop call
 	Accepted time.Time // latest accepted stop call
+	Looked   time.Time // latest sight of the job as stopping, by its detail or in a list
 	Ended    time.Time
 
 	Attempts  int    // attempts used up by failures that are this job's own
@@ -84,6 +96,10 @@ type Stop struct {
 	// Unsure is set when a stop call may have taken effect without our knowing:
 	// its answer was lost, or the worker died in the middle of it.
 	Unsure bool
+
+	// Screened is why the poll that is due now is due; NotScreened if no screen
+	// has asked for it.
+	Screened Screened
 
 	// Labels are the producer's own, kept for reports.
 	Labels map[string]string
@@ -98,6 +114,7 @@ func (s *Stop) fields() map[string]string {
 	f := map[string]string{
 		"job": s.JobID, "batch": s.Batch, "state": string(s.State), "kind": string(s.Kind),
 		"reason": s.Reason, "request": s.RequestID, "task": s.task, "labels": encodeLabels(s.Labels),
+		"screened": string(s.Screened),
 	}
 	for name, n := range map[string]int{
 		"hop": s.Hop, "attempts": s.Attempts, "calls": s.Calls, "resends": s.Resends, "polls": s.Polls,
@@ -108,7 +125,7 @@ func (s *Stop) fields() map[string]string {
 	}
 	for name, t := range map[string]time.Time{
 		"next": s.Next, "slot": s.Slot, "asked": s.Asked, "due": s.Due, "deadline": s.Deadline,
-		"called": s.Called, "accepted": s.Accepted, "ended": s.Ended,
+		"called": s.Called, "accepted": s.Accepted, "looked": s.Looked, "ended": s.Ended,
 	} {
 		if !t.IsZero() {
 			f[name] = strconv.FormatInt(t.UnixMilli(), 10)
@@ -167,10 +184,10 @@ func decode(projectID, id string, f map[string]string) *Stop {
 		State: State(f["state"]), Reason: f["reason"],
 		Hop: int(number("hop")), Kind: Kind(f["kind"]), Next: at("next"), Slot: at("slot"),
 		Asked: at("asked"), Due: at("due"), Deadline: at("deadline"),
-		Called: at("called"), Accepted: at("accepted"), Ended: at("ended"),
+		Called: at("called"), Accepted: at("accepted"), Looked: at("looked"), Ended: at("ended"),
 		Attempts: int(number("attempts")), Calls: int(number("calls")),
 		Resends: int(number("resends")), Polls: int(number("polls")),
-		Status: NoStatus, RequestID: f["request"], Unsure: f["unsure"] == "1",
+		Status: NoStatus, RequestID: f["request"], Unsure: f["unsure"] == "1", Screened: Screened(f["screened"]),
 		Labels: decodeLabels(f["labels"]), prev: f["prev"], task: f["task"], saved: f,
 	}
 	if f["status"] != "" {

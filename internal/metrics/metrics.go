@@ -25,6 +25,7 @@ type Labels struct {
 	Results     []string // how such a call can end
 	Parks       []string // why calls can be parked or halted
 	RepairKinds []string // what a repair can have found
+	Screens     []string // how a screen can end
 }
 
 // Metrics counts events. Its methods are safe for concurrent use.
@@ -39,6 +40,7 @@ type Metrics struct {
 	throttleWait prometheus.Histogram
 	parked       *prometheus.CounterVec
 	repairs      *prometheus.CounterVec
+	screens      *prometheus.CounterVec
 	duplicates   prometheus.Counter
 }
 
@@ -77,6 +79,8 @@ func New(reg prometheus.Registerer, version string, l Labels) *Metrics {
 			"Times that calls of a project or of the fleet were parked or halted, by reason."), []string{"reason"}),
 		repairs: f.NewCounterVec(counter("repairs_total",
 			"Stops that got a new task because theirs was lost, by what was found."), []string{"kind"}),
+		screens: f.NewCounterVec(counter("screens_total",
+			"Screens of a project's list of stopping jobs, by result."), []string{"result"}),
 		duplicates: f.NewCounter(counter("duplicates_total",
 			"Asks that joined an active stop, and tasks that came again and were fenced off.")),
 	}
@@ -110,6 +114,9 @@ func (m *Metrics) zero(l Labels) {
 	}
 	for _, v := range l.RepairKinds {
 		m.repairs.WithLabelValues(v)
+	}
+	for _, v := range l.Screens {
+		m.screens.WithLabelValues(v)
 	}
 }
 
@@ -145,6 +152,9 @@ func (m *Metrics) PollStarted(lag time.Duration) { m.pollLag.Observe(lag.Seconds
 
 // Repaired counts a stop that got a new task.
 func (m *Metrics) Repaired(kind string) { m.repairs.WithLabelValues(kind).Inc() }
+
+// Screened counts a screen of a project's list.
+func (m *Metrics) Screened(result string) { m.screens.WithLabelValues(result).Inc() }
 
 // Duplicate counts an ask that joined, or a task that came again.
 func (m *Metrics) Duplicate() { m.duplicates.Inc() }

@@ -74,7 +74,7 @@ func (s *scene) end(i int, outcome ledger.State) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if moved, err := s.books.Finish(s.t.Context(), stop, outcome, ""); err != nil || !moved {
+	if moved, err := s.books.Finish(s.t.Context(), stop, outcome, "", 0); err != nil || !moved {
 		s.t.Fatalf("finish: %v, %v", moved, err)
 	}
 }

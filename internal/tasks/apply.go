@@ -19,12 +19,14 @@ func (h *handler) apply(ctx context.Context, s *ledger.Stop, v verdict) (result,
 	late := !h.Now().Before(s.Deadline)
 	s.Reason = v.reason
 	s.Slot = time.Time{}
+	watchable := v.stopping && s.Screened != ledger.ScreenedLeft // a list that misses the job once may do so again
+	s.Screened = ledger.NotScreened
 	switch v.action {
 	case actEnd:
 		return h.end(ctx, s, v.outcome, v.reason)
 	case actAccept:
 		s.State, s.Accepted = ledger.Stopping, h.Now()
-		return h.next(ctx, s, "stop accepted", ledger.KindPoll, h.Schedule.poll(0))
+		return h.look(ctx, s, "stop accepted", watchable)
 	case actLook:
 		return h.next(ctx, s, "status in doubt", ledger.KindPoll, 0)
 	case actRetry:
@@ -47,7 +49,7 @@ func (h *handler) apply(ctx context.Context, s *ledger.Stop, v verdict) (result,
 	case actWait:
 		return h.next(ctx, s, "waiting for the API", s.Kind, h.Schedule.retry(1))
 	default:
-		return h.next(ctx, s, "not stopped yet", ledger.KindPoll, h.Schedule.poll(h.Now().Sub(s.Accepted)))
+		return h.look(ctx, s, "not stopped yet", watchable)
 	}
 }
 
@@ -74,6 +76,19 @@ func waitReason(w throttle.Wait) string {
 		return fmt.Sprintf("no leave to call: %s", w.Reason)
 	}
 	return fmt.Sprintf("no leave to call: %s: %s", w.Reason, w.Detail)
+}
+
+// look moves a stop to the next look at its job, by the project's screen if it
+// is watchable.
+func (h *handler) look(ctx context.Context, s *ledger.Stop, what string, watchable bool) (result, error) {
+	if !watchable {
+		return h.next(ctx, s, what, ledger.KindPoll, h.gap(ctx, s))
+	}
+	moved, err := h.follow(ctx, s)
+	if err == nil && !moved {
+		return h.overtaken(s), nil
+	}
+	return result{stop: s, what: what, note: s.Reason}, err
 }
 
 func (h *handler) next(ctx context.Context, s *ledger.Stop, what string, kind ledger.Kind, delay time.Duration) (result, error) {

@@ -3,7 +3,6 @@ package tasks
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -19,6 +18,7 @@ import (
 type Jobs interface {
 	StopVisualizationJob(ctx context.Context, projectID, jobID string) (requestID string, err error)
 	ShowVisualizationJob(ctx context.Context, projectID, jobID string) (*modelarts.VisualizationJob, error)
+	ListVisualizationJobs(ctx context.Context, projectID string, q modelarts.ListQuery) (*modelarts.JobPage, error)
 }
 
 // Gate says when a call may go out, and learns how it ended.
@@ -40,9 +40,10 @@ type Config struct {
 	Now      func() time.Time // nil: time.Now
 }
 
-// handler is what both task types share.
+// handler is what all task types share.
 type handler struct {
 	Config
+	paces paces
 }
 
 func newHandler(cfg Config) *handler {
@@ -53,16 +54,17 @@ func newHandler(cfg Config) *handler {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &handler{cfg}
+	return &handler{Config: cfg, paces: paces{known: make(map[string]knownPace)}}
 }
 
-// NewMux routes both task types to their handlers and logs one line for each
+// NewMux routes the task types to their handlers and logs one line for each
 // finished task.
 func NewMux(cfg Config) *asynq.ServeMux {
 	h := newHandler(cfg)
 	mux := asynq.NewServeMux()
 	mux.HandleFunc(TypeStop, h.logged((&StopHandler{h}).process))
 	mux.HandleFunc(TypePoll, h.logged((&PollHandler{h}).process))
+	mux.HandleFunc(TypeScreen, h.logged((&ScreenHandler{h}).process))
 	return mux
 }
 
@@ -71,6 +73,9 @@ type result struct {
 	stop *ledger.Stop // nil when there is none
 	what string       // in a word or two, for the log
 	note string       // why; "" when all is well
+
+	routine bool  // note is no trouble
+	attrs   []any // more, for the log
 }
 
 // logged turns a handler's inner function into asynq's, with one line of log.
@@ -94,13 +99,14 @@ func (h *handler) logged(process func(context.Context, *asynq.Task) (result, err
 				attrs = append(attrs, "request", s.RequestID)
 			}
 		}
+		attrs = append(attrs, res.attrs...)
 		if res.note != "" {
 			attrs = append(attrs, "reason", res.note)
 		}
 		switch {
 		case err != nil:
 			h.Logger.ErrorContext(ctx, "task comes again", append(attrs, "error", err)...)
-		case res.note != "" && (res.stop == nil || !res.stop.State.Good()):
+		case res.note != "" && !res.routine && (res.stop == nil || !res.stop.State.Good()):
 			h.Logger.WarnContext(ctx, res.what, attrs...)
 		default:
 			h.Logger.InfoContext(ctx, res.what, attrs...)
@@ -133,29 +139,23 @@ func (h *handler) heal(ctx context.Context, s *ledger.Stop, came taskID) error {
 	if s.State.Ended() || s.Hop != came.hop+1 {
 		return nil
 	}
-	return enqueue(ctx, h.Queue, s)
-}
-
-// enqueue puts the task of the stop's current hop into its queue. A task that
-// is there already is as good.
-func enqueue(ctx context.Context, queue *asynq.Client, s *ledger.Stop) error {
-	t, err := newTask(s)
-	if err != nil {
+	if s.Kind != ledger.KindWatch {
+		return enqueue(ctx, h.Queue, s)
+	}
+	screen, err := h.Ledger.Screen(ctx, s.ProjectID)
+	if err != nil || !screen.On {
 		return err
 	}
-	_, err = queue.EnqueueContext(ctx, t)
-	if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
-		return fmt.Errorf("enqueue task %v: %w", currentTask(s), err)
-	}
-	return nil
+	return enqueueScreen(ctx, h.Queue, s.ProjectID, screen.Hop, screen.Due)
 }
 
 // call makes one API call when the gate gives leave; otherwise it returns how
-// long to wait. system says that a failure is the system's.
-func (h *handler) call(ctx context.Context, s *ledger.Stop, class throttle.Class, do func(context.Context) error) (
+// long to wait. back says that the caller comes back to a place in line; system
+// says that a failure is the system's.
+func (h *handler) call(ctx context.Context, projectID string, back bool, class throttle.Class, do func(context.Context) error) (
 	wait throttle.Wait, system bool, callErr, err error) {
 
-	permit, wait, err := h.Gate.Enter(ctx, s.ProjectID, class, !s.Slot.IsZero())
+	permit, wait, err := h.Gate.Enter(ctx, projectID, class, back)
 	if err != nil || wait.For > 0 {
 		return wait, false, nil, err
 	}
@@ -165,22 +165,50 @@ func (h *handler) call(ctx context.Context, s *ledger.Stop, class throttle.Class
 	// What the call has shown must not be lost to a shutdown.
 	system, err = h.Gate.Report(context.WithoutCancel(ctx), permit, callErr)
 	if err != nil { // the answer counts all the same
-		h.Logger.WarnContext(ctx, "the throttle did not learn of an answer", "project", s.ProjectID, "error", err)
+		h.Logger.WarnContext(ctx, "the throttle did not learn of an answer", "project", projectID, "error", err)
 	}
 	return throttle.Wait{}, system, callErr, nil
 }
 
 // advance saves s, moves it to its next hop and enqueues the task for it.
 func (h *handler) advance(ctx context.Context, s *ledger.Stop, kind ledger.Kind, delay time.Duration) (bool, error) {
-	due := h.Now().Add(delay)
-	if due.After(s.Deadline) && h.Now().Before(s.Deadline) {
-		due = s.Deadline // to end it in time
-	}
-	moved, err := h.Ledger.Advance(ctx, s, kind, due)
+	moved, err := h.Ledger.Advance(ctx, s, kind, h.due(s, delay))
 	if err != nil || !moved {
 		return moved, err
 	}
 	return true, enqueue(ctx, h.Queue, s)
+}
+
+// follow saves s, whose job was just seen stopping, and moves it to the next
+// look: with many others by the project's screen, or by a poll of its own.
+func (h *handler) follow(ctx context.Context, s *ledger.Stop) (bool, error) {
+	from := h.due(s, h.watchFrom(ctx, s.ProjectID))
+	if last := s.Deadline.Add(-watchLimit); from.After(last) { // the look at its deadline is one of its own
+		from = last
+	}
+	due := h.due(s, h.gap(ctx, s))
+	moved, screenHop, err := h.Ledger.Follow(ctx, s, due, ledger.WatchRule{Least: h.Schedule.ScreenFrom, From: from, Latest: from.Add(watchLimit)})
+	switch {
+	case err != nil || !moved:
+		return moved, err
+	case s.Kind == ledger.KindWatch && screenHop == 0:
+		return true, nil
+	case s.Kind == ledger.KindWatch:
+		return true, enqueueScreen(ctx, h.Queue, s.ProjectID, screenHop, from)
+	default:
+		return true, enqueue(ctx, h.Queue, s)
+	}
+}
+
+// due is when the next task of s is due: after delay, or at its deadline, to
+// end it in time.
+func (h *handler) due(s *ledger.Stop, delay time.Duration) time.Time {
+	now := h.Now()
+	due := now.Add(delay)
+	if due.After(s.Deadline) && now.Before(s.Deadline) {
+		return s.Deadline
+	}
+	return due
 }
 
 // overtaken is the result of a task whose stop was moved on by somebody else

@@ -30,7 +30,7 @@ func (h *PollHandler) process(ctx context.Context, t *asynq.Task) (result, error
 		h.Recorder.PollStarted(max(0, h.Now().Sub(s.Next)))
 	}
 	var job *modelarts.VisualizationJob
-	wait, system, callErr, err := h.call(ctx, s, throttle.Poll, func(ctx context.Context) (err error) {
+	wait, system, callErr, err := h.call(ctx, s.ProjectID, !s.Slot.IsZero(), throttle.Poll, func(ctx context.Context) (err error) {
 		job, err = h.Jobs.ShowVisualizationJob(ctx, s.ProjectID, s.JobID)
 		return err
 	})
@@ -40,18 +40,28 @@ func (h *PollHandler) process(ctx context.Context, t *asynq.Task) (result, error
 	if wait.For > 0 {
 		return h.wait(ctx, s, wait)
 	}
-	notePoll(s, job, callErr)
+	h.notePoll(ctx, s, job, callErr)
 	mayResend := s.Resends < h.Schedule.MaxResends && h.Now().Sub(s.Accepted) >= h.Schedule.ResendAfter &&
 		h.Now().Before(s.Deadline)
 	return h.apply(ctx, s, judgePoll(s, job, callErr, system, mayResend))
 }
 
-// notePoll keeps what a detail call has told besides its verdict.
-func notePoll(s *ledger.Stop, job *modelarts.VisualizationJob, err error) {
+// notePoll keeps what a detail call has told besides its verdict, also about
+// the list that asked for it.
+func (h *PollHandler) notePoll(ctx context.Context, s *ledger.Stop, job *modelarts.VisualizationJob, err error) {
 	s.Polls++
 	if apiErr := apiError(err); apiErr != nil {
 		s.RequestID = apiErr.RequestID
 		return
 	}
 	s.Status, s.RequestID = int(job.Status), job.RequestID
+	stopping := job.Status.Class() == modelarts.ClassStopping
+	if stopping {
+		s.Looked = h.Now()
+	}
+	if s.Screened == ledger.ScreenedLeft && stopping || s.Screened == ledger.ScreenedLate && !stopping {
+		if err := h.Ledger.ScreenWrong(ctx, s.ProjectID); err != nil {
+			h.Logger.WarnContext(ctx, "a wrong list was not noted", "project", s.ProjectID, "error", err)
+		}
+	}
 }

@@ -19,6 +19,7 @@ type Recorder interface {
 	StopPhase(phase string, took time.Duration)
 	PollStarted(lag time.Duration) // planned to actual start
 	Repaired(kind string)          // one of RepairKinds
+	Screened(result string)        // a list of stopping jobs was asked for; one of ScreenResults
 	Duplicate()                    // an ask that joined an active stop, or a task that came again
 }
 
@@ -34,11 +35,27 @@ func Phases() []string { return []string{phaseQueued, phaseAccepting, phaseConfi
 
 // finish ends s and counts it, if nobody else has.
 func (h *handler) finish(ctx context.Context, s *ledger.Stop, outcome ledger.State, reason string) (bool, error) {
-	moved, err := h.Ledger.Finish(ctx, s, outcome, reason)
+	took := time.Duration(0)
+	if outcome == ledger.Stopped && s.Resends == 0 && !s.Accepted.IsZero() {
+		took = h.stopTime(s)
+	}
+	moved, err := h.Ledger.Finish(ctx, s, outcome, reason, took)
 	if err == nil && moved {
 		record(h.Recorder, s)
 	}
 	return moved, err
+}
+
+// stopTime is how long the job of s, which was just found to have stopped, took
+// to stop: some time between the latest sight of it as stopping and now. A random
+// one is right on average, whatever the times between looks; always taking one
+// end would have the looks drift away from the truth.
+func (h *handler) stopTime(s *ledger.Stop) time.Duration {
+	seen := s.Accepted
+	if s.Looked.After(seen) {
+		seen = s.Looked
+	}
+	return since(s.Accepted, seen) + time.Duration(h.Schedule.Jitter()*float64(since(seen, h.Now()))) + time.Millisecond
 }
 
 func record(r Recorder, s *ledger.Stop) {

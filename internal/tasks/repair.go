@@ -99,6 +99,9 @@ func (r *Repairer) Round(ctx context.Context) error {
 		if err := r.count(ctx, p); err != nil {
 			return err
 		}
+		if err := r.repairScreen(ctx, p); err != nil {
+			return err
+		}
 		stops, err := r.Ledger.Overdue(ctx, p, r.Now().Add(-r.cfg.Overdue), repairBatch)
 		if err != nil {
 			return err
@@ -115,35 +118,71 @@ func (r *Repairer) Round(ctx context.Context) error {
 // repair moves s to a new hop with a new task, unless its task is alive in the
 // queue and just has to wait for its turn.
 func (r *Repairer) repair(ctx context.Context, s *ledger.Stop) error {
-	id := currentTask(s)
-	why, err := r.diagnose(s, id)
+	if s.Kind == ledger.KindWatch {
+		watched, err := r.Ledger.IsWatched(ctx, s)
+		switch {
+		case err != nil:
+			return err
+		case watched: // the screen is held up
+			return r.Ledger.PutBack(ctx, s)
+		default:
+			return r.replace(ctx, s, ledger.KindPoll, repairMissing)
+		}
+	}
+	_, queue := typeAndQueue(s.Kind)
+	why, err := r.diagnose(queue, currentTask(s).String(), s.Next)
 	if err != nil {
-		return fmt.Errorf("look for task %v: %w", id, err)
+		return err
 	}
 	if why == "" {
 		return r.Ledger.PutBack(ctx, s)
 	}
-	moved, err := r.advance(ctx, s, s.Kind, 0)
+	return r.replace(ctx, s, s.Kind, why)
+}
+
+// replace gives s a new hop with a new task, due now.
+func (r *Repairer) replace(ctx context.Context, s *ledger.Stop, kind ledger.Kind, why string) error {
+	lost := currentTask(s).String()
+	moved, err := r.advance(ctx, s, kind, 0)
 	if moved {
 		r.Recorder.Repaired(why)
-		r.Logger.WarnContext(ctx, "stop repaired", "stop", s.ID, "project", s.ProjectID, "job", s.JobID,
-			"lost_task", id.String(), "found", why)
+		r.Logger.WarnContext(ctx, "stop repaired", "stop", s.ID, "project", s.ProjectID, "job", s.JobID, "lost_task", lost, "found", why)
 	}
 	return err
 }
 
-// diagnose says which repair s needs; "" means none.
-func (r *Repairer) diagnose(s *ledger.Stop, id taskID) (string, error) {
-	_, queue := typeAndQueue(id.kind)
-	info, err := r.inspect.GetTaskInfo(queue, id.String())
+// repairScreen gives the screen of a project a new task, if it should have one
+// and that got lost.
+func (r *Repairer) repairScreen(ctx context.Context, projectID string) error {
+	s, err := r.Ledger.Screen(ctx, projectID)
+	if err != nil || !s.On || r.Now().Sub(s.Due) < r.cfg.Overdue {
+		return err
+	}
+	lost := screenID(projectID, s.Hop)
+	why, err := r.diagnose(QueuePoll, lost, s.Due)
+	if err != nil || why == "" {
+		return err
+	}
+	moved, err := r.Ledger.AdvanceScreen(ctx, s, r.Now())
+	if err != nil || !moved || !s.On {
+		return err
+	}
+	r.Recorder.Repaired(why)
+	r.Logger.WarnContext(ctx, "screen repaired", "project", projectID, "lost_task", lost, "found", why)
+	return enqueueScreen(ctx, r.Queue, projectID, s.Hop, s.Due)
+}
+
+// diagnose says which repair a task that was due then needs; "" means none.
+func (r *Repairer) diagnose(queue, id string, due time.Time) (string, error) {
+	info, err := r.inspect.GetTaskInfo(queue, id)
 	switch {
 	case errors.Is(err, asynq.ErrTaskNotFound), errors.Is(err, asynq.ErrQueueNotFound):
 		return repairMissing, nil
 	case err != nil:
-		return "", err
+		return "", fmt.Errorf("look for task %s: %w", id, err)
 	case info.State == asynq.TaskStateArchived:
 		return repairArchived, nil
-	case info.State == asynq.TaskStateActive && r.Now().Sub(s.Next) > r.cfg.Stuck:
+	case info.State == asynq.TaskStateActive && r.Now().Sub(due) > r.cfg.Stuck:
 		return repairStuck, nil
 	default:
 		return "", nil

@@ -13,6 +13,10 @@ type Schedule struct {
 	PollFactor float64       // growth from one poll to the next: default 1.6, at least 1
 	PollMax    time.Duration // longest time between polls: default 60 s
 
+	// ScreenFrom is how many jobs of a project have to be stopping for a screen to
+	// watch them all by list calls: default 5; negative means never.
+	ScreenFrom int
+
 	RetryFirst  time.Duration // upper bound of the first backoff: default 2 s, doubled each time
 	RetryMax    time.Duration // upper bound of every backoff: default 60 s
 	MaxAttempts int           // attempts of one stop before it is rejected: default 10
@@ -32,6 +36,7 @@ func (s Schedule) WithDefaults() Schedule {
 	setDefault(&s.PollFirst, 5*time.Second)
 	setDefault(&s.PollFactor, 1.6)
 	setDefault(&s.PollMax, time.Minute)
+	setDefault(&s.ScreenFrom, 5)
 	setDefault(&s.RetryFirst, 2*time.Second)
 	setDefault(&s.RetryMax, time.Minute)
 	setDefault(&s.MaxAttempts, 10)

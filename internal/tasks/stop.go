@@ -35,7 +35,7 @@ func (h *StopHandler) process(ctx context.Context, t *asynq.Task) (result, error
 		return h.expire(ctx, s)
 	}
 	var requestID string
-	wait, system, callErr, err := h.call(ctx, s, throttle.Stop, func(ctx context.Context) (err error) {
+	wait, system, callErr, err := h.call(ctx, s.ProjectID, !s.Slot.IsZero(), throttle.Stop, func(ctx context.Context) (err error) {
 		if s.Called.IsZero() {
 			s.Called = h.Now()
 		}

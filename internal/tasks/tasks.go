@@ -7,6 +7,7 @@ package tasks
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,11 +24,13 @@ import (
 
 // The task types.
 const (
-	TypeStop = "visualization:stop" // make the stop call
-	TypePoll = "visualization:poll" // ask the detail endpoint
+	TypeStop   = "visualization:stop"   // make the stop call
+	TypePoll   = "visualization:poll"   // ask the detail endpoint
+	TypeScreen = "visualization:screen" // look for all watched jobs of a project in its list
 )
 
-// The queues. Stops have their own, so that polls can't stand in their way.
+// The queues. Stops have their own, so that polls and screens can't stand in
+// their way.
 const (
 	QueueStop = "visualization"
 	QueuePoll = "visualization-poll"
@@ -37,7 +40,7 @@ const (
 // times out of five, and polls are never starved.
 func Queues() map[string]int { return map[string]int{QueueStop: 4, QueuePoll: 1} }
 
-// Payload is the JSON body of both task types. Unknown fields are ignored.
+// Payload is the JSON body of stop and poll tasks. Unknown fields are ignored.
 type Payload struct {
 	ProjectID string `json:"project_id"`
 	JobID     string `json:"job_id"`
@@ -104,19 +107,26 @@ func parseTaskID(s string) (taskID, bool) {
 // well within it: asynq would record its own error in place of a verdict.
 const taskTimeout = 5 * time.Minute
 
-// newTask makes the task that carries a stop's current hop. An asynq due time has
-// whole seconds: it is rounded down, so a task may come up to a second early.
-func newTask(s *ledger.Stop) (*asynq.Task, error) {
+// enqueue puts the task of the stop's current hop into its queue. A task that
+// is there already is as good.
+func enqueue(ctx context.Context, queue *asynq.Client, s *ledger.Stop) error {
 	body, err := json.Marshal(Payload{ProjectID: s.ProjectID, JobID: s.JobID})
 	if err != nil {
-		return nil, fmt.Errorf("encode the payload of stop %s: %w", s.ID, err)
+		return fmt.Errorf("encode the payload of stop %s: %w", s.ID, err)
 	}
-	typ, queue := typeAndQueue(s.Kind)
-	return asynq.NewTask(typ, body,
-		asynq.Queue(queue),
-		asynq.TaskID(currentTask(s).String()),
-		asynq.ProcessAt(s.Next),
-		asynq.Timeout(taskTimeout)), nil
+	typ, name := typeAndQueue(s.Kind)
+	return put(ctx, queue, asynq.NewTask(typ, body), name, currentTask(s).String(), s.Next)
+}
+
+// put enqueues a task of ours. An asynq due time has whole seconds, so it is
+// rounded: a task comes up to half a second early or late.
+func put(ctx context.Context, queue *asynq.Client, t *asynq.Task, name, id string, due time.Time) error {
+	_, err := queue.EnqueueContext(ctx, t, asynq.Queue(name), asynq.TaskID(id),
+		asynq.ProcessAt(due.Round(time.Second)), asynq.Timeout(taskTimeout))
+	if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
+		return fmt.Errorf("enqueue task %s: %w", id, err)
+	}
+	return nil
 }
 
 func typeAndQueue(kind ledger.Kind) (typ, queue string) {

@@ -5,6 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
 )
@@ -74,13 +78,24 @@ func TestTaskID(t *testing.T) {
 	}
 }
 
-func TestNewTask(t *testing.T) {
-	s := &ledger.Stop{ID: ledger.StopID("b", "p", "10"), ProjectID: "p", JobID: "10", Hop: 3, Kind: ledger.KindPoll, Next: time.Now()}
-	task, err := newTask(s)
+func TestEnqueuedTask(t *testing.T) {
+	rdb := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
+	defer rdb.Close()
+	next := time.Now().Add(time.Hour)
+	s := &ledger.Stop{ID: ledger.StopID("b", "p", "10"), ProjectID: "p", JobID: "10", Hop: 3, Kind: ledger.KindPoll, Next: next}
+	for range 2 { // a task that is there already is as good
+		if err := enqueue(t.Context(), asynq.NewClientFromRedisClient(rdb), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	info, err := asynq.NewInspectorFromRedisClient(rdb).GetTaskInfo(QueuePoll, currentTask(s).String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if task.Type() != TypePoll || string(task.Payload()) != `{"project_id":"p","job_id":"10"}` {
-		t.Errorf("task %s %s", task.Type(), task.Payload())
+	if info.Type != TypePoll || string(info.Payload) != `{"project_id":"p","job_id":"10"}` || info.Timeout != taskTimeout {
+		t.Errorf("task %+v", info)
+	}
+	if off := info.NextProcessAt.Sub(next).Abs(); off > 500*time.Millisecond {
+		t.Errorf("due %v from its time, want half a second at most", off)
 	}
 }

@@ -30,6 +30,10 @@ type verdict struct {
 	action  action
 	outcome ledger.State // of actEnd
 	reason  string       // in one line; "" when all is well
+
+	// stopping says that the answer showed the job stopping: of actAccept and
+	// actPoll. Then the list of stopping jobs can be trusted to hold it.
+	stopping bool
 }
 
 func end(outcome ledger.State, reason string) verdict {
@@ -41,7 +45,7 @@ func end(outcome ledger.State, reason string) verdict {
 // system's rather than this job's.
 func judgeStop(s *ledger.Stop, err error, system bool) verdict {
 	if err == nil {
-		return verdict{action: actAccept}
+		return verdict{action: actAccept, stopping: true}
 	}
 	reason := err.Error()
 	switch kind := modelarts.KindOf(err); {
@@ -69,7 +73,7 @@ func judgeRefusal(s *ledger.Stop, err error) verdict {
 	}
 	switch apiErr.JobStatus.Class() {
 	case modelarts.ClassStopping:
-		return verdict{action: actAccept}
+		return verdict{action: actAccept, stopping: true}
 	case modelarts.ClassEnded:
 		if s.Unsure || s.State == ledger.Stopping { // our own call may have ended it
 			return verdict{action: actLook}
@@ -107,9 +111,9 @@ func judgePoll(s *ledger.Stop, job *modelarts.VisualizationJob, err error, syste
 		return end(ledger.Stopped, fmt.Sprintf("job status %v", job.Status))
 	case modelarts.ClassStopping:
 		if s.State == ledger.Pending {
-			return verdict{action: actAccept}
+			return verdict{action: actAccept, stopping: true}
 		}
-		return verdict{action: actPoll}
+		return verdict{action: actPoll, stopping: true}
 	case modelarts.ClassActive:
 		reason := fmt.Sprintf("job status is still %v", job.Status)
 		switch {

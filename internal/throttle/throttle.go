@@ -27,6 +27,8 @@ type Class string
 const (
 	Stop Class = "stop"
 	Poll Class = "poll"
+
+	Screen Class = "screen" // a list call that serves many polls
 )
 
 // Reason is why a call has to wait: a closed set, fit for a metric label.

@@ -128,6 +128,7 @@ func NewMetrics(reg prometheus.Registerer, version string) *metrics.Metrics {
 		Results:     kindNames(),
 		Parks:       texts(throttle.Parks()),
 		RepairKinds: tasks.RepairKinds(),
+		Screens:     tasks.ScreenResults(),
 	})
 }
 

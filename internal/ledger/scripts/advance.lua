@@ -1,17 +1,25 @@
 -- Moves a stop in flight from one hop to the next.
 --
--- KEYS  stop, next, state:pending, state:stopping, batch
--- ARGV  stop id, hop expected, nonce, when the next task is due (ms), then field and value pairs to save
--- Returns 1 when it moved, 0 when the stop is missing, ended or at another hop. The same nonce gets the
--- same answer again: a client that lost the answer may repeat the call.
-local stop, next, pending, stopping, batch = unpack(KEYS)
-local id, expected, nonce, due = unpack(ARGV, 1, 4)
-local state, hop, asked_for, mover = unpack(redis.call('HMGET', stop, 'state', 'hop', 'due', 'mover'))
+-- KEYS  stop, next, state:pending, state:stopping, batch, watched, screen
+-- ARGV  stop id, hop expected, nonce, when the next task is due (ms), job id, now (ms), least number of stopping
+--       jobs for a watch (0: never watch), when a watch begins and when it ends at the latest (ms), then field and
+--       value pairs to save
+-- Returns what happened, and a hop of the project's screen:
+--       0  nothing: the stop is missing, ended or at another hop
+--       1  it moved, and is carried by a task of its own
+--       2  it moved, and is watched by the project's screen; the screen task of the hop returned may have to be
+--          enqueued, unless that is 0
+-- The same nonce gets the same answer again: a client that lost the answer may repeat the call.
+local stop, next, pending, stopping, batch, watched, screen = unpack(KEYS)
+local id, expected, nonce, due, job, now, least, from, latest = unpack(ARGV, 1, 9)
+local state, hop, asked_for, mover, kind = unpack(redis.call('HMGET', stop, 'state', 'hop', 'due', 'mover', 'kind'))
 if (state ~= 'pending' and state ~= 'stopping') or hop ~= expected then
-  return mover == nonce and 1 or 0
+  if mover ~= nonce then
+    return {0, 0}
+  end
+  return {kind == 'watch' and 2 or 1, tonumber(redis.call('HGET', screen, 'hop') or 0)}
 end
-redis.call('HSET', stop, 'mover', nonce, unpack(ARGV, 5))
-redis.call('ZADD', next, due, id)
+redis.call('HSET', stop, 'mover', nonce, unpack(ARGV, 10))
 local after = redis.call('HGET', stop, 'state')
 if state == 'pending' and after == 'stopping' then
   redis.call('ZREM', pending, id)
@@ -19,4 +27,22 @@ if state == 'pending' and after == 'stopping' then
   redis.call('HINCRBY', batch, 'pending', -1)
   redis.call('HINCRBY', batch, 'stopping', 1)
 end
-return 1
+least = tonumber(least)
+local watch = least > 0 and redis.call('ZCARD', stopping) >= least
+  and tonumber(redis.call('HGET', screen, 'rests') or 0) <= tonumber(now)
+if not watch then
+  redis.call('ZADD', next, due, id)
+  if kind == 'watch' then
+    redis.call('ZREM', watched, job)
+  end
+  return {1, 0}
+end
+redis.call('HSET', stop, 'kind', 'watch', 'next', latest)
+redis.call('ZADD', next, latest, id)
+redis.call('ZADD', watched, from, job)
+if redis.call('HGET', screen, 'on') == '1' then
+  return {2, 0}
+end
+redis.call('HSET', screen, 'on', 1, 'due', from)
+redis.call('PERSIST', screen)
+return {2, redis.call('HINCRBY', screen, 'hop', 1)}

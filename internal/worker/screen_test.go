@@ -1,0 +1,232 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"vizstop/internal/ledger"
+	"vizstop/internal/modelarts"
+	"vizstop/internal/modelarts/modelartstest"
+	"vizstop/internal/tasks"
+)
+
+// quick has a worker look for tasks twice a second, as screens come every few.
+func quick(c *Config) {
+	c.CheckInterval, c.DelayedCheckInterval = 500*time.Millisecond, 500*time.Millisecond
+}
+
+// addJobs adds running jobs with ids from 1001 on and returns their ids.
+func (w *world) addJobs(n int, stopTime func(i int) time.Duration) []string {
+	var jobs []string
+	for i := range n {
+		job := w.sim.AddJob(project, modelartstest.Job{ID: fmt.Sprint(1001 + i), StopTime: stopTime(i)})
+		jobs = append(jobs, job.ID)
+	}
+	return jobs
+}
+
+// count counts the calls of one operation for all jobs.
+func (w *world) count(operation string) int {
+	n := 0
+	for _, c := range w.sim.AllCalls() {
+		if c.Operation == operation {
+			n++
+		}
+	}
+	return n
+}
+
+// lags is how long after its real end each stop was confirmed, ascending.
+func (w *world) lags(stops map[string]*ledger.Stop) []time.Duration {
+	var lags []time.Duration
+	for id, s := range stops {
+		job, _ := w.sim.Job(project, id)
+		lags = append(lags, s.Ended.Sub(job.EndedAt))
+	}
+	slices.Sort(lags)
+	return lags
+}
+
+// With many jobs stopping, two calls each are the floor, and lists find out
+// cheaply and soon who has stopped.
+func TestScreensComeCloseToTwoCallsPerStop(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		jobs := w.addJobs(300, func(i int) time.Duration { return time.Duration(5+i%60) * time.Second })
+		r := w.start(quick)
+		defer r.stop()
+		w.ask("b", jobs...)
+		stops := w.awaitEnd(5*time.Minute, "b")
+		for _, s := range stops {
+			wantOutcome(t, s, ledger.Stopped, "12 (killed)")
+		}
+		stop, list, detail := w.count(modelarts.OperationStop), w.count(modelarts.OperationList), w.count(modelarts.OperationDetail)
+		if perStop := float64(stop+list+detail) / 300; perStop > 2.4 || list == 0 {
+			t.Errorf("%.2f calls per stop (%d stop, %d list, %d detail), want 2.4 at most", perStop, stop, list, detail)
+		}
+		lags := w.lags(stops)
+		if half, most := lags[150], lags[285]; half > 4*time.Second || most > 8*time.Second {
+			t.Errorf("confirmed %v (half) and %v (95 %%) after the end, want 4 s and 8 s at most", half, most)
+		}
+		if n := gathered(t, r, "vizstop_screens_total", "complete"); n == 0 {
+			t.Error("no screen was counted")
+		}
+		if screen, err := w.books.Screen(context.Background(), project); err != nil || screen.On {
+			t.Errorf("screening goes on with nothing to watch: %+v, %v", screen, err)
+		}
+	})
+}
+
+func TestFewJobsAreNotScreened(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		jobs := w.addJobs(4, func(int) time.Duration { return 20 * time.Second })
+		r := w.start(nil)
+		defer r.stop()
+		w.ask("b", jobs...)
+		w.awaitEnd(5*time.Minute, "b")
+		if n := w.count(modelarts.OperationList); n != 0 {
+			t.Errorf("%d list calls for four jobs, want 0", n)
+		}
+	})
+}
+
+// Lists that are of no use cost a few calls and time, and no outcome.
+func TestUselessLists(t *testing.T) {
+	for name, reply := range map[string]modelartstest.Reply{
+		"forbidden":        modelartstest.ReplyError(http.StatusForbidden, "ModelArts.0201", "no permission"),
+		"not offered":      modelartstest.ReplyError(http.StatusNotFound, "APIG.0101", "The API does not exist"),
+		"other status":     modelartstest.ReplyStatus(modelarts.StatusRunning),
+		"html":             modelartstest.ReplyHTML(http.StatusOK),
+		"server error":     modelartstest.ReplyError(http.StatusInternalServerError, "ModelArts.0010", ""),
+		"truncated":        modelartstest.ReplyTruncated(),
+		"reset":            modelartstest.ReplyReset(),
+		"wrong types":      modelartstest.ReplyWrongTypes(),
+		"throttled always": modelartstest.ReplyError(http.StatusTooManyRequests, "APIGW.0308", ""),
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, modelartstest.Config{}, func(w *world) {
+				jobs := w.addJobs(20, func(i int) time.Duration { return time.Duration(10+3*i) * time.Second })
+				w.sim.Inject(modelartstest.Fault{Operation: modelarts.OperationList, Reply: reply})
+				r := w.start(quick)
+				defer r.stop()
+				w.ask("b", jobs...)
+				for _, s := range w.awaitEnd(15*time.Minute, "b") {
+					wantOutcome(t, s, ledger.Stopped, "")
+				}
+				if n := w.count(modelarts.OperationStop); n != 20 {
+					t.Errorf("%d stop calls, want 20", n)
+				}
+			})
+		})
+	}
+}
+
+// lyingList answers list calls by itself.
+type lyingList struct {
+	tasks.Jobs
+	list  func() []modelarts.VisualizationJob
+	calls int
+}
+
+func (l *lyingList) ListVisualizationJobs(context.Context, string, modelarts.ListQuery) (*modelarts.JobPage, error) {
+	l.calls++
+	jobs := l.list()
+	return &modelarts.JobPage{Jobs: jobs, TotalCount: len(jobs)}, nil
+}
+
+// A list that misses jobs which are stopping, as those of another workspace,
+// is found out and left alone.
+func TestAListThatMissesJobs(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		jobs := w.addJobs(20, func(int) time.Duration { return 2 * time.Minute })
+		lie := &lyingList{list: func() []modelarts.VisualizationJob { return nil }}
+		r := w.start(func(c *Config) { quick(c); lie.Jobs = c.Jobs; c.Jobs = lie })
+		defer r.stop()
+		w.ask("b", jobs...)
+		for _, s := range w.awaitEnd(15*time.Minute, "b") {
+			wantOutcome(t, s, ledger.Stopped, "12 (killed)")
+		}
+		if lie.calls > 10 {
+			t.Errorf("%d list calls, want it to be left alone after a few", lie.calls)
+		}
+		if n := w.count(modelarts.OperationDetail); n > 20*9 {
+			t.Errorf("%d detail calls for 20 jobs", n)
+		}
+	})
+}
+
+// A list that shows jobs as stopping which have ended delays their outcome for
+// no longer than the watch limit.
+func TestAListThatIsStale(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		jobs := w.addJobs(20, func(int) time.Duration { return 30 * time.Second })
+		lie := &lyingList{list: func() (all []modelarts.VisualizationJob) {
+			for _, id := range jobs {
+				all = append(all, modelarts.VisualizationJob{ID: id, Status: modelarts.StatusKilling})
+			}
+			return all
+		}}
+		r := w.start(func(c *Config) { quick(c); lie.Jobs = c.Jobs; c.Jobs = lie })
+		defer r.stop()
+		w.ask("b", jobs...)
+		for _, s := range w.awaitEnd(6*time.Minute, "b") {
+			wantOutcome(t, s, ledger.Stopped, "12 (killed)")
+		}
+	})
+}
+
+func TestWatchedStopsExpireAtTheirDeadline(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		jobs := w.addJobs(20, func(int) time.Duration { return 24 * time.Hour })
+		r := w.start(quick)
+		defer r.stop()
+		asked := time.Now()
+		w.ask("b", jobs...)
+		for _, s := range w.awaitEnd(time.Hour, "b") {
+			wantOutcome(t, s, ledger.Expired, "before the detail endpoint confirmed")
+			if took := s.Ended.Sub(asked); took < 20*time.Minute || took > 21*time.Minute {
+				t.Errorf("job %s expired after %v, want its deadline of 20 minutes", s.JobID, took)
+			}
+		}
+	})
+}
+
+// A lost screen task is found missing, and one that comes again does nothing.
+func TestALostScreenIsRepaired(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		jobs := w.addJobs(20, func(int) time.Duration { return 3 * time.Minute })
+		r := w.start(nil)
+		defer r.stop()
+		w.ask("b", jobs...)
+		inspect := asynq.NewInspectorFromRedisClient(w.rdb)
+		lost := ""
+		w.await(time.Minute, "a screen that waits", func() bool {
+			scheduled, err := inspect.ListScheduledTasks(tasks.QueuePoll)
+			for _, task := range scheduled {
+				if err == nil && task.Type == tasks.TypeScreen && inspect.DeleteTask(tasks.QueuePoll, task.ID) == nil {
+					lost = task.ID
+				}
+			}
+			return lost != ""
+		})
+		for _, s := range w.awaitEnd(15*time.Minute, "b") {
+			wantOutcome(t, s, ledger.Stopped, "12 (killed)")
+		}
+		if n := gathered(t, r, "vizstop_repairs_total", "missing"); n != 1 {
+			t.Errorf("%v repairs, want 1", n)
+		}
+		if _, err := w.queue.Enqueue(asynq.NewTask(tasks.TypeScreen, nil), asynq.Queue(tasks.QueuePoll), asynq.TaskID(lost)); err != nil {
+			t.Fatal(err)
+		}
+		before := w.count(modelarts.OperationList)
+		time.Sleep(time.Minute)
+		if n := w.count(modelarts.OperationList); n != before {
+			t.Errorf("a screen that came again made %d list calls", n-before)
+		}
+	})
+}
