@@ -189,7 +189,7 @@ func (d *demo) print(s *report.Summary, calls map[string]int, stdout io.Writer) 
 	for _, n := range calls {
 		total += n
 	}
-	fmt.Fprintf(stdout, "\nAPI calls: %d stop, %d detail: %.2f for each stop\n",
-		calls[modelarts.OperationStop], calls[modelarts.OperationDetail], float64(total)/float64(s.Requested))
+	fmt.Fprintf(stdout, "\nAPI calls: %d stop, %d list, %d detail: %.2f for each stop\n",
+		calls[modelarts.OperationStop], calls[modelarts.OperationList], calls[modelarts.OperationDetail], float64(total)/float64(s.Requested))
 	return nil
 }

@@ -31,9 +31,9 @@ func TestDemoJSON(t *testing.T) {
 		t.Errorf("durations %+v, want p50 <= p95 <= max <= 30", q)
 	}
 	// Every job gets one stop call, the throttled one two, and each stopped one
-	// at least one detail call.
-	if calls := got.APICalls; calls["stop"] != 24 || calls["detail"] < 21 || len(calls) != 2 {
-		t.Errorf("API calls %v, want 24 stop and at least 21 detail", calls)
+	// at least one detail call; lists say when.
+	if calls := got.APICalls; calls["stop"] != 24 || calls["detail"] < 21 || calls["list"] == 0 || len(calls) != 3 {
+		t.Errorf("API calls %v, want 24 stop, at least 21 detail, and some list", calls)
 	}
 	wantContains(t, stderr.String(), "metrics: http://", "stopping 23 simulated jobs, batch ", "23 of 23 stops have an outcome")
 }
@@ -45,11 +45,11 @@ func TestDemoTable(t *testing.T) {
 		Duration: report.Quantiles{P50: 2.04, P95: 3.5, Max: 3.5},
 	}
 	var stdout bytes.Buffer
-	if err := new(demo).print(s, map[string]int{"stop": 5, "detail": 3}, &stdout); err != nil {
+	if err := new(demo).print(s, map[string]int{"stop": 5, "list": 1, "detail": 3}, &stdout); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{"outcome stops", "stopped 2", "already_stopped 1", "gone 1", "requested 4", "",
-		"time to confirmed seconds", "p50 2.0", "p95 3.5", "max 3.5", "", "API calls: 5 stop, 3 detail: 2.00 for each stop"}
+		"time to confirmed seconds", "p50 2.0", "p95 3.5", "max 3.5", "", "API calls: 5 stop, 1 list, 3 detail: 2.25 for each stop"}
 	var got []string
 	for line := range strings.Lines(stdout.String()) {
 		got = append(got, strings.Join(strings.Fields(line), " "))
