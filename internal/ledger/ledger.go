@@ -25,6 +25,7 @@ const DefaultRetention = 7 * 24 * time.Hour
 // Config settles a Ledger. The zero value is usable.
 type Config struct {
 	Retention time.Duration    // of ended stops and batches; 0 means DefaultRetention
+	Pace      float64          // first tasks per second of one batch in one project; 0: all when they are due
 	Now       func() time.Time // nil means time.Now
 }
 
@@ -34,13 +35,14 @@ type Config struct {
 type Ledger struct {
 	rdb       redis.UniversalClient
 	retention time.Duration
+	pace      float64
 	now       func() time.Time
 }
 
 // New returns a ledger in the Redis behind rdb, which stays the caller's to
 // close.
 func New(rdb redis.UniversalClient, cfg Config) *Ledger {
-	l := &Ledger{rdb: rdb, retention: cfg.Retention, now: cfg.Now}
+	l := &Ledger{rdb: rdb, retention: cfg.Retention, pace: cfg.Pace, now: cfg.Now}
 	if l.retention <= 0 {
 		l.retention = DefaultRetention
 	}

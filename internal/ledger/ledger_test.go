@@ -439,3 +439,43 @@ func TestDescriptionAndLabels(t *testing.T) {
 		}
 	})
 }
+
+// A large batch starts at a pace, and what was asked for later keeps its time.
+func TestPace(t *testing.T) {
+	eachRedis(t, func(t *testing.T, _ *Ledger, rdb *redis.Client, c *clock) {
+		l := New(rdb, Config{Now: c.now, Pace: 4})
+		late := c.now().Add(10 * time.Second)
+		ask := func(batch string, jobs ...string) (after []time.Duration) {
+			asks := []Ask{}
+			for _, j := range jobs {
+				asks = append(asks, Ask{JobID: j, Deadline: c.now().Add(time.Hour)})
+			}
+			asks[len(asks)-1].Due = late
+			openings, err := l.Open(t.Context(), project, batch, asks)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, o := range openings {
+				after = append(after, o.First.Sub(c.now()))
+			}
+			return after
+		}
+		quarter := 250 * time.Millisecond
+		want := []time.Duration{0, quarter, 2 * quarter, 10 * time.Second}
+		for range 2 { // the same again finds the same
+			if got := ask("b", "1", "2", "3", "4"); !slices.Equal(got, want) {
+				t.Errorf("first tasks after %v, want %v", got, want)
+			}
+		}
+		if got := ask("b", "5", "6"); !slices.Equal(got, []time.Duration{10*time.Second + quarter, 10*time.Second + 2*quarter}) {
+			t.Errorf("more of the batch after %v, want it to follow", got)
+		}
+		if got := ask("urgent", "7", "8")[0]; got != 0 {
+			t.Errorf("the first of another batch after %v, want at once", got)
+		}
+		s, err := l.Get(t.Context(), project, StopID("b", project, "2"))
+		if err != nil || !s.Due.Equal(c.now()) || !s.Next.Equal(c.now().Add(quarter)) {
+			t.Errorf("due %v, next %v, %v; want the due time asked for", s.Due, s.Next, err)
+		}
+	})
+}

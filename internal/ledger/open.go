@@ -33,7 +33,7 @@ type Opening struct {
 	Result Result
 	StopID string // the stop that serves the Ask
 	JobID  string
-	Due    time.Time // when the stop is due; meaningless if Joined
+	First  time.Time // when the stop's first task is due; meaningless if Joined
 }
 
 // OpenChunk is how many asks Open takes at most: one script, about a
@@ -43,7 +43,8 @@ const OpenChunk = 250
 // Open records a stop for each ask, all in one batch of one project, before
 // anything is enqueued. A job with an active stop is joined to it. Asking again
 // for the same job in the same batch opens nothing. The answers stand in the
-// order of asks, of which there are at most OpenChunk.
+// order of asks, of which there are at most OpenChunk. The first tasks of a batch
+// are due no faster than Config.Pace.
 func (l *Ledger) Open(ctx context.Context, projectID, batch string, asks []Ask) ([]Opening, error) {
 	if len(asks) > OpenChunk {
 		return nil, fmt.Errorf("open %d stops at once: the limit is %d", len(asks), OpenChunk)
@@ -65,7 +66,7 @@ func (l *Ledger) open(ctx context.Context, projectID, batch string, asks []Ask, 
 	}
 	k := keys(projectID)
 	keyNames := []string{k.active(), k.next(), k.in(Pending), k.batch(batch), k.stops(batch), k.joined(batch)}
-	args := []any{now.UnixMilli(), batch, seconds(l.retention)}
+	args := []any{now.UnixMilli(), batch, seconds(l.retention), l.firstGap()}
 	for i, a := range asks {
 		if a.Due.IsZero() {
 			asks[i].Due = now
@@ -79,8 +80,8 @@ func (l *Ledger) open(ctx context.Context, projectID, batch string, asks []Ask, 
 	}
 	openings := make([]Opening, len(asks))
 	for i, a := range asks {
-		due, _ := strconv.ParseInt(answers[3*i+2], 10, 64)
-		openings[i] = Opening{Result: Result(answers[3*i]), StopID: answers[3*i+1], JobID: a.JobID, Due: time.UnixMilli(due).UTC()}
+		first, _ := strconv.ParseInt(answers[3*i+2], 10, 64)
+		openings[i] = Opening{Result: Result(answers[3*i]), StopID: answers[3*i+1], JobID: a.JobID, First: time.UnixMilli(first).UTC()}
 	}
 	return openings, nil
 }
@@ -136,6 +137,14 @@ func (l *Ledger) OpenForeign(ctx context.Context, projectID, taskID string, ask 
 		}
 	}
 	return openings[0], nil
+}
+
+// firstGap is the least time between the first tasks of a batch, in ms.
+func (l *Ledger) firstGap() float64 {
+	if l.pace <= 0 {
+		return 0
+	}
+	return 1000 / l.pace
 }
 
 func seconds(d time.Duration) int64 { return int64(max(d, time.Second) / time.Second) }

@@ -11,6 +11,11 @@ import (
 	"vizstop/internal/ledger"
 )
 
+// Pace is how many stops a second of one batch in one project are started, where
+// the API takes so many calls a second: four fifths, which leaves room for lists
+// and polls. 0 means no limit, for both.
+func Pace(rate float64) float64 { return 0.8 * rate }
+
 // Producer asks for stops: it records them in the ledger and then enqueues
 // their first tasks. It is safe for concurrent use.
 type Producer struct {
@@ -54,7 +59,7 @@ func (p *Producer) enqueue(ctx context.Context, projectID string, openings []led
 			continue
 		}
 		group.Go(func() error {
-			s := &ledger.Stop{ID: o.StopID, ProjectID: projectID, JobID: o.JobID, Hop: 1, Kind: ledger.KindStop, Next: o.Due}
+			s := &ledger.Stop{ID: o.StopID, ProjectID: projectID, JobID: o.JobID, Hop: 1, Kind: ledger.KindStop, Next: o.First}
 			return enqueue(ctx, p.queue, s)
 		})
 	}

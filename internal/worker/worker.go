@@ -89,7 +89,7 @@ func New(cfg Config) *Worker {
 	cfg.Throttle.Observer = cfg.Metrics
 	w := &Worker{
 		cfg:      cfg,
-		ledger:   ledger.New(cfg.Redis, ledger.Config{Retention: cfg.Retention}),
+		ledger:   ledger.New(cfg.Redis, ledger.Config{Retention: cfg.Retention, Pace: tasks.Pace(cfg.Throttle.Rate)}),
 		throttle: throttle.New(cfg.Redis, cfg.Throttle),
 		inspect:  asynq.NewInspectorFromRedisClient(cfg.Redis),
 		stopping: make(chan struct{}),

@@ -1,7 +1,7 @@
 -- Opens stops of one batch in one project, or joins those already active.
 --
 -- KEYS  active, next, state:pending, batch, batch stops, batch joined, then the stop key of each ask
--- ARGV  now, batch, retention (s), then for each ask: stop id, job id, due, deadline, task pointer,
+-- ARGV  now, batch, retention (s), least time between the first tasks of a batch (ms; 0: none), then for each ask: stop id, job id, due, deadline, task pointer,
 --       labels ("" for none)
 --       (times in ms since the epoch)
 -- Returns three values for each ask: what happened, the id of the stop that serves it, and when its first
@@ -11,30 +11,38 @@
 --       known     this very stop exists and is further on, or ended
 --       joined    another stop of the job is active
 local active, next, pending, batch, stops, joined = unpack(KEYS, 1, 6)
-local now, batch_id, retention = ARGV[1], ARGV[2], ARGV[3]
+local now, batch_id, retention, gap = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local results = {}
 local opened = 0
 -- Stops with one due time stand in the order of their asking, a microsecond apart: Redis then appends them,
 -- which costs half of putting them in by the order of their ids.
 local before = redis.call('ZCARD', next)
+-- A large batch does not flood the queue: its first tasks come at the pace of the API. paced is when the next may.
+local paced = tonumber(redis.call('HGET', batch, 'paced') or 0)
 
 for i = 7, #KEYS do
   local stop = KEYS[i]
-  local a = 4 + (i - 7) * 6
+  local a = 5 + (i - 7) * 6
   local id, job, due, deadline, task, labels = unpack(ARGV, a, a + 5)
-  local known = redis.call('HMGET', stop, 'state', 'hop', 'due')
+  local known = redis.call('HMGET', stop, 'state', 'hop', 'next')
+  local first = due
   local what, served_by = 'opened', id
   if known[1] then
     what = (known[1] == 'pending' and known[2] == '1') and 'waiting' or 'known'
-    due = known[3]
+    first = known[3] or due
   else
     local other = redis.call('HGET', active, job)
     if other then
       what, served_by = 'joined', other
       redis.call('SADD', joined, other)
     else
+      if gap > 0 then
+        paced = math.max(paced, tonumber(due))
+        first = string.format('%.0f', math.min(math.floor(paced), tonumber(deadline)))
+        paced = paced + gap
+      end
       redis.call('HSET', stop, 'job', job, 'batch', batch_id, 'state', 'pending', 'hop', 1,
-        'kind', 'stop', 'next', due, 'asked', now, 'due', due, 'deadline', deadline)
+        'kind', 'stop', 'next', first, 'asked', now, 'due', due, 'deadline', deadline)
       if task ~= '' then
         redis.call('HSET', stop, 'task', task)
       end
@@ -44,21 +52,24 @@ for i = 7, #KEYS do
       if job ~= '' then
         redis.call('HSET', active, job, id)
       end
-      local place = string.format('%.3f', due + (before + opened) / 1000)
-      redis.call('ZADD', next, place, id)
-      redis.call('ZADD', pending, place, id)
+      local place = (before + opened) / 1000
+      redis.call('ZADD', next, string.format('%.3f', first + place), id)
+      redis.call('ZADD', pending, string.format('%.3f', due + place), id)
       redis.call('RPUSH', stops, id)
       opened = opened + 1
     end
   end
   results[#results + 1] = what
   results[#results + 1] = served_by
-  results[#results + 1] = due
+  results[#results + 1] = first
 end
 
 redis.call('HSETNX', batch, 'created', now)
 if opened > 0 then
   redis.call('HINCRBY', batch, 'pending', opened)
+  if gap > 0 then
+    redis.call('HSET', batch, 'paced', string.format('%.3f', paced))
+  end
 end
 -- A batch is kept for as long as one of its stops is in flight.
 local left = redis.call('HMGET', batch, 'pending', 'stopping')
