@@ -27,14 +27,15 @@ type Gate interface {
 	Report(ctx context.Context, p throttle.Permit, err error) (system bool, rerr error)
 }
 
-// Config is what the handlers work with. Every field but Logger, Schedule and
-// Now is needed.
+// Config is what the handlers work with. Every field without a default is
+// needed.
 type Config struct {
 	Ledger   *ledger.Ledger
 	Jobs     Jobs
 	Gate     Gate
 	Queue    *asynq.Client
 	Recorder Recorder
+	Parallel int              // polls that a screen makes at once; 0 means 32
 	Schedule Schedule         // zero fields mean their defaults
 	Logger   *slog.Logger     // nil: silent
 	Now      func() time.Time // nil: time.Now
@@ -48,6 +49,7 @@ type handler struct {
 
 func newHandler(cfg Config) *handler {
 	cfg.Schedule = cfg.Schedule.WithDefaults()
+	setDefault(&cfg.Parallel, 32)
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -86,32 +88,36 @@ func (h *handler) logged(process func(context.Context, *asynq.Task) (result, err
 		began := h.Now()
 		res, err := process(ctx, t)
 		id, _ := asynq.GetTaskID(ctx)
-		attrs := []any{"task", id, "type", t.Type(), "duration", h.Now().Sub(began).Round(time.Millisecond)}
-		if s := res.stop; s != nil {
-			attrs = append(attrs, "stop", s.ID, "batch", s.Batch, "project", s.ProjectID, "job", s.JobID, "state", s.State)
-			if s.Status != ledger.NoStatus {
-				attrs = append(attrs, "status", s.Status)
-			}
-			if !s.State.Ended() {
-				attrs = append(attrs, "next", s.Kind, "due", s.Next)
-			}
-			if s.RequestID != "" {
-				attrs = append(attrs, "request", s.RequestID)
-			}
-		}
-		attrs = append(attrs, res.attrs...)
-		if res.note != "" {
-			attrs = append(attrs, "reason", res.note)
-		}
-		switch {
-		case err != nil:
-			h.Logger.ErrorContext(ctx, "task comes again", append(attrs, "error", err)...)
-		case res.note != "" && !res.routine && (res.stop == nil || !res.stop.State.Good()):
-			h.Logger.WarnContext(ctx, res.what, attrs...)
-		default:
-			h.Logger.InfoContext(ctx, res.what, attrs...)
-		}
+		h.tell(ctx, res, err, "task", id, "type", t.Type(), "duration", h.Now().Sub(began).Round(time.Millisecond))
 		return err
+	}
+}
+
+// tell logs what became of a task.
+func (h *handler) tell(ctx context.Context, res result, err error, attrs ...any) {
+	if s := res.stop; s != nil {
+		attrs = append(attrs, "stop", s.ID, "batch", s.Batch, "project", s.ProjectID, "job", s.JobID, "state", s.State)
+		if s.Status != ledger.NoStatus {
+			attrs = append(attrs, "status", s.Status)
+		}
+		if !s.State.Ended() {
+			attrs = append(attrs, "next", s.Kind, "due", s.Next)
+		}
+		if s.RequestID != "" {
+			attrs = append(attrs, "request", s.RequestID)
+		}
+	}
+	attrs = append(attrs, res.attrs...)
+	if res.note != "" {
+		attrs = append(attrs, "reason", res.note)
+	}
+	switch {
+	case err != nil:
+		h.Logger.ErrorContext(ctx, "task comes again", append(attrs, "error", err)...)
+	case res.note != "" && !res.routine && (res.stop == nil || !res.stop.State.Good()):
+		h.Logger.WarnContext(ctx, res.what, attrs...)
+	default:
+		h.Logger.InfoContext(ctx, res.what, attrs...)
 	}
 }
 

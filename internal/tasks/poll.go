@@ -26,6 +26,12 @@ func (h *PollHandler) process(ctx context.Context, t *asynq.Task) (result, error
 	if err != nil || s == nil {
 		return res, err
 	}
+	return h.poll(ctx, s)
+}
+
+// poll asks the detail endpoint where the job of s stands, and ends s or moves it
+// to what comes next.
+func (h *handler) poll(ctx context.Context, s *ledger.Stop) (result, error) {
 	if s.Slot.IsZero() {
 		h.Recorder.PollStarted(max(0, h.Now().Sub(s.Next)))
 	}
@@ -48,7 +54,7 @@ func (h *PollHandler) process(ctx context.Context, t *asynq.Task) (result, error
 
 // notePoll keeps what a detail call has told besides its verdict, also about
 // the list that asked for it.
-func (h *PollHandler) notePoll(ctx context.Context, s *ledger.Stop, job *modelarts.VisualizationJob, err error) {
+func (h *handler) notePoll(ctx context.Context, s *ledger.Stop, job *modelarts.VisualizationJob, err error) {
 	s.Polls++
 	if apiErr := apiError(err); apiErr != nil {
 		s.RequestID = apiErr.RequestID

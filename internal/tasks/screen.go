@@ -3,7 +3,9 @@ package tasks
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,8 +19,8 @@ import (
 )
 
 // ScreenHandler handles visualization:screen. It looks for all watched stops of
-// one project at once, in the list of its jobs that are stopping. What has left
-// that list gets a poll task; only that poll ends a stop.
+// one project at once, in the list of its jobs that are stopping, and polls what
+// has left that list. Only such a poll ends a stop.
 type ScreenHandler struct{ *handler }
 
 // The results of a screen.
@@ -41,8 +43,11 @@ const (
 	watchLimit = 5 * time.Minute
 	// distrust is how long a project's list is left alone once it has proved useless.
 	distrust = 10 * time.Minute
-	// screenTime bounds the reading of one list, of any number of pages.
-	screenTime = 3 * time.Minute
+	// screenTime bounds the reading of one list, of any number of pages, and
+	// lookTime the polls after it: well within taskTimeout. What is left to poll
+	// then gets a task.
+	screenTime = 2 * time.Minute
+	lookTime   = time.Minute
 	// screenFailures in a row make a list useless for a while.
 	screenFailures = 3
 )
@@ -75,7 +80,7 @@ func (h *ScreenHandler) screen(ctx context.Context, s *ledger.Screen) (result, e
 		return result{}, err
 	}
 	late, rest := splitWatched(watched, began.Add(-watchLimit))
-	if err := h.release(ctx, s, late, ledger.ScreenedLate); err != nil {
+	if err := h.look(ctx, s, late, ledger.ScreenedLate); err != nil {
 		return result{}, err
 	}
 	stopping, err := h.Ledger.CountStopping(ctx, s.ProjectID)
@@ -100,7 +105,7 @@ func (h *ScreenHandler) screen(ctx context.Context, s *ledger.Screen) (result, e
 	if err != nil {
 		return h.failed(ctx, s, rest, err, system)
 	}
-	if err := h.release(ctx, s, seen.left, ledger.ScreenedLeft); err != nil {
+	if err := h.look(ctx, s, seen.left, ledger.ScreenedLeft); err != nil {
 		return result{}, err
 	}
 	s.Looked, s.Failures, s.Left = began, 0, s.Left+len(seen.left)
@@ -147,7 +152,7 @@ func doubtful(s *ledger.Screen) string {
 
 // dissolve gives every watched stop a poll task of its own, on schedule.
 func (h *ScreenHandler) dissolve(ctx context.Context, s *ledger.Screen, rest []ledger.Watched, what, why string) (result, error) {
-	if err := h.release(ctx, s, rest, ledger.NotScreened); err != nil {
+	if err := h.release(ctx, s, rest); err != nil {
 		return result{}, err
 	}
 	return h.again(ctx, s, time.Second, what, why)
@@ -165,38 +170,57 @@ func (h *ScreenHandler) again(ctx context.Context, s *ledger.Screen, delay time.
 	return res, enqueueScreen(ctx, h.Queue, s.ProjectID, s.Hop, s.Due)
 }
 
-// parallelReleases is how many stops a screen moves at once.
-const parallelReleases = 16
+// chunk is how many watched stops a screen reads from the ledger at once.
+const chunk = 500
 
-// release ends the watch of stops and gives each a poll task: due now when the
-// screen has found something, on schedule when it has not.
-func (h *ScreenHandler) release(ctx context.Context, screen *ledger.Screen, watched []ledger.Watched, why ledger.Screened) error {
-	if len(watched) == 0 {
-		return nil
-	}
-	jobs := make([]string, len(watched))
-	for i, w := range watched {
-		jobs[i] = w.JobID
-	}
-	stops, err := h.Ledger.WatchedStops(ctx, screen.ProjectID, jobs)
-	if err != nil {
+// look polls watched stops that the screen has found something about, right
+// here: a task for each would cost Redis more than the look itself. Each ends or
+// moves on by itself, so whatever is left undone by a crash is found again.
+func (h *ScreenHandler) look(ctx context.Context, screen *ledger.Screen, found []ledger.Watched, why ledger.Screened) error {
+	enough := h.Now().Add(lookTime)
+	return h.each(ctx, screen, found, func(ctx context.Context, s *ledger.Stop) error {
+		began := h.Now()
+		s.Screened, s.Kind, s.Next = why, ledger.KindPoll, began
+		if began.After(enough) {
+			_, err := h.advance(ctx, s, ledger.KindPoll, 0) // not moved: somebody else was first
+			return err
+		}
+		res, err := h.poll(ctx, s)
+		h.tell(ctx, res, err, "task", screenID(screen.ProjectID, screen.Hop), "type", TypeScreen, "duration", h.Now().Sub(began).Round(time.Millisecond))
 		return err
-	}
+	})
+}
+
+// release ends the watch of stops and gives each a poll task of its own, on
+// schedule.
+func (h *ScreenHandler) release(ctx context.Context, screen *ledger.Screen, watched []ledger.Watched) error {
+	return h.each(ctx, screen, watched, func(ctx context.Context, s *ledger.Stop) error {
+		_, err := h.advance(ctx, s, ledger.KindPoll, h.gap(ctx, s)) // not moved: somebody else was first
+		return err
+	})
+}
+
+// each reads watched stops and does something to each, many at once.
+func (h *ScreenHandler) each(ctx context.Context, screen *ledger.Screen, watched []ledger.Watched,
+	do func(context.Context, *ledger.Stop) error) error {
+
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(parallelReleases)
-	for _, s := range stops {
-		group.Go(func() error {
-			s.Screened = why
+	group.SetLimit(h.Parallel)
+	for some := range slices.Chunk(watched, chunk) {
+		jobs := make([]string, len(some))
+		for i, w := range some {
+			jobs[i] = w.JobID
+		}
+		stops, err := h.Ledger.WatchedStops(ctx, screen.ProjectID, jobs)
+		if err != nil {
+			return errors.Join(err, group.Wait())
+		}
+		for _, s := range stops {
 			if screen.Looked.After(s.Accepted) {
 				s.Looked = screen.Looked
 			}
-			delay := time.Duration(0)
-			if why == ledger.NotScreened {
-				delay = h.gap(ctx, s)
-			}
-			_, err := h.advance(ctx, s, ledger.KindPoll, delay) // not moved: somebody else was first
-			return err
-		})
+			group.Go(func() error { return do(ctx, s) })
+		}
 	}
 	return group.Wait()
 }

@@ -97,7 +97,7 @@ func New(cfg Config) *Worker {
 	work := tasks.Config{
 		Ledger: w.ledger, Jobs: cfg.Jobs, Gate: w.throttle,
 		Queue:    asynq.NewClientFromRedisClient(cfg.Redis),
-		Recorder: cfg.Metrics, Schedule: cfg.Schedule, Logger: cfg.Logger,
+		Recorder: cfg.Metrics, Parallel: cfg.Concurrency, Schedule: cfg.Schedule, Logger: cfg.Logger,
 	}
 	w.mux = tasks.NewMux(work)
 	w.repairer = tasks.NewRepairer(work, w.inspect, cfg.Repair)
