@@ -4,13 +4,15 @@ import (
 	"net/http"
 	"strings"
 	"unicode"
-	"unicode/utf8"
+
+	"vizstop/internal/plain"
 )
 
 // How many characters of an answer's texts are kept.
 const (
 	maxMessage = 200
 	maxToken   = 128 // a code or a request id
+	maxText    = 512 // any other text of a job; the documents allow 256 at most
 )
 
 // echo starts the part of a gateway's message that repeats the headers we
@@ -26,17 +28,7 @@ func clean(s string, limit int) string {
 	if i := indexFold(s, echo); i >= 0 {
 		s = s[:i]
 	}
-	s = strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, s)
-	s = strings.Join(strings.Fields(s), " ")
-	if utf8.RuneCountInString(s) > limit {
-		s = string([]rune(s)[:limit-3]) + "..."
-	}
-	return s
+	return plain.Line(s, limit)
 }
 
 // indexFold is where the lower-case ASCII text sub starts in s, in any case of
