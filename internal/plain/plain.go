@@ -32,6 +32,17 @@ func Line(s string, limit int) string {
 	return s
 }
 
+// Lines splits s at its line breaks and makes a Line of each, which keeps up to
+// eight spaces at its beginning.
+func Lines(s string, limit int) []string {
+	all := strings.Split(s, "\n")
+	for i, line := range all {
+		indent := len(line) - len(strings.TrimLeft(line, " "))
+		all[i] = strings.Repeat(" ", min(indent, 8)) + Line(line, limit)
+	}
+	return all
+}
+
 // Fits reports whether s can be shown as it is: valid UTF-8 on one line, without
 // characters that only do something to a terminal.
 func Fits(s string) bool {
@@ -57,6 +68,11 @@ func Log(s string, limit int) string {
 		}
 		s = s[:cut] + "..."
 	}
+	return Escape(s)
+}
+
+// Escape writes out what Log does, without a bound. JSON stays the same JSON.
+func Escape(s string) string {
 	if !strings.ContainsFunc(s, obeyed) {
 		return s
 	}

@@ -1,6 +1,7 @@
 package plain
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"testing/quick"
@@ -81,5 +82,27 @@ func TestCell(t *testing.T) {
 		if got := Cell(in); got != want {
 			t.Errorf("Cell(%q) = %q, want %q", in, got, want)
 		}
+	}
+}
+
+func TestLines(t *testing.T) {
+	t.Parallel()
+	got := Lines("one\x1b[2J\n  two\rthree\n"+strings.Repeat(" ", 1000)+"x", 20)
+	if want := []string{"one [2J", "  two three", "        ..."}; len(got) != 3 || got[0] != want[0] || got[1] != want[1] || len(got[2]) > 28 {
+		t.Errorf("Lines gave %q", got)
+	}
+}
+
+// JSON that was escaped says the same.
+func TestEscapeKeepsJSON(t *testing.T) {
+	t.Parallel()
+	check := func(text string) bool {
+		text += "\u202e\u009b\x7f"
+		b, err := json.Marshal(text)
+		var back, want string
+		return err == nil && json.Unmarshal([]byte(Escape(string(b))), &back) == nil && json.Unmarshal(b, &want) == nil && back == want
+	}
+	if err := quick.Check(check, nil); err != nil {
+		t.Error(err)
 	}
 }

@@ -2,10 +2,13 @@ package worker
 
 import (
 	"fmt"
+	"io"
 	"net/http"
-	"strings"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"vizstop/internal/plain"
 )
 
 // scrapesAtOnce is how many scrapes are served at once: each asks Redis.
@@ -22,10 +25,10 @@ func (w *Worker) Pages() http.Handler {
 		faults, notes := w.Ready(r.Context())
 		if len(faults) > 0 {
 			rw.WriteHeader(http.StatusServiceUnavailable)
-			fmt.Fprintln(rw, strings.Join(append([]string{"not ready"}, append(faults, notes...)...), "\n"))
+			writeLines(rw, "not ready", faults, notes)
 			return
 		}
-		fmt.Fprintln(rw, strings.Join(append([]string{"ok"}, notes...), "\n"))
+		writeLines(rw, "ok", notes)
 	})
 	mux.HandleFunc("GET /{$}", func(rw http.ResponseWriter, _ *http.Request) {
 		rw.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -33,6 +36,16 @@ func (w *Worker) Pages() http.Handler {
 			`<ul><li><a href="/metrics">metrics</a><li><a href="/readyz">readiness</a><li><a href="/healthz">health</a></ul>`)
 	})
 	return guarded(mux)
+}
+
+// maxLine bounds a line of /readyz, in characters.
+const maxLine = 2048
+
+func writeLines(w io.Writer, first string, more ...[]string) {
+	fmt.Fprintln(w, first)
+	for _, line := range slices.Concat(more...) {
+		fmt.Fprintln(w, plain.Line(line, maxLine)) // the words of the API, of Redis, of whoever paused
+	}
 }
 
 // guarded tells browsers to take a page for what it says it is, to show it in no
