@@ -1,7 +1,9 @@
 package modelarts
 
 import (
+	"encoding/json"
 	"net/http"
+	"net/url"
 	"strings"
 	"unicode"
 
@@ -42,14 +44,33 @@ func indexFold(s, sub string) int {
 	return -1
 }
 
-// hide takes our secrets out of a text that an answer sent back.
+// hide takes our secrets out of a text that an answer sent back, in whichever
+// way the answer may have written them.
 func hide(s string, secrets []string) string {
 	for _, secret := range secrets {
-		if secret != "" {
-			s = strings.ReplaceAll(s, secret, "[hidden]")
+		if secret == "" {
+			continue
+		}
+		for _, form := range formsOf(secret) {
+			s = strings.ReplaceAll(s, form, "[hidden]")
 		}
 	}
 	return s
+}
+
+// formsOf is a secret as it is, and as it stands in JSON (ours writes & as
+// \u0026, that of others may not) and in URLs.
+func formsOf(secret string) []string {
+	forms := []string{secret, url.QueryEscape(secret), url.PathEscape(secret)}
+	for _, escapeHTML := range []bool{true, false} {
+		var b strings.Builder
+		enc := json.NewEncoder(&b)
+		enc.SetEscapeHTML(escapeHTML)
+		if enc.Encode(secret) == nil { // a string always encodes
+			forms = append(forms, strings.Trim(strings.TrimSpace(b.String()), `"`))
+		}
+	}
+	return forms
 }
 
 // secretsOf is what a request carries that no error may show.

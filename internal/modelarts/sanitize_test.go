@@ -95,3 +95,12 @@ func TestGoodAnswersAreCleaned(t *testing.T) {
 		}
 	}
 }
+
+func TestHideKnowsEveryForm(t *testing.T) {
+	const secret = "a\"b&c/d+e %"
+	for _, echoed := range []string{secret, `a\"b\u0026c/d+e %`, `a\"b&c/d+e %`, "a%22b%26c%2Fd%2Be+%25", "a%22b&c%2Fd+e%20%25"} {
+		if got := hide("x "+echoed+" y", []string{"", secret}); got != "x [hidden] y" {
+			t.Errorf("hide left %q of %q", got, echoed)
+		}
+	}
+}
