@@ -61,6 +61,9 @@ func statusCommand(getenv func(string) string, streams streams) *cli.Command {
 
 // batchProjects lists the projects of a batch; the error says what to check.
 func batchProjects(ctx context.Context, l *ledger.Ledger, batch string) ([]string, error) {
+	if err := ledger.ValidateBatch(batch); err != nil {
+		return nil, err
+	}
 	projects, err := l.BatchProjects(ctx, batch)
 	if errors.Is(err, ledger.ErrNotFound) {
 		return nil, fmt.Errorf("batch %q is not in the ledger: the id is wrong, or the batch ended longer ago than the worker's --retention", batch)

@@ -120,6 +120,9 @@ func showCommand(getenv func(string) string, streams streams) *cli.Command {
 			if err != nil {
 				return err
 			}
+			if err := modelarts.ValidateID("job", job); err != nil {
+				return err
+			}
 			stops, err := books.ledger.JobStops(ctx, project, job)
 			if err == nil && len(stops) == 0 {
 				err = fmt.Errorf("the ledger knows of no stop of job %q in project %s", job, project)

@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -9,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"vizstop/internal/ledger"
+	"vizstop/internal/modelarts"
 )
 
 // Producer asks for stops: it records them in the ledger and then enqueues
@@ -27,11 +29,15 @@ func NewProducer(l *ledger.Ledger, queue *asynq.Client) *Producer {
 // parallelEnqueues is how many tasks are on their way to Redis at once.
 const parallelEnqueues = 64
 
-// Ask asks to stop jobs of one project, all in one batch. Ids must be valid.
+// Ask asks to stop jobs of one project, all in one batch. Ids that are not valid
+// are refused before anything is recorded: they become parts of keys and URLs.
 // The answers stand in the order of asks. On error they cover the jobs that are
 // safely recorded; asking again with the same batch completes it and doubles
 // nothing. Two calls may run at once for one batch.
 func (p *Producer) Ask(ctx context.Context, projectID, batch string, asks []ledger.Ask) ([]ledger.Opening, error) {
+	if err := checkIDs(projectID, batch, asks); err != nil {
+		return nil, err
+	}
 	all := make([]ledger.Opening, 0, len(asks))
 	for chunk := range slices.Chunk(asks, ledger.OpenChunk) {
 		openings, err := p.ledger.Open(ctx, projectID, batch, chunk)
@@ -44,6 +50,16 @@ func (p *Producer) Ask(ctx context.Context, projectID, batch string, asks []ledg
 		}
 	}
 	return all, nil
+}
+
+func checkIDs(projectID, batch string, asks []ledger.Ask) error {
+	err := errors.Join(modelarts.ValidateID("project", projectID), ledger.ValidateBatch(batch))
+	for _, a := range asks {
+		if err == nil {
+			err = modelarts.ValidateID("job", a.JobID)
+		}
+	}
+	return err
 }
 
 func (p *Producer) enqueue(ctx context.Context, projectID string, openings []ledger.Opening) error {
