@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"vizstop/internal/ledger"
+	"vizstop/internal/plain"
 	"vizstop/internal/settings"
 )
 
@@ -21,7 +22,7 @@ func (a *about) declare(s *settings.Set) {
 	s.Strings(&a.labels, "label", "", "key=value to keep with the batch and show in reports; repeatable", func(v string) error {
 		key, _, ok := strings.Cut(v, "=")
 		if !ok || key == "" || unfit(v) {
-			return fmt.Errorf("%q is not key=value of at most 256 characters", v)
+			return fmt.Errorf("%q is not key=value of at most 256 bytes that can all be shown", v)
 		}
 		return nil
 	})
@@ -34,16 +35,14 @@ func (a *about) declareWhy(s *settings.Set) {
 
 func checkText(v string) error {
 	if unfit(v) {
-		return fmt.Errorf("%.20q... is longer than 256 characters or holds control characters", v)
+		return fmt.Errorf("%.20q... is longer than 256 bytes or holds characters that can't be shown", v)
 	}
 	return nil
 }
 
 // unfit reports whether a text is too long for the ledger, or could forge a
 // line of log or report.
-func unfit(v string) bool {
-	return len(v) > 256 || strings.ContainsFunc(v, func(r rune) bool { return r < ' ' || r == 0x7f })
-}
+func unfit(v string) bool { return len(v) > 256 || !plain.Fits(v) }
 
 // who is the requester, by default the user of the session.
 func (a *about) who(getenv func(string) string) string {

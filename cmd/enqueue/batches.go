@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"text/tabwriter"
 	"time"
 
 	"github.com/urfave/cli/v3"
@@ -53,13 +51,13 @@ func batchesCommand(getenv func(string) string, streams streams) *cli.Command {
 			if json {
 				return report.WriteJSON(streams.out, batchList{"batches", rows})
 			}
-			t := tabwriter.NewWriter(streams.out, 0, 0, 2, ' ', 0)
-			fmt.Fprintf(t, "batch\tproject\tasked for at\tby\tstops\tin flight\tgood\tbad\treason\n")
+			t := newTable(streams.out)
+			t.row("batch", "project", "asked for at", "by", "stops", "in flight", "good", "bad", "reason")
 			for _, r := range rows {
-				fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\n", r.Batch, r.ProjectID, r.Created.Local().Format(time.DateTime),
+				t.row(r.Batch, r.ProjectID, r.Created.Local().Format(time.DateTime),
 					r.Requester, r.Stops, r.InFlight, r.Good, r.Bad, r.Reason)
 			}
-			return t.Flush()
+			return t.flush()
 		}),
 	}
 }

@@ -216,8 +216,12 @@ func spool(r io.Reader) (list io.ReadSeeker, done func(), err error) {
 func fixed(items []joblist.Item) func() iter.Seq2[joblist.Item, error] {
 	return func() iter.Seq2[joblist.Item, error] {
 		return func(yield func(joblist.Item, error) bool) {
-			for item := range slices.Values(items) {
-				if !yield(item, nil) {
+			for _, item := range items {
+				var err error
+				if bad := modelarts.ValidateID("job", item.JobID); bad != nil { // an answer of the API can hold anything
+					item, err = joblist.Item{}, &joblist.LineError{Place: "project " + item.ProjectID, Reason: bad.Error()}
+				}
+				if !yield(item, err) {
 					return
 				}
 			}

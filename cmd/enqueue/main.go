@@ -15,6 +15,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"vizstop/internal/plain"
 	"vizstop/internal/version"
 )
 
@@ -42,13 +43,18 @@ func main() {
 	os.Exit(conclude(run(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr), os.Stderr))
 }
 
+// maxErrorLine bounds one line of an error, in characters.
+const maxErrorLine = 4096
+
 // conclude says err, if any, and returns the exit code.
 func conclude(err error, stderr io.Writer) int {
 	if err == nil {
 		return exitGood
 	}
 	if text := err.Error(); text != "" {
-		fmt.Fprintln(stderr, "enqueue: "+strings.ReplaceAll(text, "\n", "\nenqueue: "))
+		for _, line := range plain.Lines(text, maxErrorLine) { // may hold words of the API, of Redis or of a list
+			fmt.Fprintln(stderr, "enqueue: "+line)
+		}
 	}
 	if exit, ok := errors.AsType[exitCode](err); ok {
 		return exit.code

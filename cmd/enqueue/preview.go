@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"text/tabwriter"
 	"time"
 
 	"vizstop/internal/joblist"
@@ -53,13 +52,13 @@ func (c *stopCmd) preview(ctx context.Context, jobs *chosen, plan when.Plan) err
 	if c.json {
 		return report.WriteJSON(c.streams.out, p)
 	}
-	t := tabwriter.NewWriter(c.streams.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "project\tjob\tname\tstatus\tage\trunning\tdue\n")
+	t := newTable(c.streams.out)
+	t.row("project", "job", "name", "status", "age", "running", "due")
 	for _, j := range p.Jobs {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", j.ProjectID, j.JobID, orDash(j.Name), orDash(j.Status),
+		t.row(j.ProjectID, j.JobID, orDash(j.Name), orDash(j.Status),
 			span(j.Age), span(j.Running), j.Due.Local().Format("2006-01-02 15:04:05"))
 	}
-	if err := t.Flush(); err != nil {
+	if err := t.flush(); err != nil {
 		return err
 	}
 	fmt.Fprintf(c.streams.out, "%d jobs would be stopped; this was a dry run, nothing was\n", p.Count)

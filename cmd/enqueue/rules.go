@@ -10,6 +10,7 @@ import (
 
 	"vizstop/internal/joblist"
 	"vizstop/internal/modelarts"
+	"vizstop/internal/plain"
 	"vizstop/internal/selection"
 )
 
@@ -81,7 +82,7 @@ func (c *stopCmd) chooseByRule(ctx context.Context) (*chosen, error) {
 	}
 	if rule.Protect != nil {
 		for _, line := range rule.Protect.Expired() {
-			fmt.Fprintf(c.streams.err, "no longer protected: %s\n", line)
+			fmt.Fprintln(c.streams.err, plain.Line("no longer protected: "+line, maxErrorLine))
 		}
 	}
 	if len(c.projects) == 0 {

@@ -13,6 +13,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"vizstop/internal/ledger"
+	"vizstop/internal/plain"
 	"vizstop/internal/report"
 	"vizstop/internal/settings"
 	"vizstop/internal/throttle"
@@ -60,6 +61,9 @@ func statusCommand(getenv func(string) string, streams streams) *cli.Command {
 
 // batchProjects lists the projects of a batch; the error says what to check.
 func batchProjects(ctx context.Context, l *ledger.Ledger, batch string) ([]string, error) {
+	if err := ledger.ValidateBatch(batch); err != nil {
+		return nil, err
+	}
 	projects, err := l.BatchProjects(ctx, batch)
 	if errors.Is(err, ledger.ErrNotFound) {
 		return nil, fmt.Errorf("batch %q is not in the ledger: the id is wrong, or the batch ended longer ago than the worker's --retention", batch)
@@ -96,10 +100,14 @@ func (s *batchStatus) write(out io.Writer, json bool) error {
 	return writeSummaries(out, s.Projects)
 }
 
+// maxTitle is room for who asked, why, and all labels, in characters.
+const maxTitle = 16 << 10
+
 // writeSummaries writes a batch for people, project by project.
 func writeSummaries(out io.Writer, summaries []*report.Summary) error {
 	for _, s := range summaries {
-		fmt.Fprintf(out, "batch %s, project %s, asked for at %s%s\n", s.Batch, s.ProjectID, s.Created.Local().Format(time.DateTime), by(s))
+		title := fmt.Sprintf("batch %s, project %s, asked for at %s%s", s.Batch, s.ProjectID, s.Created.Local().Format(time.DateTime), by(s))
+		fmt.Fprintln(out, plain.Line(title, maxTitle))
 		if err := s.WriteTable(out); err != nil {
 			return err
 		}

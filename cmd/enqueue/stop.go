@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"time"
 
 	"github.com/urfave/cli/v3"
 
 	"vizstop/internal/joblist"
+	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
 	"vizstop/internal/notify"
 	"vizstop/internal/report"
@@ -43,8 +43,6 @@ type stopCmd struct {
 	timeout time.Duration
 }
 
-var batchPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
-
 func (c *stopCmd) declareAll() {
 	c.store.declare()
 	c.Strings(&c.projects, "project", "HW_PROJECT_ID", "id of the Huawei Cloud project that the jobs are in; repeatable with a rule", func(v string) error {
@@ -69,10 +67,10 @@ func (c *stopCmd) declareAsk() {
 	c.limits.declare(&c.Set, "stop")
 	c.String(&c.spec.Deadline, "deadline", "VIZSTOP_DEADLINE", "1h", "no stop call goes out later than this after it was due", nil)
 	c.String(&c.batch, "batch", "", "", "id of the batch (default: made up); the same command with the same id completes it and doubles nothing", func(v string) error {
-		if v != "" && !batchPattern.MatchString(v) {
-			return fmt.Errorf("%q is not 1 to 64 letters, digits, '.', '_' or '-'", v)
+		if v == "" {
+			return nil
 		}
-		return nil
+		return ledger.ValidateBatch(v)
 	})
 	c.about.declare(&c.Set)
 	c.String(&c.notify, "notify", "", "", "URL to post the report to when the last stop has ended", func(v string) error {

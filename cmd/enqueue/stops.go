@@ -11,13 +11,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/urfave/cli/v3"
 
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
+	"vizstop/internal/plain"
 	"vizstop/internal/report"
 )
 
@@ -120,6 +120,9 @@ func showCommand(getenv func(string) string, streams streams) *cli.Command {
 			if err != nil {
 				return err
 			}
+			if err := modelarts.ValidateID("job", job); err != nil {
+				return err
+			}
 			stops, err := books.ledger.JobStops(ctx, project, job)
 			if err == nil && len(stops) == 0 {
 				err = fmt.Errorf("the ledger knows of no stop of job %q in project %s", job, project)
@@ -191,8 +194,8 @@ func (c *stopsCmd) write(kind string, stops iter.Seq2[*ledger.Stop, error]) erro
 		}
 		return report.WriteJSON(c.streams.out, list)
 	}
-	t := tabwriter.NewWriter(c.streams.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "job\tstate\tdue\ttook\tattempts\tpolls\tstatus\trequest id\treason\n")
+	t := newTable(c.streams.out)
+	t.row("job", "state", "due", "took", "attempts", "polls", "status", "request id", "reason")
 	for s, err := range stops {
 		if err != nil {
 			return err
@@ -201,10 +204,10 @@ func (c *stopsCmd) write(kind string, stops iter.Seq2[*ledger.Stop, error]) erro
 		if s.State.Ended() {
 			took = s.Ended.Sub(s.Due).Round(100 * time.Millisecond).String()
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", s.JobID, s.State, s.Due.Local().Format(time.DateTime), took,
+		t.row(s.JobID, s.State, s.Due.Local().Format(time.DateTime), took,
 			s.Attempts, s.Polls, lastStatus(s), s.RequestID, s.Reason)
 	}
-	return t.Flush()
+	return t.flush()
 }
 
 func lastStatus(s *ledger.Stop) string {
@@ -239,9 +242,9 @@ func writeCSV(out io.Writer, stops iter.Seq2[*ledger.Stop, error]) error {
 		if s.Status != ledger.NoStatus {
 			status = strconv.Itoa(s.Status)
 		}
-		err := w.Write([]string{s.Batch, s.ProjectID, s.JobID, string(s.State), s.Reason, stamp(s.Asked), stamp(s.Due), stamp(s.Called),
+		err := w.Write([]string{s.Batch, s.ProjectID, s.JobID, string(s.State), cell(s.Reason), stamp(s.Asked), stamp(s.Due), stamp(s.Called),
 			stamp(s.Accepted), stamp(s.Ended), stamp(s.Deadline), strconv.Itoa(s.Attempts), strconv.Itoa(s.Calls), strconv.Itoa(s.Polls),
-			status, s.RequestID, s.ID, labels})
+			status, cell(s.RequestID), s.ID, plain.Escape(labels)})
 		if err != nil {
 			return err
 		}
@@ -249,6 +252,9 @@ func writeCSV(out io.Writer, stops iter.Seq2[*ledger.Stop, error]) error {
 	w.Flush()
 	return w.Error()
 }
+
+// cell is a text from outside as a CSV field.
+func cell(text string) string { return plain.Cell(plain.Line(text, maxCell)) }
 
 func stamp(t time.Time) string {
 	if t.IsZero() {

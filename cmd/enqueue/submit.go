@@ -12,6 +12,7 @@ import (
 
 	"vizstop/internal/ledger"
 	"vizstop/internal/notify"
+	"vizstop/internal/plain"
 	"vizstop/internal/redisconn"
 	"vizstop/internal/report"
 	"vizstop/internal/tasks"
@@ -201,7 +202,7 @@ func (c *stopCmd) printCounts(a *answer) {
 	row(false, "ageless", total.Ageless, "left out: created at an unknown time")
 	t.Flush()
 	for _, b := range a.InvalidNames {
-		fmt.Fprintf(c.streams.err, "invalid: %s: %s\n", b.Place, b.Reason)
+		fmt.Fprintln(c.streams.err, plain.Line("invalid: "+b.Place+": "+b.Reason, maxErrorLine))
 	}
 }
 

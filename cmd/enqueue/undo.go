@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"text/tabwriter"
 	"time"
 
 	"github.com/urfave/cli/v3"
@@ -244,16 +243,18 @@ func (c *undoCmd) conclude(u *undone) error {
 }
 
 func (c *undoCmd) print(u *undone) error {
-	t := tabwriter.NewWriter(c.streams.out, 0, 0, 2, ' ', 0)
+	t := newTable(c.streams.out)
 	for _, j := range u.Jobs {
 		if j.Result == "failed" || u.DryRun {
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", j.ProjectID, j.JobID, j.Result, j.Reason)
+			t.row(j.ProjectID, j.JobID, j.Result, j.Reason)
 		}
 	}
 	if u.DryRun {
-		fmt.Fprintf(t, "%d jobs would be restarted; this was a dry run, nothing was\n", u.Restarted)
+		t.row(fmt.Sprintf("%d jobs would be restarted; this was a dry run, nothing was", u.Restarted))
 	} else {
-		fmt.Fprintf(t, "restarted\t%d\nrunning already\t%d\nfailed\t%d\n", u.Restarted, u.Running, u.Failed)
+		t.row("restarted", u.Restarted)
+		t.row("running already", u.Running)
+		t.row("failed", u.Failed)
 	}
-	return t.Flush()
+	return t.flush()
 }

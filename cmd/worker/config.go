@@ -22,6 +22,7 @@ type config struct {
 	listen string
 	worker worker.Config
 
+	webConfig   string // a file
 	notifyHosts string
 }
 
@@ -55,6 +56,8 @@ func (c *config) declareRun() {
 }
 
 func (c *config) declareListen(def string) {
+	c.String(&c.webConfig, "web-config-file", "VIZSTOP_WEB_CONFIG_FILE", "",
+		"web configuration file of Prometheus exporters, which gives these pages TLS and passwords", checkWebConfig)
 	c.String(&c.listen, "listen", "VIZSTOP_LISTEN", def, "address of /metrics, /healthz and /readyz", func(v string) error {
 		if _, _, err := net.SplitHostPort(v); err != nil {
 			return fmt.Errorf("%q is not an address such as :9464 or 127.0.0.1:9464", v)

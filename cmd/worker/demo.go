@@ -108,7 +108,7 @@ func (d *demo) run(ctx context.Context, stdout, stderr io.Writer) error {
 	d.worker.Registry, d.worker.Metrics = reg, events
 	d.worker.ShutdownTimeout = time.Second
 	w := worker.New(d.worker)
-	pages, err := d.pages(w, stderr)
+	pages, err := d.pages(w, log, stderr)
 	if err != nil {
 		return err
 	}
@@ -126,9 +126,13 @@ func (d *demo) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err := d.print(summary, sim.Simulator.Counts(), stdout); err != nil || !d.keep {
 		return err
 	}
-	fmt.Fprintf(stderr, "serving http://%s/metrics until interrupted\n", pages.addr)
-	<-ctx.Done()
-	return nil
+	fmt.Fprintf(stderr, "serving %s until interrupted\n", d.metricsURL(pages))
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-pages.failed:
+		return err
+	}
 }
 
 // populate makes the simulated jobs and returns the ids to stop. The times to
@@ -148,15 +152,23 @@ func (d *demo) populate(sim *modelartstest.Simulator) []string {
 	return append(ids, "1", "2", "404")
 }
 
-func (d *demo) pages(w *worker.Worker, stderr io.Writer) (*server, error) {
-	pages, err := listen(d.listen, w.Pages())
+func (d *demo) pages(w *worker.Worker, log *slog.Logger, stderr io.Writer) (*server, error) {
+	pages, err := listen(d.listen, d.webConfig, w.Pages(), log)
 	if err != nil && !d.keep { // nobody asked for the pages: any port will do
-		pages, err = listen("127.0.0.1:0", w.Pages())
+		pages, err = listen("127.0.0.1:0", d.webConfig, w.Pages(), log)
 	}
 	if err == nil {
-		fmt.Fprintf(stderr, "metrics: http://%s/metrics\n", pages.addr)
+		fmt.Fprintf(stderr, "metrics: %s\n", d.metricsURL(pages))
 	}
 	return pages, err
+}
+
+func (d *demo) metricsURL(pages *server) string {
+	scheme := "http"
+	if d.webConfig != "" {
+		scheme = "http(s)" // as the file says now
+	}
+	return scheme + "://" + pages.addr + "/metrics"
 }
 
 func (d *demo) stopAll(ctx context.Context, books *ledger.Ledger, p *tasks.Producer, ids []string, stderr io.Writer) (*report.Summary, error) {

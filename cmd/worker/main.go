@@ -14,15 +14,21 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"vizstop/internal/plain"
 	"vizstop/internal/version"
 )
+
+// maxErrorLine bounds one line of an error, in characters.
+const maxErrorLine = 4096
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal kills at once
 	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "worker: "+strings.ReplaceAll(err.Error(), "\n", "\nworker: "))
+		for _, line := range plain.Lines(err.Error(), maxErrorLine) { // may hold words of Redis
+			fmt.Fprintln(os.Stderr, "worker: "+line)
+		}
 		os.Exit(1)
 	}
 }

@@ -3,12 +3,8 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"net/http"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
@@ -61,7 +57,7 @@ func (c *config) serve(ctx context.Context, log *slog.Logger) error {
 	c.worker.Registry, c.worker.Metrics = reg, events
 	w := worker.New(c.worker)
 
-	pages, err := listen(c.listen, w.Pages())
+	pages, err := c.servePages(w, log)
 	if err != nil {
 		return err
 	}
@@ -72,11 +68,15 @@ func (c *config) serve(ctx context.Context, log *slog.Logger) error {
 	log.InfoContext(ctx, "worker started", "version", version.String(), "redis", c.redis.Describe(),
 		"listen", pages.addr, "concurrency", c.worker.Concurrency, "api_rate", c.worker.Throttle.Rate)
 
-	<-ctx.Done()
+	var fault error
+	select {
+	case <-ctx.Done():
+	case fault = <-pages.failed: // nobody could see what it does
+	}
 	log.Info("worker stops: finishing the tasks at work", "timeout", c.worker.ShutdownTimeout)
 	w.Shutdown()
 	log.Info("worker stopped")
-	return nil
+	return fault
 }
 
 // connect returns a client of the Redis that the settings name, once it
@@ -102,31 +102,4 @@ func (c *config) connect(ctx context.Context, log *slog.Logger) (redis.Universal
 		return nil, nil, err
 	}
 	return rdb, func() { rdb.Close(); closeEmbedded() }, nil
-}
-
-// server is the HTTP server of a worker's pages.
-type server struct {
-	http *http.Server
-	addr string
-}
-
-// listen binds addr before any work is taken, and serves.
-func listen(addr string, pages http.Handler) (*server, error) {
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("--listen (VIZSTOP_LISTEN): %w", err)
-	}
-	s := &server{
-		http: &http.Server{Handler: pages, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second},
-		addr: l.Addr().String(),
-	}
-	go s.http.Serve(l) // returns when close is called
-	return s, nil
-}
-
-// close lets a scrape under way finish: the last counts are worth having.
-func (s *server) close() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	_ = s.http.Shutdown(ctx)
 }

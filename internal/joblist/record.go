@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unicode"
 
 	"vizstop/internal/modelarts"
+	"vizstop/internal/plain"
 )
 
 // The names of the columns and fields that are not labels.
@@ -65,11 +65,8 @@ func (r *record) label(key, value string) error {
 // clean makes text fit to be printed on a terminal. A label only decorates, so
 // a stray character in it is no reason to leave a job running.
 func clean(text string) string {
-	text = strings.Map(func(c rune) rune {
-		if unicode.IsControl(c) {
-			return ' '
-		}
-		return c
-	}, strings.ToValidUTF8(text, "\ufffd"))
-	return strings.TrimSpace(text)
+	if plain.Fits(text) {
+		return strings.TrimSpace(text)
+	}
+	return plain.Line(text, maxLine)
 }

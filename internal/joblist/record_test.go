@@ -32,5 +32,5 @@ func TestLabelLimits(t *testing.T) {
 
 func TestLabelsAreFitToPrint(t *testing.T) {
 	expect(t, `{"job_id":1,"a\tb":"\u001b[31mred\n"}`, Options{Project: "p"}, "p/1 [a b:[31mred]")
-	expect(t, "job_id,a\n1,x\xffy\n", Options{Project: "p"}, "p/1 [a:x\ufffdy]")
+	expect(t, "job_id,a\n1,x\xffy\n", Options{Project: "p"}, "p/1 [a:x y]")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"time"
@@ -21,6 +22,18 @@ type Batch struct {
 	Total     int           // its own stops
 	Joined    int           // stops of other batches that serve its wishes too
 	Meta      Meta
+}
+
+var batchPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+
+// ValidateBatch checks that id can be part of a key without changing its
+// meaning: 1 to 64 letters, digits, ".", "_" or "-", the first one a letter or
+// digit.
+func ValidateBatch(id string) error {
+	if batchPattern.MatchString(id) {
+		return nil
+	}
+	return fmt.Errorf("batch id %.64q is not 1 to 64 letters, digits, '.', '_' or '-', starting with a letter or digit", id)
 }
 
 // Meta is who asked for a batch and why. All of it is optional.

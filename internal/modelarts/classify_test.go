@@ -51,7 +51,7 @@ func checkKinds(t *testing.T, rows []kindRow) {
 func judgeBody(operation string, status int, body string) *APIError {
 	cl := &call{operation: operation, accept: func(*answer) error { return nil }}
 	a := &answer{status: status, header: http.Header{}, body: []byte(body)}
-	return judge(cl, a, nil, nil, newClock().Now())
+	return judge(cl, a, nil, newClock().Now())
 }
 
 func TestKindOfStatus(t *testing.T) {

@@ -35,14 +35,17 @@ type answer struct {
 	header  http.Header
 	body    []byte
 	problem problem
+	secrets []string // that the request carried
 }
 
-// requestID is what the body says, else the header.
+// requestID is what the body says, else the header. It goes to logs and reports
+// of calls that went well, too.
 func (a *answer) requestID() string {
-	if a.problem.requestID != "" {
-		return a.problem.requestID
+	id := a.problem.requestID
+	if id == "" {
+		id = a.header.Get("X-Request-Id")
 	}
-	return a.header.Get("X-Request-Id")
+	return clean(hide(id, a.secrets), maxToken)
 }
 
 func (c *Client) newRequest(ctx context.Context, cl *call) (*http.Request, error) {
@@ -91,8 +94,8 @@ func (c *Client) roundTrip(req *http.Request, cl *call) *APIError {
 		apiErr.HTTPStatus = resp.StatusCode
 		return apiErr
 	}
-	a := &answer{status: resp.StatusCode, header: resp.Header, body: body}
-	return judge(cl, a, err, secretsOf(req, cl), c.now())
+	a := &answer{status: resp.StatusCode, header: resp.Header, body: body, secrets: secretsOf(req, cl)}
+	return judge(cl, a, err, c.now())
 }
 
 // readAll reads to the end, so that the connection can serve again, unless there

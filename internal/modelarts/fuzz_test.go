@@ -26,8 +26,8 @@ func FuzzAnswer(f *testing.F) {
 				}
 				return nil
 			}}
-			a := &answer{status: status, header: http.Header{}, body: body}
-			apiErr := judge(cl, a, nil, []string{"HUSH"}, time.Unix(0, 0))
+			a := &answer{status: status, header: http.Header{}, body: body, secrets: []string{"HUSH"}}
+			apiErr := judge(cl, a, nil, time.Unix(0, 0))
 			if apiErr == nil {
 				if status/100 != 2 || a.problem.failed {
 					t.Fatalf("%d with %q is a success", status, body)

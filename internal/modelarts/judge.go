@@ -22,10 +22,10 @@ var jobStatus = regexp.MustCompile(`(?i)job status:\s*(\d+)`)
 // judge decides whether an answer is a success: 2xx, is_success not false, no
 // error_code, and readable for the call. readErr is why the body is cut off.
 // Anything else is an error.
-func judge(cl *call, a *answer, readErr error, secrets []string, now time.Time) *APIError {
+func judge(cl *call, a *answer, readErr error, now time.Time) *APIError {
 	a.problem = readProblem(a.body)
 	if a.status/100 != 2 || a.problem.failed {
-		return errorFrom(cl, a, readErr, secrets, now)
+		return errorFrom(cl, a, readErr, now)
 	}
 	if readErr == nil {
 		readErr = cl.accept(a)
@@ -33,20 +33,20 @@ func judge(cl *call, a *answer, readErr error, secrets []string, now time.Time) 
 	if readErr == nil {
 		return nil
 	}
-	apiErr := errorFrom(cl, a, readErr, secrets, now)
+	apiErr := errorFrom(cl, a, readErr, now)
 	apiErr.Kind, apiErr.MaybeSent = KindUnavailable, cl.operation != OperationToken
 	return apiErr
 }
 
 // errorFrom is the error that an answer tells of.
-func errorFrom(cl *call, a *answer, cause error, secrets []string, now time.Time) *APIError {
+func errorFrom(cl *call, a *answer, cause error, now time.Time) *APIError {
 	p := &a.problem
 	apiErr := &APIError{
 		Operation:  cl.operation,
 		HTTPStatus: a.status,
-		Code:       clean(hide(p.code, secrets), maxToken),
-		Message:    clean(hide(p.message, secrets), maxMessage),
-		RequestID:  clean(hide(a.requestID(), secrets), maxToken),
+		Code:       clean(hide(p.code, a.secrets), maxToken),
+		Message:    clean(hide(p.message, a.secrets), maxMessage),
+		RequestID:  a.requestID(),
 		Kind:       kindOf(cl.operation, a),
 		ClockSkew:  clockSkew(a.header, now),
 		Err:        cause,

@@ -123,7 +123,7 @@ func TestRetryAfterDateUnderSkew(t *testing.T) {
 		"Date":        {server.Format(http.TimeFormat)},
 		"Retry-After": {server.Add(30 * time.Second).Format(http.TimeFormat)},
 	}}
-	apiErr := judge(&call{operation: OperationList}, a, nil, nil, c.Now())
+	apiErr := judge(&call{operation: OperationList}, a, nil, c.Now())
 	if apiErr.ClockSkew != 3*time.Hour || apiErr.RetryAfter != 30*time.Second {
 		t.Errorf("skew %v, retry after %v", apiErr.ClockSkew, apiErr.RetryAfter)
 	}
@@ -132,7 +132,7 @@ func TestRetryAfterDateUnderSkew(t *testing.T) {
 func TestJudgeUnreadable(t *testing.T) {
 	broken := errors.New("makes no sense")
 	cl := &call{operation: OperationDetail, accept: func(*answer) error { return broken }}
-	apiErr := judge(cl, &answer{status: 200, body: []byte("<html>")}, nil, nil, time.Time{})
+	apiErr := judge(cl, &answer{status: 200, body: []byte("<html>")}, nil, time.Time{})
 	if apiErr.Kind != KindUnavailable || !apiErr.MaybeSent || !errors.Is(apiErr, broken) {
 		t.Errorf("got %+v", apiErr)
 	}
@@ -148,7 +148,7 @@ func TestJudgeRequestID(t *testing.T) {
 		`{"error":{"code":"x","message":"m","request_id":"nested"}}`: "nested",
 	} {
 		a := &answer{status: 500, header: header, body: []byte(body)}
-		if got := judge(&call{}, a, nil, nil, time.Time{}).RequestID; got != want {
+		if got := judge(&call{}, a, nil, time.Time{}).RequestID; got != want {
 			t.Errorf("request id of %s = %q, want %q", body, got, want)
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"vizstop/internal/plain"
 )
 
 // The API's documents disagree about types: numbers come quoted or not, ids as
@@ -20,6 +22,9 @@ func (s *looseString) UnmarshalJSON(b []byte) error {
 	*s = looseString(scalar(b))
 	return nil
 }
+
+// line is the text as one printable line.
+func (s looseString) line() string { return plain.Line(string(s), maxText) }
 
 // looseInt takes numbers and quoted numbers. The zero value is "absent".
 type looseInt struct {

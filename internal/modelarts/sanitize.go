@@ -1,16 +1,20 @@
 package modelarts
 
 import (
+	"encoding/json"
 	"net/http"
+	"net/url"
 	"strings"
 	"unicode"
-	"unicode/utf8"
+
+	"vizstop/internal/plain"
 )
 
 // How many characters of an answer's texts are kept.
 const (
 	maxMessage = 200
 	maxToken   = 128 // a code or a request id
+	maxText    = 512 // any other text of a job; the documents allow 256 at most
 )
 
 // echo starts the part of a gateway's message that repeats the headers we
@@ -26,17 +30,7 @@ func clean(s string, limit int) string {
 	if i := indexFold(s, echo); i >= 0 {
 		s = s[:i]
 	}
-	s = strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, s)
-	s = strings.Join(strings.Fields(s), " ")
-	if utf8.RuneCountInString(s) > limit {
-		s = string([]rune(s)[:limit-3]) + "..."
-	}
-	return s
+	return plain.Line(s, limit)
 }
 
 // indexFold is where the lower-case ASCII text sub starts in s, in any case of
@@ -50,14 +44,33 @@ func indexFold(s, sub string) int {
 	return -1
 }
 
-// hide takes our secrets out of a text that an answer sent back.
+// hide takes our secrets out of a text that an answer sent back, in whichever
+// way the answer may have written them.
 func hide(s string, secrets []string) string {
 	for _, secret := range secrets {
-		if secret != "" {
-			s = strings.ReplaceAll(s, secret, "[hidden]")
+		if secret == "" {
+			continue
+		}
+		for _, form := range formsOf(secret) {
+			s = strings.ReplaceAll(s, form, "[hidden]")
 		}
 	}
 	return s
+}
+
+// formsOf is a secret as it is, and as it stands in JSON (ours writes & as
+// \u0026, that of others may not) and in URLs.
+func formsOf(secret string) []string {
+	forms := []string{secret, url.QueryEscape(secret), url.PathEscape(secret)}
+	for _, escapeHTML := range []bool{true, false} {
+		var b strings.Builder
+		enc := json.NewEncoder(&b)
+		enc.SetEscapeHTML(escapeHTML)
+		if enc.Encode(secret) == nil { // a string always encodes
+			forms = append(forms, strings.Trim(strings.TrimSpace(b.String()), `"`))
+		}
+	}
+	return forms
 }
 
 // secretsOf is what a request carries that no error may show.

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"vizstop/internal/plain"
 )
 
 func TestClean(t *testing.T) {
@@ -64,6 +66,41 @@ func TestValidHeader(t *testing.T) {
 	} {
 		if got := validHeader(value); got != want {
 			t.Errorf("validHeader(%q) = %v", value, got)
+		}
+	}
+}
+
+// An answer to a call that went well goes to logs, the ledger and tables too.
+func TestGoodAnswersAreCleaned(t *testing.T) {
+	const nasty = `\u001b[2Jevil\nline \u202e` + "\u009b" + ` `
+	long := strings.Repeat("x", 1<<20)
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		id := r.Header.Get("X-Auth-Token") + nasty + long
+		fmt.Fprintf(w, `{"is_success":true,"request_id":"%s","job_total_count":1,"job_id":"10%s","job_name":"%s","job_desc":"%s",
+			"train_url":"%s","service_url":"%s","resource_id":"%s","status":8,"jobs":[{"job_id":"10","job_name":"%s%s"}]}`,
+			id, nasty, nasty, nasty, nasty, nasty, nasty, nasty, long)
+	})
+	c := newClient(t, server.URL)
+	stopID, stopErr := c.StopVisualizationJob(t.Context(), testProject, "10")
+	job, showErr := c.ShowVisualizationJob(t.Context(), testProject, "10")
+	page, listErr := c.ListVisualizationJobs(t.Context(), testProject, ListQuery{})
+	if stopErr != nil || showErr != nil || listErr != nil {
+		t.Fatal(stopErr, showErr, listErr)
+	}
+	listed := page.Jobs[0]
+	for _, text := range []string{stopID, job.RequestID, job.ID, job.Name, job.Description, job.TrainURL, job.ServiceURL, job.ResourceID,
+		page.RequestID, listed.Name, listed.RequestID} {
+		if !plain.Fits(text) || len(text) > 600 || !strings.Contains(text, "evil line") || strings.Contains(text, testToken) {
+			t.Errorf("%.200q came through", text)
+		}
+	}
+}
+
+func TestHideKnowsEveryForm(t *testing.T) {
+	const secret = "a\"b&c/d+e %"
+	for _, echoed := range []string{secret, `a\"b\u0026c/d+e %`, `a\"b&c/d+e %`, "a%22b%26c%2Fd%2Be+%25", "a%22b&c%2Fd+e%20%25"} {
+		if got := hide("x "+echoed+" y", []string{"", secret}); got != "x [hidden] y" {
+			t.Errorf("hide left %q of %q", got, echoed)
 		}
 	}
 }

@@ -12,7 +12,8 @@ import (
 )
 
 // VisualizationJob is a TensorBoard or MindInsight job as the API tells of it.
-// A field that the answer lacks, or that makes no sense in it, is zero.
+// A field that the answer lacks, or that makes no sense in it, is zero. Texts are
+// one printable line of at most 512 characters.
 //
 // Source: ModelArts API reference, "Querying the Details About a Visualization
 // Job" and "Querying a Visualization Job List".
@@ -154,14 +155,14 @@ func readJob(a *answer) (*VisualizationJob, error) {
 
 func (j *jobJSON) job(requestID string) VisualizationJob {
 	job := VisualizationJob{
-		ID:          string(j.ID),
-		Name:        string(j.Name),
-		Description: string(j.Description),
+		ID:          j.ID.line(),
+		Name:        j.Name.line(),
+		Description: j.Description.line(),
 		Duration:    multiple(j.Duration, time.Millisecond),
 		AutoStop:    autoStop(j.Schedule),
-		TrainURL:    string(j.TrainURL),
-		ServiceURL:  string(j.ServiceURL),
-		ResourceID:  string(j.ResourceID),
+		TrainURL:    j.TrainURL.line(),
+		ServiceURL:  j.ServiceURL.line(),
+		ResourceID:  j.ResourceID.line(),
 		RequestID:   requestID,
 	}
 	if n := j.Status.n; n >= math.MinInt32 && n <= math.MaxInt32 {

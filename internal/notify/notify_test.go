@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -177,5 +178,44 @@ func TestOnlyAllowedHosts(t *testing.T) {
 		if err != nil && strings.Contains(err.Error(), "hush") {
 			t.Errorf("the error shows a secret: %v", err)
 		}
+	}
+}
+
+func TestPublicAddresses(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"93.184.216.34": true, "2606:2800:220:1::1": true, "::ffff:93.184.216.34": true,
+		"127.0.0.1": false, "10.0.0.1": false, "172.16.0.1": false, "192.168.0.1": false, "169.254.169.254": false, "0.0.0.0": false, "0.1.2.3": false,
+		"100.64.0.1": false, "100.100.100.200": false, "198.18.0.1": false, "224.0.0.1": false, "255.255.255.255": false, "250.0.0.1": false,
+		"::1": false, "::": false, "fe80::1": false, "fd00::1": false, "fec0::1": false, "ff02::1": false, "::ffff:127.0.0.1": false,
+		"::127.0.0.1": false, "64:ff9b::7f00:1": false, "2002:7f00:1::": false, "2001:0:1::": false,
+	} {
+		err := publicOnly("tcp", netip.AddrPortFrom(netip.MustParseAddr(text), 443).String(), nil)
+		if (err == nil) != want {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+// A name that leads into the worker's network is refused when it is dialed, as
+// what it resolved to a moment before says nothing.
+func TestNamesOfPrivateAddressesAreRefused(t *testing.T) {
+	t.Parallel()
+	err := newSender("", nil, time.Now).post(t.Context(), "https://localhost:1/hook", "b1", "body")
+	if err == nil || !strings.Contains(err.Error(), "is not a public address") {
+		t.Errorf("localhost: %v", err)
+	}
+}
+
+// A redirect is not followed: its target was not checked, and what it gets
+// would be signed.
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	t.Parallel()
+	elsewhere := newReceiver(t)
+	first := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
+	defer first.Close()
+	err := newSender("hush", []string{"127.0.0.1"}, time.Now).post(t.Context(), first.URL, "b1", "body")
+	if err == nil || err.Error() != "answered 307 Temporary Redirect" || len(elsewhere.bodies) > 0 {
+		t.Errorf("%v, and %d requests elsewhere", err, len(elsewhere.bodies))
 	}
 }

@@ -40,7 +40,7 @@ func newSender(secret string, hosts []string, now func() time.Time) *sender {
 	}
 	s.http = &http.Client{
 		Timeout:       requestTimeout,
-		Transport:     &http.Transport{DialContext: dialer.DialContext, TLSHandshakeTimeout: 5 * time.Second, MaxIdleConns: 10, IdleConnTimeout: 30 * time.Second},
+		Transport:     &http.Transport{DialContext: dialer.DialContext, TLSHandshakeTimeout: 5 * time.Second, MaxIdleConns: 10, MaxResponseHeaderBytes: 64 << 10, IdleConnTimeout: 30 * time.Second},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return s
@@ -53,11 +53,33 @@ func publicOnly(_, address string, _ syscall.RawConn) error {
 	if err != nil {
 		return err
 	}
-	ip := ap.Addr().Unmap()
-	if !ip.IsGlobalUnicast() || ip.IsPrivate() {
+	if ip := ap.Addr().Unmap(); !public(ip) {
 		return fmt.Errorf("%v is not a public address: name the host in --notify-hosts (VIZSTOP_NOTIFY_HOSTS) to allow it", ip)
 	}
 	return nil
+}
+
+// public reports whether ip is an address of the public Internet.
+func public(ip netip.Addr) bool {
+	if !ip.IsGlobalUnicast() || ip.IsPrivate() {
+		return false
+	}
+	return !slices.ContainsFunc(notPublic(), func(p netip.Prefix) bool { return p.Contains(ip) })
+}
+
+// notPublic lists what net/netip takes for global unicast although it leads
+// nowhere, into a provider's network, or to an IPv4 address within an IPv6 one.
+//
+// Source: IANA IPv4 and IPv6 Special-Purpose Address Registries.
+func notPublic() []netip.Prefix {
+	var all []netip.Prefix
+	for _, p := range []string{
+		"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4",
+		"::/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "2002::/16", "fec0::/10",
+	} {
+		all = append(all, netip.MustParsePrefix(p))
+	}
+	return all
 }
 
 // allowed says why target may not be posted to.
@@ -107,7 +129,8 @@ func (s *sender) post(ctx context.Context, target, id string, v any) error {
 	defer res.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 64<<10)) // to use the connection again
 	if res.StatusCode < 200 || res.StatusCode > 299 {
-		return fmt.Errorf("answered %s", res.Status)
+		// Not its own words: they go to the log.
+		return fmt.Errorf("answered %s", strings.TrimSpace(strconv.Itoa(res.StatusCode)+" "+http.StatusText(res.StatusCode)))
 	}
 	return nil
 }

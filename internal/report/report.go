@@ -9,10 +9,12 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"vizstop/internal/ledger"
+	"vizstop/internal/plain"
 )
 
 // Summary is how a batch of one project stands.
@@ -148,9 +150,15 @@ func (s *Summary) WriteTable(w io.Writer) error {
 	return t.Flush()
 }
 
-// WriteJSON writes v as one indented JSON object.
+// WriteJSON writes v as one indented JSON object, in which nothing is left raw
+// that a terminal would obey.
 func WriteJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
 	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, plain.Escape(b.String()))
+	return err
 }

@@ -1,11 +1,15 @@
 package settings
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"time"
 
 	"golang.org/x/term"
+
+	"vizstop/internal/plain"
 )
 
 // Log is how a program logs.
@@ -39,10 +43,28 @@ func IsTerminal(v any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// readable writes durations with their unit; JSON would count nanoseconds.
+// maxLogged bounds each text of a line of log, in bytes. It is room for a stack
+// trace.
+const maxLogged = 8 << 10
+
+// readable writes durations with their unit, where JSON would count
+// nanoseconds, and makes sure that no text takes over the log or the terminal
+// that shows it, wherever it came from.
 func readable(_ []string, a slog.Attr) slog.Attr {
-	if a.Value.Kind() == slog.KindDuration {
-		return slog.String(a.Key, a.Value.Duration().String())
+	switch v := a.Value.Any().(type) {
+	case time.Duration:
+		return slog.String(a.Key, v.String())
+	case string:
+		return slog.String(a.Key, plain.Log(v, maxLogged))
+	case error:
+		return slog.String(a.Key, plain.Log(v.Error(), maxLogged))
+	case fmt.Stringer:
+		if a.Value.Kind() == slog.KindAny { // the time and the level have kinds of their own
+			return slog.String(a.Key, plain.Log(v.String(), maxLogged))
+		}
+	}
+	if a.Value.Kind() == slog.KindAny && a.Key != slog.LevelKey && a.Key != slog.SourceKey {
+		return slog.String(a.Key, plain.Log(fmt.Sprint(a.Value.Any()), maxLogged))
 	}
 	return a
 }

@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -9,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"vizstop/internal/ledger"
+	"vizstop/internal/modelarts"
 )
 
 // Pace is how many stops a second of one batch in one project are started, where
@@ -32,11 +34,15 @@ func NewProducer(l *ledger.Ledger, queue *asynq.Client) *Producer {
 // parallelEnqueues is how many tasks are on their way to Redis at once.
 const parallelEnqueues = 64
 
-// Ask asks to stop jobs of one project, all in one batch. Ids must be valid.
+// Ask asks to stop jobs of one project, all in one batch. Ids that are not valid
+// are refused before anything is recorded: they become parts of keys and URLs.
 // The answers stand in the order of asks. On error they cover the jobs that are
 // safely recorded; asking again with the same batch completes it and doubles
 // nothing. Two calls may run at once for one batch.
 func (p *Producer) Ask(ctx context.Context, projectID, batch string, asks []ledger.Ask) ([]ledger.Opening, error) {
+	if err := checkIDs(projectID, batch, asks); err != nil {
+		return nil, err
+	}
 	all := make([]ledger.Opening, 0, len(asks))
 	for chunk := range slices.Chunk(asks, ledger.OpenChunk) {
 		openings, err := p.ledger.Open(ctx, projectID, batch, chunk)
@@ -49,6 +55,16 @@ func (p *Producer) Ask(ctx context.Context, projectID, batch string, asks []ledg
 		}
 	}
 	return all, nil
+}
+
+func checkIDs(projectID, batch string, asks []ledger.Ask) error {
+	err := errors.Join(modelarts.ValidateID("project", projectID), ledger.ValidateBatch(batch))
+	for _, a := range asks {
+		if err == nil {
+			err = modelarts.ValidateID("job", a.JobID)
+		}
+	}
+	return err
 }
 
 func (p *Producer) enqueue(ctx context.Context, projectID string, openings []ledger.Opening) error {

@@ -8,6 +8,7 @@ import (
 
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
+	"vizstop/internal/plain"
 	"vizstop/internal/throttle"
 )
 
@@ -102,6 +103,9 @@ func (h *StopHandler) adopt(ctx context.Context, name string, p Payload, bad err
 // is not a valid id, so no project can be mistaken for it.
 const NoProject = "-"
 
+// maxReason bounds a reason, in characters.
+const maxReason = 1000
+
 func oneLine(err error) string {
-	return strings.ReplaceAll(err.Error(), "\n", "; ")
+	return plain.Line(strings.ReplaceAll(err.Error(), "\n", "; "), maxReason)
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"vizstop/internal/plain"
 )
 
 // Halt is a standstill: all calls of a scope wait, but for one probe at a time.
@@ -20,10 +22,13 @@ type Halt struct {
 	Probes    int // failed ones so far
 }
 
+// maxSaid bounds what a halt or a pause says of itself, in characters.
+const maxSaid = 2048
+
 // String is one line for people.
 func (h Halt) String() string {
-	return fmt.Sprintf("%s halted since %s, %s: %s; %d probes failed, next at %s", scope("all calls", "calls", h.ProjectID),
-		h.Since.Format(time.RFC3339), h.Reason, h.Detail, h.Probes, h.NextProbe.Format(time.RFC3339))
+	return plain.Line(fmt.Sprintf("%s halted since %s, %s: %s; %d probes failed, next at %s", scope("all calls", "calls", h.ProjectID),
+		h.Since.Format(time.RFC3339), h.Reason, h.Detail, h.Probes, h.NextProbe.Format(time.RFC3339)), maxSaid)
 }
 
 func scope(all, some, projectID string) string {

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"vizstop/internal/plain"
 )
 
 // Pause is the emergency brake: while it is on, no stop call goes out. Polls go
@@ -23,7 +25,7 @@ func (p Pause) String() string {
 	if p.Reason != "" {
 		text += ": " + p.Reason
 	}
-	return text
+	return plain.Line(text, maxSaid)
 }
 
 // pauseWait is how long a stop waits before it looks again whether the pause is

@@ -2,31 +2,64 @@ package worker
 
 import (
 	"fmt"
+	"io"
 	"net/http"
-	"strings"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"vizstop/internal/plain"
 )
 
-// Pages serves /metrics, /healthz and /readyz, for reading only.
+// scrapesAtOnce is how many scrapes are served at once: each asks Redis.
+const scrapesAtOnce = 10
+
+// Pages serves /metrics, /healthz and /readyz, for reading only: any method but
+// GET and HEAD is answered 405.
 func (w *Worker) Pages() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(w.cfg.Registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(w.cfg.Registry, promhttp.HandlerOpts{EnableOpenMetrics: true, MaxRequestsInFlight: scrapesAtOnce}))
 	mux.HandleFunc("GET /healthz", func(rw http.ResponseWriter, _ *http.Request) { fmt.Fprintln(rw, "ok") })
 	mux.HandleFunc("GET /readyz", func(rw http.ResponseWriter, r *http.Request) {
 		rw.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		faults, notes := w.Ready(r.Context())
 		if len(faults) > 0 {
 			rw.WriteHeader(http.StatusServiceUnavailable)
-			fmt.Fprintln(rw, strings.Join(append([]string{"not ready"}, append(faults, notes...)...), "\n"))
+			writeLines(rw, "not ready", faults, notes)
 			return
 		}
-		fmt.Fprintln(rw, strings.Join(append([]string{"ok"}, notes...), "\n"))
+		writeLines(rw, "ok", notes)
 	})
 	mux.HandleFunc("GET /{$}", func(rw http.ResponseWriter, _ *http.Request) {
 		rw.Header().Set("Content-Type", "text/html; charset=utf-8")
 		fmt.Fprint(rw, `<!doctype html><title>vizstop worker</title><h1>vizstop worker</h1>`+
 			`<ul><li><a href="/metrics">metrics</a><li><a href="/readyz">readiness</a><li><a href="/healthz">health</a></ul>`)
 	})
-	return mux
+	return guarded(mux)
+}
+
+// maxLine bounds a line of /readyz, in characters.
+const maxLine = 2048
+
+func writeLines(w io.Writer, first string, more ...[]string) {
+	fmt.Fprintln(w, first)
+	for _, line := range slices.Concat(more...) {
+		fmt.Fprintln(w, plain.Line(line, maxLine)) // the words of the API, of Redis, of whoever paused
+	}
+}
+
+// guarded tells browsers to take a page for what it says it is, to show it in no
+// frame and to keep no copy. What a web configuration file says goes first.
+func guarded(pages http.Handler) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		for name, value := range map[string]string{
+			"X-Content-Type-Options": "nosniff", "X-Frame-Options": "deny", "Cache-Control": "no-store",
+			"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+		} {
+			if rw.Header().Get(name) == "" {
+				rw.Header().Set(name, value)
+			}
+		}
+		pages.ServeHTTP(rw, r)
+	})
 }

@@ -37,7 +37,9 @@ func (w *Worker) snapshot(ctx context.Context) (metrics.Snapshot, error) {
 		s.Halted[string(r)] = false
 	}
 	for _, h := range halts {
-		s.Halted[string(h.Reason)] = true
+		if _, known := s.Halted[string(h.Reason)]; known { // labels come from closed sets, whatever Redis holds
+			s.Halted[string(h.Reason)] = true
+		}
 	}
 	for _, p := range pauses {
 		if p.ProjectID == "" {
