@@ -1,0 +1,190 @@
+package e2e
+
+import (
+	"fmt"
+	"maps"
+	"testing"
+	"time"
+
+	"vizstop/internal/modelarts"
+	"vizstop/internal/modelarts/modelartstest"
+)
+
+// reported is one stop as enqueue reports it.
+type reported struct {
+	JobID    string    `json:"job_id"`
+	State    string    `json:"state"`
+	Reason   string    `json:"reason"`
+	Asked    time.Time `json:"asked"`
+	Due      time.Time `json:"due"`
+	Accepted time.Time `json:"accepted"` // zero: not recorded
+	Ended    time.Time `json:"ended"`
+	Calls    int       `json:"calls"` // answered and recorded
+}
+
+// settle waits for the end, checks what must hold whatever happened, and
+// scores the play. Every stop must have that outcome.
+func (f *fleet) settle(outcome string) score {
+	f.t.Helper()
+	f.awaitEnd()
+	f.awaitNoTasks()
+	stops := f.report(outcome)
+	calls := map[string][]modelartstest.Call{}
+	for _, c := range readLines[modelartstest.Call](f.sim, "/calls") {
+		calls[c.JobID] = append(calls[c.JobID], c)
+	}
+	s := score{asked: f.asked, ended: len(stops), recovery: recovery(f.moments, stops, calls)}
+	for _, stop := range stops {
+		known, unknown := repeats(stop, calls[stop.JobID])
+		s.repeated += known
+		s.unknown += unknown
+		s.longest = max(s.longest, stop.Ended.Sub(stop.Due))
+	}
+	if s.asked != s.ended {
+		f.t.Errorf("%d stops asked, %d ended", s.asked, s.ended)
+	}
+	if s.repeated > 0 {
+		f.t.Errorf("%d stop calls repeated although the ledger had an acceptance", s.repeated)
+	}
+	return s
+}
+
+// report reads both reports of the batch. They must agree with each other and
+// with the API: one stop for each job, with that outcome.
+func (f *fleet) report(outcome string) []reported {
+	f.t.Helper()
+	var list struct{ Stops []reported }
+	f.query(&list, "stops", chaosBatch)
+	counts := map[string]int{}
+	seen := map[string]bool{}
+	for _, s := range list.Stops {
+		counts[s.State]++
+		if seen[s.JobID] {
+			f.t.Errorf("job %s is in the report twice", s.JobID)
+		}
+		seen[s.JobID] = true
+		if s.State != outcome {
+			f.t.Errorf("job %s ended as %s: %s", s.JobID, s.State, s.Reason)
+		}
+	}
+	var status struct {
+		Projects []struct {
+			Requested int
+			Outcomes  map[string]int
+			InFlight  map[string]int `json:"in_flight"`
+		}
+	}
+	f.query(&status, "status", chaosBatch)
+	summary := status.Projects[0]
+	maps.DeleteFunc(summary.Outcomes, func(_ string, n int) bool { return n == 0 })
+	if summary.Requested != f.asked || fmt.Sprint(summary.Outcomes) != fmt.Sprint(counts) ||
+		summary.InFlight["pending"]+summary.InFlight["stopping"] > 0 {
+		f.t.Errorf("asked for %d, the stops say %v, the status says %+v", f.asked, counts, summary)
+	}
+	ended := 0
+	for _, j := range readLines[modelartstest.Job](f.sim, "/jobs?project="+project) {
+		if j.Status.Class() == modelarts.ClassEnded {
+			ended++
+		}
+	}
+	if ended != counts["stopped"] {
+		f.t.Errorf("%d stops ended as stopped, but %d jobs have ended", counts["stopped"], ended)
+	}
+	return list.Stops
+}
+
+// repeats counts the stop calls of one job that came after the API had accepted
+// one. Known are those that the ledger should have prevented, since an
+// acceptance stood in it: it was recorded before the call came, or more than one
+// answer was recorded. The others repeat a call whose acceptance died with a
+// worker or with Redis before it was recorded.
+func repeats(s reported, calls []modelartstest.Call) (known, unknown int) {
+	accepted, before := false, 0
+	for _, c := range calls {
+		switch {
+		case c.Operation != modelartstest.OpStop:
+		case accepted && !s.Accepted.IsZero() && s.Accepted.Before(c.At):
+			known++
+		case accepted:
+			unknown++
+		case c.HTTPStatus == 200:
+			accepted = true
+		default:
+			before++ // refused, or never answered
+		}
+	}
+	if more := min(s.Calls-before-1-known, unknown); more > 0 {
+		known, unknown = known+more, unknown-more
+	}
+	return known, unknown
+}
+
+// recovery is the longest that any stop in flight stood still after one of the
+// moments: until its next call reached the API, or it ended. It is negative
+// without a moment at which a stop was in flight.
+func recovery(moments []time.Time, stops []reported, calls map[string][]modelartstest.Call) time.Duration {
+	longest := time.Duration(-1)
+	for _, m := range moments {
+		for _, s := range stops {
+			if s.Asked.After(m) || !s.Ended.After(m) {
+				continue
+			}
+			next := s.Ended
+			for _, c := range calls[s.JobID] {
+				if c.At.After(m) {
+					next = c.At
+					break
+				}
+			}
+			longest = max(longest, next.Sub(m))
+		}
+	}
+	return longest
+}
+
+func TestRepeats(t *testing.T) {
+	t.Parallel()
+	began := time.Now()
+	at := func(s int) time.Time { return began.Add(time.Duration(s) * time.Second) }
+	stop := func(s, status int) modelartstest.Call {
+		return modelartstest.Call{Operation: modelartstest.OpStop, At: at(s), HTTPStatus: status}
+	}
+	poll := modelartstest.Call{Operation: modelartstest.OpDetail, At: at(9), HTTPStatus: 200}
+	for name, c := range map[string]struct {
+		stop           reported
+		calls          []modelartstest.Call
+		known, unknown int
+	}{
+		"one call":              {reported{Accepted: at(1), Calls: 1}, []modelartstest.Call{stop(0, 200), poll}, 0, 0},
+		"refused first":         {reported{Accepted: at(2), Calls: 2}, []modelartstest.Call{stop(0, 503), stop(1, 200), poll}, 0, 0},
+		"acceptance lost":       {reported{Accepted: at(3), Calls: 1}, []modelartstest.Call{stop(0, 200), stop(2, 400), poll}, 0, 1},
+		"both recorded":         {reported{Accepted: at(3), Calls: 2}, []modelartstest.Call{stop(0, 200), stop(2, 400), poll}, 1, 0},
+		"recorded before":       {reported{Accepted: at(1), Calls: 1}, []modelartstest.Call{stop(0, 200), stop(2, 400), poll}, 1, 0},
+		"lost, seen to be over": {reported{Calls: 1}, []modelartstest.Call{stop(0, 200), stop(2, 400), poll}, 0, 1},
+	} {
+		if known, unknown := repeats(c.stop, c.calls); known != c.known || unknown != c.unknown {
+			t.Errorf("%s: %d known, %d unknown, want %d and %d", name, known, unknown, c.known, c.unknown)
+		}
+	}
+}
+
+func TestRecovery(t *testing.T) {
+	t.Parallel()
+	began := time.Now()
+	at := func(s int) time.Time { return began.Add(time.Duration(s) * time.Second) }
+	stops := []reported{
+		{JobID: "over", Asked: at(0), Ended: at(3)},
+		{JobID: "later", Asked: at(6), Ended: at(99)},
+		{JobID: "called", Asked: at(0), Ended: at(50)},
+		{JobID: "ended", Asked: at(0), Ended: at(12)},
+	}
+	calls := map[string][]modelartstest.Call{
+		"called": {{At: at(1)}, {At: at(9)}, {At: at(40)}},
+		"ended":  {{At: at(4)}},
+	}
+	for m, want := range map[int]time.Duration{5: 7 * time.Second, 10: 89 * time.Second, 200: -1} {
+		if got := recovery([]time.Time{at(m)}, stops, calls); got != want {
+			t.Errorf("after %d s: %v, want %v", m, got, want)
+		}
+	}
+}
