@@ -38,6 +38,7 @@ type fleet struct {
 	asked   int
 	moments []time.Time // when a fault was over
 	hurried time.Time
+	orphans int // tasks whose lease was hurried
 }
 
 // chaosBatch is the only batch of a fleet.
@@ -123,25 +124,26 @@ func (f *fleet) awaitEnd() {
 // hurry gives away what a dead worker held, or a living one could not hand
 // back, without the minute or two that asynq takes for it: it makes old leases
 // older and starts one more worker, since asynq looks for them when a worker
-// starts. A lease of 30 s is renewed as long as its task is at work.
+// starts. A lease of 30 s is renewed every 5 s as long as its task is at work.
 func (f *fleet) hurry() {
 	f.t.Helper()
-	if time.Since(f.hurried) < 3*time.Second {
+	if time.Since(f.hurried) < time.Second {
 		return
 	}
 	f.hurried = time.Now()
 	ctx := context.Background()
-	orphans := 0
+	found := 0
 	for queue := range tasks.Queues() {
 		key := "asynq:{" + queue + "}:lease"
-		old := strconv.FormatInt(time.Now().Add(20*time.Second).Unix(), 10) // 10 s and more
+		old := strconv.FormatInt(time.Now().Add(22*time.Second).Unix(), 10) // not renewed for 8 s
 		held, _ := f.rdb.ZRangeByScore(ctx, key, &redis.ZRangeBy{Min: "0", Max: old}).Result()
 		for _, id := range held {
 			f.rdb.ZAddXX(ctx, key, redis.Z{Score: float64(time.Now().Add(-time.Minute).Unix()), Member: id})
-			orphans++
+			found++
 		}
 	}
-	if orphans > 0 {
+	f.orphans += found
+	if found > 0 {
 		f.workers = append(f.workers, f.startWorker())
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"vizstop/internal/modelarts/modelartstest"
 )
@@ -95,12 +94,4 @@ func readLines[T any](s *simulatorProcess, path string) (all []T) {
 		}
 		all = append(all, one)
 	}
-}
-
-// gone has the API drop every connection, for that long.
-func (s *simulatorProcess) gone(d time.Duration) {
-	s.t.Helper()
-	s.fail(modelartstest.Order{})
-	hold(d)
-	s.heal()
 }

@@ -17,7 +17,6 @@ var (
 // chaos plays a fault as often as asked and adds a row to the table.
 func chaos(t *testing.T, fault string, play func(t *testing.T) score) {
 	t.Helper()
-	t.Parallel()
 	total := row{fault: fault}
 	for range *chaosRuns {
 		total.add(play(t))
@@ -48,8 +47,11 @@ func size[T int | time.Duration](small, full T) T {
 // wait for.
 func hold(d time.Duration) { <-time.After(d) }
 
-// crashLimit is how long a stop may stand still after a crash: asynq's lease of
-// 30 s, its grace of 30 s, up to a minute until it looks, and some seconds
+// lease is how long asynq leaves a task to a worker that says nothing.
+const lease = 30 * time.Second
+
+// crashLimit is how long a stop may stand still after a crash: asynq's
+// lease, its grace of 30 s, up to a minute until it looks, and some seconds
 // until the task is due again.
 const crashLimit = 150 * time.Second
 

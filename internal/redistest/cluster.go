@@ -2,6 +2,7 @@ package redistest
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -43,10 +44,11 @@ func StartCluster(t testing.TB, n int, args ...string) *Cluster {
 	c.URL = "redis-cluster://" + strings.Join(addrs, ",")
 	await(t, "the cluster to form", func() bool {
 		for _, client := range clients {
-			ranges, err := client.ClusterSlots(ctx).Result()
 			info := client.ClusterInfo(ctx).Val()
-			if err != nil || len(ranges) != n || !strings.Contains(info, "cluster_state:ok") {
-				return false
+			for _, want := range []string{"cluster_state:ok", fmt.Sprint("cluster_slots_ok:", slots), fmt.Sprint("cluster_size:", n)} {
+				if !strings.Contains(info, want+"\r\n") {
+					return false
+				}
 			}
 		}
 		return true
