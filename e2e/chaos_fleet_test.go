@@ -25,6 +25,7 @@ type load struct {
 	count       int           // of workers
 	concurrency int           // of each worker
 	args        []string      // more of them
+	forgetful   bool          // Redis may lose what it has answered for
 }
 
 // fleet is workers and a simulator, each a process of its own, on some Redis.
@@ -34,7 +35,8 @@ type fleet struct {
 	rdb     redis.UniversalClient
 	books   *ledger.Ledger
 	sim     *simulatorProcess
-	workers []*workerProcess
+	workers []*workerProcess // at work
+	all     []*workerProcess // the dead too
 	asked   int
 	moments []time.Time // when a fault was over
 	hurried time.Time
@@ -68,7 +70,9 @@ func (f *fleet) env() []string {
 
 func (f *fleet) startWorker() *workerProcess {
 	f.t.Helper()
-	return startWorker(f.t, f.env(), append([]string{"--concurrency", strconv.Itoa(f.concurrency)}, f.args...)...)
+	w := startWorker(f.t, f.env(), append([]string{"--concurrency", strconv.Itoa(f.concurrency)}, f.args...)...)
+	f.all = append(f.all, w)
+	return w
 }
 
 // enqueue asks for jobs from to to, in the only batch.

@@ -128,6 +128,7 @@ func TestChaosSentinelFailover(t *testing.T) {
 	chaos(t, "Sentinel failover: the master killed with -9", func(t *testing.T) score {
 		s := redistest.StartSentinels(t, durable()...)
 		f := newFleet(t, redisLoad(s.URL))
+		f.forgetful = true // replication is not waited for
 		f.ask()
 		master, replica := s.Servers[0], s.Servers[1]
 		if n, err := master.Client(t).Wait(context.Background(), 1, patience).Result(); n != 1 {
@@ -187,6 +188,7 @@ func TestChaosLastSecondLost(t *testing.T) {
 	longChaos(t, "Redis loses its last 1.5 s (everysec and a power cut)", func(t *testing.T) score {
 		server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "everysec", "--auto-aof-rewrite-percentage", "0")
 		f := newFleet(t, redisLoad(server.URL))
+		f.forgetful = true
 		f.ask()
 		f.awaitWork(0.4)
 		before := server.LogSize()

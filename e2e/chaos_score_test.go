@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,11 +31,18 @@ func (f *fleet) settle(outcome string) score {
 	f.awaitEnd()
 	f.awaitNoTasks()
 	stops := f.report(outcome)
+	if !f.forgetful {
+		f.checkLogs()
+	}
 	calls := map[string][]modelartstest.Call{}
 	for _, c := range readLines[modelartstest.Call](f.sim, "/calls") {
 		calls[c.JobID] = append(calls[c.JobID], c)
 	}
-	s := score{asked: f.asked, ended: len(stops), recovery: recovery(f.moments, stops, calls)}
+	s := score{asked: f.asked, ended: len(stops)}
+	var slowest string
+	if s.recovery, slowest = recovery(f.moments, stops, calls); s.recovery > lease {
+		f.explain(slowest)
+	}
 	for _, stop := range stops {
 		known, unknown := repeats(stop, calls[stop.JobID])
 		s.repeated += known
@@ -93,6 +102,47 @@ func (f *fleet) report(outcome string) []reported {
 	return list.Stops
 }
 
+// checkLogs wants no stop ended by two workers, or twice by one. A worker that
+// was killed right after it ended a stop may not have said so.
+func (f *fleet) checkLogs() {
+	f.t.Helper()
+	ended := map[string]int{}
+	for _, w := range f.all {
+		for line := range strings.Lines(w.stderr.String()) {
+			var said struct{ Msg, Stop string }
+			if json.Unmarshal([]byte(line), &said) == nil && said.Msg == "stop ended" {
+				ended[said.Stop]++
+			}
+		}
+	}
+	for stop, n := range ended {
+		if n > 1 {
+			f.t.Errorf("stop %s was ended %d times", stop, n)
+		}
+	}
+	if len(ended) == 0 {
+		f.t.Error("no worker says that it ended a stop")
+	}
+}
+
+// explain logs what workers have said of one job, and their first complaints.
+func (f *fleet) explain(job string) {
+	f.t.Helper()
+	for i, w := range f.all {
+		complaints := 0
+		for line := range strings.Lines(w.stderr.String()) {
+			complains := !strings.Contains(line, `"level":"INFO"`)
+			if complains {
+				complaints++
+			}
+			if strings.Contains(line, `"job":"`+job+`"`) || complains && complaints <= 3 {
+				f.t.Logf("worker %d: %.400s", i, line)
+			}
+		}
+		f.t.Logf("worker %d: %d complaints", i, complaints)
+	}
+}
+
 // repeats counts the stop calls of one job that came after the API had accepted
 // one. Known are those that the ledger should have prevented, since an
 // acceptance stood in it: it was recorded before the call came, or more than one
@@ -120,10 +170,10 @@ func repeats(s reported, calls []modelartstest.Call) (known, unknown int) {
 }
 
 // recovery is the longest that any stop in flight stood still after one of the
-// moments: until its next call reached the API, or it ended. It is negative
-// without a moment at which a stop was in flight.
-func recovery(moments []time.Time, stops []reported, calls map[string][]modelartstest.Call) time.Duration {
-	longest := time.Duration(-1)
+// moments, and its job: until its next call reached the API, or it ended. It is
+// negative without a moment at which a stop was in flight.
+func recovery(moments []time.Time, stops []reported, calls map[string][]modelartstest.Call) (longest time.Duration, job string) {
+	longest = -1
 	for _, m := range moments {
 		for _, s := range stops {
 			if s.Asked.After(m) || !s.Ended.After(m) {
@@ -136,10 +186,12 @@ func recovery(moments []time.Time, stops []reported, calls map[string][]modelart
 					break
 				}
 			}
-			longest = max(longest, next.Sub(m))
+			if d := next.Sub(m); d > longest {
+				longest, job = d, s.JobID
+			}
 		}
 	}
-	return longest
+	return longest, job
 }
 
 func TestRepeats(t *testing.T) {
@@ -182,9 +234,9 @@ func TestRecovery(t *testing.T) {
 		"called": {{At: at(1)}, {At: at(9)}, {At: at(40)}},
 		"ended":  {{At: at(4)}},
 	}
-	for m, want := range map[int]time.Duration{5: 7 * time.Second, 10: 89 * time.Second, 200: -1} {
-		if got := recovery([]time.Time{at(m)}, stops, calls); got != want {
-			t.Errorf("after %d s: %v, want %v", m, got, want)
+	for m, want := range map[int]string{5: "7s ended", 10: "1m29s later", 200: "-1ns "} {
+		if longest, job := recovery([]time.Time{at(m)}, stops, calls); fmt.Sprint(longest, " ", job) != want {
+			t.Errorf("after %d s: %v %s, want %s", m, longest, job, want)
 		}
 	}
 }
