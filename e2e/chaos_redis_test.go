@@ -120,67 +120,6 @@ func (f *fleet) limitMemory(bytes string) {
 	}
 }
 
-// The master dies in the middle of a batch and Sentinels make its replica the
-// master. What was asked for had reached the replica; of what came later, the
-// last moments may be lost, and are done again.
-func TestChaosSentinelFailover(t *testing.T) {
-	t.Parallel()
-	chaos(t, "Sentinel failover: the master killed with -9", func(t *testing.T) score {
-		s := redistest.StartSentinels(t, durable()...)
-		f := newFleet(t, redisLoad(s.URL))
-		f.forgetful = true // replication is not waited for
-		f.ask()
-		master, replica := s.Servers[0], s.Servers[1]
-		if n, err := master.Client(t).Wait(context.Background(), 1, patience).Result(); n != 1 {
-			t.Fatalf("%d replicas have the batch, %v", n, err)
-		}
-		f.awaitWork(0.4)
-		master.Kill()
-		s.AwaitMaster(replica)
-		f.mark()
-		score := f.settle("stopped", "already_stopped")
-		wantCrashRecovery(t, score)
-		return score
-	})
-}
-
-// The same batch passes on a cluster, each of whose nodes dies and comes back.
-func TestChaosCluster(t *testing.T) {
-	t.Parallel()
-	chaos(t, "three-node Redis Cluster: each node killed with -9 and restarted", func(t *testing.T) score {
-		c := redistest.StartCluster(t, 3, append(durable(), "--cluster-node-timeout", "2000")...)
-		f := newFleet(t, redisLoad(c.URL))
-		f.ask()
-		for i, node := range c.Nodes {
-			if !*chaosFull {
-				break // the batch alone takes seconds
-			}
-			f.awaitWork(float64(i+1) / 5)
-			node.Kill()
-			node.StartAgain()
-			f.awaitCluster()
-			f.mark()
-		}
-		s := f.settle("stopped")
-		wantCrashRecovery(t, s)
-		return s
-	})
-}
-
-// awaitCluster waits until each node of a cluster takes writes.
-func (f *fleet) awaitCluster() {
-	f.t.Helper()
-	await(f.t, "the cluster", func() bool {
-		err := f.rdb.(*redis.ClusterClient).ForEachMaster(context.Background(), func(ctx context.Context, node *redis.Client) error {
-			if !strings.Contains(node.ClusterInfo(ctx).Val(), "cluster_state:ok") {
-				return context.Canceled
-			}
-			return nil
-		})
-		return err == nil
-	})
-}
-
 // The machine of a Redis with appendfsync everysec loses its power: what it
 // wrote in the last second and a half is gone. What was asked for before is done;
 // a stop whose call was forgotten may find that its job has ended already.
