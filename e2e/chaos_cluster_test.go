@@ -19,7 +19,7 @@ func TestChaosCluster(t *testing.T) {
 		f.ask()
 		for i, node := range c.Nodes {
 			if !*chaosFull {
-				break // the batch alone takes seconds
+				break // the batch alone, to take seconds
 			}
 			f.awaitWork(float64(i+1) / 5)
 			node.Kill()

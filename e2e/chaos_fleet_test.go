@@ -106,16 +106,23 @@ func (f *fleet) mark() { f.moments = append(f.moments, time.Now()) }
 // endLimit bounds a batch: no fault may delay a stop by nearly as long.
 const endLimit = 15 * time.Minute
 
-// awaitEnd waits until every stop has an outcome. Redis may be away.
+// awaitEnd waits until every stop has an outcome. Redis may be away. A stop that
+// gets none is an error, and shall be in the table, so the test goes on.
 func (f *fleet) awaitEnd() {
 	f.t.Helper()
-	awaitWithin(f.t, endLimit, "the end of the batch", func() bool {
+	began := time.Now()
+	ended := func() bool {
 		if !*chaosFull {
 			f.hurry()
 		}
 		b, err := f.books.Batch(context.Background(), project, chaosBatch)
+		if time.Since(began) > endLimit {
+			f.t.Errorf("after %v the batch has not ended: %+v, %v", endLimit, b, err)
+			return true
+		}
 		return err == nil && b.Total == f.asked && b.InFlight() == 0
-	})
+	}
+	awaitWithin(f.t, endLimit+patience, "the end of the batch", ended)
 	for _, w := range f.workers {
 		select {
 		case <-w.done:

@@ -41,7 +41,7 @@ func recovery(moments []time.Time, stops []reported, calls map[string][]modelart
 	longest = -1
 	for _, m := range moments {
 		for _, s := range stops {
-			if s.Asked.After(m) || !s.Ended.After(m) {
+			if s.Asked.After(m) || !s.Ended.After(m) { // one without an end has no measure
 				continue
 			}
 			next := s.Ended
