@@ -12,7 +12,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # belongs to someone else). Nothing else needs the commit, and asking for it in
 # vain is an error.
 VCS := $(shell git log -1 >/dev/null 2>&1 && echo true || echo false)
-lint test fuzz demo simulate: export GOFLAGS := $(GOFLAGS) -buildvcs=false
+lint test fuzz demo simulate chaos: export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
 .DEFAULT_GOAL := help
 
@@ -50,6 +50,12 @@ SEED  ?= 1
 .PHONY: simulate
 simulate: ## play SEEDS (1000) bad days in virtual time, from SEED on
 	$(GO) test ./internal/worker -run 'TestSimulation$$' -seeds $(SEEDS) -seed $(SEED) -simulate-for 0 -timeout 0 -v
+
+RUNS ?= 1
+
+.PHONY: chaos
+chaos: deps ## kill workers and Redis, cut off the API, each RUNS (1) times; print a table
+	$(GO) test ./e2e -run '^TestChaos' -chaos -runs $(RUNS) -parallel 4 -count 1 -timeout 0 -v
 
 .PHONY: bench-enqueue
 bench-enqueue: deps build ## measure how fast stops are registered and enqueued

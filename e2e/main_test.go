@@ -29,10 +29,12 @@ func buildAndRun(m *testing.M) int {
 	if raceDetector {
 		args = append(args, "-race")
 	}
-	cmd := exec.Command("go", append(args, "vizstop/cmd/worker", "vizstop/cmd/enqueue")...)
+	cmd := exec.Command("go", append(args, "vizstop/cmd/worker", "vizstop/cmd/enqueue", "vizstop/cmd/simulator")...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "%v: %v\n%s", cmd, err, out)
 		return 1
 	}
-	return m.Run()
+	code := m.Run()
+	chaosTable.print(os.Stdout)
+	return code
 }

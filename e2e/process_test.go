@@ -154,11 +154,17 @@ func (o *output) lastLines(n int) string {
 // await waits until done.
 func await(t *testing.T, what string, done func() bool) {
 	t.Helper()
+	awaitWithin(t, patience, what, done)
+}
+
+// awaitWithin waits until done, but no longer than the limit.
+func awaitWithin(t *testing.T, limit time.Duration, what string, done func() bool) {
+	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for began := time.Now(); !done(); <-tick.C {
-		if time.Since(began) > patience {
-			t.Fatalf("not within %v: %s", patience, what)
+		if time.Since(began) > limit {
+			t.Fatalf("not within %v: %s", limit, what)
 		}
 	}
 }

@@ -12,12 +12,14 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/signal"
 	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v3"
+	"golang.org/x/sync/errgroup"
 
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/settings"
@@ -37,6 +39,7 @@ func main() {
 type config struct {
 	settings.Set
 	listen    string
+	control   string
 	project   string
 	jobs      int
 	age       time.Duration
@@ -50,6 +53,7 @@ type config struct {
 
 func (c *config) declare() {
 	c.String(&c.listen, "listen", "", "127.0.0.1:9470", "address of the API", nil)
+	c.String(&c.control, "control", "", "", "loopback address of a second listener that tells calls and jobs and takes faults; none: no such listener", onLoopback)
 	c.String(&c.project, "project", "HW_PROJECT_ID", "0123456789abcdef0123456789abcdef", "project of the jobs", nil)
 	c.Int(&c.jobs, "jobs", "", 50, "running jobs to begin with; their ids begin at 1000", 0, 1000000)
 	c.Duration(&c.age, "age", "", 12*time.Hour, "age of the oldest job; the others are spread evenly up to now", 0, 365*24*time.Hour)
@@ -82,16 +86,50 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	return app.Run(ctx, append([]string{"simulator"}, args...))
 }
 
+// onLoopback refuses an address that other machines reach.
+func onLoopback(addr string) error {
+	if addr == "" {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("%q is not an address such as 127.0.0.1:9471", addr)
+	}
+	if ip, err := netip.ParseAddr(host); err != nil || !ip.IsLoopback() {
+		return fmt.Errorf("%q is not a loopback address: whoever reaches it may change what the API does", host)
+	}
+	return nil
+}
+
+// serve serves until ctx ends. The first line that it prints is the URL of the
+// API, the second, with --control, that of the control pages.
 func (c *config) serve(ctx context.Context, stdout io.Writer) error {
 	sim := modelartstest.New(c.simulation())
 	c.populate(sim, time.Now())
-	l, err := net.Listen("tcp", c.listen)
-	if err != nil {
-		return fmt.Errorf("--listen: %w", err)
+	pages := []struct {
+		flag, addr string
+		handler    http.Handler
+	}{{"--listen", c.listen, sim}, {"--control", c.control, sim.Control()}}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, p := range pages {
+		if p.addr == "" {
+			continue
+		}
+		l, err := net.Listen("tcp", p.addr)
+		if err != nil {
+			return fmt.Errorf("%s: %w", p.flag, err)
+		}
+		defer l.Close()
+		fmt.Fprintf(stdout, "http://%s\n", l.Addr())
+		group.Go(func() error { return serveUntil(ctx, l, p.handler) })
 	}
-	fmt.Fprintf(stdout, "http://%s\n", l.Addr())
-	server := &http.Server{Handler: sim, ReadHeaderTimeout: 5 * time.Second}
-	context.AfterFunc(ctx, func() { server.Close() })
+	return group.Wait()
+}
+
+// serveUntil serves until ctx ends.
+func serveUntil(ctx context.Context, l net.Listener, h http.Handler) error {
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
+	defer context.AfterFunc(ctx, func() { server.Close() })()
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
@@ -102,6 +140,9 @@ func (c *config) simulation() modelartstest.Config {
 	cfg := modelartstest.Config{
 		Latency:     func(string) time.Duration { return c.latency },
 		CallsPerJob: -1,
+	}
+	if c.control != "" {
+		cfg.CallsPerJob = 0 // somebody may ask for them
 	}
 	if c.rate > 0 {
 		cfg.RateLimit = modelartstest.RateLimit{PerSecond: c.rate, Burst: max(1, int(c.rate/5))}

@@ -20,10 +20,13 @@ const (
 	pipeTimeout = time.Second
 )
 
-// readyLine is what redis-server logs when it listens and its data is loaded.
-// Unlike an answer to PING it can only come from our own process, not from one
-// that won the race for the port.
-const readyLine = "Ready to accept connections"
+// readyLine is what redis-server logs when it listens and its data is loaded;
+// sentinelReadyLine is a Sentinel's. Unlike an answer to PING it can only come
+// from our own process, not from one that won the race for the port.
+const (
+	readyLine         = "Ready to accept connections"
+	sentinelReadyLine = "Sentinel ID is "
+)
 
 // process is a redis-server that this test binary started.
 type process struct {
@@ -33,10 +36,11 @@ type process struct {
 	done chan struct{} // closed when the process has been waited for
 }
 
-// startProcess returns when the server accepts connections. If it ends before
-// that, the error holds its last words.
-func startProcess(path, dir string, args []string) (*process, error) {
-	out := &output{ready: make(chan struct{})}
+// startProcess returns when the server has logged the given line, which says
+// that it accepts connections. If it ends before that, the error holds its last
+// words.
+func startProcess(path, dir string, args []string, line string) (*process, error) {
+	out := &output{line: []byte(line), ready: make(chan struct{})}
 	cmd := exec.Command(path, args...)
 	cmd.Dir = dir
 	cmd.Stdout, cmd.Stderr = out, out
@@ -108,8 +112,9 @@ func (p *process) signal(sig os.Signal) error {
 	return err
 }
 
-// output collects a server's log and closes ready at the readyLine.
+// output collects a server's log and closes ready at the line.
 type output struct {
+	line  []byte
 	mu    sync.Mutex
 	buf   bytes.Buffer
 	isUp  bool
@@ -120,7 +125,7 @@ func (o *output) Write(b []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	n, err := o.buf.Write(b)
-	if !o.isUp && bytes.Contains(o.buf.Bytes(), []byte(readyLine)) {
+	if !o.isUp && bytes.Contains(o.buf.Bytes(), o.line) {
 		o.isUp = true
 		close(o.ready)
 	}

@@ -7,7 +7,9 @@ package redistest
 
 import (
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -31,7 +33,11 @@ type Server struct {
 	dir  string // working directory of redis-server
 	port int
 	args []string
-	proc *process // nil while none runs
+	line string // in the log, that says it is ready
+	// config is the text of a configuration file to begin with, which the server
+	// may rewrite; "" for none.
+	config string
+	proc   *process // nil while none runs
 }
 
 // attempts bounds how often a start is tried again after redis-server gave up,
@@ -49,21 +55,34 @@ const attempts = 10
 // (--loglevel, --logfile) alone: Start reads there that the server is ready.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		t.Fatal("redis-server is not installed: run `make deps`")
+	s := &Server{t: t, args: args, line: readyLine}
+	s.start()
+	return s
+}
+
+func (s *Server) start() {
+	s.t.Helper()
+	var err error
+	if s.path, err = exec.LookPath("redis-server"); err != nil {
+		s.t.Fatal("redis-server is not installed: run `make deps`")
 	}
-	s := &Server{t: t, path: path, dir: t.TempDir(), args: args}
-	t.Cleanup(s.stop)
-	for range attempts {
-		s.usePort(freePort(t))
-		if err = s.launch(); err == nil {
-			return s
+	s.dir = s.t.TempDir()
+	s.t.Cleanup(s.stop)
+	if s.config != "" {
+		if err := os.WriteFile(s.configFile(), []byte(s.config), 0o600); err != nil {
+			s.t.Fatal(err)
 		}
 	}
-	t.Fatalf("redis-server %s: %v", strings.Join(args, " "), err)
-	return nil
+	for range attempts {
+		s.usePort(freePort(s.t))
+		if err = s.launch(); err == nil {
+			return
+		}
+	}
+	s.t.Fatalf("redis-server %s: %v", strings.Join(s.args, " "), err)
 }
+
+func (s *Server) configFile() string { return filepath.Join(s.dir, "redis.conf") }
 
 // Client returns a client of the server without user or password, closed at
 // the end of t.
@@ -162,7 +181,7 @@ func (s *Server) usePort(port int) {
 }
 
 func (s *Server) launch() error {
-	proc, err := startProcess(s.path, s.dir, s.commandLine())
+	proc, err := startProcess(s.path, s.dir, s.commandLine(), s.line)
 	if err != nil {
 		return err
 	}
@@ -172,10 +191,11 @@ func (s *Server) launch() error {
 
 // commandLine puts args after the defaults: redis-server lets the last one win.
 func (s *Server) commandLine() []string {
-	line := []string{
-		"--bind", loopback, "--port", strconv.Itoa(s.port),
-		"--save", "", "--appendonly", "no",
+	var line []string
+	if s.config != "" {
+		line = append(line, s.configFile())
 	}
+	line = append(line, "--bind", loopback, "--port", strconv.Itoa(s.port), "--save", "", "--appendonly", "no")
 	fill := strings.NewReplacer("{port}", strconv.Itoa(s.port), "{dir}", s.dir)
 	for _, arg := range s.args {
 		line = append(line, fill.Replace(arg))

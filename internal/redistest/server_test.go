@@ -54,7 +54,7 @@ func TestServersDoNotShareAnything(t *testing.T) {
 func TestStartTriesAnotherPort(t *testing.T) {
 	t.Parallel()
 	taken := Start(t)
-	s := &Server{t: t, path: taken.path, dir: t.TempDir()}
+	s := &Server{t: t, path: taken.path, dir: t.TempDir(), line: readyLine}
 	s.usePort(taken.port)
 	err := s.launch()
 	if err == nil || !strings.Contains(err.Error(), "Address already in use") {
@@ -144,7 +144,7 @@ func TestStopKillsWhatDoesNotListen(t *testing.T) {
 	t.Parallel()
 	// The shell ignores SIGTERM and says what startProcess waits for.
 	script := "trap '' TERM; echo '" + readyLine + "'; exec tail -f /dev/null"
-	p, err := startProcess("/bin/sh", t.TempDir(), []string{"-c", script})
+	p, err := startProcess("/bin/sh", t.TempDir(), []string{"-c", script}, readyLine)
 	if err != nil {
 		t.Fatal(err)
 	}

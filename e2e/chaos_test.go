@@ -1,0 +1,65 @@
+package e2e
+
+import (
+	"flag"
+	"testing"
+	"time"
+)
+
+// The fault tests (TestChaos…) break what a fleet stands on while it works: its
+// workers, Redis, the API. Each is played small by "make test", and at full size
+// by "make chaos", which prints a table.
+var (
+	chaosFull = flag.Bool("chaos", false, "play the fault tests at full size")
+	chaosRuns = flag.Int("runs", 1, "how often each fault is played")
+)
+
+// chaos plays a fault as often as asked and adds a row to the table.
+func chaos(t *testing.T, fault string, play func(t *testing.T) score) {
+	t.Helper()
+	total := row{fault: fault}
+	for range *chaosRuns {
+		total.add(play(t))
+	}
+	t.Logf("%+v", total)
+	chaosTable.add(total)
+}
+
+// longChaos is chaos for a fault that can't be played within seconds.
+func longChaos(t *testing.T, fault string, play func(t *testing.T) score) {
+	t.Helper()
+	if !*chaosFull {
+		t.Skip("takes minutes: played by make chaos")
+	}
+	chaos(t, fault, play)
+}
+
+// size is how much of something a fault test does: small for make test, full
+// for make chaos.
+func size[T int | time.Duration](small, full T) T {
+	if *chaosFull {
+		return full
+	}
+	return small
+}
+
+// hold lets a fault last. Its length is the fault, so there is nothing else to
+// wait for.
+func hold(d time.Duration) { <-time.After(d) }
+
+// lease is how long asynq leaves a task to a worker that says nothing.
+const lease = 30 * time.Second
+
+// crashLimit is how long a stop may stand still after a crash: asynq's
+// lease, its grace of 30 s, up to a minute until it looks, and some seconds
+// until the task is due again.
+const crashLimit = 150 * time.Second
+
+// wantCrashRecovery holds a score against crashLimit, at full size only: the
+// small tests don't wait for leases.
+func wantCrashRecovery(t *testing.T, s score) {
+	t.Helper()
+	if *chaosFull && s.recovery > crashLimit {
+		t.Errorf("a stop stood still for %v after a crash, want %v at most", s.recovery, crashLimit)
+	}
+}

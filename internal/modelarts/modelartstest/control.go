@@ -1,0 +1,89 @@
+package modelartstest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+)
+
+// Order is a fault as JSON, for a simulator that is a process of its own. It
+// says less than Fault: which calls go wrong, and the answer in their place,
+// which is always without an effect.
+type Order struct {
+	Operation string `json:"operation"` // one of the Op constants; "" for all
+	Times     int    `json:"times"`     // how many calls; 0 until cleared
+	// HTTPStatus is that of the answer, with Code and Message in the shape that
+	// ReplyError gives them; 0 resets the connection.
+	HTTPStatus int    `json:"http_status"`
+	Code       string `json:"code"`
+	Message    string `json:"message"`
+}
+
+// Control serves what a test needs of a simulator that runs elsewhere:
+//
+//	GET /counts                how many calls there were, by operation
+//	GET /calls                 every remembered call, one JSON object a line, in order of arrival
+//	GET /jobs?project=ID       every job of a project as it now is, one JSON object a line
+//	POST /faults               an Order, from now on
+//	DELETE /faults             ends every fault
+//
+// It knows no authentication: serve it on the loopback interface only.
+func (s *Simulator) Control() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /counts", func(w http.ResponseWriter, _ *http.Request) { writeLines(w, []any{s.Counts()}) })
+	mux.HandleFunc("GET /calls", func(w http.ResponseWriter, _ *http.Request) { writeLines(w, s.AllCalls()) })
+	mux.HandleFunc("GET /jobs", func(w http.ResponseWriter, r *http.Request) {
+		writeLines(w, s.Jobs(r.URL.Query().Get("project")))
+	})
+	mux.HandleFunc("POST /faults", func(w http.ResponseWriter, r *http.Request) {
+		order, err := readOrder(r.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		s.Inject(order.fault())
+		w.WriteHeader(http.StatusNoContent)
+	})
+	mux.HandleFunc("DELETE /faults", func(w http.ResponseWriter, _ *http.Request) {
+		s.ClearFaults()
+		w.WriteHeader(http.StatusNoContent)
+	})
+	return mux
+}
+
+// writeLines writes one JSON object a line.
+func writeLines[T any](w http.ResponseWriter, lines []T) {
+	w.Header().Set("Content-Type", "application/jsonl")
+	enc := json.NewEncoder(w)
+	for _, line := range lines {
+		if enc.Encode(line) != nil {
+			return // the client has gone
+		}
+	}
+}
+
+func readOrder(body io.Reader) (Order, error) {
+	var o Order
+	dec := json.NewDecoder(body)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&o); err != nil {
+		return o, fmt.Errorf("the fault is not understood: %w", err)
+	}
+	if o.HTTPStatus != 0 && (o.HTTPStatus < 200 || o.HTTPStatus > 599) {
+		return o, fmt.Errorf("http_status %d is not between 200 and 599; 0 resets the connection", o.HTTPStatus)
+	}
+	if o.Times < 0 {
+		return o, errors.New("times is negative")
+	}
+	return o, nil
+}
+
+func (o Order) fault() Fault {
+	f := Fault{Operation: o.Operation, Times: o.Times, Reply: ReplyReset()}
+	if o.HTTPStatus != 0 {
+		f.Reply = ReplyError(o.HTTPStatus, o.Code, o.Message)
+	}
+	return f
+}
