@@ -65,7 +65,7 @@ func stopCalls(sim *modelartstest.Server, job string) int {
 }
 
 func TestPages(t *testing.T) {
-	server, sim := redistest.Start(t), simulate(t, "10", "11")
+	server, sim := redistest.Start(t, "--appendonly", "yes"), simulate(t, "10", "11")
 	rdb := server.Client(t)
 	r := start(t, signing(server, sim))
 	if _, body := r.get("/metrics"); !strings.Contains(body, "vizstop_redis_up 1") {
@@ -85,6 +85,7 @@ func TestPages(t *testing.T) {
 		`vizstop_modelarts_requests_total{operation="stop",result="ok"} 2`,
 		`vizstop_stops_in_flight{state="stopping"} 0`,
 		`vizstop_queue_tasks{queue="visualization-poll",state="scheduled"} 0`,
+		`vizstop_redis_unfit{risk="no_persistence"} 0`,
 		"vizstop_redis_up 1", "vizstop_build_info{", "go_goroutines ", "process_cpu_seconds_total ")
 	for path, want := range map[string]string{"/healthz": "ok\n", "/readyz": "ok\n"} {
 		if status, body := r.get(path); status != 200 || body != want {
