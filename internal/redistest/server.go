@@ -22,15 +22,16 @@ import (
 type Server struct {
 	// Addr is host:port, and stays the same over Restart and StartAgain.
 	Addr string
-	// URL is redis://host:port/0. It is of no use to a server that only
-	// listens with TLS.
+	// URL is redis://user:password@host:port/0 of a user that may only do what
+	// deploy/redis/users.acl lets the programs do: the one for product code. It
+	// is of no use to a server that only listens with TLS.
 	URL string
 
 	t    testing.TB
 	path string // of redis-server
 	dir  string // working directory of redis-server
 	port int
-	args []string
+	args []string // users first, then the test's own
 	proc *process // nil while none runs
 }
 
@@ -53,8 +54,12 @@ func Start(t testing.TB, args ...string) *Server {
 	if err != nil {
 		t.Fatal("redis-server is not installed: run `make deps`")
 	}
-	s := &Server{t: t, path: path, dir: t.TempDir(), args: args}
-	t.Cleanup(s.stop)
+	known, err := users()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{t: t, path: path, dir: t.TempDir(), args: append(known, args...)}
+	t.Cleanup(s.end)
 	for range attempts {
 		s.usePort(freePort(t))
 		if err = s.launch(); err == nil {
@@ -65,8 +70,8 @@ func Start(t testing.TB, args ...string) *Server {
 	return nil
 }
 
-// Client returns a client of the server without user or password, closed at
-// the end of t.
+// Client returns a client of the server without user or password, who may do
+// everything, closed at the end of t.
 func (s *Server) Client(t testing.TB) *redis.Client {
 	t.Helper()
 	client := redis.NewClient(&redis.Options{
@@ -158,7 +163,7 @@ func (s *Server) running() *process {
 func (s *Server) usePort(port int) {
 	s.port = port
 	s.Addr = net.JoinHostPort(loopback, strconv.Itoa(port))
-	s.URL = "redis://" + s.Addr + "/0"
+	s.URL = s.urlOf(bothUser)
 }
 
 func (s *Server) launch() error {
@@ -181,6 +186,16 @@ func (s *Server) commandLine() []string {
 		line = append(line, fill.Replace(arg))
 	}
 	return line
+}
+
+// end is stop after the test, which must not have been denied anything.
+func (s *Server) end() {
+	if s.proc != nil && s.proc.resume() == nil {
+		for _, d := range s.denied() {
+			s.t.Errorf("redistest: the access list denied %s", d)
+		}
+	}
+	s.stop()
 }
 
 func (s *Server) stop() {

@@ -30,7 +30,7 @@ func TestUnfitRedis(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := New(Config{
-		Redis: s.Client(t), Jobs: jobs, Registry: reg, Metrics: NewMetrics(reg, "test"),
+		Redis: s.Limited(t), Jobs: jobs, Registry: reg, Metrics: NewMetrics(reg, "test"),
 		Logger: slog.New(slog.NewJSONHandler(&log, nil)), FitnessInterval: 10 * time.Millisecond,
 	})
 	if err := w.Start(t.Context()); err != nil {
