@@ -155,6 +155,31 @@ func overdueStop(t *testing.T, listing string) string {
 	return answer.Stops[0].ID
 }
 
+// docs/operations.md says of each command what it is there for, and who has it.
+func TestAccessListIsDocumented(t *testing.T) {
+	t.Parallel()
+	doc, err := os.ReadFile(filepath.Join("..", "docs", "operations.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := map[string][]string{}
+	for _, row := range regexp.MustCompile("(?m)^\\| (`.+`) \\| .+ \\| (yes)? ?\\| (yes)? ?\\|$").FindAllStringSubmatch(string(doc), -1) {
+		for i, program := range []string{"worker", "enqueue"} {
+			if row[2+i] == "yes" {
+				commands := strings.NewReplacer("`", "", `\|`, "|").Replace(row[1])
+				documented[program] = append(documented[program], strings.Fields(commands)...)
+			}
+		}
+	}
+	for program, commands := range allowed(t) {
+		slices.Sort(commands)
+		slices.Sort(documented[program])
+		if !slices.Equal(commands, documented[program]) {
+			t.Errorf("%s may use\n%q, documented are\n%q", program, commands, documented[program])
+		}
+	}
+}
+
 // The file as it is serves as Redis' aclfile, and lets nobody in before it has
 // passwords.
 func TestAccessListIsAnACLFile(t *testing.T) {
