@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -33,30 +34,34 @@ func main() {
 	}
 }
 
+const defaultProject = "0123456789abcdef0123456789abcdef"
+
 // config is the simulator's settings.
 type config struct {
 	settings.Set
 	listen    string
-	project   string
+	projects  []string
 	jobs      int
 	age       time.Duration
 	latency   time.Duration
 	stopTime  time.Duration
 	spread    float64
 	rate      float64
+	record    bool
 	accessKey string
 	secretKey string
 }
 
 func (c *config) declare() {
 	c.String(&c.listen, "listen", "", "127.0.0.1:9470", "address of the API", nil)
-	c.String(&c.project, "project", "HW_PROJECT_ID", "0123456789abcdef0123456789abcdef", "project of the jobs", nil)
-	c.Int(&c.jobs, "jobs", "", 50, "running jobs to begin with; their ids begin at 1000", 0, 1000000)
+	c.Strings(&c.projects, "project", "HW_PROJECT_ID", "project of the jobs; repeatable (default: "+defaultProject+")", nil)
+	c.Int(&c.jobs, "jobs", "", 50, "running jobs of each project to begin with; their ids begin at 1000", 0, 1000000)
 	c.Duration(&c.age, "age", "", 12*time.Hour, "age of the oldest job; the others are spread evenly up to now", 0, 365*24*time.Hour)
 	c.Duration(&c.latency, "latency", "", 20*time.Millisecond, "of every call", 0, time.Minute)
 	c.Duration(&c.stopTime, "stop-time", "", 5*time.Second, "median time that a stop takes", 0, time.Hour)
 	c.Float(&c.spread, "stop-spread", "", 0.5, "standard deviation of the logarithm of that time; 0: all the same", 0, 3)
 	c.Float(&c.rate, "rate", "", 0, "calls per second and project before the API answers 429; 0: no limit", 0, 100000)
+	c.Bool(&c.record, "record", "", "remember every call, and serve "+modelartstest.PathCounts+" and "+modelartstest.PathJobs)
 	c.Variable(&c.accessKey, "HW_ACCESS_KEY")
 	c.Secret(&c.secretKey, "HW_SECRET_KEY")
 }
@@ -76,6 +81,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 			if err := c.Load(cmd, getenv); err != nil {
 				return err
 			}
+			if len(c.projects) == 0 {
+				c.projects = []string{defaultProject}
+			}
 			return c.serve(ctx, stdout)
 		},
 	}
@@ -90,7 +98,7 @@ func (c *config) serve(ctx context.Context, stdout io.Writer) error {
 		return fmt.Errorf("--listen: %w", err)
 	}
 	fmt.Fprintf(stdout, "http://%s\n", l.Addr())
-	server := &http.Server{Handler: sim, ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Handler: c.handler(sim), ReadHeaderTimeout: 5 * time.Second}
 	context.AfterFunc(ctx, func() { server.Close() })
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
@@ -98,10 +106,28 @@ func (c *config) serve(ctx context.Context, stdout io.Writer) error {
 	return nil
 }
 
+// handler serves the API and, if asked to, what the simulator remembers.
+func (c *config) handler(sim *modelartstest.Simulator) http.Handler {
+	if !c.record {
+		return sim
+	}
+	control := sim.Control()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/_sim/") {
+			control.ServeHTTP(w, r)
+			return
+		}
+		sim.ServeHTTP(w, r)
+	})
+}
+
 func (c *config) simulation() modelartstest.Config {
 	cfg := modelartstest.Config{
 		Latency:     func(string) time.Duration { return c.latency },
 		CallsPerJob: -1,
+	}
+	if c.record {
+		cfg.CallsPerJob = 0
 	}
 	if c.rate > 0 {
 		cfg.RateLimit = modelartstest.RateLimit{PerSecond: c.rate, Burst: max(1, int(c.rate/5))}
@@ -114,10 +140,16 @@ func (c *config) simulation() modelartstest.Config {
 
 // populate makes the jobs. The same settings make the same jobs.
 func (c *config) populate(sim *modelartstest.Simulator, now time.Time) {
+	for _, project := range c.projects {
+		c.populateProject(sim, project, now)
+	}
+}
+
+func (c *config) populateProject(sim *modelartstest.Simulator, project string, now time.Time) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for i := range c.jobs {
 		factor := math.Exp(c.spread * random.NormFloat64())
-		sim.AddJob(c.project, modelartstest.Job{
+		sim.AddJob(project, modelartstest.Job{
 			ID: fmt.Sprint(1000 + i), Name: fmt.Sprintf("board-%d", 1000+i),
 			CreateTime: now.Add(-c.age * time.Duration(c.jobs-i) / time.Duration(max(1, c.jobs))),
 			StopTime:   time.Duration(float64(c.stopTime) * factor),
