@@ -18,7 +18,7 @@ func (b *bench) memory(ctx context.Context) (*measurement, error) {
 		weights, overTime = append(weights, weight), s
 		return r, err
 	}}
-	runs, err := b.inTurn(ctx, b.roundsOr(1), []side{ours}, 12*time.Minute, "--latency", "0s", "--stop-time", "10h", "--stop-spread", "0")
+	runs, err := b.inTurn(ctx, b.roundsOr(1), []side{ours}, 12*time.Minute, "--latency", "0s", "--stop-time", "1h", "--stop-spread", "0")
 	if err != nil {
 		return nil, err
 	}

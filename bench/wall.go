@@ -20,7 +20,7 @@ func (b *bench) wall(ctx context.Context) (*measurement, error) {
 		return nil, err
 	}
 	shell := curlSide(jobs, filepath.Join(b.out, "baseline", "curl.sh"), "0.5")
-	once, err := b.inTurn(ctx, 1, []side{shell}, 10*time.Minute, sim...)
+	once, err := b.inTurn(ctx, 1, []side{shell}, 15*time.Minute, sim...)
 	if err != nil {
 		return nil, err
 	}
