@@ -15,6 +15,10 @@ type Snapshot struct {
 	Halted   map[string]bool      // every reason, true while it halts something
 	Paused   map[string]bool      // every scope, true while stop calls are paused for it
 	Queues   []Queue
+
+	// Calls per second that the project allowed least may make, of those with stops in
+	// flight, and what is configured; +Inf is no limit.
+	Rate, ConfiguredRate float64
 }
 
 // Queue is one asynq queue at one moment.
@@ -32,7 +36,7 @@ const snapshotTimeout = 3 * time.Second
 type SnapshotCollector struct {
 	take func(context.Context) (Snapshot, error)
 
-	up, inFlight, oldest, halted, paused, tasks, latency *prometheus.Desc
+	up, inFlight, oldest, halted, paused, rate, configured, tasks, latency *prometheus.Desc
 }
 
 // NewSnapshotCollector returns a collector that calls take, which must be safe
@@ -48,14 +52,17 @@ func NewSnapshotCollector(take func(context.Context) (Snapshot, error)) *Snapsho
 		oldest:   desc("oldest_stop_timestamp_seconds", "When the oldest stop of a state was due; absent when there is none.", "state"),
 		halted:   desc("halted", "Whether calls are halted for this reason, in the fleet or in a project: 1 or 0.", "reason"),
 		paused:   desc("paused", "Whether somebody has paused stop calls, of the fleet or of a project: 1 or 0.", "scope"),
-		tasks:    desc("queue_tasks", "Tasks in the queue by asynq's state, of the whole fleet.", "queue", "state"),
-		latency:  desc("queue_latency_seconds", "Age of the oldest task that is ready and waits for a worker.", "queue"),
+		rate: desc("throttle_rate",
+			"Calls per second that the project allowed least may make now, of those with stops in flight; +Inf: no limit."),
+		configured: desc("throttle_configured_rate", "Calls per second and project that are configured; +Inf: no limit."),
+		tasks:      desc("queue_tasks", "Tasks in the queue by asynq's state, of the whole fleet.", "queue", "state"),
+		latency:    desc("queue_latency_seconds", "Age of the oldest task that is ready and waits for a worker.", "queue"),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (c *SnapshotCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.up, c.inFlight, c.oldest, c.halted, c.paused, c.tasks, c.latency} {
+	for _, d := range []*prometheus.Desc{c.up, c.inFlight, c.oldest, c.halted, c.paused, c.rate, c.configured, c.tasks, c.latency} {
 		ch <- d
 	}
 }
@@ -85,6 +92,8 @@ func (c *SnapshotCollector) Collect(ch chan<- prometheus.Metric) {
 	for scope, paused := range s.Paused {
 		gauge(c.paused, oneIf(paused), scope)
 	}
+	gauge(c.rate, s.Rate)
+	gauge(c.configured, s.ConfiguredRate)
 	for _, q := range s.Queues {
 		for state, n := range q.Tasks {
 			gauge(c.tasks, float64(n), q.Name, state)

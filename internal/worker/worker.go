@@ -4,6 +4,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -40,7 +41,7 @@ type Config struct {
 
 	Retention time.Duration // of ended stops; default ledger.DefaultRetention
 	Schedule  tasks.Schedule
-	Throttle  throttle.Config // its Observer is set by New
+	Throttle  throttle.Config // its Observer is set by New; Sitters default to half of Concurrency
 	Repair    tasks.RepairConfig
 
 	NotifySecret string   // signs batch reports; "" leaves them unsigned
@@ -87,6 +88,9 @@ type Worker struct {
 func New(cfg Config) *Worker {
 	cfg = cfg.withDefaults()
 	cfg.Throttle.Observer = cfg.Metrics
+	if cfg.Throttle.Sitters == 0 {
+		cfg.Throttle.Sitters = cmp.Or(cfg.Concurrency/2, -1) // the other half is free for calls, whoever has to wait
+	}
 	w := &Worker{
 		cfg:      cfg,
 		ledger:   ledger.New(cfg.Redis, ledger.Config{Retention: cfg.Retention}),
@@ -162,6 +166,9 @@ func (w *Worker) Start(ctx context.Context) error {
 		return err
 	}
 	if err := w.throttle.ProbeSoon(ctx, projects); err != nil {
+		return err
+	}
+	if err := w.throttle.Announce(ctx); err != nil {
 		return err
 	}
 	if err := w.server.Start(w.mux); err != nil {

@@ -13,7 +13,7 @@ local bucket, halt, pause = unpack(KEYS)
 local conf, burst, class, how, sit = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5] == '1'
 local thaw, hold = tonumber(ARGV[6]), tonumber(ARGV[7])
 local SECOND = 1000000
-local SIT = SECOND -- the longest wait to sit out
+local SIT = SECOND -- the longest wait to sit out, and so how far ahead calls are charged
 local HORIZON = 600 * SECOND -- the farthest place
 local SHARE = 0.2 -- of the rate, for polls and screens while stops stand in line
 local now = clock()
@@ -47,7 +47,7 @@ local f = redis.call('HMGET', bucket, 'parked', 'peak', 'cut', 'thaw', 'full', '
 for i = 1, #f do f[i] = tonumber(f[i] or nil) end
 local parked, peak, cut = f[1] or 0, f[2], f[3] or 0
 local full, stops, others = math.max(f[5] or 0, now), math.max(f[6] or 0, now), math.max(f[7] or 0, now)
-local stopLine, otherLine = math.max(f[8] or 0, f[11] or 0), math.max(f[9] or 0, f[10] or 0, f[12] or 0)
+local stopLine, otherLine = math.max(f[8] or 0, f[11] or 0), math.max(f[9] or 0, f[10] or 0, f[12] or 0, f[7] or 0)
 thaw = math.max(thaw, f[4] or 0)
 if parked > now and parked > hold then
   hold, why, words = parked, 'throttled', ''
@@ -85,13 +85,12 @@ end
 -- charge takes what a call costs. "full" counts all calls and holds the others back; stops only mind
 -- "stops", what they took themselves. "others" is what polls and screens are sure of.
 local function charge()
-  local depth = (burst + 1) * gap + SECOND
   local meter, value = 'stops', stops + gapAt(now)
   if class ~= 'stop' then
     local sure = gap / SHARE
-    meter, value = 'others', math.min(others + sure, now + math.max(sure, SECOND))
+    meter, value = 'others', math.min(others + sure, now + 2 * math.max(sure, SECOND))
   end
-  keep(0, 'full', whole(math.min(full + gap, now + depth)), meter, whole(value))
+  keep(0, 'full', whole(math.min(full + gap, now + math.max(gap, 5 * SECOND))), meter, whole(value))
 end
 
 -- free is when this call can go: the theoretical arrival time of a generic cell rate bucket, less its depth.
@@ -109,6 +108,11 @@ if gap > 0 then
   end
 end
 
+local ahead = SIT -- what those may use at once who can't sit
+if class ~= 'stop' and (stopLine > now or (f[6] or 0) > now - SECOND) then
+  SIT, ahead = SECOND / 4, SECOND / 4 -- stops may come in between: leave the time to them
+end
+
 local line = f[class == 'stop' and 11 or 12] or 0 -- of those who had a place and could not go
 if how == 'new' then
   line = math.max(line, f[class == 'stop' and 8 or 9] or 0, class == 'poll' and f[10] or 0)
@@ -121,7 +125,7 @@ if hold <= now then
   if how == 'back' or line <= now then
     -- Due times have whole seconds, so places of one second are come back to at once: who can't sit out the
     -- rest of it goes. Screens are few, and spare many polls.
-    local early = (how == 'back' or class == 'screen') and not sit and SECOND or 0
+    local early = (how == 'back' or class == 'screen') and not sit and ahead or 0
     if free - early <= now then
       charge()
       count()
