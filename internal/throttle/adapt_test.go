@@ -18,7 +18,6 @@ type crowd struct {
 
 	due                    agenda
 	asked, called, refused int
-	lastAsk                time.Duration
 }
 
 // meter is a token bucket.
