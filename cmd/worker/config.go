@@ -34,7 +34,7 @@ func (c *config) declareRun() {
 	c.api.Declare(&c.Set, false)
 	c.declareListen(":9464")
 	w := &c.worker
-	c.Int(&w.Concurrency, "concurrency", "VIZSTOP_CONCURRENCY", 32, "tasks at work at once", 1, 10000)
+	c.Int(&w.Concurrency, "concurrency", "VIZSTOP_CONCURRENCY", 32, "API calls at once", 1, 10000)
 	c.declareRate()
 	c.declareSchedule(&w.Schedule)
 	c.Duration(&w.Retention, "retention", "VIZSTOP_RETENTION", ledger.DefaultRetention,

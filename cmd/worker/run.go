@@ -95,8 +95,9 @@ func (c *config) connect(ctx context.Context, log *slog.Logger) (redis.Universal
 		log.WarnContext(ctx, "embedded Redis keeps nothing on disk: when this worker ends, everything it was asked is forgotten",
 			"url", embedded.URL())
 	}
-	// asynq holds a few connections of its own beside those of the tasks.
-	rdb, err := c.redis.Connect(ctx, c.worker.Concurrency+10)
+	// asynq holds a few connections of its own beside those of the tasks, and
+	// tasks that sit out a wait need one before and after.
+	rdb, err := c.redis.Connect(ctx, c.worker.Concurrency+32)
 	if err != nil {
 		closeEmbedded()
 		return nil, nil, err

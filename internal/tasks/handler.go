@@ -35,7 +35,7 @@ type Config struct {
 	Gate     Gate
 	Queue    *asynq.Client
 	Recorder Recorder
-	Parallel int              // polls that a screen makes at once; 0 means 32
+	Parallel int              // API calls at once; 0 means 32
 	Schedule Schedule         // zero fields mean their defaults
 	Logger   *slog.Logger     // nil: silent
 	Now      func() time.Time // nil: time.Now
@@ -44,6 +44,7 @@ type Config struct {
 // handler is what all task types share.
 type handler struct {
 	Config
+	calls chan struct{} // one for each API call under way
 	paces paces
 }
 
@@ -56,7 +57,7 @@ func newHandler(cfg Config) *handler {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &handler{Config: cfg, paces: paces{known: make(map[string]knownPace)}}
+	return &handler{Config: cfg, calls: make(chan struct{}, cfg.Parallel), paces: paces{known: make(map[string]knownPace)}}
 }
 
 // NewMux routes the task types to their handlers and logs one line for each
@@ -165,15 +166,27 @@ func (h *handler) call(ctx context.Context, projectID string, back bool, class t
 	if err != nil || wait.For > 0 {
 		return wait, false, nil, err
 	}
+	select {
+	case h.calls <- struct{}{}:
+	case <-ctx.Done():
+		return throttle.Wait{}, false, nil, errors.Join(ctx.Err(), h.giveBack(ctx, permit))
+	}
 	callCtx, cancel := context.WithTimeout(ctx, h.Schedule.CallTimeout)
 	callErr = do(callCtx)
 	cancel()
+	<-h.calls
 	// What the call has shown must not be lost to a shutdown.
 	system, err = h.Gate.Report(context.WithoutCancel(ctx), permit, callErr)
 	if err != nil { // the answer counts all the same
 		h.Logger.WarnContext(ctx, "the throttle did not learn of an answer", "project", projectID, "error", err)
 	}
 	return throttle.Wait{}, system, callErr, nil
+}
+
+// giveBack returns leave to call that was not used.
+func (h *handler) giveBack(ctx context.Context, p throttle.Permit) error {
+	_, err := h.Gate.Report(context.WithoutCancel(ctx), p, context.Canceled)
+	return err
 }
 
 // advance saves s, moves it to its next hop and enqueues the task for it.

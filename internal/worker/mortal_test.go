@@ -39,7 +39,7 @@ func (d *day) hire() {
 		d.t.Fatal(err)
 	}
 	rdb := redis.NewClient(&redis.Options{
-		Dialer: m.dial, PoolSize: 50, MaxRetries: 3, MinRetryBackoff: 200 * time.Millisecond, DialerRetries: 1,
+		Dialer: m.dial, PoolSize: 1000, MaxRetries: 3, MinRetryBackoff: 200 * time.Millisecond, DialerRetries: 1,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})
 	cfg := d.cfg

@@ -241,7 +241,7 @@ func TestRateOfTheFleet(t *testing.T) {
 			jobs = append(jobs, fmt.Sprint(1000+i))
 			w.sim.AddJob(project, modelartstest.Job{ID: jobs[i], StopTime: time.Second})
 		}
-		limit := func(c *Config) { c.Throttle = throttle.Config{Rate: rate} }
+		limit := func(c *Config) { quick(c); c.Throttle = throttle.Config{Rate: rate} }
 		for range 2 {
 			r := w.start(limit)
 			defer r.stop()

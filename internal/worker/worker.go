@@ -31,7 +31,7 @@ type Config struct {
 	Metrics  *metrics.Metrics
 	Logger   *slog.Logger // default: silent
 
-	Concurrency     int           // tasks at work at once; default 32
+	Concurrency     int           // API calls at once; default 32
 	ShutdownTimeout time.Duration // for tasks at work when Shutdown is called; default 20 s
 	// CheckInterval is how often an idle worker looks for tasks that are ready,
 	// DelayedCheckInterval how often for tasks that have become due. Defaults 50 ms
@@ -40,7 +40,7 @@ type Config struct {
 
 	Retention time.Duration // of ended stops; default ledger.DefaultRetention
 	Schedule  tasks.Schedule
-	Throttle  throttle.Config // its Observer is set by New
+	Throttle  throttle.Config // its Observer is set by New; Sitters default to 256
 	Repair    tasks.RepairConfig
 
 	// FitnessInterval is how often the worker looks whether Redis is fit; default
@@ -91,10 +91,18 @@ type Worker struct {
 	stopping  chan struct{}
 }
 
+// defaultSitters is how many tasks may sit out a wait of up to a second beside
+// those that make calls. Due times of tasks have whole seconds, so all that a
+// second allows come at its beginning; a goroutine that sleeps costs a few kB.
+const defaultSitters = 256
+
 // New returns a worker that does nothing yet.
 func New(cfg Config) *Worker {
 	cfg = cfg.withDefaults()
 	cfg.Throttle.Observer = cfg.Metrics
+	if cfg.Throttle.Sitters == 0 {
+		cfg.Throttle.Sitters = defaultSitters
+	}
 	w := &Worker{
 		cfg:      cfg,
 		ledger:   ledger.New(cfg.Redis, ledger.Config{Retention: cfg.Retention, Pace: tasks.Pace(cfg.Throttle.Rate)}),
@@ -114,7 +122,7 @@ func New(cfg Config) *Worker {
 		Redis: cfg.Redis, Ledger: w.ledger, Secret: cfg.NotifySecret, Hosts: cfg.NotifyHosts, Logger: cfg.Logger,
 	})
 	w.server = asynq.NewServerFromRedisClient(cfg.Redis, asynq.Config{
-		Concurrency:              cfg.Concurrency,
+		Concurrency:              cfg.Concurrency + max(0, cfg.Throttle.Sitters), // who sits out a wait makes no call
 		Queues:                   tasks.Queues(),
 		TaskCheckInterval:        cfg.CheckInterval,
 		DelayedTaskCheckInterval: cfg.DelayedCheckInterval,
@@ -176,6 +184,9 @@ func (w *Worker) Start(ctx context.Context) error {
 		return err
 	}
 	w.fitness.first(ctx)
+	if err := w.throttle.Announce(ctx); err != nil {
+		return err
+	}
 	if err := w.server.Start(w.mux); err != nil {
 		return fmt.Errorf("start the queue: %w", err)
 	}
