@@ -40,7 +40,7 @@ type Config struct {
 
 	Retention time.Duration // of ended stops; default ledger.DefaultRetention
 	Schedule  tasks.Schedule
-	Throttle  throttle.Config // its Observer is set by New; Sitters default to 256
+	Throttle  throttle.Config // its Observer is set by New; Sitters default to its Rate, at most 256
 	Repair    tasks.RepairConfig
 
 	// FitnessInterval is how often the worker looks whether Redis is fit; default
@@ -91,17 +91,23 @@ type Worker struct {
 	stopping  chan struct{}
 }
 
-// defaultSitters is how many tasks may sit out a wait of up to a second beside
-// those that make calls. Due times of tasks have whole seconds, so all that a
-// second allows come at its beginning; a goroutine that sleeps costs a few kB.
-const defaultSitters = 256
+// sitters is how many tasks may sit out a wait of up to a second beside those
+// that make calls: what one project may call in a second, because due times have
+// whole seconds and all that a second allows come at its beginning. More would
+// only take tasks away from other workers.
+func sitters(rate float64) int {
+	if rate <= 0 {
+		return -1
+	}
+	return int(min(rate+1, 256))
+}
 
 // New returns a worker that does nothing yet.
 func New(cfg Config) *Worker {
 	cfg = cfg.withDefaults()
 	cfg.Throttle.Observer = cfg.Metrics
 	if cfg.Throttle.Sitters == 0 {
-		cfg.Throttle.Sitters = defaultSitters
+		cfg.Throttle.Sitters = sitters(cfg.Throttle.Rate)
 	}
 	w := &Worker{
 		cfg:      cfg,
