@@ -15,7 +15,7 @@ import (
 const (
 	repairMissing  = "missing"  // the task was not in the queue: lost, or never enqueued
 	repairArchived = "archived" // asynq had given the task up
-	repairStuck    = "stuck"    // asynq held the task for active long after any worker's lease
+	repairStuck    = "stuck"    // asynq knew the task, but would never have delivered it
 )
 
 // RepairKinds lists what a repair can have found.
@@ -29,8 +29,10 @@ type RepairConfig struct {
 	// looks after it: longer than asynq's own recovery takes, which is 30 s of
 	// lease, 30 s of grace and up to 60 s between two looks. Default 130 s.
 	Overdue time.Duration
-	// Stuck is how long a task that asynq calls active may be overdue before it is
-	// given up: longer than any task may run. Default 10 min.
+	// Stuck is how long a task may be overdue before it is given up although the
+	// queue knows it: when it is active, longer than any task may run; when it is
+	// scheduled, or pending in a queue that is empty, long after any worker would
+	// have moved it. Default 10 min.
 	Stuck time.Duration
 }
 
@@ -42,9 +44,10 @@ type Repairer struct {
 	inspect TaskFinder
 }
 
-// TaskFinder looks up a task in a queue; *asynq.Inspector is one.
+// TaskFinder looks up a task in a queue, and the queue; *asynq.Inspector is one.
 type TaskFinder interface {
 	GetTaskInfo(queue, id string) (*asynq.TaskInfo, error)
+	GetQueueInfo(queue string) (*asynq.QueueInfo, error)
 }
 
 // NewRepairer returns a repairer; Run makes it work.
@@ -143,9 +146,23 @@ func (r *Repairer) diagnose(s *ledger.Stop, id taskID) (string, error) {
 		return "", err
 	case info.State == asynq.TaskStateArchived:
 		return repairArchived, nil
-	case info.State == asynq.TaskStateActive && r.Now().Sub(s.Next) > r.cfg.Stuck:
-		return repairStuck, nil
-	default:
+	case r.Now().Sub(s.Next) <= r.cfg.Stuck:
 		return "", nil
+	default:
+		return r.diagnoseOld(info)
 	}
+}
+
+// diagnoseOld says whether a task that is long overdue is still on its way. A
+// Redis that evicts keys can drop the queue's lists and leave the tasks
+// themselves, which then say for ever that they wait.
+func (r *Repairer) diagnoseOld(info *asynq.TaskInfo) (string, error) {
+	if info.State != asynq.TaskStatePending {
+		return repairStuck, nil
+	}
+	queue, err := r.inspect.GetQueueInfo(info.Queue)
+	if err != nil || queue.Pending > 0 {
+		return "", err
+	}
+	return repairStuck, nil
 }

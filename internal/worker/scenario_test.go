@@ -374,6 +374,34 @@ func TestRepair(t *testing.T) {
 	})
 }
 
+// A Redis that evicts keys may drop the lists of the queue and keep its tasks,
+// which then say for ever that they wait.
+func TestRepairOfAQueueWithoutItsLists(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		for _, id := range []string{"10", "11"} {
+			w.sim.AddJob(project, modelartstest.Job{ID: id, StopTime: time.Second})
+		}
+		soon := time.Now().Add(time.Minute)
+		asks := []ledger.Ask{{JobID: "10", Due: soon, Deadline: soon.Add(time.Hour)}, {JobID: "11", Deadline: soon.Add(time.Hour)}}
+		if _, err := w.producer.Ask(context.Background(), project, "b", asks); err != nil {
+			t.Fatal(err)
+		}
+		for _, list := range []string{"scheduled", "pending"} {
+			if !w.redis.Del("asynq:{" + tasks.QueueStop + "}:" + list) {
+				t.Fatalf("there is no list of %s tasks", list)
+			}
+		}
+		r := w.start(nil)
+		defer r.stop()
+		for _, s := range w.awaitEnd(15*time.Minute, "b") {
+			wantOutcome(t, s, ledger.Stopped, "")
+		}
+		if n := gathered(t, r, "vizstop_repairs_total", "stuck"); n != 2 {
+			t.Errorf("%v repairs, want 2", n)
+		}
+	})
+}
+
 // Stops that wait for their turn in a long queue are not taken for lost.
 func TestABacklogIsNotRepaired(t *testing.T) {
 	inBubble(t, modelartstest.Config{Latency: func(string) time.Duration { return 20 * time.Second }}, func(w *world) {
