@@ -150,14 +150,26 @@ func enqueue(ctx context.Context, queue *asynq.Client, s *ledger.Stop) error {
 	return nil
 }
 
+// leaveLife is how long after the question the leave to call is good for. A
+// process that stood still meanwhile (a machine that was moved, or out of
+// memory) does not know of a pause, a halt or a deadline since.
+const leaveLife = 5 * time.Second
+
+var errLeaveEnded = errors.New("leave to call came too late to be used")
+
 // call makes one API call when the gate gives leave; otherwise it returns how
 // long to wait. system says that a failure is the system's.
 func (h *handler) call(ctx context.Context, s *ledger.Stop, class throttle.Class, do func(context.Context) error) (
 	wait throttle.Wait, system bool, callErr, err error) {
 
+	asked := h.Now()
 	permit, wait, err := h.Gate.Enter(ctx, s.ProjectID, class, !s.Slot.IsZero())
 	if err != nil || wait.For > 0 {
 		return wait, false, nil, err
+	}
+	if h.Now().Sub(asked) > leaveLife {
+		_, err := h.Gate.Report(ctx, permit, &modelarts.APIError{Kind: modelarts.KindCanceled, Err: errLeaveEnded})
+		return throttle.Wait{For: time.Second, Reason: throttle.Rate}, false, nil, err
 	}
 	callCtx, cancel := context.WithTimeout(ctx, h.Schedule.CallTimeout)
 	callErr = do(callCtx)
