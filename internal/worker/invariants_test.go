@@ -158,12 +158,8 @@ func (d *day) checkStop(s *ledger.Stop, calls []witnessed) {
 
 // checkStopCall checks the time of a stop call for s.
 func (d *day) checkStopCall(s *ledger.Stop, c witnessed) {
-	switch modelarts.KindOf(c.err) {
-	case modelarts.KindCredentials, modelarts.KindThrottled, modelarts.KindUnreachable: // turned away at the door: no effect
-	default:
-		if s.State == ledger.Canceled {
-			d.t.Errorf("job %s: stop call at %v (%v) for a stop that was canceled at %v", s.JobID, c.at, c.err, s.Ended)
-		}
+	if s.State == ledger.Canceled && mayHaveWorked(c.err) {
+		d.t.Errorf("job %s: stop call at %v (%v) for a stop that was canceled at %v", s.JobID, c.at, c.err, s.Ended)
 	}
 	if c.at.Before(s.Due.Add(-time.Second)) { // the queue keeps whole seconds
 		d.t.Errorf("job %s: stop call at %v, before it was due at %v", s.JobID, c.at, s.Due)
@@ -176,6 +172,19 @@ func (d *day) checkStopCall(s *ledger.Stop, c witnessed) {
 			d.t.Errorf("job %s: stop call at %v, paused from %v to %v", s.JobID, c.at, p.from, p.to)
 		}
 	}
+}
+
+// mayHaveWorked tells a call that was, perhaps, carried out from one that was
+// turned away at the door or never got beyond the login.
+func mayHaveWorked(err error) bool {
+	if apiErr, ok := errors.AsType[*modelarts.APIError](err); ok && apiErr.Operation == modelarts.OperationToken {
+		return false
+	}
+	switch modelarts.KindOf(err) {
+	case modelarts.KindCredentials, modelarts.KindThrottled, modelarts.KindUnreachable:
+		return false
+	}
+	return true
 }
 
 // checkStrayCalls: every stop call belongs to a stop in flight.
