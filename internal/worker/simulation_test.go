@@ -248,6 +248,7 @@ func (d *day) hire() {
 // settle makes the world well again and waits until every stop has ended.
 func (d *day) settle() {
 	d.sim.ClearFaults()
+	time.Sleep(time.Until(d.line.back())) // virtual: costs nothing
 	d.hire()
 	for began := time.Now(); ; time.Sleep(20 * time.Second) { // virtual: costs nothing
 		load, err := d.books.Load(context.Background())
