@@ -321,6 +321,35 @@ func TestForeignTasks(t *testing.T) {
 	})
 }
 
+// A malformed task whose worker died between its record and its end is rejected
+// all the same, once.
+func TestRepairOfAMalformedTask(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		for _, p := range []string{project, tasks.NoProject} {
+			if _, err := w.books.OpenForeign(context.Background(), p, "theirs", ledger.Ask{Deadline: time.Now().Add(time.Hour)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r := w.start(nil)
+		defer r.stop()
+		batch := "queue-" + time.Now().UTC().Format("20060102")
+		for _, p := range []string{project, tasks.NoProject} {
+			w.await(5*time.Minute, "the end of the stop without a job", func() bool {
+				b, err := w.books.Batch(context.Background(), p, batch)
+				return err == nil && b.InFlight() == 0
+			})
+			stops, err := w.books.BatchStops(context.Background(), p, batch, 0, 10)
+			if err != nil || len(stops) != 1 {
+				t.Fatalf("%d stops, %v, want 1", len(stops), err)
+			}
+			wantOutcome(t, stops[0], ledger.Rejected, "malformed")
+		}
+		if n := r.counted(t, ledger.Rejected); n != 2 {
+			t.Errorf("%d counted as rejected, want 2", n)
+		}
+	})
+}
+
 // A task that is delivered again does nothing that was done before.
 func TestRedelivery(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
