@@ -3,7 +3,6 @@ package tasks
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -120,8 +119,8 @@ func (r *Repairer) Round(ctx context.Context) error {
 func (r *Repairer) repair(ctx context.Context, s *ledger.Stop) error {
 	id := currentTask(s)
 	why, err := r.diagnose(s, id)
-	if err != nil {
-		return fmt.Errorf("look for task %v: %w", id, err)
+	if err != nil { // perhaps the task is broken, and not Redis: the others must not wait for it
+		r.Logger.WarnContext(ctx, "task not found out about", "lost_task", id.String(), "error", err)
 	}
 	if why == "" {
 		return r.Ledger.PutBack(ctx, s)
@@ -135,13 +134,16 @@ func (r *Repairer) repair(ctx context.Context, s *ledger.Stop) error {
 	return err
 }
 
-// diagnose says which repair s needs; "" means none.
+// diagnose says which repair s needs; "" means none. A task that can't be read
+// (Redis has lost a part of it) is given up as one that is stuck.
 func (r *Repairer) diagnose(s *ledger.Stop, id taskID) (string, error) {
 	_, queue := typeAndQueue(id.kind)
 	info, err := r.inspect.GetTaskInfo(queue, id.String())
 	switch {
 	case errors.Is(err, asynq.ErrTaskNotFound), errors.Is(err, asynq.ErrQueueNotFound):
 		return repairMissing, nil
+	case err != nil && r.Now().Sub(s.Next) > r.cfg.Stuck:
+		return repairStuck, err
 	case err != nil:
 		return "", err
 	case info.State == asynq.TaskStateArchived:
@@ -161,8 +163,8 @@ func (r *Repairer) diagnoseOld(info *asynq.TaskInfo) (string, error) {
 		return repairStuck, nil
 	}
 	queue, err := r.inspect.GetQueueInfo(info.Queue)
-	if err != nil || queue.Pending > 0 {
-		return "", err
+	if err == nil && queue.Pending > 0 {
+		return "", nil
 	}
-	return repairStuck, nil
+	return repairStuck, err // a queue that names lost tasks can't be read either
 }

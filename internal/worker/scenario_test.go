@@ -431,6 +431,33 @@ func TestRepairOfAQueueWithoutItsLists(t *testing.T) {
 	})
 }
 
+// A task of which only a part is left can't be looked up. It is replaced in the
+// end, and other stops don't wait for that.
+func TestRepairBesideABrokenTask(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		for _, id := range []string{"10", "11"} {
+			w.sim.AddJob(project, modelartstest.Job{ID: id, StopTime: time.Second})
+		}
+		deadline := time.Now().Add(time.Hour)
+		openings, err := w.books.Open(context.Background(), project, "b", []ledger.Ask{{JobID: "10", Deadline: deadline}, {JobID: "11", Deadline: deadline}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.redis.SAdd("asynq:queues", tasks.QueueStop)
+		w.redis.HSet("asynq:{"+tasks.QueueStop+"}:t:stop:"+openings[0].StopID+":1", "state", "scheduled", "msg", "broken")
+		r := w.start(nil)
+		defer r.stop()
+		ended := func(i int) func() bool {
+			return func() bool {
+				s, err := w.books.Get(context.Background(), project, openings[i].StopID)
+				return err == nil && s.State == ledger.Stopped
+			}
+		}
+		w.await(4*time.Minute, "the end of the other stop", ended(1))
+		w.await(11*time.Minute, "the end of the stop with the broken task", ended(0))
+	})
+}
+
 // Stops that wait for their turn in a long queue are not taken for lost.
 func TestABacklogIsNotRepaired(t *testing.T) {
 	inBubble(t, modelartstest.Config{Latency: func(string) time.Duration { return 20 * time.Second }}, func(w *world) {
