@@ -32,8 +32,9 @@ build: ## build the programs into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -o bin/ ./cmd/...
 
 .PHONY: test
-test: deps ## run all tests with the race detector (GOTESTFLAGS='-run Name')
+test: deps ## run all tests with the race detector (GOTESTFLAGS='-run Name'), and simulate
 	CGO_ENABLED=1 $(GO) test -race -timeout 9m $(GOTESTFLAGS) ./...
+	$(GO) test ./internal/worker -run 'TestSimulation$$' -seed 1000 -simulate-for 40s -timeout 5m
 
 .PHONY: lint
 lint: ## check formatting, vet, staticcheck, go.mod

@@ -3,6 +3,7 @@ package tasks
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -156,25 +157,38 @@ func (h *handler) heal(ctx context.Context, s *ledger.Stop, came taskID) error {
 	return enqueueScreen(ctx, h.Queue, s.ProjectID, screen.Hop, screen.Due)
 }
 
+// leaveLife is how long after the question the leave to call is good for. A
+// process that stood still meanwhile (a machine that was moved, or out of
+// memory) does not know of a pause, a halt or a deadline since.
+const leaveLife = 5 * time.Second
+
+// errUnused is reported for leave that was given and not used: as a call that
+// was given up, it tells nothing about the API.
+var errUnused = fmt.Errorf("leave to call was not used: %w", context.Canceled)
+
 // call makes one API call when the gate gives leave; otherwise it returns how
 // long to wait. back says that the caller comes back to a place in line; system
 // says that a failure is the system's.
 func (h *handler) call(ctx context.Context, projectID string, back bool, class throttle.Class, do func(context.Context) error) (
 	wait throttle.Wait, system bool, callErr, err error) {
 
+	asked := h.Now()
 	permit, wait, err := h.Gate.Enter(ctx, projectID, class, back)
 	if err != nil || wait.For > 0 {
 		return wait, false, nil, err
 	}
 	select {
 	case h.calls <- struct{}{}:
+		defer func() { <-h.calls }()
 	case <-ctx.Done():
 		return throttle.Wait{}, false, nil, errors.Join(ctx.Err(), h.giveBack(ctx, permit))
+	}
+	if h.Now().Sub(asked) > leaveLife {
+		return throttle.Wait{For: time.Second, Reason: throttle.Rate}, false, nil, h.giveBack(ctx, permit)
 	}
 	callCtx, cancel := context.WithTimeout(ctx, h.Schedule.CallTimeout)
 	callErr = do(callCtx)
 	cancel()
-	<-h.calls
 	// What the call has shown must not be lost to a shutdown.
 	system, err = h.Gate.Report(context.WithoutCancel(ctx), permit, callErr)
 	if err != nil { // the answer counts all the same
@@ -185,7 +199,7 @@ func (h *handler) call(ctx context.Context, projectID string, back bool, class t
 
 // giveBack returns leave to call that was not used.
 func (h *handler) giveBack(ctx context.Context, p throttle.Permit) error {
-	_, err := h.Gate.Report(context.WithoutCancel(ctx), p, context.Canceled)
+	_, err := h.Gate.Report(context.WithoutCancel(ctx), p, errUnused)
 	return err
 }
 

@@ -22,6 +22,9 @@ func (h *StopHandler) process(ctx context.Context, t *asynq.Task) (result, error
 	name, _ := asynq.GetTaskID(ctx)
 	payload, bad := DecodePayload(t.Payload())
 	id, ours := parseTaskID(name)
+	if ours && payload.JobID == "" {
+		return h.refuse(ctx, id, payload.ProjectID)
+	}
 	if bad != nil || !ours {
 		return h.adopt(ctx, name, payload, bad)
 	}
@@ -97,6 +100,20 @@ func (h *StopHandler) adopt(ctx context.Context, name string, p Payload, bad err
 		return result{stop: s, what: "task " + string(opening.Result)}, nil
 	}
 	return result{stop: s, what: "task adopted"}, enqueue(ctx, h.Queue, s)
+}
+
+// refuse ends the stop of a malformed task that adopt has recorded and then,
+// because its worker died or lost Redis, could not end. The repairer's task for
+// it names no job.
+func (h *StopHandler) refuse(ctx context.Context, id taskID, projectID string) (result, error) {
+	if modelarts.ValidateID("project", projectID) != nil {
+		projectID = NoProject
+	}
+	s, res, err := h.claim(ctx, id, projectID)
+	if err != nil || s == nil {
+		return res, err
+	}
+	return h.end(ctx, s, ledger.Rejected, "the task that asked for it was malformed")
 }
 
 // NoProject stands in the ledger for the project of a task that names none. It
