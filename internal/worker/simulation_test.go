@@ -28,7 +28,7 @@ import (
 var (
 	simulateSeeds = flag.Int("seeds", 100, "how many seeds TestSimulation plays at most")
 	simulateFirst = flag.Uint64("seed", 1, "the first of them")
-	simulateFor   = flag.Duration("simulate-for", 10*time.Second, "how long TestSimulation may take in all; 0: no limit")
+	simulateFor   = flag.Duration("simulate-for", 5*time.Second, "how long TestSimulation may take in all; 0: no limit")
 )
 
 // TestSimulation plays days that are worse than production's, each driven by
