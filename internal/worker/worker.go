@@ -34,7 +34,7 @@ type Config struct {
 	Concurrency     int           // API calls at once; default 32
 	ShutdownTimeout time.Duration // for tasks at work when Shutdown is called; default 20 s
 	// CheckInterval is how often an idle worker looks for tasks that are ready,
-	// DelayedCheckInterval how often for tasks that have become due. Defaults 50 ms
+	// DelayedCheckInterval how often for tasks that have become due. Defaults 25 ms
 	// and 500 ms; what they cost Redis is in docs/operations.md.
 	CheckInterval, DelayedCheckInterval time.Duration
 
@@ -62,7 +62,7 @@ func (c Config) withDefaults() Config {
 		c.ShutdownTimeout = 20 * time.Second
 	}
 	if c.CheckInterval <= 0 {
-		c.CheckInterval = 50 * time.Millisecond
+		c.CheckInterval = 25 * time.Millisecond
 	}
 	if c.DelayedCheckInterval <= 0 {
 		c.DelayedCheckInterval = 500 * time.Millisecond
