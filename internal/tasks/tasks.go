@@ -119,10 +119,13 @@ func enqueue(ctx context.Context, queue *asynq.Client, s *ledger.Stop) error {
 }
 
 // put enqueues a task of ours. An asynq due time has whole seconds, so it is
-// rounded: a task comes up to half a second early or late.
+// rounded: a task comes up to half a second early or late. One that is due now
+// comes now.
 func put(ctx context.Context, queue *asynq.Client, t *asynq.Task, name, id string, due time.Time) error {
-	_, err := queue.EnqueueContext(ctx, t, asynq.Queue(name), asynq.TaskID(id),
-		asynq.ProcessAt(due.Round(time.Second)), asynq.Timeout(taskTimeout))
+	if due.After(time.Now()) {
+		due = due.Round(time.Second)
+	}
+	_, err := queue.EnqueueContext(ctx, t, asynq.Queue(name), asynq.TaskID(id), asynq.ProcessAt(due), asynq.Timeout(taskTimeout))
 	if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
 		return fmt.Errorf("enqueue task %s: %w", id, err)
 	}

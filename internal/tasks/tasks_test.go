@@ -99,3 +99,20 @@ func TestEnqueuedTask(t *testing.T) {
 		t.Errorf("due %v from its time, want half a second at most", off)
 	}
 }
+
+// A task that is due now must not wait for the next whole second.
+func TestATaskThatIsDueIsReady(t *testing.T) {
+	rdb := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
+	defer rdb.Close()
+	queue, inspect := asynq.NewClientFromRedisClient(rdb), asynq.NewInspectorFromRedisClient(rdb)
+	for hop := range 20 {
+		now := time.Now().Truncate(time.Second).Add(-time.Duration(hop) * 50 * time.Millisecond)
+		s := &ledger.Stop{ID: ledger.StopID("b", "p", "10"), ProjectID: "p", JobID: "10", Hop: hop + 1, Kind: ledger.KindStop, Next: now}
+		if err := enqueue(t.Context(), queue, s); err != nil {
+			t.Fatal(err)
+		}
+		if info, err := inspect.GetTaskInfo(QueueStop, currentTask(s).String()); err != nil || info.State != asynq.TaskStatePending {
+			t.Errorf("due at %v: %v, %v; want it pending", now, info.State, err)
+		}
+	}
+}
