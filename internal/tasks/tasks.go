@@ -118,18 +118,23 @@ func enqueue(ctx context.Context, queue *asynq.Client, s *ledger.Stop) error {
 	return put(ctx, queue, asynq.NewTask(typ, body), name, currentTask(s).String(), s.Next)
 }
 
-// put enqueues a task of ours. An asynq due time has whole seconds, so it is
-// rounded: a task comes up to half a second early or late. One that is due now
-// comes now.
+// put enqueues a task of ours.
 func put(ctx context.Context, queue *asynq.Client, t *asynq.Task, name, id string, due time.Time) error {
-	if due.After(time.Now()) {
-		due = due.Round(time.Second)
-	}
-	_, err := queue.EnqueueContext(ctx, t, asynq.Queue(name), asynq.TaskID(id), asynq.ProcessAt(due), asynq.Timeout(taskTimeout))
+	_, err := queue.EnqueueContext(ctx, t, asynq.Queue(name), asynq.TaskID(id),
+		asynq.ProcessAt(wholeSecond(time.Now(), due)), asynq.Timeout(taskTimeout))
 	if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
 		return fmt.Errorf("enqueue task %s: %w", id, err)
 	}
 	return nil
+}
+
+// wholeSecond is the due time as asynq can keep it, in whole seconds: up to half
+// a second early or late. What is due now stays so.
+func wholeSecond(now, due time.Time) time.Time {
+	if !due.After(now) {
+		return due
+	}
+	return due.Round(time.Second)
 }
 
 func typeAndQueue(kind ledger.Kind) (typ, queue string) {

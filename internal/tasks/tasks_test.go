@@ -100,19 +100,18 @@ func TestEnqueuedTask(t *testing.T) {
 	}
 }
 
-// A task that is due now must not wait for the next whole second.
-func TestATaskThatIsDueIsReady(t *testing.T) {
-	rdb := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
-	defer rdb.Close()
-	queue, inspect := asynq.NewClientFromRedisClient(rdb), asynq.NewInspectorFromRedisClient(rdb)
-	for hop := range 20 {
-		now := time.Now().Truncate(time.Second).Add(-time.Duration(hop) * 50 * time.Millisecond)
-		s := &ledger.Stop{ID: ledger.StopID("b", "p", "10"), ProjectID: "p", JobID: "10", Hop: hop + 1, Kind: ledger.KindStop, Next: now}
-		if err := enqueue(t.Context(), queue, s); err != nil {
-			t.Fatal(err)
-		}
-		if info, err := inspect.GetTaskInfo(QueueStop, currentTask(s).String()); err != nil || info.State != asynq.TaskStatePending {
-			t.Errorf("due at %v: %v, %v; want it pending", now, info.State, err)
+// What is due must not wait for the next whole second.
+func TestWholeSecond(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 700e6, time.UTC)
+	for in, want := range map[time.Duration]time.Duration{
+		-time.Hour:              -time.Hour,
+		0:                       0,
+		100 * time.Millisecond:  300 * time.Millisecond,
+		700 * time.Millisecond:  300 * time.Millisecond,
+		1000 * time.Millisecond: 1300 * time.Millisecond,
+	} {
+		if got := wholeSecond(now, now.Add(in)).Sub(now); got != want {
+			t.Errorf("due in %v: comes in %v, want %v", in, got, want)
 		}
 	}
 }

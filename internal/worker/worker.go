@@ -40,7 +40,7 @@ type Config struct {
 
 	Retention time.Duration // of ended stops; default ledger.DefaultRetention
 	Schedule  tasks.Schedule
-	Throttle  throttle.Config // its Observer is set by New; Sitters default to its Rate, at most 256
+	Throttle  throttle.Config // its Observer is set by New; Sitters default to somewhat more than its Rate, at most 512
 	Repair    tasks.RepairConfig
 
 	// FitnessInterval is how often the worker looks whether Redis is fit; default
@@ -92,14 +92,14 @@ type Worker struct {
 }
 
 // sitters is how many tasks may sit out a wait of up to a second beside those
-// that make calls: what one project may call in a second, because due times have
+// that make calls: what one project may call in a second and some more, because due times have
 // whole seconds and all that a second allows come at its beginning. More would
 // only take tasks away from other workers.
 func sitters(rate float64) int {
 	if rate <= 0 {
 		return -1
 	}
-	return int(min(rate+1, 256))
+	return int(min(64+1.5*rate, 512)) // half as many more, who come early or late
 }
 
 // New returns a worker that does nothing yet.

@@ -101,16 +101,16 @@ if gap > 0 then
     free = stops + g - math.max(g, burst * g)
   else
     free = full + gap - math.max(gap, burst * gap * (class == 'poll' and 0.5 or 0.75))
-    if stopLine > now or (f[6] or 0) > now - SECOND then -- stops take all: the sure share, saved up for a second
+    if stopLine > now or (f[6] or 0) > now - SECOND then -- stops take all: the sure share, saved up for a moment
       local sure = gap / SHARE
-      free = math.min(free, others + sure - math.max(sure, SECOND))
+      free = math.min(free, others + sure - math.max(sure, SECOND / 4))
     end
   end
 end
 
-local ahead = SIT -- what those may use at once who can't sit
+local ahead = SECOND / 2 -- what those may use at once who can't sit
 if class ~= 'stop' and (stopLine > now or (f[6] or 0) > now - SECOND) then
-  SIT, ahead = SECOND / 4, SECOND / 4 -- stops may come in between: leave the time to them
+  ahead = SECOND / 4 -- stops may come in between: leave the time to them
 end
 
 local line = f[class == 'stop' and 11 or 12] or 0 -- of those who had a place and could not go
