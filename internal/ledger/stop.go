@@ -104,6 +104,10 @@ type Stop struct {
 	// Labels are the producer's own, kept for reports.
 	Labels map[string]string
 
+	// Trace is the traceparent (W3C Trace Context) by which whatever is done for
+	// this stop belongs to one trace; "" if nobody traces it.
+	Trace string
+
 	prev  string            // id of the job's stop before this one; set when it ends
 	task  string            // key of the foreign task's pointer; "" for our own
 	saved map[string]string // the fields as they stand in Redis
@@ -114,7 +118,7 @@ func (s *Stop) fields() map[string]string {
 	f := map[string]string{
 		"job": s.JobID, "batch": s.Batch, "state": string(s.State), "kind": string(s.Kind),
 		"reason": s.Reason, "request": s.RequestID, "task": s.task, "labels": encodeLabels(s.Labels),
-		"screened": string(s.Screened),
+		"screened": string(s.Screened), "trace": s.Trace,
 	}
 	for name, n := range map[string]int{
 		"hop": s.Hop, "attempts": s.Attempts, "calls": s.Calls, "resends": s.Resends, "polls": s.Polls,
@@ -188,7 +192,7 @@ func decode(projectID, id string, f map[string]string) *Stop {
 		Attempts: int(number("attempts")), Calls: int(number("calls")),
 		Resends: int(number("resends")), Polls: int(number("polls")),
 		Status: NoStatus, RequestID: f["request"], Unsure: f["unsure"] == "1", Screened: Screened(f["screened"]),
-		Labels: decodeLabels(f["labels"]), prev: f["prev"], task: f["task"], saved: f,
+		Labels: decodeLabels(f["labels"]), Trace: f["trace"], prev: f["prev"], task: f["task"], saved: f,
 	}
 	if f["status"] != "" {
 		s.Status = int(number("status"))
