@@ -157,7 +157,7 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 		return fmt.Errorf("nothing was enqueued: %w", err)
 	}
 	defer done()
-	answer, err := c.submit(ctx, books, jobs, plan, c.meta(getenv))
+	answer, err := c.submit(ctx, books, jobs, plan, c.meta(getenv), getenv)
 	if err != nil {
 		return err
 	}

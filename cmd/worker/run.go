@@ -12,6 +12,8 @@ import (
 
 	"vizstop/internal/modelarts"
 	"vizstop/internal/redisconn"
+	"vizstop/internal/tracing"
+	"vizstop/internal/tracing/otlp"
 	"vizstop/internal/version"
 	"vizstop/internal/worker"
 )
@@ -32,13 +34,16 @@ from VIZSTOP_REDIS_PASSWORD.`,
 			if err := errors.Join(noArguments(cmd), cfg.Load(cmd, getenv)); err != nil {
 				return err
 			}
-			return cfg.serve(ctx, cfg.log.Logger(stderr))
+			return cfg.serve(ctx, getenv, cfg.log.Logger(stderr))
 		},
 	}
 }
 
 // serve runs one worker until ctx ends.
-func (c *config) serve(ctx context.Context, log *slog.Logger) error {
+func (c *config) serve(ctx context.Context, getenv func(string) string, log *slog.Logger) error {
+	tracer, flush := startTraces(ctx, getenv, log)
+	defer flush()
+	log = tracer.Logger(log)
 	redisconn.RouteLogs(log)
 	rdb, done, err := c.connect(ctx, log)
 	if err != nil {
@@ -49,12 +54,12 @@ func (c *config) serve(ctx context.Context, log *slog.Logger) error {
 	reg := prometheus.NewRegistry()
 	events := worker.NewMetrics(reg, version.String())
 	client, err := c.api.Client(worker.ObserveAPI(events), modelarts.WithMaxConnections(c.worker.Concurrency),
-		modelarts.WithUserAgent("vizstop/"+version.String()))
+		modelarts.WithUserAgent("vizstop/"+version.String()), modelarts.WithRoundTripper(tracer.Transport))
 	if err != nil {
 		return err
 	}
 	c.worker.Redis, c.worker.Jobs, c.worker.Logger = rdb, client, log
-	c.worker.Registry, c.worker.Metrics = reg, events
+	c.worker.Registry, c.worker.Metrics, c.worker.Tracer = reg, events, tracer
 	w := worker.New(c.worker)
 
 	pages, err := c.servePages(w, log)
@@ -77,6 +82,20 @@ func (c *config) serve(ctx context.Context, log *slog.Logger) error {
 	w.Shutdown()
 	log.Info("worker stopped")
 	return fault
+}
+
+// startTraces sets up traces, if the environment asks for them. What goes wrong
+// with them is logged, and holds up nothing.
+func startTraces(ctx context.Context, getenv func(string) string, log *slog.Logger) (*tracing.Tracer, func()) {
+	tracer, flush, err := otlp.Start(ctx, otlp.Config{Getenv: getenv, Service: "vizstop-worker", Version: version.String(),
+		OnError: func(err error) { log.Warn("spans were not sent", "error", err) }})
+	switch {
+	case err != nil:
+		log.WarnContext(ctx, "no traces are made", "error", err)
+	case tracer != nil:
+		log.InfoContext(ctx, "traces are made")
+	}
+	return tracer, flush
 }
 
 // connect returns a client of the Redis that the settings name, once it

@@ -22,9 +22,9 @@ var labels = Labels{
 func TestEveryEventIsCounted(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
 	m := New(reg, "v1", labels)
-	m.StopEnded("stopped", 7*time.Second, 2)
-	m.StopPhase("queued", time.Second)
-	m.APICalled("stop", "ok", 20*time.Millisecond)
+	m.StopEnded("stopped", 7*time.Second, 2, "")
+	m.StopPhase("queued", time.Second, "")
+	m.APICalled("stop", "ok", 20*time.Millisecond, "")
 	m.ThrottleParked("throttled")
 	m.Repaired("missing")
 	m.Duplicate()
@@ -62,7 +62,7 @@ vizstop_throttle_parked_total{reason="throttled"} 1
 func TestNamesPassLint(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
 	m := New(reg, "v1", labels)
-	m.PollStarted(0)
+	m.PollStarted(0, "")
 	m.ThrottleWaited(0)
 	reg.MustRegister(NewSnapshotCollector(func(context.Context) (Snapshot, error) { return full, nil }))
 	problems, err := testutil.GatherAndLint(reg)

@@ -13,6 +13,7 @@ import (
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
 	"vizstop/internal/throttle"
+	"vizstop/internal/tracing"
 )
 
 // Jobs is the part of the API that the handlers call.
@@ -36,6 +37,7 @@ type Config struct {
 	Gate     Gate
 	Queue    *asynq.Client
 	Recorder Recorder
+	Tracer   *tracing.Tracer  // nil: no traces
 	Parallel int              // API calls at once; 0 means 32
 	Schedule Schedule         // zero fields mean their defaults
 	Logger   *slog.Logger     // nil: silent
@@ -88,9 +90,13 @@ type result struct {
 func (h *handler) logged(process func(context.Context, *asynq.Task) (result, error)) asynq.HandlerFunc {
 	return func(ctx context.Context, t *asynq.Task) error {
 		began := h.Now()
-		res, err := process(ctx, t)
 		id, _ := asynq.GetTaskID(ctx)
+		queue, _ := asynq.GetQueueName(ctx)
+		ctx, task := h.Tracer.Begin(ctx, t.Headers()[tracing.Header], queue, id, began)
+		res, err := process(ctx, t)
+		ctx = task.Context(ctx)
 		h.tell(ctx, res, err, "task", id, "type", t.Type(), "duration", h.Now().Sub(began).Round(time.Millisecond))
+		endSpan(task.Span(), res.stop, err)
 		return err
 	}
 }

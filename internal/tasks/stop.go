@@ -10,6 +10,7 @@ import (
 	"vizstop/internal/modelarts"
 	"vizstop/internal/plain"
 	"vizstop/internal/throttle"
+	"vizstop/internal/tracing"
 )
 
 // StopHandler handles visualization:stop.
@@ -32,6 +33,7 @@ func (h *StopHandler) process(ctx context.Context, t *asynq.Task) (result, error
 	if err != nil || s == nil {
 		return res, err
 	}
+	ctx, s.Trace = tracing.Join(ctx, s.Trace)
 	if !h.Now().Before(s.Deadline) {
 		if s.Unsure { // a lost call may have worked: have a last look
 			return h.apply(ctx, s, verdict{action: actLook})
@@ -82,6 +84,7 @@ func (h *StopHandler) adopt(ctx context.Context, name string, p Payload, bad err
 			projectID = NoProject
 		}
 	}
+	ctx, ask.Trace = tracing.Join(ctx, "")
 	opening, err := h.Ledger.OpenForeign(ctx, projectID, name, ask)
 	if err != nil {
 		return result{}, err
@@ -113,6 +116,7 @@ func (h *StopHandler) refuse(ctx context.Context, id taskID, projectID string) (
 	if err != nil || s == nil {
 		return res, err
 	}
+	ctx, s.Trace = tracing.Join(ctx, s.Trace)
 	return h.end(ctx, s, ledger.Rejected, "the task that asked for it was malformed")
 }
 

@@ -20,6 +20,7 @@ import (
 
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
+	"vizstop/internal/tracing"
 )
 
 // The task types.
@@ -115,7 +116,15 @@ func enqueue(ctx context.Context, queue *asynq.Client, s *ledger.Stop) error {
 		return fmt.Errorf("encode the payload of stop %s: %w", s.ID, err)
 	}
 	typ, name := typeAndQueue(s.Kind)
-	return put(ctx, queue, asynq.NewTask(typ, body), name, currentTask(s).String(), s.Next)
+	return put(ctx, queue, asynq.NewTaskWithHeaders(typ, body, headers(s)), name, currentTask(s).String(), s.Next)
+}
+
+// headers are those of the tasks of s: nil unless it is traced.
+func headers(s *ledger.Stop) map[string]string {
+	if s.Trace == "" {
+		return nil
+	}
+	return map[string]string{tracing.Header: s.Trace}
 }
 
 // put enqueues a task of ours.

@@ -20,6 +20,7 @@ import (
 	"vizstop/internal/notify"
 	"vizstop/internal/tasks"
 	"vizstop/internal/throttle"
+	"vizstop/internal/tracing"
 )
 
 // Config settles a Worker. Redis, Jobs, Registry and Metrics are needed; zero
@@ -29,7 +30,8 @@ type Config struct {
 	Jobs     tasks.Jobs
 	Registry *prometheus.Registry // gets the collector of what Redis holds
 	Metrics  *metrics.Metrics
-	Logger   *slog.Logger // default: silent
+	Tracer   *tracing.Tracer // nil: no traces
+	Logger   *slog.Logger    // default: silent
 
 	Concurrency     int           // API calls at once; default 32
 	ShutdownTimeout time.Duration // for tasks at work when Shutdown is called; default 20 s
@@ -120,7 +122,7 @@ func New(cfg Config) *Worker {
 	work := tasks.Config{
 		Ledger: w.ledger, Jobs: cfg.Jobs, Gate: w.throttle,
 		Queue:    asynq.NewClientFromRedisClient(cfg.Redis),
-		Recorder: cfg.Metrics, Parallel: cfg.Concurrency, Schedule: cfg.Schedule, Logger: cfg.Logger,
+		Recorder: cfg.Metrics, Tracer: cfg.Tracer, Parallel: cfg.Concurrency, Schedule: cfg.Schedule, Logger: cfg.Logger,
 	}
 	w.mux = tasks.NewMux(work)
 	w.repairer = tasks.NewRepairer(work, w.inspect, cfg.Repair)
@@ -158,7 +160,7 @@ func NewMetrics(reg prometheus.Registerer, version string) *metrics.Metrics {
 // ObserveAPI is the client option that counts its calls in m.
 func ObserveAPI(m *metrics.Metrics) modelarts.Option {
 	return modelarts.WithObserver(func(o modelarts.Observation) {
-		m.APICalled(o.Operation, o.Kind.String(), o.Duration)
+		m.APICalled(o.Operation, o.Kind.String(), o.Duration, tracing.IDFrom(o.Context))
 	})
 }
 
