@@ -54,11 +54,11 @@ image: ## build the container image (needs Docker)
 
 .PHONY: release
 release: ## build archives, checksums and an SBOM of VERSION into dist/
-	GOTOOLCHAIN=$(RELEASE_GO) GO='$(GO)' scripts/release '$(VERSION)'
+	GOTOOLCHAIN=$(RELEASE_GO) $(GO) run -buildvcs=false ./release '$(VERSION)' dist
 
 .PHONY: release-check
 release-check: ## build the release of this commit in two places and compare the bytes
-	GOTOOLCHAIN=$(RELEASE_GO) GO='$(GO)' scripts/reproduce '$(VERSION)'
+	GOTOOLCHAIN=$(RELEASE_GO) GO='$(GO)' scripts/reproduce
 
 .PHONY: lint
 lint: ## check formatting, vet, staticcheck, go.mod

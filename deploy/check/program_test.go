@@ -191,7 +191,7 @@ func (u use) try(t *testing.T) {
 		want = "simulator: --jobs: -1 is not between 0 and 1000000\n"
 	} else {
 		env["VIZSTOP_REDIS"], env["MODELARTS_ENDPOINT"] = "redis://127.0.0.1:1", simulate(t, env["HW_PROJECT_ID"])
-		want = u.program + ": --redis (VIZSTOP_REDIS): no Redis at 127.0.0.1:1: is it running? set --redis or VIZSTOP_REDIS\n"
+		want = map[string]string{"worker": "worker: ", "enqueue": "enqueue: nothing was enqueued: "}[u.program] + "--redis (VIZSTOP_REDIS): no Redis at 127.0.0.1:1: is it running? set --redis or VIZSTOP_REDIS\n"
 	}
 	if out, err := run(t, env, u.program, args...); err == nil || out != want {
 		t.Errorf("%s: %s %q says %v\n%s\nwant %s", u.where, u.program, args, err, out, want)
