@@ -110,7 +110,7 @@ func stopCommand(getenv func(string) string, streams streams) *cli.Command {
 		Name:                      "stop",
 		Usage:                     "stop jobs by id or by rule (the default command)",
 		ArgsUsage:                 "[JOB ...]",
-		Description:               stopExamples + exitCodeHelp,
+		Description:               stopExamples + exitCodeHelp + "\n\n" + c.Variables(),
 		Flags:                     c.Flags(),
 		OnUsageError:              usageError,
 		DisableSliceFlagSeparator: true,

@@ -28,11 +28,14 @@ type config struct {
 
 const day = 24 * time.Hour
 
+// defaultListen is where a worker shows its pages.
+const defaultListen = ":9464"
+
 // declareRun declares every setting of "worker run".
 func (c *config) declareRun() {
 	c.redis.Declare(&c.Set, true)
 	c.api.Declare(&c.Set, false)
-	c.declareListen(":9464")
+	c.declareListen(defaultListen)
 	w := &c.worker
 	c.Int(&w.Concurrency, "concurrency", "VIZSTOP_CONCURRENCY", 32, "API calls at once", 1, 10000)
 	c.declareRate()

@@ -27,20 +27,23 @@ func runCommand(getenv func(string) string, stderr io.Writer) *cli.Command {
 		Description: `Credentials come from variables, or from files named by the variable with _FILE:
 HW_ACCESS_KEY and HW_SECRET_KEY (and HW_SECURITY_TOKEN), or HW_AUTH_TOKEN, or
 HW_USER_NAME, HW_USER_PASSWORD and HW_DOMAIN_NAME. A password for Redis may come
-from VIZSTOP_REDIS_PASSWORD.`,
+from VIZSTOP_REDIS_PASSWORD.
+
+` + cfg.Variables(),
 		Flags:        cfg.Flags(),
 		OnUsageError: usageError,
 		Action: func(ctx context.Context, cmd *cli.Command) error {
-			if err := errors.Join(noArguments(cmd), cfg.Load(cmd, getenv)); err != nil {
+			manager, err := newSupervisor(getenv)
+			if err := errors.Join(noArguments(cmd), cfg.Load(cmd, getenv), err); err != nil {
 				return err
 			}
-			return cfg.serve(ctx, getenv, cfg.log.Logger(stderr))
+			return cfg.serve(ctx, getenv, cfg.log.Logger(stderr), manager)
 		},
 	}
 }
 
-// serve runs one worker until ctx ends.
-func (c *config) serve(ctx context.Context, getenv func(string) string, log *slog.Logger) error {
+// serve runs one worker until ctx ends, and tells manager how it is.
+func (c *config) serve(ctx context.Context, getenv func(string) string, log *slog.Logger, manager supervisor) error {
 	tracer, flush := startTraces(ctx, getenv, log)
 	defer flush()
 	log = tracer.Logger(log)
@@ -73,11 +76,19 @@ func (c *config) serve(ctx context.Context, getenv func(string) string, log *slo
 	log.InfoContext(ctx, "worker started", "version", version.String(), "redis", c.redis.Describe(),
 		"listen", pages.addr, "concurrency", c.worker.Concurrency, "api_rate", c.worker.Throttle.Rate)
 
+	health, err := localURL(pages.addr, "/healthz")
+	if err != nil {
+		return err
+	}
+	end := manager.started(log, w.Ready, health)
+	defer end()
+
 	var fault error
 	select {
 	case <-ctx.Done():
 	case fault = <-pages.failed: // nobody could see what it does
 	}
+	manager.stopping(log)
 	log.Info("worker stops: finishing the tasks at work", "timeout", c.worker.ShutdownTimeout)
 	w.Shutdown()
 	log.Info("worker stopped")
