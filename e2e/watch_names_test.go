@@ -87,7 +87,13 @@ func tryNames(t *testing.T, p *prometheusServer, job string) {
 			t.Errorf("%s: %s", where, problem)
 		}
 	}
-	for _, r := range p.rules() {
+	rules := p.rules()
+	for _, r := range rules {
+		if r.Type == "recording" {
+			await(t, r.Name, func() bool { return len(p.series(r.Name)) > 0 })
+		}
+	}
+	for _, r := range rules {
 		check(r.Name, r.Query, "")
 	}
 	for _, q := range dashboardQueries(t) {
