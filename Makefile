@@ -5,6 +5,8 @@ SHELL       := /bin/bash
 
 GO          ?= go
 GOTESTFLAGS ?=
+BENCH       ?=
+BENCHFLAGS  ?=
 FUZZTIME    ?= 30s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
@@ -57,10 +59,17 @@ RUNS ?= 1
 chaos: deps ## kill workers and Redis, cut off the API, each RUNS (1) times; print a table
 	$(GO) test ./e2e -run '^TestChaos' -chaos -runs $(RUNS) -parallel 4 -count 1 -timeout 0 -v
 
-.PHONY: bench-enqueue
-bench-enqueue: deps build ## measure how fast stops are registered and enqueued
-	$(GO) build -trimpath -buildvcs=false -o bin/ ./bench
-	bin/bench enqueue bin
+.PHONY: bench-build
+bench-build: deps build
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -o bin/ ./bench ./bench/baseline/...
+
+.PHONY: bench
+bench: bench-build ## measure everything the README claims, 25 minutes (BENCH='-only wall -rounds 1')
+	bin/bench $(BENCH)
+
+.PHONY: bench-go
+bench-go: deps ## measure the hot pieces, with allocations per operation
+	$(GO) test -run '^$$' -bench . -benchmem $(BENCHFLAGS) ./internal/modelarts/... ./internal/tasks ./internal/ledger ./internal/throttle
 
 .PHONY: demo
 demo: ## stop simulated jobs with everything in one process

@@ -1,156 +1,84 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
-	"syscall"
 	"time"
-
-	"github.com/hibiken/asynq"
-	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
-	"golang.org/x/sync/errgroup"
 )
 
-const (
-	enqueueStops  = 100_000
-	enqueueRounds = 5
-	// enqueueParallel is how many commands each side has on their way to Redis at
-	// once: enqueue works on 8 chunks, with 64 tasks of each.
-	enqueueParallel = 512
-	benchProject    = "0123456789abcdef0123456789abcdef"
-)
+// enqueueParallel is how many commands each side has on their way to Redis at
+// once: enqueue works on 8 chunks, with 64 tasks of each.
+const enqueueParallel = 512
 
-// sample is one run of one side.
-type sample struct {
-	took time.Duration
-	rss  float64 // MiB
-}
-
-// benchEnqueue measures how fast enqueue registers and enqueues stops, against
-// a program that only enqueues tasks with the bare asynq client.
-func benchEnqueue(ctx context.Context, bin string) error {
-	server, err := startRedis(ctx)
-	if err != nil {
-		return err
-	}
-	defer server.stop()
-	dir, err := os.MkdirTemp("", "bench")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	ids := filepath.Join(dir, "ids.txt")
-	if err := writeIDs(ids); err != nil {
-		return err
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	var oursRate, bareRate, ratio, rss []float64
-	for round := range enqueueRounds + 1 {
-		ours, err := measure(ctx, server, filepath.Join(bin, "enqueue"), "--redis", "redis://"+server.addr+"/0",
-			"--project", benchProject, "--from", ids, "--yes", "--max", strconv.Itoa(enqueueStops), "--quiet")
+// enqueueing measures how fast enqueue registers and enqueues stops, against a
+// program that only enqueues tasks with the bare asynq client.
+func (b *bench) enqueueing(ctx context.Context) (*measurement, error) {
+	const jobs = 100_000
+	ours := side{name: "enqueue", jobs: jobs, run: func(ctx context.Context, st *stage) (*sideRun, error) {
+		if err := st.letLoose(ctx); err != nil {
+			return nil, err
+		}
+		if _, err := st.enqueue(ctx, project, st.list); err != nil {
+			return nil, err
+		}
+		return st.enqueued(ctx, jobs)
+	}}
+	bare := side{name: "bare asynq client", jobs: jobs, run: func(ctx context.Context, st *stage) (*sideRun, error) {
+		if err := st.letLoose(ctx); err != nil {
+			return nil, err
+		}
+		p, err := st.feed(ctx, filepath.Join(st.bin, "bareasynq"), "-redis", st.redis.addr, "-enqueue", "-parallel", strconv.Itoa(enqueueParallel))
 		if err != nil {
-			return err
+			return nil, err
 		}
-		bare, err := measure(ctx, server, self, "bare-enqueue", server.addr, ids)
-		if err != nil {
-			return err
+		st.parts["enqueue"] = p
+		if err := p.finish(ctx); err != nil {
+			return nil, err
 		}
-		fmt.Printf("round %d: enqueue %v %.0f MiB, bare asynq client %v %.0f MiB\n", round, ours.took, ours.rss, bare.took, bare.rss)
-		if round == 0 {
-			continue // warm-up
-		}
-		o, b := enqueueStops/ours.took.Seconds(), enqueueStops/bare.took.Seconds()
-		oursRate, bareRate, ratio, rss = append(oursRate, o), append(bareRate, b), append(ratio, o/b), append(rss, ours.rss)
+		return st.enqueued(ctx, jobs)
+	}}
+	sides := []side{bare, ours}
+	runs, err := b.inTurn(ctx, b.roundsOr(3), sides, 3*time.Minute)
+	if err != nil {
+		return nil, err
 	}
-	return writeSection("enqueue", fmt.Sprintf(`## Registering and enqueuing
-
-%d stops, from a file, in %d rounds in turn with the baseline; whole processes, median (least to most). The
-baseline enqueues as many tasks with task ids through the bare asynq client, with the same %d commands on their
-way at once, on the same Redis. It records nothing: no batch, no joining, no repair.
-
-| | enqueue | bare asynq client | goal |
-|---|---|---|---|
-| stops a second | %s | %s | |
-| ratio, round by round | %s | 1 | ≥ 0.6 |
-| peak memory, MiB | %s | | < 200 |
-
-%s
-
-`, enqueueStops, enqueueRounds, enqueueParallel, spread(oursRate, "%.0f"), spread(bareRate, "%.0f"),
-		spread(ratio, "%.2f"), spread(rss, "%.0f"), machine(ctx, server)))
+	speeds := func(s side) []float64 { return over(runs[s.name], func(r *sideRun) float64 { return jobs / r.Wall }) }
+	memory := func(s side) []float64 {
+		return over(runs[s.name], func(r *sideRun) float64 { return r.EnqueueMiB })
+	}
+	m := &measurement{
+		Title: "Registering and enqueuing",
+		Work:  "100,000 stops from a file",
+		How: "Whole processes. The baseline enqueues as many tasks with task ids through the bare asynq client, with the same 512 commands on their way at once. " +
+			"It records nothing: no batch, no joining, no repair.",
+		Goals: []goal{
+			{What: "stops registered a second, against bare asynq", Unit: "×", Least: 0.6, Rounds: ratios(speeds(ours), speeds(bare))},
+			{What: "memory of enqueue, peak RSS", Unit: "MiB", Most: 200, Rounds: memory(ours)},
+		},
+		Columns: []col{{"stops a second", ""}, {"against bare asynq", "×"}, {"peak memory", "MiB"}},
+		Runs:    runs,
+	}
+	for _, s := range sides {
+		m.Rows = append(m.Rows, row{s.name, [][]float64{speeds(s), ratios(speeds(s), speeds(bare)), memory(s)}})
+	}
+	return m, nil
 }
 
-func writeIDs(path string) error {
-	f, err := os.Create(path)
+func (st *stage) enqueued(ctx context.Context, jobs int) (*sideRun, error) {
+	r := &sideRun{Wall: time.Since(st.began).Seconds()}
+	n, err := st.redis.rdb.LLen(ctx, "asynq:{visualization}:pending").Result()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	w := bufio.NewWriter(f)
-	for i := range enqueueStops {
-		fmt.Fprintln(w, 1_000_000+i)
+	if n != int64(jobs) {
+		return nil, fmt.Errorf("%d tasks in the queue, want %d", n, jobs)
 	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	return f.Close()
-}
-
-// measure runs one side on an empty Redis.
-func measure(ctx context.Context, server *redisServer, name string, args ...string) (sample, error) {
-	if err := server.rdb.FlushAll(ctx).Err(); err != nil {
-		return sample{}, err
-	}
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Stderr = os.Stderr
-	began := time.Now()
-	if err := cmd.Run(); err != nil {
-		return sample{}, fmt.Errorf("%s: %w", name, err)
-	}
-	s := sample{took: time.Since(began)}
-	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		s.rss = float64(usage.Maxrss) / 1024
-	}
-	n, err := server.rdb.LLen(ctx, "asynq:{visualization}:pending").Result()
+	peak, err := st.parts["enqueue"].peakMemory()
 	if err != nil {
-		return sample{}, err
+		return nil, err
 	}
-	if n != enqueueStops {
-		return sample{}, fmt.Errorf("%s left %d tasks in the queue, want %d", name, n, enqueueStops)
-	}
-	return s, nil
-}
-
-// bareEnqueue is the baseline: a program that enqueues a task for each id.
-func bareEnqueue(ctx context.Context, addr, ids string) error {
-	f, err := os.Open(ids)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	rdb := redis.NewClient(&redis.Options{Addr: addr, PoolSize: enqueueParallel,
-		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}})
-	defer rdb.Close()
-	client := asynq.NewClientFromRedisClient(rdb)
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(enqueueParallel)
-	lines := bufio.NewScanner(f)
-	for lines.Scan() {
-		id := lines.Text()
-		group.Go(func() error {
-			payload := []byte(`{"project_id":"` + benchProject + `","job_id":"` + id + `"}`)
-			_, err := client.EnqueueContext(ctx, asynq.NewTask("visualization:stop", payload), asynq.Queue("visualization"),
-				asynq.TaskID("stop-"+id), asynq.Timeout(5*time.Minute))
-			return err
-		})
-	}
-	return group.Wait()
+	r.EnqueueMiB = peak / (1 << 20)
+	return r, st.costs(ctx, r)
 }

@@ -1,78 +1,146 @@
 package main
 
 import (
-	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"math"
 	"os"
-	"runtime"
-	"runtime/debug"
+	"path/filepath"
 	"slices"
-	"strings"
-	"time"
+	"strconv"
 )
 
-const resultsFile = "bench/RESULTS.md"
+// results is everything that was measured, as results.json keeps it.
+type results struct {
+	Measurements map[string]*measurement `json:"measurements"`
+}
 
-// writeSection puts a section of that name into the results, in place of the
-// one from an earlier run.
-func writeSection(name, body string) error {
-	old, err := os.ReadFile(resultsFile)
-	if err != nil && !os.IsNotExist(err) {
+// measurement is what one measure has shown.
+type measurement struct {
+	Title   string  `json:"title"`
+	Work    string  `json:"work"`
+	How     string  `json:"how"` // how it was measured: what a reader needs to judge it
+	Goals   []goal  `json:"goals"`
+	Columns []col   `json:"columns"`
+	Rows    []row   `json:"rows"`
+	Plots   []*plot `json:"plots,omitempty"`
+
+	Runs map[string][]*sideRun `json:"runs,omitempty"` // by side
+
+	Date    string  `json:"date"`
+	Took    string  `json:"took"`
+	Machine machine `json:"machine"`
+}
+
+// goal is one number that is to be reached.
+type goal struct {
+	What   string    `json:"what"`
+	Unit   string    `json:"unit"`
+	Most   float64   `json:"most,omitempty"`  // at most this
+	Least  float64   `json:"least,omitempty"` // or at least this
+	Rounds []float64 `json:"rounds"`          // one value a round
+}
+
+func (g goal) met() bool {
+	if g.Least > 0 {
+		return median(g.Rounds) >= g.Least
+	}
+	return median(g.Rounds) <= g.Most
+}
+
+func (g goal) verdict() string {
+	if g.met() {
+		return "met"
+	}
+	return "missed"
+}
+
+func (g goal) limit() string {
+	if g.Least > 0 {
+		return "≥ " + number(g.Least) + unit(g.Unit)
+	}
+	return "≤ " + number(g.Most) + unit(g.Unit)
+}
+
+func (g goal) value() string { return spread(g.Rounds) + unit(g.Unit) }
+
+func unit(u string) string {
+	if u == "" || u == "×" {
+		return u
+	}
+	return " " + u
+}
+
+// col is a column of a measurement's table.
+type col struct {
+	Title string `json:"title"`
+	Unit  string `json:"unit,omitempty"`
+}
+
+// row is a row of that table; Cells hold one value a round, none for a blank.
+type row struct {
+	Name  string      `json:"name"`
+	Cells [][]float64 `json:"cells"`
+}
+
+// spread is the median with the extremes, if there was more than one round.
+func spread(values []float64) string {
+	if len(values) == 0 {
+		return ""
+	}
+	lo, hi := number(slices.Min(values)), number(slices.Max(values))
+	if lo == hi {
+		return number(median(values))
+	}
+	return fmt.Sprintf("%s (%s to %s)", number(median(values)), lo, hi)
+}
+
+// number shows three digits that matter.
+func number(v float64) string {
+	switch a := math.Abs(v); {
+	case a == 0:
+		return "0"
+	case a >= 100:
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	case a >= 10:
+		return strconv.FormatFloat(v, 'f', 1, 64)
+	case a >= 0.1:
+		return strconv.FormatFloat(v, 'f', 2, 64)
+	default:
+		return strconv.FormatFloat(v, 'g', 2, 64)
+	}
+}
+
+const resultsFile = "results.json"
+
+func loadResults(dir string) (*results, error) {
+	r := &results{Measurements: map[string]*measurement{}}
+	b, err := os.ReadFile(filepath.Join(dir, resultsFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return r, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(b, r); err != nil {
+		return nil, fmt.Errorf("%s: %w", resultsFile, err)
+	}
+	return r, nil
+}
+
+// write keeps the results and writes tables and plots from them.
+func (r *results) write(dir string) error {
+	b, err := json.MarshalIndent(r, "", "\t")
+	if err != nil {
 		return err
 	}
-	text := string(old)
-	if text == "" {
-		text = "# Results\n\nWritten by `make bench-enqueue`. Ratios within one run are the claim; times are this machine's.\n"
+	if err := os.WriteFile(filepath.Join(dir, resultsFile), append(b, '\n'), 0o644); err != nil {
+		return err
 	}
-	begin, end := "<!-- "+name+" -->\n", "<!-- end of "+name+" -->\n"
-	section := begin + body + end
-	before, rest, found := strings.Cut(text, begin)
-	if found {
-		_, after, _ := strings.Cut(rest, end)
-		text = before + section + after
-	} else {
-		text += "\n" + section
+	if err := os.WriteFile(filepath.Join(dir, "RESULTS.md"), []byte(r.markdown()), 0o644); err != nil {
+		return err
 	}
-	return os.WriteFile(resultsFile, []byte(text), 0o644)
-}
-
-// machine says where and with what a run was made.
-func machine(ctx context.Context, s *redisServer) string {
-	asynq := "?"
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, d := range info.Deps {
-			if d.Path == "github.com/hibiken/asynq" {
-				asynq = d.Version
-			}
-		}
-	}
-	return fmt.Sprintf("%s, %d CPUs (%s), %s, Redis %s, asynq %s.",
-		time.Now().UTC().Format("2006-01-02"), runtime.NumCPU(), cpuModel(), runtime.Version(), s.version(ctx), asynq)
-}
-
-func cpuModel() string {
-	b, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		return runtime.GOARCH
-	}
-	for line := range strings.Lines(string(b)) {
-		if name, model, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-			return strings.TrimSpace(model)
-		}
-	}
-	return runtime.GOARCH
-}
-
-func median(values []float64) float64 {
-	values = slices.Clone(values)
-	slices.Sort(values)
-	if n := len(values); n%2 == 0 {
-		return (values[n/2-1] + values[n/2]) / 2
-	}
-	return values[len(values)/2]
-}
-
-// spread is the median with the extremes.
-func spread(values []float64, format string) string {
-	return fmt.Sprintf(format+" ("+format+" to "+format+")", median(values), slices.Min(values), slices.Max(values))
+	return r.drawPlots(dir)
 }

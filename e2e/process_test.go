@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"vizstop/internal/redistest"
 )
 
 // patience is how long a test waits for what must come: a machine may be slow,
@@ -39,7 +41,10 @@ func start(t *testing.T, cmd *exec.Cmd, env []string, stdin string) *process {
 	t.Helper()
 	p := &process{t: t, cmd: cmd, done: make(chan struct{})}
 	// Under -race every process would sleep for a second before it ends.
-	p.cmd.Env = append([]string{"GORACE=atexit_sleep_ms=0"}, env...)
+	p.cmd.Env = []string{"GORACE=atexit_sleep_ms=0"}
+	for _, v := range env { // each program comes to Redis as its own user
+		p.cmd.Env = append(p.cmd.Env, redistest.For(name, v))
+	}
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = strings.NewReader(stdin), &p.stdout, &p.stderr
 	if err := startTied(p.cmd, p.done); err != nil {
 		t.Fatal(err)

@@ -32,7 +32,7 @@ func newProxy(t *testing.T, server *redistest.Server, see func(command []string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{url: "redis://" + l.Addr().String() + "/0", redis: server.Addr, see: see}
+	p := &proxy{url: strings.Replace(server.URL, server.Addr, l.Addr().String(), 1), redis: server.Addr, see: see}
 	p.conns.Go(func() {
 		for {
 			conn, err := l.Accept()

@@ -51,6 +51,7 @@ type world struct {
 	redis    *redistest.Server
 	password string        // of redis; "" for none
 	rdb      *redis.Client // the harness' own
+	limited  *redis.Client // the worker's
 	sim      *modelartstest.Server
 	hook     *hook
 	worker   *worker.Worker       // nil while none runs
@@ -76,14 +77,15 @@ func setup(env *testscript.Env) error {
 		return err
 	}
 	env.Defer(sim.Close)
-	w := &world{redis: redistest.Start(t), sim: sim, hook: newHook()}
+	server := redistest.Start(t)
+	w := &world{redis: server, limited: server.Limited(t), sim: sim, hook: newHook()}
 	env.Defer(w.hook.Close)
 	w.connect()
 	env.Defer(func() { w.rdb.Close() })
 	env.Defer(w.stopWorker) // before its Redis
 	env.Values[worldKey{}] = w
 	for name, value := range map[string]string{
-		"REDIS": w.redis.URL, "VIZSTOP_REDIS": w.redis.URL,
+		"REDIS": w.redis.AdminURL(), "VIZSTOP_REDIS": redistest.For("enqueue", w.redis.URL),
 		"MODELARTS_ENDPOINT": sim.URL, "HW_ACCESS_KEY": accessKey, "HW_SECRET_KEY": secretKey,
 		"PROJECT": project, "OTHER": other, "HOOK": w.hook.URL, "USER": "alice", "VIZSTOP_API_RATE": "0",
 		"GORACE": "atexit_sleep_ms=0", // under -race every process would sleep a second before it ends

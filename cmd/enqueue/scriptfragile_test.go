@@ -5,9 +5,12 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"sync"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"vizstop/internal/redistest"
 )
 
 // fragile is a way to Redis that breaks for good, on all connections at once.
@@ -43,7 +46,7 @@ func fragileRedis(ts *testscript.TestScript, w *world, args []string) error {
 			f.serving.Go(func() { f.serve(client) })
 		}
 	})
-	ts.Setenv(args[0], "redis://"+l.Addr().String()+"/0")
+	ts.Setenv(args[0], strings.Replace(redistest.For("enqueue", w.redis.URL), w.redis.Addr, l.Addr().String(), 1))
 	return nil
 }
 

@@ -29,7 +29,7 @@ func (w *world) startWorker() error {
 		return err
 	}
 	w.worker = worker.New(worker.Config{
-		Redis: w.rdb, Jobs: client, Registry: w.metrics, Metrics: events,
+		Redis: w.limited, Jobs: client, Registry: w.metrics, Metrics: events,
 		CheckInterval: 10 * time.Millisecond, DelayedCheckInterval: 100 * time.Millisecond,
 		Schedule:     tasks.Schedule{PollFirst: 100 * time.Millisecond, PollMax: time.Second, RetryFirst: 10 * time.Millisecond},
 		Repair:       tasks.RepairConfig{Interval: 100 * time.Millisecond},

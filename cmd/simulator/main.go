@@ -35,12 +35,14 @@ func main() {
 	}
 }
 
+const defaultProject = "0123456789abcdef0123456789abcdef"
+
 // config is the simulator's settings.
 type config struct {
 	settings.Set
 	listen    string
 	control   string
-	project   string
+	projects  []string
 	jobs      int
 	age       time.Duration
 	latency   time.Duration
@@ -54,8 +56,8 @@ type config struct {
 func (c *config) declare() {
 	c.String(&c.listen, "listen", "", "127.0.0.1:9470", "address of the API", nil)
 	c.String(&c.control, "control", "", "", "loopback address of a second listener that tells calls and jobs and takes faults; none: no such listener", onLoopback)
-	c.String(&c.project, "project", "HW_PROJECT_ID", "0123456789abcdef0123456789abcdef", "project of the jobs", nil)
-	c.Int(&c.jobs, "jobs", "", 50, "running jobs to begin with; their ids begin at 1000", 0, 1000000)
+	c.Strings(&c.projects, "project", "HW_PROJECT_ID", "project of the jobs; repeatable (default: "+defaultProject+")", nil)
+	c.Int(&c.jobs, "jobs", "", 50, "running jobs of each project to begin with; their ids begin at 1000", 0, 1000000)
 	c.Duration(&c.age, "age", "", 12*time.Hour, "age of the oldest job; the others are spread evenly up to now", 0, 365*24*time.Hour)
 	c.Duration(&c.latency, "latency", "", 20*time.Millisecond, "of every call", 0, time.Minute)
 	c.Duration(&c.stopTime, "stop-time", "", 5*time.Second, "median time that a stop takes", 0, time.Hour)
@@ -79,6 +81,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 		Action: func(ctx context.Context, cmd *cli.Command) error {
 			if err := c.Load(cmd, getenv); err != nil {
 				return err
+			}
+			if len(c.projects) == 0 {
+				c.projects = []string{defaultProject}
 			}
 			return c.serve(ctx, stdout)
 		},
@@ -155,10 +160,16 @@ func (c *config) simulation() modelartstest.Config {
 
 // populate makes the jobs. The same settings make the same jobs.
 func (c *config) populate(sim *modelartstest.Simulator, now time.Time) {
+	for _, project := range c.projects {
+		c.populateProject(sim, project, now)
+	}
+}
+
+func (c *config) populateProject(sim *modelartstest.Simulator, project string, now time.Time) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for i := range c.jobs {
 		factor := math.Exp(c.spread * random.NormFloat64())
-		sim.AddJob(c.project, modelartstest.Job{
+		sim.AddJob(project, modelartstest.Job{
 			ID: fmt.Sprint(1000 + i), Name: fmt.Sprintf("board-%d", 1000+i),
 			CreateTime: now.Add(-c.age * time.Duration(c.jobs-i) / time.Duration(max(1, c.jobs))),
 			StopTime:   time.Duration(float64(c.stopTime) * factor),

@@ -22,7 +22,7 @@ import (
 
 // signing is the environment of a worker that signs its calls of sim.
 func signing(server *redistest.Server, sim *modelartstest.Server) environ {
-	return environ{"VIZSTOP_REDIS": server.URL, "MODELARTS_ENDPOINT": sim.URL,
+	return environ{"VIZSTOP_REDIS": redistest.For("worker", server.URL), "MODELARTS_ENDPOINT": sim.URL,
 		"HW_ACCESS_KEY": accessKey, "HW_SECRET_KEY": secretKey}
 }
 
@@ -65,7 +65,7 @@ func stopCalls(sim *modelartstest.Server, job string) int {
 }
 
 func TestPages(t *testing.T) {
-	server, sim := redistest.Start(t), simulate(t, "10", "11")
+	server, sim := redistest.Start(t, "--appendonly", "yes"), simulate(t, "10", "11")
 	rdb := server.Client(t)
 	r := start(t, signing(server, sim))
 	if _, body := r.get("/metrics"); !strings.Contains(body, "vizstop_redis_up 1") {
@@ -85,6 +85,7 @@ func TestPages(t *testing.T) {
 		`vizstop_modelarts_requests_total{operation="stop",result="ok"} 2`,
 		`vizstop_stops_in_flight{state="stopping"} 0`,
 		`vizstop_queue_tasks{queue="visualization-poll",state="scheduled"} 0`,
+		`vizstop_redis_unfit{risk="no_persistence"} 0`,
 		"vizstop_redis_up 1", "vizstop_build_info{", "go_goroutines ", "process_cpu_seconds_total ")
 	for path, want := range map[string]string{"/healthz": "ok\n", "/readyz": "ok\n"} {
 		if status, body := r.get(path); status != 200 || body != want {
@@ -159,7 +160,7 @@ func TestSecretsFromFiles(t *testing.T) {
 	const password = "redis-password"
 	server, sim := redistest.Start(t, "--requirepass", password), simulate(t, "10")
 	dir := t.TempDir()
-	env := environ{"VIZSTOP_REDIS": server.URL, "MODELARTS_ENDPOINT": sim.URL}
+	env := environ{"VIZSTOP_REDIS": server.AdminURL(), "MODELARTS_ENDPOINT": sim.URL}
 	secrets := environ{"HW_ACCESS_KEY": accessKey, "HW_SECRET_KEY": secretKey, "VIZSTOP_REDIS_PASSWORD": password}
 	for name, secret := range secrets {
 		env[name+"_FILE"] = filepath.Join(dir, name)
@@ -209,9 +210,9 @@ func TestBadSurroundings(t *testing.T) {
 			"--listen (VIZSTOP_LISTEN): listen tcp " + taken.Addr().String() + ": bind: address already in use"},
 		"no Redis": {environ{"VIZSTOP_REDIS": "redis://127.0.0.1:1"},
 			"--redis (VIZSTOP_REDIS): no Redis at 127.0.0.1:1: is it running? set --redis or VIZSTOP_REDIS"},
-		"no password": {environ{"VIZSTOP_REDIS": locked.URL},
+		"no password": {environ{"VIZSTOP_REDIS": locked.AdminURL()},
 			"--redis (VIZSTOP_REDIS): Redis at " + locked.Addr + " wants a password: set VIZSTOP_REDIS_PASSWORD"},
-		"wrong password": {environ{"VIZSTOP_REDIS": locked.URL, "VIZSTOP_REDIS_PASSWORD": "wrong-one"},
+		"wrong password": {environ{"VIZSTOP_REDIS": locked.AdminURL(), "VIZSTOP_REDIS_PASSWORD": "wrong-one"},
 			"--redis (VIZSTOP_REDIS): Redis at " + locked.Addr + " refuses the password: check the user in the URL and VIZSTOP_REDIS_PASSWORD"},
 	} {
 		env := signing(server, sim)

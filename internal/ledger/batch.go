@@ -49,7 +49,7 @@ func (l *Ledger) Describe(ctx context.Context, projectID, batch string, m Meta) 
 	key := keys(projectID).batch(batch)
 	pipe := l.rdb.TxPipeline()
 	pipe.HSet(ctx, key, "requester", m.Requester, "why", m.Reason, "labels", encodeLabels(m.Labels))
-	pipe.ExpireNX(ctx, key, l.retention) // Open keeps it for longer
+	pipe.Expire(ctx, key, l.retention) // Open keeps it for longer
 	if _, err := pipe.Exec(ctx); err != nil {
 		return fmt.Errorf("describe batch %s in the ledger: %w", batch, err)
 	}

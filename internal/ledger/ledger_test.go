@@ -22,20 +22,25 @@ func newClock() *clock                   { return &clock{time.Date(2026, 1, 2, 3
 func (c *clock) now() time.Time          { return c.t }
 func (c *clock) advance(d time.Duration) { c.t = c.t.Add(d) }
 
-// eachRedis runs test on a real redis-server and on the embedded one.
+// eachRedis runs test on a real redis-server and on the embedded one. The ledger
+// may only do what the access list allows, the test's own rdb everything.
 func eachRedis(t *testing.T, test func(t *testing.T, l *Ledger, rdb *redis.Client, c *clock)) {
-	run := func(name string, client func(t *testing.T) *redis.Client) {
+	run := func(name string, clients func(t *testing.T) (limited, admin *redis.Client)) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			rdb, c := client(t), newClock()
-			test(t, New(rdb, Config{Now: c.now}), rdb, c)
+			c := newClock()
+			limited, admin := clients(t)
+			test(t, New(limited, Config{Now: c.now}), admin, c)
 		})
 	}
-	run("redis-server", func(t *testing.T) *redis.Client { return redistest.Start(t).Client(t) })
-	run("embedded", func(t *testing.T) *redis.Client {
+	run("redis-server", func(t *testing.T) (limited, admin *redis.Client) {
+		s := redistest.Start(t)
+		return s.Limited(t), s.Client(t)
+	})
+	run("embedded", func(t *testing.T) (limited, admin *redis.Client) {
 		rdb := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
 		t.Cleanup(func() { rdb.Close() })
-		return rdb
+		return rdb, rdb
 	})
 }
 

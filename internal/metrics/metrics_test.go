@@ -78,6 +78,7 @@ var full = Snapshot{
 	Oldest:   map[string]time.Time{"pending": time.UnixMilli(1700000000500)},
 	Halted:   map[string]bool{"credentials": true, "outage": false},
 	Paused:   map[string]bool{"fleet": false, "project": true},
+	Unfit:    map[string]bool{"eviction": true, "version": false},
 	Queues:   []Queue{{Name: "q", Tasks: map[string]int{"pending": 2}, Latency: 1500 * time.Millisecond}},
 }
 
@@ -101,6 +102,10 @@ vizstop_queue_latency_seconds{queue="q"} 1.5
 # HELP vizstop_queue_tasks Tasks in the queue by asynq's state, of the whole fleet.
 # TYPE vizstop_queue_tasks gauge
 vizstop_queue_tasks{queue="q",state="pending"} 2
+# HELP vizstop_redis_unfit Whether Redis is known to run this risk of losing what it was given: 1 or 0.
+# TYPE vizstop_redis_unfit gauge
+vizstop_redis_unfit{risk="eviction"} 1
+vizstop_redis_unfit{risk="version"} 0
 # HELP vizstop_redis_up Whether Redis answered at this scrape: 1 or 0.
 # TYPE vizstop_redis_up gauge
 vizstop_redis_up 1

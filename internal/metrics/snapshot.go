@@ -14,6 +14,7 @@ type Snapshot struct {
 	Oldest   map[string]time.Time // when the oldest of a state was due; absent when there is none
 	Halted   map[string]bool      // every reason, true while it halts something
 	Paused   map[string]bool      // every scope, true while stop calls are paused for it
+	Unfit    map[string]bool      // every risk, true while Redis is known to run it
 	Queues   []Queue
 }
 
@@ -32,7 +33,7 @@ const snapshotTimeout = 3 * time.Second
 type SnapshotCollector struct {
 	take func(context.Context) (Snapshot, error)
 
-	up, inFlight, oldest, halted, paused, tasks, latency *prometheus.Desc
+	up, inFlight, oldest, halted, paused, unfit, tasks, latency *prometheus.Desc
 }
 
 // NewSnapshotCollector returns a collector that calls take, which must be safe
@@ -48,6 +49,7 @@ func NewSnapshotCollector(take func(context.Context) (Snapshot, error)) *Snapsho
 		oldest:   desc("oldest_stop_timestamp_seconds", "When the oldest stop of a state was due; absent when there is none.", "state"),
 		halted:   desc("halted", "Whether calls are halted for this reason, in the fleet or in a project: 1 or 0.", "reason"),
 		paused:   desc("paused", "Whether somebody has paused stop calls, of the fleet or of a project: 1 or 0.", "scope"),
+		unfit:    desc("redis_unfit", "Whether Redis is known to run this risk of losing what it was given: 1 or 0.", "risk"),
 		tasks:    desc("queue_tasks", "Tasks in the queue by asynq's state, of the whole fleet.", "queue", "state"),
 		latency:  desc("queue_latency_seconds", "Age of the oldest task that is ready and waits for a worker.", "queue"),
 	}
@@ -55,7 +57,7 @@ func NewSnapshotCollector(take func(context.Context) (Snapshot, error)) *Snapsho
 
 // Describe implements prometheus.Collector.
 func (c *SnapshotCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.up, c.inFlight, c.oldest, c.halted, c.paused, c.tasks, c.latency} {
+	for _, d := range []*prometheus.Desc{c.up, c.inFlight, c.oldest, c.halted, c.paused, c.unfit, c.tasks, c.latency} {
 		ch <- d
 	}
 }
@@ -84,6 +86,9 @@ func (c *SnapshotCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for scope, paused := range s.Paused {
 		gauge(c.paused, oneIf(paused), scope)
+	}
+	for risk, unfit := range s.Unfit {
+		gauge(c.unfit, oneIf(unfit), risk)
 	}
 	for _, q := range s.Queues {
 		for state, n := range q.Tasks {

@@ -55,7 +55,7 @@ type scene struct {
 }
 
 func newScene(t *testing.T) *scene {
-	s := &scene{t: t, rdb: redistest.Start(t).Client(t), now: time.Now(), target: newReceiver(t)}
+	s := &scene{t: t, rdb: redistest.Start(t).Limited(t), now: time.Now(), target: newReceiver(t)}
 	s.books = ledger.New(s.rdb, ledger.Config{})
 	var err error
 	s.stops, err = s.books.Open(t.Context(), project, "b1", []ledger.Ask{

@@ -27,7 +27,9 @@ const clientName = "vizstop"
 // when it is first used; Check tells whether it can. A command may be sent again
 // when its answer did not come, so it may have taken effect before.
 func (o *Options) Client() redis.UniversalClient {
-	return redis.NewUniversalClient(o.universal())
+	client := redis.NewUniversalClient(o.universal())
+	client.AddHook(explainDenied{})
+	return client
 }
 
 func (o *Options) universal() *redis.UniversalOptions {

@@ -29,6 +29,9 @@ func (o *Options) explain(err error) string {
 			return hint
 		}
 	}
+	if denied, ok := errors.AsType[deniedError](err); ok {
+		err = denied.error
+	}
 	if reply, ok := errors.AsType[redis.Error](err); ok && !errors.Is(err, redis.Nil) {
 		return o.explainReply(reply.Error())
 	}
@@ -111,7 +114,7 @@ func (o *Options) explainReply(reply string) string {
 		return at + " refuses the password: check the user in the URL and VIZSTOP_REDIS_PASSWORD"
 	case "NOPERM":
 		return at + " does not allow its user what vizstop does (" + o.quote(reply) +
-			"): its access list must allow the keys and channels asynq:* and vizstop:*"
+			"): " + whatToAllow
 	case "LOADING":
 		return at + " is still loading its data: try again in a while"
 	case "MOVED", "ASK":

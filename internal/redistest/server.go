@@ -24,16 +24,17 @@ import (
 type Server struct {
 	// Addr is host:port, and stays the same over Restart and StartAgain.
 	Addr string
-	// URL is redis://host:port/0. It is of no use to a server that only
-	// listens with TLS.
+	// URL is redis://user:password@host:port/0 of a user that may only do what
+	// deploy/redis/users.acl lets the programs do: the one for product code. It
+	// is of no use to a server that only listens with TLS.
 	URL string
 
 	t    testing.TB
 	path string // of redis-server
 	dir  string // working directory of redis-server
 	port int
-	args []string
-	line string // in the log, that says it is ready
+	args []string // users first, then the test's own
+	line string   // in the log, that says it is ready
 	// config is the text of a configuration file to begin with, which the server
 	// may rewrite; "" for none.
 	config string
@@ -55,7 +56,11 @@ const attempts = 10
 // (--loglevel, --logfile) alone: Start reads there that the server is ready.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
-	s := &Server{t: t, args: args, line: readyLine}
+	known, err := users()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{t: t, args: append(known, args...), line: readyLine}
 	s.start()
 	return s
 }
@@ -67,7 +72,7 @@ func (s *Server) start() {
 		s.t.Fatal("redis-server is not installed: run `make deps`")
 	}
 	s.dir = s.t.TempDir()
-	s.t.Cleanup(s.stop)
+	s.t.Cleanup(s.end)
 	if s.config != "" {
 		if err := os.WriteFile(s.configFile(), []byte(s.config), 0o600); err != nil {
 			s.t.Fatal(err)
@@ -84,8 +89,8 @@ func (s *Server) start() {
 
 func (s *Server) configFile() string { return filepath.Join(s.dir, "redis.conf") }
 
-// Client returns a client of the server without user or password, closed at
-// the end of t.
+// Client returns a client of the server without user or password, who may do
+// everything, closed at the end of t.
 func (s *Server) Client(t testing.TB) *redis.Client {
 	t.Helper()
 	client := redis.NewClient(&redis.Options{
@@ -177,7 +182,7 @@ func (s *Server) running() *process {
 func (s *Server) usePort(port int) {
 	s.port = port
 	s.Addr = net.JoinHostPort(loopback, strconv.Itoa(port))
-	s.URL = "redis://" + s.Addr + "/0"
+	s.URL = s.urlOf(bothUser)
 }
 
 func (s *Server) launch() error {
@@ -201,6 +206,16 @@ func (s *Server) commandLine() []string {
 		line = append(line, fill.Replace(arg))
 	}
 	return line
+}
+
+// end is stop after the test, which must not have been denied anything.
+func (s *Server) end() {
+	if s.proc != nil && s.proc.resume() == nil {
+		for _, d := range s.denied() {
+			s.t.Errorf("redistest: the access list denied %s", d)
+		}
+	}
+	s.stop()
 }
 
 func (s *Server) stop() {

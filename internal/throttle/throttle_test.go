@@ -311,7 +311,7 @@ func TestProbeSoon(t *testing.T) {
 
 // Against a real Redis: Enter sits out short waits and passes long ones on.
 func TestEnter(t *testing.T) {
-	rdb := redistest.Start(t).Client(t)
+	rdb := redistest.Start(t).Limited(t)
 	th := New(rdb, Config{Rate: 20, Burst: 1})
 	var long int
 	for i := range 60 {

@@ -25,7 +25,7 @@ func (w *Worker) snapshot(ctx context.Context) (metrics.Snapshot, error) {
 	}
 	s := metrics.Snapshot{
 		InFlight: map[string]int{}, Oldest: map[string]time.Time{}, Halted: map[string]bool{},
-		Paused: map[string]bool{"fleet": false, "project": false},
+		Paused: map[string]bool{"fleet": false, "project": false}, Unfit: w.fitness.unfit(),
 	}
 	for state, n := range load.Count {
 		s.InFlight[string(state)] = n
@@ -95,7 +95,7 @@ func (w *Worker) projects(ctx context.Context) ([]string, error) {
 // Ready reports whether the worker can do its work now: Redis answers, and
 // calls of the API are not halted for the fleet or for every project that has
 // stops in flight. If it can't, faults say why, one line each; notes are pauses,
-// and halts that leave other projects at work.
+// halts that leave other projects at work, and risks that Redis runs.
 func (w *Worker) Ready(ctx context.Context) (faults, notes []string) {
 	select {
 	case <-w.stopping:
@@ -125,5 +125,5 @@ func (w *Worker) Ready(ctx context.Context) (faults, notes []string) {
 	for _, p := range pauses {
 		notes = append(notes, p.String())
 	}
-	return faults, notes
+	return faults, append(notes, w.fitness.notes()...)
 }

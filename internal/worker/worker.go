@@ -43,6 +43,10 @@ type Config struct {
 	Throttle  throttle.Config // its Observer is set by New
 	Repair    tasks.RepairConfig
 
+	// FitnessInterval is how often the worker looks whether Redis is fit; default
+	// a minute.
+	FitnessInterval time.Duration
+
 	NotifySecret string   // signs batch reports; "" leaves them unsigned
 	NotifyHosts  []string // that batch reports may be posted to; none: every public one, with https
 }
@@ -63,6 +67,9 @@ func (c Config) withDefaults() Config {
 	if c.DelayedCheckInterval <= 0 {
 		c.DelayedCheckInterval = 500 * time.Millisecond
 	}
+	if c.FitnessInterval <= 0 {
+		c.FitnessInterval = time.Minute
+	}
 	return c
 }
 
@@ -77,8 +84,9 @@ type Worker struct {
 	repairer *tasks.Repairer
 	notifier *notify.Notifier
 	inspect  *asynq.Inspector
+	fitness  *fitness
 
-	endRounds context.CancelFunc // of the repairer and the notifier
+	endRounds context.CancelFunc // of the repairer, the notifier and the fitness
 	rounds    sync.WaitGroup
 	stopping  chan struct{}
 }
@@ -92,6 +100,7 @@ func New(cfg Config) *Worker {
 		ledger:   ledger.New(cfg.Redis, ledger.Config{Retention: cfg.Retention, Pace: tasks.Pace(cfg.Throttle.Rate)}),
 		throttle: throttle.New(cfg.Redis, cfg.Throttle),
 		inspect:  asynq.NewInspectorFromRedisClient(cfg.Redis),
+		fitness:  &fitness{redis: cfg.Redis, log: cfg.Logger, every: cfg.FitnessInterval},
 		stopping: make(chan struct{}),
 	}
 	work := tasks.Config{
@@ -156,7 +165,8 @@ func texts[T ~string](values []T) []string {
 }
 
 // Start begins to take tasks. A halt from before is probed at once: this worker
-// may bring the credentials that everybody waits for.
+// may bring the credentials that everybody waits for. A Redis that is not fit is
+// warned of, and worked with.
 func (w *Worker) Start(ctx context.Context) error {
 	projects, err := w.projects(ctx)
 	if err != nil {
@@ -165,6 +175,7 @@ func (w *Worker) Start(ctx context.Context) error {
 	if err := w.throttle.ProbeSoon(ctx, projects); err != nil {
 		return err
 	}
+	w.fitness.first(ctx)
 	if err := w.server.Start(w.mux); err != nil {
 		return fmt.Errorf("start the queue: %w", err)
 	}
@@ -172,6 +183,7 @@ func (w *Worker) Start(ctx context.Context) error {
 	w.endRounds = cancel
 	w.rounds.Go(func() { w.repairer.Run(roundsCtx) })
 	w.rounds.Go(func() { w.notifier.Run(roundsCtx) })
+	w.rounds.Go(func() { w.fitness.run(roundsCtx) })
 	return nil
 }
 

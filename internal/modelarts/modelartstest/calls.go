@@ -2,7 +2,6 @@ package modelartstest
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"time"
 )
@@ -27,15 +26,21 @@ type jobKey struct{ projectID, jobID string }
 type callLog struct {
 	keep   int // per job; 0 all, negative none
 	byJob  map[jobKey][]Call
-	counts map[string]int
+	counts map[answerKind]int
+}
+
+// answerKind is what calls are counted by.
+type answerKind struct {
+	operation  string
+	httpStatus int
 }
 
 func newCallLog(keep int) callLog {
-	return callLog{keep: keep, byJob: map[jobKey][]Call{}, counts: map[string]int{}}
+	return callLog{keep: keep, byJob: map[jobKey][]Call{}, counts: map[answerKind]int{}}
 }
 
 func (l *callLog) add(c Call) {
-	l.counts[c.Operation]++
+	l.counts[answerKind{c.Operation, c.HTTPStatus}]++
 	if l.keep < 0 {
 		return
 	}
@@ -80,9 +85,28 @@ func (s *Simulator) AllCalls() []Call {
 // Counts is how many calls there were of each operation, whatever is
 // remembered of them and however they ended. Operations never called are absent.
 func (s *Simulator) Counts() map[string]int {
+	sum := map[string]int{}
+	for op, byStatus := range s.CountsByStatus() {
+		for _, n := range byStatus {
+			sum[op] += n
+		}
+	}
+	return sum
+}
+
+// CountsByStatus is the same, apart for each HTTP status of the answers; 0
+// stands for connections that were reset.
+func (s *Simulator) CountsByStatus() map[string]map[int]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return maps.Clone(s.calls.counts)
+	counts := map[string]map[int]int{}
+	for kind, n := range s.calls.counts {
+		if counts[kind.operation] == nil {
+			counts[kind.operation] = map[int]int{}
+		}
+		counts[kind.operation][kind.httpStatus] = n
+	}
+	return counts
 }
 
 // record notes a call whose answer is settled.

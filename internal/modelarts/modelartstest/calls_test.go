@@ -41,8 +41,8 @@ func TestCallsPerJob(t *testing.T) {
 			l.add(Call{Operation: OpDetail, JobID: "1", Seq: uint64(i + 1)})
 		}
 		got := l.newest(l.byJob[jobKey{"", "1"}])
-		if len(got) != tt.want || l.counts[OpDetail] != 10 {
-			t.Errorf("keep %d: %d calls, count %d", tt.keep, len(got), l.counts[OpDetail])
+		if len(got) != tt.want || l.counts[answerKind{OpDetail, 0}] != 10 {
+			t.Errorf("keep %d: %d calls, count %d", tt.keep, len(got), l.counts[answerKind{OpDetail, 0}])
 		}
 		if len(got) > 0 && got[len(got)-1].Seq != 10 {
 			t.Errorf("keep %d: the newest is %+v", tt.keep, got[len(got)-1])

@@ -26,6 +26,8 @@ type Order struct {
 //	GET /counts                how many calls there were, by operation
 //	GET /calls                 every remembered call, one JSON object a line, in order of arrival
 //	GET /jobs?project=ID       every job of a project as it now is, one JSON object a line
+//	GET /history               what happened to each job: a JobHistory a line, ordered by project and job
+//	GET /history/counts        how many calls there were, by operation and HTTP status: a CountsPage
 //	POST /faults               an Order, from now on
 //	DELETE /faults             ends every fault
 //
@@ -37,6 +39,8 @@ func (s *Simulator) Control() http.Handler {
 	mux.HandleFunc("GET /jobs", func(w http.ResponseWriter, r *http.Request) {
 		writeLines(w, s.Jobs(r.URL.Query().Get("project")))
 	})
+	mux.HandleFunc("GET "+PathJobs, s.history)
+	mux.HandleFunc("GET "+PathCounts, s.historyCounts)
 	mux.HandleFunc("POST /faults", func(w http.ResponseWriter, r *http.Request) {
 		order, err := readOrder(r.Body)
 		if err != nil {

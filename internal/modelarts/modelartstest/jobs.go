@@ -28,6 +28,9 @@ type Job struct {
 	// EndedAt is when the job truly ended, however late somebody looks; zero
 	// while it has not. AddJob ignores it.
 	EndedAt time.Time
+	// ShownEnded is when a detail answer first showed that end; zero while none
+	// has. AddJob ignores it.
+	ShownEnded time.Time
 }
 
 // record is a job with its future.
@@ -140,7 +143,7 @@ func (s *Simulator) insert(projectID string, j Job, now time.Time) *record {
 	j.Name = cmp.Or(j.Name, "job-"+j.ID)
 	j.Type = cmp.Or(j.Type, "tensorboard")
 	j.WorkspaceID = cmp.Or(j.WorkspaceID, "0")
-	j.EndedAt = time.Time{}
+	j.EndedAt, j.ShownEnded = time.Time{}, time.Time{}
 	r := &record{Job: j, number: decimal(j.ID), resource: resourceID(projectID, j.ID)}
 	p.jobs[j.ID] = r
 	p.lastID = max(p.lastID, r.number)
@@ -195,7 +198,7 @@ func (r *record) enter(status modelarts.Status, at time.Time) {
 	r.Status = status
 	switch status.Class() {
 	case modelarts.ClassActive, modelarts.ClassStopping:
-		r.EndedAt = time.Time{}
+		r.EndedAt, r.ShownEnded = time.Time{}, time.Time{}
 	case modelarts.ClassEnded:
 		if r.EndedAt.IsZero() {
 			r.EndedAt = at

@@ -79,6 +79,10 @@ func (s *Simulator) detail(x *exchange, now time.Time) answer {
 		a = s.notFound(x)
 	} else {
 		a = success(s.describe(r, now))
+		if !r.EndedAt.IsZero() && r.ShownEnded.IsZero() {
+			r.ShownEnded = now
+			s.shown++
+		}
 	}
 	if s.cfg.OmitIsSuccess {
 		delete(a.body, "is_success")

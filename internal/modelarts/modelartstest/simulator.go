@@ -50,6 +50,7 @@ type Simulator struct {
 	faults   []*Injected
 	calls    callLog
 	lastID   uint64 // of requests
+	shown    int    // ends of jobs that a detail answer has shown
 }
 
 // New makes a simulator without jobs.

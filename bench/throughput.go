@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+// throughput measures how much of asynq's own speed is left.
+func (b *bench) throughput(ctx context.Context) (*measurement, error) {
+	const jobs = 20_000
+	ours := side{name: "vizstop", jobs: jobs, run: func(ctx context.Context, st *stage) (*sideRun, error) {
+		return st.drain(ctx, quickWorker()...)
+	}}
+	bare := side{name: "bare asynq", jobs: jobs, run: func(ctx context.Context, st *stage) (*sideRun, error) {
+		return st.drainBare(ctx, jobs)
+	}}
+	runs, err := b.inTurn(ctx, b.roundsOr(3), []side{bare, ours}, 5*time.Minute, instantly()...)
+	if err != nil {
+		return nil, err
+	}
+	speeds := func(s side) []float64 { return over(runs[s.name], func(r *sideRun) float64 { return jobs / r.Wall }) }
+	m := &measurement{
+		Title: "Throughput",
+		Work:  "20,000 jobs, API instantaneous",
+		How: "All tasks are in the queue, then the worker starts: from there to the last job. Bare asynq runs two empty tasks a job, of which " +
+			"the first enqueues the second; it calls no API and records nothing. 64 tasks at once, `--poll-first 100ms --check-interval 50ms` on our side.",
+		Goals:   []goal{{What: "throughput against bare asynq", Unit: "×", Least: 0.6, Rounds: ratios(speeds(ours), speeds(bare))}},
+		Columns: []col{{"jobs a second", ""}, {"against bare asynq", "×"}},
+		Runs:    runs,
+	}
+	for _, s := range []side{bare, ours} {
+		m.Rows = append(m.Rows, row{s.name, [][]float64{speeds(s), ratios(speeds(s), speeds(bare))}})
+	}
+	return m, nil
+}
+
+// instantly are the simulator's settings for an API that takes no time.
+func instantly() []string {
+	return []string{"--latency", "0s", "--stop-time", "1ms", "--stop-spread", "0"}
+}
+
+// quickWorker are the worker's settings when only its own speed counts.
+func quickWorker() []string {
+	return []string{"--concurrency", strconv.Itoa(parallel), "--api-rate", "0", "--poll-first", "100ms", "--poll-max", "1s",
+		"--delayed-check-interval", "100ms"}
+}
+
+// drain enqueues all jobs and then starts a worker.
+func (st *stage) drain(ctx context.Context, workerArgs ...string) (*sideRun, error) {
+	batch, err := st.enqueue(ctx, project, st.list)
+	if err != nil {
+		return nil, err
+	}
+	if err := st.letLoose(ctx); err != nil {
+		return nil, err
+	}
+	if err := st.startWorker(ctx, workerArgs...); err != nil {
+		return nil, err
+	}
+	last, err := st.awaitBatch(ctx, project, batch)
+	if err != nil {
+		return nil, err
+	}
+	r := &sideRun{Wall: last.Sub(st.began).Seconds()}
+	return r, st.costs(ctx, r)
+}
+
+func (st *stage) drainBare(ctx context.Context, jobs int) (*sideRun, error) {
+	path := filepath.Join(st.bin, "bareasynq")
+	enqueue, err := st.feed(ctx, path, "-redis", st.redis.addr, "-enqueue")
+	if err != nil {
+		return nil, err
+	}
+	st.parts["enqueue"] = enqueue
+	if err := enqueue.finish(ctx); err != nil {
+		return nil, err
+	}
+	if err := st.letLoose(ctx); err != nil {
+		return nil, err
+	}
+	p, err := start(ctx, nil, path, "-redis", st.redis.addr, "-parallel", strconv.Itoa(parallel), "-jobs", strconv.Itoa(jobs))
+	if err != nil {
+		return nil, err
+	}
+	st.parts["worker"] = p
+	if err := p.finish(ctx); err != nil {
+		return nil, err
+	}
+	done, err := time.Parse(time.RFC3339Nano+"\n", p.stdout.String())
+	if err != nil {
+		return nil, err
+	}
+	r := &sideRun{Wall: done.Sub(st.began).Seconds()}
+	return r, st.costs(ctx, r)
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"vizstop/internal/ledger"
+)
+
+// urgent measures how long a stop waits that comes when thousands of polls are
+// due and the rate is used up.
+func (b *bench) urgent(ctx context.Context) (*measurement, error) {
+	const jobs, urgent = 5000, 5
+	ours := side{name: "vizstop", jobs: jobs + urgent, run: func(ctx context.Context, st *stage) (*sideRun, error) {
+		return st.hurry(ctx, jobs, urgent)
+	}}
+	runs, err := b.inTurn(ctx, b.roundsOr(2), []side{ours}, 5*time.Minute, "--latency", "20ms", "--stop-time", "1h", "--stop-spread", "0")
+	if err != nil {
+		return nil, err
+	}
+	slowest := over(runs[ours.name], func(r *sideRun) float64 { return slices.Max(r.Pickup) })
+	return &measurement{
+		Title: "An urgent stop",
+		Work:  "one stop enqueued behind 5,000 waiting polls, limit 50 requests/s",
+		How: "A worker without a limit has 5,000 stops accepted, which are polled from 20 s on. Then a worker with `--api-rate 50` takes over, when every " +
+			"poll is due: work for 100 s. From 3 s after its start a stop is asked for every two seconds, five in all: from asking to the arrival of its call, the slowest of them.",
+		Goals:   []goal{{What: "urgent stop behind 5,000 polls, asked to sent", Unit: "s", Most: 1, Rounds: slowest}},
+		Columns: []col{{"median", "s"}, {"slowest", "s"}},
+		Rows: []row{{ours.name, [][]float64{
+			over(runs[ours.name], func(r *sideRun) float64 { return median(r.Pickup) }), slowest}}},
+		Runs: runs,
+	}, nil
+}
+
+func (st *stage) hurry(ctx context.Context, jobs, urgent int) (*sideRun, error) {
+	const first = 20 * time.Second
+	backlog, err := writeIDs(st.dir, firstJob, jobs)
+	if err != nil {
+		return nil, err
+	}
+	if err := st.startWorker(ctx, "--concurrency", "64", "--api-rate", "0", "--poll-first", first.String()); err != nil {
+		return nil, err
+	}
+	batch, err := st.enqueue(ctx, project, backlog)
+	if err != nil {
+		return nil, err
+	}
+	books := st.books()
+	err = await(ctx, "acceptance of the backlog", 50*time.Millisecond, func() (bool, error) {
+		got, err := books.Batch(ctx, project, batch)
+		return err == nil && got.Counts[ledger.Stopping] == jobs, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	st.parts["worker"].stop()
+	if err := pause(ctx, first); err != nil {
+		return nil, err
+	}
+	if err := st.startWorker(ctx, "--concurrency", "64", "--api-rate", "50", "--poll-first", first.String()); err != nil {
+		return nil, err
+	}
+	if err := st.letLoose(ctx); err != nil {
+		return nil, err
+	}
+	asked, ask := map[jobKey]time.Time{}, st.asker()
+	wait := 3 * time.Second
+	for i := range urgent {
+		if err := pause(ctx, wait); err != nil {
+			return nil, err
+		}
+		key := jobKey{project, jobID(jobs + i)}
+		asked[key] = time.Now()
+		if err := ask(ctx, key.project, key.job); err != nil {
+			return nil, err
+		}
+		wait = 2 * time.Second
+	}
+	return st.sent(ctx, asked)
+}
+
+// sent waits for the calls of the jobs and concludes the run.
+func (st *stage) sent(ctx context.Context, asked map[jobKey]time.Time) (*sideRun, error) {
+	r := &sideRun{}
+	var err error
+	if r.Pickup, err = st.pickups(ctx, asked); err != nil {
+		return nil, err
+	}
+	r.Wall = time.Since(st.began).Seconds()
+	return r, st.costs(ctx, r)
+}

@@ -1,0 +1,230 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"vizstop/internal/modelarts"
+	"vizstop/internal/modelarts/modelartstest"
+	"vizstop/internal/tasks"
+)
+
+// usersFile is what operators give to Redis as its aclfile.
+var usersFile = filepath.Join("..", "deploy", "redis", "users.acl")
+
+// allowed reads the commands that each program's user may use.
+func allowed(t *testing.T) map[string][]string {
+	t.Helper()
+	text, err := os.ReadFile(usersFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string][]string{}
+	for line := range strings.Lines(string(text)) {
+		words := strings.Fields(line)
+		for _, word := range words {
+			if command, ok := strings.CutPrefix(word, "+"); ok {
+				program := strings.TrimPrefix(words[1], "vizstop-")
+				all[program] = append(all[program], command)
+			}
+		}
+	}
+	return all
+}
+
+// Whatever the access list allows is used: worker and enqueue do, in turn, all
+// that they can do, and between the turns Redis is asked what it was sent. That
+// nothing is missing is seen by every other test: one that was denied anything
+// fails.
+func TestAccessListIsMinimal(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, modelartstest.Config{})
+	used := map[string]map[string]bool{"worker": {}, "enqueue": {}}
+	turn := func(program string, do func()) {
+		t.Helper()
+		if err := w.rdb.ConfigResetStat(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		do()
+		stats, err := w.rdb.Info(t.Context(), "commandstats").Result() // does not count itself
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range commandStat.FindAllStringSubmatch(stats, -1) {
+			used[program][m[1]] = true
+		}
+	}
+	env := w.envWith(w.redis.URL[:len(w.redis.URL)-1] + "1") // a database of its own: SELECT
+	enqueue := func(code int, args ...string) string {
+		t.Helper()
+		p := launch(t, env, "", "enqueue", args...)
+		p.wantExit(code)
+		return p.stdout.String()
+	}
+	jobs := w.addJobs(6, 500*time.Millisecond)
+	w.sim.Inject(modelartstest.Fault{Operation: modelarts.OperationStop, JobID: jobs[0], Times: 1,
+		Reply: modelartstest.ReplyError(429, "ModelArts.0429", "too many requests")})
+	w.sim.Inject(modelartstest.Fault{Operation: modelarts.OperationStop, JobID: jobs[1],
+		Reply: modelartstest.ReplyError(400, "ModelArts.0104", "Illegal id")})
+
+	turn("enqueue", func() {
+		enqueue(0, append([]string{"--batch", "now", "--reason", "test", "--label", "a=b", "--notify", "http://127.0.0.1:9/"}, jobs[:4]...)...)
+		enqueue(0, "--batch", "joined", jobs[0])
+		enqueue(0, "--batch", "later", "--in", "1h", jobs[4])
+		enqueue(0, "--batch", "overdue", "--in", "1h", jobs[5])
+		enqueue(0, "--batch", "soon", "8")
+		enqueue(0, "cancel", "later")
+		enqueue(0, "cancel", "soon")
+		enqueue(0, "pause", "--reason", "test")
+		enqueue(0, "batches")
+		enqueue(0, "show", jobs[0])
+		enqueue(0, "stops", "now")
+		enqueue(0, "resume")
+	})
+
+	admin := redis.NewClient(&redis.Options{Addr: w.redis.Addr, DB: 1})
+	defer admin.Close()
+	// A stop is overdue, and its task waits: repair looks at the task.
+	if err := admin.ZAddXX(t.Context(), "vizstop:{"+project+"}:next",
+		redis.Z{Score: 1, Member: overdueStop(t, enqueue(0, "stops", "overdue", "--json"))}).Err(); err != nil {
+		t.Fatal(err)
+	}
+	foreign := asynq.NewClientFromRedisClient(admin)
+	w.sim.AddJob(project, modelartstest.Job{ID: "7"})
+	task := asynq.NewTask(tasks.TypeStop, []byte(`{"project_id":"`+project+`","job_id":"7"}`))
+	if _, err := foreign.Enqueue(task, asynq.Queue(tasks.QueueStop)); err != nil {
+		t.Fatal(err)
+	}
+	turn("worker", func() {
+		p := startWorker(t, env, "--notify-hosts", "127.0.0.1:9")
+		await(t, "all outcomes, and those of the canceled stops", func() bool {
+			_, page := p.get("/metrics")
+			ok := metricOf(t, page, `vizstop_stop_outcomes_total{outcome="stopped"}`) == 4
+			ok = ok && metricOf(t, page, `vizstop_stop_outcomes_total{outcome="rejected"}`) == 1
+			return ok && metricOf(t, page, `vizstop_stop_outcomes_total{outcome="canceled"}`) == 2
+		})
+		await(t, "a try to post the report", func() bool { return strings.Contains(p.stderr.String(), "report") })
+		p.signal(syscall.SIGTERM)
+		p.wantExit(0)
+	})
+	turn("enqueue", func() {
+		enqueue(2, "status", "--watch", "now")
+		enqueue(0, "undo", "now", "--yes")
+		enqueue(0, "retry", "now")
+		enqueue(0, "show", jobs[0])
+	})
+
+	for program, commands := range allowed(t) {
+		for _, command := range commands {
+			if !used[program][command] {
+				t.Errorf("%s may use %s, and does not", program, command)
+			}
+		}
+		if t.Failed() {
+			t.Logf("%s used %q", program, slices.Sorted(maps.Keys(used[program])))
+		}
+	}
+}
+
+// commandStat finds the commands that were carried out; denied ones have no calls.
+var commandStat = regexp.MustCompile(`(?m)^cmdstat_([^:]+):calls=[1-9]`)
+
+func overdueStop(t *testing.T, listing string) string {
+	t.Helper()
+	var answer struct {
+		Stops []struct {
+			ID string `json:"stop_id"`
+		}
+	}
+	if err := json.Unmarshal([]byte(listing), &answer); err != nil || len(answer.Stops) != 1 || answer.Stops[0].ID == "" {
+		t.Fatalf("no stop in %s: %v", listing, err)
+	}
+	return answer.Stops[0].ID
+}
+
+// docs/operations.md says of each command what it is there for, and who has it.
+func TestAccessListIsDocumented(t *testing.T) {
+	t.Parallel()
+	doc, err := os.ReadFile(filepath.Join("..", "docs", "operations.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := map[string][]string{}
+	for _, row := range regexp.MustCompile("(?m)^\\| (`.+`) \\| .+ \\| (yes)? ?\\| (yes)? ?\\|$").FindAllStringSubmatch(string(doc), -1) {
+		for i, program := range []string{"worker", "enqueue"} {
+			if row[2+i] == "yes" {
+				commands := strings.NewReplacer("`", "", `\|`, "|").Replace(row[1])
+				documented[program] = append(documented[program], strings.Fields(commands)...)
+			}
+		}
+	}
+	for program, commands := range allowed(t) {
+		slices.Sort(commands)
+		slices.Sort(documented[program])
+		if !slices.Equal(commands, documented[program]) {
+			t.Errorf("%s may use\n%q, documented are\n%q", program, commands, documented[program])
+		}
+	}
+}
+
+// The file as it is serves as Redis' aclfile, and lets nobody in before it has
+// passwords.
+func TestAccessListIsAnACLFile(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(usersFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := exec.LookPath("redis-server")
+	if err != nil {
+		t.Fatal("redis-server is not installed: run `make deps`")
+	}
+	dir, err := os.MkdirTemp("", "v") // a socket's path must be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	file, socket := filepath.Join(dir, "users.acl"), filepath.Join(dir, "s")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd, done := exec.Command(server, "--port", "0", "--unixsocket", socket, "--aclfile", file, "--save", "", "--dir", dir), make(chan struct{})
+	var out output
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := startTied(cmd, done); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); <-done })
+	await(t, "the server", func() bool {
+		select {
+		case <-done:
+			t.Fatalf("redis-server has ended:\n%s", &out)
+		default:
+		}
+		return strings.Contains(out.String(), "eady to accept connections")
+	})
+	admin := redis.NewClient(&redis.Options{Network: "unix", Addr: socket})
+	defer admin.Close()
+	users, err := admin.ACLList(context.Background()).Result()
+	if err != nil || len(users) != 3 {
+		t.Errorf("users %q, %v; want the default one and ours", users, err)
+	}
+	for _, password := range []string{"", "0", strings.Repeat("0", 64)} {
+		if err := admin.Do(context.Background(), "AUTH", "vizstop-worker", password).Err(); err == nil {
+			t.Errorf("the password %q opens an account that has none", password)
+		}
+	}
+}

@@ -1,0 +1,39 @@
+package tasks
+
+import (
+	"testing"
+
+	"vizstop/internal/modelarts"
+)
+
+func BenchmarkDecodePayload(b *testing.B) {
+	b.ReportAllocs()
+	payload := []byte(`{"project_id":"0123456789abcdef0123456789abcdef","job_id":"1000"}`)
+	for b.Loop() {
+		if _, err := DecodePayload(payload); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkVerdict judges the answer that ends most stops, and a refusal.
+func BenchmarkVerdict(b *testing.B) {
+	job := &modelarts.VisualizationJob{Status: modelarts.StatusKilled}
+	refusal := refused(modelarts.StatusKilling)
+	b.Run("stopped", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if v := judgePoll(&stopping, job, nil, false, false); v.action != actEnd {
+				b.Fatal(v)
+			}
+		}
+	})
+	b.Run("refused", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if v := judgeStop(&pending, refusal, false); v.action != actAccept {
+				b.Fatal(v)
+			}
+		}
+	})
+}
