@@ -33,7 +33,11 @@ type process struct {
 // at the end of the test if it still runs.
 func launch(t *testing.T, env []string, stdin, name string, args ...string) *process {
 	t.Helper()
-	return start(t, exec.Command(filepath.Join(bin, name), args...), env, stdin)
+	var own []string
+	for _, v := range env { // each program comes to Redis as its own user
+		own = append(own, redistest.For(name, v))
+	}
+	return start(t, exec.Command(filepath.Join(bin, name), args...), own, stdin)
 }
 
 // start is launch for any program.
@@ -41,10 +45,7 @@ func start(t *testing.T, cmd *exec.Cmd, env []string, stdin string) *process {
 	t.Helper()
 	p := &process{t: t, cmd: cmd, done: make(chan struct{})}
 	// Under -race every process would sleep for a second before it ends.
-	p.cmd.Env = []string{"GORACE=atexit_sleep_ms=0"}
-	for _, v := range env { // each program comes to Redis as its own user
-		p.cmd.Env = append(p.cmd.Env, redistest.For(name, v))
-	}
+	p.cmd.Env = append([]string{"GORACE=atexit_sleep_ms=0"}, env...)
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = strings.NewReader(stdin), &p.stdout, &p.stderr
 	if err := startTied(p.cmd, p.done); err != nil {
 		t.Fatal(err)

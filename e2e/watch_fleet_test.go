@@ -28,10 +28,11 @@ type watched struct {
 	next     int // id of the next job
 }
 
-// newWatched starts a fleet whose Redis keeps what it is given, as it should.
-func newWatched(t *testing.T, name, scrape string) *watched {
+// newWatched starts one whose Redis keeps what it is given, unless redisArgs
+// say otherwise.
+func newWatched(t *testing.T, name, scrape string, redisArgs ...string) *watched {
 	t.Helper()
-	f := &watched{world: newWorld(t, modelartstest.Config{}, "--appendonly", "yes"), name: name, scrape: scrape, next: 1000}
+	f := &watched{world: newWorld(t, modelartstest.Config{}, append([]string{"--appendonly", "yes"}, redisArgs...)...), name: name, scrape: scrape, next: 1000}
 	f.worker = startWorker(t, f.env(), "--api-rate", "200")
 	f.producer = tasks.NewProducer(f.books, asynq.NewClientFromRedisClient(f.rdb))
 	return f

@@ -24,8 +24,8 @@ func troubles(t *testing.T) []trouble {
 			"VizstopStopSLOBurn 14.4", "VizstopStopSLOBurn 6", "VizstopStopSLOBurn 3", "VizstopStopSLOBurn 1",
 			"VizstopOldestStopUnconfirmed", "VizstopStopsExpired", "VizstopStopsRejected", "VizstopRepairs", "VizstopScreensFail",
 		}}}},
-		{newWatched(t, "outage", ""), []stage{
-			{provokeOutage, []string{"VizstopThrottled", "VizstopAPIOutage", "VizstopNothingConfirmed"}},
+		{newWatched(t, "outage", "", "--appendonly", "no"), []stage{
+			{provokeOutage, []string{"VizstopThrottled", "VizstopAPIOutage", "VizstopNothingConfirmed", "VizstopRedisUnfit"}},
 		}},
 		// A worker waits for Redis for 3 s before it reports it as down.
 		{newWatched(t, "credentials", ", scrape_interval: 4s, scrape_timeout: 4s"), []stage{
