@@ -24,7 +24,7 @@ help: ## show this list
 
 .PHONY: deps
 deps: ## install what tests need and this machine lacks
-	@scripts/need redis-server gcc promtool
+	@scripts/need redis-server gcc prometheus promtool
 
 .PHONY: build
 build: ## build the programs into bin/
@@ -74,6 +74,10 @@ bench-go: deps ## measure the hot pieces, with allocations per operation
 .PHONY: demo
 demo: ## stop simulated jobs with everything in one process
 	$(GO) run ./cmd/worker demo
+
+.PHONY: watch
+watch: deps ## stop simulated jobs for as long as it is watched, with a Prometheus beside
+	@GO='$(GO)' scripts/watch
 
 .PHONY: clean
 clean: ## remove what make has built
