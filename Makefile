@@ -34,7 +34,7 @@ help: ## show this list
 
 .PHONY: deps
 deps: ## install what tests need and this machine lacks
-	@scripts/need redis-server gcc promtool $(if $(filter Linux,$(shell uname)),systemd-analyze)
+	@scripts/need redis-server gcc prometheus promtool $(if $(filter Linux,$(shell uname)),systemd-analyze)
 
 .PHONY: build
 build: ## build the programs into bin/
@@ -106,6 +106,10 @@ bench-go: deps ## measure the hot pieces, with allocations per operation
 .PHONY: demo
 demo: ## stop simulated jobs with everything in one process
 	$(GO) run ./cmd/worker demo
+
+.PHONY: watch
+watch: deps ## stop simulated jobs for as long as it is watched, with a Prometheus beside
+	@GO='$(GO)' scripts/watch
 
 .PHONY: clean
 clean: ## remove what make has built

@@ -33,12 +33,19 @@ type process struct {
 // at the end of the test if it still runs.
 func launch(t *testing.T, env []string, stdin, name string, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, cmd: exec.Command(filepath.Join(bin, name), args...), done: make(chan struct{})}
-	// Under -race every process would sleep for a second before it ends.
-	p.cmd.Env = []string{"GORACE=atexit_sleep_ms=0"}
+	var own []string
 	for _, v := range env { // each program comes to Redis as its own user
-		p.cmd.Env = append(p.cmd.Env, redistest.For(name, v))
+		own = append(own, redistest.For(name, v))
 	}
+	return start(t, exec.Command(filepath.Join(bin, name), args...), own, stdin)
+}
+
+// start is launch for any program.
+func start(t *testing.T, cmd *exec.Cmd, env []string, stdin string) *process {
+	t.Helper()
+	p := &process{t: t, cmd: cmd, done: make(chan struct{})}
+	// Under -race every process would sleep for a second before it ends.
+	p.cmd.Env = append([]string{"GORACE=atexit_sleep_ms=0"}, env...)
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = strings.NewReader(stdin), &p.stdout, &p.stderr
 	if err := startTied(p.cmd, p.done); err != nil {
 		t.Fatal(err)
@@ -46,7 +53,7 @@ func launch(t *testing.T, env []string, stdin, name string, args ...string) *pro
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() || strings.Contains(p.stderr.String(), "DATA RACE") {
-			t.Errorf("%s %q wrote:\n%s\n%s", name, args, &p.stdout, p.stderr.lastLines(60))
+			t.Errorf("%q wrote:\n%s\n%s", cmd.Args, &p.stdout, p.stderr.lastLines(60))
 		}
 	})
 	return p

@@ -1,0 +1,78 @@
+package e2e
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"vizstop/internal/ledger"
+	"vizstop/internal/modelarts"
+	"vizstop/internal/modelarts/modelartstest"
+	"vizstop/internal/tasks"
+)
+
+// provokeSlow has stops that are late, hang, expire, are refused and are lost.
+func provokeSlow(f *watched) {
+	refuse := func(operation, job string, status int, code string) {
+		f.sim.Inject(modelartstest.Fault{Operation: operation, JobID: job, Reply: modelartstest.ReplyError(status, code, "refused by the test")})
+	}
+	refuse(modelarts.OperationList, "", http.StatusForbidden, "ModelArts.0110")
+	f.ask(12, 0, -10*time.Minute, time.Hour)    // asked for while no worker ran: late
+	f.ask(6, hours, -20*time.Minute, time.Hour) // these hang
+	f.ask(1, hours, 0, 2*time.Second)           // expires
+	bad := f.asks(1, 0, 0, time.Hour)
+	refuse(modelarts.OperationStop, bad[0].JobID, http.StatusBadRequest, "ModelArts.0104")
+	ctx := context.Background()
+	if _, err := f.producer.Ask(ctx, project, ledger.NewBatchID(time.Now()), bad); err != nil {
+		f.t.Fatal(err)
+	}
+	// Recorded, and then its producer died: there is no task.
+	if _, err := f.books.Open(ctx, project, ledger.NewBatchID(time.Now()), f.asks(1, 0, -20*time.Minute, time.Hour)); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// provokeOutage has an API that throttles and then only fails.
+func provokeOutage(f *watched) {
+	f.sim.Inject(modelartstest.Fault{Times: 2, Reply: modelartstest.ReplyError(http.StatusTooManyRequests, "APIGW.0308", "too many").With("Retry-After", "1")})
+	f.sim.Inject(modelartstest.Fault{Reply: modelartstest.ReplyError(http.StatusServiceUnavailable, "ModelArts.0010", "down")})
+	f.ask(3, 0, -20*time.Minute, time.Hour)
+}
+
+// provokeCredentials has an API that does not know who calls.
+func provokeCredentials(f *watched) {
+	f.sim.RejectCredentials(true)
+	f.ask(1, 0, 0, time.Hour)
+}
+
+// provokeRefusal has an API that does not let the caller stop jobs.
+func provokeRefusal(f *watched) {
+	f.sim.Inject(modelartstest.Fault{Operation: modelarts.OperationStop, Reply: modelartstest.ReplyError(http.StatusForbidden, "APIGW.0302", "not allowed")})
+	f.ask(1, 0, 0, time.Hour)
+}
+
+// provokePause has somebody who pauses stops, and a queue from which no worker
+// takes the task that has been ready for long.
+func provokePause(f *watched) {
+	launch(f.t, f.env(), "", "enqueue", "pause", "--reason", "a test").wantExit(0)
+	inspector := asynq.NewInspectorFromRedisClient(f.rdb)
+	if err := inspector.PauseQueue(tasks.QueueStop); err != nil {
+		f.t.Fatal(err)
+	}
+	f.ask(1, 0, 0, time.Hour)
+	await(f.t, "a ready task", func() bool {
+		ready, err := inspector.ListPendingTasks(tasks.QueueStop)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		for _, task := range ready {
+			key := "asynq:{" + tasks.QueueStop + "}:t:" + task.ID
+			if err := f.rdb.HSet(context.Background(), key, "pending_since", time.Now().Add(-2*time.Minute).UnixNano()).Err(); err != nil {
+				f.t.Fatal(err)
+			}
+		}
+		return len(ready) > 0
+	})
+}
