@@ -131,12 +131,19 @@ func TestModel(t *testing.T) {
 					s.State = Stopping
 				}
 				state := s.State
+				move := func() (bool, error) { return l.Advance(ctx, &s, kind, c.now()) }
+				lost := rapid.Bool().Draw(t, "lost")
+				if lost {
+					kind = s.Kind
+					move = func() (bool, error) { return l.Replace(ctx, &s, c.now()) }
+				}
 				c.advance(time.Second)
-				moved, err := l.Advance(ctx, &s, kind, c.now())
+				moved, err := move()
 				if err != nil || moved != mayMove {
 					t.Fatalf("advance %+v: %v, %v; want %v", s, moved, err, mayMove)
 				}
 				if moved {
+					want.unsure = want.unsure || lost && want.calling == want.hop
 					want.hop, want.kind, want.state = want.hop+1, kind, state
 				}
 			},

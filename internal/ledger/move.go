@@ -44,10 +44,21 @@ func (l *Ledger) read(projectID, id string, f map[string]string, err error) (*St
 // somebody else has moved or ended the stop. On true, s is as the ledger has
 // it and the caller must enqueue the task of the new hop.
 func (l *Ledger) Advance(ctx context.Context, s *Stop, kind Kind, due time.Time) (bool, error) {
+	return l.advance(ctx, s, kind, due, false)
+}
+
+// Replace is Advance for a stop whose task was lost: the next hop does what the
+// lost one was to do. If that was the stop call, and a worker had claimed it,
+// the stop becomes unsure, because the call may have gone out.
+func (l *Ledger) Replace(ctx context.Context, s *Stop, due time.Time) (bool, error) {
+	return l.advance(ctx, s, s.Kind, due, true)
+}
+
+func (l *Ledger) advance(ctx context.Context, s *Stop, kind Kind, due time.Time, lost bool) (bool, error) {
 	moved := *s
 	moved.Hop, moved.Kind, moved.Next = s.Hop+1, kind, due.Truncate(time.Millisecond)
 	k := keys(s.ProjectID)
-	args := append([]any{s.ID, s.Hop, randomID(), due.UnixMilli()}, moved.changes()...)
+	args := append([]any{s.ID, s.Hop, randomID(), due.UnixMilli(), lost}, moved.changes()...)
 	ok, err := advanceScript.Run(ctx, l.rdb,
 		[]string{k.stop(s.ID), k.next(), k.in(Pending), k.in(Stopping), k.batch(s.Batch)}, args...).Bool()
 	return l.moved(s, &moved, ok, err)
