@@ -150,26 +150,6 @@ func enqueue(ctx context.Context, queue *asynq.Client, s *ledger.Stop) error {
 	return nil
 }
 
-// call makes one API call when the gate gives leave; otherwise it returns how
-// long to wait. system says that a failure is the system's.
-func (h *handler) call(ctx context.Context, s *ledger.Stop, class throttle.Class, do func(context.Context) error) (
-	wait throttle.Wait, system bool, callErr, err error) {
-
-	permit, wait, err := h.Gate.Enter(ctx, s.ProjectID, class, !s.Slot.IsZero())
-	if err != nil || wait.For > 0 {
-		return wait, false, nil, err
-	}
-	callCtx, cancel := context.WithTimeout(ctx, h.Schedule.CallTimeout)
-	callErr = do(callCtx)
-	cancel()
-	// What the call has shown must not be lost to a shutdown.
-	system, err = h.Gate.Report(context.WithoutCancel(ctx), permit, callErr)
-	if err != nil { // the answer counts all the same
-		h.Logger.WarnContext(ctx, "the throttle did not learn of an answer", "project", s.ProjectID, "error", err)
-	}
-	return throttle.Wait{}, system, callErr, nil
-}
-
 // advance saves s, moves it to its next hop and enqueues the task for it.
 func (h *handler) advance(ctx context.Context, s *ledger.Stop, kind ledger.Kind, delay time.Duration) (bool, error) {
 	due := h.Now().Add(delay)

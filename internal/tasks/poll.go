@@ -22,6 +22,7 @@ func (h *PollHandler) process(ctx context.Context, t *asynq.Task) (result, error
 	if bad != nil || !ours {
 		return result{what: "foreign poll task dropped", note: TypePoll + " is not for other producers: enqueue " + TypeStop}, nil
 	}
+	claimed := h.Now()
 	s, res, err := h.claim(ctx, id, payload.ProjectID)
 	if err != nil || s == nil {
 		return res, err
@@ -30,7 +31,7 @@ func (h *PollHandler) process(ctx context.Context, t *asynq.Task) (result, error
 		h.Recorder.PollStarted(max(0, h.Now().Sub(s.Next)))
 	}
 	var job *modelarts.VisualizationJob
-	wait, system, callErr, err := h.call(ctx, s, throttle.Poll, func(ctx context.Context) (err error) {
+	wait, system, callErr, err := h.call(ctx, s, claimed, throttle.Poll, func(ctx context.Context) (err error) {
 		job, err = h.Jobs.ShowVisualizationJob(ctx, s.ProjectID, s.JobID)
 		return err
 	})

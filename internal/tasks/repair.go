@@ -3,7 +3,6 @@ package tasks
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -15,11 +14,15 @@ import (
 const (
 	repairMissing  = "missing"  // the task was not in the queue: lost, or never enqueued
 	repairArchived = "archived" // asynq had given the task up
-	repairStuck    = "stuck"    // asynq held the task for active long after any worker's lease
+	repairOrphaned = "orphaned" // asynq called the task active, and nobody held a lease on it
+	repairStuck    = "stuck"    // a worker held on to the task for longer than any task may run
+	repairBare     = "bare"     // asynq had given up another producer's task that no worker had adopted
 )
 
 // RepairKinds lists what a repair can have found.
-func RepairKinds() []string { return []string{repairMissing, repairArchived, repairStuck} }
+func RepairKinds() []string {
+	return []string{repairMissing, repairArchived, repairOrphaned, repairStuck, repairBare}
+}
 
 // RepairConfig settles a Repairer. The zero value of each duration means its
 // default.
@@ -29,8 +32,8 @@ type RepairConfig struct {
 	// looks after it: longer than asynq's own recovery takes, which is 30 s of
 	// lease, 30 s of grace and up to 60 s between two looks. Default 130 s.
 	Overdue time.Duration
-	// Stuck is how long a task that asynq calls active may be overdue before it is
-	// given up: longer than any task may run. Default 10 min.
+	// Stuck is how long a task that a worker holds may be overdue before it is given
+	// up: longer than any task may run. Default 10 min.
 	Stuck time.Duration
 }
 
@@ -39,16 +42,11 @@ type RepairConfig struct {
 type Repairer struct {
 	*handler
 	cfg     RepairConfig
-	inspect TaskFinder
-}
-
-// TaskFinder looks up a task in a queue; *asynq.Inspector is one.
-type TaskFinder interface {
-	GetTaskInfo(queue, id string) (*asynq.TaskInfo, error)
+	inspect *Inspector
 }
 
 // NewRepairer returns a repairer; Run makes it work.
-func NewRepairer(cfg Config, inspect TaskFinder, r RepairConfig) *Repairer {
+func NewRepairer(cfg Config, inspect *Inspector, r RepairConfig) *Repairer {
 	setDefault(&r.Interval, 15*time.Second)
 	setDefault(&r.Overdue, 130*time.Second)
 	setDefault(&r.Stuck, 10*time.Minute)
@@ -88,8 +86,8 @@ func (r *Repairer) count(ctx context.Context, projectID string) error {
 	}
 }
 
-// Round looks once at every project's overdue stops, and counts those that
-// ended outside of a worker.
+// Round looks once at every project's overdue stops, counts those that ended
+// outside of a worker, and adopts the bare tasks that asynq has given up.
 func (r *Repairer) Round(ctx context.Context) error {
 	projects, err := r.Ledger.Projects(ctx)
 	if err != nil {
@@ -109,43 +107,88 @@ func (r *Repairer) Round(ctx context.Context) error {
 			}
 		}
 	}
-	return nil
+	return r.adoptGivenUp(ctx)
 }
 
 // repair moves s to a new hop with a new task, unless its task is alive in the
 // queue and just has to wait for its turn.
 func (r *Repairer) repair(ctx context.Context, s *ledger.Stop) error {
 	id := currentTask(s)
-	why, err := r.diagnose(s, id)
+	_, queue := typeAndQueue(id.kind)
+	why, err := r.diagnose(ctx, s, queue, id)
 	if err != nil {
-		return fmt.Errorf("look for task %v: %w", id, err)
+		return err
 	}
 	if why == "" {
 		return r.Ledger.PutBack(ctx, s)
 	}
-	moved, err := r.advance(ctx, s, s.Kind, 0)
-	if moved {
-		r.Recorder.Repaired(why)
-		r.Logger.WarnContext(ctx, "stop repaired", "stop", s.ID, "project", s.ProjectID, "job", s.JobID,
-			"lost_task", id.String(), "found", why)
+	moved, err := r.Ledger.Replace(ctx, s, r.Now())
+	if err != nil || !moved {
+		return err
 	}
+	r.Recorder.Repaired(why)
+	r.Logger.WarnContext(ctx, "stop repaired", "stop", s.ID, "project", s.ProjectID, "job", s.JobID,
+		"lost_task", id.String(), "found", why)
+	if err := enqueue(ctx, r.Queue, s); err != nil {
+		return err
+	}
+	// The ledger fences the old task off; it would only lie about for ever.
+	_, err = r.inspect.Remove(ctx, queue, id.String())
 	return err
 }
 
 // diagnose says which repair s needs; "" means none.
-func (r *Repairer) diagnose(s *ledger.Stop, id taskID) (string, error) {
-	_, queue := typeAndQueue(id.kind)
-	info, err := r.inspect.GetTaskInfo(queue, id.String())
+func (r *Repairer) diagnose(ctx context.Context, s *ledger.Stop, queue string, id taskID) (string, error) {
+	state, leased, err := r.inspect.Find(ctx, queue, id.String())
 	switch {
-	case errors.Is(err, asynq.ErrTaskNotFound), errors.Is(err, asynq.ErrQueueNotFound):
-		return repairMissing, nil
 	case err != nil:
 		return "", err
-	case info.State == asynq.TaskStateArchived:
+	case state == "":
+		return repairMissing, nil
+	case state == asynq.TaskStateArchived.String():
 		return repairArchived, nil
-	case info.State == asynq.TaskStateActive && r.Now().Sub(s.Next) > r.cfg.Stuck:
+	case state != asynq.TaskStateActive.String():
+		return "", nil
+	case !leased:
+		return repairOrphaned, nil
+	case r.Now().Sub(s.Next) > r.cfg.Stuck:
 		return repairStuck, nil
 	default:
 		return "", nil
 	}
+}
+
+// adoptGivenUp adopts the bare tasks that asynq has archived before a worker
+// could: their producer allowed no retry, and a worker died. asynq's recoverer
+// calls nobody when it does that. What lies there for longer than the deadline of
+// a bare task is left alone: it would stop a job that may have been restarted.
+func (r *Repairer) adoptGivenUp(ctx context.Context) error {
+	given, err := r.inspect.GivenUp(ctx, QueueStop, r.Now().Add(-r.Schedule.Deadline))
+	if err != nil {
+		return err
+	}
+	for _, info := range given {
+		payload, bad := DecodePayload(info.Payload)
+		if _, ours := parseTaskID(info.ID); info.Type != TypeStop || bad == nil && ours {
+			continue
+		}
+		deadline := info.LastFailedAt.Add(r.Schedule.Deadline)
+		if !info.Deadline.IsZero() && info.Deadline.Before(deadline) {
+			deadline = info.Deadline
+		}
+		res, err := r.adopt(ctx, info.ID, payload, bad, deadline)
+		if err != nil {
+			return err
+		}
+		removed, err := r.inspect.Remove(ctx, QueueStop, info.ID)
+		if err != nil {
+			return err
+		}
+		if removed { // by this worker and no other
+			r.Recorder.Repaired(repairBare)
+			r.Logger.WarnContext(ctx, "task adopted that asynq had given up", "task", info.ID, "error", oneLine(errors.New(info.LastErr)),
+				"stop", res.stop.ID, "project", res.stop.ProjectID, "job", res.stop.JobID)
+		}
+	}
+	return nil
 }

@@ -3,6 +3,7 @@ package tasks
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/hibiken/asynq"
 
@@ -22,8 +23,9 @@ func (h *StopHandler) process(ctx context.Context, t *asynq.Task) (result, error
 	payload, bad := DecodePayload(t.Payload())
 	id, ours := parseTaskID(name)
 	if bad != nil || !ours {
-		return h.adopt(ctx, name, payload, bad)
+		return h.adopt(ctx, name, payload, bad, h.Now().Add(h.Schedule.Deadline))
 	}
+	claimed := h.Now()
 	s, res, err := h.claim(ctx, id, payload.ProjectID)
 	if err != nil || s == nil {
 		return res, err
@@ -35,7 +37,7 @@ func (h *StopHandler) process(ctx context.Context, t *asynq.Task) (result, error
 		return h.expire(ctx, s)
 	}
 	var requestID string
-	wait, system, callErr, err := h.call(ctx, s, throttle.Stop, func(ctx context.Context) (err error) {
+	wait, system, callErr, err := h.call(ctx, s, claimed, throttle.Stop, func(ctx context.Context) (err error) {
 		if s.Called.IsZero() {
 			s.Called = h.Now()
 		}
@@ -70,8 +72,8 @@ func noteCall(s *ledger.Stop, requestID string, err error) {
 // adopt makes a bare task a stop of its own, which is then carried by a task
 // of ours: the bare one's options (timeout, retries) are its producer's. A
 // malformed task becomes a stop that is rejected at once.
-func (h *StopHandler) adopt(ctx context.Context, name string, p Payload, bad error) (result, error) {
-	projectID, ask := p.ProjectID, ledger.Ask{JobID: p.JobID, Deadline: h.Now().Add(h.Schedule.Deadline)}
+func (h *handler) adopt(ctx context.Context, name string, p Payload, bad error, deadline time.Time) (result, error) {
+	projectID, ask := p.ProjectID, ledger.Ask{JobID: p.JobID, Deadline: deadline}
 	if bad != nil {
 		ask.JobID = ""
 		if modelarts.ValidateID("project", projectID) != nil {
