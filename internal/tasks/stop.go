@@ -32,7 +32,7 @@ func (h *StopHandler) process(ctx context.Context, t *asynq.Task) (result, error
 	}
 	if !h.Now().Before(s.Deadline) {
 		if s.Unsure { // a lost call may have worked: have a last look
-			return h.apply(ctx, s, verdict{action: actLook})
+			return h.apply(ctx, s, verdict{action: actLook, reason: s.Reason})
 		}
 		return h.expire(ctx, s)
 	}

@@ -137,6 +137,22 @@ func TestOrphanedActiveTask(t *testing.T) {
 	}
 }
 
+// A Redis that evicts may take the record of a waiting task and leave its id in
+// the list. asynq then holds an id that it can neither deliver nor recover.
+func TestTaskWithoutItsMessage(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: time.Minute})
+		id := w.ask("b", "10")[0].StopID
+		w.rdb.Del(context.Background(), "asynq:{"+tasks.QueueStop+"}:t:stop:"+id+":1")
+		r := w.start(rarely)
+		defer r.stop()
+		wantOutcome(t, w.awaitEnd(5*time.Minute, "b")["10"], ledger.Stopped, "")
+		wantCountedOnce(t, ledger.Stopped, r)
+		wantRepairs(t, r, "missing")
+		w.wantEmptyQueues()
+	})
+}
+
 // evalOf reports whether cmd is a script with one key that ends in suffix, which
 // only the claim of a stop is.
 func evalOf(cmd redis.Cmder, suffix string) bool {
@@ -289,7 +305,7 @@ func TestTaskIDTakenByTheArchive(t *testing.T) {
 func TestPausedInTheCall(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
 		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: 5 * time.Minute})
-		w.ask("b", "10")
+		id := w.ask("b", "10")[0].StopID
 		paused := &pause{}
 		first := w.start(pausable(paused, nil, pauseInCall(paused)))
 		defer func() { paused.end(); first.stop() }()
@@ -298,7 +314,15 @@ func TestPausedInTheCall(t *testing.T) {
 		defer second.stop()
 		w.await(3*time.Minute, "another worker", func() bool { return w.calls("10", modelarts.OperationDetail) > 1 })
 		calls := w.calls("10", modelarts.OperationStop)
+		before, err := w.books.Get(context.Background(), project, id)
+		if err != nil {
+			t.Fatal(err)
+		}
 		paused.end()
+		time.Sleep(time.Second)
+		if s, err := w.books.Get(context.Background(), project, id); err != nil || s.Hop < before.Hop || !s.Accepted.Equal(before.Accepted) {
+			t.Errorf("the worker that woke up took the stop from %+v to %+v, %v", before, s, err)
+		}
 		s := w.awaitEnd(15*time.Minute, "b")["10"]
 		time.Sleep(2 * time.Minute) // for a second chain to show itself
 		wantOutcome(t, s, ledger.Stopped, "12 (killed)")
@@ -325,7 +349,7 @@ func TestPausedBeforeTheCall(t *testing.T) {
 		id := w.ask("b", "10")[0].StopID
 		paused := &pause{}
 		afterTheClaim := func(cmd redis.Cmder, after bool) {
-			if after && evalOf(cmd, ":stop:"+id) && w.calls("10", modelarts.OperationStop) == 0 {
+			if after && cmd.Err() == nil && evalOf(cmd, ":stop:"+id) && w.calls("10", modelarts.OperationStop) == 0 {
 				paused.begin()
 			}
 		}
