@@ -132,6 +132,27 @@ func tell(t *testing.T, operation, howLong string, all ...lie) {
 	})
 }
 
+// One job's stop calls work, their answers break off, and other calls succeed in
+// between: the attempts are used up, but the job has been stopped by us.
+func TestLoneLiesAreLookedUp(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		for i := range 60 {
+			w.sim.AddJob(project, modelartstest.Job{ID: fmt.Sprint(1000 + i), StopTime: 19 * time.Minute})
+			w.ask("others", fmt.Sprint(1000+i))
+		}
+		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: 5 * time.Minute})
+		lie := w.sim.Inject(modelartstest.Fault{JobID: "10", Operation: modelarts.OperationStop, Reply: modelartstest.ReplyTruncated()})
+		r := w.start(nil)
+		defer r.stop()
+		w.ask("b", "10")
+		s := w.awaitEnd(20*time.Minute, "b")["10"]
+		wantOutcome(t, s, ledger.Stopped, "12 (killed)")
+		if s.Attempts != 10 || lie.Hits() != 10 {
+			t.Errorf("%d attempts used, %d stop calls; want 10", s.Attempts, lie.Hits())
+		}
+	})
+}
+
 // The gateway refuses signatures that are more than fifteen minutes off. The
 // worker says what is wrong in words, and goes on when the clock has been set.
 func TestClockOffByMoreThanFifteenMinutes(t *testing.T) {

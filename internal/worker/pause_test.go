@@ -55,7 +55,7 @@ func (p *pause) wait() {
 }
 
 // pausable makes a worker obey p. At what it is paused is up to spy, which sees each
-// command to Redis before and after, and to jobs, around the client of the API;
+// command to Redis before and, if it succeeds, after, and to jobs, around the client of the API;
 // both may be nil.
 func pausable(p *pause, spy func(cmd redis.Cmder, after bool), jobs func(tasks.Jobs) tasks.Jobs) func(*Config) {
 	if spy == nil {
@@ -85,7 +85,9 @@ func (h *pauseHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		h.spy(cmd, false)
 		h.p.wait()
 		err := next(ctx, cmd)
-		h.spy(cmd, true)
+		if err == nil {
+			h.spy(cmd, true)
+		}
 		h.p.wait()
 		return err
 	}
