@@ -111,11 +111,10 @@ func (r *secretRun) startAPI() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	honest := httputil.NewSingleHostReverseProxy(target)
-	honest.Rewrite, honest.Director = func(p *httputil.ProxyRequest) {
+	honest := &httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) {
 		p.Out.URL.Scheme, p.Out.URL.Host = target.Scheme, target.Host // the Host header stays: it is signed
 		p.Out.Host = p.In.Host
-	}, nil
+	}}
 	honest.ModifyResponse = func(res *http.Response) error {
 		if token := res.Header.Get("X-Subject-Token"); token != "" {
 			r.add("token from IAM "+strconv.Itoa(len(token)), token)
