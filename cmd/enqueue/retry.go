@@ -66,7 +66,7 @@ func (c *stopCmd) retry(ctx context.Context, books *books, batch string, project
 	if meta.Reason == "" {
 		meta.Reason = "retry of " + batch
 	}
-	answer, err := c.submit(ctx, books, jobs, plan, meta)
+	answer, err := c.submit(ctx, books, jobs, plan, meta, getenv)
 	if err != nil {
 		return err
 	}

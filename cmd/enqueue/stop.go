@@ -110,7 +110,7 @@ func stopCommand(getenv func(string) string, streams streams) *cli.Command {
 		Name:                      "stop",
 		Usage:                     "stop jobs by id or by rule (the default command)",
 		ArgsUsage:                 "[JOB ...]",
-		Description:               stopExamples + exitCodeHelp,
+		Description:               stopExamples + exitCodeHelp + "\n\n" + c.Variables(),
 		Flags:                     c.Flags(),
 		OnUsageError:              usageError,
 		DisableSliceFlagSeparator: true,
@@ -157,7 +157,7 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 		return fmt.Errorf("nothing was enqueued: %w", err)
 	}
 	defer done()
-	answer, err := c.submit(ctx, books, jobs, plan, c.meta(getenv))
+	answer, err := c.submit(ctx, books, jobs, plan, c.meta(getenv), getenv)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,8 @@ import (
 	"vizstop/internal/ledger"
 	"vizstop/internal/redisconn"
 	"vizstop/internal/settings"
+	"vizstop/internal/tasks"
+	"vizstop/internal/throttle"
 )
 
 // store is the settings that every command needs: where the ledger is.
@@ -37,7 +39,12 @@ func (s *store) open(ctx context.Context) (*books, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return &books{ledger: ledger.New(rdb, ledger.Config{}), rdb: rdb}, func() { rdb.Close() }, nil
+	rate, err := throttle.AnnouncedRate(ctx, rdb)
+	if err != nil {
+		rdb.Close()
+		return nil, nil, err
+	}
+	return &books{ledger: ledger.New(rdb, ledger.Config{Pace: tasks.Pace(rate)}), rdb: rdb}, func() { rdb.Close() }, nil
 }
 
 // action is the Action of a command that reads its settings, opens the ledger

@@ -63,7 +63,9 @@ type submission struct {
 }
 
 // submit records and enqueues the stops. On error it says how many are safe.
-func (c *stopCmd) submit(ctx context.Context, books *books, jobs *chosen, plan when.Plan, meta ledger.Meta) (*answer, error) {
+func (c *stopCmd) submit(ctx context.Context, books *books, jobs *chosen, plan when.Plan, meta ledger.Meta,
+	getenv func(string) string) (*answer, error) {
+
 	s := &submission{
 		answer: &answer{
 			Kind: "stop", Batch: c.batch, Projects: jobs.projects, Due: plan.Due(0, max(1, jobs.count)).UTC(), Repeated: jobs.repeated,
@@ -77,7 +79,9 @@ func (c *stopCmd) submit(ctx context.Context, books *books, jobs *chosen, plan w
 		return nil, err
 	}
 	defer pipelined.Close()
-	s.producer = tasks.NewProducer(books.ledger, asynq.NewClientFromRedisClient(pipelined))
+	tracer, flush := startTraces(ctx, getenv, c.streams.err)
+	defer flush()
+	s.producer = tasks.NewProducer(books.ledger, asynq.NewClientFromRedisClient(pipelined)).Traced(tracer)
 	if s.Batch == "" {
 		s.Batch = ledger.NewBatchID(c.now())
 	}

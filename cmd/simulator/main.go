@@ -73,7 +73,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	app := &cli.Command{
 		Name:           "simulator",
 		Usage:          "serve a simulated ModelArts API, for trying vizstop out",
-		Description:    "With HW_ACCESS_KEY and HW_SECRET_KEY set, requests must be signed with them.",
+		Description:    "With HW_ACCESS_KEY and HW_SECRET_KEY set, requests must be signed with them.\n\n" + c.Variables(),
 		Version:        version.String(),
 		Writer:         stdout,
 		Flags:          c.Flags(),

@@ -28,18 +28,21 @@ type config struct {
 
 const day = 24 * time.Hour
 
+// defaultListen is where a worker shows its pages.
+const defaultListen = ":9464"
+
 // declareRun declares every setting of "worker run".
 func (c *config) declareRun() {
 	c.redis.Declare(&c.Set, true)
 	c.api.Declare(&c.Set, false)
-	c.declareListen(":9464")
+	c.declareListen(defaultListen)
 	w := &c.worker
-	c.Int(&w.Concurrency, "concurrency", "VIZSTOP_CONCURRENCY", 32, "tasks at work at once", 1, 10000)
+	c.Int(&w.Concurrency, "concurrency", "VIZSTOP_CONCURRENCY", 32, "API calls at once", 1, 10000)
 	c.declareRate()
 	c.declareSchedule(&w.Schedule)
 	c.Duration(&w.Retention, "retention", "VIZSTOP_RETENTION", ledger.DefaultRetention,
 		"how long ended stops and batches stay readable", time.Minute, 365*day)
-	c.Duration(&w.CheckInterval, "check-interval", "VIZSTOP_CHECK_INTERVAL", 50*time.Millisecond,
+	c.Duration(&w.CheckInterval, "check-interval", "VIZSTOP_CHECK_INTERVAL", 25*time.Millisecond,
 		"how often an idle worker looks for tasks that are ready", time.Millisecond, time.Minute)
 	c.Duration(&w.DelayedCheckInterval, "delayed-check-interval", "VIZSTOP_DELAYED_CHECK_INTERVAL", 500*time.Millisecond,
 		"how often the worker looks for tasks that have become due", 10*time.Millisecond, time.Minute)

@@ -165,6 +165,9 @@ func TestBadUsage(t *testing.T) {
 	}{
 		{[]string{"start"}, `unknown command "start" (see worker --help)`},
 		{[]string{"run", "10"}, `worker run takes no argument "10" (see worker --help)`},
+		{[]string{"health", "10"}, `worker health takes no argument "10" (see worker --help)`},
+		{[]string{"health", "--listen", "127.0.0.1:0"}, `--listen (VIZSTOP_LISTEN): "127.0.0.1:0" names no port: which one the worker got, only its log says`},
+		{[]string{"health", "--timeout", "0s"}, "--timeout: 0s is not between 1ms and 1h"},
 		{[]string{"demo", "10"}, `worker demo takes no argument "10" (see worker --help)`},
 		{[]string{"demo", "--jobs", "0"}, "--jobs: 0 is not between 1 and 100000"},
 		{[]string{"--bogus"}, "flag provided but not defined: -bogus (see worker run --help)"},
@@ -182,9 +185,9 @@ func TestHelp(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{[]string{"--help"}, []string{"run ", "demo ", "the default command"}},
+		{[]string{"--help"}, []string{"run ", "health ", "demo ", "the default command"}},
 		{[]string{"help"}, []string{"run ", "demo "}},
-		{[]string{"run", "--help"}, []string{"HW_ACCESS_KEY and HW_SECRET_KEY", "--listen", "[$VIZSTOP_LISTEN] (default: :9464)"}},
+		{[]string{"run", "--help"}, []string{"HW_ACCESS_KEY and HW_SECRET_KEY", "VIZSTOP_NOTIFY_SECRET, or VIZSTOP_NOTIFY_SECRET_FILE", "--listen", "[$VIZSTOP_LISTEN] (default: :9464)"}},
 		{[]string{"demo", "--help"}, []string{"--jobs", "--serve", "--json"}},
 		{[]string{"--version"}, []string{"worker version "}},
 	} {

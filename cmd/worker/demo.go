@@ -118,7 +118,7 @@ func (d *demo) run(ctx context.Context, stdout, stderr io.Writer) error {
 	}
 	defer w.Shutdown()
 
-	books := ledger.New(rdb, ledger.Config{})
+	books := ledger.New(rdb, ledger.Config{Pace: tasks.Pace(d.worker.Throttle.Rate)})
 	summary, err := d.stopAll(ctx, books, tasks.NewProducer(books, asynq.NewClientFromRedisClient(rdb)), ids, stderr)
 	if err != nil {
 		return err

@@ -44,6 +44,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		ErrWriter:   stderr,
 		Commands: []*cli.Command{
 			runCommand(getenv, stderr),
+			healthCommand(getenv, stdout),
 			demoCommand(getenv, stdout, stderr),
 		},
 		ExitErrHandler: func(context.Context, *cli.Command, error) {}, // main decides

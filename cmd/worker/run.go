@@ -12,6 +12,8 @@ import (
 
 	"vizstop/internal/modelarts"
 	"vizstop/internal/redisconn"
+	"vizstop/internal/tracing"
+	"vizstop/internal/tracing/otlp"
 	"vizstop/internal/version"
 	"vizstop/internal/worker"
 )
@@ -25,20 +27,26 @@ func runCommand(getenv func(string) string, stderr io.Writer) *cli.Command {
 		Description: `Credentials come from variables, or from files named by the variable with _FILE:
 HW_ACCESS_KEY and HW_SECRET_KEY (and HW_SECURITY_TOKEN), or HW_AUTH_TOKEN, or
 HW_USER_NAME, HW_USER_PASSWORD and HW_DOMAIN_NAME. A password for Redis may come
-from VIZSTOP_REDIS_PASSWORD.`,
+from VIZSTOP_REDIS_PASSWORD.
+
+` + cfg.Variables(),
 		Flags:        cfg.Flags(),
 		OnUsageError: usageError,
 		Action: func(ctx context.Context, cmd *cli.Command) error {
-			if err := errors.Join(noArguments(cmd), cfg.Load(cmd, getenv)); err != nil {
+			manager, err := newSupervisor(getenv)
+			if err := errors.Join(noArguments(cmd), cfg.Load(cmd, getenv), err); err != nil {
 				return err
 			}
-			return cfg.serve(ctx, cfg.log.Logger(stderr))
+			return cfg.serve(ctx, getenv, cfg.log.Logger(stderr), manager)
 		},
 	}
 }
 
-// serve runs one worker until ctx ends.
-func (c *config) serve(ctx context.Context, log *slog.Logger) error {
+// serve runs one worker until ctx ends, and tells manager how it is.
+func (c *config) serve(ctx context.Context, getenv func(string) string, log *slog.Logger, manager supervisor) error {
+	tracer, flush := startTraces(ctx, getenv, log)
+	defer flush()
+	log = tracer.Logger(log)
 	redisconn.RouteLogs(log)
 	rdb, done, err := c.connect(ctx, log)
 	if err != nil {
@@ -49,12 +57,12 @@ func (c *config) serve(ctx context.Context, log *slog.Logger) error {
 	reg := prometheus.NewRegistry()
 	events := worker.NewMetrics(reg, version.String())
 	client, err := c.api.Client(worker.ObserveAPI(events), modelarts.WithMaxConnections(c.worker.Concurrency),
-		modelarts.WithUserAgent("vizstop/"+version.String()))
+		modelarts.WithUserAgent("vizstop/"+version.String()), modelarts.WithRoundTripper(tracer.Transport))
 	if err != nil {
 		return err
 	}
 	c.worker.Redis, c.worker.Jobs, c.worker.Logger = rdb, client, log
-	c.worker.Registry, c.worker.Metrics = reg, events
+	c.worker.Registry, c.worker.Metrics, c.worker.Tracer = reg, events, tracer
 	w := worker.New(c.worker)
 
 	pages, err := c.servePages(w, log)
@@ -68,15 +76,37 @@ func (c *config) serve(ctx context.Context, log *slog.Logger) error {
 	log.InfoContext(ctx, "worker started", "version", version.String(), "redis", c.redis.Describe(),
 		"listen", pages.addr, "concurrency", c.worker.Concurrency, "api_rate", c.worker.Throttle.Rate)
 
+	health, err := localURL(pages.addr, "/healthz")
+	if err != nil {
+		return err
+	}
+	end := manager.started(log, w.Ready, health)
+	defer end()
+
 	var fault error
 	select {
 	case <-ctx.Done():
 	case fault = <-pages.failed: // nobody could see what it does
 	}
+	manager.stopping(log)
 	log.Info("worker stops: finishing the tasks at work", "timeout", c.worker.ShutdownTimeout)
 	w.Shutdown()
 	log.Info("worker stopped")
 	return fault
+}
+
+// startTraces sets up traces, if the environment asks for them. What goes wrong
+// with them is logged, and holds up nothing.
+func startTraces(ctx context.Context, getenv func(string) string, log *slog.Logger) (*tracing.Tracer, func()) {
+	tracer, flush, err := otlp.Start(ctx, otlp.Config{Getenv: getenv, Service: "vizstop-worker", Version: version.String(),
+		OnError: func(err error) { log.Warn("spans were not sent", "error", err) }})
+	switch {
+	case err != nil:
+		log.WarnContext(ctx, "no traces are made", "error", err)
+	case tracer != nil:
+		log.InfoContext(ctx, "traces are made")
+	}
+	return tracer, flush
 }
 
 // connect returns a client of the Redis that the settings name, once it
@@ -95,8 +125,9 @@ func (c *config) connect(ctx context.Context, log *slog.Logger) (redis.Universal
 		log.WarnContext(ctx, "embedded Redis keeps nothing on disk: when this worker ends, everything it was asked is forgotten",
 			"url", embedded.URL())
 	}
-	// asynq holds a few connections of its own beside those of the tasks.
-	rdb, err := c.redis.Connect(ctx, c.worker.Concurrency+10)
+	// asynq holds a few connections of its own beside those of the tasks, and
+	// tasks that sit out a wait need one before and after.
+	rdb, err := c.redis.Connect(ctx, c.worker.Concurrency+32)
 	if err != nil {
 		closeEmbedded()
 		return nil, nil, err

@@ -131,7 +131,7 @@ func TestShutdownFinishesWhatIsAtWork(t *testing.T) {
 		atWork <- c.JobID
 		<-finish
 	}})
-	r := start(t, signing(server, sim), "--concurrency", "1")
+	r := start(t, signing(server, sim), "--concurrency", "1", "--api-rate", "0")
 	ask(t, rdb, "b", "10", "11", "12")
 	first := <-atWork
 	r.cancel()

@@ -76,7 +76,7 @@ func (l *Ledger) advance(ctx context.Context, s *Stop, kind Kind, due time.Time,
 	moved := *s
 	moved.Hop, moved.Kind, moved.Next = s.Hop+1, kind, due.Truncate(time.Millisecond)
 	k := keys(s.ProjectID)
-	args := append([]any{s.ID, s.Hop, randomID(), due.UnixMilli(), s.JobID, l.now().UnixMilli(), max(0, rule.Least),
+	args := append([]any{s.ID, s.Hop, randomID(), string(s.State), due.UnixMilli(), s.JobID, l.now().UnixMilli(), max(0, rule.Least),
 		millis(rule.From), millis(rule.Latest)}, moved.changes()...)
 	answer, err := advanceScript.Run(ctx, l.rdb,
 		[]string{k.stop(s.ID), k.next(), k.in(Pending), k.in(Stopping), k.batch(s.Batch), k.watched(), k.screen()}, args...).Int64Slice()
@@ -132,7 +132,7 @@ func (l *Ledger) finish(ctx context.Context, s *Stop, e ending) (bool, error) {
 	if e.took > 0 {
 		took = strconv.FormatInt(e.took.Milliseconds(), 10)
 	}
-	args := append([]any{s.ID, e.expected, randomID(), seconds(l.retention), seconds(pointerLife), e.tell, took, keptTimes},
+	args := append([]any{s.ID, e.expected, string(e.outcome), randomID(), seconds(l.retention), seconds(pointerLife), e.tell, took, keptTimes},
 		ended.changes()...)
 	ok, err := finishScript.Run(ctx, l.rdb, keyNames, args...).Bool()
 	if err != nil {

@@ -15,6 +15,7 @@ type Ask struct {
 	Due      time.Time // when to stop it; the zero time means now
 	Deadline time.Time // must lie after Due
 	Labels   map[string]string
+	Trace    string // the traceparent of its trace; "": none
 }
 
 // Result is what became of an Ask.
@@ -72,7 +73,7 @@ func (l *Ledger) open(ctx context.Context, projectID, batch string, asks []Ask, 
 			asks[i].Due = now
 		}
 		keyNames = append(keyNames, k.stop(ids[i]))
-		args = append(args, ids[i], a.JobID, millis(asks[i].Due), millis(a.Deadline), task, encodeLabels(a.Labels))
+		args = append(args, ids[i], a.JobID, millis(asks[i].Due), millis(a.Deadline), task, encodeLabels(a.Labels), a.Trace)
 	}
 	answers, err := openScript.Run(ctx, l.rdb, keyNames, args...).StringSlice()
 	if err != nil {

@@ -104,21 +104,27 @@ type Stop struct {
 	// Labels are the producer's own, kept for reports.
 	Labels map[string]string
 
+	// Trace is the traceparent (W3C Trace Context) by which whatever is done for
+	// this stop belongs to one trace; "" if nobody traces it.
+	Trace string
+
 	prev  string            // id of the job's stop before this one; set when it ends
 	task  string            // key of the foreign task's pointer; "" for our own
 	saved map[string]string // the fields as they stand in Redis
 }
 
-// fields is the stop as a Redis hash, zero values left out.
+// fields is the stop as a Redis hash: every field that this version writes, zero
+// values as "".
 func (s *Stop) fields() map[string]string {
 	f := map[string]string{
 		"job": s.JobID, "batch": s.Batch, "state": string(s.State), "kind": string(s.Kind),
 		"reason": s.Reason, "request": s.RequestID, "task": s.task, "labels": encodeLabels(s.Labels),
-		"screened": string(s.Screened),
+		"screened": string(s.Screened), "trace": s.Trace, "status": "", "unsure": "",
 	}
 	for name, n := range map[string]int{
 		"hop": s.Hop, "attempts": s.Attempts, "calls": s.Calls, "resends": s.Resends, "polls": s.Polls,
 	} {
+		f[name] = ""
 		if n != 0 {
 			f[name] = strconv.Itoa(n)
 		}
@@ -127,6 +133,7 @@ func (s *Stop) fields() map[string]string {
 		"next": s.Next, "slot": s.Slot, "asked": s.Asked, "due": s.Due, "deadline": s.Deadline,
 		"called": s.Called, "accepted": s.Accepted, "looked": s.Looked, "ended": s.Ended,
 	} {
+		f[name] = ""
 		if !t.IsZero() {
 			f[name] = strconv.FormatInt(t.UnixMilli(), 10)
 		}
@@ -137,30 +144,17 @@ func (s *Stop) fields() map[string]string {
 	if s.Unsure {
 		f["unsure"] = "1"
 	}
-	for name, v := range f {
-		if v == "" {
-			delete(f, name)
-		}
-	}
 	return f
 }
 
-// ownedByScripts are the fields that only scripts write.
-var ownedByScripts = map[string]bool{"calling": true, "mover": true, "prev": true}
-
 // changes lists, as name and value pairs, the fields that differ from what
-// Redis holds. A field that went back to zero becomes empty.
+// Redis holds. A field that went back to zero becomes empty. Fields that only
+// scripts write, or a newer version, are none of its business.
 func (s *Stop) changes() []any {
 	var pairs []any
-	fields := s.fields()
-	for name, v := range fields {
-		if s.saved[name] != v {
+	for name, v := range s.fields() {
+		if s.saved[name] != v { // one that is missing is as good as empty
 			pairs = append(pairs, name, v)
-		}
-	}
-	for name, v := range s.saved {
-		if _, ok := fields[name]; !ok && v != "" && !ownedByScripts[name] {
-			pairs = append(pairs, name, "")
 		}
 	}
 	return pairs
@@ -188,7 +182,7 @@ func decode(projectID, id string, f map[string]string) *Stop {
 		Attempts: int(number("attempts")), Calls: int(number("calls")),
 		Resends: int(number("resends")), Polls: int(number("polls")),
 		Status: NoStatus, RequestID: f["request"], Unsure: f["unsure"] == "1", Screened: Screened(f["screened"]),
-		Labels: decodeLabels(f["labels"]), prev: f["prev"], task: f["task"], saved: f,
+		Labels: decodeLabels(f["labels"]), Trace: f["trace"], prev: f["prev"], task: f["task"], saved: f,
 	}
 	if f["status"] != "" {
 		s.Status = int(number("status"))

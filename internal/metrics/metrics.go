@@ -135,20 +135,33 @@ func histogram(name, help string, buckets []float64) prometheus.HistogramOpts {
 	}
 }
 
-// StopEnded counts a stop that ended.
-func (m *Metrics) StopEnded(outcome string, took time.Duration, polls int) {
+// observe records v, with an exemplar that names the trace it was seen in unless
+// trace is "".
+func observe(h prometheus.Observer, v float64, trace string) {
+	if e, ok := h.(prometheus.ExemplarObserver); ok && trace != "" {
+		e.ObserveWithExemplar(v, prometheus.Labels{"trace_id": trace})
+		return
+	}
+	h.Observe(v)
+}
+
+// StopEnded counts a stop that ended. trace, here and below, is the id of the
+// trace that shows it; "" for none.
+func (m *Metrics) StopEnded(outcome string, took time.Duration, polls int, trace string) {
 	m.outcomes.WithLabelValues(outcome).Inc()
-	m.duration.WithLabelValues(outcome).Observe(took.Seconds())
-	m.polls.Observe(float64(polls))
+	observe(m.duration.WithLabelValues(outcome), took.Seconds(), trace)
+	observe(m.polls, float64(polls), trace)
 }
 
 // StopPhase records a part of a stop's duration.
-func (m *Metrics) StopPhase(phase string, took time.Duration) {
-	m.phases.WithLabelValues(phase).Observe(took.Seconds())
+func (m *Metrics) StopPhase(phase string, took time.Duration, trace string) {
+	observe(m.phases.WithLabelValues(phase), took.Seconds(), trace)
 }
 
 // PollStarted records how late a poll started.
-func (m *Metrics) PollStarted(lag time.Duration) { m.pollLag.Observe(lag.Seconds()) }
+func (m *Metrics) PollStarted(lag time.Duration, trace string) {
+	observe(m.pollLag, lag.Seconds(), trace)
+}
 
 // Repaired counts a stop that got a new task.
 func (m *Metrics) Repaired(kind string) { m.repairs.WithLabelValues(kind).Inc() }
@@ -166,7 +179,7 @@ func (m *Metrics) ThrottleWaited(d time.Duration) { m.throttleWait.Observe(d.Sec
 func (m *Metrics) ThrottleParked(reason string) { m.parked.WithLabelValues(reason).Inc() }
 
 // APICalled counts a call of the API.
-func (m *Metrics) APICalled(operation, result string, took time.Duration) {
+func (m *Metrics) APICalled(operation, result string, took time.Duration, trace string) {
 	m.requests.WithLabelValues(operation, result).Inc()
-	m.requestTime.WithLabelValues(operation).Observe(took.Seconds())
+	observe(m.requestTime.WithLabelValues(operation), took.Seconds(), trace)
 }

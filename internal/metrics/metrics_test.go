@@ -3,6 +3,7 @@ package metrics
 import (
 	"context"
 	"errors"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -21,9 +22,9 @@ var labels = Labels{
 func TestEveryEventIsCounted(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
 	m := New(reg, "v1", labels)
-	m.StopEnded("stopped", 7*time.Second, 2)
-	m.StopPhase("queued", time.Second)
-	m.APICalled("stop", "ok", 20*time.Millisecond)
+	m.StopEnded("stopped", 7*time.Second, 2, "")
+	m.StopPhase("queued", time.Second, "")
+	m.APICalled("stop", "ok", 20*time.Millisecond, "")
 	m.ThrottleParked("throttled")
 	m.Repaired("missing")
 	m.Duplicate()
@@ -61,7 +62,7 @@ vizstop_throttle_parked_total{reason="throttled"} 1
 func TestNamesPassLint(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
 	m := New(reg, "v1", labels)
-	m.PollStarted(0)
+	m.PollStarted(0, "")
 	m.ThrottleWaited(0)
 	reg.MustRegister(NewSnapshotCollector(func(context.Context) (Snapshot, error) { return full, nil }))
 	problems, err := testutil.GatherAndLint(reg)
@@ -80,6 +81,7 @@ var full = Snapshot{
 	Paused:   map[string]bool{"fleet": false, "project": true},
 	Unfit:    map[string]bool{"eviction": true, "version": false},
 	Queues:   []Queue{{Name: "q", Tasks: map[string]int{"pending": 2}, Latency: 1500 * time.Millisecond}},
+	Rate:     12.5, ConfiguredRate: math.Inf(1),
 }
 
 func TestSnapshot(t *testing.T) {
@@ -113,6 +115,12 @@ vizstop_redis_up 1
 # TYPE vizstop_stops_in_flight gauge
 vizstop_stops_in_flight{state="pending"} 3
 vizstop_stops_in_flight{state="stopping"} 0
+# HELP vizstop_throttle_configured_rate Calls per second and project that are configured; +Inf: no limit.
+# TYPE vizstop_throttle_configured_rate gauge
+vizstop_throttle_configured_rate +Inf
+# HELP vizstop_throttle_rate Calls per second that the project allowed least may make now, of those with stops in flight; +Inf: no limit.
+# TYPE vizstop_throttle_rate gauge
+vizstop_throttle_rate 12.5
 `
 	if err := testutil.CollectAndCompare(c, strings.NewReader(want)); err != nil {
 		t.Error(err)

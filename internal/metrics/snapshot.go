@@ -16,6 +16,10 @@ type Snapshot struct {
 	Paused   map[string]bool      // every scope, true while stop calls are paused for it
 	Unfit    map[string]bool      // every risk, true while Redis is known to run it
 	Queues   []Queue
+
+	// Calls per second that the project allowed least may make, of those with stops in
+	// flight, and what is configured; +Inf is no limit.
+	Rate, ConfiguredRate float64
 }
 
 // Queue is one asynq queue at one moment.
@@ -33,7 +37,7 @@ const snapshotTimeout = 3 * time.Second
 type SnapshotCollector struct {
 	take func(context.Context) (Snapshot, error)
 
-	up, inFlight, oldest, halted, paused, unfit, tasks, latency *prometheus.Desc
+	up, inFlight, oldest, halted, paused, unfit, rate, configured, tasks, latency *prometheus.Desc
 }
 
 // NewSnapshotCollector returns a collector that calls take, which must be safe
@@ -50,14 +54,17 @@ func NewSnapshotCollector(take func(context.Context) (Snapshot, error)) *Snapsho
 		halted:   desc("halted", "Whether calls are halted for this reason, in the fleet or in a project: 1 or 0.", "reason"),
 		paused:   desc("paused", "Whether somebody has paused stop calls, of the fleet or of a project: 1 or 0.", "scope"),
 		unfit:    desc("redis_unfit", "Whether Redis is known to run this risk of losing what it was given: 1 or 0.", "risk"),
-		tasks:    desc("queue_tasks", "Tasks in the queue by asynq's state, of the whole fleet.", "queue", "state"),
-		latency:  desc("queue_latency_seconds", "Age of the oldest task that is ready and waits for a worker.", "queue"),
+		rate: desc("throttle_rate",
+			"Calls per second that the project allowed least may make now, of those with stops in flight; +Inf: no limit."),
+		configured: desc("throttle_configured_rate", "Calls per second and project that are configured; +Inf: no limit."),
+		tasks:      desc("queue_tasks", "Tasks in the queue by asynq's state, of the whole fleet.", "queue", "state"),
+		latency:    desc("queue_latency_seconds", "Age of the oldest task that is ready and waits for a worker.", "queue"),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (c *SnapshotCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.up, c.inFlight, c.oldest, c.halted, c.paused, c.unfit, c.tasks, c.latency} {
+	for _, d := range []*prometheus.Desc{c.up, c.inFlight, c.oldest, c.halted, c.paused, c.unfit, c.rate, c.configured, c.tasks, c.latency} {
 		ch <- d
 	}
 }
@@ -90,6 +97,8 @@ func (c *SnapshotCollector) Collect(ch chan<- prometheus.Metric) {
 	for risk, unfit := range s.Unfit {
 		gauge(c.unfit, oneIf(unfit), risk)
 	}
+	gauge(c.rate, s.Rate)
+	gauge(c.configured, s.ConfiguredRate)
 	for _, q := range s.Queues {
 		for state, n := range q.Tasks {
 			gauge(c.tasks, float64(n), q.Name, state)

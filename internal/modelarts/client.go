@@ -56,6 +56,9 @@ func New(baseURL string, opts ...Option) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, wrap := range o.wraps {
+		client.Transport = wrap(client.Transport)
+	}
 	return &Client{
 		base:      base,
 		http:      client,
@@ -91,6 +94,7 @@ func (c *Client) do(ctx context.Context, cl *call) error {
 // options is what the Option functions fill in.
 type options struct {
 	httpClient     *http.Client
+	wraps          []func(http.RoundTripper) http.RoundTripper
 	creds          Credentials
 	userAgent      string
 	maxConnections int

@@ -166,8 +166,8 @@ func TestObserver(t *testing.T) {
 	c.ShowVisualizationJob(t.Context(), testProject, "10")
 	c.ShowVisualizationJob(t.Context(), testProject, "not an id")
 	want := []Observation{
-		{OperationStop, KindThrottled, 1500 * time.Millisecond},
-		{OperationDetail, KindOK, 1500 * time.Millisecond},
+		{OperationStop, KindThrottled, 1500 * time.Millisecond, t.Context()},
+		{OperationDetail, KindOK, 1500 * time.Millisecond, t.Context()},
 	}
 	if !slices.Equal(seen.all, want) {
 		t.Errorf("observed %v, want %v", seen.all, want)

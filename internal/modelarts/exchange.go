@@ -72,7 +72,7 @@ func (c *Client) exchange(req *http.Request, cl *call) *APIError {
 	}
 	start := c.now()
 	apiErr := c.roundTrip(req, cl)
-	o := Observation{Operation: cl.operation, Duration: c.now().Sub(start)}
+	o := Observation{Operation: cl.operation, Duration: c.now().Sub(start), Context: req.Context()}
 	if apiErr != nil {
 		o.Kind = apiErr.Kind
 	}

@@ -1,6 +1,7 @@
 package modelarts
 
 import (
+	"context"
 	"net/http"
 	"time"
 )
@@ -35,6 +36,13 @@ func WithMaxConnections(n int) Option {
 	return func(o *options) { o.maxConnections = n }
 }
 
+// WithRoundTripper sends through wrap(t), where t is the client's own transport or
+// that of WithHTTPClient. What wrap returns must keep to the contract of
+// http.RoundTripper. Several of them wrap each other, the last outermost.
+func WithRoundTripper(wrap func(t http.RoundTripper) http.RoundTripper) Option {
+	return func(o *options) { o.wraps = append(o.wraps, wrap) }
+}
+
 // WithObserver calls f after every HTTP exchange, in the goroutine that made it
 // and before the call returns. f must be quick and safe for concurrent use.
 func WithObserver(f func(Observation)) Option {
@@ -60,4 +68,6 @@ type Observation struct {
 	Operation string        // one of Operations
 	Kind      Kind          // KindOK for success
 	Duration  time.Duration // until the whole answer was read, or until it was given up
+
+	Context context.Context // of the call, for the values that it carries
 }

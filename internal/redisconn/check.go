@@ -63,11 +63,16 @@ func (o *Options) checkMode(ctx context.Context, client redis.UniversalClient) e
 	if o.kind == sentinel || o.kind == cluster {
 		return nil
 	}
-	reply, err := client.Do(ctx, "HELLO").Result()
+	reply, err := client.Do(ctx, "HELLO").Slice() // names and values in turn
 	if err != nil {
 		return ctx.Err()
 	}
-	server, _ := reply.(map[any]any)
+	server := make(map[any]any)
+	for i := 0; i+1 < len(reply); i += 2 {
+		if name, ok := reply[i].(string); ok {
+			server[name] = reply[i+1]
+		}
+	}
 	switch {
 	case server["mode"] == "cluster":
 		return errIsCluster

@@ -68,8 +68,7 @@ func TestHELLOTellsASentinel(t *testing.T) {
 	t.Parallel()
 	addr := fake(t, map[string]server.Cmd{
 		"HELLO": func(c *server.Peer, _ string, _ []string) {
-			c.Resp3 = true
-			c.WriteMapLen(1)
+			c.WriteLen(2)
 			c.WriteBulk("mode")
 			c.WriteBulk("sentinel")
 		},

@@ -55,6 +55,10 @@ func (o *Options) universal() *redis.UniversalOptions {
 
 		ContextTimeoutEnabled: true,
 
+		// With version 3, go-redis looks for push messages before every reply,
+		// which costs a worker a twentieth of its CPU; nothing here uses them.
+		Protocol: 2,
+
 		// Both only cost a failing command per connection where the server
 		// is older than Redis 7.2 or not Redis Enterprise.
 		DisableIdentity:          true,

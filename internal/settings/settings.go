@@ -179,6 +179,24 @@ func (s *Set) Check(f func() error) { s.checks = append(s.checks, f) }
 // Flags are the flags of all settings, in the order of their declaration.
 func (s *Set) Flags() []cli.Flag { return s.flags }
 
+// Variables lists, for a help text, the variables that have no flag.
+func (s *Set) Variables() string {
+	var b strings.Builder
+	for _, one := range s.settings {
+		switch {
+		case one.flag != "":
+		case one.secret:
+			fmt.Fprintf(&b, "  %s, or %s_FILE\n", one.env, one.env)
+		default:
+			fmt.Fprintf(&b, "  %s\n", one.env)
+		}
+	}
+	if b.Len() == 0 {
+		return ""
+	}
+	return "variables that have no flag; those with _FILE name a file that holds the value:\n\n" + b.String()
+}
+
 // Load fills every setting from cmd's flags and getenv, and checks it. The
 // error names all faults, one a line.
 func (s *Set) Load(cmd *cli.Command, getenv func(string) string) error {

@@ -3,6 +3,7 @@ package tasks
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
 	"vizstop/internal/throttle"
+	"vizstop/internal/tracing"
 )
 
 // Jobs is the part of the API that the handlers call.
@@ -35,7 +37,8 @@ type Config struct {
 	Gate     Gate
 	Queue    *asynq.Client
 	Recorder Recorder
-	Parallel int              // polls that a screen makes at once; 0 means 32
+	Tracer   *tracing.Tracer  // nil: no traces
+	Parallel int              // API calls at once; 0 means 32
 	Schedule Schedule         // zero fields mean their defaults
 	Logger   *slog.Logger     // nil: silent
 	Now      func() time.Time // nil: time.Now
@@ -44,6 +47,7 @@ type Config struct {
 // handler is what all task types share.
 type handler struct {
 	Config
+	calls chan struct{} // one for each API call under way
 	paces paces
 }
 
@@ -56,7 +60,7 @@ func newHandler(cfg Config) *handler {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &handler{Config: cfg, paces: paces{known: make(map[string]knownPace)}}
+	return &handler{Config: cfg, calls: make(chan struct{}, cfg.Parallel), paces: paces{known: make(map[string]knownPace)}}
 }
 
 // NewMux routes the task types to their handlers and logs one line for each
@@ -86,9 +90,13 @@ type result struct {
 func (h *handler) logged(process func(context.Context, *asynq.Task) (result, error)) asynq.HandlerFunc {
 	return func(ctx context.Context, t *asynq.Task) error {
 		began := h.Now()
-		res, err := process(ctx, t)
 		id, _ := asynq.GetTaskID(ctx)
+		queue, _ := asynq.GetQueueName(ctx)
+		ctx, task := h.Tracer.Begin(ctx, t.Headers()[tracing.Header], queue, id, began)
+		res, err := process(ctx, t)
+		ctx = task.Context(ctx)
 		h.tell(ctx, res, err, "task", id, "type", t.Type(), "duration", h.Now().Sub(began).Round(time.Millisecond))
+		endSpan(task.Span(), res.stop, err)
 		return err
 	}
 }
@@ -155,15 +163,34 @@ func (h *handler) heal(ctx context.Context, s *ledger.Stop, came taskID) error {
 	return enqueueScreen(ctx, h.Queue, s.ProjectID, screen.Hop, screen.Due)
 }
 
+// leaveLife is how long after the question the leave to call is good for. A
+// process that stood still meanwhile (a machine that was moved, or out of
+// memory) does not know of a pause, a halt or a deadline since.
+const leaveLife = 5 * time.Second
+
+// errUnused is reported for leave that was given and not used: as a call that
+// was given up, it tells nothing about the API.
+var errUnused = fmt.Errorf("leave to call was not used: %w", context.Canceled)
+
 // call makes one API call when the gate gives leave; otherwise it returns how
 // long to wait. back says that the caller comes back to a place in line; system
 // says that a failure is the system's.
 func (h *handler) call(ctx context.Context, projectID string, back bool, class throttle.Class, do func(context.Context) error) (
 	wait throttle.Wait, system bool, callErr, err error) {
 
+	asked := h.Now()
 	permit, wait, err := h.Gate.Enter(ctx, projectID, class, back)
 	if err != nil || wait.For > 0 {
 		return wait, false, nil, err
+	}
+	select {
+	case h.calls <- struct{}{}:
+		defer func() { <-h.calls }()
+	case <-ctx.Done():
+		return throttle.Wait{}, false, nil, errors.Join(ctx.Err(), h.giveBack(ctx, permit))
+	}
+	if h.Now().Sub(asked) > leaveLife {
+		return throttle.Wait{For: time.Second, Reason: throttle.Rate}, false, nil, h.giveBack(ctx, permit)
 	}
 	callCtx, cancel := context.WithTimeout(ctx, h.Schedule.CallTimeout)
 	callErr = do(callCtx)
@@ -174,6 +201,12 @@ func (h *handler) call(ctx context.Context, projectID string, back bool, class t
 		h.Logger.WarnContext(ctx, "the throttle did not learn of an answer", "project", projectID, "error", err)
 	}
 	return throttle.Wait{}, system, callErr, nil
+}
+
+// giveBack returns leave to call that was not used.
+func (h *handler) giveBack(ctx context.Context, p throttle.Permit) error {
+	_, err := h.Gate.Report(context.WithoutCancel(ctx), p, errUnused)
+	return err
 }
 
 // advance saves s, moves it to its next hop and enqueues the task for it.

@@ -96,12 +96,12 @@ func (h *handler) watchFrom(ctx context.Context, projectID string) time.Duration
 }
 
 // Screens come so often that each call serves several jobs, and no rarer than a
-// tenth of the time that the jobs have taken so far.
+// fifteenth of the time that the jobs have taken so far.
 const (
 	// screenCost is how many list calls may be spent on a job that is about to stop.
-	screenCost  = 0.08
+	screenCost  = 0.15
 	leastScreen = time.Second
-	mostScreen  = 4 * time.Second
+	mostScreen  = 2500 * time.Millisecond
 )
 
 // leaving is how many of a job's kind leave per second once they have been
@@ -131,7 +131,7 @@ func (h *handler) interval(ctx context.Context, projectID string, seen sighting)
 	if perSecond == 0 {
 		return leastScreen
 	}
-	most := min(max(mostScreen, youngest/10), h.Schedule.PollMax)
+	most := min(max(mostScreen, youngest/15), h.Schedule.PollMax)
 	if first := seen.stopping[0].From; first.After(now) { // nothing to look for before
 		return max(leastScreen, first.Sub(now))
 	}

@@ -8,6 +8,7 @@ import (
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
 	"vizstop/internal/throttle"
+	"vizstop/internal/tracing"
 )
 
 // PollHandler handles visualization:poll.
@@ -26,6 +27,7 @@ func (h *PollHandler) process(ctx context.Context, t *asynq.Task) (result, error
 	if err != nil || s == nil {
 		return res, err
 	}
+	ctx, s.Trace = tracing.Join(ctx, s.Trace)
 	return h.poll(ctx, s)
 }
 
@@ -33,7 +35,7 @@ func (h *PollHandler) process(ctx context.Context, t *asynq.Task) (result, error
 // to what comes next.
 func (h *handler) poll(ctx context.Context, s *ledger.Stop) (result, error) {
 	if s.Slot.IsZero() {
-		h.Recorder.PollStarted(max(0, h.Now().Sub(s.Next)))
+		h.Recorder.PollStarted(max(0, h.Now().Sub(s.Next)), tracing.IDFrom(ctx))
 	}
 	var job *modelarts.VisualizationJob
 	wait, system, callErr, err := h.call(ctx, s.ProjectID, !s.Slot.IsZero(), throttle.Poll, func(ctx context.Context) (err error) {

@@ -11,6 +11,7 @@ import (
 
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
+	"vizstop/internal/tracing"
 )
 
 // Pace is how many stops a second of one batch in one project are started, where
@@ -23,12 +24,20 @@ func Pace(rate float64) float64 { return 0.8 * rate }
 type Producer struct {
 	ledger *ledger.Ledger
 	queue  *asynq.Client
+	tracer *tracing.Tracer
 }
 
 // NewProducer returns a producer on the given ledger and queue, which must be
 // in the same Redis.
 func NewProducer(l *ledger.Ledger, queue *asynq.Client) *Producer {
 	return &Producer{ledger: l, queue: queue}
+}
+
+// Traced makes p start a trace for each new stop, and returns p. Call it before
+// p is shared; a nil t changes nothing.
+func (p *Producer) Traced(t *tracing.Tracer) *Producer {
+	p.tracer = t
+	return p
 }
 
 // parallelEnqueues is how many tasks are on their way to Redis at once.
@@ -45,12 +54,14 @@ func (p *Producer) Ask(ctx context.Context, projectID, batch string, asks []ledg
 	}
 	all := make([]ledger.Opening, 0, len(asks))
 	for chunk := range slices.Chunk(asks, ledger.OpenChunk) {
+		spans := p.trace(ctx, projectID, batch, chunk)
 		openings, err := p.ledger.Open(ctx, projectID, batch, chunk)
 		if err != nil {
+			spans.fail(err)
 			return all, err
 		}
 		all = append(all, openings...)
-		if err := p.enqueue(ctx, projectID, openings); err != nil {
+		if err := p.enqueue(ctx, projectID, openings, spans); err != nil {
 			return all, err
 		}
 	}
@@ -67,16 +78,20 @@ func checkIDs(projectID, batch string, asks []ledger.Ask) error {
 	return err
 }
 
-func (p *Producer) enqueue(ctx context.Context, projectID string, openings []ledger.Opening) error {
+func (p *Producer) enqueue(ctx context.Context, projectID string, openings []ledger.Opening, spans asked) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallelEnqueues)
-	for _, o := range openings {
+	for i, o := range openings {
 		if o.Result != ledger.Opened && o.Result != ledger.Waiting {
+			spans.end(i, o, nil)
 			continue
 		}
 		group.Go(func() error {
-			s := &ledger.Stop{ID: o.StopID, ProjectID: projectID, JobID: o.JobID, Hop: 1, Kind: ledger.KindStop, Next: o.First}
-			return enqueue(ctx, p.queue, s)
+			s := &ledger.Stop{ID: o.StopID, ProjectID: projectID, JobID: o.JobID, Hop: 1, Kind: ledger.KindStop, Next: o.First,
+				Trace: spans.parent(i)}
+			err := enqueue(ctx, p.queue, s)
+			spans.end(i, o, err)
+			return err
 		})
 	}
 	if err := group.Wait(); err != nil {

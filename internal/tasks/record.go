@@ -7,20 +7,22 @@ import (
 
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
+	"vizstop/internal/tracing"
 )
 
 // Recorder is told what is worth counting. Its methods must be safe for
-// concurrent use. Durations are never negative.
+// concurrent use. Durations are never negative. A trace is the id of the trace
+// that shows what is counted; "" if nobody traces it.
 type Recorder interface {
 	// StopEnded is called once for each stop, by whoever ended it, with the time
 	// from when the stop was due and the number of detail calls.
-	StopEnded(outcome string, took time.Duration, polls int)
+	StopEnded(outcome string, took time.Duration, polls int, trace string)
 	// StopPhase tells a part of that time; phase is one of Phases.
-	StopPhase(phase string, took time.Duration)
-	PollStarted(lag time.Duration) // planned to actual start
-	Repaired(kind string)          // one of RepairKinds
-	Screened(result string)        // a list of stopping jobs was asked for; one of ScreenResults
-	Duplicate()                    // an ask that joined an active stop, or a task that came again
+	StopPhase(phase string, took time.Duration, trace string)
+	PollStarted(lag time.Duration, trace string) // planned to actual start
+	Repaired(kind string)                        // one of RepairKinds
+	Screened(result string)                      // a list of stopping jobs was asked for; one of ScreenResults
+	Duplicate()                                  // an ask that joined an active stop, or a task that came again
 }
 
 // The phases of a stop.
@@ -59,14 +61,15 @@ func (h *handler) stopTime(s *ledger.Stop) time.Duration {
 }
 
 func record(r Recorder, s *ledger.Stop) {
-	r.StopEnded(string(s.State), since(s.Due, s.Ended), s.Polls)
+	trace := tracing.ID(s.Trace)
+	r.StopEnded(string(s.State), since(s.Due, s.Ended), s.Polls, trace)
 	if !s.Called.IsZero() {
-		r.StopPhase(phaseQueued, since(s.Due, s.Called))
+		r.StopPhase(phaseQueued, since(s.Due, s.Called), trace)
 	}
 	if !s.Accepted.IsZero() {
-		r.StopPhase(phaseAccepting, since(s.Called, s.Accepted))
+		r.StopPhase(phaseAccepting, since(s.Called, s.Accepted), trace)
 		if s.State == ledger.Stopped {
-			r.StopPhase(phaseConfirming, since(s.Accepted, s.Ended))
+			r.StopPhase(phaseConfirming, since(s.Accepted, s.Ended), trace)
 		}
 	}
 }

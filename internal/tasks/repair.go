@@ -15,7 +15,7 @@ import (
 const (
 	repairMissing  = "missing"  // the task was not in the queue: lost, or never enqueued
 	repairArchived = "archived" // asynq had given the task up
-	repairStuck    = "stuck"    // asynq held the task for active long after any worker's lease
+	repairStuck    = "stuck"    // asynq knew the task, but would never have delivered it
 )
 
 // RepairKinds lists what a repair can have found.
@@ -29,8 +29,10 @@ type RepairConfig struct {
 	// looks after it: longer than asynq's own recovery takes, which is 30 s of
 	// lease, 30 s of grace and up to 60 s between two looks. Default 130 s.
 	Overdue time.Duration
-	// Stuck is how long a task that asynq calls active may be overdue before it is
-	// given up: longer than any task may run. Default 10 min.
+	// Stuck is how long a task may be overdue before it is given up although the
+	// queue knows it: when it is active, longer than any task may run; when it is
+	// scheduled, or pending in a queue that is empty, long after any worker would
+	// have moved it. Default 10 min.
 	Stuck time.Duration
 }
 
@@ -42,9 +44,10 @@ type Repairer struct {
 	inspect TaskFinder
 }
 
-// TaskFinder looks up a task in a queue; *asynq.Inspector is one.
+// TaskFinder looks up a task in a queue, and the queue; *asynq.Inspector is one.
 type TaskFinder interface {
 	GetTaskInfo(queue, id string) (*asynq.TaskInfo, error)
+	GetQueueInfo(queue string) (*asynq.QueueInfo, error)
 }
 
 // NewRepairer returns a repairer; Run makes it work.
@@ -130,9 +133,10 @@ func (r *Repairer) repair(ctx context.Context, s *ledger.Stop) error {
 		}
 	}
 	_, queue := typeAndQueue(s.Kind)
-	why, err := r.diagnose(queue, currentTask(s).String(), s.Next)
-	if err != nil {
-		return err
+	id := currentTask(s).String()
+	why, err := r.diagnose(queue, id, s.Next)
+	if err != nil { // perhaps the task is broken, and not Redis: the others must not wait for it
+		r.Logger.WarnContext(ctx, "task not found out about", "lost_task", id, "error", err)
 	}
 	if why == "" {
 		return r.Ledger.PutBack(ctx, s)
@@ -160,8 +164,11 @@ func (r *Repairer) repairScreen(ctx context.Context, projectID string) error {
 	}
 	lost := screenID(projectID, s.Hop)
 	why, err := r.diagnose(QueuePoll, lost, s.Due)
-	if err != nil || why == "" {
-		return err
+	if err != nil {
+		r.Logger.WarnContext(ctx, "task not found out about", "lost_task", lost, "error", err)
+	}
+	if why == "" {
+		return nil
 	}
 	moved, err := r.Ledger.AdvanceScreen(ctx, s, r.Now())
 	if err != nil || !moved || !s.On {
@@ -172,19 +179,37 @@ func (r *Repairer) repairScreen(ctx context.Context, projectID string) error {
 	return enqueueScreen(ctx, r.Queue, projectID, s.Hop, s.Due)
 }
 
-// diagnose says which repair a task that was due then needs; "" means none.
+// diagnose says which repair a task that was due then needs; "" means none. A
+// task that can't be read (Redis has lost a part of it) is given up as one that
+// is stuck.
 func (r *Repairer) diagnose(queue, id string, due time.Time) (string, error) {
 	info, err := r.inspect.GetTaskInfo(queue, id)
 	switch {
 	case errors.Is(err, asynq.ErrTaskNotFound), errors.Is(err, asynq.ErrQueueNotFound):
 		return repairMissing, nil
+	case err != nil && r.Now().Sub(due) > r.cfg.Stuck:
+		return repairStuck, err
 	case err != nil:
 		return "", fmt.Errorf("look for task %s: %w", id, err)
 	case info.State == asynq.TaskStateArchived:
 		return repairArchived, nil
-	case info.State == asynq.TaskStateActive && r.Now().Sub(due) > r.cfg.Stuck:
-		return repairStuck, nil
+	case r.Now().Sub(due) <= r.cfg.Stuck:
+		return "", nil
 	default:
+		return r.diagnoseOld(info)
+	}
+}
+
+// diagnoseOld says whether a task that is long overdue is still on its way. A
+// Redis that evicts keys can drop the queue's lists and leave the tasks
+// themselves, which then say for ever that they wait.
+func (r *Repairer) diagnoseOld(info *asynq.TaskInfo) (string, error) {
+	if info.State != asynq.TaskStatePending {
+		return repairStuck, nil
+	}
+	queue, err := r.inspect.GetQueueInfo(info.Queue)
+	if err == nil && queue.Pending > 0 {
 		return "", nil
 	}
+	return repairStuck, err // a queue that names lost tasks can't be read either
 }

@@ -16,6 +16,7 @@ import (
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
 	"vizstop/internal/throttle"
+	"vizstop/internal/tracing"
 )
 
 // ScreenHandler handles visualization:screen. It looks for all watched stops of
@@ -59,6 +60,7 @@ func (h *ScreenHandler) process(ctx context.Context, t *asynq.Task) (result, err
 	if !ok {
 		return result{what: "foreign screen task dropped", note: TypeScreen + " is not for other producers: enqueue " + TypeStop}, nil
 	}
+	ctx, _ = tracing.Join(ctx, "")
 	s, err := h.Ledger.Screen(ctx, projectID)
 	if err != nil {
 		return result{}, err
@@ -185,7 +187,9 @@ func (h *ScreenHandler) look(ctx context.Context, screen *ledger.Screen, found [
 			_, err := h.advance(ctx, s, ledger.KindPoll, 0) // not moved: somebody else was first
 			return err
 		}
+		ctx, span := h.screened(ctx, s)
 		res, err := h.poll(ctx, s)
+		endSpan(span, s, err)
 		h.tell(ctx, res, err, "task", screenID(screen.ProjectID, screen.Hop), "type", TypeScreen, "duration", h.Now().Sub(began).Round(time.Millisecond))
 		return err
 	})

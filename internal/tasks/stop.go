@@ -10,6 +10,7 @@ import (
 	"vizstop/internal/modelarts"
 	"vizstop/internal/plain"
 	"vizstop/internal/throttle"
+	"vizstop/internal/tracing"
 )
 
 // StopHandler handles visualization:stop.
@@ -22,6 +23,9 @@ func (h *StopHandler) process(ctx context.Context, t *asynq.Task) (result, error
 	name, _ := asynq.GetTaskID(ctx)
 	payload, bad := DecodePayload(t.Payload())
 	id, ours := parseTaskID(name)
+	if ours && payload.JobID == "" {
+		return h.refuse(ctx, id, payload.ProjectID)
+	}
 	if bad != nil || !ours {
 		return h.adopt(ctx, name, payload, bad)
 	}
@@ -29,6 +33,7 @@ func (h *StopHandler) process(ctx context.Context, t *asynq.Task) (result, error
 	if err != nil || s == nil {
 		return res, err
 	}
+	ctx, s.Trace = tracing.Join(ctx, s.Trace)
 	if !h.Now().Before(s.Deadline) {
 		if s.Unsure { // a lost call may have worked: have a last look
 			return h.apply(ctx, s, verdict{action: actLook})
@@ -79,6 +84,7 @@ func (h *StopHandler) adopt(ctx context.Context, name string, p Payload, bad err
 			projectID = NoProject
 		}
 	}
+	ctx, ask.Trace = tracing.Join(ctx, "")
 	opening, err := h.Ledger.OpenForeign(ctx, projectID, name, ask)
 	if err != nil {
 		return result{}, err
@@ -97,6 +103,21 @@ func (h *StopHandler) adopt(ctx context.Context, name string, p Payload, bad err
 		return result{stop: s, what: "task " + string(opening.Result)}, nil
 	}
 	return result{stop: s, what: "task adopted"}, enqueue(ctx, h.Queue, s)
+}
+
+// refuse ends the stop of a malformed task that adopt has recorded and then,
+// because its worker died or lost Redis, could not end. The repairer's task for
+// it names no job.
+func (h *StopHandler) refuse(ctx context.Context, id taskID, projectID string) (result, error) {
+	if modelarts.ValidateID("project", projectID) != nil {
+		projectID = NoProject
+	}
+	s, res, err := h.claim(ctx, id, projectID)
+	if err != nil || s == nil {
+		return res, err
+	}
+	ctx, s.Trace = tracing.Join(ctx, s.Trace)
+	return h.end(ctx, s, ledger.Rejected, "the task that asked for it was malformed")
 }
 
 // NoProject stands in the ledger for the project of a task that names none. It

@@ -20,6 +20,7 @@ import (
 
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
+	"vizstop/internal/tracing"
 )
 
 // The task types.
@@ -115,18 +116,34 @@ func enqueue(ctx context.Context, queue *asynq.Client, s *ledger.Stop) error {
 		return fmt.Errorf("encode the payload of stop %s: %w", s.ID, err)
 	}
 	typ, name := typeAndQueue(s.Kind)
-	return put(ctx, queue, asynq.NewTask(typ, body), name, currentTask(s).String(), s.Next)
+	return put(ctx, queue, asynq.NewTaskWithHeaders(typ, body, headers(s)), name, currentTask(s).String(), s.Next)
 }
 
-// put enqueues a task of ours. An asynq due time has whole seconds, so it is
-// rounded: a task comes up to half a second early or late.
+// headers are those of the tasks of s: nil unless it is traced.
+func headers(s *ledger.Stop) map[string]string {
+	if s.Trace == "" {
+		return nil
+	}
+	return map[string]string{tracing.Header: s.Trace}
+}
+
+// put enqueues a task of ours.
 func put(ctx context.Context, queue *asynq.Client, t *asynq.Task, name, id string, due time.Time) error {
 	_, err := queue.EnqueueContext(ctx, t, asynq.Queue(name), asynq.TaskID(id),
-		asynq.ProcessAt(due.Round(time.Second)), asynq.Timeout(taskTimeout))
+		asynq.ProcessAt(wholeSecond(time.Now(), due)), asynq.Timeout(taskTimeout))
 	if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
 		return fmt.Errorf("enqueue task %s: %w", id, err)
 	}
 	return nil
+}
+
+// wholeSecond is the due time as asynq can keep it, in whole seconds: up to half
+// a second early or late. What is due now stays so.
+func wholeSecond(now, due time.Time) time.Time {
+	if !due.After(now) {
+		return due
+	}
+	return due.Round(time.Second)
 }
 
 func typeAndQueue(kind ledger.Kind) (typ, queue string) {

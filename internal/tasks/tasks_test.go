@@ -99,3 +99,19 @@ func TestEnqueuedTask(t *testing.T) {
 		t.Errorf("due %v from its time, want half a second at most", off)
 	}
 }
+
+// What is due must not wait for the next whole second.
+func TestWholeSecond(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 700e6, time.UTC)
+	for in, want := range map[time.Duration]time.Duration{
+		-time.Hour:              -time.Hour,
+		0:                       0,
+		100 * time.Millisecond:  300 * time.Millisecond,
+		700 * time.Millisecond:  300 * time.Millisecond,
+		1000 * time.Millisecond: 1300 * time.Millisecond,
+	} {
+		if got := wholeSecond(now, now.Add(in)).Sub(now); got != want {
+			t.Errorf("due in %v: comes in %v, want %v", in, got, want)
+		}
+	}
+}

@@ -1,27 +1,36 @@
 package throttle
 
 import (
-	"context"
 	"testing"
 
 	"vizstop/internal/redistest"
 )
 
-// BenchmarkEnter asks for leave that is given, without and with a rate.
+// BenchmarkEnter is what leave for one call costs, against a real Redis.
 func BenchmarkEnter(b *testing.B) {
-	for name, rate := range map[string]float64{"unlimited": 0, "limited": 1e6} {
-		b.Run(name, func(b *testing.B) {
+	for _, test := range []struct {
+		name string
+		rate float64
+	}{{"no limit", 0}, {"never reached", 1e9}} {
+		b.Run(test.name, func(b *testing.B) {
+			th := New(redistest.Start(b).Client(b), Config{Rate: test.rate})
 			b.ReportAllocs()
-			t := New(redistest.Start(b).Client(b), Config{Rate: rate})
 			for b.Loop() {
-				permit, wait, err := t.Enter(context.Background(), project, Stop, false)
-				if err != nil || wait.For > 0 {
-					b.Fatal(wait, err)
-				}
-				if _, err := t.Report(context.Background(), permit, nil); err != nil {
-					b.Fatal(err)
+				if _, w, err := th.Enter(b.Context(), project, Stop, false); err != nil || w.For > 0 {
+					b.Fatal(w, err)
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkPlace is what a place in line costs.
+func BenchmarkPlace(b *testing.B) {
+	th := New(redistest.Start(b).Client(b), Config{Rate: 1e5, Burst: 1, Sitters: -1})
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, _, err := th.Enter(b.Context(), project, Poll, false); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package throttle
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -81,20 +82,26 @@ func (t *Throttle) Pauses(ctx context.Context, projectIDs []string) ([]Pause, er
 	return pauses, nil
 }
 
-// paused is the wait of a stop while projectID's brake is on.
-func (t *Throttle) paused(ctx context.Context, projectID string) (Permit, Wait, error) {
-	f, err := t.rdb.HGetAll(ctx, pauseKey(projectID)).Result()
+// paused is the wait of a stop while the brake of a scope is on.
+func (t *Throttle) paused(ctx context.Context, scope string) (Wait, error) {
+	f, err := t.rdb.HGetAll(ctx, pauseKey(scope)).Result()
 	if err != nil {
-		return Permit{}, Wait{}, fmt.Errorf("look for a pause: %w", err)
+		return Wait{}, fmt.Errorf("look for a pause: %w", err)
 	}
-	if len(f) == 0 {
-		return Permit{}, Wait{}, nil
+	if len(f) == 0 { // let go of in this moment
+		return Wait{For: spread(0, time.Second), Reason: Paused}, nil
 	}
 	detail := "by " + f["by"]
 	if f["reason"] != "" {
 		detail += ": " + f["reason"]
 	}
-	return Permit{}, Wait{For: spread(pauseWait, pauseWait/2), Reason: Paused, Detail: detail}, nil
+	return Wait{For: spread(pauseWait, pauseWait/2), Reason: Paused, Detail: detail}, nil
+}
+
+// spread adds up to more, at random, so that those who wait for the same thing
+// don't all come at once.
+func spread(d, more time.Duration) time.Duration {
+	return d + rand.N(more) + time.Millisecond
 }
 
 func orFleet(projectID string) string {

@@ -25,7 +25,7 @@ func TestPauseHoldsStopsAndLetsPollsGo(t *testing.T) {
 		if _, w := b.mustAsk(Poll, false); w.For != 0 {
 			t.Errorf("a poll waits: %+v", w)
 		}
-		_, w, err := b.ask(t.Context(), "other", Stop, false)
+		_, w, err := b.ask(t.Context(), "other", Stop, asNew, false)
 		if fleetWide := scope == ""; err != nil || (w.Reason == Paused) != fleetWide {
 			t.Errorf("pause of %q, another project: %+v, %v", scope, w, err)
 		}

@@ -14,10 +14,11 @@ import (
 // process, before the failures are held to be the system's and not the jobs'.
 const outageAfter = 5
 
-// The vendor advises to wait 2 to 5 seconds after a 429 without Retry-After.
+// The vendor advises to wait 2 to 5 seconds after a 429 without Retry-After. The
+// rate is lower afterwards, so the shorter half is enough.
 const (
 	parkLeast = 2 * time.Second
-	parkMost  = 5 * time.Second
+	parkMost  = 3 * time.Second
 )
 
 // Report tells how the call of a permit ended; err is what the client returned.
@@ -67,7 +68,11 @@ func (t *Throttle) clear(ctx context.Context, p Permit) error {
 	if !p.Probe() {
 		return nil
 	}
-	if err := t.rdb.Del(ctx, p.probe).Err(); err != nil {
+	scope := p.projectID
+	if p.probe == haltKey(fleet) {
+		scope = fleet
+	}
+	if err := liftScript.Run(ctx, t.rdb, []string{p.probe, bucketKey(scope)}).Err(); err != nil {
 		return fmt.Errorf("lift the halt: %w", err)
 	}
 	return nil
@@ -86,10 +91,13 @@ func (t *Throttle) withdraw(ctx context.Context, p Permit) error {
 
 func (t *Throttle) park(ctx context.Context, p Permit, err error) error {
 	d := parkLeast + rand.N(parkMost-parkLeast)
-	if apiErr, ok := errors.AsType[*modelarts.APIError](err); ok && apiErr.RetryAfter > 0 {
+	apiErr, ok := errors.AsType[*modelarts.APIError](err)
+	told := ok && apiErr.RetryAfter > 0
+	if told {
 		d = apiErr.RetryAfter
 	}
-	fresh, rerr := parkScript.Run(ctx, t.rdb, []string{bucketKey(p.projectID)}, d.Microseconds()).Bool()
+	fresh, rerr := parkScript.Run(ctx, t.rdb, []string{bucketKey(p.projectID)},
+		d.Microseconds(), p.at, t.cfg.Rate, t.cfg.Burst, flag(told)).Bool()
 	if rerr != nil {
 		return fmt.Errorf("park project %s: %w", p.projectID, rerr)
 	}

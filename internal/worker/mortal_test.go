@@ -3,77 +3,78 @@ package worker
 import (
 	"context"
 	"errors"
-	"log/slog"
+	"io"
 	"net"
+	"regexp"
 	"sync"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
-
-	"vizstop/internal/modelarts"
 )
 
-// mortal is a worker that can die in the middle of any command to Redis or call
-// of the API: from then on nothing leaves it and nothing reaches it.
+// mortal is a worker that things happen to. It can die in the middle of any
+// command to Redis or call of the API: from then on nothing leaves it and
+// nothing reaches it. It can also freeze there for a while, as a process does
+// whose machine is moved or out of memory, and go on as if nothing had been.
 type mortal struct {
 	running
-	world *world
+	line *line
 
-	mu    sync.Mutex
-	left  int // steps until it dies; 0: it lives on
-	dead  time.Time
-	conns []net.Conn
+	mu     sync.Mutex
+	left   int           // steps until its fate; 0: none is planned
+	freeze time.Duration // its fate: how long it freezes; 0: it dies
+	dead   time.Time
+	frozen []span
+	conns  []net.Conn
 
 	buried chan struct{}
 }
 
-// hire starts a worker of the day.
-func (d *day) hire() {
-	m := &mortal{world: d.world, buried: make(chan struct{})}
-	reg := prometheus.NewRegistry()
-	events := NewMetrics(reg, "test")
-	client, err := modelarts.New("http://127.0.0.1", modelarts.WithHTTPClient(d.http), ObserveAPI(events))
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	rdb := redis.NewClient(&redis.Options{
-		Dialer: m.dial, PoolSize: 50, MaxRetries: 3, MinRetryBackoff: 200 * time.Millisecond, DialerRetries: 1,
-		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-	})
-	cfg := d.cfg
-	cfg.Redis, cfg.Registry, cfg.Metrics = rdb, reg, events
-	cfg.Jobs = &observed{Jobs: client, witness: d.witness, by: m}
-	cfg.Logger = slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelInfo}))
-	m.running = running{New(cfg), reg, rdb}
-	if err := m.Start(context.Background()); err != nil {
-		d.t.Fatal(err)
-	}
-	d.workers = append(d.workers, m)
-}
+type span struct{ from, to time.Time }
 
-// dieAfter makes the worker die after so many further steps.
-func (m *mortal) dieAfter(steps int) {
+// touches reports whether two spans have a moment in common.
+func (s span) touches(o span) bool { return !s.from.After(o.to) && !o.from.After(s.to) }
+
+// meets plans the worker's fate after so many further steps: to freeze for d or,
+// if d is 0, to die.
+func (m *mortal) meets(steps int, d time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.left = steps + 1
+	m.left, m.freeze = steps+1, d
 }
 
-// survives counts a step and reports whether the worker lives to take it.
+// survives counts a step and reports whether the worker lives to take it. While
+// the worker is frozen, it does not return.
 func (m *mortal) survives() bool {
+	now := time.Now()
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	if m.left > 0 {
 		if m.left--; m.left == 0 {
-			m.dead = time.Now()
-			for _, c := range m.conns {
-				c.Close()
-			}
-			go m.bury()
+			m.strike(now)
 		}
 	}
-	return m.dead.IsZero()
+	var thaw time.Duration
+	if n := len(m.frozen); n > 0 {
+		thaw = m.frozen[n-1].to.Sub(now)
+	}
+	m.mu.Unlock()
+	time.Sleep(thaw) // virtual: costs nothing
+	return m.died().IsZero()
+}
+
+// greeting finds commands that go-redis sends under a lock. A worker that froze
+// there would stop virtual time, because others would wait for the lock.
+var greeting = regexp.MustCompile(`(?i)\r\n(hello|client|ping|p?subscribe)\r\n`)
+
+// strike makes the worker's fate come true. The lock is held.
+func (m *mortal) strike(now time.Time) {
+	if m.freeze > 0 {
+		m.frozen = append(m.frozen, span{now, now.Add(m.freeze)})
+		return
+	}
+	m.dead = now
+	for _, c := range m.conns {
+		c.Close()
+	}
+	go m.bury()
 }
 
 // bury ends the goroutines of a dead worker. Cut off as it is, nothing of that
@@ -89,40 +90,129 @@ func (m *mortal) died() time.Time {
 	return m.dead
 }
 
-// aliveFor reports whether the worker lived on for d after t.
-func (m *mortal) aliveFor(t time.Time, d time.Duration) bool {
-	dead := m.died()
-	return dead.IsZero() || dead.After(t.Add(d))
+// hurt reports whether the worker died or was frozen at some time of s.
+func (m *mortal) hurt(s span) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, f := range m.frozen {
+		if f.touches(s) {
+			return true
+		}
+	}
+	return !m.dead.IsZero() && !m.dead.Before(s.from) && !m.dead.After(s.to)
 }
 
-var errDead = errors.New("this worker is dead")
+var (
+	errDead = errors.New("this worker is dead")
+	// go-redis tries again after errors of the network, and waits in between.
+	errRefused = &net.OpError{Op: "dial", Err: errors.New("connection refused")}
+)
 
 func (m *mortal) dial(context.Context, string, string) (net.Conn, error) {
-	m.mu.Lock()
-	dead := !m.dead.IsZero()
-	m.mu.Unlock()
-	if dead {
-		return nil, errDead
+	if !m.died().IsZero() {
+		return nil, errRefused
 	}
-	conn, err := m.world.dial()
+	conn, err := m.line.dial(m)
 	if err != nil {
 		return nil, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.conns = append(m.conns, conn)
-	return &mortalConn{conn, m}, nil
+	return conn, nil
+}
+
+// line is what lies between all workers and Redis.
+type line struct {
+	world *world
+
+	mu    sync.Mutex
+	away  time.Time // no connection is to be had before
+	conns []*mortalConn
+	cuts  []span
+}
+
+func (l *line) dial(m *mortal) (net.Conn, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if time.Now().Before(l.away) {
+		return nil, errRefused
+	}
+	conn, err := l.world.dial()
+	if err != nil {
+		return nil, err
+	}
+	c := &mortalConn{Conn: conn, m: m}
+	l.conns = append(l.conns, c)
+	return c, nil
+}
+
+// cut ends every connection, each after its next command has been carried out
+// but before the answer is there, and lets none be made for d.
+func (l *line) cut(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	l.away = now.Add(d)
+	l.cuts = append(l.cuts, span{now, l.away})
+	for _, c := range l.conns {
+		c.mute()
+	}
+	l.conns = nil
+}
+
+// back is when connections can be made again.
+func (l *line) back() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.away
+}
+
+// hurt reports whether Redis was cut off at some time of s. An idle connection
+// notices only when it is used, so a cut lasts for another while.
+func (l *line) hurt(s span) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.cuts {
+		if s.touches(span{c.from, c.to.Add(2 * time.Minute)}) {
+			return true
+		}
+	}
+	return false
 }
 
 // mortalConn is a connection to Redis of a worker that can die.
 type mortalConn struct {
 	net.Conn
 	m *mortal
+
+	mu    sync.Mutex
+	muted bool
+}
+
+func (c *mortalConn) mute() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.muted = true
 }
 
 func (c *mortalConn) Write(p []byte) (int, error) {
+	if greeting.Match(p) {
+		return c.Conn.Write(p) // a dead worker's is closed
+	}
 	if !c.m.survives() {
 		return 0, errDead
 	}
 	return c.Conn.Write(p)
+}
+
+func (c *mortalConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.muted {
+		c.Conn.Close()
+		return 0, io.ErrUnexpectedEOF
+	}
+	return n, err
 }

@@ -241,7 +241,7 @@ func TestRateOfTheFleet(t *testing.T) {
 			jobs = append(jobs, fmt.Sprint(1000+i))
 			w.sim.AddJob(project, modelartstest.Job{ID: jobs[i], StopTime: time.Second})
 		}
-		limit := func(c *Config) { c.Throttle = throttle.Config{Rate: rate} }
+		limit := func(c *Config) { quick(c); c.Throttle = throttle.Config{Rate: rate} }
 		for range 2 {
 			r := w.start(limit)
 			defer r.stop()
@@ -321,6 +321,35 @@ func TestForeignTasks(t *testing.T) {
 	})
 }
 
+// A malformed task whose worker died between its record and its end is rejected
+// all the same, once.
+func TestRepairOfAMalformedTask(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		for _, p := range []string{project, tasks.NoProject} {
+			if _, err := w.books.OpenForeign(context.Background(), p, "theirs", ledger.Ask{Deadline: time.Now().Add(time.Hour)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r := w.start(nil)
+		defer r.stop()
+		batch := "queue-" + time.Now().UTC().Format("20060102")
+		for _, p := range []string{project, tasks.NoProject} {
+			w.await(5*time.Minute, "the end of the stop without a job", func() bool {
+				b, err := w.books.Batch(context.Background(), p, batch)
+				return err == nil && b.InFlight() == 0
+			})
+			stops, err := w.books.BatchStops(context.Background(), p, batch, 0, 10)
+			if err != nil || len(stops) != 1 {
+				t.Fatalf("%d stops, %v, want 1", len(stops), err)
+			}
+			wantOutcome(t, stops[0], ledger.Rejected, "malformed")
+		}
+		if n := r.counted(t, ledger.Rejected); n != 2 {
+			t.Errorf("%d counted as rejected, want 2", n)
+		}
+	})
+}
+
 // A task that is delivered again does nothing that was done before.
 func TestRedelivery(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
@@ -371,6 +400,61 @@ func TestRepair(t *testing.T) {
 		if n := w.calls("11", modelarts.OperationStop); n != 1 {
 			t.Errorf("%d stop calls, want 1", n)
 		}
+	})
+}
+
+// A Redis that evicts keys may drop the lists of the queue and keep its tasks,
+// which then say for ever that they wait.
+func TestRepairOfAQueueWithoutItsLists(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		for _, id := range []string{"10", "11"} {
+			w.sim.AddJob(project, modelartstest.Job{ID: id, StopTime: time.Second})
+		}
+		soon := time.Now().Add(time.Minute)
+		asks := []ledger.Ask{{JobID: "10", Due: soon, Deadline: soon.Add(time.Hour)}, {JobID: "11", Deadline: soon.Add(time.Hour)}}
+		if _, err := w.producer.Ask(context.Background(), project, "b", asks); err != nil {
+			t.Fatal(err)
+		}
+		for _, list := range []string{"scheduled", "pending"} {
+			if !w.redis.Del("asynq:{" + tasks.QueueStop + "}:" + list) {
+				t.Fatalf("there is no list of %s tasks", list)
+			}
+		}
+		r := w.start(nil)
+		defer r.stop()
+		for _, s := range w.awaitEnd(15*time.Minute, "b") {
+			wantOutcome(t, s, ledger.Stopped, "")
+		}
+		if n := gathered(t, r, "vizstop_repairs_total", "stuck"); n != 2 {
+			t.Errorf("%v repairs, want 2", n)
+		}
+	})
+}
+
+// A task of which only a part is left can't be looked up. It is replaced in the
+// end, and other stops don't wait for that.
+func TestRepairBesideABrokenTask(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		for _, id := range []string{"10", "11"} {
+			w.sim.AddJob(project, modelartstest.Job{ID: id, StopTime: time.Second})
+		}
+		deadline := time.Now().Add(time.Hour)
+		openings, err := w.books.Open(context.Background(), project, "b", []ledger.Ask{{JobID: "10", Deadline: deadline}, {JobID: "11", Deadline: deadline}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.redis.SAdd("asynq:queues", tasks.QueueStop)
+		w.redis.HSet("asynq:{"+tasks.QueueStop+"}:t:stop:"+openings[0].StopID+":1", "state", "scheduled", "msg", "broken")
+		r := w.start(nil)
+		defer r.stop()
+		ended := func(i int) func() bool {
+			return func() bool {
+				s, err := w.books.Get(context.Background(), project, openings[i].StopID)
+				return err == nil && s.State == ledger.Stopped
+			}
+		}
+		w.await(4*time.Minute, "the end of the other stop", ended(1))
+		w.await(11*time.Minute, "the end of the stop with the broken task", ended(0))
 	})
 }
 

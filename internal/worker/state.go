@@ -3,6 +3,8 @@ package worker
 import (
 	"context"
 	"fmt"
+	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -47,6 +49,18 @@ func (w *Worker) snapshot(ctx context.Context) (metrics.Snapshot, error) {
 		} else {
 			s.Paused["project"] = true
 		}
+	}
+	allowances, err := w.throttle.Rates(ctx, slices.Collect(maps.Keys(load.Projects)))
+	if err != nil {
+		return metrics.Snapshot{}, err
+	}
+	s.ConfiguredRate = w.cfg.Throttle.Rate
+	if s.ConfiguredRate <= 0 {
+		s.ConfiguredRate = math.Inf(1)
+	}
+	s.Rate = s.ConfiguredRate
+	for _, a := range allowances {
+		s.Rate = min(s.Rate, a.Rate)
 	}
 	s.Queues, err = w.queues()
 	return s, err
@@ -95,7 +109,8 @@ func (w *Worker) projects(ctx context.Context) ([]string, error) {
 // Ready reports whether the worker can do its work now: Redis answers, and
 // calls of the API are not halted for the fleet or for every project that has
 // stops in flight. If it can't, faults say why, one line each; notes are pauses,
-// halts that leave other projects at work, and risks that Redis runs.
+// halts that leave other projects at work, projects slowed down, and risks that
+// Redis runs.
 func (w *Worker) Ready(ctx context.Context) (faults, notes []string) {
 	select {
 	case <-w.stopping:
@@ -107,6 +122,10 @@ func (w *Worker) Ready(ctx context.Context) (faults, notes []string) {
 		return []string{"Redis: " + err.Error()}, nil
 	}
 	halts, pauses, err := w.brakes(ctx)
+	if err != nil {
+		return []string{"Redis: " + err.Error()}, nil
+	}
+	allowances, err := w.throttle.Rates(ctx, slices.Sorted(maps.Keys(load.Projects)))
 	if err != nil {
 		return []string{"Redis: " + err.Error()}, nil
 	}
@@ -124,6 +143,11 @@ func (w *Worker) Ready(ctx context.Context) (faults, notes []string) {
 	}
 	for _, p := range pauses {
 		notes = append(notes, p.String())
+	}
+	for _, a := range allowances {
+		if a.Reduced() {
+			notes = append(notes, a.String())
+		}
 	}
 	return faults, append(notes, w.fitness.notes()...)
 }

@@ -20,6 +20,7 @@ import (
 	"vizstop/internal/notify"
 	"vizstop/internal/tasks"
 	"vizstop/internal/throttle"
+	"vizstop/internal/tracing"
 )
 
 // Config settles a Worker. Redis, Jobs, Registry and Metrics are needed; zero
@@ -29,18 +30,19 @@ type Config struct {
 	Jobs     tasks.Jobs
 	Registry *prometheus.Registry // gets the collector of what Redis holds
 	Metrics  *metrics.Metrics
-	Logger   *slog.Logger // default: silent
+	Tracer   *tracing.Tracer // nil: no traces
+	Logger   *slog.Logger    // default: silent
 
-	Concurrency     int           // tasks at work at once; default 32
+	Concurrency     int           // API calls at once; default 32
 	ShutdownTimeout time.Duration // for tasks at work when Shutdown is called; default 20 s
 	// CheckInterval is how often an idle worker looks for tasks that are ready,
-	// DelayedCheckInterval how often for tasks that have become due. Defaults 50 ms
+	// DelayedCheckInterval how often for tasks that have become due. Defaults 25 ms
 	// and 500 ms; what they cost Redis is in docs/operations.md.
 	CheckInterval, DelayedCheckInterval time.Duration
 
 	Retention time.Duration // of ended stops; default ledger.DefaultRetention
 	Schedule  tasks.Schedule
-	Throttle  throttle.Config // its Observer is set by New
+	Throttle  throttle.Config // its Observer is set by New; Sitters default to somewhat more than its Rate, at most 512
 	Repair    tasks.RepairConfig
 
 	// FitnessInterval is how often the worker looks whether Redis is fit; default
@@ -62,7 +64,7 @@ func (c Config) withDefaults() Config {
 		c.ShutdownTimeout = 20 * time.Second
 	}
 	if c.CheckInterval <= 0 {
-		c.CheckInterval = 50 * time.Millisecond
+		c.CheckInterval = 25 * time.Millisecond
 	}
 	if c.DelayedCheckInterval <= 0 {
 		c.DelayedCheckInterval = 500 * time.Millisecond
@@ -91,10 +93,24 @@ type Worker struct {
 	stopping  chan struct{}
 }
 
+// sitters is how many tasks may sit out a wait of up to a second beside those
+// that make calls: what one project may call in a second and some more, because due times have
+// whole seconds and all that a second allows come at its beginning. More would
+// only take tasks away from other workers.
+func sitters(rate float64) int {
+	if rate <= 0 {
+		return -1
+	}
+	return int(min(64+1.5*rate, 512)) // half as many more, who come early or late
+}
+
 // New returns a worker that does nothing yet.
 func New(cfg Config) *Worker {
 	cfg = cfg.withDefaults()
 	cfg.Throttle.Observer = cfg.Metrics
+	if cfg.Throttle.Sitters == 0 {
+		cfg.Throttle.Sitters = sitters(cfg.Throttle.Rate)
+	}
 	w := &Worker{
 		cfg:      cfg,
 		ledger:   ledger.New(cfg.Redis, ledger.Config{Retention: cfg.Retention, Pace: tasks.Pace(cfg.Throttle.Rate)}),
@@ -106,7 +122,7 @@ func New(cfg Config) *Worker {
 	work := tasks.Config{
 		Ledger: w.ledger, Jobs: cfg.Jobs, Gate: w.throttle,
 		Queue:    asynq.NewClientFromRedisClient(cfg.Redis),
-		Recorder: cfg.Metrics, Parallel: cfg.Concurrency, Schedule: cfg.Schedule, Logger: cfg.Logger,
+		Recorder: cfg.Metrics, Tracer: cfg.Tracer, Parallel: cfg.Concurrency, Schedule: cfg.Schedule, Logger: cfg.Logger,
 	}
 	w.mux = tasks.NewMux(work)
 	w.repairer = tasks.NewRepairer(work, w.inspect, cfg.Repair)
@@ -114,7 +130,7 @@ func New(cfg Config) *Worker {
 		Redis: cfg.Redis, Ledger: w.ledger, Secret: cfg.NotifySecret, Hosts: cfg.NotifyHosts, Logger: cfg.Logger,
 	})
 	w.server = asynq.NewServerFromRedisClient(cfg.Redis, asynq.Config{
-		Concurrency:              cfg.Concurrency,
+		Concurrency:              cfg.Concurrency + max(0, cfg.Throttle.Sitters), // who sits out a wait makes no call
 		Queues:                   tasks.Queues(),
 		TaskCheckInterval:        cfg.CheckInterval,
 		DelayedTaskCheckInterval: cfg.DelayedCheckInterval,
@@ -144,7 +160,7 @@ func NewMetrics(reg prometheus.Registerer, version string) *metrics.Metrics {
 // ObserveAPI is the client option that counts its calls in m.
 func ObserveAPI(m *metrics.Metrics) modelarts.Option {
 	return modelarts.WithObserver(func(o modelarts.Observation) {
-		m.APICalled(o.Operation, o.Kind.String(), o.Duration)
+		m.APICalled(o.Operation, o.Kind.String(), o.Duration, tracing.IDFrom(o.Context))
 	})
 }
 
@@ -176,6 +192,9 @@ func (w *Worker) Start(ctx context.Context) error {
 		return err
 	}
 	w.fitness.first(ctx)
+	if err := w.throttle.Announce(ctx); err != nil {
+		return err
+	}
 	if err := w.server.Start(w.mux); err != nil {
 		return fmt.Errorf("start the queue: %w", err)
 	}

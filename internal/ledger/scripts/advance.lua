@@ -1,7 +1,7 @@
 -- Moves a stop in flight from one hop to the next.
 --
 -- KEYS  stop, next, state:pending, state:stopping, batch, watched, screen
--- ARGV  stop id, hop expected, nonce, when the next task is due (ms), job id, now (ms), least number of stopping
+-- ARGV  stop id, hop expected, nonce, the state it will have, when the next task is due (ms), job id, now (ms), least number of stopping
 --       jobs for a watch (0: never watch), when a watch begins and when it ends at the latest (ms), then field and
 --       value pairs to save
 -- Returns what happened, and a hop of the project's screen:
@@ -11,7 +11,7 @@
 --          enqueued, unless that is 0
 -- The same nonce gets the same answer again: a client that lost the answer may repeat the call.
 local stop, next, pending, stopping, batch, watched, screen = unpack(KEYS)
-local id, expected, nonce, due, job, now, least, from, latest = unpack(ARGV, 1, 9)
+local id, expected, nonce, after, due, job, now, least, from, latest = unpack(ARGV, 1, 10)
 local state, hop, asked_for, mover, kind = unpack(redis.call('HMGET', stop, 'state', 'hop', 'due', 'mover', 'kind'))
 if (state ~= 'pending' and state ~= 'stopping') or hop ~= expected then
   if mover ~= nonce then
@@ -19,8 +19,7 @@ if (state ~= 'pending' and state ~= 'stopping') or hop ~= expected then
   end
   return {kind == 'watch' and 2 or 1, tonumber(redis.call('HGET', screen, 'hop') or 0)}
 end
-redis.call('HSET', stop, 'mover', nonce, unpack(ARGV, 10))
-local after = redis.call('HGET', stop, 'state')
+redis.call('HSET', stop, 'mover', nonce, unpack(ARGV, 11))
 if state == 'pending' and after == 'stopping' then
   redis.call('ZREM', pending, id)
   redis.call('ZADD', stopping, asked_for, id)
@@ -28,8 +27,11 @@ if state == 'pending' and after == 'stopping' then
   redis.call('HINCRBY', batch, 'stopping', 1)
 end
 least = tonumber(least)
-local watch = least > 0 and redis.call('ZCARD', stopping) >= least
-  and tonumber(redis.call('HGET', screen, 'rests') or 0) <= tonumber(now)
+local watch, on = false, nil
+if least > 0 and redis.call('ZCARD', stopping) >= least then
+  local s = redis.call('HMGET', screen, 'rests', 'on')
+  watch, on = tonumber(s[1] or 0) <= tonumber(now), s[2]
+end
 if not watch then
   redis.call('ZADD', next, due, id)
   if kind == 'watch' then
@@ -40,7 +42,7 @@ end
 redis.call('HSET', stop, 'kind', 'watch', 'next', latest)
 redis.call('ZADD', next, latest, id)
 redis.call('ZADD', watched, from, job)
-if redis.call('HGET', screen, 'on') == '1' then
+if on == '1' then
   return {2, 0}
 end
 redis.call('HSET', screen, 'on', 1, 'due', from)

@@ -4,13 +4,20 @@
 -- KEYS  stop
 -- ARGV  hop, kind
 -- Returns the fields of the stop, as HGETALL does: empty when there is none.
-local state, hop, kind, calling = unpack(redis.call('HMGET', KEYS[1], 'state', 'hop', 'kind', 'calling'))
-local in_flight = state == 'pending' or state == 'stopping'
-if in_flight and hop == ARGV[1] and kind == ARGV[2] and kind == 'stop' then
-  if calling == hop then
+local fields = redis.call('HGETALL', KEYS[1])
+if ARGV[2] ~= 'stop' then
+  return fields
+end
+local f = {}
+for i = 1, #fields, 2 do
+  f[fields[i]] = fields[i + 1]
+end
+if (f.state == 'pending' or f.state == 'stopping') and f.hop == ARGV[1] and f.kind == 'stop' then
+  if f.calling == f.hop then
     redis.call('HSET', KEYS[1], 'unsure', 1)
+    fields[#fields + 1], fields[#fields + 2] = 'unsure', '1'
   else
-    redis.call('HSET', KEYS[1], 'calling', hop)
+    redis.call('HSET', KEYS[1], 'calling', f.hop)
   end
 end
-return redis.call('HGETALL', KEYS[1])
+return fields

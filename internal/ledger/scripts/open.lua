@@ -2,7 +2,7 @@
 --
 -- KEYS  active, next, state:pending, batch, batch stops, batch joined, then the stop key of each ask
 -- ARGV  now, batch, retention (s), least time between the first tasks of a batch (ms; 0: none), then for each ask: stop id, job id, due, deadline, task pointer,
---       labels ("" for none)
+--       labels ("" for none), traceparent ("" for none)
 --       (times in ms since the epoch)
 -- Returns three values for each ask: what happened, the id of the stop that serves it, and when its first
 -- task is due (ms).
@@ -22,8 +22,8 @@ local paced = tonumber(redis.call('HGET', batch, 'paced') or 0)
 
 for i = 7, #KEYS do
   local stop = KEYS[i]
-  local a = 5 + (i - 7) * 6
-  local id, job, due, deadline, task, labels = unpack(ARGV, a, a + 5)
+  local a = 5 + (i - 7) * 7
+  local id, job, due, deadline, task, labels, trace = unpack(ARGV, a, a + 6)
   local known = redis.call('HMGET', stop, 'state', 'hop', 'next')
   local first = due
   local what, served_by = 'opened', id
@@ -48,6 +48,9 @@ for i = 7, #KEYS do
       end
       if labels ~= '' then
         redis.call('HSET', stop, 'labels', labels)
+      end
+      if trace ~= '' then
+        redis.call('HSET', stop, 'trace', trace)
       end
       if job ~= '' then
         redis.call('HSET', active, job, id)

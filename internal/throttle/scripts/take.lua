@@ -1,49 +1,151 @@
--- May one call to the API of this project go out now? One generic cell rate
--- bucket serves the whole fleet; whoever can't go gets a place in line.
+-- May one call to the API of this project go out now? Whoever can't go gets a place in line.
+-- All times in microseconds, but for the halt's, which are in ms.
 --
 -- KEYS  bucket (hash), halt of the project, pause of the project
--- ARGV  calls per second (0: no limit), burst, class ("stop" or "poll"), 1 when coming back to a place in line
--- Returns {answer, microseconds to wait}: go; parked; paused; halted; soon (came back, nothing free yet);
---         line (a place in line: come back then).
+-- ARGV  calls per second (0: no limit), burst, class ("stop", "screen", "poll"),
+--       how it comes: "new", "back" (to a place in line), "paid" (it has sat out what it was told to sit out),
+--       1 when it may sit out a short wait, when the fleet's last halt was lifted (0: never),
+--       how long the fleet is halted (0: it is not), how long a probe may take (ms)
+-- Returns {answer, time now, time to wait, why, the API's words}:
+--   go; probe (go, in spite of the halt); paused; sit (wait, then come with "paid": the call is charged);
+--   line (a place in line: come back then); far (the line is too long: come then, as new)
 local bucket, halt, pause = unpack(KEYS)
-local rate, burst, class, back = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4] == '1'
-if class == 'stop' and redis.call('EXISTS', pause) == 1 then
-  return {'paused', 0}
-end
-if redis.call('EXISTS', halt) == 1 then
-  return {'halted', 0}
-end
-local t = redis.call('TIME')
-local now = t[1] * 1000000 + t[2]
-local state = redis.call('HMGET', bucket, 'parked', 'full', 'stop', 'poll')
-local parked = tonumber(state[1] or 0)
-if parked > now then
-  return {'parked', parked - now}
-end
-if rate <= 0 then
-  return {'go', 0}
+local conf, burst, class, how, sit = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5] == '1'
+local thaw, hold = tonumber(ARGV[6]), tonumber(ARGV[7])
+local SECOND = 1000000
+local SIT = SECOND -- the longest wait to sit out, and so how far ahead calls are charged
+local HORIZON = 600 * SECOND -- the farthest place
+local SHARE = 0.2 -- of the rate, for polls and screens while stops stand in line
+local now = clock()
+local why, words = 'rate', ''
+
+if hold > 0 then
+  hold = now + hold
+  thaw = hold
+else
+  if class == 'stop' and redis.call('EXISTS', pause) == 1 then
+    return {'paused', now, 0, '', ''}
+  end
+  local h = redis.call('HMGET', halt, 'reason', 'detail', 'probe', 'probing')
+  if h[1] then
+    local ms, till = math.floor(now / 1000), tonumber(h[3])
+    local probing = tonumber(h[4] or 0)
+    if probing > ms then -- its answer will be here soon
+      till = math.min(probing, ms + 2000)
+    elseif till <= ms then
+      redis.call('HSET', halt, 'probing', whole(ms + tonumber(ARGV[8])))
+      return {'probe', now, 0, h[1], h[2]}
+    end
+    hold, why, words = till * 1000, h[1], h[2]
+    thaw = hold
+  end
 end
 
--- full is when a bucket that nobody takes from would be full again (the
--- theoretical arrival time). Polls leave half of the burst to stops.
-local gap = 1000000 / rate
-local full = math.max(tonumber(state[2] or 0), now)
-local depth = math.max(gap, burst * gap * (class == 'stop' and 1 or 0.5))
-local free = full + gap - depth
-local line = tonumber(state[3] or 0)
-if class == 'poll' then
-  line = math.max(line, tonumber(state[4] or 0))
+local late = class == 'stop' and 'late-stop' or 'late'
+local f = redis.call('HMGET', bucket, 'parked', 'peak', 'cut', 'thaw', 'full', 'stops', 'others',
+  'stop', 'screen', 'poll', 'late-stop', 'late', 'second', 'count', 'before')
+for i = 1, #f do f[i] = tonumber(f[i] or nil) end
+local parked, peak, cut = f[1] or 0, f[2], f[3] or 0
+local full, stops, others = math.max(f[5] or 0, now), math.max(f[6] or 0, now), math.max(f[7] or 0, now)
+local stopLine, otherLine = math.max(f[8] or 0, f[11] or 0), math.max(f[9] or 0, f[10] or 0, f[12] or 0, f[7] or 0)
+thaw = math.max(thaw, f[4] or 0)
+if parked > now and parked > hold then
+  hold, why, words = parked, 'throttled', ''
 end
 
-if free <= now and (back or line <= now) then
-  redis.call('HSET', bucket, 'full', string.format('%.0f', full + gap))
-  redis.call('EXPIRE', bucket, 3600)
-  return {'go', 0}
+-- gapAt is the time between two calls of this class at a moment.
+local function gapAt(at)
+  local gap = SECOND / rateAt(at, conf, peak, cut, thaw)
+  if class == 'stop' then
+    return otherLine > at and gap / (1 - SHARE) or gap
+  end
+  return stopLine > at and gap / SHARE or gap
 end
-if back then
-  return {'soon', math.ceil(math.max(free - now, gap))}
+
+local function keep(seconds, ...)
+  redis.call('HSET', bucket, ...)
+  redis.call('EXPIRE', bucket, 3600 + math.ceil(seconds))
 end
-line = math.max(line, free, now) + gap
-redis.call('HSET', bucket, class, string.format('%.0f', line))
-redis.call('EXPIRE', bucket, math.ceil((line - now) / 1000000) + 3600)
-return {'line', math.ceil(line - now)}
+
+local rate = rateAt(now, conf, peak, cut, thaw)
+local gap = SECOND / rate
+if rate < (conf > 0 and conf or INF) then
+  burst = math.min(burst, 1) -- an API that has just refused a call gets them one by one
+end
+
+-- count counts a call that goes out now.
+local function count()
+  local second, n, before = math.floor(now / SECOND), f[14] or 0, f[15] or 0
+  if f[13] ~= second then
+    before, n = f[13] == second - 1 and n or 0, 0
+  end
+  keep(0, 'second', second, 'count', n + 1, 'before', before)
+end
+
+-- charge takes what a call costs. "full" counts all calls and holds the others back; stops only mind
+-- "stops", what they took themselves. "others" is what polls and screens are sure of.
+local function charge()
+  local meter, value = 'stops', stops + gapAt(now)
+  if class ~= 'stop' then
+    local sure = gap / SHARE
+    meter, value = 'others', math.min(others + sure, now + 2 * math.max(sure, SECOND))
+  end
+  keep(0, 'full', whole(math.min(full + gap, now + math.max(gap, 5 * SECOND))), meter, whole(value))
+end
+
+-- free is when this call can go: the theoretical arrival time of a generic cell rate bucket, less its depth.
+local free = now
+if gap > 0 then
+  if class == 'stop' then
+    local g = gapAt(now)
+    free = stops + g - math.max(g, burst * g)
+  else
+    free = full + gap - math.max(gap, burst * gap * (class == 'poll' and 0.5 or 0.75))
+    if stopLine > now or (f[6] or 0) > now - SECOND then -- stops take all: the sure share, saved up for a moment
+      local sure = gap / SHARE
+      free = math.min(free, others + sure - math.max(sure, SECOND / 4))
+    end
+  end
+end
+
+local ahead = SECOND / 2 -- what those may use at once who can't sit
+if class ~= 'stop' and (stopLine > now or (f[6] or 0) > now - SECOND) then
+  ahead = SECOND / 4 -- stops may come in between: leave the time to them
+end
+
+local line = f[class == 'stop' and 11 or 12] or 0 -- of those who had a place and could not go
+if how == 'new' then
+  line = math.max(line, f[class == 'stop' and 8 or 9] or 0, class == 'poll' and f[10] or 0)
+end
+if hold <= now then
+  if how == 'paid' or gap == 0 then
+    count()
+    return {'go', now, 0, '', ''}
+  end
+  if how == 'back' or line <= now then
+    -- Due times have whole seconds, so places of one second are come back to at once: who can't sit out the
+    -- rest of it goes. Screens are few, and spare many polls.
+    local early = (how == 'back' or class == 'screen') and not sit and ahead or 0
+    if free - early <= now then
+      charge()
+      count()
+      return {'go', now, 0, '', ''}
+    end
+    if sit and free - now <= SIT then
+      charge()
+      return {'sit', now, math.ceil(free - now), why, words}
+    end
+  end
+end
+
+local place = math.max(line + gapAt(math.max(line, hold, now)), free, hold, now + 1)
+if hold <= now and sit and how == 'new' and place - now <= SIT then
+  charge()
+  keep(1, class, whole(place))
+  return {'sit', now, math.ceil(place - now), why, words}
+end
+if place - now > HORIZON then
+  return {'far', now, HORIZON / 2, why, words}
+end
+keep((place - now) / SECOND, how == 'new' and class or late, whole(place))
+return {'line', now, math.ceil(place - now), why, words}

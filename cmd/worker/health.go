@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v3"
+)
+
+// health is the settings of "worker health".
+type health struct {
+	config
+	ready   bool
+	timeout time.Duration
+}
+
+func healthCommand(getenv func(string) string, stdout io.Writer) *cli.Command {
+	var h health
+	h.declareListen(defaultListen)
+	h.Bool(&h.ready, "ready", "", "ask whether it can do its work now (/readyz), not only whether it lives (/healthz)")
+	h.Duration(&h.timeout, "timeout", "", 3*time.Second, "longest wait for the answer", time.Millisecond, time.Hour)
+	return &cli.Command{
+		Name:  "health",
+		Usage: "ask the worker on this machine how it is; exit code 0 means well",
+		Description: `Takes the same --listen (or VIZSTOP_LISTEN) as the worker it asks. It needs no shell
+and no other program, so a container without either can check itself.`,
+		Flags:        h.Flags(),
+		OnUsageError: usageError,
+		Action: func(ctx context.Context, cmd *cli.Command) error {
+			if err := errors.Join(noArguments(cmd), h.Load(cmd, getenv)); err != nil {
+				return err
+			}
+			return h.ask(ctx, stdout)
+		},
+	}
+}
+
+func (h *health) ask(ctx context.Context, stdout io.Writer) error {
+	page := "/healthz"
+	if h.ready {
+		page = "/readyz"
+	}
+	url, err := localURL(h.listen, page)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, h.timeout)
+	defer cancel()
+	answer, err := getPage(ctx, url)
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(stdout, answer)
+	return err
+}
+
+// localURL is the address of a page of the worker that listens on listen.
+func localURL(listen, page string) (string, error) {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return "", err
+	}
+	if port == "0" || port == "" {
+		return "", fmt.Errorf("--listen (VIZSTOP_LISTEN): %q names no port: which one the worker got, only its log says", listen)
+	}
+	if ip := net.ParseIP(host); host == "" || ip.IsUnspecified() {
+		host = "127.0.0.1" // in Go, every unspecified address takes IPv4 too; ::1 may not exist
+	}
+	return "http://" + net.JoinHostPort(host, port) + page, nil
+}
+
+// errRefused is the answer of a worker that lives and does not show the page:
+// it wants TLS or a password, or is not ready.
+var errRefused = errors.New("the worker refuses")
+
+// getPage fetches a worker's page, past any proxy. An answer other than 200 is
+// errRefused with its text.
+func getPage(ctx context.Context, url string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	res, err := client.Do(req)
+	if err != nil {
+		return "", fmt.Errorf("no worker answers: %w", err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, 64<<10))
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", url, err)
+	}
+	if res.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("%w %s: %s: %s", errRefused, url, res.Status, strings.TrimSpace(string(body)))
+	}
+	return string(body), nil
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"bytes"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"vizstop/internal/redistest"
+)
+
+// askHealth runs "worker health" as a container would, with the worker's own
+// environment.
+func askHealth(t *testing.T, addr string, args ...string) (string, error) {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	env := environ{"VIZSTOP_LISTEN": addr, "VIZSTOP_REDIS": "redis://nowhere"}
+	err := run(t.Context(), append([]string{"health"}, args...), env.get, &stdout, &stderr)
+	if stderr.Len() > 0 {
+		t.Errorf("worker health wrote %q", &stderr)
+	}
+	return stdout.String(), err
+}
+
+func TestHealth(t *testing.T) {
+	server, sim := redistest.Start(t, "--appendonly", "yes"), simulate(t, "10")
+	rdb := server.Client(t)
+	sim.RejectCredentials(true)
+	r := start(t, signing(server, sim))
+	for _, args := range [][]string{nil, {"--ready"}} {
+		if got, err := askHealth(t, r.addr, args...); got != "ok\n" || err != nil {
+			t.Errorf("worker health %q: %q, %v", args, got, err)
+		}
+	}
+	ask(t, rdb, "b", "10")
+	await(t, "the halt", func() bool { status, _ := r.get("/readyz"); return status == 503 })
+	if got, err := askHealth(t, r.addr); got != "ok\n" || err != nil {
+		t.Errorf("a halted worker lives: %q, %v", got, err)
+	}
+	if got, err := askHealth(t, r.addr, "--ready"); got != "" || err == nil ||
+		!strings.Contains(err.Error(), "/readyz: 503 Service Unavailable: not ready\nall calls halted since ") {
+		t.Errorf("a halted worker is not ready: %q, %v", got, err)
+	}
+	r.stop()
+	if _, err := askHealth(t, r.addr); err == nil || !strings.HasPrefix(err.Error(), "no worker answers: ") {
+		t.Errorf("after the end: %v", err)
+	}
+}
+
+// A worker that takes connections and says nothing is not well.
+func TestHealthOfAHungWorker(t *testing.T) {
+	t.Parallel()
+	hung := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hung }))
+	defer server.Close()
+	defer close(hung)
+	if _, err := askHealth(t, server.Listener.Addr().String(), "--timeout", "50ms"); err == nil {
+		t.Error("a worker that doesn't answer is well")
+	}
+}
+
+// The health check of a worker that listens on every address asks this machine.
+func TestLocalURL(t *testing.T) {
+	t.Parallel()
+	for listen, want := range map[string]string{
+		":9464":          "http://127.0.0.1:9464/x",
+		"0.0.0.0:9464":   "http://127.0.0.1:9464/x",
+		"[::]:9464":      "http://127.0.0.1:9464/x",
+		"[::1]:9464":     "http://[::1]:9464/x",
+		"10.0.0.7:80":    "http://10.0.0.7:80/x",
+		"localhost:9464": "http://localhost:9464/x",
+	} {
+		if got, err := localURL(listen, "/x"); got != want || err != nil {
+			t.Errorf("%s: %s, %v; want %s", listen, got, err, want)
+		}
+	}
+	l, err := net.Listen("tcp", "[::]:0")
+	if err != nil {
+		t.Skip("no IPv6 here")
+	}
+	defer l.Close()
+	url, _ := localURL(l.Addr().String(), "")
+	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		t.Fatalf("[::] does not take IPv4: %v", err)
+	}
+	conn.Close()
+}

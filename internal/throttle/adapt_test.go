@@ -1,0 +1,145 @@
+package throttle
+
+import (
+	"container/heap"
+	"testing"
+	"time"
+
+	"vizstop/internal/modelarts"
+)
+
+// crowd is callers who always want to call an API with a limit of its own, in
+// virtual time.
+type crowd struct {
+	*bench
+	api     meter
+	latency time.Duration
+	sit     bool // short waits are sat out; otherwise all come back at whole seconds
+
+	due                    agenda
+	asked, called, refused int
+}
+
+// meter is a token bucket.
+type meter struct {
+	perSecond, depth, level float64
+	at                      time.Time
+}
+
+func (m *meter) take(now time.Time) bool {
+	m.level = min(m.depth, m.level+m.perSecond*now.Sub(m.at).Seconds())
+	m.at = now
+	if m.level < 1 {
+		return false
+	}
+	m.level--
+	return true
+}
+
+// event is a caller that asks or, with a permit, hears from the API.
+type event struct {
+	at     time.Time
+	how    string
+	permit *Permit
+	err    error
+}
+
+type agenda []event
+
+func (a agenda) Len() int           { return len(a) }
+func (a agenda) Less(i, j int) bool { return a[i].at.Before(a[j].at) }
+func (a agenda) Swap(i, j int)      { a[i], a[j] = a[j], a[i] }
+func (a *agenda) Push(e any)        { *a = append(*a, e.(event)) }
+func (a *agenda) Pop() any {
+	last := (*a)[len(*a)-1]
+	*a = (*a)[:len(*a)-1]
+	return last
+}
+
+func newCrowd(t *testing.T, cfg Config, limit, burst float64, callers int) *crowd {
+	c := &crowd{bench: newBench(t, cfg), api: meter{perSecond: limit, depth: burst}, latency: 100 * time.Millisecond, sit: true}
+	for range callers {
+		c.due = append(c.due, event{at: c.now, how: asNew})
+	}
+	heap.Init(&c.due)
+	return c
+}
+
+// play lets d go by and counts anew.
+func (c *crowd) play(d time.Duration) {
+	c.t.Helper()
+	c.asked, c.called, c.refused = 0, 0, 0
+	for over := c.now.Add(d); c.due[0].at.Before(over); {
+		e := heap.Pop(&c.due).(event)
+		if e.at.After(c.now) {
+			c.advance(e.at.Sub(c.now))
+		}
+		if e.permit != nil {
+			c.report(*e.permit, e.err)
+			heap.Push(&c.due, event{at: c.now, how: asNew})
+			continue
+		}
+		heap.Push(&c.due, c.next(e.how))
+	}
+}
+
+// next is what happens to a caller that asks now.
+func (c *crowd) next(how string) event {
+	c.asked++
+	p, w, err := c.ask(c.t.Context(), project, Stop, how, c.sit)
+	switch {
+	case err != nil:
+		c.t.Fatal(err)
+	case w.sit:
+		return event{at: c.now.Add(w.For), how: asPaid}
+	case w.Place:
+		return event{at: c.now.Add(untilWholeSecond(c.now, w.For)), how: asBack}
+	case w.For > 0:
+		return event{at: c.now.Add(w.For), how: asNew}
+	}
+	c.called++
+	if !c.api.take(c.now) {
+		c.refused++
+		err = &modelarts.APIError{Kind: modelarts.KindThrottled}
+	}
+	return event{at: c.now.Add(c.latency), permit: &p, err: err}
+}
+
+// Whatever is configured, the fleet finds the API's limit and stays near it.
+func TestTheLimitOfTheAPIIsFoundAndUsed(t *testing.T) {
+	for _, test := range []struct {
+		name       string
+		configured float64
+		apiBurst   float64
+		sit        bool
+	}{
+		{"configured above the limit", 150, 20, true},
+		{"nothing configured", 0, 20, true},
+		{"the API saves nothing up", 150, 5, true},
+		{"all come back at whole seconds", 150, 100, false},
+		{"configured below the limit", 80, 20, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			c := newCrowd(t, Config{Rate: test.configured}, 100, test.apiBurst, 400)
+			c.sit = test.sit
+			c.play(40 * time.Second)
+			warm := float64(c.refused) / float64(c.called)
+			c.play(80 * time.Second)
+			limit := 100.0
+			if test.configured > 0 {
+				limit = min(limit, test.configured)
+			}
+			used := float64(c.called-c.refused) / (80 * limit)
+			refused := float64(c.refused) / float64(c.called)
+			t.Logf("%.1f %% of the limit used, %.3f %% refused (%.1f %% before), %.2f questions a call",
+				100*used, 100*refused, 100*warm, float64(c.asked)/float64(c.called))
+			if used < 0.8 { // 85 to 93 % as a rule; the window holds two or three parks, and each counts 3 %
+				t.Errorf("%.1f %% of the limit used, want 80 %% at least", 100*used)
+			}
+			if refused > 0.01 {
+				t.Errorf("%.2f %% of the calls refused, want 1 %% at most", 100*refused)
+			}
+		})
+	}
+}
