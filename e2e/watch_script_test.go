@@ -39,6 +39,9 @@ func TestWatchScript(t *testing.T) {
 	if problem != "" || len(targets.ActiveTargets) != 1 || targets.ActiveTargets[0].Health != "up" {
 		t.Errorf("targets %+v, %s; want one that is up", targets, problem)
 	}
+	if control := regexp.MustCompile(`(?m)^simulator +(http://\S+)/jobs`).FindStringSubmatch(page); control == nil {
+		t.Errorf("the page tells no control address of the simulator:\n%s", page)
+	}
 	pids := regexp.MustCompile(`kill (?:-STOP )?(\d+)`).FindAllStringSubmatch(page, -1)
 	if len(pids) != 2 {
 		t.Fatalf("the page tells %d processes, want those of Redis and the worker:\n%s", len(pids), page)
