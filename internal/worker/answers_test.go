@@ -97,7 +97,7 @@ func tell(t *testing.T, operation, howLong string, all ...lie) {
 				t.Fatal(err)
 			}
 		}
-		r := w.start(func(c *Config) { c.Concurrency = 2 * len(all) })
+		r := w.start(func(c *Config) { rarely(c); c.Concurrency = 2 * len(all) })
 		defer r.stop()
 		w.await(deadline+2*time.Minute, "the end of every stop", func() bool {
 			load, err := w.books.Load(ctx)
@@ -142,7 +142,7 @@ func TestLoneLiesAreLookedUp(t *testing.T) {
 		}
 		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: 5 * time.Minute})
 		lie := w.sim.Inject(modelartstest.Fault{JobID: "10", Operation: modelarts.OperationStop, Reply: modelartstest.ReplyTruncated()})
-		r := w.start(nil)
+		r := w.start(rarely)
 		defer r.stop()
 		w.ask("b", "10")
 		s := w.awaitEnd(20*time.Minute, "b")["10"]
