@@ -99,7 +99,7 @@ func newSecretRun(t *testing.T, way string) *secretRun {
 		t.Fatal(err)
 	}
 	r.env = append(env, "MODELARTS_ENDPOINT="+r.api.URL, "HW_AUTH_URL="+r.api.URL, "HW_PROJECT_ID="+project,
-		"VIZSTOP_REDIS="+r.redis.URL, "VIZSTOP_REDIS_PASSWORD="+redisPassword,
+		"VIZSTOP_REDIS="+r.redis.AdminURL(), "VIZSTOP_REDIS_PASSWORD="+redisPassword,
 		"VIZSTOP_NOTIFY_SECRET="+notifySecret, "VIZSTOP_NOTIFY_HOSTS=127.0.0.1", "VIZSTOP_WEB_CONFIG_FILE="+r.web)
 	return r
 }

@@ -21,8 +21,6 @@ const (
 	leaveLife = 5 * time.Second
 )
 
-var errPaused = errors.New("this worker stood still between its claim and its call: another may have made the call by now")
-
 // errUnused is reported for leave that was given and not used: as a call that
 // was given up, it tells nothing about the API.
 var errUnused = fmt.Errorf("leave to call was not used: %w", context.Canceled)
@@ -50,10 +48,7 @@ func (h *handler) call(ctx context.Context, e errand) (wait throttle.Wait, syste
 	case <-ctx.Done():
 		return throttle.Wait{}, false, nil, errors.Join(ctx.Err(), h.giveBack(ctx, permit))
 	}
-	if h.passed(e.claimed) > claimLife {
-		return throttle.Wait{}, false, nil, errors.Join(errPaused, h.giveBack(ctx, permit))
-	}
-	if h.passed(asked) > leaveLife {
+	if h.passed(e.claimed) > claimLife || h.passed(asked) > leaveLife { // the next hop is fenced, and asks anew
 		return throttle.Wait{For: time.Second, Reason: throttle.Rate}, false, nil, h.giveBack(ctx, permit)
 	}
 	callCtx, cancel := context.WithTimeout(ctx, h.Schedule.CallTimeout)
