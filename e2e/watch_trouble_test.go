@@ -34,9 +34,9 @@ func provokeSlow(f *watched) {
 	}
 }
 
-// provokeOutage has an API that throttles and then only fails.
+// provokeOutage has an API that throttles, again and again, and then only fails.
 func provokeOutage(f *watched) {
-	f.sim.Inject(modelartstest.Fault{Times: 2, Reply: modelartstest.ReplyError(http.StatusTooManyRequests, "APIGW.0308", "too many").With("Retry-After", "1")})
+	f.sim.Inject(modelartstest.Fault{Times: 24, Reply: modelartstest.ReplyError(http.StatusTooManyRequests, "APIGW.0308", "too many").With("Retry-After", "1")})
 	f.sim.Inject(modelartstest.Fault{Reply: modelartstest.ReplyError(http.StatusServiceUnavailable, "ModelArts.0010", "down")})
 	f.ask(3, 0, -20*time.Minute, time.Hour)
 }
