@@ -13,6 +13,7 @@ import (
 
 	"vizstop/internal/ledger"
 	"vizstop/internal/redisconn"
+	"vizstop/internal/redistest"
 	"vizstop/internal/tasks"
 )
 
@@ -48,7 +49,7 @@ const chaosBatch = "chaos"
 
 func newFleet(t *testing.T, l load) *fleet {
 	t.Helper()
-	options, err := redisconn.Parse(l.redisURL)
+	options, err := redisconn.Parse(redistest.ForAdmin(l.redisURL))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func TestKilledBetweenAcceptanceAndAcknowledgement(t *testing.T) {
 	}{
 		"before the answer": {nil, false},
 		"before the ledger knows": {func(keys []string) bool { // advance.lua
-			return len(keys) == 5 && strings.HasPrefix(keys[0], "vizstop:{"+project+"}:stop:") && strings.HasSuffix(keys[1], ":next")
+			return len(keys) == 7 && strings.HasPrefix(keys[0], "vizstop:{"+project+"}:stop:") && strings.HasSuffix(keys[1], ":next")
 		}, false},
 		"before the poll is enqueued": {func(keys []string) bool { // asynq's schedule
 			return strings.HasPrefix(keys[0], "asynq:{"+tasks.QueuePoll+"}:t:poll:")

@@ -99,7 +99,7 @@ func newSecretRun(t *testing.T, way string) *secretRun {
 		t.Fatal(err)
 	}
 	r.env = append(env, "MODELARTS_ENDPOINT="+r.api.URL, "HW_AUTH_URL="+r.api.URL, "HW_PROJECT_ID="+project,
-		"VIZSTOP_REDIS="+r.redis.URL, "VIZSTOP_REDIS_PASSWORD="+redisPassword,
+		"VIZSTOP_REDIS="+r.redis.AdminURL(), "VIZSTOP_REDIS_PASSWORD="+redisPassword,
 		"VIZSTOP_NOTIFY_SECRET="+notifySecret, "VIZSTOP_NOTIFY_HOSTS=127.0.0.1", "VIZSTOP_WEB_CONFIG_FILE="+r.web)
 	return r
 }
@@ -111,11 +111,10 @@ func (r *secretRun) startAPI() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	honest := httputil.NewSingleHostReverseProxy(target)
-	honest.Rewrite, honest.Director = func(p *httputil.ProxyRequest) {
+	honest := &httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) {
 		p.Out.URL.Scheme, p.Out.URL.Host = target.Scheme, target.Host // the Host header stays: it is signed
 		p.Out.Host = p.In.Host
-	}, nil
+	}}
 	honest.ModifyResponse = func(res *http.Response) error {
 		if token := res.Header.Get("X-Subject-Token"); token != "" {
 			r.add("token from IAM "+strconv.Itoa(len(token)), token)

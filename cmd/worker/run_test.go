@@ -73,6 +73,10 @@ func TestPages(t *testing.T) {
 	}
 	ask(t, rdb, "b", "10", "11")
 	awaitStopped(t, rdb, "b", 2)
+	await(t, "both stops to be counted", func() bool { // a moment after the ledger has them
+		_, body := r.get("/metrics")
+		return strings.Contains(body, `vizstop_stop_duration_seconds_count{outcome="stopped"} 2`)
+	})
 
 	status, body := r.get("/metrics")
 	if status != 200 {

@@ -23,7 +23,7 @@ func check(t *testing.T, text, format string) {
 		if err != nil {
 			_, isLine := errors.AsType[*LineError](err)
 			ended = !isLine
-			if strings.ContainsAny(err.Error(), "\n\x1b") || len(err.Error()) > 1200 {
+			if strings.ContainsFunc(err.Error(), unicode.IsControl) || len(err.Error()) > 1200 {
 				t.Fatalf("the error is %q", err)
 			}
 			continue

@@ -194,6 +194,25 @@ func TestFencing(t *testing.T) {
 	})
 }
 
+// A worker that claimed the stop call may have made it: if its task is then
+// lost, whoever comes next must know.
+func TestReplaceKeepsACallInMind(t *testing.T) {
+	eachRedis(t, func(t *testing.T, l *Ledger, rdb *redis.Client, c *clock) {
+		openings := mustOpen(t, l, c, "b1", "called", "untouched")
+		mustClaim(t, l, openings[0].StopID, 1, KindStop)
+		for i, unsure := range []bool{true, false} {
+			s, err := l.Get(t.Context(), project, openings[i].StopID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			must(t)(l.Replace(t.Context(), s, c.now()))
+			if s := mustClaim(t, l, openings[i].StopID, 2, KindStop); s.Unsure != unsure || s.Hop != 2 {
+				t.Errorf("job %s: hop %d, unsure %v; want 2, %v", s.JobID, s.Hop, s.Unsure, unsure)
+			}
+		}
+	})
+}
+
 // A client that repeats a script because the answer got lost must not be told
 // that somebody else made the move.
 func TestSameNonceSameAnswer(t *testing.T) {

@@ -143,22 +143,30 @@ func TestModel(t *testing.T) {
 					s.State = Stopping
 				}
 				state := s.State
+				lost := rapid.Bool().Draw(t, "lost")
 				c.advance(time.Second)
 				least := rapid.IntRange(0, 3).Draw(t, "watched from")
 				var moved bool
 				var err error
-				if kind == KindPoll && state == Stopping {
+				switch {
+				case lost:
+					if kind = s.Kind; kind == KindWatch {
+						kind = KindPoll
+					}
+					moved, err = l.Replace(ctx, &s, c.now())
+				case kind == KindPoll && state == Stopping:
 					moved, _, err = l.Follow(ctx, &s, c.now(), WatchRule{Least: least, From: c.now(), Latest: c.now()})
 					if mayMove && least > 0 && m.stopping(s.ID) >= least {
 						kind = KindWatch
 					}
-				} else {
+				default:
 					moved, err = l.Advance(ctx, &s, kind, c.now())
 				}
 				if err != nil || moved != mayMove || moved && s.Kind != kind {
 					t.Fatalf("advance %+v: %v, %v; want %v, to %s", s, moved, err, mayMove, kind)
 				}
 				if moved {
+					want.unsure = want.unsure || lost && want.calling == want.hop
 					want.hop, want.kind, want.state = want.hop+1, kind, state
 				}
 			},

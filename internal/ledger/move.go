@@ -44,8 +44,29 @@ func (l *Ledger) read(projectID, id string, f map[string]string, err error) (*St
 // somebody else has moved or ended the stop. On true, s is as the ledger has
 // it and the caller must enqueue the task of the new hop.
 func (l *Ledger) Advance(ctx context.Context, s *Stop, kind Kind, due time.Time) (bool, error) {
-	moved, _, err := l.advance(ctx, s, kind, due, WatchRule{})
+	moved, _, err := l.advance(ctx, s, step{kind: kind, due: due})
 	return moved, err
+}
+
+// Replace is Advance for a stop whose task was lost: the next hop does what the
+// lost one was to do; a watched stop is polled. If that was the stop call, and a
+// worker had claimed it, the stop becomes unsure, because the call may have gone
+// out.
+func (l *Ledger) Replace(ctx context.Context, s *Stop, due time.Time) (bool, error) {
+	kind := s.Kind
+	if kind == KindWatch {
+		kind = KindPoll
+	}
+	moved, _, err := l.advance(ctx, s, step{kind: kind, due: due, lost: true})
+	return moved, err
+}
+
+// step is how a stop is to move.
+type step struct {
+	kind Kind
+	due  time.Time
+	rule WatchRule
+	lost bool // the task of the present hop was lost
 }
 
 // WatchRule says when a stop may be watched by its project's screen instead of
@@ -62,7 +83,7 @@ type WatchRule struct {
 // which is there already unless this is the first watched stop; screenHop is 0
 // when it certainly is.
 func (l *Ledger) Follow(ctx context.Context, s *Stop, due time.Time, rule WatchRule) (moved bool, screenHop int, err error) {
-	return l.advance(ctx, s, KindPoll, due, rule)
+	return l.advance(ctx, s, step{kind: KindPoll, due: due, rule: rule})
 }
 
 // What the advance script answers.
@@ -72,11 +93,11 @@ const (
 	movedToWatch
 )
 
-func (l *Ledger) advance(ctx context.Context, s *Stop, kind Kind, due time.Time, rule WatchRule) (bool, int, error) {
-	moved := *s
-	moved.Hop, moved.Kind, moved.Next = s.Hop+1, kind, due.Truncate(time.Millisecond)
+func (l *Ledger) advance(ctx context.Context, s *Stop, to step) (bool, int, error) {
+	moved, rule := *s, to.rule
+	moved.Hop, moved.Kind, moved.Next = s.Hop+1, to.kind, to.due.Truncate(time.Millisecond)
 	k := keys(s.ProjectID)
-	args := append([]any{s.ID, s.Hop, randomID(), string(s.State), due.UnixMilli(), s.JobID, l.now().UnixMilli(), max(0, rule.Least),
+	args := append([]any{s.ID, s.Hop, randomID(), string(s.State), to.lost, to.due.UnixMilli(), s.JobID, l.now().UnixMilli(), max(0, rule.Least),
 		millis(rule.From), millis(rule.Latest)}, moved.changes()...)
 	answer, err := advanceScript.Run(ctx, l.rdb,
 		[]string{k.stop(s.ID), k.next(), k.in(Pending), k.in(Stopping), k.batch(s.Batch), k.watched(), k.screen()}, args...).Int64Slice()

@@ -1,6 +1,7 @@
 package modelarts
 
 import (
+	"bytes"
 	"net/http"
 	"strings"
 )
@@ -17,8 +18,12 @@ func kindOf(operation string, a *answer) Kind {
 	}
 	kind := kindOfCall(a)
 	// Only ModelArts itself can judge a job. A page of HTML comes from some
-	// other server, and must not make ten thousand jobs look gone.
-	if foreign := !a.problem.object && len(a.body) > 0; foreign && kind.aboutJob() {
+	// other server, and must not make ten thousand jobs look gone. JSON that breaks
+	// off comes from the right server, and must not halt the fleet.
+	if !a.problem.object && len(a.body) > 0 && kind.aboutJob() {
+		if bytes.HasPrefix(bytes.TrimSpace(a.body), []byte("{")) {
+			return KindUnavailable
+		}
 		return KindNoAPI
 	}
 	return kind

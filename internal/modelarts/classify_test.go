@@ -178,6 +178,13 @@ func TestKindOfForeignAnswer(t *testing.T) {
 			}
 		}
 	}
+	for _, body := range []string{`{"is_success": false, "error_mess`, ` {"is_success"`} { // our own server's, cut off
+		for _, status := range []int{400, 404, 409} {
+			if apiErr := judgeBody(OperationStop, status, body); apiErr.Kind != KindUnavailable || !apiErr.MaybeSent {
+				t.Errorf("%d with %q is %v, maybe sent %v", status, body, apiErr.Kind, apiErr.MaybeSent)
+			}
+		}
+	}
 	for _, body := range []string{"", "{}"} {
 		if apiErr := judgeBody(OperationDetail, 404, body); apiErr.Kind != KindNotFound {
 			t.Errorf("404 with %q is %v", body, apiErr.Kind)

@@ -96,19 +96,15 @@ func (e *APIError) hint() string {
 		return "this endpoint does not offer the IAM token API"
 	case e.Kind == KindNoAPI:
 		return "this region or endpoint does not offer the v1 visualization-jobs API"
-	case e.ClockSkew.Abs() > time.Minute && signatureExpired(e.Code, e.Message):
+	// A login has nothing to do with clocks.
+	case e.Kind == KindCredentials && e.Operation != OperationToken && e.ClockSkew.Abs() > time.Minute:
 		side := "behind"
 		if e.ClockSkew < 0 {
-			side = "ahead of"
+			side = "ahead"
 		}
-		return fmt.Sprintf("this machine's clock is %v %s the server's", e.ClockSkew.Abs(), side)
+		return fmt.Sprintf("this machine's clock differs from the server's by %v (%s): set the clock", e.ClockSkew.Abs(), side)
 	}
 	return ""
-}
-
-func signatureExpired(code, message string) bool {
-	return normalizeCode(code) == "modelarts.0207" ||
-		strings.Contains(strings.ToLower(message), "signature expired")
 }
 
 // invalid is an error of ours: nothing was sent.

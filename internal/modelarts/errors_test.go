@@ -29,13 +29,15 @@ func TestAPIErrorText(t *testing.T) {
 		{&APIError{Operation: OperationToken, HTTPStatus: 302, Kind: KindNoAPI},
 			"modelarts token: http 302 (this endpoint does not offer the IAM token API)"},
 		{&APIError{Operation: OperationStop, HTTPStatus: 401, Code: "APIG.0301", Message: "signature expired", ClockSkew: 16 * time.Minute, Kind: KindCredentials},
-			"modelarts stop: http 401 APIG.0301: signature expired (this machine's clock is 16m0s behind the server's)"},
+			"modelarts stop: http 401 APIG.0301: signature expired (this machine's clock differs from the server's by 16m0s (behind): set the clock)"},
 		{&APIError{Operation: OperationStop, HTTPStatus: 401, Code: "ModelArts.0207", ClockSkew: -time.Hour, Kind: KindCredentials},
-			"modelarts stop: http 401 ModelArts.0207 (this machine's clock is 1h0m0s ahead of the server's)"},
+			"modelarts stop: http 401 ModelArts.0207 (this machine's clock differs from the server's by 1h0m0s (ahead): set the clock)"},
 		{&APIError{Operation: OperationStop, HTTPStatus: 401, Message: "signature expired", ClockSkew: time.Minute, Kind: KindCredentials},
 			"modelarts stop: http 401: signature expired"},
 		{&APIError{Operation: OperationStop, HTTPStatus: 401, Message: "wrong", ClockSkew: time.Hour, Kind: KindCredentials},
-			"modelarts stop: http 401: wrong"},
+			"modelarts stop: http 401: wrong (this machine's clock differs from the server's by 1h0m0s (behind): set the clock)"},
+		{&APIError{Operation: OperationStop, HTTPStatus: 403, Message: "no", ClockSkew: time.Hour, Kind: KindPermission},
+			"modelarts stop: http 403: no"},
 		{&APIError{Operation: OperationStop, HTTPStatus: 500, Code: "a\nb", Message: "c\r\nd", RequestID: "e\x1b[31m", Err: errors.New("f\ng")},
 			"modelarts stop: http 500 a b: c d: f g, request id e [31m"},
 	}
@@ -65,7 +67,7 @@ func TestClockHintFromAnswer(t *testing.T) {
 	if apiErr.ClockSkew != 15*time.Minute+time.Second || apiErr.Kind != KindCredentials {
 		t.Errorf("skew %v, kind %v", apiErr.ClockSkew, apiErr.Kind)
 	}
-	if want := "this machine's clock is 15m1s behind the server's"; !strings.Contains(err.Error(), want) {
+	if want := "this machine's clock differs from the server's by 15m1s (behind): set the clock"; !strings.Contains(err.Error(), want) {
 		t.Errorf("%q does not say %q", err, want)
 	}
 }

@@ -191,7 +191,7 @@ func TestAnswerSizeCap(t *testing.T) {
 	if body, err := readAll(strings.NewReader(whole)); err != nil || len(body) != maxAnswer {
 		t.Errorf("4 MiB: %d bytes, %v", len(body), err)
 	}
-	for status, want := range map[int]Kind{200: KindUnavailable, 404: KindNoAPI} {
+	for status, want := range map[int]Kind{200: KindUnavailable, 404: KindUnavailable, 403: KindPermission} {
 		server := answering(t, status, `{"is_success":true,"x":"`+whole+`"}`)
 		_, err := newClient(t, server.URL).StopVisualizationJob(t.Context(), testProject, "10")
 		if KindOf(err) != want || !errors.Is(err, errTooLarge) {

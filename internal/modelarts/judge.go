@@ -41,6 +41,9 @@ func judge(cl *call, a *answer, readErr error, now time.Time) *APIError {
 // errorFrom is the error that an answer tells of.
 func errorFrom(cl *call, a *answer, cause error, now time.Time) *APIError {
 	p := &a.problem
+	if cause == nil && !p.object && len(a.body) > 0 {
+		cause = errNotJSON
+	}
 	apiErr := &APIError{
 		Operation:  cl.operation,
 		HTTPStatus: a.status,

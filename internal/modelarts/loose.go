@@ -32,13 +32,13 @@ type looseInt struct {
 	ok bool
 }
 
-// UnmarshalJSON never fails. A number outside int64 is absent.
+// UnmarshalJSON never fails. A number outside int64, or with a fraction, is absent.
 func (i *looseInt) UnmarshalJSON(b []byte) error {
 	*i = looseInt{}
 	text := strings.TrimSpace(scalar(b))
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 		*i = looseInt{n, true}
-	} else if f, err := strconv.ParseFloat(text, 64); err == nil && math.Abs(f) < 1<<62 {
+	} else if f, err := strconv.ParseFloat(text, 64); err == nil && math.Abs(f) < 1<<62 && f == math.Trunc(f) {
 		*i = looseInt{int64(f), true}
 	}
 	return nil

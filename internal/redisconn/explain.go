@@ -177,7 +177,9 @@ func (o *Options) explainNetwork(err error) string {
 		return "no answer from " + o.where()
 	case isTimeout(err):
 		return "no answer from " + o.where() + o.tlsDoubt("; does it speak TLS?", "")
-	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+	case o.tls && hangsUp(err): // the alert that says why may get lost
+		return o.where() + " hangs up at once: perhaps it and vizstop do not agree on TLS (version, client certificate)"
+	case hangsUp(err):
 		return o.where() + " hangs up at once: is it Redis?" +
 			o.tlsDoubt("", " if it speaks TLS, use rediss instead of redis in the URL")
 	}
@@ -230,4 +232,8 @@ func oneLine(text string) string {
 		return string(runes[:longest]) + "…"
 	}
 	return string(runes)
+}
+
+func hangsUp(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }

@@ -39,6 +39,12 @@ func For(program, serverURL string) string {
 	return strings.Replace(serverURL, "//"+bothUser+":", "//"+userOf+program+":", 1)
 }
 
+// ForAdmin is the URL of a Server, or one that begins like it, without a user: for
+// the tests' own prying. Another URL comes back as it is.
+func ForAdmin(serverURL string) string {
+	return strings.Replace(serverURL, "//"+bothUser+":"+password+"@", "//", 1)
+}
+
 // AdminURL is the server as its administrator uses it: for the tests' own
 // prying. It has no password.
 func (s *Server) AdminURL() string { return "redis://" + s.Addr + "/0" }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+	"unicode"
 )
 
 func protect(t *testing.T, text string, now time.Time) *Protected {
@@ -111,6 +112,14 @@ func FuzzProtected(f *testing.F) {
 		p, err := ParseProtected(strings.NewReader(text), "keep.txt", now)
 		if (p == nil) == (err == nil) {
 			t.Fatalf("got %+v and %v", p, err)
+		}
+		if err != nil {
+			for line := range strings.SplitSeq(err.Error(), "\n") { // one line each
+				if strings.ContainsFunc(line, unicode.IsControl) {
+					t.Fatalf("the error is %q", err)
+				}
+			}
+			return
 		}
 		p.Protects("1", "name")
 	})

@@ -10,9 +10,20 @@ import (
 	"vizstop/internal/throttle"
 )
 
-// overtime is how long past its deadline a stop may wait for leave to make its
-// last detail call before it expires without.
-const overtime = time.Minute
+// How long past its deadline a stop may wait for leave to make its last detail
+// call before it expires without: in line, and during a halt if the job may have
+// been stopped by a call whose answer made no sense. An outage is probed at least
+// once a minute.
+const (
+	overtime     = time.Minute
+	haltOvertime = 75 * time.Second
+)
+
+// mayHaveWorked reports whether s stands at a stop call and one of its calls may
+// have been accepted without our knowing. Such a stop ends only after a look.
+func mayHaveWorked(s *ledger.Stop) bool {
+	return s.Kind == ledger.KindStop && s.State == ledger.Pending && s.Unsure
+}
 
 // apply does what v says to s.
 func (h *handler) apply(ctx context.Context, s *ledger.Stop, v verdict) (result, error) {
@@ -30,14 +41,20 @@ func (h *handler) apply(ctx context.Context, s *ledger.Stop, v verdict) (result,
 	case actLook:
 		return h.next(ctx, s, "status in doubt", ledger.KindPoll, 0)
 	case actRetry:
-		s.Attempts++
-		if s.Attempts >= h.Schedule.MaxAttempts {
+		s.Attempts = min(s.Attempts+1, h.Schedule.MaxAttempts)
+		usedUp := s.Attempts == h.Schedule.MaxAttempts
+		switch {
+		case mayHaveWorked(s) && (usedUp || late):
+			return h.next(ctx, s, "last look", ledger.KindPoll, 0)
+		case usedUp:
 			return h.end(ctx, s, ledger.Rejected, fmt.Sprintf("after %d attempts: %s", s.Attempts, v.reason))
-		}
-		if late {
+		case late:
 			return h.expire(ctx, s)
 		}
 		return h.next(ctx, s, "stop call will be repeated", ledger.KindStop, h.Schedule.retry(s.Attempts))
+	}
+	if late && mayHaveWorked(s) {
+		return h.next(ctx, s, "last look", ledger.KindPoll, 0)
 	}
 	if late {
 		return h.expire(ctx, s)
@@ -55,8 +72,14 @@ func (h *handler) apply(ctx context.Context, s *ledger.Stop, v verdict) (result,
 
 // wait moves a stop whose call may not go out yet.
 func (h *handler) wait(ctx context.Context, s *ledger.Stop, w throttle.Wait) (result, error) {
-	now := h.Now()
-	if now.After(s.Deadline) && (w.Reason != throttle.Rate || now.After(s.Deadline.Add(overtime))) {
+	now, limit := h.Now(), s.Deadline
+	switch {
+	case w.Reason == throttle.Rate:
+		limit = limit.Add(overtime)
+	case s.Kind == ledger.KindPoll && s.State == ledger.Pending && s.Unsure:
+		limit = limit.Add(haltOvertime)
+	}
+	if now.After(limit) {
 		s.Reason = waitReason(w)
 		return h.expire(ctx, s)
 	}

@@ -3,7 +3,6 @@ package tasks
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -161,52 +160,6 @@ func (h *handler) heal(ctx context.Context, s *ledger.Stop, came taskID) error {
 		return err
 	}
 	return enqueueScreen(ctx, h.Queue, s.ProjectID, screen.Hop, screen.Due)
-}
-
-// leaveLife is how long after the question the leave to call is good for. A
-// process that stood still meanwhile (a machine that was moved, or out of
-// memory) does not know of a pause, a halt or a deadline since.
-const leaveLife = 5 * time.Second
-
-// errUnused is reported for leave that was given and not used: as a call that
-// was given up, it tells nothing about the API.
-var errUnused = fmt.Errorf("leave to call was not used: %w", context.Canceled)
-
-// call makes one API call when the gate gives leave; otherwise it returns how
-// long to wait. back says that the caller comes back to a place in line; system
-// says that a failure is the system's.
-func (h *handler) call(ctx context.Context, projectID string, back bool, class throttle.Class, do func(context.Context) error) (
-	wait throttle.Wait, system bool, callErr, err error) {
-
-	asked := h.Now()
-	permit, wait, err := h.Gate.Enter(ctx, projectID, class, back)
-	if err != nil || wait.For > 0 {
-		return wait, false, nil, err
-	}
-	select {
-	case h.calls <- struct{}{}:
-		defer func() { <-h.calls }()
-	case <-ctx.Done():
-		return throttle.Wait{}, false, nil, errors.Join(ctx.Err(), h.giveBack(ctx, permit))
-	}
-	if h.Now().Sub(asked) > leaveLife {
-		return throttle.Wait{For: time.Second, Reason: throttle.Rate}, false, nil, h.giveBack(ctx, permit)
-	}
-	callCtx, cancel := context.WithTimeout(ctx, h.Schedule.CallTimeout)
-	callErr = do(callCtx)
-	cancel()
-	// What the call has shown must not be lost to a shutdown.
-	system, err = h.Gate.Report(context.WithoutCancel(ctx), permit, callErr)
-	if err != nil { // the answer counts all the same
-		h.Logger.WarnContext(ctx, "the throttle did not learn of an answer", "project", projectID, "error", err)
-	}
-	return throttle.Wait{}, system, callErr, nil
-}
-
-// giveBack returns leave to call that was not used.
-func (h *handler) giveBack(ctx context.Context, p throttle.Permit) error {
-	_, err := h.Gate.Report(context.WithoutCancel(ctx), p, errUnused)
-	return err
 }
 
 // advance saves s, moves it to its next hop and enqueues the task for it.

@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"context"
+	"time"
 
 	"github.com/hibiken/asynq"
 
@@ -23,25 +24,26 @@ func (h *PollHandler) process(ctx context.Context, t *asynq.Task) (result, error
 	if bad != nil || !ours {
 		return result{what: "foreign poll task dropped", note: TypePoll + " is not for other producers: enqueue " + TypeStop}, nil
 	}
+	claimed := h.Now()
 	s, res, err := h.claim(ctx, id, payload.ProjectID)
 	if err != nil || s == nil {
 		return res, err
 	}
 	ctx, s.Trace = tracing.Join(ctx, s.Trace)
-	return h.poll(ctx, s)
+	return h.poll(ctx, s, claimed)
 }
 
 // poll asks the detail endpoint where the job of s stands, and ends s or moves it
-// to what comes next.
-func (h *handler) poll(ctx context.Context, s *ledger.Stop) (result, error) {
+// to what comes next. claimed is when s was read from the ledger.
+func (h *handler) poll(ctx context.Context, s *ledger.Stop, claimed time.Time) (result, error) {
 	if s.Slot.IsZero() {
 		h.Recorder.PollStarted(max(0, h.Now().Sub(s.Next)), tracing.IDFrom(ctx))
 	}
 	var job *modelarts.VisualizationJob
-	wait, system, callErr, err := h.call(ctx, s.ProjectID, !s.Slot.IsZero(), throttle.Poll, func(ctx context.Context) (err error) {
+	wait, system, callErr, err := h.call(ctx, errand{s.ProjectID, throttle.Poll, !s.Slot.IsZero(), claimed, func(ctx context.Context) (err error) {
 		job, err = h.Jobs.ShowVisualizationJob(ctx, s.ProjectID, s.JobID)
 		return err
-	})
+	}})
 	if err != nil {
 		return result{stop: s}, err
 	}

@@ -3,7 +3,6 @@ package tasks
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -15,11 +14,15 @@ import (
 const (
 	repairMissing  = "missing"  // the task was not in the queue: lost, or never enqueued
 	repairArchived = "archived" // asynq had given the task up
+	repairOrphaned = "orphaned" // asynq called the task active, and nobody held a lease on it
 	repairStuck    = "stuck"    // asynq knew the task, but would never have delivered it
+	repairBare     = "bare"     // asynq had given up another producer's task that no worker had adopted
 )
 
 // RepairKinds lists what a repair can have found.
-func RepairKinds() []string { return []string{repairMissing, repairArchived, repairStuck} }
+func RepairKinds() []string {
+	return []string{repairMissing, repairArchived, repairOrphaned, repairStuck, repairBare}
+}
 
 // RepairConfig settles a Repairer. The zero value of each duration means its
 // default.
@@ -41,17 +44,11 @@ type RepairConfig struct {
 type Repairer struct {
 	*handler
 	cfg     RepairConfig
-	inspect TaskFinder
-}
-
-// TaskFinder looks up a task in a queue, and the queue; *asynq.Inspector is one.
-type TaskFinder interface {
-	GetTaskInfo(queue, id string) (*asynq.TaskInfo, error)
-	GetQueueInfo(queue string) (*asynq.QueueInfo, error)
+	inspect *Inspector
 }
 
 // NewRepairer returns a repairer; Run makes it work.
-func NewRepairer(cfg Config, inspect TaskFinder, r RepairConfig) *Repairer {
+func NewRepairer(cfg Config, inspect *Inspector, r RepairConfig) *Repairer {
 	setDefault(&r.Interval, 15*time.Second)
 	setDefault(&r.Overdue, 130*time.Second)
 	setDefault(&r.Stuck, 10*time.Minute)
@@ -91,8 +88,9 @@ func (r *Repairer) count(ctx context.Context, projectID string) error {
 	}
 }
 
-// Round looks once at every project's overdue stops, and counts those that
-// ended outside of a worker.
+// Round looks once at every project's overdue stops and screens, counts the stops
+// that ended outside of a worker, and adopts the bare tasks that asynq has given
+// up.
 func (r *Repairer) Round(ctx context.Context) error {
 	projects, err := r.Ledger.Projects(ctx)
 	if err != nil {
@@ -115,44 +113,41 @@ func (r *Repairer) Round(ctx context.Context) error {
 			}
 		}
 	}
-	return nil
+	return r.adoptGivenUp(ctx)
 }
 
 // repair moves s to a new hop with a new task, unless its task is alive in the
 // queue and just has to wait for its turn.
 func (r *Repairer) repair(ctx context.Context, s *ledger.Stop) error {
-	if s.Kind == ledger.KindWatch {
-		watched, err := r.Ledger.IsWatched(ctx, s)
-		switch {
-		case err != nil:
-			return err
-		case watched: // the screen is held up
-			return r.Ledger.PutBack(ctx, s)
-		default:
-			return r.replace(ctx, s, ledger.KindPoll, repairMissing)
-		}
-	}
-	_, queue := typeAndQueue(s.Kind)
 	id := currentTask(s).String()
-	why, err := r.diagnose(queue, id, s.Next)
-	if err != nil { // perhaps the task is broken, and not Redis: the others must not wait for it
-		r.Logger.WarnContext(ctx, "task not found out about", "lost_task", id, "error", err)
+	_, queue := typeAndQueue(s.Kind)
+	why, err := r.diagnoseStop(ctx, s, queue, id)
+	if err != nil {
+		return err
 	}
 	if why == "" {
 		return r.Ledger.PutBack(ctx, s)
 	}
-	return r.replace(ctx, s, s.Kind, why)
+	moved, err := r.Ledger.Replace(ctx, s, r.Now())
+	if err != nil || !moved {
+		return err
+	}
+	r.Recorder.Repaired(why)
+	r.Logger.WarnContext(ctx, "stop repaired", "stop", s.ID, "project", s.ProjectID, "job", s.JobID, "lost_task", id, "found", why)
+	if err := enqueue(ctx, r.Queue, s); err != nil {
+		return err
+	}
+	r.remove(ctx, queue, id)
+	return nil
 }
 
-// replace gives s a new hop with a new task, due now.
-func (r *Repairer) replace(ctx context.Context, s *ledger.Stop, kind ledger.Kind, why string) error {
-	lost := currentTask(s).String()
-	moved, err := r.advance(ctx, s, kind, 0)
-	if moved {
-		r.Recorder.Repaired(why)
-		r.Logger.WarnContext(ctx, "stop repaired", "stop", s.ID, "project", s.ProjectID, "job", s.JobID, "lost_task", lost, "found", why)
+// remove takes what is left of a replaced task out of its queue: the ledger
+// fences it off, and it would lie about for ever. That it can't be removed keeps
+// no other stop from its repair.
+func (r *Repairer) remove(ctx context.Context, queue, id string) {
+	if _, err := r.inspect.Remove(ctx, queue, id); err != nil {
+		r.Logger.WarnContext(ctx, "what is left of a lost task stays in its queue", "lost_task", id, "queue", queue, "error", err)
 	}
-	return err
 }
 
 // repairScreen gives the screen of a project a new task, if it should have one
@@ -163,12 +158,9 @@ func (r *Repairer) repairScreen(ctx context.Context, projectID string) error {
 		return err
 	}
 	lost := screenID(projectID, s.Hop)
-	why, err := r.diagnose(QueuePoll, lost, s.Due)
-	if err != nil {
-		r.Logger.WarnContext(ctx, "task not found out about", "lost_task", lost, "error", err)
-	}
-	if why == "" {
-		return nil
+	why, err := r.diagnose(ctx, QueuePoll, lost, s.Due)
+	if err != nil || why == "" {
+		return err
 	}
 	moved, err := r.Ledger.AdvanceScreen(ctx, s, r.Now())
 	if err != nil || !moved || !s.On {
@@ -176,40 +168,82 @@ func (r *Repairer) repairScreen(ctx context.Context, projectID string) error {
 	}
 	r.Recorder.Repaired(why)
 	r.Logger.WarnContext(ctx, "screen repaired", "project", projectID, "lost_task", lost, "found", why)
-	return enqueueScreen(ctx, r.Queue, projectID, s.Hop, s.Due)
+	if err := enqueueScreen(ctx, r.Queue, projectID, s.Hop, s.Due); err != nil {
+		return err
+	}
+	r.remove(ctx, QueuePoll, lost)
+	return nil
+}
+
+// diagnoseStop says which repair s needs; "" means none.
+func (r *Repairer) diagnoseStop(ctx context.Context, s *ledger.Stop, queue, id string) (string, error) {
+	if s.Kind != ledger.KindWatch {
+		return r.diagnose(ctx, queue, id, s.Next)
+	}
+	watched, err := r.Ledger.IsWatched(ctx, s)
+	if err != nil || watched { // if it is, the screen is held up
+		return "", err
+	}
+	return repairMissing, nil
 }
 
 // diagnose says which repair a task that was due then needs; "" means none. A
-// task that can't be read (Redis has lost a part of it) is given up as one that
-// is stuck.
-func (r *Repairer) diagnose(queue, id string, due time.Time) (string, error) {
-	info, err := r.inspect.GetTaskInfo(queue, id)
-	switch {
-	case errors.Is(err, asynq.ErrTaskNotFound), errors.Is(err, asynq.ErrQueueNotFound):
-		return repairMissing, nil
-	case err != nil && r.Now().Sub(due) > r.cfg.Stuck:
-		return repairStuck, err
-	case err != nil:
-		return "", fmt.Errorf("look for task %s: %w", id, err)
-	case info.State == asynq.TaskStateArchived:
-		return repairArchived, nil
-	case r.Now().Sub(due) <= r.cfg.Stuck:
-		return "", nil
-	default:
-		return r.diagnoseOld(info)
-	}
-}
-
-// diagnoseOld says whether a task that is long overdue is still on its way. A
 // Redis that evicts keys can drop the queue's lists and leave the tasks
 // themselves, which then say for ever that they wait.
-func (r *Repairer) diagnoseOld(info *asynq.TaskInfo) (string, error) {
-	if info.State != asynq.TaskStatePending {
+func (r *Repairer) diagnose(ctx context.Context, queue, id string, due time.Time) (string, error) {
+	state, leased, err := r.inspect.Find(ctx, queue, id)
+	switch {
+	case err != nil:
+		return "", err
+	case state == "":
+		return repairMissing, nil
+	case state == asynq.TaskStateArchived.String():
+		return repairArchived, nil
+	case state == asynq.TaskStateActive.String() && !leased:
+		return repairOrphaned, nil
+	case r.Now().Sub(due) <= r.cfg.Stuck:
+		return "", nil
+	case state != asynq.TaskStatePending.String():
 		return repairStuck, nil
 	}
-	queue, err := r.inspect.GetQueueInfo(info.Queue)
-	if err == nil && queue.Pending > 0 {
-		return "", nil
+	waiting, err := r.inspect.Pending(ctx, queue)
+	if err != nil || waiting > 0 {
+		return "", err
 	}
-	return repairStuck, err // a queue that names lost tasks can't be read either
+	return repairStuck, nil
+}
+
+// adoptGivenUp adopts the bare tasks that asynq has archived before a worker
+// could: their producer allowed no retry, and a worker died. asynq's recoverer
+// calls nobody when it does that. What lies there for longer than the deadline of
+// a bare task is left alone: it would stop a job that may have been restarted.
+func (r *Repairer) adoptGivenUp(ctx context.Context) error {
+	given, err := r.inspect.GivenUp(ctx, QueueStop, r.Now().Add(-r.Schedule.Deadline))
+	if err != nil {
+		return err
+	}
+	for _, info := range given {
+		payload, bad := DecodePayload(info.Payload)
+		if _, ours := parseTaskID(info.ID); info.Type != TypeStop || bad == nil && ours {
+			continue
+		}
+		deadline := info.LastFailedAt.Add(r.Schedule.Deadline)
+		if !info.Deadline.IsZero() && info.Deadline.Before(deadline) {
+			deadline = info.Deadline
+		}
+		res, err := r.adopt(ctx, info.ID, payload, bad, deadline)
+		if err != nil {
+			return err
+		}
+		removed, err := r.inspect.Remove(ctx, QueueStop, info.ID)
+		if err != nil {
+			return err
+		}
+		if removed { // by this worker and no other
+			r.Recorder.Repaired(repairBare)
+			r.Logger.WarnContext(ctx, "task adopted that asynq had given up", "task", info.ID, "error", oneLine(errors.New(info.LastErr)),
+				"stop", res.stop.ID, "project", res.stop.ProjectID, "job", res.stop.JobID)
+		}
+	}
+	return nil
 }

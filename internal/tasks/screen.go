@@ -188,7 +188,7 @@ func (h *ScreenHandler) look(ctx context.Context, screen *ledger.Screen, found [
 			return err
 		}
 		ctx, span := h.screened(ctx, s)
-		res, err := h.poll(ctx, s)
+		res, err := h.poll(ctx, s, began)
 		endSpan(span, s, err)
 		h.tell(ctx, res, err, "task", screenID(screen.ProjectID, screen.Hop), "type", TypeScreen, "duration", h.Now().Sub(began).Round(time.Millisecond))
 		return err
@@ -248,13 +248,13 @@ func (h *ScreenHandler) list(ctx context.Context, s *ledger.Screen, watched []le
 	for !roll.complete() {
 		var page *modelarts.JobPage
 		var callErr error
-		wait, system, _, err = h.call(ctx, s.ProjectID, back, throttle.Screen, func(ctx context.Context) error {
+		wait, system, _, err = h.call(ctx, errand{s.ProjectID, throttle.Screen, back, h.Now(), func(ctx context.Context) error {
 			page, callErr = h.Jobs.ListVisualizationJobs(ctx, s.ProjectID, roll.query())
 			if listRefused(callErr) { // says nothing about the other calls
 				return context.Canceled
 			}
 			return callErr
-		})
+		}})
 		switch {
 		case err != nil:
 			return sighting{}, throttle.Wait{}, false, err

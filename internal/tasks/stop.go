@@ -3,6 +3,7 @@ package tasks
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/hibiken/asynq"
 
@@ -27,8 +28,9 @@ func (h *StopHandler) process(ctx context.Context, t *asynq.Task) (result, error
 		return h.refuse(ctx, id, payload.ProjectID)
 	}
 	if bad != nil || !ours {
-		return h.adopt(ctx, name, payload, bad)
+		return h.adopt(ctx, name, payload, bad, h.Now().Add(h.Schedule.Deadline))
 	}
+	claimed := h.Now()
 	s, res, err := h.claim(ctx, id, payload.ProjectID)
 	if err != nil || s == nil {
 		return res, err
@@ -36,18 +38,18 @@ func (h *StopHandler) process(ctx context.Context, t *asynq.Task) (result, error
 	ctx, s.Trace = tracing.Join(ctx, s.Trace)
 	if !h.Now().Before(s.Deadline) {
 		if s.Unsure { // a lost call may have worked: have a last look
-			return h.apply(ctx, s, verdict{action: actLook})
+			return h.apply(ctx, s, verdict{action: actLook, reason: s.Reason})
 		}
 		return h.expire(ctx, s)
 	}
 	var requestID string
-	wait, system, callErr, err := h.call(ctx, s.ProjectID, !s.Slot.IsZero(), throttle.Stop, func(ctx context.Context) (err error) {
+	wait, system, callErr, err := h.call(ctx, errand{s.ProjectID, throttle.Stop, !s.Slot.IsZero(), claimed, func(ctx context.Context) (err error) {
 		if s.Called.IsZero() {
 			s.Called = h.Now()
 		}
 		requestID, err = h.Jobs.StopVisualizationJob(ctx, s.ProjectID, s.JobID)
 		return err
-	})
+	}})
 	if err != nil {
 		return result{stop: s}, err
 	}
@@ -76,8 +78,8 @@ func noteCall(s *ledger.Stop, requestID string, err error) {
 // adopt makes a bare task a stop of its own, which is then carried by a task
 // of ours: the bare one's options (timeout, retries) are its producer's. A
 // malformed task becomes a stop that is rejected at once.
-func (h *StopHandler) adopt(ctx context.Context, name string, p Payload, bad error) (result, error) {
-	projectID, ask := p.ProjectID, ledger.Ask{JobID: p.JobID, Deadline: h.Now().Add(h.Schedule.Deadline)}
+func (h *handler) adopt(ctx context.Context, name string, p Payload, bad error, deadline time.Time) (result, error) {
+	projectID, ask := p.ProjectID, ledger.Ask{JobID: p.JobID, Deadline: deadline}
 	if bad != nil {
 		ask.JobID = ""
 		if modelarts.ValidateID("project", projectID) != nil {

@@ -1,9 +1,11 @@
 package tasks
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/hibiken/asynq"
@@ -53,13 +55,37 @@ func FuzzDecodePayload(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p, err := DecodePayload(b)
 		if err != nil {
-			if strings.ContainsAny(oneLine(err), "\n\r") {
-				t.Errorf("error of several lines: %q", err)
+			if strings.ContainsFunc(oneLine(err), unicode.IsControl) {
+				t.Errorf("%q: the error is %q", b, err)
 			}
 			return
 		}
 		if modelarts.ValidateID("project", p.ProjectID) != nil || modelarts.ValidateID("job", p.JobID) != nil {
 			t.Errorf("%q gave %+v", b, p)
+		}
+		body, err := json.Marshal(p) // as enqueue does
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := DecodePayload(body); err != nil || again != p {
+			t.Errorf("%q gave %+v, which our own task carries as %+v, %v", b, p, again, err)
+		}
+	})
+}
+
+// A task id is ours only if it is just what we would have written.
+func FuzzTaskID(f *testing.F) {
+	f.Add(taskID{ledger.KindPoll, ledger.StopID("b", "p", "j"), 12}.String())
+	f.Add("stop:" + ledger.StopID("b", "p", "j") + ":999999999")
+	f.Add("stop:" + ledger.StopID("b", "p", "j") + ":01")
+	f.Add("poll:" + ledger.StopID("b", "p", "j") + ":1\n")
+	f.Fuzz(func(t *testing.T, s string) {
+		id, ok := parseTaskID(s)
+		if !ok {
+			return
+		}
+		if id.String() != s || id.hop < 1 || len(id.stopID) != ledger.IDLength || id.kind != ledger.KindStop && id.kind != ledger.KindPoll {
+			t.Errorf("%q parsed as %+v", s, id)
 		}
 	})
 }

@@ -99,6 +99,8 @@ func judgePoll(s *ledger.Stop, job *modelarts.VisualizationJob, err error, syste
 			return end(ledger.Gone, err.Error())
 		case system:
 			return verdict{action: actWait, reason: err.Error()}
+		case s.State == ledger.Pending: // a look that showed nothing
+			return verdict{action: actRetry, reason: err.Error()}
 		default:
 			return verdict{action: actPoll, reason: err.Error()}
 		}
@@ -118,6 +120,9 @@ func judgePoll(s *ledger.Stop, job *modelarts.VisualizationJob, err error, syste
 		reason := fmt.Sprintf("job status is still %v", job.Status)
 		switch {
 		case s.State == ledger.Pending:
+			if s.Reason != "" { // what the stop call met with
+				reason = s.Reason + "; then " + reason
+			}
 			return verdict{action: actRetry, reason: reason}
 		case mayResend:
 			return verdict{action: actResend, reason: reason}

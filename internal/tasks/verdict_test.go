@@ -119,6 +119,10 @@ func TestJudgePollErrors(t *testing.T) {
 				want = verdict{action: actWait}
 			}
 			check(t, kind.String(), judgePoll(&stopping, nil, apiErr(kind), system, true), want)
+			if want.action == actPoll { // nothing was accepted yet: the stop call again
+				want.action = actRetry
+			}
+			check(t, kind.String()+" on a look", judgePoll(&unsure, nil, apiErr(kind), system, true), want)
 		}
 	}
 }

@@ -125,7 +125,7 @@ func New(cfg Config) *Worker {
 		Recorder: cfg.Metrics, Tracer: cfg.Tracer, Parallel: cfg.Concurrency, Schedule: cfg.Schedule, Logger: cfg.Logger,
 	}
 	w.mux = tasks.NewMux(work)
-	w.repairer = tasks.NewRepairer(work, w.inspect, cfg.Repair)
+	w.repairer = tasks.NewRepairer(work, tasks.NewInspector(cfg.Redis), cfg.Repair)
 	w.notifier = notify.New(notify.Config{
 		Redis: cfg.Redis, Ledger: w.ledger, Secret: cfg.NotifySecret, Hosts: cfg.NotifyHosts, Logger: cfg.Logger,
 	})

@@ -1,0 +1,114 @@
+package tasks
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+)
+
+// Inspector looks into asynq's queues and tidies up what asynq leaves behind. It
+// is the only place that knows how asynq 0.26 keeps a task in Redis: asynq's own
+// inspector tells neither whether somebody holds a lease on a task nor how to be
+// rid of one that it calls active. It is safe for concurrent use.
+type Inspector struct {
+	rdb     redis.UniversalClient
+	inspect *asynq.Inspector
+}
+
+// NewInspector returns an inspector of the queues in the Redis behind rdb, which
+// stays the caller's to close.
+func NewInspector(rdb redis.UniversalClient) *Inspector {
+	return &Inspector{rdb: rdb, inspect: asynq.NewInspectorFromRedisClient(rdb)}
+}
+
+//go:embed scripts/*.lua
+var scriptFiles embed.FS
+
+var (
+	lookScript  = loadScript("look")
+	sweepScript = loadScript("sweep")
+)
+
+func loadScript(name string) *redis.Script {
+	src, err := scriptFiles.ReadFile("scripts/" + name + ".lua")
+	if err != nil {
+		panic("tasks: script not embedded: " + name) // a build without its files
+	}
+	return redis.NewScript(string(src))
+}
+
+func queueKey(queue, name string) string { return "asynq:{" + queue + "}:" + name }
+
+// Find says where a task is in its queue: "pending", "scheduled", "retry",
+// "active" or "archived"; "" when it can't be delivered any more. leased says
+// that a worker holds it, or has died less than about two minutes ago.
+func (i *Inspector) Find(ctx context.Context, queue, id string) (state string, leased bool, err error) {
+	found, err := lookScript.Run(ctx, i.rdb, []string{queueKey(queue, "t:"+id), queueKey(queue, "lease")}, id).Slice()
+	if err != nil {
+		return "", false, fmt.Errorf("look for task %s in queue %s: %w", id, queue, err)
+	}
+	return found[0].(string), found[1].(int64) == 1, nil
+}
+
+// Pending counts the tasks of a queue that are ready and wait for a worker.
+func (i *Inspector) Pending(ctx context.Context, queue string) (int, error) {
+	n, err := i.rdb.LLen(ctx, queueKey(queue, "pending")).Result()
+	if err != nil {
+		return 0, fmt.Errorf("count tasks that wait in queue %s: %w", queue, err)
+	}
+	return int(n), nil
+}
+
+// Remove takes a task out of its queue and reports whether it did. It leaves
+// alone a task that a worker holds.
+func (i *Inspector) Remove(ctx context.Context, queue, id string) (bool, error) {
+	swept, err := sweepScript.Run(ctx, i.rdb,
+		[]string{queueKey(queue, "t:"+id), queueKey(queue, "lease"), queueKey(queue, "active")}, id).Bool()
+	if err != nil || swept {
+		return swept, err
+	}
+	state, _, err := i.Find(ctx, queue, id)
+	if err != nil || state == "" || state == asynq.TaskStateActive.String() {
+		return false, err
+	}
+	err = i.inspect.DeleteTask(queue, id)
+	if errors.Is(err, asynq.ErrTaskNotFound) || errors.Is(err, asynq.ErrQueueNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// givenUpAtOnce bounds how many tasks GivenUp reads.
+const givenUpAtOnce = 500
+
+// GivenUp lists the tasks of a queue that asynq itself has archived since the
+// given time, newest first. What a person has archived is not among them.
+func (i *Inspector) GivenUp(ctx context.Context, queue string, since time.Time) ([]*asynq.TaskInfo, error) {
+	archived, err := i.rdb.ZRevRangeByScoreWithScores(ctx, queueKey(queue, "archived"), &redis.ZRangeBy{
+		Min: strconv.FormatInt(since.Unix(), 10), Max: "+inf", Count: givenUpAtOnce,
+	}).Result()
+	if err != nil {
+		return nil, fmt.Errorf("look for tasks that queue %s has given up: %w", queue, err)
+	}
+	var tasks []*asynq.TaskInfo
+	for _, z := range archived {
+		info, err := i.inspect.GetTaskInfo(queue, fmt.Sprint(z.Member))
+		switch {
+		case errors.Is(err, asynq.ErrTaskNotFound):
+			continue
+		case err != nil:
+			return nil, fmt.Errorf("read a task that queue %s has given up: %w", queue, err)
+		}
+		// asynq archives a task in the second of its last failure.
+		if info.LastErr != "" && info.LastFailedAt.Unix() == int64(z.Score) {
+			tasks = append(tasks, info)
+		}
+	}
+	return tasks, nil
+}

@@ -1,0 +1,13 @@
+-- Removes a task that asynq calls active although nobody holds a lease on it, or although its message is lost: asynq
+-- itself never looks at either again.
+--
+-- KEYS  task (hash), lease (sorted set), active (list)
+-- ARGV  task id
+-- Returns 1 when it was there and is gone.
+local state, msg = unpack(redis.call('HMGET', KEYS[1], 'state', 'msg'))
+if state ~= 'active' or (msg and redis.call('ZSCORE', KEYS[2], ARGV[1])) then
+  return 0
+end
+redis.call('LREM', KEYS[3], 0, ARGV[1])
+redis.call('ZREM', KEYS[2], ARGV[1])
+return redis.call('DEL', KEYS[1])
