@@ -8,7 +8,7 @@ import (
 func TestNamesInAnExpression(t *testing.T) {
 	t.Parallel()
 	got := namesIn(`histogram_quantile(0.5, sum by (le, kind) (rate(a_bucket{job=~"x|y", le=~"300(\\.0)?"}[5m])))
-  / on (job) group_left (version) b unless 1e-6 * max_over_time(c:d{e!="}"}[1d] offset 5m) > bool 2`)
+  / on (job) group_left (version) b unless 1e-6 * max_over_time(c:d{e!="}"}[1d] offset 5m) > bool (2 < +Inf)`)
 	if want := []string{"le", "kind", "job", "version"}; !slices.Equal(got.labels, want) {
 		t.Errorf("labels %q, want %q", got.labels, want)
 	}

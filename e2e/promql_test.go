@@ -75,7 +75,7 @@ func (n *names) word(word, rest string) string {
 			}
 		}
 		return rest[len(list[0]):]
-	case "and", "or", "unless", "bool", "offset":
+	case "and", "or", "unless", "bool", "offset", "Inf", "NaN":
 		return rest
 	}
 	if callPattern.MatchString(rest) || groupedPattern.MatchString(rest) {

@@ -25,7 +25,8 @@ func troubles(t *testing.T) []trouble {
 			"VizstopOldestStopUnconfirmed", "VizstopStopsExpired", "VizstopStopsRejected", "VizstopRepairs", "VizstopScreensFail",
 		}}}},
 		{newWatched(t, "outage", "", "--appendonly", "no"), []stage{
-			{provokeOutage, []string{"VizstopThrottled", "VizstopAPIOutage", "VizstopNothingConfirmed", "VizstopRedisUnfit"}},
+			{provokeThrottling, []string{"VizstopThrottled", "VizstopSlowedDown", "VizstopNothingConfirmed", "VizstopRedisUnfit"}},
+			{provokeOutage, []string{"VizstopAPIOutage"}},
 		}},
 		// A worker waits for Redis for 3 s before it reports it as down.
 		{newWatched(t, "credentials", ", scrape_interval: 4s, scrape_timeout: 4s"), []stage{

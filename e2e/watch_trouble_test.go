@@ -34,11 +34,16 @@ func provokeSlow(f *watched) {
 	}
 }
 
-// provokeOutage has an API that throttles and then only fails.
-func provokeOutage(f *watched) {
-	f.sim.Inject(modelartstest.Fault{Times: 2, Reply: modelartstest.ReplyError(http.StatusTooManyRequests, "APIGW.0308", "too many").With("Retry-After", "1")})
-	f.sim.Inject(modelartstest.Fault{Reply: modelartstest.ReplyError(http.StatusServiceUnavailable, "ModelArts.0010", "down")})
+// provokeThrottling has an API that answers 429, whatever the rate.
+func provokeThrottling(f *watched) {
+	f.sim.Inject(modelartstest.Fault{Reply: modelartstest.ReplyError(http.StatusTooManyRequests, "APIGW.0308", "too many").With("Retry-After", "1")})
 	f.ask(3, 0, -20*time.Minute, time.Hour)
+}
+
+// provokeOutage has an API that only fails.
+func provokeOutage(f *watched) {
+	f.sim.ClearFaults()
+	f.sim.Inject(modelartstest.Fault{Reply: modelartstest.ReplyError(http.StatusServiceUnavailable, "ModelArts.0010", "down")})
 }
 
 // provokeCredentials has an API that does not know who calls.

@@ -81,7 +81,7 @@ func TestComposeIsClosed(t *testing.T) {
 				continue
 			}
 			path := filepath.Join(repository, "deploy/compose", from)
-			if _, err := os.Stat(path); err != nil && !laterFolders[from] {
+			if _, err := os.Stat(path); err != nil {
 				t.Errorf("%s mounts %s: %v", name, from, err)
 			}
 		}
@@ -91,10 +91,6 @@ func TestComposeIsClosed(t *testing.T) {
 	}
 }
 
-// laterFolders are mounted, and may be missing as long as there is no rule or
-// dashboard: an empty folder is then mounted.
-var laterFolders = map[string]bool{"../prometheus": true, "../grafana": true}
-
 func TestComposePrometheus(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(repository, "deploy/compose/prometheus.yml")
@@ -102,10 +98,31 @@ func TestComposePrometheus(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 	config := readYAML(t, file)
+	wantRules(t, texts(list(config, "rule_files")))
 	target := list(list(config, "scrape_configs")[0], "dns_sd_configs")[0]
 	listen := known(t, "worker", "run").flags["--listen"]
 	if _, ok := dig(compose(t), "services").(map[string]any)[texts(list(target, "names"))[0]]; !ok ||
 		!strings.HasSuffix(listen, ":"+jsonNumber(target, "port")) {
 		t.Errorf("Prometheus looks for workers at %v; they listen on %s", target, listen)
+	}
+}
+
+// wantRules wants the patterns to find the rules in deploy/prometheus, where
+// compose mounts them, and not the tests of the rules.
+func wantRules(t *testing.T, patterns []string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(repository, "deploy/prometheus/vizstop.*.yml"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no rules: %v", err)
+	}
+	for _, file := range files {
+		name := filepath.Base(file)
+		found := slices.ContainsFunc(patterns, func(p string) bool {
+			ok, err := filepath.Match(p, "/etc/prometheus/rules/"+name)
+			return ok && err == nil
+		})
+		if want := !strings.HasSuffix(name, "_test.yml"); found != want {
+			t.Errorf("%q find %s: %t, want %t", patterns, name, found, want)
+		}
 	}
 }
