@@ -42,9 +42,8 @@ build: ## build the programs into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -o bin/ ./cmd/...
 
 .PHONY: test
-test: deps ## run all tests with the race detector (GOTESTFLAGS='-run Name'), and simulate
+test: deps ## run all tests with the race detector (GOTESTFLAGS='-run Name')
 	CGO_ENABLED=1 $(GO) test -race -timeout 9m $(GOTESTFLAGS) ./...
-	$(GO) test ./internal/worker -run 'TestSimulation$$' -seed 1000 -simulate-for 30s -timeout 5m
 	$(CHECK) test -count=1 -trimpath $(GOTESTFLAGS) ./...
 
 .PHONY: manifests
