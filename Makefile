@@ -19,7 +19,7 @@ CHECK := CGO_ENABLED=0 $(GO) -C deploy/check
 # belongs to someone else). Nothing else needs the commit, and asking for it in
 # vain is an error.
 VCS := $(shell git log -1 >/dev/null 2>&1 && echo true || echo false)
-lint test manifests fuzz demo simulate chaos: export GOFLAGS := $(GOFLAGS) -buildvcs=false
+lint test check-deploy manifests fuzz demo simulate chaos: export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
 # The version of images and releases, and the Go that builds them: another one
 # would make other bytes.
@@ -44,6 +44,9 @@ build: ## build the programs into bin/
 .PHONY: test
 test: deps ## run all tests with the race detector (GOTESTFLAGS='-run Name')
 	CGO_ENABLED=1 $(GO) test -race -timeout 9m $(GOTESTFLAGS) ./...
+
+.PHONY: check-deploy
+check-deploy: deps ## hold deploy/ against the programs: flags, variables, series, schemas
 	$(CHECK) test -count=1 -trimpath $(GOTESTFLAGS) ./...
 
 .PHONY: manifests

@@ -115,7 +115,6 @@ func TestTheLimitOfTheAPIIsFoundAndUsed(t *testing.T) {
 	}{
 		{"configured above the limit", 150, 20, true},
 		{"nothing configured", 0, 20, true},
-		{"all come back at whole seconds", 150, 100, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
