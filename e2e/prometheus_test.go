@@ -59,6 +59,9 @@ func ask[T any](p *prometheusServer, path string, params url.Values) (data T, pr
 		p.t.Fatal(err)
 	}
 	defer res.Body.Close()
+	if res.StatusCode == http.StatusServiceUnavailable {
+		return data, "Prometheus is not ready yet"
+	}
 	var answer struct {
 		Data  json.RawMessage
 		Error string

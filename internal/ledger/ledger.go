@@ -71,8 +71,17 @@ func loadScript(name string) *redis.Script {
 	return redis.NewScript(string(src))
 }
 
+// Probe reports whether Redis takes data. What it writes is gone in a second.
+func (l *Ledger) Probe(ctx context.Context) error {
+	if err := l.rdb.Set(ctx, probeKey, 1, time.Second).Err(); err != nil {
+		return fmt.Errorf("write to Redis: %w", err)
+	}
+	return nil
+}
+
 // The keys that belong to no project.
 const (
+	probeKey    = "vizstop:probe"    // string
 	projectsKey = "vizstop:projects" // set of project ids that ever had a stop
 	batchesKey  = "vizstop:batches"  // sorted set: batch id by when it was opened
 )

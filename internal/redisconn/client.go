@@ -29,6 +29,7 @@ const clientName = "vizstop"
 func (o *Options) Client() redis.UniversalClient {
 	client := redis.NewUniversalClient(o.universal())
 	client.AddHook(explainDenied{})
+	PauseAfterRefusals(client)
 	return client
 }
 

@@ -96,7 +96,18 @@ func (h *handler) logged(process func(context.Context, *asynq.Task) (result, err
 		ctx = task.Context(ctx)
 		h.tell(ctx, res, err, "task", id, "type", t.Type(), "duration", h.Now().Sub(began).Round(time.Millisecond))
 		endSpan(task.Span(), res.stop, err)
+		if err != nil {
+			h.awaitRedis(ctx)
+		}
 		return err
+	}
+}
+
+// awaitRedis returns when Redis takes data, or when ctx ends: asynq puts a task
+// that failed back into its queue once, and if it can't, the task waits for its
+// lease to run out. Then ctx ends too.
+func (h *handler) awaitRedis(ctx context.Context) {
+	for h.Ledger.Probe(ctx) != nil && sleep(ctx, time.Second) == nil {
 	}
 }
 

@@ -45,11 +45,19 @@ func loadScript(name string) *redis.Script {
 
 func queueKey(queue, name string) string { return "asynq:{" + queue + "}:" + name }
 
+// leaseGrace is how long after its end a lease still counts: as far as the
+// clocks of two workers may differ. asynq's own recoverer waits for 30 s more, and
+// up to a minute until it looks.
+const leaseGrace = 10 * time.Second
+
+func leaseTooOld() int64 { return time.Now().Add(-leaseGrace).Unix() }
+
 // Find says where a task is in its queue: "pending", "scheduled", "retry",
 // "active" or "archived"; "" when it can't be delivered any more. leased says
-// that a worker holds it, or has died less than about two minutes ago.
+// that a worker holds it, or has died less than about 40 s ago: asynq's lease of
+// 30 s, and 10 s by which clocks may differ.
 func (i *Inspector) Find(ctx context.Context, queue, id string) (state string, leased bool, err error) {
-	found, err := lookScript.Run(ctx, i.rdb, []string{queueKey(queue, "t:"+id), queueKey(queue, "lease")}, id).Slice()
+	found, err := lookScript.Run(ctx, i.rdb, []string{queueKey(queue, "t:"+id), queueKey(queue, "lease")}, id, leaseTooOld()).Slice()
 	if err != nil {
 		return "", false, fmt.Errorf("look for task %s in queue %s: %w", id, queue, err)
 	}
@@ -69,7 +77,7 @@ func (i *Inspector) Pending(ctx context.Context, queue string) (int, error) {
 // alone a task that a worker holds.
 func (i *Inspector) Remove(ctx context.Context, queue, id string) (bool, error) {
 	swept, err := sweepScript.Run(ctx, i.rdb,
-		[]string{queueKey(queue, "t:"+id), queueKey(queue, "lease"), queueKey(queue, "active")}, id).Bool()
+		[]string{queueKey(queue, "t:"+id), queueKey(queue, "lease"), queueKey(queue, "active")}, id, leaseTooOld()).Bool()
 	if err != nil || swept {
 		return swept, err
 	}

@@ -14,7 +14,7 @@ import (
 const (
 	repairMissing  = "missing"  // the task was not in the queue: lost, or never enqueued
 	repairArchived = "archived" // asynq had given the task up
-	repairOrphaned = "orphaned" // asynq called the task active, and nobody held a lease on it
+	repairOrphaned = "orphaned" // asynq called the task active, and nobody held a lease on it: its worker has died, or lost Redis
 	repairStuck    = "stuck"    // asynq knew the task, but would never have delivered it
 	repairBare     = "bare"     // asynq had given up another producer's task that no worker had adopted
 )
@@ -29,8 +29,8 @@ func RepairKinds() []string {
 type RepairConfig struct {
 	Interval time.Duration // between two rounds: default 15 s
 	// Overdue is how long a stop's next task may be overdue before the repairer
-	// looks after it: longer than asynq's own recovery takes, which is 30 s of
-	// lease, 30 s of grace and up to 60 s between two looks. Default 130 s.
+	// looks after it: somewhat longer than a worker that has died seems to hold
+	// it, which is 30 s of lease and 10 s of grace. Default 45 s.
 	Overdue time.Duration
 	// Stuck is how long a task may be overdue before it is given up although the
 	// queue knows it: when it is active, longer than any task may run; when it is
@@ -50,7 +50,7 @@ type Repairer struct {
 // NewRepairer returns a repairer; Run makes it work.
 func NewRepairer(cfg Config, inspect *Inspector, r RepairConfig) *Repairer {
 	setDefault(&r.Interval, 15*time.Second)
-	setDefault(&r.Overdue, 130*time.Second)
+	setDefault(&r.Overdue, 45*time.Second)
 	setDefault(&r.Stuck, 10*time.Minute)
 	return &Repairer{handler: newHandler(cfg), cfg: r, inspect: inspect}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,6 +23,13 @@ import (
 // rarely makes a worker look for tasks rarely: these stories are minutes of
 // waiting for asynq's recovery.
 func rarely(c *Config) { c.CheckInterval, c.DelayedCheckInterval = 10*time.Second, 10*time.Second }
+
+// repairsLate makes a worker leave tasks to asynq's own recovery first, which
+// takes a lease of 30 s, a grace of 30 s and up to 60 s between two looks.
+func repairsLate(c *Config) {
+	rarely(c)
+	c.Repair.Overdue = 130 * time.Second
+}
 
 // inspector is asynq's own view of the queues.
 func (w *world) inspector() *asynq.Inspector { return asynq.NewInspectorFromRedisClient(w.rdb) }
@@ -109,7 +117,7 @@ func TestOrphanedActiveTask(t *testing.T) {
 					if kind == "stop" {
 						w.orphan(tasks.QueueStop, "stop:"+id+":1", listed)
 					}
-					r := w.start(rarely)
+					r := w.start(repairsLate)
 					defer r.stop()
 					if kind == "poll" {
 						w.await(time.Minute, "acceptance", func() bool { return w.calls("10", modelarts.OperationStop) == 1 })
@@ -199,10 +207,10 @@ func TestRecovererArchivesATaskOfACrashedWorker(t *testing.T) {
 		id := w.ask("b", "10")[0].StopID
 		w.withoutRetries(id)
 		crash := &pause{}
-		dead := w.start(pausable(crash, nil, pauseInCall(crash)))
+		dead := w.start(pausable(crash, nil, pauseInCall(crash, modelarts.OperationStop)))
 		defer func() { crash.end(); dead.stop() }()
 		w.await(time.Minute, "the crash", crash.paused)
-		r := w.start(rarely)
+		r := w.start(repairsLate)
 		defer r.stop()
 		w.await(125*time.Second, "the archive", func() bool { return w.archived(tasks.QueueStop, "stop:"+id+":1") != nil })
 		if info := w.archived(tasks.QueueStop, "stop:"+id+":1"); info.LastErr != asynq.ErrLeaseExpired.Error() {
@@ -307,7 +315,7 @@ func TestPausedInTheCall(t *testing.T) {
 		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: 5 * time.Minute})
 		id := w.ask("b", "10")[0].StopID
 		paused := &pause{}
-		first := w.start(pausable(paused, nil, pauseInCall(paused)))
+		first := w.start(pausable(paused, nil, pauseInCall(paused, modelarts.OperationStop)))
 		defer func() { paused.end(); first.stop() }()
 		w.await(time.Minute, "the pause", paused.paused)
 		second := w.start(rarely)
@@ -371,4 +379,74 @@ func TestPausedBeforeTheCall(t *testing.T) {
 		wantCountedOnce(t, ledger.Stopped, first, second)
 		w.wantEmptyQueues()
 	})
+}
+
+// A worker dies with tasks in hand, in the middle of a call of each kind. Another
+// takes over sooner than asynq's recoverer would: when the lease has ended.
+func TestACrashIsRecoveredFromWithinAMinuteAndAHalf(t *testing.T) {
+	for _, operation := range []string{modelarts.OperationStop, modelarts.OperationDetail, modelarts.OperationList} {
+		t.Run(operation, func(t *testing.T) {
+			inBubble(t, modelartstest.Config{}, func(w *world) {
+				jobs := w.addJobs(20, func(int) time.Duration { return 20 * time.Second })
+				if operation == modelarts.OperationDetail { // too few to be screened
+					jobs = jobs[:2]
+				}
+				w.ask("b", jobs...)
+				crash := &pause{}
+				dead := w.start(pausable(crash, nil, pauseInCall(crash, operation)))
+				defer func() { crash.end(); dead.stop() }()
+				w.await(time.Minute, "the crash", crash.paused)
+				crashed := time.Now()
+				r := w.start(nil)
+				defer r.stop()
+				for _, s := range w.awaitEnd(5*time.Minute, "b") {
+					wantOutcome(t, s, ledger.Stopped, "")
+					if took := s.Ended.Sub(crashed); took > 110*time.Second { // with the 20 s that a job takes
+						t.Errorf("job %s ended %v after the crash", s.JobID, took)
+					}
+				}
+			})
+		})
+	}
+}
+
+// Redis takes no data for some seconds while tasks are at work. asynq puts a task
+// that failed back once only: the worker waits with that until it can.
+func TestABlipOfRedisCostsSeconds(t *testing.T) {
+	for _, operation := range []string{modelarts.OperationStop, modelarts.OperationDetail, modelarts.OperationList} {
+		t.Run(operation, func(t *testing.T) {
+			inBubble(t, modelartstest.Config{}, func(w *world) {
+				jobs := w.addJobs(20, func(int) time.Duration { return 20 * time.Second })
+				if operation == modelarts.OperationDetail {
+					jobs = jobs[:2]
+				}
+				w.ask("b", jobs...)
+				var once sync.Once
+				var blip time.Time
+				r := w.start(func(cfg *Config) {
+					quick(cfg)
+					cfg.Jobs = &callSpy{Jobs: cfg.Jobs, before: func() {}, after: func(called string) {
+						if called == operation {
+							once.Do(func() {
+								blip = time.Now()
+								w.redis.SetError("OOM command not allowed when used memory > 'maxmemory'.")
+								time.AfterFunc(8*time.Second, func() { w.redis.SetError("") })
+							})
+						}
+					}}
+				})
+				defer r.stop()
+				time.Sleep(40 * time.Second)
+				for _, s := range w.awaitEnd(5*time.Minute, "b") {
+					wantOutcome(t, s, ledger.Stopped, "")
+					if took := s.Ended.Sub(blip); took > 50*time.Second {
+						t.Errorf("job %s ended %v after the blip", s.JobID, took)
+					}
+				}
+				if n := gathered(t, r, "vizstop_repairs_total"); n != 0 {
+					t.Errorf("%v repairs, want none", n)
+				}
+			})
+		})
+	}
 }

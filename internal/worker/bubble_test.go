@@ -94,13 +94,15 @@ func bubble(t *testing.T, cfg modelartstest.Config, test func(w *world)) {
 }
 
 func (w *world) connect() *redis.Client {
-	return redis.NewClient(&redis.Options{
+	rdb := redis.NewClient(&redis.Options{
 		Dialer: func(context.Context, string, string) (net.Conn, error) { return w.dial() },
 		// Nobody may wait for a connection: go-redis keeps the channels to wait on over bubbles.
 		PoolSize: 1000,
 		// Without it, the client looks up the host it thinks it talks to.
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})
+	redisconn.PauseAfterRefusals(rdb)
+	return rdb
 }
 
 // dial connects to Redis over a pipe that takes writes without waiting for

@@ -153,7 +153,7 @@ func (d *day) cancel() {
 }
 
 // foreign puts a task of another producer into the queue, and perhaps the same
-// once more while it must still be remembered.
+// once more while it must still be remembered, unless nobody takes it by then.
 func (d *day) foreign() {
 	payload := fmt.Sprintf(`{"project_id":%q,"job_id":%q}`, project, d.job())
 	if d.random.IntN(4) == 0 {
@@ -170,6 +170,7 @@ func (d *day) foreign() {
 	put()
 	if d.random.IntN(2) == 0 {
 		d.later(d.upTo(8*time.Minute), put)
+		d.echoes++
 	}
 }
 
@@ -222,6 +223,7 @@ func (d *day) freeze() {
 
 // night ends all workers for some minutes.
 func (d *day) night() {
+	d.nights++
 	for _, m := range d.alive() {
 		m.meets(d.random.IntN(10), 0)
 	}

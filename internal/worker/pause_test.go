@@ -102,25 +102,40 @@ func (h *pauseHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pr
 	}
 }
 
-// pauseInCall pauses a worker when the API has answered its first stop call, and
-// before the worker has seen the answer.
-func pauseInCall(p *pause) func(tasks.Jobs) tasks.Jobs {
-	return func(jobs tasks.Jobs) tasks.Jobs { return &pausedJobs{Jobs: jobs, p: p} }
+// pauseInCall pauses a worker when the API has answered its first call of that
+// operation, and before the worker has seen the answer.
+func pauseInCall(p *pause, operation string) func(tasks.Jobs) tasks.Jobs {
+	return func(jobs tasks.Jobs) tasks.Jobs {
+		return &callSpy{Jobs: jobs, before: p.wait, after: func(called string) {
+			if called == operation {
+				p.begin()
+			}
+			p.wait()
+		}}
+	}
 }
 
-type pausedJobs struct {
+// callSpy calls before and after each call.
+type callSpy struct {
 	tasks.Jobs
-	p *pause
+	before func()
+	after  func(operation string)
 }
 
-func (j *pausedJobs) StopVisualizationJob(ctx context.Context, projectID, jobID string) (string, error) {
-	id, err := j.Jobs.StopVisualizationJob(ctx, projectID, jobID)
-	j.p.begin()
-	j.p.wait()
-	return id, err
+func (j *callSpy) StopVisualizationJob(ctx context.Context, projectID, jobID string) (string, error) {
+	j.before()
+	defer j.after(modelarts.OperationStop)
+	return j.Jobs.StopVisualizationJob(ctx, projectID, jobID)
 }
 
-func (j *pausedJobs) ShowVisualizationJob(ctx context.Context, projectID, jobID string) (*modelarts.VisualizationJob, error) {
-	j.p.wait()
+func (j *callSpy) ShowVisualizationJob(ctx context.Context, projectID, jobID string) (*modelarts.VisualizationJob, error) {
+	j.before()
+	defer j.after(modelarts.OperationDetail)
 	return j.Jobs.ShowVisualizationJob(ctx, projectID, jobID)
+}
+
+func (j *callSpy) ListVisualizationJobs(ctx context.Context, projectID string, q modelarts.ListQuery) (*modelarts.JobPage, error) {
+	j.before()
+	defer j.after(modelarts.OperationList)
+	return j.Jobs.ListVisualizationJobs(ctx, projectID, q)
 }

@@ -377,7 +377,7 @@ func TestRedelivery(t *testing.T) {
 	})
 }
 
-// Stops whose task got lost, at any stage, are repaired within 150 s.
+// Stops whose task got lost, at any stage, are repaired within 75 s.
 func TestRepair(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
 		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: time.Second})
@@ -394,7 +394,7 @@ func TestRepair(t *testing.T) {
 		w.await(10*time.Second, "a poll task", func() bool {
 			return asynq.NewInspectorFromRedisClient(w.rdb).DeleteTask(tasks.QueuePoll, "poll:"+id+":2") == nil
 		})
-		for _, s := range w.awaitEnd(170*time.Second, "b") {
+		for _, s := range w.awaitEnd(95*time.Second, "b") {
 			wantOutcome(t, s, ledger.Stopped, "")
 		}
 		if n := w.calls("11", modelarts.OperationStop); n != 1 {

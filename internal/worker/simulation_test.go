@@ -21,6 +21,7 @@ import (
 	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/modelarts/sdkhmac"
+	"vizstop/internal/redisconn"
 	"vizstop/internal/tasks"
 	"vizstop/internal/throttle"
 )
@@ -65,7 +66,7 @@ func TestSimulation(t *testing.T) {
 // totals is what all seeds together have seen.
 type totals struct {
 	mu                                    sync.Mutex
-	seeds, stops, calls                   int
+	seeds, stops, calls, lists            int
 	workers, crashes, freezes, cuts       int
 	virtual                               time.Duration
 	stopped, gone, already, expired, rest int
@@ -76,7 +77,12 @@ func (s *totals) add(d *day, lasted time.Duration, ended map[ledger.State]int) {
 	defer s.mu.Unlock()
 	s.seeds++
 	s.virtual += lasted
-	s.calls += len(d.all())
+	for _, c := range d.all() {
+		s.calls++
+		if c.operation == modelarts.OperationList {
+			s.lists++
+		}
+	}
 	s.cuts += len(d.line.cuts)
 	for _, m := range d.workers {
 		s.workers++
@@ -107,8 +113,8 @@ func (s *totals) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return fmt.Sprintf("%d seeds clean, %.0f virtual hours: %d stops (%d stopped, %d already stopped, %d gone, %d expired, %d rejected or canceled), "+
-		"%d calls, %d workers, %d crashes, %d freezes, %d cuts of Redis", s.seeds, s.virtual.Hours(), s.stops, s.stopped, s.already, s.gone,
-		s.expired, s.rest, s.calls, s.workers, s.crashes, s.freezes, s.cuts)
+		"%d calls (%d of them screens' lists), %d workers, %d crashes, %d freezes, %d cuts of Redis", s.seeds, s.virtual.Hours(), s.stops, s.stopped, s.already, s.gone,
+		s.expired, s.rest, s.calls, s.lists, s.workers, s.crashes, s.freezes, s.cuts)
 }
 
 // day is one simulated day.
@@ -129,6 +135,8 @@ type day struct {
 	isPaused bool
 	badLogin bool
 	foreigns int               // tasks of other producers, each counted once
+	echoes   int               // those that came twice
+	nights   int               // times when all workers were gone
 	canceled map[string]bool   // stops that were said to be canceled
 	seen     map[string]string // how stops ended, as first seen
 }
@@ -158,7 +166,7 @@ func simulate(t *testing.T, seed uint64, sum *totals) {
 		d.cfg = Config{
 			Concurrency: 1 + random.IntN(10), CheckInterval: 10 * time.Second, DelayedCheckInterval: 10 * time.Second,
 			Throttle: throttle.Config{Rate: 0.5 + 10*random.Float64()*random.Float64(), Burst: 1 + random.IntN(4)},
-			Schedule: tasks.Schedule{Jitter: jitter},
+			Schedule: tasks.Schedule{Jitter: jitter, ScreenFrom: 1 + random.IntN(8)},
 		}
 		for i := range jobs {
 			job := modelartstest.Job{ID: fmt.Sprint(1000 + i)}
@@ -233,6 +241,7 @@ func (d *day) hire() {
 		Dialer: m.dial, PoolSize: 1000, MaxRetries: 3, MinRetryBackoff: 200 * time.Millisecond, DialerRetries: 1,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})
+	redisconn.PauseAfterRefusals(rdb)
 	cfg := d.cfg
 	cfg.Redis, cfg.Registry, cfg.Metrics = rdb, reg, events
 	cfg.Jobs = &observed{Jobs: client, witness: d.witness, by: m}

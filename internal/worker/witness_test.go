@@ -20,7 +20,7 @@ type witnessed struct {
 	at, end   time.Time
 	by        *mortal
 	operation string
-	job       string
+	job       string // "" when it is a list
 	status    modelarts.Status
 	err       error
 }
@@ -76,4 +76,17 @@ func (o *observed) ShowVisualizationJob(ctx context.Context, projectID, jobID st
 	}
 	o.witness.saw(c)
 	return job, err
+}
+
+func (o *observed) ListVisualizationJobs(ctx context.Context, projectID string, q modelarts.ListQuery) (*modelarts.JobPage, error) {
+	if !o.by.survives() {
+		return nil, errDead
+	}
+	if ctx.Err() != nil {
+		return o.Jobs.ListVisualizationJobs(ctx, projectID, q)
+	}
+	at := time.Now()
+	page, err := o.Jobs.ListVisualizationJobs(ctx, projectID, q)
+	o.witness.saw(witnessed{at: at, by: o.by, operation: modelarts.OperationList, err: err})
+	return page, err
 }
