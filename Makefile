@@ -10,16 +10,20 @@ BENCHFLAGS  ?=
 FUZZTIME    ?= 30s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-# The checks of deploy/ are a module of their own. Built as the image is, it
-# shares compiled packages with the programs that it runs. Go would take an old
-# result for the new one: it does not look at files outside of a module.
-CHECK := CGO_ENABLED=0 $(GO) -C deploy/check
+# The checks of deploy/ are a module of their own. Go would take an old result
+# for the new one: it does not look at files outside of a module.
+CHECK := $(GO) -C deploy/check
 
 # A build tells its commit where git can (not in a tarball, or a checkout that
 # belongs to someone else). Nothing else needs the commit, and asking for it in
 # vain is an error.
 VCS := $(shell git log -1 >/dev/null 2>&1 && echo true || echo false)
-lint test check-deploy manifests fuzz demo simulate chaos: export GOFLAGS := $(GOFLAGS) -buildvcs=false
+test fuzz demo chaos: export GOFLAGS := $(GOFLAGS) -buildvcs=false
+
+# What looks at the code, and the checks of deploy/, build as the image does: so
+# each package is compiled twice in all, this way and with the race detector.
+lint check-deploy manifests simulate: export GOFLAGS := $(GOFLAGS) -buildvcs=false -trimpath
+lint check-deploy manifests simulate: export CGO_ENABLED := 0
 
 # The version of images and releases, and the Go that builds them: another one
 # would make other bytes.
@@ -42,16 +46,18 @@ build: ## build the programs into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -o bin/ ./cmd/...
 
 .PHONY: test
-test: deps ## run all tests with the race detector (GOTESTFLAGS='-run Name')
+test: deps ## run all tests with the race detector, hold deploy/ against the programs, play some bad days (GOTESTFLAGS='-run Name')
 	CGO_ENABLED=1 $(GO) test -race -timeout 9m $(GOTESTFLAGS) ./...
+	@$(MAKE) --no-print-directory check-deploy
+	@$(MAKE) --no-print-directory simulate SEEDS=100 SIMULATE_FOR=30s
 
 .PHONY: check-deploy
 check-deploy: deps ## hold deploy/ against the programs: flags, variables, series, schemas
-	$(CHECK) test -count=1 -trimpath $(GOTESTFLAGS) ./...
+	$(CHECK) test -count=1 $(GOTESTFLAGS) ./...
 
 .PHONY: manifests
 manifests: ## make the PrometheusRule anew from deploy/prometheus
-	$(CHECK) test -count=1 -trimpath -run 'TestPrometheusRule$$' -update ./...
+	$(CHECK) test -count=1 -run 'TestPrometheusRule$$' -update ./...
 
 .PHONY: image
 image: ## build the container image (needs Docker)
@@ -72,8 +78,8 @@ lint: ## check formatting, vet, staticcheck, go.mod
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) mod tidy -diff
-	$(CHECK) vet -trimpath ./...
-	$(GO) -C deploy/check run -exec 'env CGO_ENABLED=0 GOFLAGS=-trimpath' $(STATICCHECK) ./...
+	$(CHECK) vet ./...
+	$(CHECK) run $(STATICCHECK) ./...
 	$(CHECK) mod tidy -diff
 
 .PHONY: fuzz
@@ -82,10 +88,12 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 
 SEEDS ?= 1000
 SEED  ?= 1
+SIMULATE_FOR ?= 0
 
 .PHONY: simulate
-simulate: ## play SEEDS (1000) bad days in virtual time, from SEED on
-	$(GO) test ./internal/worker -run 'TestSimulation$$' -seeds $(SEEDS) -seed $(SEED) -simulate-for 0 -timeout 0 -v
+simulate: ## play SEEDS (1000) bad days in virtual time, from SEED on (SIMULATE_FOR=1m: at most)
+	$(GO) test ./internal/worker -run 'TestSimulation$$' -count 1 -seeds $(SEEDS) -seed $(SEED) -simulate-for $(SIMULATE_FOR) -timeout 0 -v \
+	  | awk '!/^ *(===|--- PASS)/'
 
 RUNS ?= 1
 

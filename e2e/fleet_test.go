@@ -15,7 +15,7 @@ import (
 // is counted once over both.
 func TestTwoWorkersShareABatch(t *testing.T) {
 	t.Parallel()
-	const n = 2000
+	const n = 800
 	w := newWorld(t, modelartstest.Config{})
 	jobs := w.addJobs(n, time.Second)
 	one := startWorker(t, w.env())

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -34,7 +35,19 @@ func buildAndRun(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "%v: %v\n%s", cmd, err, out)
 		return 1
 	}
+	flag.Parse()
+	if !isSet("test.parallel") { // these tests mostly wait for other processes
+		if err := flag.Set("test.parallel", "4"); err != nil {
+			panic(err)
+		}
+	}
 	code := m.Run()
 	chaosTable.print(os.Stdout)
 	return code
+}
+
+// isSet reports whether the command line has that flag.
+func isSet(name string) (set bool) {
+	flag.Visit(func(f *flag.Flag) { set = set || f.Name == name })
+	return set
 }

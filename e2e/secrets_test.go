@@ -155,14 +155,15 @@ func (r *secretRun) play() {
 	// The API refuses us, and repeats all that it was sent.
 	r.gossip.Store(true)
 	r.sim.RevokeTokens()
-	r.enqueue(0, "stop", "--batch", "b2", "4", "5")
+	r.enqueue(0, "stop", "--batch", "b2", "4")
 	await(r.t, "the halt", func() bool { status, _ := r.page(w, "/readyz", true); return status == http.StatusServiceUnavailable })
 	r.pages(w)
 	r.dumpRedis("Redis while halted")
 	r.enqueue(1, "--all", "--dry-run")
 	r.enqueue(1, "undo", "b1", "--yes")
 	r.enqueue(0, "stops", "b2", "--json")
-	r.enqueue(0, "cancel", "b2")
+	r.enqueue(0, "stop", "--batch", "b3", "--in", "1h", "5") // one whose call can't be on its way
+	r.enqueue(0, "cancel", "b3")
 
 	r.troubles()
 	r.dumpRedis("Redis at the end")
