@@ -61,6 +61,7 @@ var (
 	advanceScript = loadScript("advance")
 	finishScript  = loadScript("finish")
 	screenScript  = loadScript("screen")
+	aliveScript   = loadScript("alive")
 )
 
 func loadScript(name string) *redis.Script {

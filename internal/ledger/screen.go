@@ -17,6 +17,7 @@ type Screen struct {
 	On        bool      // there is a task of the present hop
 	Hop       int       // number of the task that may screen now; 0: there never was one
 	Due       time.Time // when that task is due
+	Alive     time.Time // when a task was last known to be at work on it; zero: never
 
 	Slot     time.Time // the time that task has reserved with the throttle; zero: none
 	Looked   time.Time // when the latest complete list began to be read; zero: none of late
@@ -55,7 +56,7 @@ func (l *Ledger) Screen(ctx context.Context, projectID string) (*Screen, error) 
 		return time.Time{}
 	}
 	return &Screen{
-		ProjectID: projectID, On: f["on"] == "1", Hop: int(number("hop")), Due: at("due"),
+		ProjectID: projectID, On: f["on"] == "1", Hop: int(number("hop")), Due: at("due"), Alive: at("alive"),
 		Slot: at("slot"), Looked: at("looked"), Rests: at("rests"), Failures: int(number("failures")), Left: int(number("left")), Wrong: int(number("wrong")),
 	}, nil
 }
@@ -80,6 +81,15 @@ func (l *Ledger) AdvanceScreen(ctx context.Context, s *Screen, due time.Time) (b
 	}
 	s.Hop, s.Due, s.On, s.anew = s.Hop+1, due.Truncate(time.Millisecond), answer == movedToTask, false
 	return true, nil
+}
+
+// ScreenAlive notes that the screen of that hop is at work, unless the screen is
+// at another hop by now.
+func (l *Ledger) ScreenAlive(ctx context.Context, projectID string, hop int) error {
+	if err := aliveScript.Run(ctx, l.rdb, []string{keys(projectID).screen()}, hop, l.now().UnixMilli()).Err(); err != nil {
+		return fmt.Errorf("note that the screen of project %s is at work: %w", projectID, err)
+	}
+	return nil
 }
 
 // ScreenWrong notes that a list was wrong about a job.

@@ -154,11 +154,14 @@ func (r *Repairer) remove(ctx context.Context, queue, id string) {
 // and that got lost.
 func (r *Repairer) repairScreen(ctx context.Context, projectID string) error {
 	s, err := r.Ledger.Screen(ctx, projectID)
-	if err != nil || !s.On || r.Now().Sub(s.Due) < r.cfg.Overdue {
+	if err != nil || !s.On || r.Now().Sub(s.Due) < screenQuiet || r.Now().Sub(s.Alive) < screenQuiet {
 		return err
 	}
 	lost := screenID(projectID, s.Hop)
 	why, err := r.diagnose(ctx, QueuePoll, lost, s.Due)
+	if err == nil && why == "" {
+		why, err = r.deadScreen(ctx, lost)
+	}
 	if err != nil || why == "" {
 		return err
 	}
@@ -173,6 +176,16 @@ func (r *Repairer) repairScreen(ctx context.Context, projectID string) error {
 	}
 	r.remove(ctx, QueuePoll, lost)
 	return nil
+}
+
+// deadScreen says that a screen which should be at work, and says nothing, needs
+// a repair although its lease has not run out.
+func (r *Repairer) deadScreen(ctx context.Context, id string) (string, error) {
+	state, _, err := r.inspect.Find(ctx, QueuePoll, id)
+	if err != nil || state != asynq.TaskStateActive.String() {
+		return "", err
+	}
+	return repairOrphaned, nil
 }
 
 // diagnoseStop says which repair s needs; "" means none.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -72,7 +73,31 @@ func (h *ScreenHandler) process(ctx context.Context, t *asynq.Task) (result, err
 		}
 		return result{what: "screen came again"}, err
 	}
+	beating, cancel := context.WithCancel(ctx)
+	var beat sync.WaitGroup
+	beat.Go(func() { h.beat(beating, projectID, hop) })
+	defer beat.Wait()
+	defer cancel()
 	return h.screen(ctx, s)
+}
+
+// Every watched stop of a project depends on one screen, so a screen whose
+// worker has died is replaced sooner than asynq's lease allows: two screens at
+// once cost some calls and harm nothing.
+const (
+	screenBeat  = 2 * time.Second // how often a screen says that it is at work
+	screenQuiet = 7 * time.Second // how long one may be overdue and say nothing
+)
+
+// beat says that the screen of that hop is at work, until ctx ends. When Redis
+// does not hear it, the screen may be replaced, which is as well.
+func (h *ScreenHandler) beat(ctx context.Context, projectID string, hop int) {
+	for {
+		_ = h.Ledger.ScreenAlive(ctx, projectID, hop)
+		if sleep(ctx, screenBeat) != nil {
+			return
+		}
+	}
 }
 
 func (h *ScreenHandler) screen(ctx context.Context, s *ledger.Screen) (result, error) {

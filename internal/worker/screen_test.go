@@ -161,7 +161,7 @@ func TestAListThatMissesJobs(t *testing.T) {
 }
 
 // A list that shows jobs as stopping which have ended delays their outcome for
-// no longer than the watch limit.
+// no longer than the watch limit, and the poll gap of a minute for the last few.
 func TestAListThatIsStale(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
 		jobs := w.addJobs(20, func(int) time.Duration { return 30 * time.Second })
@@ -174,7 +174,7 @@ func TestAListThatIsStale(t *testing.T) {
 		r := w.start(func(c *Config) { quick(c); lie.Jobs = c.Jobs; c.Jobs = lie })
 		defer r.stop()
 		w.ask("b", jobs...)
-		for _, s := range w.awaitEnd(6*time.Minute, "b") {
+		for _, s := range w.awaitEnd(7*time.Minute, "b") {
 			wantOutcome(t, s, ledger.Stopped, "12 (killed)")
 		}
 	})
