@@ -53,11 +53,12 @@ if parked > now and parked > hold then
   hold, why, words = parked, 'throttled', ''
 end
 
--- gapAt is the time between two calls of this class at a moment.
+-- gapAt is the time between two calls of this class at a moment. Stops always leave the others their share: they
+-- take their places up to a second ahead, when nobody knows yet who else will come.
 local function gapAt(at)
   local gap = SECOND / rateAt(at, conf, peak, cut, thaw)
   if class == 'stop' then
-    return otherLine > at and gap / (1 - SHARE) or gap
+    return gap / (1 - SHARE)
   end
   return stopLine > at and gap / SHARE or gap
 end
@@ -82,6 +83,8 @@ local function count()
   keep(0, 'second', second, 'count', n + 1, 'before', before)
 end
 
+local streaming = stopLine > now or (f[6] or 0) > now - SECOND -- stops go out one after the other
+
 -- charge takes what a call costs. "full" counts all calls and holds the others back; stops only mind
 -- "stops", what they took themselves. "others" is what polls and screens are sure of.
 local function charge()
@@ -101,16 +104,20 @@ if gap > 0 then
     free = stops + g - math.max(g, burst * g)
   else
     free = full + gap - math.max(gap, burst * gap * (class == 'poll' and 0.5 or 0.75))
-    if stopLine > now or (f[6] or 0) > now - SECOND then -- stops take all: the sure share, saved up for a moment
-      local sure = gap / SHARE
-      free = math.min(free, others + sure - math.max(sure, SECOND / 4))
+    if streaming and free > now then
+      local sure = gap / SHARE -- saved up for a moment
+      local share = others + sure - math.max(sure, SECOND / 4)
+      -- Where stops take all that they may, they will also take what is free later.
+      free = (stopLine > now or stops > now) and share or math.min(free, share)
     end
   end
 end
 
-local ahead = SECOND / 2 -- what those may use at once who can't sit
-if class ~= 'stop' and (stopLine > now or (f[6] or 0) > now - SECOND) then
-  ahead = SECOND / 4 -- stops may come in between: leave the time to them
+-- ahead is what those may use at once who can't sit: half a second, as far as that is no more than eight calls or
+-- an eighth of a second, which an API takes for a burst.
+local ahead = math.min(SECOND / 2, math.max(SECOND / 8, 8 * gap))
+if class ~= 'stop' and streaming then
+  ahead = math.min(ahead, SECOND / 4) -- stops may come in between: leave the time to them
 end
 
 local line = f[class == 'stop' and 11 or 12] or 0 -- of those who had a place and could not go
