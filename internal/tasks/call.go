@@ -10,10 +10,10 @@ import (
 )
 
 const (
-	// claimLife is how long after its claim a task's call may begin. asynq gives the
-	// task to another worker a minute after this one was last heard of, at the
-	// earliest: a process that was paused for so long must not go on as if nothing
-	// had happened.
+	// claimLife is how long after its claim a task's call may begin. The repairer
+	// gives the task to another worker when asynq's lease of 30 s and leaseGrace are
+	// over, at the earliest: a process that was paused for so long must not go on as
+	// if nothing had happened.
 	claimLife = 20 * time.Second
 	// leaveLife is how long after the question the leave to call is good for: a
 	// process that stood still meanwhile does not know of a pause, a halt or a

@@ -47,7 +47,7 @@ local f = redis.call('HMGET', bucket, 'parked', 'peak', 'cut', 'thaw', 'full', '
 for i = 1, #f do f[i] = tonumber(f[i] or nil) end
 local parked, peak, cut = f[1] or 0, f[2], f[3] or 0
 local full, stops, others = math.max(f[5] or 0, now), math.max(f[6] or 0, now), math.max(f[7] or 0, now)
-local stopLine, otherLine = math.max(f[8] or 0, f[11] or 0), math.max(f[9] or 0, f[10] or 0, f[12] or 0, f[7] or 0)
+local stopLine = math.max(f[8] or 0, f[11] or 0)
 thaw = math.max(thaw, f[4] or 0)
 if parked > now and parked > hold then
   hold, why, words = parked, 'throttled', ''
