@@ -60,8 +60,10 @@ func (h *handler) poll(ctx context.Context, s *ledger.Stop, claimed time.Time) (
 // the list that asked for it.
 func (h *handler) notePoll(ctx context.Context, s *ledger.Stop, job *modelarts.VisualizationJob, err error) {
 	s.Polls++
-	if apiErr := apiError(err); apiErr != nil {
-		s.RequestID = apiErr.RequestID
+	if err != nil {
+		if apiErr := apiError(err); apiErr != nil {
+			s.RequestID = apiErr.RequestID
+		}
 		return
 	}
 	s.Status, s.RequestID = int(job.Status), job.RequestID

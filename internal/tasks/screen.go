@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -248,10 +249,22 @@ func (h *ScreenHandler) each(ctx context.Context, screen *ledger.Screen, watched
 			if screen.Looked.After(s.Accepted) {
 				s.Looked = screen.Looked
 			}
-			group.Go(func() error { return do(ctx, s) })
+			group.Go(func() error { return h.guard(ctx, s, do) })
 		}
 	}
 	return group.Wait()
+}
+
+// guard turns a panic into an error, as asynq does in the goroutine that it
+// starts for a task: a bug that one stop meets must not end the whole worker.
+func (h *ScreenHandler) guard(ctx context.Context, s *ledger.Stop, do func(context.Context, *ledger.Stop) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("stop %s: panic: %v", s.ID, p)
+			h.Logger.ErrorContext(ctx, "a bug in vizstop: please report it", "stop", s.ID, "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	return do(ctx, s)
 }
 
 // sighting is what one list has shown of the watched stops.

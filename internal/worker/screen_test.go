@@ -2,9 +2,12 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -229,4 +232,82 @@ func TestALostScreenIsRepaired(t *testing.T) {
 			t.Errorf("a screen that came again made %d list calls", n-before)
 		}
 	})
+}
+
+// odd is an API client that fails at calls for one job in a way that is none of
+// modelarts' own.
+type odd struct {
+	tasks.Jobs
+	job  string
+	fail func(operation string) error
+}
+
+func (o odd) StopVisualizationJob(ctx context.Context, projectID, jobID string) (string, error) {
+	if jobID == o.job {
+		if err := o.fail(modelarts.OperationStop); err != nil {
+			return "", err
+		}
+	}
+	return o.Jobs.StopVisualizationJob(ctx, projectID, jobID)
+}
+
+func (o odd) ShowVisualizationJob(ctx context.Context, projectID, jobID string) (*modelarts.VisualizationJob, error) {
+	if jobID == o.job {
+		if err := o.fail(modelarts.OperationDetail); err != nil {
+			return nil, err
+		}
+	}
+	return o.Jobs.ShowVisualizationJob(ctx, projectID, jobID)
+}
+
+// Whatever a call fails with, be it a bug, costs its own stop some time and
+// nothing else, also where a screen polls many stops in one task.
+func TestOddFailures(t *testing.T) {
+	for _, jobs := range []int{2, 20} { // polled one by one, and by a screen
+		t.Run(fmt.Sprintf("errors, %d jobs", jobs), func(t *testing.T) {
+			log := failOddly(t, jobs, func() error { return errors.New("odd") })
+			if strings.Contains(log, "panic") {
+				t.Errorf("a worker panicked:\n%s", log)
+			}
+		})
+		t.Run(fmt.Sprintf("panics, %d jobs", jobs), func(t *testing.T) {
+			log := failOddly(t, jobs, func() error { panic("odd") })
+			if jobs > 2 && !strings.Contains(log, "a bug in vizstop") {
+				t.Errorf("no screen met the bug:\n%s", log)
+			}
+		})
+	}
+}
+
+// failOddly stops jobs, one of whose first calls of each kind fail, and returns
+// what the worker logged.
+func failOddly(t *testing.T, jobs int, failure func() error) (log string) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		ids := w.addJobs(jobs, func(i int) time.Duration { return time.Duration(20+i) * time.Second })
+		var stops, details atomic.Int64
+		r := w.start(func(c *Config) {
+			quick(c)
+			c.Jobs = odd{c.Jobs, ids[0], func(operation string) error {
+				switch {
+				case operation == modelarts.OperationStop && stops.Add(1) > 1,
+					operation == modelarts.OperationDetail && details.Add(1) > 3:
+					return nil
+				}
+				return failure()
+			}}
+		})
+		defer r.stop()
+		w.ask("b", ids...)
+		for id, s := range w.awaitEnd(15*time.Minute, "b") {
+			wantOutcome(t, s, ledger.Stopped, "12 (killed)")
+			if lag := s.Ended.Sub(s.Asked); id != ids[0] && lag > 3*time.Minute {
+				t.Errorf("job %s ended after %v", id, lag)
+			}
+		}
+		if stops.Load() < 2 || details.Load() < 4 {
+			t.Errorf("%d stop calls and %d detail calls for the odd job, want more than failed", stops.Load(), details.Load())
+		}
+		log = w.log.String()
+	})
+	return log
 }
