@@ -30,7 +30,9 @@ func (d *day) checkAll() map[ledger.State]int {
 	ended := map[ledger.State]int{}
 	byJob := map[string][]witnessed{}
 	for _, c := range d.all() {
-		byJob[c.job] = append(byJob[c.job], c)
+		if c.job != "" { // a list is no job's; a task that couldn't be read has a stop without a job
+			byJob[c.job] = append(byJob[c.job], c)
+		}
 	}
 	foreigns := 0
 	lost := 0 // at most so many outcomes that nobody could count
