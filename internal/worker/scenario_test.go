@@ -22,7 +22,7 @@ func TestOutcomes(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
 		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: 12 * time.Second})
 		w.sim.AddJob(project, modelartstest.Job{ID: "11", Status: modelarts.StatusCompleted})
-		w.sim.AddJob(project, modelartstest.Job{ID: "12", Status: modelarts.StatusKilling, StopTime: 3 * time.Second})
+		w.sim.AddJob(project, modelartstest.Job{ID: "12", Status: modelarts.StatusKilling, StopTime: 20 * time.Second})
 		w.sim.AddJob(project, modelartstest.Job{ID: "13"})
 		w.sim.Inject(modelartstest.Fault{JobID: "13", Operation: modelarts.OperationStop,
 			Reply: modelartstest.ReplyError(400, "ModelArts.0104", "Illegal id")})
