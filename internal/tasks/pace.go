@@ -20,8 +20,10 @@ const (
 )
 
 // gap is how long to wait for the next look at a job that is still stopping
-// after so long: until a third of those that took longer have stopped. It
-// reports false when too few are known for that.
+// after so long: until a third of those that took longer have stopped. A job
+// that takes longer than (almost) all others is looked at after a third of its
+// time again: it may stop at any moment, and such jobs are few. It reports false
+// when too little is known.
 func (p pace) gap(elapsed time.Duration) (time.Duration, bool) {
 	if len(p) < leastPace {
 		return 0, false
@@ -29,7 +31,7 @@ func (p pace) gap(elapsed time.Duration) (time.Duration, bool) {
 	first, _ := slices.BinarySearch(p, elapsed+1)
 	longer := p[first:]
 	if len(longer) < 3 {
-		return 0, false
+		return elapsed / 3, true
 	}
 	return longer[len(longer)/3] - elapsed, true
 }
