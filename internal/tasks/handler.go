@@ -41,12 +41,14 @@ type Config struct {
 	Schedule Schedule         // zero fields mean their defaults
 	Logger   *slog.Logger     // nil: silent
 	Now      func() time.Time // nil: time.Now
+	Stopping <-chan struct{}  // closed when tasks should come to their ends; nil: never
 }
 
 // handler is what all task types share.
 type handler struct {
 	Config
 	calls chan struct{} // one for each API call under way
+	stays chan struct{} // one for each screen that stays in its task
 	paces paces
 }
 
@@ -59,7 +61,8 @@ func newHandler(cfg Config) *handler {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &handler{Config: cfg, calls: make(chan struct{}, cfg.Parallel), paces: paces{known: make(map[string]knownPace)}}
+	return &handler{Config: cfg, calls: make(chan struct{}, cfg.Parallel), stays: make(chan struct{}, Stays(cfg.Parallel)),
+		paces: paces{known: make(map[string]knownPace)}}
 }
 
 // NewMux routes the task types to their handlers and logs one line for each

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -47,15 +46,15 @@ const (
 	// distrust is how long a project's list is left alone once it has proved useless.
 	distrust = 10 * time.Minute
 	// screenTime bounds the reading of one list, of any number of pages, and
-	// lookTime the polls after it: well within taskTimeout. What is left to poll
-	// then gets a task.
+	// lookTime the polls after it: with stayTime well within taskTimeout. What is
+	// left to poll then gets a task.
 	screenTime = 2 * time.Minute
 	lookTime   = time.Minute
 	// screenFailures in a row make a list useless for a while.
 	screenFailures = 3
 )
 
-// process screens one project once, and schedules the next screen.
+// process screens one project, and schedules the next screen.
 func (h *ScreenHandler) process(ctx context.Context, t *asynq.Task) (result, error) {
 	name, _ := asynq.GetTaskID(ctx)
 	projectID, hop, ok := parseScreenID(name)
@@ -74,33 +73,10 @@ func (h *ScreenHandler) process(ctx context.Context, t *asynq.Task) (result, err
 		}
 		return result{what: "screen came again"}, err
 	}
-	beating, cancel := context.WithCancel(ctx)
-	var beat sync.WaitGroup
-	beat.Go(func() { h.beat(beating, projectID, hop) })
-	defer beat.Wait()
-	defer cancel()
-	return h.screen(ctx, s)
+	return h.stay(ctx, s)
 }
 
-// Every watched stop of a project depends on one screen, so a screen whose
-// worker has died is replaced sooner than asynq's lease allows: two screens at
-// once cost some calls and harm nothing.
-const (
-	screenBeat  = 2 * time.Second // how often a screen says that it is at work
-	screenQuiet = 7 * time.Second // how long one may be overdue and say nothing
-)
-
-// beat says that the screen of that hop is at work, until ctx ends. When Redis
-// does not hear it, the screen may be replaced, which is as well.
-func (h *ScreenHandler) beat(ctx context.Context, projectID string, hop int) {
-	for {
-		_ = h.Ledger.ScreenAlive(ctx, projectID, hop)
-		if sleep(ctx, screenBeat) != nil {
-			return
-		}
-	}
-}
-
+// screen screens one project once, and moves s to its next hop.
 func (h *ScreenHandler) screen(ctx context.Context, s *ledger.Screen) (result, error) {
 	began := h.Now()
 	watched, err := h.Ledger.Watched(ctx, s.ProjectID)
@@ -140,7 +116,8 @@ func (h *ScreenHandler) screen(ctx context.Context, s *ledger.Screen) (result, e
 	if why := doubtful(s); why != "" {
 		return h.distrust(ctx, s, seen.stopping, why)
 	}
-	return h.again(ctx, s, h.interval(ctx, s.ProjectID, seen), screenComplete,
+	// From list to list: the polls in between take their time.
+	return h.again(ctx, s, max(0, h.interval(ctx, s.ProjectID, seen)-h.Now().Sub(began)), screenComplete,
 		fmt.Sprintf("%d of %d watched jobs have left the list, %d pages", len(seen.left), len(rest), seen.pages))
 }
 
@@ -186,16 +163,14 @@ func (h *ScreenHandler) dissolve(ctx context.Context, s *ledger.Screen, rest []l
 	return h.again(ctx, s, time.Second, what, why)
 }
 
-// again schedules the next screen, if any stop is still watched.
+// again moves s to its next hop, which is due after delay, if any stop is still
+// watched.
 func (h *ScreenHandler) again(ctx context.Context, s *ledger.Screen, delay time.Duration, what, note string) (result, error) {
 	h.Recorder.Screened(what)
 	res := result{what: "screen " + what, note: note, routine: what != screenDistrusted && what != screenFailed,
 		attrs: []any{"project", s.ProjectID}}
-	moved, err := h.Ledger.AdvanceScreen(ctx, s, h.Now().Add(delay))
-	if err != nil || !moved || !s.On {
-		return res, err
-	}
-	return res, enqueueScreen(ctx, h.Queue, s.ProjectID, s.Hop, s.Due)
+	_, err := h.Ledger.AdvanceScreen(ctx, s, h.Now().Add(delay))
+	return res, err
 }
 
 // chunk is how many watched stops a screen reads from the ledger at once.

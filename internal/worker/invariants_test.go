@@ -229,11 +229,13 @@ func (d *day) checkCounts(ended map[ledger.State]int, lost int) {
 }
 
 // checkRate: no second and no ten seconds had more calls than the rate, the
-// burst, and a probe or two, which don't stand in line.
+// burst, the smaller one of polls, which a stop never waits for, and a probe or
+// two, which don't stand in line.
 func (d *day) checkRate() {
 	calls := d.all()
 	for _, window := range []time.Duration{time.Second, 10 * time.Second} {
-		most := int(d.cfg.Throttle.Rate*window.Seconds()) + d.cfg.Throttle.Burst + 3
+		burst := d.cfg.Throttle.Burst
+		most := int(d.cfg.Throttle.Rate*window.Seconds()) + burst + burst/2 + 3
 		first := 0
 		for i, c := range calls {
 			for c.at.Sub(calls[first].at) >= window {

@@ -311,3 +311,109 @@ func failOddly(t *testing.T, jobs int, failure func() error) (log string) {
 	})
 	return log
 }
+
+// staying waits until a screen is at work at the given hop or a later one that
+// its task didn't have.
+func (w *world) staying(least int) {
+	w.t.Helper()
+	inspect := w.inspector()
+	w.await(2*time.Minute, "a screen that stays", func() bool {
+		active, err := inspect.ListActiveTasks(tasks.QueuePoll)
+		s, sErr := w.books.Screen(context.Background(), project)
+		if err != nil || sErr != nil || len(active) != 1 || active[0].Type != tasks.TypeScreen {
+			return false
+		}
+		return s.On && s.Hop >= least && !strings.HasSuffix(active[0].ID, fmt.Sprintf(":%d", s.Hop))
+	})
+}
+
+// A screen that stays in its task leaves one in the queue when its worker goes,
+// and is replaced within seconds when its worker is killed.
+func TestAStayingScreenIsFollowed(t *testing.T) {
+	for _, killed := range []bool{false, true} {
+		t.Run(fmt.Sprintf("killed %v", killed), func(t *testing.T) {
+			inBubble(t, modelartstest.Config{}, func(w *world) {
+				jobs := w.addJobs(20, func(int) time.Duration { return 90 * time.Second })
+				w.ask("b", jobs...)
+				crash := &pause{}
+				limit, change := 5*time.Second, quick
+				if killed {
+					limit, change = 45*time.Second, pausable(crash, nil, nil)
+				}
+				first := w.start(change)
+				w.staying(3)
+				if killed {
+					crash.begin()
+					defer func() { crash.end(); first.stop() }()
+				} else {
+					began := time.Now()
+					first.stop()
+					if took := time.Since(began); took > 2*time.Second {
+						t.Errorf("the worker took %v to shut down", took)
+					}
+				}
+				lists := w.count(modelarts.OperationList)
+				r := w.start(nil)
+				defer r.stop()
+				w.await(limit, "the next screen", func() bool { return w.count(modelarts.OperationList) > lists })
+				for _, s := range w.awaitEnd(10*time.Minute, "b") {
+					wantOutcome(t, s, ledger.Stopped, "12 (killed)")
+				}
+				if n := gathered(t, r, "vizstop_repairs_total"); !killed && n != 0 {
+					t.Errorf("%v repairs, want none", n)
+				}
+			})
+		})
+	}
+}
+
+// Redis fails a screen that stays: it goes on when Redis is back, as a task.
+func TestAStayingScreenOutlivesABlip(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		jobs := w.addJobs(20, func(int) time.Duration { return time.Minute })
+		r := w.start(nil)
+		defer r.stop()
+		w.ask("b", jobs...)
+		w.staying(3)
+		w.redis.SetError("OOM command not allowed when used memory > 'maxmemory'.")
+		time.Sleep(8 * time.Second)
+		w.redis.SetError("")
+		lists := w.count(modelarts.OperationList)
+		w.await(10*time.Second, "the next screen", func() bool { return w.count(modelarts.OperationList) > lists })
+		for _, s := range w.awaitEnd(10*time.Minute, "b") {
+			wantOutcome(t, s, ledger.Stopped, "12 (killed)")
+		}
+		if n := gathered(t, r, "vizstop_repairs_total"); n != 0 {
+			t.Errorf("%v repairs, want none", n)
+		}
+	})
+}
+
+// Only some screens stay at once, and every project is screened.
+func TestScreensOfManyProjects(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		const projects = 12
+		for p := range projects {
+			var asks []ledger.Ask
+			for i := range 6 {
+				job := w.sim.AddJob(fmt.Sprint("p", p), modelartstest.Job{ID: fmt.Sprint(i + 1), StopTime: 30 * time.Second})
+				asks = append(asks, ledger.Ask{JobID: job.ID, Deadline: time.Now().Add(20 * time.Minute)})
+			}
+			if _, err := w.producer.Ask(context.Background(), fmt.Sprint("p", p), "b", asks); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r := w.start(func(c *Config) { quick(c); c.Concurrency = 8 }) // two may stay
+		defer r.stop()
+		w.await(2*time.Minute, "the end of every stop", func() bool {
+			load, err := w.books.Load(context.Background())
+			return err == nil && len(load.Projects) == 0
+		})
+		if n := r.counted(t, ledger.Stopped); n != 6*projects {
+			t.Errorf("%d stopped, want %d", n, 6*projects)
+		}
+		if n := w.count(modelarts.OperationDetail); n > 2*6*projects {
+			t.Errorf("%d detail calls, want lists to spare most", n)
+		}
+	})
+}

@@ -123,6 +123,7 @@ func New(cfg Config) *Worker {
 		Ledger: w.ledger, Jobs: cfg.Jobs, Gate: w.throttle,
 		Queue:    asynq.NewClientFromRedisClient(cfg.Redis),
 		Recorder: cfg.Metrics, Tracer: cfg.Tracer, Parallel: cfg.Concurrency, Schedule: cfg.Schedule, Logger: cfg.Logger,
+		Stopping: w.stopping,
 	}
 	w.mux = tasks.NewMux(work)
 	w.repairer = tasks.NewRepairer(work, tasks.NewInspector(cfg.Redis), cfg.Repair)
@@ -130,7 +131,8 @@ func New(cfg Config) *Worker {
 		Redis: cfg.Redis, Ledger: w.ledger, Secret: cfg.NotifySecret, Hosts: cfg.NotifyHosts, Logger: cfg.Logger,
 	})
 	w.server = asynq.NewServerFromRedisClient(cfg.Redis, asynq.Config{
-		Concurrency:              cfg.Concurrency + max(0, cfg.Throttle.Sitters), // who sits out a wait makes no call
+		// Who sits out a wait makes no call, and neither does a screen that stays.
+		Concurrency:              cfg.Concurrency + max(0, cfg.Throttle.Sitters) + tasks.Stays(cfg.Concurrency),
 		Queues:                   tasks.Queues(),
 		TaskCheckInterval:        cfg.CheckInterval,
 		DelayedTaskCheckInterval: cfg.DelayedCheckInterval,
