@@ -274,6 +274,11 @@ func TestForeignTask(t *testing.T) {
 		if ttl <= 0 || ttl > pointerLife {
 			t.Errorf("the pointer lives for %v, want %v", ttl, pointerLife)
 		}
+		rdb.Expire(t.Context(), keys(project).task("their-task"), pointerLife/2)
+		open()
+		if ttl := rdb.TTL(t.Context(), keys(project).task("their-task")).Val(); ttl < pointerLife-time.Minute {
+			t.Errorf("seen again, the pointer lives for %v, want %v", ttl, pointerLife)
+		}
 		rdb.Del(t.Context(), keys(project).task("their-task"))
 		if o := open(); o.Result != Opened || o.StopID == first.StopID {
 			t.Errorf("same task id a day later: %v, want a new stop", o)

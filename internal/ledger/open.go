@@ -107,21 +107,21 @@ func (l *Ledger) register(ctx context.Context, projectID, batch string, asks []A
 	return nil
 }
 
-// A foreign task's pointer outlives the end of its stop by this much: longer
-// than the queue takes to deliver a task again, short enough that a producer
-// who uses the same task id the next day is heard.
+// A foreign task's pointer outlives the end of its stop, and each later sight of
+// the task, by this much: longer than the queue takes to deliver a task again,
+// short enough that a producer who uses the same task id the next day is heard.
 const pointerLife = 10 * time.Minute
 
 // OpenForeign records the stop that a bare task of another producer asks for,
 // on first sight of the task. The same taskID finds the same stop again until
-// ten minutes after it has ended. The batch is one of the day's, named
-// "queue-" and the date.
+// ten minutes after it has ended and was last asked for. The batch is one of the
+// day's, named "queue-" and the date.
 func (l *Ledger) OpenForeign(ctx context.Context, projectID, taskID string, ask Ask) (Opening, error) {
 	pointer := keys(projectID).task(taskID)
 	id := randomID()
 	first, err := l.rdb.SetNX(ctx, pointer, id, l.retention).Result()
 	if err == nil && !first {
-		id, err = l.rdb.Get(ctx, pointer).Result()
+		id, err = l.seenAgain(ctx, pointer)
 	}
 	if err != nil {
 		return Opening{}, fmt.Errorf("record task %q in the ledger: %w", taskID, err)
@@ -138,6 +138,21 @@ func (l *Ledger) OpenForeign(ctx context.Context, projectID, taskID string, ask 
 		}
 	}
 	return openings[0], nil
+}
+
+// seenAgain reads the pointer of a task that was seen before. The task may come
+// once more if its worker dies before it is done with it, so the pointer stays a
+// while longer.
+func (l *Ledger) seenAgain(ctx context.Context, pointer string) (id string, err error) {
+	pipe := l.rdb.Pipeline()
+	told, left := pipe.Get(ctx, pointer), pipe.TTL(ctx, pointer)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return "", err
+	}
+	if left.Val() < pointerLife {
+		err = l.rdb.Expire(ctx, pointer, pointerLife).Err()
+	}
+	return told.Val(), err
 }
 
 // firstGap is the least time between the first tasks of a batch, in ms.
