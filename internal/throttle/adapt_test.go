@@ -17,12 +17,14 @@ type crowd struct {
 	sit     bool // short waits are sat out; otherwise all come back at whole seconds
 
 	due                    agenda
+	then                   func(event) // what a caller does after its call; nil: the same again
 	asked, called, refused int
 }
 
 // meter is a token bucket.
 type meter struct {
 	perSecond, depth, level float64
+	burst                   float64 // the largest so far
 	at                      time.Time
 }
 
@@ -33,6 +35,7 @@ func (m *meter) take(now time.Time) bool {
 		return false
 	}
 	m.level--
+	m.burst = max(m.burst, m.depth-m.level)
 	return true
 }
 
@@ -70,13 +73,17 @@ func newCrowd(t *testing.T, cfg Config, limit, burst float64, callers int) *crow
 func (c *crowd) play(d time.Duration) {
 	c.t.Helper()
 	c.asked, c.called, c.refused = 0, 0, 0
-	for over := c.now.Add(d); c.due[0].at.Before(over); {
+	for over := c.now.Add(d); len(c.due) > 0 && c.due[0].at.Before(over); {
 		e := heap.Pop(&c.due).(event)
 		if e.at.After(c.now) {
 			c.advance(e.at.Sub(c.now))
 		}
 		if e.permit != nil {
 			c.report(*e.permit, e.err)
+			if c.then != nil && e.err == nil {
+				c.then(e)
+				continue
+			}
 			heap.Push(&c.due, event{at: c.now, how: asNew, class: e.class})
 			continue
 		}
@@ -139,5 +146,23 @@ func TestTheLimitOfTheAPIIsFoundAndUsed(t *testing.T) {
 				t.Errorf("%.2f %% of the calls refused, want 1 %% at most", 100*refused)
 			}
 		})
+	}
+}
+
+// A single refusal costs a rest of some seconds, not half a minute of a rate that is
+// too low: stops alone use four fifths of it, which says nothing about the rest.
+func TestASingleRefusalIsNoProof(t *testing.T) {
+	const rate = 50
+	c := newCrowd(t, Config{Rate: rate}, rate, 20, 200)
+	for i := range c.due {
+		c.due[i].class = Stop
+	}
+	c.play(10 * time.Second)
+	c.api.level = -3
+	c.play(30 * time.Second)
+	lost := 30 - float64(c.called)/(0.8*rate)
+	t.Logf("%d refused, lost %.1f s of calls", c.refused, lost)
+	if c.refused == 0 || len(c.parked) != 1 || lost > 6 {
+		t.Errorf("%d refused, parked %v, lost %.1f s of calls; want a single rest, and 6 s at most", c.refused, c.parked, lost)
 	}
 }

@@ -88,6 +88,26 @@ func TestNobodyStampedesAfterAStandstill(t *testing.T) {
 	}
 }
 
+// Those who come back for a whole second and can't sit it out use some of it at
+// once: all classes together no more than an API takes for a burst.
+func TestWhatComesAtOnceIsABurst(t *testing.T) {
+	for _, rate := range []float64{50, 100, 200, 1000} {
+		for _, order := range [][]Class{{Stop, Poll}, {Poll, Stop}} {
+			b := newBench(t, Config{Rate: rate})
+			for range int(rate) {
+				b.mustAsk(Stop, false)
+				b.mustAsk(Poll, false)
+			}
+			b.advance(10 * time.Second)
+			first, second := b.count(order[0], true), b.count(order[1], true)
+			if all := first + second; first == 0 || second == 0 || float64(all) > rate/5 {
+				t.Errorf("rate %v: %d of %v and %d of %v at once, want some of each and %v together at most",
+					rate, first, order[0], second, order[1], rate/5)
+			}
+		}
+	}
+}
+
 // After a halt calls start at a tenth of the rate, and all of it is back soon.
 func TestSlowStart(t *testing.T) {
 	for _, kind := range []modelarts.Kind{modelarts.KindPermission, modelarts.KindCredentials} {

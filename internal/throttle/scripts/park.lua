@@ -17,11 +17,12 @@ if parked <= now or (told and till > parked) then
 end
 if went >= cut then
   -- What went out in the last second is a better guess at the limit than what was allowed, but no proof. When that
-  -- was little, it was too much at once, and the rate itself not too high.
+  -- was little, it was too much at once, and the rate itself not too high. So it was, too, when a rate that somebody
+  -- has configured was kept to without a refusal for a minute: if not, the next one follows soon.
   local rate, seen = rateAt(now, conf, peak, cut, f[4] or 0), measured(now, f[5], f[6] or 0, f[7] or 0)
   if rate == INF then
     rate = math.max(seen, 5 / 0.7)
-  elseif seen >= rate / 2 then
+  elseif seen >= rate / 2 and (conf == 0 or cut > now - 60 * 1000000) then
     rate = math.min(rate, math.max(seen, 0.8 * rate))
   end
   peak = math.max(rate, math.max(0.2, 0.02 * conf) / 0.7)

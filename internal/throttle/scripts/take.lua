@@ -96,14 +96,21 @@ local function charge()
   keep(0, 'full', whole(math.min(full + gap, now + math.max(gap, 5 * SECOND))), meter, whole(value))
 end
 
+-- Those who can't sit have come for a whole second and may use some of it at once: half of it, as far as that is no
+-- more than eight calls or an eighth of a second, and polls and screens half as much. An API takes that for a burst.
+local ahead = 0
+if (how == 'back' or class == 'screen') and not sit then
+  ahead = math.min(SECOND / 2, math.max(SECOND / 8, 8 * gap)) * (class == 'stop' and 1 or 0.5)
+end
+
 -- free is when this call can go: the theoretical arrival time of a generic cell rate bucket, less its depth.
 local free = now
 if gap > 0 then
   if class == 'stop' then
     local g = gapAt(now)
-    free = stops + g - math.max(g, burst * g)
+    free = stops + g - math.max(g, burst * g, ahead)
   else
-    free = full + gap - math.max(gap, burst * gap * (class == 'poll' and 0.5 or 0.75))
+    free = full + gap - math.max(gap, burst * gap * (class == 'poll' and 0.5 or 0.75), ahead)
     if streaming and free > now then
       local sure = gap / SHARE -- saved up for a moment
       local share = others + sure - math.max(sure, SECOND / 4)
@@ -111,13 +118,6 @@ if gap > 0 then
       free = (stopLine > now or stops > now) and share or math.min(free, share)
     end
   end
-end
-
--- ahead is what those may use at once who can't sit: half a second, as far as that is no more than eight calls or
--- an eighth of a second, which an API takes for a burst.
-local ahead = math.min(SECOND / 2, math.max(SECOND / 8, 8 * gap))
-if class ~= 'stop' and streaming then
-  ahead = math.min(ahead, SECOND / 4) -- stops may come in between: leave the time to them
 end
 
 local line = f[class == 'stop' and 11 or 12] or 0 -- of those who had a place and could not go
@@ -129,11 +129,10 @@ if hold <= now then
     count()
     return {'go', now, 0, '', ''}
   end
-  if how == 'back' or line <= now then
-    -- Due times have whole seconds, so places of one second are come back to at once: who can't sit out the
-    -- rest of it goes. Screens are few, and spare many polls.
-    local early = (how == 'back' or class == 'screen') and not sit and ahead or 0
-    if free - early <= now then
+  -- A line that ends within the second does not hold up who is new: whoever comes takes what is free next. Keeping
+  -- time for those who come back would leave it unused until they do, and then be used twice.
+  if how == 'back' or line <= (sit and now + SIT or now) then
+    if free <= now then
       charge()
       count()
       return {'go', now, 0, '', ''}
@@ -146,11 +145,6 @@ if hold <= now then
 end
 
 local place = math.max(line + gapAt(math.max(line, hold, now)), free, hold, now + 1)
-if hold <= now and sit and how == 'new' and place - now <= SIT then
-  charge()
-  keep(1, class, whole(place))
-  return {'sit', now, math.ceil(place - now), why, words}
-end
 if place - now > HORIZON then
   return {'far', now, HORIZON / 2, why, words}
 end
