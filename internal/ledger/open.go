@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -121,7 +122,7 @@ func (l *Ledger) OpenForeign(ctx context.Context, projectID, taskID string, ask 
 	id := randomID()
 	first, err := l.rdb.SetNX(ctx, pointer, id, l.retention).Result()
 	if err == nil && !first {
-		id, err = l.seenAgain(ctx, pointer)
+		id, err = l.seenAgain(ctx, projectID, pointer)
 	}
 	if err != nil {
 		return Opening{}, fmt.Errorf("record task %q in the ledger: %w", taskID, err)
@@ -141,18 +142,20 @@ func (l *Ledger) OpenForeign(ctx context.Context, projectID, taskID string, ask 
 }
 
 // seenAgain reads the pointer of a task that was seen before. The task may come
-// once more if its worker dies before it is done with it, so the pointer stays a
-// while longer.
-func (l *Ledger) seenAgain(ctx context.Context, pointer string) (id string, err error) {
-	pipe := l.rdb.Pipeline()
-	told, left := pipe.Get(ctx, pointer), pipe.TTL(ctx, pointer)
-	if _, err := pipe.Exec(ctx); err != nil {
+// once more if its worker dies before it is done with it, so the pointer of a
+// stop that has ended stays a while longer.
+func (l *Ledger) seenAgain(ctx context.Context, projectID, pointer string) (id string, err error) {
+	if id, err = l.rdb.Get(ctx, pointer).Result(); err != nil {
 		return "", err
 	}
-	if left.Val() < pointerLife {
+	state, err := l.rdb.HGet(ctx, keys(projectID).stop(id), "state").Result()
+	if err == nil && State(state).Ended() {
 		err = l.rdb.Expire(ctx, pointer, pointerLife).Err()
 	}
-	return told.Val(), err
+	if errors.Is(err, redis.Nil) { // its worker died before it opened the stop
+		err = nil
+	}
+	return id, err
 }
 
 // firstGap is the least time between the first tasks of a batch, in ms.
