@@ -14,7 +14,6 @@ type crowd struct {
 	*bench
 	api     meter
 	latency time.Duration
-	sit     bool // short waits are sat out; otherwise all come back at whole seconds
 
 	due                    agenda
 	then                   func(event) // what a caller does after its call; nil: the same again
@@ -61,7 +60,7 @@ func (a *agenda) Pop() any {
 }
 
 func newCrowd(t *testing.T, cfg Config, limit, burst float64, callers int) *crowd {
-	c := &crowd{bench: newBench(t, cfg), api: meter{perSecond: limit, depth: burst}, latency: 100 * time.Millisecond, sit: true}
+	c := &crowd{bench: newBench(t, cfg), api: meter{perSecond: limit, depth: burst}, latency: 100 * time.Millisecond}
 	for i := range callers {
 		c.due = append(c.due, event{at: c.now, how: asNew, class: []Class{Stop, Poll}[i%2]})
 	}
@@ -94,7 +93,7 @@ func (c *crowd) play(d time.Duration) {
 // next is what happens to a caller that asks now.
 func (c *crowd) next(how string, class Class) event {
 	c.asked++
-	p, w, err := c.ask(c.t.Context(), project, class, how, c.sit)
+	p, w, err := c.ask(c.t.Context(), project, class, how, true)
 	switch {
 	case err != nil:
 		c.t.Fatal(err)
@@ -118,20 +117,17 @@ func TestTheLimitOfTheAPIIsFoundAndUsed(t *testing.T) {
 	for _, test := range []struct {
 		name       string
 		configured float64
-		apiBurst   float64
-		sit        bool
 	}{
-		{"configured above the limit", 150, 20, true},
-		{"nothing configured", 0, 20, true},
+		{"configured above the limit", 75},
+		{"nothing configured", 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			c := newCrowd(t, Config{Rate: test.configured}, 100, test.apiBurst, 400)
-			c.sit = test.sit
+			c := newCrowd(t, Config{Rate: test.configured}, 50, 10, 200)
 			c.play(40 * time.Second)
 			warm := float64(c.refused) / float64(c.called)
 			c.play(80 * time.Second)
-			limit := 100.0
+			limit := 50.0
 			if test.configured > 0 {
 				limit = min(limit, test.configured)
 			}

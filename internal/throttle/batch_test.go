@@ -12,7 +12,7 @@ import (
 // than it gives, and wastes little of that.
 func TestABatchKeepsToTheRateAndUsesIt(t *testing.T) {
 	const jobs, rate = 1000, 100
-	for _, seed := range []uint64{1, 4, 8} {
+	for _, seed := range []uint64{1, 8} {
 		c := newCrowd(t, Config{Rate: rate}, rate, rate, 0)
 		c.latency = 20 * time.Millisecond
 		random := rand.New(rand.NewPCG(seed, 0))
