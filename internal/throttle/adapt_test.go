@@ -114,6 +114,7 @@ func (c *crowd) next(how string, class Class) event {
 
 // Whatever is configured, the fleet finds the API's limit and stays near it.
 func TestTheLimitOfTheAPIIsFoundAndUsed(t *testing.T) {
+	const limit = 50
 	for _, test := range []struct {
 		name       string
 		configured float64
@@ -123,14 +124,10 @@ func TestTheLimitOfTheAPIIsFoundAndUsed(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			c := newCrowd(t, Config{Rate: test.configured}, 50, 10, 200)
+			c := newCrowd(t, Config{Rate: test.configured}, limit, limit/5, 200)
 			c.play(40 * time.Second)
 			warm := float64(c.refused) / float64(c.called)
 			c.play(80 * time.Second)
-			limit := 50.0
-			if test.configured > 0 {
-				limit = min(limit, test.configured)
-			}
 			used := float64(c.called-c.refused) / (80 * limit)
 			refused := float64(c.refused) / float64(c.called)
 			t.Logf("%.1f %% of the limit used, %.3f %% refused (%.1f %% before), %.2f questions a call",
