@@ -57,7 +57,7 @@ func HaltReasons() []Reason { return []Reason{Credentials, Permission, NoAPI, Ou
 // what the API itself refuses.
 type Config struct {
 	Rate  float64 // calls per second and project, for the whole fleet; 0 or less: no limit
-	Burst int     // calls that may go out at once after a rest; 0 means a tenth of Rate, at least 1
+	Burst int     // stops that may go out at once after a rest, and half as many polls; 0 means a tenth of Rate, at least 1
 
 	// Sitters is how many calls of this process may sit out a wait of up to a second
 	// inside of Enter; polls and screens get half of it. It smooths what comes back at whole
