@@ -69,7 +69,7 @@ func (s *Server) urlOf(user string) string {
 
 // users are the arguments that make a server know the users.
 func users() ([]string, error) {
-	path, err := inModule(accessList)
+	path, err := InModule(accessList)
 	if err != nil {
 		return nil, err
 	}
@@ -98,9 +98,9 @@ func users() ([]string, error) {
 	return append(args, both...), nil
 }
 
-// inModule is where a file of the module is. Tests run in the directory of
+// InModule is where a file of the module is. Tests run in the directory of
 // their package.
-func inModule(path string) (string, error) {
+func InModule(path string) (string, error) {
 	dir, err := os.Getwd()
 	for err == nil {
 		if _, missing := os.Stat(filepath.Join(dir, "go.mod")); missing == nil {

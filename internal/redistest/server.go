@@ -38,6 +38,7 @@ type Server struct {
 	// config is the text of a configuration file to begin with, which the server
 	// may rewrite; "" for none.
 	config string
+	data   []byte   // of a dump to begin with; nil for none
 	proc   *process // nil while none runs
 }
 
@@ -75,6 +76,11 @@ func (s *Server) start() {
 	s.t.Cleanup(s.end)
 	if s.config != "" {
 		if err := os.WriteFile(s.configFile(), []byte(s.config), 0o600); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	if s.data != nil {
+		if err := os.WriteFile(filepath.Join(s.dir, dumpName), s.data, 0o600); err != nil {
 			s.t.Fatal(err)
 		}
 	}
