@@ -1,4 +1,4 @@
-package worker
+package simulation
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/tasks"
+	"vizstop/internal/worker"
 )
 
 // Each test here brings about one state that asynq 0.26 itself never gets out
@@ -22,11 +23,13 @@ import (
 
 // rarely makes a worker look for tasks rarely: these stories are minutes of
 // waiting for asynq's recovery.
-func rarely(c *Config) { c.CheckInterval, c.DelayedCheckInterval = 10*time.Second, 10*time.Second }
+func rarely(c *worker.Config) {
+	c.CheckInterval, c.DelayedCheckInterval = 10*time.Second, 10*time.Second
+}
 
 // repairsLate makes a worker leave tasks to asynq's own recovery first, which
 // takes a lease of 30 s, a grace of 30 s and up to 60 s between two looks.
-func repairsLate(c *Config) {
+func repairsLate(c *worker.Config) {
 	rarely(c)
 	c.Repair.Overdue = 130 * time.Second
 }
@@ -427,7 +430,7 @@ func TestABlipOfRedisCostsSeconds(t *testing.T) {
 				w.ask("b", jobs...)
 				var once sync.Once
 				var blip time.Time
-				r := w.start(func(cfg *Config) {
+				r := w.start(func(cfg *worker.Config) {
 					quick(cfg)
 					cfg.Jobs = &callSpy{Jobs: cfg.Jobs, before: func() {}, after: func(called string) {
 						if called == operation {

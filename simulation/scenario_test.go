@@ -1,4 +1,4 @@
-package worker
+package simulation
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 	"vizstop/internal/modelarts/sdkhmac"
 	"vizstop/internal/tasks"
 	"vizstop/internal/throttle"
+	"vizstop/internal/worker"
 )
 
 func TestOutcomes(t *testing.T) {
@@ -184,7 +185,7 @@ func TestCredentialsHalt(t *testing.T) {
 			jobs = append(jobs, fmt.Sprint(1000+i))
 			w.sim.AddJob(project, modelartstest.Job{ID: jobs[i], StopTime: 5 * time.Second})
 		}
-		one := func(c *Config) { c.Concurrency = 1 }
+		one := func(c *worker.Config) { c.Concurrency = 1 }
 		r := w.start(one, modelarts.WithCredentials(modelarts.NewAKSK(key, "")))
 		defer r.stop()
 		w.ask("b", jobs...)
@@ -215,7 +216,7 @@ func TestThrottledByTheAPI(t *testing.T) {
 			w.sim.AddJob(project, modelartstest.Job{ID: jobs[i], StopTime: time.Second})
 		}
 		w.sim.Inject(modelartstest.Fault{Times: 1, Reply: modelartstest.ReplyError(http.StatusTooManyRequests, "APIGW.0308", "").With("Retry-After", "30")})
-		r := w.start(func(c *Config) { c.Concurrency = 1 })
+		r := w.start(func(c *worker.Config) { c.Concurrency = 1 })
 		defer r.stop()
 		w.ask("b", jobs...)
 		time.Sleep(29 * time.Second)
@@ -241,7 +242,7 @@ func TestRateOfTheFleet(t *testing.T) {
 			jobs = append(jobs, fmt.Sprint(1000+i))
 			w.sim.AddJob(project, modelartstest.Job{ID: jobs[i], StopTime: time.Second})
 		}
-		limit := func(c *Config) { quick(c); c.Throttle = throttle.Config{Rate: rate} }
+		limit := func(c *worker.Config) { quick(c); c.Throttle = throttle.Config{Rate: rate} }
 		for range 2 {
 			r := w.start(limit)
 			defer r.stop()
@@ -466,7 +467,7 @@ func TestABacklogIsNotRepaired(t *testing.T) {
 			jobs = append(jobs, fmt.Sprint(1000+i))
 			w.sim.AddJob(project, modelartstest.Job{ID: jobs[i], StopTime: time.Second})
 		}
-		r := w.start(func(c *Config) { c.Concurrency = 2 })
+		r := w.start(func(c *worker.Config) { c.Concurrency = 2 })
 		defer r.stop()
 		w.ask("b", jobs...)
 		for job, s := range w.awaitEnd(time.Hour, "b") {

@@ -1,4 +1,4 @@
-package worker
+package simulation
 
 import (
 	"context"
@@ -24,6 +24,7 @@ import (
 	"vizstop/internal/redisconn"
 	"vizstop/internal/tasks"
 	"vizstop/internal/throttle"
+	"vizstop/internal/worker"
 )
 
 var (
@@ -123,7 +124,7 @@ type day struct {
 	*witness
 	line   *line
 	random *rand.Rand
-	cfg    Config
+	cfg    worker.Config
 	login  func() []modelarts.Option
 	long   bool
 	jobs   []string
@@ -163,7 +164,7 @@ func simulate(t *testing.T, seed uint64, sum *totals) {
 		d := &day{world: w, long: long, witness: &witness{}, line: &line{world: w}, random: random, login: login,
 			canceled: map[string]bool{}, seen: map[string]string{}}
 		jitter := locked(rand.New(rand.NewPCG(seed, 1)))
-		d.cfg = Config{
+		d.cfg = worker.Config{
 			Concurrency: 1 + random.IntN(10), CheckInterval: 10 * time.Second, DelayedCheckInterval: 10 * time.Second,
 			Throttle: throttle.Config{Rate: 0.5 + 10*random.Float64()*random.Float64(), Burst: 1 + random.IntN(4)},
 			Schedule: tasks.Schedule{Jitter: jitter, ScreenFrom: 1 + random.IntN(8)},
@@ -232,8 +233,8 @@ func credentials(way int, cfg *modelartstest.Config) func() []modelarts.Option {
 func (d *day) hire() {
 	m := &mortal{line: d.line, buried: make(chan struct{})}
 	reg := prometheus.NewRegistry()
-	events := NewMetrics(reg, "test")
-	client, err := modelarts.New("http://127.0.0.1", append(d.login(), modelarts.WithHTTPClient(d.http), ObserveAPI(events))...)
+	events := worker.NewMetrics(reg, "test")
+	client, err := modelarts.New("http://127.0.0.1", append(d.login(), modelarts.WithHTTPClient(d.http), worker.ObserveAPI(events))...)
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -246,7 +247,7 @@ func (d *day) hire() {
 	cfg.Redis, cfg.Registry, cfg.Metrics = rdb, reg, events
 	cfg.Jobs = &observed{Jobs: client, witness: d.witness, by: m}
 	cfg.Logger = slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelInfo}))
-	m.running = running{New(cfg), reg, rdb}
+	m.running = running{worker.New(cfg), reg, rdb}
 	if err := m.Start(context.Background()); err != nil {
 		d.t.Fatal(err)
 	}

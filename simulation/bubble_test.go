@@ -1,4 +1,4 @@
-package worker
+package simulation
 
 import (
 	"bytes"
@@ -26,6 +26,7 @@ import (
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/redisconn"
 	"vizstop/internal/tasks"
+	"vizstop/internal/worker"
 )
 
 const project = "0123456789abcdef0123456789abcdef"
@@ -202,21 +203,21 @@ func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0
 
 // running is a worker of the world.
 type running struct {
-	*Worker
+	*worker.Worker
 	reg *prometheus.Registry
 	rdb *redis.Client
 }
 
 // start starts a worker; change may alter its settings.
-func (w *world) start(change func(*Config), opts ...modelarts.Option) *running {
+func (w *world) start(change func(*worker.Config), opts ...modelarts.Option) *running {
 	w.t.Helper()
 	reg := prometheus.NewRegistry()
-	events := NewMetrics(reg, "test")
-	client, err := modelarts.New("http://127.0.0.1", append(opts, modelarts.WithHTTPClient(w.http), ObserveAPI(events))...)
+	events := worker.NewMetrics(reg, "test")
+	client, err := modelarts.New("http://127.0.0.1", append(opts, modelarts.WithHTTPClient(w.http), worker.ObserveAPI(events))...)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	cfg := Config{
+	cfg := worker.Config{
 		Redis: w.connect(), Jobs: client, Registry: reg, Metrics: events, Concurrency: 10,
 		CheckInterval: 2 * time.Second, DelayedCheckInterval: 2 * time.Second,
 		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelInfo})),
@@ -224,7 +225,7 @@ func (w *world) start(change func(*Config), opts ...modelarts.Option) *running {
 	if change != nil {
 		change(&cfg)
 	}
-	r := &running{New(cfg), reg, cfg.Redis.(*redis.Client)}
+	r := &running{worker.New(cfg), reg, cfg.Redis.(*redis.Client)}
 	if err := r.Start(context.Background()); err != nil {
 		w.t.Fatal(err)
 	}
