@@ -42,7 +42,7 @@ type world struct {
 	redis    *miniredis.Miniredis
 	rdb      *redis.Client
 	sim      *modelartstest.Simulator
-	books    *ledger.Ledger
+	ledger   *ledger.Ledger
 	producer *tasks.Producer
 	queue    *asynq.Client
 	http     *http.Client
@@ -81,9 +81,9 @@ func bubble(t *testing.T, cfg modelartstest.Config, test func(w *world)) {
 		w := &world{t: t, redis: miniredis.NewMiniRedis(), sim: modelartstest.New(cfg), log: &logBook{}}
 		w.redis.ClockTTL(true)
 		w.rdb = w.connect()
-		w.books = ledger.New(w.rdb, ledger.Config{})
+		w.ledger = ledger.New(w.rdb, ledger.Config{})
 		w.queue = asynq.NewClientFromRedisClient(w.rdb)
-		w.producer = tasks.NewProducer(w.books, w.queue)
+		w.producer = tasks.NewProducer(w.ledger, w.queue)
 		w.serveAPI()
 		defer w.redis.Close()
 		defer w.rdb.Close()
@@ -266,10 +266,10 @@ func (w *world) await(limit time.Duration, what string, done func() bool) {
 func (w *world) awaitEnd(limit time.Duration, batch string) map[string]*ledger.Stop {
 	w.t.Helper()
 	w.await(limit, "the end of batch "+batch, func() bool {
-		b, err := w.books.Batch(context.Background(), project, batch)
+		b, err := w.ledger.Batch(context.Background(), project, batch)
 		return err == nil && b.InFlight() == 0
 	})
-	stops, err := w.books.BatchStops(context.Background(), project, batch, 0, 10000)
+	stops, err := w.ledger.BatchStops(context.Background(), project, batch, 0, 10000)
 	if err != nil {
 		w.t.Fatal(err)
 	}

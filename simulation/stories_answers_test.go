@@ -101,12 +101,12 @@ func tell(t *testing.T, operation, howLong string, all ...lie) {
 		r := w.start(func(c *worker.Config) { rarely(c); c.Concurrency = 2 * len(all) })
 		defer r.stop()
 		w.await(deadline+2*time.Minute, "the end of every stop", func() bool {
-			load, err := w.books.Load(ctx)
+			load, err := w.ledger.Load(ctx)
 			return err == nil && len(load.Projects) == 0
 		})
 		for i, l := range all {
 			projectID := fmt.Sprint("p", i)
-			s, err := w.books.Get(ctx, projectID, ledger.StopID("b", projectID, "10"))
+			s, err := w.ledger.Get(ctx, projectID, ledger.StopID("b", projectID, "10"))
 			if err != nil {
 				t.Fatal(err)
 			}

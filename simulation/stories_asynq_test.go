@@ -128,7 +128,7 @@ func TestOrphanedActiveTask(t *testing.T) {
 					}
 					orphaned := time.Now()
 					time.Sleep(2 * time.Minute) // all that asynq's own recovery needs
-					if s, err := w.books.Get(context.Background(), project, id); err != nil || s.State.Ended() {
+					if s, err := w.ledger.Get(context.Background(), project, id); err != nil || s.State.Ended() {
 						t.Fatalf("asynq has recovered the task by itself: %+v, %v", s, err)
 					}
 					s := w.awaitEnd(10*time.Minute, "b")["10"]
@@ -257,7 +257,7 @@ func TestBareTaskThatCrashesUseUp(t *testing.T) {
 		defer r.stop()
 		batch := "queue-" + time.Now().UTC().Format("20060102")
 		w.await(3*time.Minute, "the adoption", func() bool {
-			b, err := w.books.Batch(context.Background(), project, batch)
+			b, err := w.ledger.Batch(context.Background(), project, batch)
 			return err == nil && b.Total == 1
 		})
 		wantOutcome(t, w.awaitEnd(time.Minute, batch)["10"], ledger.Stopped, "")
@@ -325,13 +325,13 @@ func TestPausedInTheCall(t *testing.T) {
 		defer second.stop()
 		w.await(3*time.Minute, "another worker", func() bool { return w.calls("10", modelarts.OperationDetail) > 1 })
 		calls := w.calls("10", modelarts.OperationStop)
-		before, err := w.books.Get(context.Background(), project, id)
+		before, err := w.ledger.Get(context.Background(), project, id)
 		if err != nil {
 			t.Fatal(err)
 		}
 		paused.end()
 		time.Sleep(time.Second)
-		if s, err := w.books.Get(context.Background(), project, id); err != nil || s.Hop < before.Hop || !s.Accepted.Equal(before.Accepted) {
+		if s, err := w.ledger.Get(context.Background(), project, id); err != nil || s.Hop < before.Hop || !s.Accepted.Equal(before.Accepted) {
 			t.Errorf("the worker that woke up took the stop from %+v to %+v, %v", before, s, err)
 		}
 		s := w.awaitEnd(15*time.Minute, "b")["10"]

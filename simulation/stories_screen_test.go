@@ -80,7 +80,7 @@ func TestScreensComeCloseToTwoCallsPerStop(t *testing.T) {
 		if n := gathered(t, r, "vizstop_screens_total", "complete"); n == 0 {
 			t.Error("no screen was counted")
 		}
-		if screen, err := w.books.Screen(context.Background(), project); err != nil || screen.On {
+		if screen, err := w.ledger.Screen(context.Background(), project); err != nil || screen.On {
 			t.Errorf("screening goes on with nothing to watch: %+v, %v", screen, err)
 		}
 	})
@@ -320,7 +320,7 @@ func (w *world) staying(least int) {
 	inspect := w.inspector()
 	w.await(2*time.Minute, "a screen that stays", func() bool {
 		active, err := inspect.ListActiveTasks(tasks.QueuePoll)
-		s, sErr := w.books.Screen(context.Background(), project)
+		s, sErr := w.ledger.Screen(context.Background(), project)
 		if err != nil || sErr != nil || len(active) != 1 || active[0].Type != tasks.TypeScreen {
 			return false
 		}
@@ -407,7 +407,7 @@ func TestScreensOfManyProjects(t *testing.T) {
 		r := w.start(func(c *worker.Config) { quick(c); c.Concurrency = 8 }) // two may stay
 		defer r.stop()
 		w.await(2*time.Minute, "the end of every stop", func() bool {
-			load, err := w.books.Load(context.Background())
+			load, err := w.ledger.Load(context.Background())
 			return err == nil && len(load.Projects) == 0
 		})
 		if n := r.counted(t, ledger.Stopped); n != 6*projects {

@@ -293,10 +293,10 @@ func TestForeignTasks(t *testing.T) {
 		}
 		batch := "queue-" + time.Now().UTC().Format("20060102")
 		w.await(time.Minute, "both records", func() bool {
-			b, err := w.books.Batch(context.Background(), project, batch)
+			b, err := w.ledger.Batch(context.Background(), project, batch)
 			return err == nil && b.Total == 2 && b.InFlight() == 0
 		})
-		stops, err := w.books.BatchStops(context.Background(), project, batch, 0, 10)
+		stops, err := w.ledger.BatchStops(context.Background(), project, batch, 0, 10)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -308,7 +308,7 @@ func TestForeignTasks(t *testing.T) {
 			}
 		}
 		w.await(time.Minute, "the task without a project", func() bool {
-			b, err := w.books.Batch(context.Background(), tasks.NoProject, batch)
+			b, err := w.ledger.Batch(context.Background(), tasks.NoProject, batch)
 			return err == nil && b.Counts[ledger.Rejected] == 1
 		})
 		wantOutcome(t, w.awaitEnd(time.Minute, "b")["11"], ledger.Stopped, "")
@@ -327,7 +327,7 @@ func TestForeignTasks(t *testing.T) {
 func TestRepairOfAMalformedTask(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
 		for _, p := range []string{project, tasks.NoProject} {
-			if _, err := w.books.OpenForeign(context.Background(), p, "theirs", ledger.Ask{Deadline: time.Now().Add(time.Hour)}); err != nil {
+			if _, err := w.ledger.OpenForeign(context.Background(), p, "theirs", ledger.Ask{Deadline: time.Now().Add(time.Hour)}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -336,10 +336,10 @@ func TestRepairOfAMalformedTask(t *testing.T) {
 		batch := "queue-" + time.Now().UTC().Format("20060102")
 		for _, p := range []string{project, tasks.NoProject} {
 			w.await(5*time.Minute, "the end of the stop without a job", func() bool {
-				b, err := w.books.Batch(context.Background(), p, batch)
+				b, err := w.ledger.Batch(context.Background(), p, batch)
 				return err == nil && b.InFlight() == 0
 			})
-			stops, err := w.books.BatchStops(context.Background(), p, batch, 0, 10)
+			stops, err := w.ledger.BatchStops(context.Background(), p, batch, 0, 10)
 			if err != nil || len(stops) != 1 {
 				t.Fatalf("%d stops, %v, want 1", len(stops), err)
 			}
@@ -384,7 +384,7 @@ func TestRepair(t *testing.T) {
 		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: time.Second})
 		w.sim.AddJob(project, modelartstest.Job{ID: "11", StopTime: 20 * time.Second})
 		// Recorded, and the producer died before it enqueued.
-		_, err := w.books.Open(context.Background(), project, "b", []ledger.Ask{{JobID: "10", Deadline: time.Now().Add(time.Hour)}})
+		_, err := w.ledger.Open(context.Background(), project, "b", []ledger.Ask{{JobID: "10", Deadline: time.Now().Add(time.Hour)}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -440,7 +440,7 @@ func TestRepairBesideABrokenTask(t *testing.T) {
 			w.sim.AddJob(project, modelartstest.Job{ID: id, StopTime: time.Second})
 		}
 		deadline := time.Now().Add(time.Hour)
-		openings, err := w.books.Open(context.Background(), project, "b", []ledger.Ask{{JobID: "10", Deadline: deadline}, {JobID: "11", Deadline: deadline}})
+		openings, err := w.ledger.Open(context.Background(), project, "b", []ledger.Ask{{JobID: "10", Deadline: deadline}, {JobID: "11", Deadline: deadline}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -450,7 +450,7 @@ func TestRepairBesideABrokenTask(t *testing.T) {
 		defer r.stop()
 		ended := func(i int) func() bool {
 			return func() bool {
-				s, err := w.books.Get(context.Background(), project, openings[i].StopID)
+				s, err := w.ledger.Get(context.Background(), project, openings[i].StopID)
 				return err == nil && s.State == ledger.Stopped
 			}
 		}
