@@ -92,7 +92,7 @@ SIMULATE_FOR ?= 0
 
 .PHONY: simulate
 simulate: ## play SEEDS (1000) bad days in virtual time, from SEED on (SIMULATE_FOR=1m: at most)
-	$(GO) test ./internal/worker -run 'TestSimulation$$' -count 1 -seeds $(SEEDS) -seed $(SEED) -simulate-for $(SIMULATE_FOR) -timeout 0 -v \
+	$(GO) test ./simulation -run 'TestSimulation$$' -count 1 -seeds $(SEEDS) -seed $(SEED) -simulate-for $(SIMULATE_FOR) -timeout 0 -v \
 	  | awk '!/^ *(===|--- PASS)/'
 
 RUNS ?= 1

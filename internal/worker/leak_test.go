@@ -21,9 +21,11 @@ import (
 )
 
 // A worker that has shut down leaves no goroutine behind, and no connection to
-// Redis but those of the caller's own client. Real sockets, so that what a
-// bubble's pipes forgive is seen. It must not run in parallel with other tests.
+// Redis but those of the caller's own client. The test uses real sockets: the
+// pipes of package simulation would hide some leaks. It must not run in parallel
+// with other tests.
 func TestShutdownLeavesNothingBehind(t *testing.T) {
+	const project = "0123456789abcdef0123456789abcdef"
 	server := redistest.Start(t)
 	outside := server.Client(t)
 	before := goleak.IgnoreCurrent()

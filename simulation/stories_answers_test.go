@@ -1,4 +1,4 @@
-package worker
+package simulation
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/modelarts/sdkhmac"
+	"vizstop/internal/worker"
 )
 
 // lie is an answer that does not say what is so.
@@ -97,15 +98,15 @@ func tell(t *testing.T, operation, howLong string, all ...lie) {
 				t.Fatal(err)
 			}
 		}
-		r := w.start(func(c *Config) { rarely(c); c.Concurrency = 2 * len(all) })
+		r := w.start(func(c *worker.Config) { rarely(c); c.Concurrency = 2 * len(all) })
 		defer r.stop()
 		w.await(deadline+2*time.Minute, "the end of every stop", func() bool {
-			load, err := w.books.Load(ctx)
+			load, err := w.ledger.Load(ctx)
 			return err == nil && len(load.Projects) == 0
 		})
 		for i, l := range all {
 			projectID := fmt.Sprint("p", i)
-			s, err := w.books.Get(ctx, projectID, ledger.StopID("b", projectID, "10"))
+			s, err := w.ledger.Get(ctx, projectID, ledger.StopID("b", projectID, "10"))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,4 +1,4 @@
-package worker
+package simulation
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 
 	"vizstop/internal/modelarts"
 	"vizstop/internal/tasks"
+	"vizstop/internal/worker"
 )
 
 // pause stops a worker the way SIGSTOP or a stalled machine does: from then on
@@ -57,11 +58,11 @@ func (p *pause) wait() {
 // pausable makes a worker obey p. At what it is paused is up to spy, which sees each
 // command to Redis before and, if it succeeds, after, and to jobs, around the client of the API;
 // both may be nil.
-func pausable(p *pause, spy func(cmd redis.Cmder, after bool), jobs func(tasks.Jobs) tasks.Jobs) func(*Config) {
+func pausable(p *pause, spy func(cmd redis.Cmder, after bool), jobs func(tasks.Jobs) tasks.Jobs) func(*worker.Config) {
 	if spy == nil {
 		spy = func(redis.Cmder, bool) {}
 	}
-	return func(cfg *Config) {
+	return func(cfg *worker.Config) {
 		rarely(cfg)
 		cfg.Redis.AddHook(&pauseHook{p, spy})
 		if jobs != nil {

@@ -1,4 +1,4 @@
-package worker
+package simulation
 
 import (
 	"context"
@@ -28,7 +28,7 @@ func (d *day) checkNow() {
 // checkAll checks what must hold after any day, and tells how stops ended.
 func (d *day) checkAll() map[ledger.State]int {
 	ended := map[ledger.State]int{}
-	byJob := map[string][]witnessed{}
+	byJob := map[string][]recordedCall{}
 	for _, c := range d.all() {
 		if c.job != "" { // a list is no job's; a task that couldn't be read has a stop without a job
 			byJob[c.job] = append(byJob[c.job], c)
@@ -65,8 +65,8 @@ func (d *day) checkAll() map[ledger.State]int {
 // troubled reports whether something kept any worker, or Redis, from its work
 // at some time of s.
 func (d *day) troubled(s span) bool {
-	for _, m := range d.workers {
-		if m.hurt(s) {
+	for _, f := range d.workers {
+		if f.hurt(s) {
 			return true
 		}
 	}
@@ -77,13 +77,13 @@ func (d *day) troubled(s span) bool {
 // that no outcome has changed. It returns all stops.
 func (d *day) checkBatches() []*ledger.Stop {
 	var all []*ledger.Stop
-	batches, err := d.books.Batches(context.Background(), 1000)
+	batches, err := d.ledger.Batches(context.Background(), 1000)
 	if err != nil {
 		d.t.Fatal(err)
 	}
 	for _, p := range []string{project, tasks.NoProject} {
 		for _, batch := range batches {
-			b, err := d.books.Batch(context.Background(), p, batch)
+			b, err := d.ledger.Batch(context.Background(), p, batch)
 			if errors.Is(err, ledger.ErrNotFound) {
 				continue
 			}
@@ -125,7 +125,7 @@ func (d *day) checkOutcome(s *ledger.Stop) {
 }
 
 // checkStop checks one stop against the calls for its job, of all times.
-func (d *day) checkStop(s *ledger.Stop, calls []witnessed) {
+func (d *day) checkStop(s *ledger.Stop, calls []recordedCall) {
 	t := d.t
 	if !s.State.Ended() {
 		t.Errorf("stop %s of job %s has no outcome: %+v", s.ID, s.JobID, s)
@@ -163,7 +163,7 @@ func (d *day) checkStop(s *ledger.Stop, calls []witnessed) {
 }
 
 // checkStopCall checks the time of a stop call for s.
-func (d *day) checkStopCall(s *ledger.Stop, c witnessed) {
+func (d *day) checkStopCall(s *ledger.Stop, c recordedCall) {
 	if s.State == ledger.Canceled && mayHaveWorked(c.err) {
 		d.t.Errorf("job %s: stop call at %v (%v) for a stop that was canceled at %v", s.JobID, c.at, c.err, s.Ended)
 	}
@@ -215,8 +215,8 @@ func (d *day) checkCounts(ended map[ledger.State]int, lost int) {
 	missing := 0
 	for _, o := range ledger.Outcomes() {
 		counted := 0
-		for _, m := range d.workers {
-			counted += m.counted(d.t, o)
+		for _, f := range d.workers {
+			counted += f.counted(d.t, o)
 		}
 		if counted > ended[o] {
 			d.t.Errorf("%s counted %d times, the ledger has %d", o, counted, ended[o])
@@ -254,7 +254,7 @@ func (d *day) checkRate() {
 // leave by then may still call.
 func (d *day) checkProbes() {
 	var known time.Time
-	var probes []witnessed
+	var probes []recordedCall
 	for _, c := range d.all() {
 		refused := modelarts.KindOf(c.err) == modelarts.KindCredentials
 		switch {
@@ -271,7 +271,7 @@ func (d *day) checkProbes() {
 
 // checkProbe checks a probe against those before it. A worker that is new may
 // probe at once.
-func (d *day) checkProbe(c witnessed, before []witnessed) {
+func (d *day) checkProbe(c recordedCall, before []recordedCall) {
 	recent := 1
 	for _, p := range before {
 		if c.at.Sub(p.at) < 5*time.Minute {

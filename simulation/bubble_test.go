@@ -1,4 +1,4 @@
-package worker
+package simulation
 
 import (
 	"bytes"
@@ -26,6 +26,7 @@ import (
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/redisconn"
 	"vizstop/internal/tasks"
+	"vizstop/internal/worker"
 )
 
 const project = "0123456789abcdef0123456789abcdef"
@@ -41,7 +42,7 @@ type world struct {
 	redis    *miniredis.Miniredis
 	rdb      *redis.Client
 	sim      *modelartstest.Simulator
-	books    *ledger.Ledger
+	ledger   *ledger.Ledger
 	producer *tasks.Producer
 	queue    *asynq.Client
 	http     *http.Client
@@ -80,9 +81,9 @@ func bubble(t *testing.T, cfg modelartstest.Config, test func(w *world)) {
 		w := &world{t: t, redis: miniredis.NewMiniRedis(), sim: modelartstest.New(cfg), log: &logBook{}}
 		w.redis.ClockTTL(true)
 		w.rdb = w.connect()
-		w.books = ledger.New(w.rdb, ledger.Config{})
+		w.ledger = ledger.New(w.rdb, ledger.Config{})
 		w.queue = asynq.NewClientFromRedisClient(w.rdb)
-		w.producer = tasks.NewProducer(w.books, w.queue)
+		w.producer = tasks.NewProducer(w.ledger, w.queue)
 		w.serveAPI()
 		defer w.redis.Close()
 		defer w.rdb.Close()
@@ -202,21 +203,21 @@ func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0
 
 // running is a worker of the world.
 type running struct {
-	*Worker
+	*worker.Worker
 	reg *prometheus.Registry
 	rdb *redis.Client
 }
 
 // start starts a worker; change may alter its settings.
-func (w *world) start(change func(*Config), opts ...modelarts.Option) *running {
+func (w *world) start(change func(*worker.Config), opts ...modelarts.Option) *running {
 	w.t.Helper()
 	reg := prometheus.NewRegistry()
-	events := NewMetrics(reg, "test")
-	client, err := modelarts.New("http://127.0.0.1", append(opts, modelarts.WithHTTPClient(w.http), ObserveAPI(events))...)
+	events := worker.NewMetrics(reg, "test")
+	client, err := modelarts.New("http://127.0.0.1", append(opts, modelarts.WithHTTPClient(w.http), worker.ObserveAPI(events))...)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	cfg := Config{
+	cfg := worker.Config{
 		Redis: w.connect(), Jobs: client, Registry: reg, Metrics: events, Concurrency: 10,
 		CheckInterval: 2 * time.Second, DelayedCheckInterval: 2 * time.Second,
 		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelInfo})),
@@ -224,7 +225,7 @@ func (w *world) start(change func(*Config), opts ...modelarts.Option) *running {
 	if change != nil {
 		change(&cfg)
 	}
-	r := &running{New(cfg), reg, cfg.Redis.(*redis.Client)}
+	r := &running{worker.New(cfg), reg, cfg.Redis.(*redis.Client)}
 	if err := r.Start(context.Background()); err != nil {
 		w.t.Fatal(err)
 	}
@@ -265,10 +266,10 @@ func (w *world) await(limit time.Duration, what string, done func() bool) {
 func (w *world) awaitEnd(limit time.Duration, batch string) map[string]*ledger.Stop {
 	w.t.Helper()
 	w.await(limit, "the end of batch "+batch, func() bool {
-		b, err := w.books.Batch(context.Background(), project, batch)
+		b, err := w.ledger.Batch(context.Background(), project, batch)
 		return err == nil && b.InFlight() == 0
 	})
-	stops, err := w.books.BatchStops(context.Background(), project, batch, 0, 10000)
+	stops, err := w.ledger.BatchStops(context.Background(), project, batch, 0, 10000)
 	if err != nil {
 		w.t.Fatal(err)
 	}

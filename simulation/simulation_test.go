@@ -1,4 +1,4 @@
-package worker
+package simulation
 
 import (
 	"context"
@@ -24,6 +24,7 @@ import (
 	"vizstop/internal/redisconn"
 	"vizstop/internal/tasks"
 	"vizstop/internal/throttle"
+	"vizstop/internal/worker"
 )
 
 var (
@@ -84,10 +85,10 @@ func (s *totals) add(d *day, lasted time.Duration, ended map[ledger.State]int) {
 		}
 	}
 	s.cuts += len(d.line.cuts)
-	for _, m := range d.workers {
+	for _, f := range d.workers {
 		s.workers++
-		s.freezes += len(m.frozen)
-		if !m.died().IsZero() {
+		s.freezes += len(f.frozen)
+		if !f.died().IsZero() {
 			s.crashes++
 		}
 	}
@@ -120,16 +121,16 @@ func (s *totals) String() string {
 // day is one simulated day.
 type day struct {
 	*world
-	*witness
+	*callRecorder
 	line   *line
 	random *rand.Rand
-	cfg    Config
+	cfg    worker.Config
 	login  func() []modelarts.Option
 	long   bool
 	jobs   []string
 	plan   []planned
 
-	workers  []*mortal // all that ever ran
+	workers  []*faultyWorker // all that ever ran
 	hired    []time.Time
 	paused   []span
 	isPaused bool
@@ -160,10 +161,10 @@ func simulate(t *testing.T, seed uint64, sum *totals) {
 	bubble(t, cfg, func(w *world) {
 		w.rdb.Ping(context.Background())
 		answerIdlePolls(w.redis)
-		d := &day{world: w, long: long, witness: &witness{}, line: &line{world: w}, random: random, login: login,
+		d := &day{world: w, long: long, callRecorder: &callRecorder{}, line: &line{world: w}, random: random, login: login,
 			canceled: map[string]bool{}, seen: map[string]string{}}
 		jitter := locked(rand.New(rand.NewPCG(seed, 1)))
-		d.cfg = Config{
+		d.cfg = worker.Config{
 			Concurrency: 1 + random.IntN(10), CheckInterval: 10 * time.Second, DelayedCheckInterval: 10 * time.Second,
 			Throttle: throttle.Config{Rate: 0.5 + 10*random.Float64()*random.Float64(), Burst: 1 + random.IntN(4)},
 			Schedule: tasks.Schedule{Jitter: jitter, ScreenFrom: 1 + random.IntN(8)},
@@ -230,27 +231,27 @@ func credentials(way int, cfg *modelartstest.Config) func() []modelarts.Option {
 
 // hire starts a worker of the day.
 func (d *day) hire() {
-	m := &mortal{line: d.line, buried: make(chan struct{})}
+	f := &faultyWorker{line: d.line, cleanedUp: make(chan struct{})}
 	reg := prometheus.NewRegistry()
-	events := NewMetrics(reg, "test")
-	client, err := modelarts.New("http://127.0.0.1", append(d.login(), modelarts.WithHTTPClient(d.http), ObserveAPI(events))...)
+	events := worker.NewMetrics(reg, "test")
+	client, err := modelarts.New("http://127.0.0.1", append(d.login(), modelarts.WithHTTPClient(d.http), worker.ObserveAPI(events))...)
 	if err != nil {
 		d.t.Fatal(err)
 	}
 	rdb := redis.NewClient(&redis.Options{
-		Dialer: m.dial, PoolSize: 1000, MaxRetries: 3, MinRetryBackoff: 200 * time.Millisecond, DialerRetries: 1,
+		Dialer: f.dial, PoolSize: 1000, MaxRetries: 3, MinRetryBackoff: 200 * time.Millisecond, DialerRetries: 1,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})
 	redisconn.PauseAfterRefusals(rdb)
 	cfg := d.cfg
 	cfg.Redis, cfg.Registry, cfg.Metrics = rdb, reg, events
-	cfg.Jobs = &observed{Jobs: client, witness: d.witness, by: m}
+	cfg.Jobs = &recordingJobs{Jobs: client, recorder: d.callRecorder, by: f}
 	cfg.Logger = slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelInfo}))
-	m.running = running{New(cfg), reg, rdb}
-	if err := m.Start(context.Background()); err != nil {
+	f.running = running{worker.New(cfg), reg, rdb}
+	if err := f.Start(context.Background()); err != nil {
 		d.t.Fatal(err)
 	}
-	d.workers = append(d.workers, m)
+	d.workers = append(d.workers, f)
 	d.hired = append(d.hired, time.Now())
 }
 
@@ -260,7 +261,7 @@ func (d *day) settle() {
 	time.Sleep(time.Until(d.line.back())) // virtual: costs nothing
 	d.hire()
 	for began := time.Now(); ; time.Sleep(20 * time.Second) { // virtual: costs nothing
-		load, err := d.books.Load(context.Background())
+		load, err := d.ledger.Load(context.Background())
 		if err == nil && len(load.Projects) == 0 {
 			break
 		}
@@ -278,11 +279,11 @@ func (d *day) settle() {
 
 // goHome ends what is left of the workers.
 func (d *day) goHome() {
-	for _, m := range d.workers {
-		if m.died().IsZero() {
-			m.stop()
+	for _, f := range d.workers {
+		if f.died().IsZero() {
+			f.stop()
 		} else {
-			<-m.buried
+			<-f.cleanedUp
 		}
 	}
 }

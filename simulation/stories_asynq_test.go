@@ -1,4 +1,4 @@
-package worker
+package simulation
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/tasks"
+	"vizstop/internal/worker"
 )
 
 // Each test here brings about one state that asynq 0.26 itself never gets out
@@ -22,11 +23,13 @@ import (
 
 // rarely makes a worker look for tasks rarely: these stories are minutes of
 // waiting for asynq's recovery.
-func rarely(c *Config) { c.CheckInterval, c.DelayedCheckInterval = 10*time.Second, 10*time.Second }
+func rarely(c *worker.Config) {
+	c.CheckInterval, c.DelayedCheckInterval = 10*time.Second, 10*time.Second
+}
 
 // repairsLate makes a worker leave tasks to asynq's own recovery first, which
 // takes a lease of 30 s, a grace of 30 s and up to 60 s between two looks.
-func repairsLate(c *Config) {
+func repairsLate(c *worker.Config) {
 	rarely(c)
 	c.Repair.Overdue = 130 * time.Second
 }
@@ -125,7 +128,7 @@ func TestOrphanedActiveTask(t *testing.T) {
 					}
 					orphaned := time.Now()
 					time.Sleep(2 * time.Minute) // all that asynq's own recovery needs
-					if s, err := w.books.Get(context.Background(), project, id); err != nil || s.State.Ended() {
+					if s, err := w.ledger.Get(context.Background(), project, id); err != nil || s.State.Ended() {
 						t.Fatalf("asynq has recovered the task by itself: %+v, %v", s, err)
 					}
 					s := w.awaitEnd(10*time.Minute, "b")["10"]
@@ -254,7 +257,7 @@ func TestBareTaskThatCrashesUseUp(t *testing.T) {
 		defer r.stop()
 		batch := "queue-" + time.Now().UTC().Format("20060102")
 		w.await(3*time.Minute, "the adoption", func() bool {
-			b, err := w.books.Batch(context.Background(), project, batch)
+			b, err := w.ledger.Batch(context.Background(), project, batch)
 			return err == nil && b.Total == 1
 		})
 		wantOutcome(t, w.awaitEnd(time.Minute, batch)["10"], ledger.Stopped, "")
@@ -322,13 +325,13 @@ func TestPausedInTheCall(t *testing.T) {
 		defer second.stop()
 		w.await(3*time.Minute, "another worker", func() bool { return w.calls("10", modelarts.OperationDetail) > 1 })
 		calls := w.calls("10", modelarts.OperationStop)
-		before, err := w.books.Get(context.Background(), project, id)
+		before, err := w.ledger.Get(context.Background(), project, id)
 		if err != nil {
 			t.Fatal(err)
 		}
 		paused.end()
 		time.Sleep(time.Second)
-		if s, err := w.books.Get(context.Background(), project, id); err != nil || s.Hop < before.Hop || !s.Accepted.Equal(before.Accepted) {
+		if s, err := w.ledger.Get(context.Background(), project, id); err != nil || s.Hop < before.Hop || !s.Accepted.Equal(before.Accepted) {
 			t.Errorf("the worker that woke up took the stop from %+v to %+v, %v", before, s, err)
 		}
 		s := w.awaitEnd(15*time.Minute, "b")["10"]
@@ -427,7 +430,7 @@ func TestABlipOfRedisCostsSeconds(t *testing.T) {
 				w.ask("b", jobs...)
 				var once sync.Once
 				var blip time.Time
-				r := w.start(func(cfg *Config) {
+				r := w.start(func(cfg *worker.Config) {
 					quick(cfg)
 					cfg.Jobs = &callSpy{Jobs: cfg.Jobs, before: func() {}, after: func(called string) {
 						if called == operation {

@@ -1,4 +1,4 @@
-package worker
+package simulation
 
 import (
 	"context"
@@ -17,10 +17,11 @@ import (
 	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/tasks"
+	"vizstop/internal/worker"
 )
 
 // quick has a worker look for tasks twice a second, as screens come every few.
-func quick(c *Config) {
+func quick(c *worker.Config) {
 	c.CheckInterval, c.DelayedCheckInterval = 500*time.Millisecond, 500*time.Millisecond
 }
 
@@ -79,7 +80,7 @@ func TestScreensComeCloseToTwoCallsPerStop(t *testing.T) {
 		if n := gathered(t, r, "vizstop_screens_total", "complete"); n == 0 {
 			t.Error("no screen was counted")
 		}
-		if screen, err := w.books.Screen(context.Background(), project); err != nil || screen.On {
+		if screen, err := w.ledger.Screen(context.Background(), project); err != nil || screen.On {
 			t.Errorf("screening goes on with nothing to watch: %+v, %v", screen, err)
 		}
 	})
@@ -148,7 +149,7 @@ func TestAListThatMissesJobs(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
 		jobs := w.addJobs(20, func(int) time.Duration { return 2 * time.Minute })
 		lie := &lyingList{list: func() []modelarts.VisualizationJob { return nil }}
-		r := w.start(func(c *Config) { quick(c); lie.Jobs = c.Jobs; c.Jobs = lie })
+		r := w.start(func(c *worker.Config) { quick(c); lie.Jobs = c.Jobs; c.Jobs = lie })
 		defer r.stop()
 		w.ask("b", jobs...)
 		for _, s := range w.awaitEnd(15*time.Minute, "b") {
@@ -174,7 +175,7 @@ func TestAListThatIsStale(t *testing.T) {
 			}
 			return all
 		}}
-		r := w.start(func(c *Config) { quick(c); lie.Jobs = c.Jobs; c.Jobs = lie })
+		r := w.start(func(c *worker.Config) { quick(c); lie.Jobs = c.Jobs; c.Jobs = lie })
 		defer r.stop()
 		w.ask("b", jobs...)
 		for _, s := range w.awaitEnd(7*time.Minute, "b") {
@@ -285,7 +286,7 @@ func failOddly(t *testing.T, jobs int, failure func() error) (log string) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
 		ids := w.addJobs(jobs, func(i int) time.Duration { return time.Duration(20+i) * time.Second })
 		var stops, details atomic.Int64
-		r := w.start(func(c *Config) {
+		r := w.start(func(c *worker.Config) {
 			quick(c)
 			c.Jobs = odd{c.Jobs, ids[0], func(operation string) error {
 				switch {
@@ -319,7 +320,7 @@ func (w *world) staying(least int) {
 	inspect := w.inspector()
 	w.await(2*time.Minute, "a screen that stays", func() bool {
 		active, err := inspect.ListActiveTasks(tasks.QueuePoll)
-		s, sErr := w.books.Screen(context.Background(), project)
+		s, sErr := w.ledger.Screen(context.Background(), project)
 		if err != nil || sErr != nil || len(active) != 1 || active[0].Type != tasks.TypeScreen {
 			return false
 		}
@@ -403,10 +404,10 @@ func TestScreensOfManyProjects(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		r := w.start(func(c *Config) { quick(c); c.Concurrency = 8 }) // two may stay
+		r := w.start(func(c *worker.Config) { quick(c); c.Concurrency = 8 }) // two may stay
 		defer r.stop()
 		w.await(2*time.Minute, "the end of every stop", func() bool {
-			load, err := w.books.Load(context.Background())
+			load, err := w.ledger.Load(context.Background())
 			return err == nil && len(load.Projects) == 0
 		})
 		if n := r.counted(t, ledger.Stopped); n != 6*projects {

@@ -1,4 +1,4 @@
-package worker
+package simulation
 
 import (
 	"bytes"
@@ -13,6 +13,7 @@ import (
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
+	"vizstop/internal/worker"
 )
 
 // slowConn delays the question for leave to call.
@@ -33,7 +34,7 @@ func (c slowConn) Write(p []byte) (int, error) {
 func TestLeaveThatComesLateIsNotUsed(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
 		w.sim.AddJob(project, modelartstest.Job{ID: "10"})
-		r := w.start(func(c *Config) {
+		r := w.start(func(c *worker.Config) {
 			c.Redis.Close()
 			c.Redis = redis.NewClient(&redis.Options{
 				Dialer: func(context.Context, string, string) (net.Conn, error) {

@@ -1,4 +1,4 @@
-package worker
+package simulation
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 	"vizstop/internal/modelarts/sdkhmac"
 	"vizstop/internal/tasks"
 	"vizstop/internal/throttle"
+	"vizstop/internal/worker"
 )
 
 func TestOutcomes(t *testing.T) {
@@ -184,7 +185,7 @@ func TestCredentialsHalt(t *testing.T) {
 			jobs = append(jobs, fmt.Sprint(1000+i))
 			w.sim.AddJob(project, modelartstest.Job{ID: jobs[i], StopTime: 5 * time.Second})
 		}
-		one := func(c *Config) { c.Concurrency = 1 }
+		one := func(c *worker.Config) { c.Concurrency = 1 }
 		r := w.start(one, modelarts.WithCredentials(modelarts.NewAKSK(key, "")))
 		defer r.stop()
 		w.ask("b", jobs...)
@@ -215,7 +216,7 @@ func TestThrottledByTheAPI(t *testing.T) {
 			w.sim.AddJob(project, modelartstest.Job{ID: jobs[i], StopTime: time.Second})
 		}
 		w.sim.Inject(modelartstest.Fault{Times: 1, Reply: modelartstest.ReplyError(http.StatusTooManyRequests, "APIGW.0308", "").With("Retry-After", "30")})
-		r := w.start(func(c *Config) { c.Concurrency = 1 })
+		r := w.start(func(c *worker.Config) { c.Concurrency = 1 })
 		defer r.stop()
 		w.ask("b", jobs...)
 		time.Sleep(29 * time.Second)
@@ -241,7 +242,7 @@ func TestRateOfTheFleet(t *testing.T) {
 			jobs = append(jobs, fmt.Sprint(1000+i))
 			w.sim.AddJob(project, modelartstest.Job{ID: jobs[i], StopTime: time.Second})
 		}
-		limit := func(c *Config) { quick(c); c.Throttle = throttle.Config{Rate: rate} }
+		limit := func(c *worker.Config) { quick(c); c.Throttle = throttle.Config{Rate: rate} }
 		for range 2 {
 			r := w.start(limit)
 			defer r.stop()
@@ -292,10 +293,10 @@ func TestForeignTasks(t *testing.T) {
 		}
 		batch := "queue-" + time.Now().UTC().Format("20060102")
 		w.await(time.Minute, "both records", func() bool {
-			b, err := w.books.Batch(context.Background(), project, batch)
+			b, err := w.ledger.Batch(context.Background(), project, batch)
 			return err == nil && b.Total == 2 && b.InFlight() == 0
 		})
-		stops, err := w.books.BatchStops(context.Background(), project, batch, 0, 10)
+		stops, err := w.ledger.BatchStops(context.Background(), project, batch, 0, 10)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -307,7 +308,7 @@ func TestForeignTasks(t *testing.T) {
 			}
 		}
 		w.await(time.Minute, "the task without a project", func() bool {
-			b, err := w.books.Batch(context.Background(), tasks.NoProject, batch)
+			b, err := w.ledger.Batch(context.Background(), tasks.NoProject, batch)
 			return err == nil && b.Counts[ledger.Rejected] == 1
 		})
 		wantOutcome(t, w.awaitEnd(time.Minute, "b")["11"], ledger.Stopped, "")
@@ -326,7 +327,7 @@ func TestForeignTasks(t *testing.T) {
 func TestRepairOfAMalformedTask(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
 		for _, p := range []string{project, tasks.NoProject} {
-			if _, err := w.books.OpenForeign(context.Background(), p, "theirs", ledger.Ask{Deadline: time.Now().Add(time.Hour)}); err != nil {
+			if _, err := w.ledger.OpenForeign(context.Background(), p, "theirs", ledger.Ask{Deadline: time.Now().Add(time.Hour)}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -335,10 +336,10 @@ func TestRepairOfAMalformedTask(t *testing.T) {
 		batch := "queue-" + time.Now().UTC().Format("20060102")
 		for _, p := range []string{project, tasks.NoProject} {
 			w.await(5*time.Minute, "the end of the stop without a job", func() bool {
-				b, err := w.books.Batch(context.Background(), p, batch)
+				b, err := w.ledger.Batch(context.Background(), p, batch)
 				return err == nil && b.InFlight() == 0
 			})
-			stops, err := w.books.BatchStops(context.Background(), p, batch, 0, 10)
+			stops, err := w.ledger.BatchStops(context.Background(), p, batch, 0, 10)
 			if err != nil || len(stops) != 1 {
 				t.Fatalf("%d stops, %v, want 1", len(stops), err)
 			}
@@ -383,7 +384,7 @@ func TestRepair(t *testing.T) {
 		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: time.Second})
 		w.sim.AddJob(project, modelartstest.Job{ID: "11", StopTime: 20 * time.Second})
 		// Recorded, and the producer died before it enqueued.
-		_, err := w.books.Open(context.Background(), project, "b", []ledger.Ask{{JobID: "10", Deadline: time.Now().Add(time.Hour)}})
+		_, err := w.ledger.Open(context.Background(), project, "b", []ledger.Ask{{JobID: "10", Deadline: time.Now().Add(time.Hour)}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -439,7 +440,7 @@ func TestRepairBesideABrokenTask(t *testing.T) {
 			w.sim.AddJob(project, modelartstest.Job{ID: id, StopTime: time.Second})
 		}
 		deadline := time.Now().Add(time.Hour)
-		openings, err := w.books.Open(context.Background(), project, "b", []ledger.Ask{{JobID: "10", Deadline: deadline}, {JobID: "11", Deadline: deadline}})
+		openings, err := w.ledger.Open(context.Background(), project, "b", []ledger.Ask{{JobID: "10", Deadline: deadline}, {JobID: "11", Deadline: deadline}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -449,7 +450,7 @@ func TestRepairBesideABrokenTask(t *testing.T) {
 		defer r.stop()
 		ended := func(i int) func() bool {
 			return func() bool {
-				s, err := w.books.Get(context.Background(), project, openings[i].StopID)
+				s, err := w.ledger.Get(context.Background(), project, openings[i].StopID)
 				return err == nil && s.State == ledger.Stopped
 			}
 		}
@@ -466,7 +467,7 @@ func TestABacklogIsNotRepaired(t *testing.T) {
 			jobs = append(jobs, fmt.Sprint(1000+i))
 			w.sim.AddJob(project, modelartstest.Job{ID: jobs[i], StopTime: time.Second})
 		}
-		r := w.start(func(c *Config) { c.Concurrency = 2 })
+		r := w.start(func(c *worker.Config) { c.Concurrency = 2 })
 		defer r.stop()
 		w.ask("b", jobs...)
 		for job, s := range w.awaitEnd(time.Hour, "b") {

@@ -1,4 +1,4 @@
-package worker
+package simulation
 
 import (
 	"context"
@@ -120,7 +120,7 @@ func (d *day) sameBatch() { d.askFor("first") }
 
 // halfAsked is a producer that dies between the ledger and the queue.
 func (d *day) halfAsked() {
-	if _, err := d.books.Open(context.Background(), project, d.newBatch(), d.wishes()); err != nil {
+	if _, err := d.ledger.Open(context.Background(), project, d.newBatch(), d.wishes()); err != nil {
 		d.t.Fatal(err)
 	}
 }
@@ -141,7 +141,7 @@ func (d *day) cancel() {
 	whole := d.random.IntN(4) == 0
 	for _, s := range d.stops(project, "first") {
 		if whole || d.random.IntN(4) == 0 {
-			done, err := d.books.Cancel(context.Background(), s, "seed")
+			done, err := d.ledger.Cancel(context.Background(), s, "seed")
 			if err != nil {
 				d.t.Fatal(err)
 			}
@@ -175,17 +175,17 @@ func (d *day) foreign() {
 }
 
 // alive lists the workers that have not died.
-func (d *day) alive() []*mortal {
-	var list []*mortal
-	for _, m := range d.workers {
-		if m.died().IsZero() {
-			list = append(list, m)
+func (d *day) alive() []*faultyWorker {
+	var list []*faultyWorker
+	for _, f := range d.workers {
+		if f.died().IsZero() {
+			list = append(list, f)
 		}
 	}
 	return list
 }
 
-func (d *day) anyone() *mortal {
+func (d *day) anyone() *faultyWorker {
 	list := d.alive()
 	if len(list) == 0 {
 		return nil
@@ -207,8 +207,8 @@ func (d *day) replace() {
 // crash ends a worker in the middle of some command, soon, and hires another a
 // while later.
 func (d *day) crash() {
-	if m := d.anyone(); m != nil {
-		m.meets(d.random.IntN(30), 0)
+	if f := d.anyone(); f != nil {
+		f.failAfter(d.random.IntN(30), 0)
 	}
 	d.later(d.upTo(time.Minute), d.replace)
 }
@@ -216,16 +216,16 @@ func (d *day) crash() {
 // freeze stops a worker in the middle of some command, for longer than its
 // leases of tasks hold.
 func (d *day) freeze() {
-	if m := d.anyone(); m != nil {
-		m.meets(d.random.IntN(30), 10*time.Second+d.upTo(4*time.Minute))
+	if f := d.anyone(); f != nil {
+		f.failAfter(d.random.IntN(30), 10*time.Second+d.upTo(4*time.Minute))
 	}
 }
 
 // night ends all workers for some minutes.
 func (d *day) night() {
 	d.nights++
-	for _, m := range d.alive() {
-		m.meets(d.random.IntN(10), 0)
+	for _, f := range d.alive() {
+		f.failAfter(d.random.IntN(10), 0)
 	}
 	d.later(d.upTo(6*time.Minute), d.replace)
 }
@@ -344,7 +344,7 @@ func (d *day) repeatTask() {
 }
 
 func (d *day) inFlight() []*ledger.Stop {
-	stops, err := d.books.Overdue(context.Background(), project, time.Now().Add(24*time.Hour), 1000)
+	stops, err := d.ledger.Overdue(context.Background(), project, time.Now().Add(24*time.Hour), 1000)
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -352,7 +352,7 @@ func (d *day) inFlight() []*ledger.Stop {
 }
 
 func (d *day) stops(projectID, batch string) []*ledger.Stop {
-	stops, err := d.books.BatchStops(context.Background(), projectID, batch, 0, 10000)
+	stops, err := d.ledger.BatchStops(context.Background(), projectID, batch, 0, 10000)
 	if err != nil {
 		d.t.Fatal(err)
 	}

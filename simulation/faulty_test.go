@@ -1,4 +1,4 @@
-package worker
+package simulation
 
 import (
 	"context"
@@ -10,22 +10,22 @@ import (
 	"time"
 )
 
-// mortal is a worker that things happen to. It can die in the middle of any
-// command to Redis or call of the API: from then on nothing leaves it and
-// nothing reaches it. It can also freeze there for a while, as a process does
-// whose machine is moved or out of memory, and go on as if nothing had been.
-type mortal struct {
+// faultyWorker is a worker that can die or freeze in the middle of any command to
+// Redis or call of the API. When it dies, nothing leaves it and nothing reaches it
+// any more. When it freezes, as a process does on a machine that is moved or out of
+// memory, it stands still for a while and then goes on where it was.
+type faultyWorker struct {
 	running
 	line *line
 
 	mu     sync.Mutex
-	left   int           // steps until its fate; 0: none is planned
-	freeze time.Duration // its fate: how long it freezes; 0: it dies
+	left   int           // steps until it fails; 0: no failure is planned
+	freeze time.Duration // how long it freezes when it fails; 0: it dies
 	dead   time.Time
 	frozen []span
 	conns  []net.Conn
 
-	buried chan struct{}
+	cleanedUp chan struct{} // closed when a dead worker's goroutines have ended
 }
 
 type span struct{ from, to time.Time }
@@ -33,73 +33,73 @@ type span struct{ from, to time.Time }
 // touches reports whether two spans have a moment in common.
 func (s span) touches(o span) bool { return !s.from.After(o.to) && !o.from.After(s.to) }
 
-// meets plans the worker's fate after so many further steps: to freeze for d or,
-// if d is 0, to die.
-func (m *mortal) meets(steps int, d time.Duration) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.left, m.freeze = steps+1, d
+// failAfter plans that the worker fails after so many further steps: it freezes
+// for d or, if d is 0, dies.
+func (f *faultyWorker) failAfter(steps int, d time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.left, f.freeze = steps+1, d
 }
 
 // survives counts a step and reports whether the worker lives to take it. While
 // the worker is frozen, it does not return.
-func (m *mortal) survives() bool {
+func (f *faultyWorker) survives() bool {
 	now := time.Now()
-	m.mu.Lock()
-	if m.left > 0 {
-		if m.left--; m.left == 0 {
-			m.strike(now)
+	f.mu.Lock()
+	if f.left > 0 {
+		if f.left--; f.left == 0 {
+			f.fail(now)
 		}
 	}
 	var thaw time.Duration
-	if n := len(m.frozen); n > 0 {
-		thaw = m.frozen[n-1].to.Sub(now)
+	if n := len(f.frozen); n > 0 {
+		thaw = f.frozen[n-1].to.Sub(now)
 	}
-	m.mu.Unlock()
+	f.mu.Unlock()
 	time.Sleep(thaw) // virtual: costs nothing
-	return m.died().IsZero()
+	return f.died().IsZero()
 }
 
 // greeting finds commands that go-redis sends under a lock. A worker that froze
 // there would stop virtual time, because others would wait for the lock.
 var greeting = regexp.MustCompile(`(?i)\r\n(hello|client|ping|p?subscribe)\r\n`)
 
-// strike makes the worker's fate come true. The lock is held.
-func (m *mortal) strike(now time.Time) {
-	if m.freeze > 0 {
-		m.frozen = append(m.frozen, span{now, now.Add(m.freeze)})
+// fail carries out the planned failure. The lock is held.
+func (f *faultyWorker) fail(now time.Time) {
+	if f.freeze > 0 {
+		f.frozen = append(f.frozen, span{now, now.Add(f.freeze)})
 		return
 	}
-	m.dead = now
-	for _, c := range m.conns {
+	f.dead = now
+	for _, c := range f.conns {
 		c.Close()
 	}
-	go m.bury()
+	go f.cleanUp()
 }
 
-// bury ends the goroutines of a dead worker. Cut off as it is, nothing of that
-// is seen outside.
-func (m *mortal) bury() {
-	m.stop()
-	close(m.buried)
+// cleanUp ends the goroutines of a dead worker. Its connections are cut, so nothing
+// of that is seen outside.
+func (f *faultyWorker) cleanUp() {
+	f.stop()
+	close(f.cleanedUp)
 }
 
-func (m *mortal) died() time.Time {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.dead
+func (f *faultyWorker) died() time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.dead
 }
 
 // hurt reports whether the worker died or was frozen at some time of s.
-func (m *mortal) hurt(s span) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, f := range m.frozen {
-		if f.touches(s) {
+func (f *faultyWorker) hurt(s span) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, frozen := range f.frozen {
+		if frozen.touches(s) {
 			return true
 		}
 	}
-	return !m.dead.IsZero() && !m.dead.Before(s.from) && !m.dead.After(s.to)
+	return !f.dead.IsZero() && !f.dead.Before(s.from) && !f.dead.After(s.to)
 }
 
 var (
@@ -108,17 +108,17 @@ var (
 	errRefused = &net.OpError{Op: "dial", Err: errors.New("connection refused")}
 )
 
-func (m *mortal) dial(context.Context, string, string) (net.Conn, error) {
-	if !m.died().IsZero() {
+func (f *faultyWorker) dial(context.Context, string, string) (net.Conn, error) {
+	if !f.died().IsZero() {
 		return nil, errRefused
 	}
-	conn, err := m.line.dial(m)
+	conn, err := f.line.dial(f)
 	if err != nil {
 		return nil, err
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.conns = append(m.conns, conn)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.conns = append(f.conns, conn)
 	return conn, nil
 }
 
@@ -128,11 +128,11 @@ type line struct {
 
 	mu    sync.Mutex
 	away  time.Time // no connection is to be had before
-	conns []*mortalConn
+	conns []*faultyConn
 	cuts  []span
 }
 
-func (l *line) dial(m *mortal) (net.Conn, error) {
+func (l *line) dial(f *faultyWorker) (net.Conn, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if time.Now().Before(l.away) {
@@ -142,7 +142,7 @@ func (l *line) dial(m *mortal) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &mortalConn{Conn: conn, m: m}
+	c := &faultyConn{Conn: conn, worker: f}
 	l.conns = append(l.conns, c)
 	return c, nil
 }
@@ -181,32 +181,32 @@ func (l *line) hurt(s span) bool {
 	return false
 }
 
-// mortalConn is a connection to Redis of a worker that can die.
-type mortalConn struct {
+// faultyConn is a connection to Redis of a worker that can die.
+type faultyConn struct {
 	net.Conn
-	m *mortal
+	worker *faultyWorker
 
 	mu    sync.Mutex
 	muted bool
 }
 
-func (c *mortalConn) mute() {
+func (c *faultyConn) mute() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.muted = true
 }
 
-func (c *mortalConn) Write(p []byte) (int, error) {
+func (c *faultyConn) Write(p []byte) (int, error) {
 	if greeting.Match(p) {
 		return c.Conn.Write(p) // a dead worker's is closed
 	}
-	if !c.m.survives() {
+	if !c.worker.survives() {
 		return 0, errDead
 	}
 	return c.Conn.Write(p)
 }
 
-func (c *mortalConn) Read(p []byte) (int, error) {
+func (c *faultyConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	c.mu.Lock()
 	defer c.mu.Unlock()
