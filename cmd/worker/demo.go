@@ -176,9 +176,17 @@ func (d *demo) metricsURL(pages *server) string {
 func (d *demo) stopAll(ctx context.Context, books *ledger.Ledger, p *tasks.Producer, ids []string, rate estimate.Rate, stderr io.Writer) (*report.Summary, error) {
 	batch, now := ledger.NewBatchID(time.Now()), time.Now()
 	fmt.Fprintf(stderr, "stopping %d simulated jobs, batch %s\n", len(ids), batch)
+	ahead := estimate.Of(now, rate, []estimate.Share{{ProjectID: demoProject, Stops: len(ids), First: now, Last: now}})
+	deadline := ahead.Deadline()
+	if err := ahead.Refuse(deadline, "the longest deadline"); err != nil {
+		return nil, err
+	}
+	if sentence := ahead.Sentence(deadline); sentence != "" {
+		fmt.Fprintln(stderr, sentence)
+	}
 	asks := make([]ledger.Ask, len(ids))
 	for i, id := range ids {
-		asks[i] = ledger.Ask{JobID: id, Deadline: now.Add(time.Hour)}
+		asks[i] = ledger.Ask{JobID: id, Deadline: now.Add(deadline)}
 	}
 	if _, err := p.Ask(ctx, demoProject, batch, asks); err != nil {
 		return nil, err
