@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"vizstop/internal/ledger"
 	"vizstop/internal/report"
 	"vizstop/internal/settings"
 )
@@ -22,7 +21,7 @@ func (c *stopCmd) conclude(ctx context.Context, books *books, a *answer) error {
 		}
 		return nil
 	}
-	err := c.await(ctx, books.ledger, a)
+	err := c.await(ctx, books, a)
 	if err != nil {
 		return err
 	}
@@ -38,7 +37,7 @@ func (c *stopCmd) conclude(ctx context.Context, books *books, a *answer) error {
 }
 
 // await fills in the result of a batch when it has ended, or --timeout passed.
-func (c *stopCmd) await(ctx context.Context, l *ledger.Ledger, a *answer) error {
+func (c *stopCmd) await(ctx context.Context, books *books, a *answer) error {
 	waitCtx := ctx
 	if c.timeout > 0 {
 		var cancel context.CancelFunc
@@ -47,7 +46,7 @@ func (c *stopCmd) await(ctx context.Context, l *ledger.Ledger, a *answer) error 
 	}
 	out := c.streams.err
 	progress := report.NewProgress(out, settings.IsTerminal(out), c.quiet)
-	err := report.Wait(waitCtx, l, a.Projects, a.Batch, progress)
+	err := report.Wait(waitCtx, books.watch(a.Batch, a.Projects, progress))
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("no longer waiting: batch %s goes on without this command (see: enqueue status %s)", a.Batch, a.Batch)
@@ -58,7 +57,7 @@ func (c *stopCmd) await(ctx context.Context, l *ledger.Ledger, a *answer) error 
 	}
 	a.Result = []*report.Summary{}
 	for _, p := range a.Projects {
-		s, err := report.Summarize(ctx, l, p, a.Batch)
+		s, err := report.Summarize(ctx, books.ledger, p, a.Batch)
 		if err != nil {
 			return err
 		}

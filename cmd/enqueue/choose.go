@@ -27,16 +27,20 @@ type chosen struct {
 	count    int
 	projects []string       // in order of first appearance
 	each     map[string]int // jobs by project
-	repeated int            // named more than once
-	invalid  []badName      // what can't be a job, up to shownInvalid of them
-	bad      int            // how many there are
-	left     []leftOut      // by a rule, by project
+	places   map[string]places
+	repeated int       // named more than once
+	invalid  []badName // what can't be a job, up to shownInvalid of them
+	bad      int       // how many there are
+	left     []leftOut // by a rule, by project
 	details  map[string]map[string]modelarts.VisualizationJob
 	running  map[string]int // running jobs by project, where known
 
 	pass  func() iter.Seq2[joblist.Item, error]
 	close func()
 }
+
+// places is where in the order of all jobs the first and the last one of a project stand.
+type places struct{ first, last int }
 
 // leftOut is what a rule has passed over in one project.
 type leftOut struct {
@@ -53,7 +57,7 @@ const shownInvalid = 5
 
 // survey makes the first pass.
 func survey(pass func() iter.Seq2[joblist.Item, error]) (*chosen, error) {
-	c := &chosen{pass: pass, each: map[string]int{}, close: func() {}}
+	c := &chosen{pass: pass, each: map[string]int{}, places: map[string]places{}, close: func() {}}
 	var seen joblist.Seen
 	for item, err := range pass() {
 		if line, ok := errors.AsType[*joblist.LineError](err); ok {
@@ -72,7 +76,9 @@ func survey(pass func() iter.Seq2[joblist.Item, error]) (*chosen, error) {
 		}
 		if c.each[item.ProjectID] == 0 {
 			c.projects = append(c.projects, item.ProjectID)
+			c.places[item.ProjectID] = places{first: c.count}
 		}
+		c.places[item.ProjectID] = places{c.places[item.ProjectID].first, c.count}
 		c.each[item.ProjectID]++
 		c.count++
 	}

@@ -13,7 +13,8 @@ import (
 
 // preview is what --dry-run prints as JSON.
 type preview struct {
-	Kind     string       `json:"kind"` // "dry_run"
+	Kind string `json:"kind"` // "dry_run"
+	outlook
 	Count    int          `json:"count"`
 	Repeated int          `json:"repeated"`
 	Invalid  int          `json:"invalid"`
@@ -35,11 +36,11 @@ type previewJob struct {
 }
 
 // preview shows what the very same command without --dry-run would stop.
-func (c *stopCmd) preview(ctx context.Context, jobs *chosen, plan when.Plan) error {
+func (c *stopCmd) preview(ctx context.Context, jobs *chosen, plan when.Plan, ahead outlook) error {
 	if err := c.lookUp(ctx, jobs); err != nil {
 		return err
 	}
-	p := preview{Kind: "dry_run", Count: jobs.count, Repeated: jobs.repeated, Invalid: jobs.bad,
+	p := preview{Kind: "dry_run", outlook: ahead, Count: jobs.count, Repeated: jobs.repeated, Invalid: jobs.bad,
 		Left: append([]leftOut{}, jobs.left...), Jobs: []previewJob{}}
 	i := 0
 	for item, err := range jobs.items() {
@@ -62,6 +63,7 @@ func (c *stopCmd) preview(ctx context.Context, jobs *chosen, plan when.Plan) err
 		return err
 	}
 	fmt.Fprintf(c.streams.out, "%d jobs would be stopped; this was a dry run, nothing was\n", p.Count)
+	p.outlook.print(c.streams.out)
 	return nil
 }
 

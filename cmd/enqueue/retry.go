@@ -59,16 +59,9 @@ func (c *stopCmd) retry(ctx context.Context, books *books, batch string, project
 	if err := c.checkMax(jobs.count); err != nil {
 		return err
 	}
-	if err := c.confirm(c.streams, jobs.count, "stop"); err != nil {
-		return err
-	}
 	meta := c.meta(getenv)
 	if meta.Reason == "" {
 		meta.Reason = "retry of " + batch
 	}
-	answer, err := c.submit(ctx, books, jobs, plan, meta, getenv)
-	if err != nil {
-		return err
-	}
-	return c.conclude(ctx, books, answer)
+	return c.ask(ctx, books, jobs, plan, meta, getenv)
 }

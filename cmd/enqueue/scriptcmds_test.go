@@ -21,6 +21,7 @@ type command func(ts *testscript.TestScript, w *world, args []string) error
 //	setstatus JOB NAME                        puts a job into a status where it stays
 //	fault OPERATION JOB HTTP-STATUS CODE [MESSAGE]   answers every such call so, without an effect; JOB may be *
 //	healed                                    takes all faults away
+//	announce RATE                             says what a worker with this --api-rate says
 //	startworker, stopworker                   a worker of the real code, with quick settings
 //	hurry                                     what the queue holds for a later second comes now
 //	stopredis                                 kills the Redis
@@ -40,7 +41,7 @@ type command func(ts *testscript.TestScript, w *world, args []string) error
 //	                                          schema; sets POSTED_TO to its path and query
 func actions() map[string]command {
 	return map[string]command{
-		"addjobs": addJobs, "setstatus": setStatus, "fault": fault, "healed": healed,
+		"addjobs": addJobs, "setstatus": setStatus, "fault": fault, "healed": healed, "announce": announce,
 		"startworker":   func(_ *testscript.TestScript, w *world, _ []string) error { return w.startWorker() },
 		"stopworker":    func(_ *testscript.TestScript, w *world, _ []string) error { w.stopWorker(); return nil },
 		"hurry":         hurry,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/sdkhmac"
 	"vizstop/internal/tasks"
+	"vizstop/internal/throttle"
 	"vizstop/internal/worker"
 )
 
@@ -36,6 +38,14 @@ func (w *world) startWorker() error {
 		NotifySecret: hookSecret, NotifyHosts: []string{strings.TrimPrefix(w.hook.URL, "http://")},
 	})
 	return w.worker.Start(context.Background())
+}
+
+func announce(_ *testscript.TestScript, w *world, args []string) error {
+	rate, err := strconv.ParseFloat(args[0], 64)
+	if err != nil {
+		return err
+	}
+	return throttle.New(w.rdb, throttle.Config{Rate: rate}).Announce(context.Background())
 }
 
 func (w *world) stopWorker() {

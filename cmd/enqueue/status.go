@@ -16,7 +16,6 @@ import (
 	"vizstop/internal/plain"
 	"vizstop/internal/report"
 	"vizstop/internal/settings"
-	"vizstop/internal/throttle"
 )
 
 // batchStatus is what "enqueue status" prints as JSON.
@@ -24,7 +23,10 @@ type batchStatus struct {
 	Kind     string            `json:"kind"` // "status"
 	Batch    string            `json:"batch"`
 	Projects []*report.Summary `json:"projects"`
-	Paused   []string          `json:"paused"` // pauses that hold its stop calls back, in words
+	Paused   []string          `json:"paused"`       // pauses that hold its stop calls back, in words
+	End      *time.Time        `json:"expected_end"` // about; null: that can't be told
+
+	why []string
 }
 
 func statusCommand(getenv func(string) string, streams streams) *cli.Command {
@@ -43,7 +45,7 @@ func statusCommand(getenv func(string) string, streams streams) *cli.Command {
 		Action: c.batchAction(getenv, func(ctx context.Context, books *books, batch string, projects []string) error {
 			if watch {
 				progress := report.NewProgress(streams.err, settings.IsTerminal(streams.err), json)
-				if err := report.Wait(ctx, books.ledger, projects, batch, progress); err != nil {
+				if err := report.Wait(ctx, books.watch(batch, projects, progress)); err != nil {
 					return err
 				}
 			}
@@ -80,12 +82,16 @@ func status(ctx context.Context, books *books, batch string, projects []string) 
 		}
 		s.Projects = append(s.Projects, summary)
 	}
-	pauses, err := throttle.New(books.rdb, throttle.Config{}).Pauses(ctx, projects)
-	if err != nil {
+	var err error
+	if s.Paused, err = books.paused(ctx, projects); err != nil {
 		return nil, err
 	}
-	for _, p := range pauses {
-		s.Paused = append(s.Paused, p.String())
+	if s.why, err = books.why(projects)(ctx); err != nil {
+		return nil, err
+	}
+	if end, ok := report.End(books.rate, s.Projects); ok && len(s.why) == 0 {
+		end = end.UTC().Round(time.Second)
+		s.End = &end
 	}
 	return s, nil
 }
@@ -94,10 +100,14 @@ func (s *batchStatus) write(out io.Writer, json bool) error {
 	if json {
 		return report.WriteJSON(out, s)
 	}
-	for _, p := range s.Paused {
-		fmt.Fprintln(out, p)
+	for _, reason := range s.why {
+		fmt.Fprintln(out, reason)
 	}
-	return writeSummaries(out, s.Projects)
+	if err := writeSummaries(out, s.Projects); err != nil || s.End == nil {
+		return err
+	}
+	_, err := fmt.Fprintln(out, report.ExpectedEnd(*s.End, time.Now()))
+	return err
 }
 
 // maxTitle is room for who asked, why, and all labels, in characters.

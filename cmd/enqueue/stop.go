@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"vizstop/internal/estimate"
 	"vizstop/internal/joblist"
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
@@ -65,7 +66,8 @@ func (c *stopCmd) declareAll() {
 // declareAsk declares what every command that asks for stops has.
 func (c *stopCmd) declareAsk() {
 	c.limits.declare(&c.Set, "stop")
-	c.String(&c.spec.Deadline, "deadline", "VIZSTOP_DEADLINE", "1h", "no stop call goes out later than this after it was due", nil)
+	c.String(&c.spec.Deadline, "deadline", "VIZSTOP_DEADLINE", "", "no stop call goes out later than this after it was due (default: "+
+		estimate.Flag(when.DefaultDeadline)+", or twice what the workers' --api-rate needs for the batch)", nil)
 	c.String(&c.batch, "batch", "", "", "id of the batch (default: made up); the same command with the same id completes it and doubles nothing", func(v string) error {
 		if v == "" {
 			return nil
@@ -138,7 +140,8 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 	}
 	refusal := errors.Join(c.checkMax(jobs.count), c.checkPercent(ctx, jobs))
 	if c.dryRun { // shows what is refused, too
-		return errors.Join(c.preview(ctx, jobs, plan), refusal)
+		ahead, tooMany := c.lookAhead(jobs, &plan, c.rateIfKnown(ctx))
+		return errors.Join(c.preview(ctx, jobs, plan, ahead), refusal, tooMany)
 	}
 	if refusal != nil {
 		return refusal
@@ -147,27 +150,38 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 		return errors.New("no job to stop: the list is empty")
 	}
 	if jobs.count == 0 {
-		return c.nothing(jobs)
-	}
-	if err := c.confirm(c.streams, jobs.count, "stop"); err != nil {
-		return err
+		return c.nothing(jobs, plan)
 	}
 	books, done, err := c.open(ctx)
 	if err != nil {
 		return fmt.Errorf("nothing was enqueued: %w", err)
 	}
 	defer done()
-	answer, err := c.submit(ctx, books, jobs, plan, c.meta(getenv), getenv)
+	return c.ask(ctx, books, jobs, plan, c.meta(getenv), getenv)
+}
+
+// ask records the stops, unless the batch is too large for its deadline or nobody confirms it, and tells what became of
+// them.
+func (c *stopCmd) ask(ctx context.Context, books *books, jobs *chosen, plan when.Plan, meta ledger.Meta, getenv func(string) string) error {
+	ahead, err := c.lookAhead(jobs, &plan, books.rate)
 	if err != nil {
 		return err
 	}
+	if err := c.confirm(c.streams, jobs.count, "stop"); err != nil {
+		return err
+	}
+	answer, err := c.submit(ctx, books, jobs, plan, meta, getenv)
+	if err != nil {
+		return err
+	}
+	answer.outlook = ahead
 	return c.conclude(ctx, books, answer)
 }
 
 // nothing tells of a rule that no job matches: there is no batch then.
-func (c *stopCmd) nothing(jobs *chosen) error {
+func (c *stopCmd) nothing(jobs *chosen, plan when.Plan) error {
 	a := &answer{Kind: "stop", Projects: []string{}, Due: c.now().UTC(), Left: append([]leftOut{}, jobs.left...),
-		InvalidNames: []badName{}, JoinedJobs: []joinedStop{}}
+		outlook: outlook{Deadline: plan.Deadline.Seconds()}, InvalidNames: []badName{}, JoinedJobs: []joinedStop{}}
 	switch {
 	case c.json:
 		return report.WriteJSON(c.streams.out, a)

@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/urfave/cli/v3"
 
+	"vizstop/internal/estimate"
 	"vizstop/internal/ledger"
 	"vizstop/internal/redisconn"
 	"vizstop/internal/settings"
@@ -27,6 +28,7 @@ func (s *store) declare() { s.redis.Declare(&s.Set, false) }
 type books struct {
 	ledger *ledger.Ledger
 	rdb    redis.UniversalClient
+	rate   estimate.Rate // as workers announced it
 }
 
 // connections is the size of the connection pool: what a submission keeps busy.
@@ -44,7 +46,10 @@ func (s *store) open(ctx context.Context) (*books, func(), error) {
 		rdb.Close()
 		return nil, nil, err
 	}
-	return &books{ledger: ledger.New(rdb, ledger.Config{Pace: tasks.Pace(rate)}), rdb: rdb}, func() { rdb.Close() }, nil
+	return &books{
+		ledger: ledger.New(rdb, ledger.Config{Pace: tasks.Pace(rate)}), rdb: rdb,
+		rate: estimate.Rate{Calls: rate, Stops: tasks.Pace(rate)},
+	}, func() { rdb.Close() }, nil
 }
 
 // action is the Action of a command that reads its settings, opens the ledger

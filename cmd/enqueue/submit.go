@@ -24,7 +24,8 @@ type answer struct {
 	Kind     string    `json:"kind"` // "stop"
 	Batch    string    `json:"batch"`
 	Projects []string  `json:"projects"`
-	Due      time.Time `json:"due"`      // of the first stop
+	Due      time.Time `json:"due"` // of the first stop
+	outlook
 	Accepted int       `json:"accepted"` // new stops
 	Joined   int       `json:"joined"`   // jobs with an active stop already
 	Known    int       `json:"known"`    // asked for in this batch before
@@ -180,6 +181,7 @@ func (c *stopCmd) print(a *answer) {
 	}
 	fmt.Fprintf(c.streams.out, "batch %s\n", a.Batch)
 	c.printCounts(a)
+	a.outlook.print(c.streams.out)
 }
 
 // printCounts writes what became of the jobs of an ask, kind by kind.

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/urfave/cli/v3"
 
+	"vizstop/internal/estimate"
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
@@ -118,8 +119,9 @@ func (d *demo) run(ctx context.Context, stdout, stderr io.Writer) error {
 	}
 	defer w.Shutdown()
 
-	books := ledger.New(rdb, ledger.Config{Pace: tasks.Pace(d.worker.Throttle.Rate)})
-	summary, err := d.stopAll(ctx, books, tasks.NewProducer(books, asynq.NewClientFromRedisClient(rdb)), ids, stderr)
+	rate := estimate.Rate{Calls: d.worker.Throttle.Rate, Stops: tasks.Pace(d.worker.Throttle.Rate)}
+	books := ledger.New(rdb, ledger.Config{Pace: rate.Stops})
+	summary, err := d.stopAll(ctx, books, tasks.NewProducer(books, asynq.NewClientFromRedisClient(rdb)), ids, rate, stderr)
 	if err != nil {
 		return err
 	}
@@ -171,18 +173,27 @@ func (d *demo) metricsURL(pages *server) string {
 	return scheme + "://" + pages.addr + "/metrics"
 }
 
-func (d *demo) stopAll(ctx context.Context, books *ledger.Ledger, p *tasks.Producer, ids []string, stderr io.Writer) (*report.Summary, error) {
+func (d *demo) stopAll(ctx context.Context, books *ledger.Ledger, p *tasks.Producer, ids []string, rate estimate.Rate, stderr io.Writer) (*report.Summary, error) {
 	batch, now := ledger.NewBatchID(time.Now()), time.Now()
 	fmt.Fprintf(stderr, "stopping %d simulated jobs, batch %s\n", len(ids), batch)
+	ahead := estimate.Of(now, rate, []estimate.Share{{ProjectID: demoProject, Stops: len(ids), First: now, Last: now}})
+	deadline := ahead.Deadline()
+	if err := ahead.Refuse(deadline, "the longest deadline"); err != nil {
+		return nil, err
+	}
+	if sentence := ahead.Sentence(deadline); sentence != "" {
+		fmt.Fprintln(stderr, sentence)
+	}
 	asks := make([]ledger.Ask, len(ids))
 	for i, id := range ids {
-		asks[i] = ledger.Ask{JobID: id, Deadline: now.Add(time.Hour)}
+		asks[i] = ledger.Ask{JobID: id, Deadline: now.Add(deadline)}
 	}
 	if _, err := p.Ask(ctx, demoProject, batch, asks); err != nil {
 		return nil, err
 	}
 	progress := report.NewProgress(stderr, settings.IsTerminal(stderr), false)
-	if err := report.Wait(ctx, books, []string{demoProject}, batch, progress); err != nil {
+	err := report.Wait(ctx, report.Watch{Ledger: books, Batch: batch, Projects: []string{demoProject}, Progress: progress, Rate: rate})
+	if err != nil {
 		return nil, err
 	}
 	return report.Summarize(ctx, books, demoProject, batch)

@@ -13,6 +13,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"vizstop/internal/estimate"
 	"vizstop/internal/ledger"
 	"vizstop/internal/plain"
 )
@@ -31,6 +32,8 @@ type Summary struct {
 	InFlight  map[string]int    `json:"in_flight"` // by state; every state is present
 	Outcomes  map[string]int    `json:"outcomes"`  // by outcome; every outcome is present
 	Duration  Quantiles         `json:"duration_seconds"`
+
+	standing estimate.Standing
 }
 
 // Quantiles describe the time from when a stop was due until it was confirmed,
@@ -79,9 +82,11 @@ func Summarize(ctx context.Context, l *ledger.Ledger, projectID, batch string) (
 		s.Labels = map[string]string{}
 	}
 	var took []time.Duration
+	begin := time.Now().Add(-estimate.Window)
 	count := func(stops []*ledger.Stop) {
 		for _, stop := range stops {
 			s.Requested++
+			s.stand(stop, begin)
 			if !stop.State.Ended() {
 				s.InFlight[string(stop.State)]++
 				continue
@@ -110,6 +115,44 @@ func Summarize(ctx context.Context, l *ledger.Ledger, projectID, batch string) (
 	count(joined)
 	s.Duration = quantiles(took)
 	return s, nil
+}
+
+// stand counts one stop for the expected end. begin is the beginning of what counts as the latest pace.
+func (s *Summary) stand(stop *ledger.Stop, begin time.Time) {
+	at := &s.standing
+	if at.First.IsZero() || stop.Due.Before(at.First) {
+		at.First = stop.Due
+	}
+	if stop.Due.After(at.Last) {
+		at.Last = stop.Due
+	}
+	switch stop.State {
+	case ledger.Pending:
+		at.Pending++
+	case ledger.Stopping:
+		at.Stopping++
+	case ledger.Expired, ledger.Canceled:
+		return // at no pace of the API's
+	default:
+		if stop.Ended.After(begin) {
+			at.Ended++
+		}
+	}
+	if stop.Accepted.After(begin) {
+		at.Accepted++
+	}
+}
+
+// End is about when the last stop of a batch will have its outcome, at the rate that is known; false if that can't be
+// told.
+func End(rate estimate.Rate, projects []*Summary) (time.Time, bool) {
+	now := time.Now()
+	standings := make([]estimate.Standing, len(projects))
+	for i, s := range projects {
+		standings[i] = s.standing
+		standings[i].Over = min(estimate.Window, max(0, now.Sub(s.standing.First)))
+	}
+	return rate.End(now, standings)
 }
 
 func zero(states []ledger.State) map[string]int {

@@ -2,96 +2,46 @@ package report
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
-
+	"vizstop/internal/estimate"
 	"vizstop/internal/ledger"
 )
 
-// Progress shows how many stops of a batch have an outcome.
-type Progress interface {
-	Show(done, total int)
-	Close()
+// Why tells what keeps a batch from moving, such as a pause: one line each, none if nothing does.
+type Why func(ctx context.Context) ([]string, error)
+
+// Watch is a batch that somebody waits for.
+type Watch struct {
+	Ledger   *ledger.Ledger
+	Batch    string
+	Projects []string
+	Progress Progress
+	Rate     estimate.Rate // for the expected end; zero if no rate is known
+	Why      Why           // nil: nobody knows
 }
 
-// NewProgress returns a bar for a terminal, plain lines for anything else, and
-// nothing at all if quiet.
-func NewProgress(w io.Writer, terminal, quiet bool) Progress {
-	switch {
-	case quiet:
-		return silent{}
-	case terminal:
-		return &bar{w: w}
-	default:
-		return &lines{w: w}
-	}
-}
-
-type silent struct{}
-
-func (silent) Show(int, int) {}
-func (silent) Close()        {}
-
-type bar struct {
-	w   io.Writer
-	bar *progressbar.ProgressBar
-}
-
-func (b *bar) Show(done, total int) {
-	if b.bar == nil {
-		b.bar = progressbar.NewOptions(total,
-			progressbar.OptionSetWriter(b.w),
-			progressbar.OptionSetDescription("confirmed"),
-			progressbar.OptionShowCount(),
-			progressbar.OptionSetWidth(40),
-			progressbar.OptionSetPredictTime(false),
-			progressbar.OptionThrottle(50*time.Millisecond))
-	}
-	_ = b.bar.Set(done) // a terminal that went away is no reason to stop waiting
-}
-
-func (b *bar) Close() { fmt.Fprintln(b.w) }
-
-// lines writes a line whenever something has changed, at most every 2 seconds.
-type lines struct {
-	w    io.Writer
-	last time.Time
-	done int
-}
-
-func (l *lines) Show(done, total int) {
-	if l.last.IsZero() || done != l.done && (time.Since(l.last) >= 2*time.Second || done == total) {
-		fmt.Fprintf(l.w, "%d of %d stops have an outcome\n", done, total)
-		l.last, l.done = time.Now(), done
-	}
-}
-
-func (l *lines) Close() {}
-
-// checkInterval is how often Wait looks at the batch.
-const checkInterval = 250 * time.Millisecond
+// checkInterval is how often Wait looks at the batch, whyInterval how often it asks why the batch does not move.
+const (
+	checkInterval = 250 * time.Millisecond
+	whyInterval   = 2 * time.Second
+)
 
 // Wait returns when every stop of the batch in the given projects, joined ones
 // too, has an outcome, or with ctx's error. While the batch's own stops are in
 // flight, a look costs Redis two commands a project, however large the batch is.
-func Wait(ctx context.Context, l *ledger.Ledger, projectIDs []string, batch string, p Progress) error {
-	defer p.Close()
+func Wait(ctx context.Context, w Watch) error {
+	defer w.Progress.Close()
 	ticker := time.NewTicker(checkInterval)
 	defer ticker.Stop()
+	f := &follower{Watch: w, projects: map[string]*followed{}}
 	for {
-		done, total := 0, 0
-		for _, id := range projectIDs {
-			d, t, err := progress(ctx, l, id, batch)
-			if err != nil {
-				return err
-			}
-			done, total = done+d, total+t
+		s, err := f.look(ctx)
+		if err != nil {
+			return err
 		}
-		p.Show(done, total)
-		if done == total {
+		w.Progress.Show(s)
+		if s.Done == s.Total {
 			return nil
 		}
 		select {
@@ -102,25 +52,109 @@ func Wait(ctx context.Context, l *ledger.Ledger, projectIDs []string, batch stri
 	}
 }
 
+// follower looks at one batch again and again.
+type follower struct {
+	Watch
+	projects map[string]*followed
+	why      []string
+	asked    time.Time // when why was asked for
+}
+
+// followed is what is remembered of the batch in one project from look to look.
+type followed struct {
+	meter
+	first, last time.Time // when its first and last own stop are due
+}
+
+func (f *follower) look(ctx context.Context) (Sight, error) {
+	var s Sight
+	var standings []estimate.Standing
+	now := time.Now()
+	for _, id := range f.Projects {
+		b, done, total, err := progress(ctx, f.Ledger, id, f.Batch)
+		if err != nil {
+			return Sight{}, err
+		}
+		s.Done, s.Total = s.Done+done, s.Total+total
+		standing, err := f.standing(ctx, b, now)
+		if err != nil {
+			return Sight{}, err
+		}
+		standings = append(standings, standing)
+	}
+	if s.Done == s.Total {
+		return s, nil
+	}
+	if f.Why != nil && now.Sub(f.asked) >= whyInterval {
+		why, err := f.Why(ctx)
+		if err != nil {
+			return Sight{}, err
+		}
+		f.why, f.asked = why, now
+	}
+	s.Why = f.why
+	if end, ok := f.Rate.End(now, standings); ok && len(s.Why) == 0 {
+		s.End = end
+	}
+	return s, nil
+}
+
+func (f *follower) standing(ctx context.Context, b *ledger.Batch, now time.Time) (estimate.Standing, error) {
+	at := f.projects[b.ProjectID]
+	if at == nil {
+		at = &followed{}
+		var err error
+		if at.first, at.last, err = dueFromTo(ctx, f.Ledger, b); err != nil {
+			return estimate.Standing{}, err
+		}
+		f.projects[b.ProjectID] = at
+	}
+	if now.Before(at.first) || len(f.why) > 0 { // a time in which nothing could move is no part of the pace
+		at.meter = meter{}
+	}
+	return estimate.Standing{
+		Pending: b.Counts[ledger.Pending], Stopping: b.Counts[ledger.Stopping],
+		Pace: at.see(now, movedOf(b.Counts)), First: at.first, Last: at.last,
+	}, nil
+}
+
+// dueFromTo is about when the first and the last of a batch's own stops are due: they were asked for in this order, but a
+// few chunks at once. Zero if there is none.
+func dueFromTo(ctx context.Context, l *ledger.Ledger, b *ledger.Batch) (first, last time.Time, err error) {
+	for _, offset := range []int{0, max(0, b.Total-1)} {
+		stops, err := l.BatchStops(ctx, b.ProjectID, b.ID, offset, 1)
+		if err != nil {
+			return time.Time{}, time.Time{}, err
+		}
+		for _, s := range stops {
+			if first.IsZero() {
+				first = s.Due
+			}
+			last = s.Due
+		}
+	}
+	return first, last, nil
+}
+
 // Over reports whether every stop of the batch, joined ones too, has an
 // outcome.
 func Over(ctx context.Context, l *ledger.Ledger, projectID, batch string) (bool, error) {
-	done, total, err := progress(ctx, l, projectID, batch)
+	_, done, total, err := progress(ctx, l, projectID, batch)
 	return err == nil && done == total, err
 }
 
-func progress(ctx context.Context, l *ledger.Ledger, projectID, batch string) (done, total int, err error) {
-	b, err := l.Batch(ctx, projectID, batch)
+func progress(ctx context.Context, l *ledger.Ledger, projectID, batch string) (b *ledger.Batch, done, total int, err error) {
+	b, err = l.Batch(ctx, projectID, batch)
 	if err != nil {
-		return 0, 0, err
+		return nil, 0, 0, err
 	}
 	done, total = b.Total-b.InFlight(), b.Total+b.Joined
 	if b.InFlight() > 0 || b.Joined == 0 {
-		return done, total, nil
+		return b, done, total, nil
 	}
 	joined, err := l.BatchJoined(ctx, projectID, batch)
 	if err != nil {
-		return 0, 0, err
+		return nil, 0, 0, err
 	}
 	total = b.Total + len(joined)
 	for _, s := range joined {
@@ -128,5 +162,5 @@ func progress(ctx context.Context, l *ledger.Ledger, projectID, batch string) (d
 			done++
 		}
 	}
-	return done, total, nil
+	return b, done, total, nil
 }

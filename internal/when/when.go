@@ -12,6 +12,7 @@ import (
 // The limits of a plan. What is further off is more likely a slip.
 const (
 	DefaultDeadline = time.Hour
+	MaxDeadline     = maxDuration
 	maxDuration     = 30 * 24 * time.Hour
 	maxAhead        = 366 * 24 * time.Hour
 	minDeadline     = time.Second

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"vizstop/internal/estimate"
+	"vizstop/internal/plain"
+	"vizstop/internal/when"
+)
+
+// outlook is what is expected of a batch before it is recorded.
+type outlook struct {
+	Deadline         float64    `json:"deadline_seconds"`           // of each stop, from when it is due
+	LastCall         *time.Time `json:"expected_last_call"`         // nil: no rate is known
+	LastConfirmation *time.Time `json:"expected_last_confirmation"` // nil: no rate is known
+
+	sentence string
+}
+
+// lookAhead compares batch, rate and deadline. It gives plan a deadline that fits the batch if nobody has named one, and
+// refuses one that can't hold.
+func (c *stopCmd) lookAhead(jobs *chosen, plan *when.Plan, rate estimate.Rate) (outlook, error) {
+	batch := estimate.Of(c.now(), rate, jobs.shares(*plan))
+	said := "a --deadline of " + estimate.Flag(when.MaxDeadline) + ", the longest,"
+	if c.spec.Deadline == "" {
+		plan.Deadline = batch.Deadline()
+	} else {
+		said = "--deadline " + c.spec.Deadline + " (VIZSTOP_DEADLINE)"
+	}
+	o := outlook{Deadline: plan.Deadline.Seconds(), sentence: batch.Sentence(plan.Deadline)}
+	if batch.Known {
+		call, confirmation := batch.LastCall.UTC().Round(time.Millisecond), batch.LastConfirmation.UTC().Round(time.Millisecond)
+		o.LastCall, o.LastConfirmation = &call, &confirmation
+	}
+	if err := batch.Refuse(plan.Deadline, said); err != nil {
+		return o, err
+	}
+	if tight := batch.Tight(plan.Deadline); tight != "" && !c.quiet {
+		fmt.Fprintln(c.streams.err, "note: "+tight)
+	}
+	return o, nil
+}
+
+// shares is how many of the jobs each project has, and when they are due.
+func (c *chosen) shares(plan when.Plan) []estimate.Share {
+	var all []estimate.Share
+	for _, project := range c.projects {
+		if n := c.each[project]; n > 0 {
+			at := c.places[project]
+			all = append(all, estimate.Share{ProjectID: project, Stops: n, First: plan.Due(at.first, c.count), Last: plan.Due(at.last, c.count)})
+		}
+	}
+	return all
+}
+
+// rateWait is how long a dry run waits for Redis, which it can do without.
+const rateWait = 3 * time.Second
+
+// rateIfKnown is the rate for a dry run. Without a Redis there is none.
+func (c *stopCmd) rateIfKnown(ctx context.Context) estimate.Rate {
+	ctx, cancel := context.WithTimeout(ctx, rateWait)
+	defer cancel()
+	books, done, err := c.open(ctx)
+	if err != nil {
+		fmt.Fprintln(c.streams.err, plain.Line("note: how long this would take is not known: "+err.Error(), maxErrorLine))
+		return estimate.Rate{}
+	}
+	defer done()
+	return books.rate
+}
+
+// print writes it for people.
+func (o *outlook) print(out io.Writer) {
+	if o.sentence != "" {
+		fmt.Fprintln(out, o.sentence)
+	}
+}

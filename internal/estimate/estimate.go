@@ -1,0 +1,92 @@
+// Package estimate tells how long stops take at the rate that the API allows: before a batch is recorded, and while it
+// goes on.
+//
+// A stop takes about two calls, the stop call and the look that confirms it. How long a job itself takes to stop is not
+// known here: it comes on top.
+package estimate
+
+import (
+	"math"
+	"time"
+)
+
+// callsPerStop is the stop call and the look that confirms it.
+const callsPerStop = 2
+
+// Rate is how many calls a second one project gets. The zero Rate means that there is no limit, or that none is known.
+type Rate struct {
+	Calls float64 // of all kinds
+	Stops float64 // stop calls, as long as stops wait: the rest is kept for looks
+}
+
+// known reports whether there is anything to reckon with.
+func (r Rate) known() bool { return r.Calls > 0 && r.Stops > 0 }
+
+// seconds is x seconds, or as long as a Duration can be.
+func seconds(x float64) time.Duration {
+	const most = math.MaxInt64 / int64(time.Second)
+	return time.Duration(min(x, float64(most)) * float64(time.Second))
+}
+
+// Share is a batch's stops in one project. From First to Last they are due at even distances.
+type Share struct {
+	ProjectID   string
+	Stops       int
+	First, Last time.Time
+}
+
+// Batch is when the stops of a batch would be called and confirmed, if the projects had nothing else to do.
+type Batch struct {
+	Known            bool      // false: no rate is known, and nothing else here says anything
+	LastCall         time.Time // the last stop call
+	LastConfirmation time.Time
+
+	now     time.Time
+	rate    Rate
+	shares  []Share
+	slowest Share // the one whose last stop call comes latest after it was due
+}
+
+// Of looks ahead at a batch.
+func Of(now time.Time, rate Rate, shares []Share) *Batch {
+	b := &Batch{Known: rate.known() && len(shares) > 0, now: now, rate: rate, shares: shares}
+	if !b.Known {
+		return b
+	}
+	for _, s := range shares {
+		b.LastCall = latest(b.LastCall, s.Last.Add(rate.callLag(s)))
+		b.LastConfirmation = latest(b.LastConfirmation, s.Last.Add(rate.confirmationLag(s)))
+		if b.slowest.Stops == 0 || rate.callLag(s) > rate.callLag(b.slowest) {
+			b.slowest = s
+		}
+	}
+	return b
+}
+
+// callLag is how long after it is due the last stop call of a share goes out.
+func (r Rate) callLag(s Share) time.Duration { return lag(s, float64(s.Stops)/r.Stops) }
+
+// confirmationLag is how long after it is due the last stop of a share is confirmed.
+func (r Rate) confirmationLag(s Share) time.Duration {
+	return lag(s, callsPerStop*float64(s.Stops)/r.Calls)
+}
+
+func lag(s Share, need float64) time.Duration {
+	return max(0, seconds(need)-s.Last.Sub(s.First))
+}
+
+// lag is the longest time from when a stop is due until it is confirmed.
+func (b *Batch) lag() time.Duration {
+	var longest time.Duration
+	for _, s := range b.shares {
+		longest = max(longest, b.rate.confirmationLag(s))
+	}
+	return longest
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
