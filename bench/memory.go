@@ -4,8 +4,6 @@ import (
 	"context"
 	"strconv"
 	"time"
-
-	"vizstop/internal/ledger"
 )
 
 // memory measures what stops in flight weigh.
@@ -29,7 +27,7 @@ func (b *bench) memory(ctx context.Context) (*measurement, error) {
 		How: "All stops are accepted and none has ended. The worker's peak resident memory over all of that, and what Redis uses more than before, divided by the stops: " +
 			"ledger, tasks and indexes. `--api-rate 0 --concurrency 64 --poll-first 1h --poll-max 1h`.",
 		Goals: []goal{
-			{What: "worker memory, peak RSS", Unit: "MiB", Most: 96, Rounds: peaks},
+			{What: "worker memory, peak RSS", Unit: "MiB", Most: 64, Rounds: peaks},
 			{What: "Redis memory per stop in flight", Unit: "KiB", Most: 1.5, Rounds: weights},
 		},
 		Columns: []col{{"worker peak", "MiB"}, {"Redis per stop", "KiB"}},
@@ -59,9 +57,8 @@ func (st *stage) weigh(ctx context.Context, jobs int) (r *sideRun, weight float6
 	if err != nil {
 		return nil, 0, s, err
 	}
-	books := st.books()
 	err = await(ctx, "acceptance of all stops", time.Second, func() (bool, error) {
-		got, err := books.Batch(ctx, project, batch)
+		got, err := st.standing(ctx, project, batch)
 		if err != nil {
 			return false, err
 		}
@@ -69,9 +66,8 @@ func (st *stage) weigh(ctx context.Context, jobs int) (r *sideRun, weight float6
 		if err != nil {
 			return false, err
 		}
-		accepted := got.Counts[ledger.Stopping]
-		s.Points = append(s.Points, point{float64(accepted), peak / (1 << 20)})
-		return accepted == jobs, nil
+		s.Points = append(s.Points, point{float64(got.accepted), peak / (1 << 20)})
+		return got.accepted == jobs, nil
 	})
 	if err != nil {
 		return nil, 0, s, err

@@ -27,20 +27,25 @@ func (b *bench) wall(ctx context.Context) (*measurement, error) {
 	runs[shell.name] = once[shell.name]
 	sides = append(sides, shell)
 
-	walls := func(s side) []float64 { return over(runs[s.name], func(r *sideRun) float64 { return r.Wall }) }
+	mine := runs[ours.name]
 	m := &measurement{
 		Title: "Wall time",
 		Work:  "5,000 jobs, API 20 ms, a stop takes 0.5 s",
 		How: "From asking (start of `enqueue`, or of the program) to the last confirmation; 64 calls at once on every side, rounds in turn. " +
 			"Everybody polls for a stop of half a second: the plain program and the shell after 0.5 s, asynq after 1 s, " +
-			"the worker with `--poll-first 1s --poll-max 2s`; it runs with `--concurrency 64 --api-rate 0` and already waits for work, as asynq's does. The shell loop ran once.",
-		Goals:   []goal{{What: "wall time, durable, against the plain Go program", Unit: "×", Most: 1.3, Rounds: ratios(walls(ours), walls(plain))}},
-		Columns: []col{{"wall time", "s"}, {"against plain", "×"}, {"calls a job", ""}},
+			"the worker with `--poll-first 1s --poll-max 2s`; it runs with `--concurrency 64 --api-rate 0` and already waits for work, " +
+			"as asynq's does. The shell loop ran once.",
+		Goals: []goal{
+			{What: "wall time, durable, against the plain Go program", Unit: "×", Most: 1.2, Rounds: ratios(walls(mine), walls(runs[plain.name]))},
+			{What: "worker memory, peak RSS", Unit: "MiB", Most: 40, Rounds: over(mine, func(r *sideRun) float64 { return r.WorkerMiB })},
+		},
+		Columns: []col{{"wall time", "s"}, {"against plain", "×"}, {"calls a job", ""}, {"worker peak", "MiB"}},
 		Runs:    runs,
 	}
 	for _, s := range sides {
-		m.Rows = append(m.Rows, row{s.name, [][]float64{walls(s), ratios(walls(s), walls(plain)),
-			over(runs[s.name], func(r *sideRun) float64 { return r.calls(0) / jobs })}})
+		m.Rows = append(m.Rows, row{s.name, [][]float64{walls(runs[s.name]), ratios(walls(runs[s.name]), walls(runs[plain.name])),
+			over(runs[s.name], func(r *sideRun) float64 { return r.perJob(jobs) }),
+			over(runs[s.name], func(r *sideRun) float64 { return r.WorkerMiB })}})
 	}
 	m.Plots = append(m.Plots, confirmedPlot("confirmed", "Stops confirmed over time, 5,000 jobs", sides[:3], runs))
 	return m, nil
