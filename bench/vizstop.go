@@ -103,7 +103,10 @@ func (st *stage) command(ctx context.Context, name string, args ...string) (prin
 	if err != nil {
 		return "", err
 	}
-	return p.stdout.String(), p.finish(ctx)
+	if err := p.finish(ctx); err != nil {
+		return "", err
+	}
+	return p.stdout.String(), nil
 }
 
 // awaitBatch waits until every stop of the batch is confirmed, and returns when
