@@ -14,31 +14,35 @@ func (b *bench) crash(ctx context.Context) (*measurement, error) {
 	ours := side{name: "vizstop", jobs: jobs, run: func(ctx context.Context, st *stage) (*sideRun, error) {
 		return st.crashThrice(ctx, jobs)
 	}}
-	runs, err := b.inTurn(ctx, b.roundsOr(3), []side{ours}, 6*time.Minute, realistic("--stop-time", "10s", "--stop-spread", "0")...)
+	sim := realistic("--stop-time", "10s", "--stop-spread", "0")
+	runs, err := b.inTurn(ctx, b.roundsOr(3), []side{ours}, 6*time.Minute, sim...)
 	if err != nil {
 		return nil, err
 	}
 	got := runs[ours.name]
 	m := &measurement{
 		Title: "Crashes",
-		Work:  "2,000 jobs, API lognormal with median 80 ms, a stop takes 10 s, the only worker is killed with -9 three times and back 1 s later",
-		How: "It is killed when 700 stop calls have arrived, when 1,400 have, and when 500 jobs were shown to have ended: always with calls under way. " +
-			"From the start of the new process to the first call that arrives, the longest of the three. A stop call is repeated if one for the same job " +
-			"was accepted before; whether the ledger knew of that is read from `enqueue stops` while no worker runs. `--concurrency 64 --api-rate 0`.",
+		Work: "2,000 jobs, API lognormal with median 80 ms, a stop takes 10 s, the only worker is killed with -9 three " +
+			"times and back 1 s later",
+		How: "It is killed when 700 stop calls have arrived, when 1,400 have, and when 500 jobs were shown to have ended: " +
+			"always with calls under way. From the start of the new process to the first call that arrives, the longest of " +
+			"the three. A stop call is repeated if one for the same job was accepted before; whether the ledger knew of that " +
+			"is read from `enqueue stops` while no worker runs. `--concurrency 64 --api-rate 0`.",
 		Goals: []goal{
-			{What: "crash, from restart to the next call", Unit: "s", Most: 1, Rounds: numbers(got, "resumed")},
-			{What: "crash, detection lag, p50", Unit: "s", Most: 2, Rounds: lags(got, 0.5)},
-			{What: "crash, detection lag, p95", Unit: "s", Most: 6, Rounds: lags(got, 0.95)},
-			{What: "crash, stop calls repeated although acceptance was recorded", Most: 0, Rounds: numbers(got, "repeated knowingly")},
-			{What: "crash, stop calls repeated whose acceptance was not recorded", Most: 5, Rounds: numbers(got, "repeated unknowingly")},
+			atMost("crash, from restart to the next call", "s", 1, numbers(got, "resumed")),
+			atMost("crash, detection lag, p50", "s", 2, lags(got, 0.5)),
+			atMost("crash, detection lag, p95", "s", 6, lags(got, 0.95)),
+			atMost("crash, stop calls repeated although acceptance was recorded", "", 0, numbers(got, "repeated knowingly")),
+			atMost("crash, stop calls repeated whose acceptance was not recorded", "", 5, numbers(got, "repeated unknowingly")),
 		},
-		Columns: []col{{"from restart to the next call", "s"}, {"lag p50", "s"}, {"lag p95", "s"}, {"lag max", "s"}, {"wall time", "s"},
-			{"repeated, recorded", ""}, {"repeated, not recorded", ""}},
-		Rows: []row{{ours.name, [][]float64{numbers(got, "resumed"), lags(got, 0.5), lags(got, 0.95), lags(got, 1), walls(got),
-			numbers(got, "repeated knowingly"), numbers(got, "repeated unknowingly")}}},
+		Columns: []col{{"from restart to the next call", "s"}, {"lag p50", "s"}, {"lag p95", "s"}, {"lag max", "s"},
+			{"wall time", "s"}, {"repeated, recorded", ""}, {"repeated, not recorded", ""}},
+		Rows: []row{{ours.name, [][]float64{numbers(got, "resumed"), lags(got, 0.5), lags(got, 0.95), lags(got, 1),
+			walls(got), numbers(got, "repeated knowingly"), numbers(got, "repeated unknowingly")}}},
 		Runs: runs,
 	}
-	m.Plots = append(m.Plots, confirmedPlot("crash", "Stops confirmed over time, the worker is killed three times", []side{ours}, runs))
+	m.Plots = append(m.Plots, confirmedPlot("crash", "Stops confirmed over time, the worker is killed three times",
+		[]side{ours}, runs))
 	return m, nil
 }
 

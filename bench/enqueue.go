@@ -72,8 +72,8 @@ func (b *bench) enqueueing(ctx context.Context) (*measurement, error) {
 		How: "Whole processes, no worker. The baseline enqueues as many tasks with task ids through the bare asynq client, " +
 			"with the same 512 commands on their way at once. It records nothing: no batch, no joining, no repair.",
 		Goals: []goal{
-			{What: "stops registered a second, against bare asynq", Unit: "×", Least: 1.5, Rounds: ratios(speeds(ours), speeds(bare))},
-			{What: "memory of enqueue, peak RSS", Unit: "MiB", Most: 200, Rounds: memory(ours)},
+			atLeast("stops registered a second, against bare asynq", "×", 1.5, ratios(speeds(ours), speeds(bare))),
+			atMost("memory of enqueue, peak RSS", "MiB", 200, memory(ours)),
 		},
 		Columns: []col{{"stops a second", ""}, {"against bare asynq", "×"}, {"peak memory", "MiB"}},
 		Runs:    runs,

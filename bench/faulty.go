@@ -20,17 +20,19 @@ func (b *bench) faulty(ctx context.Context) (*measurement, error) {
 	m := &measurement{
 		Title: "A faulty API",
 		Work:  "1,000 jobs, API lognormal with median 80 ms, a stop takes 2 s, 5 % of calls fail or are answered 15 s late",
-		How: "Eight faults, equally likely: HTTP 500, 502 and 503, `is_success: false`, a connection reset before and after the effect, a cut answer, " +
-			"and an answer that comes 15 s late although the effect came at once. List calls meet them too. Lag is from the true end of a job to its " +
-			"confirmation. The plain program polls every second, and repeats a failed call after 1, 2, 4 and at most 8 s; the worker runs with " +
-			"`--concurrency 64 --api-rate 0 --poll-first 2s`. Rounds in turn.",
+		How: "Eight faults, equally likely: HTTP 500, 502 and 503, `is_success: false`, a connection reset before and " +
+			"after the effect, a cut answer, and an answer that comes 15 s late although the effect came at once. List calls " +
+			"meet them too. Lag is from the true end of a job to its confirmation. The plain program polls every second, and " +
+			"repeats a failed call after 1, 2, 4 and at most 8 s; the worker runs with `--concurrency 64 --api-rate 0 " +
+			"--poll-first 2s`. Rounds in turn.",
 		Goals: []goal{
-			{What: "faulty API, wall time against the plain Go program", Unit: "×", Most: 1, Rounds: ratios(walls(mine), walls(runs[plain.name]))},
-			{What: "faulty API, detection lag, p50", Unit: "s", Most: 0.6, Rounds: lags(mine, 0.5)},
-			{What: "faulty API, detection lag, p95", Unit: "s", Most: 1.5, Rounds: lags(mine, 0.95)},
+			atMost("faulty API, wall time against the plain Go program", "×", 1, ratios(walls(mine), walls(runs[plain.name]))),
+			atMost("faulty API, detection lag, p50", "s", 0.6, lags(mine, 0.5)),
+			atMost("faulty API, detection lag, p95", "s", 1.5, lags(mine, 0.95)),
 		},
-		Columns: []col{{"wall time", "s"}, {"against plain", "×"}, {"lag p50", "s"}, {"lag p95", "s"}, {"lag max", "s"}, {"calls a job", ""}},
-		Runs:    runs,
+		Columns: []col{{"wall time", "s"}, {"against plain", "×"}, {"lag p50", "s"}, {"lag p95", "s"}, {"lag max", "s"},
+			{"calls a job", ""}},
+		Runs: runs,
 	}
 	for _, s := range sides {
 		got := runs[s.name]

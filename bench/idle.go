@@ -10,9 +10,10 @@ import (
 func (b *bench) idle(ctx context.Context) (*measurement, error) {
 	var sides []side
 	for _, n := range []int{1, 10_000} {
-		sides = append(sides, side{name: fmt.Sprintf("%d projects", n), jobs: n, each: 1, run: func(ctx context.Context, st *stage) (*sideRun, error) {
+		play := func(ctx context.Context, st *stage) (*sideRun, error) {
 			return st.idleAfter(ctx, n)
-		}})
+		}
+		sides = append(sides, side{name: fmt.Sprintf("%d projects", n), jobs: n, each: 1, run: play})
 	}
 	runs, err := b.inTurn(ctx, b.roundsOr(2), sides, 5*time.Minute,
 		"--latency", "0s", "--stop-time", "1ms", "--stop-spread", "0", "--more-projects", "10000")
@@ -25,11 +26,12 @@ func (b *bench) idle(ctx context.Context) (*measurement, error) {
 	m := &measurement{
 		Title: "Idle",
 		Work:  "a worker with nothing to do, 1 and 10,000 projects ever seen",
-		How: "In each project one stop was asked for and confirmed. " + countedHow + " For 30 s, beginning 10 s after the last confirmation; " +
-			"then over 20 requests of `/readyz`, one after the other, less what the idle worker makes meanwhile.",
+		How: "In each project one stop was asked for and confirmed. " + countedHow + " For 30 s, beginning 10 s after the " +
+			"last confirmation; then over 20 requests of `/readyz`, one after the other, less what the idle worker makes " +
+			"meanwhile.",
 		Goals: []goal{
-			{What: "requests to Redis of an idle worker, 10,000 projects against 1", Unit: "×", Most: 1.1, Rounds: ratios(rates(many), rates(one))},
-			{What: "requests to Redis for one /readyz, 10,000 projects", Most: 20, Rounds: pages(many)},
+			atMost("requests to Redis of an idle worker, 10,000 projects against 1", "×", 1.1, ratios(rates(many), rates(one))),
+			atMost("requests to Redis for one /readyz, 10,000 projects", "", 20, pages(many)),
 		},
 		Columns: []col{{"idle", "requests/s"}, {"one /readyz", "requests"}},
 		Runs:    runs,

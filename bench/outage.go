@@ -21,20 +21,22 @@ func (b *bench) outage(ctx context.Context) (*measurement, error) {
 		throughOutage(plainSide(jobs, 5*time.Second)),
 		throughOutage(vizstopSide(jobs, "--concurrency", "64", "--api-rate", "0")),
 	}
-	runs, err := b.atOnce(ctx, b.roundsOr(2), sides, 8*time.Minute, realistic("--stop-time", "10s", "--stop-spread", "0")...)
+	sim := realistic("--stop-time", "10s", "--stop-spread", "0")
+	runs, err := b.atOnce(ctx, b.roundsOr(2), sides, 8*time.Minute, sim...)
 	if err != nil {
 		return nil, err
 	}
 	plain, ours := runs[sides[0].name], runs[sides[1].name]
 	m := &measurement{
 		Title: "An outage",
-		Work:  "2,000 jobs, API lognormal with median 80 ms, a stop takes 10 s, every connection is reset from 1.5 s to 61.5 s",
-		How: "Counted from the start of `enqueue`, or of the plain program, which polls every 5 s and repeats a failed call after 1, 2, 4 and at most 8 s. " +
-			"The worker has its defaults but `--concurrency 64 --api-rate 0`. Nearly all of this is waiting, so both sides run at the same time, " +
-			"each with a Redis and a simulator of its own.",
+		Work: "2,000 jobs, API lognormal with median 80 ms, a stop takes 10 s, every connection is reset from 1.5 s to " +
+			"61.5 s",
+		How: "Counted from the start of `enqueue`, or of the plain program, which polls every 5 s and repeats a failed " +
+			"call after 1, 2, 4 and at most 8 s. The worker has its defaults but `--concurrency 64 --api-rate 0`. Nearly all " +
+			"of this is waiting, so both sides run at the same time, each with a Redis and a simulator of its own.",
 		Goals: []goal{
-			{What: "outage of 60 s, wall time against the plain Go program", Unit: "×", Most: 0.95, Rounds: ratios(walls(ours), walls(plain))},
-			{What: "outage of 60 s, first call after it", Unit: "s", Most: 2, Rounds: numbers(ours, "back")},
+			atMost("outage of 60 s, wall time against the plain Go program", "×", 0.95, ratios(walls(ours), walls(plain))),
+			atMost("outage of 60 s, first call after it", "s", 2, numbers(ours, "back")),
 		},
 		Columns: []col{{"wall time", "s"}, {"first call after it", "s"}, {"calls a job", ""}},
 		Runs:    runs,
@@ -44,7 +46,8 @@ func (b *bench) outage(ctx context.Context) (*measurement, error) {
 		m.Rows = append(m.Rows, row{s.name, [][]float64{walls(got), numbers(got, "back"),
 			over(got, func(r *sideRun) float64 { return r.perJob(jobs) })}})
 	}
-	m.Plots = append(m.Plots, confirmedPlot("outage", "Stops confirmed over time, the API is away from 1.5 s to 61.5 s", sides, runs))
+	m.Plots = append(m.Plots, confirmedPlot("outage",
+		"Stops confirmed over time, the API is away from 1.5 s to 61.5 s", sides, runs))
 	return m, nil
 }
 

@@ -19,14 +19,16 @@ func (b *bench) pickup(ctx context.Context) (*measurement, error) {
 		}
 		return st.askSlowly(ctx, jobs)
 	}}
-	defaults := side{name: "asynq with its defaults", jobs: jobs, run: func(ctx context.Context, st *stage) (*sideRun, error) {
+	defaults := side{name: "asynq with its defaults", jobs: jobs}
+	defaults.run = func(ctx context.Context, st *stage) (*sideRun, error) {
 		if err := st.startAsynq(ctx, 5*time.Second); err != nil {
 			return nil, err
 		}
 		return st.askAsynqSlowly(ctx, jobs)
-	}}
+	}
 	sides := []side{defaults, ours}
-	runs, err := b.atOnce(ctx, b.roundsOr(2), sides, 5*time.Minute, realistic("--stop-time", "20s", "--stop-spread", "0.5")...)
+	sim := realistic("--stop-time", "20s", "--stop-spread", "0.5")
+	runs, err := b.atOnce(ctx, b.roundsOr(2), sides, 5*time.Minute, sim...)
 	if err != nil {
 		return nil, err
 	}
@@ -41,26 +43,28 @@ func (b *bench) pickup(ctx context.Context) (*measurement, error) {
 	m := &measurement{
 		Title: "Pick-up",
 		Work:  "50 jobs, about one a second, an idle worker with its defaults",
-		How: "From just before the program is started that asks for a stop (`enqueue`, or one that enqueues with asynq's defaults) to the arrival of its " +
-			"stop call at the API. The gaps are 0.8 s to 1.2 s at random. API lognormal with median 80 ms, stop time lognormal with median 20 s; " +
-			"asynq's side polls every 5 s. Both sides run at the same time.",
+		How: "From just before the program is started that asks for a stop (`enqueue`, or one that enqueues with asynq's " +
+			"defaults) to the arrival of its stop call at the API. The gaps are 0.8 s to 1.2 s at random. API lognormal with " +
+			"median 80 ms, stop time lognormal with median 20 s; asynq's side polls every 5 s. Both sides run at the same time.",
 		Goals: []goal{
-			{What: "pick-up with the `enqueue` process, p50", Unit: "ms", Most: 40, Rounds: pick(ours, 0.5)},
-			{What: "pick-up with the `enqueue` process, p99", Unit: "ms", Most: 70, Rounds: pick(ours, 0.99)},
-			{What: "API calls per confirmed job, one a second", Most: 2.8, Rounds: perJob(ours)},
-			{What: "detection lag, p50, one a second", Unit: "s", Most: 0.6, Rounds: lags(runs[ours.name], 0.5)},
+			atMost("pick-up with the `enqueue` process, p50", "ms", 40, pick(ours, 0.5)),
+			atMost("pick-up with the `enqueue` process, p99", "ms", 70, pick(ours, 0.99)),
+			atMost("API calls per confirmed job, one a second", "", 2.8, perJob(ours)),
+			atMost("detection lag, p50, one a second", "s", 0.6, lags(runs[ours.name], 0.5)),
 		},
 		Columns: []col{{"p50", "ms"}, {"p99", "ms"}, {"max", "ms"}, {"calls a job", ""}, {"lag p50", "s"}},
 		Runs:    runs,
 	}
 	for _, s := range sides {
-		m.Rows = append(m.Rows, row{s.name, [][]float64{pick(s, 0.5), pick(s, 0.99), pick(s, 1), perJob(s), lags(runs[s.name], 0.5)}})
+		m.Rows = append(m.Rows, row{s.name, [][]float64{pick(s, 0.5), pick(s, 0.99), pick(s, 1), perJob(s),
+			lags(runs[s.name], 0.5)}})
 	}
 	return m, nil
 }
 
 // slowly asks for one job after the other, about one a second, and returns when it asked for each.
-func (st *stage) slowly(ctx context.Context, jobs int, ask func(job string) error) (asked map[jobKey]time.Time, err error) {
+func (st *stage) slowly(ctx context.Context, jobs int, ask func(job string) error) (asked map[jobKey]time.Time,
+	err error) {
 	if err := st.letLoose(ctx); err != nil {
 		return nil, err
 	}
@@ -130,7 +134,8 @@ func (st *stage) askAsynqSlowly(ctx context.Context, jobs int) (*sideRun, error)
 }
 
 // picked concludes a run with its times.
-func (st *stage) picked(ctx context.Context, r *sideRun, asked map[jobKey]time.Time, confirmed map[string]time.Time) (*sideRun, error) {
+func (st *stage) picked(ctx context.Context, r *sideRun, asked map[jobKey]time.Time,
+	confirmed map[string]time.Time) (*sideRun, error) {
 	var err error
 	if r.Pickup, err = st.pickups(ctx, asked); err != nil {
 		return nil, err

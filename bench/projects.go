@@ -28,9 +28,10 @@ func (b *bench) projects(ctx context.Context) (*measurement, error) {
 	return &measurement{
 		Title: "Many projects",
 		Work:  "1,000 projects with 20 stops each at once, API 80 ms, one worker with 64 slots",
-		How: fmt.Sprintf("All stops are registered, then a worker starts with `--concurrency 64 --api-rate 0`: from there until a detail call has shown the last "+
+		How: fmt.Sprintf("All stops are registered, then a worker starts with `--concurrency 64 --api-rate 0`: from there "+
+			"until a detail call has shown the last "+
 			"job ended. A stop takes 1 s. The floor is two calls a job of 80 ms over 64 slots: %s s.", number(floor)),
-		Goals:   []goal{{What: "1,000 projects at once, wall time against the floor", Unit: "×", Most: 1.15, Rounds: floors}},
+		Goals:   []goal{atMost("1,000 projects at once, wall time against the floor", "×", 1.15, floors)},
 		Columns: []col{{"wall time", "s"}, {"against the floor", "×"}, {"calls a job", ""}},
 		Rows: []row{{ours.name, [][]float64{walls(got), floors,
 			over(got, func(r *sideRun) float64 { return r.perJob(jobs) })}}},

@@ -32,6 +32,9 @@ type sideRun struct {
 	Calls     []float64 `json:"-"` // of each job: API calls that named it
 }
 
+// runsBySide are the runs of each side, in the order of the rounds.
+type runsBySide = map[string][]*sideRun
+
 // calls counts the calls, all of them or those with one HTTP status.
 func (r *sideRun) calls(status int) float64 {
 	n := 0
@@ -119,8 +122,9 @@ func cpuText(cpu map[string]float64) string {
 }
 
 // inTurn runs all sides one after the other, round by round.
-func (b *bench) inTurn(ctx context.Context, rounds int, sides []side, patience time.Duration, simArgs ...string) (map[string][]*sideRun, error) {
-	runs := map[string][]*sideRun{}
+func (b *bench) inTurn(ctx context.Context, rounds int, sides []side, patience time.Duration,
+	simArgs ...string) (runsBySide, error) {
+	runs := runsBySide{}
 	for round := range rounds {
 		b.logf(" round %d", round+1)
 		for _, s := range sides {
@@ -136,8 +140,9 @@ func (b *bench) inTurn(ctx context.Context, rounds int, sides []side, patience t
 
 // atOnce runs all sides at the same time, each on a stage of its own, round by
 // round. It is for measures in which nearly all of the time is waiting.
-func (b *bench) atOnce(ctx context.Context, rounds int, sides []side, patience time.Duration, simArgs ...string) (map[string][]*sideRun, error) {
-	runs := map[string][]*sideRun{}
+func (b *bench) atOnce(ctx context.Context, rounds int, sides []side, patience time.Duration,
+	simArgs ...string) (runsBySide, error) {
+	runs := runsBySide{}
 	for round := range rounds {
 		b.logf(" round %d", round+1)
 		got := make([]*sideRun, len(sides))

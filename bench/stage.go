@@ -64,7 +64,8 @@ func (b *bench) newStage(ctx context.Context, jobs int, simArgs ...string) (st *
 	st.parts["redis"], st.workerRedis = st.redis.process, st.redis.addr
 	// A simulator shares the processors with what is measured: it may have memory
 	// instead of collecting garbage.
-	args := append([]string{"--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", "--jobs", strconv.Itoa(jobs)}, simArgs...)
+	args := append([]string{"--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", "--jobs", strconv.Itoa(jobs)},
+		simArgs...)
 	if st.sim, err = start(ctx, []string{"GOGC=400"}, filepath.Join(b.bin, "simulator"), args...); err != nil {
 		return st, err
 	}

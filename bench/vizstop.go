@@ -69,8 +69,9 @@ func (st *stage) ready(ctx context.Context) (status int, err error) {
 }
 
 // enqueue asks for the stops of a list, as a user would.
-func (st *stage) enqueue(ctx context.Context, project, list string) (batch string, err error) {
-	return st.runEnqueue(ctx, "--project", project, "--from", list, "--yes", "--max", "1000000", "--quiet")
+func (st *stage) enqueue(ctx context.Context, project, list string, more ...string) (batch string, err error) {
+	args := []string{"--project", project, "--from", list, "--yes", "--max", "1000000", "--quiet"}
+	return st.runEnqueue(ctx, append(args, more...)...)
 }
 
 // enqueueTable asks for the stops of a table that names the project of each job.
@@ -85,7 +86,8 @@ func (st *stage) ask(ctx context.Context, project, job string) (batch string, er
 
 // runEnqueue runs enqueue to its end and returns what it prints: with --quiet the id of the batch.
 func (st *stage) runEnqueue(ctx context.Context, args ...string) (printed string, err error) {
-	p, err := start(ctx, nil, filepath.Join(st.bin, "enqueue"), append([]string{"stop", "--redis", st.redis.url()}, args...)...)
+	p, err := start(ctx, nil, filepath.Join(st.bin, "enqueue"), append([]string{"stop", "--redis", st.redis.url()},
+		args...)...)
 	if err != nil {
 		return "", err
 	}
@@ -99,7 +101,8 @@ func (st *stage) runEnqueue(ctx context.Context, args ...string) (printed string
 
 // command runs another command of enqueue, which is not part of what is measured, and returns what it prints.
 func (st *stage) command(ctx context.Context, name string, args ...string) (printed string, err error) {
-	p, err := start(ctx, nil, filepath.Join(st.bin, "enqueue"), append([]string{name, "--redis", st.redis.url()}, args...)...)
+	p, err := start(ctx, nil, filepath.Join(st.bin, "enqueue"), append([]string{name, "--redis", st.redis.url()},
+		args...)...)
 	if err != nil {
 		return "", err
 	}
