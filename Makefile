@@ -106,7 +106,7 @@ bench-build: deps build
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -o bin/ ./bench ./bench/baseline/...
 
 .PHONY: bench
-bench: bench-build ## measure everything the README claims, 25 minutes (BENCH='-only wall -rounds 1')
+bench: bench-build ## measure everything the README claims, an hour (BENCH='-only wall -rounds 1')
 	bin/bench $(BENCH)
 
 .PHONY: bench-go

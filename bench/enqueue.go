@@ -20,16 +20,26 @@ func (b *bench) enqueueing(ctx context.Context) (*measurement, error) {
 		if err := st.letLoose(ctx); err != nil {
 			return nil, err
 		}
-		if _, err := st.enqueue(ctx, project, st.list); err != nil {
+		batch, err := st.enqueue(ctx, project, st.list)
+		if err != nil {
 			return nil, err
 		}
-		return st.enqueued(ctx, jobs)
+		r, err := st.registered(ctx)
+		if err != nil {
+			return nil, err
+		}
+		got, err := st.standing(ctx, project, batch)
+		if err == nil && got.inFlight != jobs {
+			err = fmt.Errorf("%d stops in flight, want %d", got.inFlight, jobs)
+		}
+		return r, err
 	}}
 	bare := side{name: "bare asynq client", jobs: jobs, run: func(ctx context.Context, st *stage) (*sideRun, error) {
 		if err := st.letLoose(ctx); err != nil {
 			return nil, err
 		}
-		p, err := st.feed(ctx, filepath.Join(st.bin, "bareasynq"), "-redis", st.redis.addr, "-enqueue", "-parallel", strconv.Itoa(enqueueParallel))
+		p, err := st.feed(ctx, st.list, filepath.Join(st.bin, "bareasynq"),
+			"-redis", st.redis.addr, "-enqueue", "-parallel", strconv.Itoa(enqueueParallel))
 		if err != nil {
 			return nil, err
 		}
@@ -37,7 +47,15 @@ func (b *bench) enqueueing(ctx context.Context) (*measurement, error) {
 		if err := p.finish(ctx); err != nil {
 			return nil, err
 		}
-		return st.enqueued(ctx, jobs)
+		r, err := st.registered(ctx)
+		if err != nil {
+			return nil, err
+		}
+		n, err := st.redis.rdb.LLen(ctx, "asynq:{visualization}:pending").Result()
+		if err == nil && n != jobs {
+			err = fmt.Errorf("%d tasks in the queue, want %d", n, jobs)
+		}
+		return r, err
 	}}
 	sides := []side{bare, ours}
 	runs, err := b.inTurn(ctx, b.roundsOr(3), sides, 3*time.Minute)
@@ -51,11 +69,11 @@ func (b *bench) enqueueing(ctx context.Context) (*measurement, error) {
 	m := &measurement{
 		Title: "Registering and enqueuing",
 		Work:  "100,000 stops from a file",
-		How: "Whole processes. The baseline enqueues as many tasks with task ids through the bare asynq client, with the same 512 commands on their way at once. " +
-			"It records nothing: no batch, no joining, no repair.",
+		How: "Whole processes, no worker. The baseline enqueues as many tasks with task ids through the bare asynq client, " +
+			"with the same 512 commands on their way at once. It records nothing: no batch, no joining, no repair.",
 		Goals: []goal{
-			{What: "stops registered a second, against bare asynq", Unit: "×", Least: 0.6, Rounds: ratios(speeds(ours), speeds(bare))},
-			{What: "memory of enqueue, peak RSS", Unit: "MiB", Most: 200, Rounds: memory(ours)},
+			atLeast("stops registered a second, against bare asynq", "×", 1.5, ratios(speeds(ours), speeds(bare))),
+			atMost("memory of enqueue, peak RSS", "MiB", 200, memory(ours)),
 		},
 		Columns: []col{{"stops a second", ""}, {"against bare asynq", "×"}, {"peak memory", "MiB"}},
 		Runs:    runs,
@@ -66,15 +84,9 @@ func (b *bench) enqueueing(ctx context.Context) (*measurement, error) {
 	return m, nil
 }
 
-func (st *stage) enqueued(ctx context.Context, jobs int) (*sideRun, error) {
+// registered is what it cost to register all stops: the program that did has ended just now.
+func (st *stage) registered(ctx context.Context) (*sideRun, error) {
 	r := &sideRun{Wall: time.Since(st.began).Seconds()}
-	n, err := st.redis.rdb.LLen(ctx, "asynq:{visualization}:pending").Result()
-	if err != nil {
-		return nil, err
-	}
-	if n != int64(jobs) {
-		return nil, fmt.Errorf("%d tasks in the queue, want %d", n, jobs)
-	}
 	peak, err := st.parts["enqueue"].peakMemory()
 	if err != nil {
 		return nil, err

@@ -5,18 +5,20 @@ import (
 	"time"
 )
 
-// limit measures how well a limit of the API is used and kept.
+// limit measures how well a limit of the API is used and kept, by a worker that was told of it and by one that was not.
 func (b *bench) limit(ctx context.Context) (*measurement, error) {
 	const jobs, rate = 2000, 100
 	const floor = 2.0 * jobs / rate
-	sim := []string{"--latency", "20ms", "--stop-time", "500ms", "--stop-spread", "0", "--rate", "100"}
-	ours := vizstopSide(jobs, "--concurrency", "64", "--api-rate", "100", "--poll-first", "1s", "--poll-max", "5s")
-	plain := plainSide(jobs, time.Second)
-	runs, err := b.atOnce(ctx, b.roundsOr(2), []side{plain, ours}, 8*time.Minute, sim...)
+	sim := realistic("--stop-time", "5s", "--stop-spread", "0", "--rate", "100")
+	known := vizstopSide(jobs, "--concurrency", "64", "--api-rate", "100")
+	unknown := vizstopSide(jobs, "--concurrency", "64", "--api-rate", "0")
+	known.name, unknown.name = "vizstop, limit known", "vizstop, limit unknown"
+	plain := plainSide(jobs, 5*time.Second)
+	sides := []side{plain, known, unknown}
+	runs, err := b.atOnce(ctx, b.roundsOr(2), sides, 8*time.Minute, sim...)
 	if err != nil {
 		return nil, err
 	}
-	walls := func(s side) []float64 { return over(runs[s.name], func(r *sideRun) float64 { return r.Wall }) }
 	refused := func(s side) []float64 {
 		return over(runs[s.name], func(r *sideRun) float64 { return 100 * r.calls(429) / r.calls(0) })
 	}
@@ -25,20 +27,24 @@ func (b *bench) limit(ctx context.Context) (*measurement, error) {
 	}
 	m := &measurement{
 		Title: "Under a limit",
-		Work:  "2,000 jobs, the API answers 429 above 100 requests/s (burst 20), a stop takes 0.5 s",
-		How: "The floor is two calls a job at the limit: 40 s. The worker has `--api-rate 100 --concurrency 64 --poll-first 1s --poll-max 5s`; the plain " +
-			"program knows no limit, polls every second, and repeats a refused call after 1, 2, 4 and at most 8 s. Both sides run at the same time, each with a simulator of its own.",
+		Work:  "2,000 jobs, API lognormal with median 80 ms, 429 above 100 requests/s (burst 20), a stop takes 5 s",
+		How: "The floor is two calls a job at the limit: 40 s. The workers have their defaults but `--concurrency 64` and " +
+			"`--api-rate 100`, or `--api-rate 0` where the limit is unknown; the plain program knows no limit either, polls " +
+			"every 5 s, and repeats a refused call after 1, 2, 4 and at most 8 s. All sides run at the same time, each with a " +
+			"simulator of its own.",
 		Goals: []goal{
-			{What: "wall time against the floor", Unit: "×", Most: 1.25, Rounds: floors(ours)},
-			{What: "answers with 429", Unit: "%", Most: 1, Rounds: refused(ours)},
+			atMost("known limit, wall time against the floor", "×", 1.1, floors(known)),
+			atMost("known limit, answers with 429", "%", 1, refused(known)),
+			atMost("unknown limit, wall time against the floor", "×", 1.1, floors(unknown)),
+			atMost("unknown limit, answers with 429", "%", 10, refused(unknown)),
 		},
 		Columns: []col{{"wall time", "s"}, {"against the floor", "×"}, {"calls a job", ""}, {"429", "%"}},
 		Runs:    runs,
 	}
-	for _, s := range []side{plain, ours} {
-		m.Rows = append(m.Rows, row{s.name, [][]float64{walls(s), floors(s),
-			over(runs[s.name], func(r *sideRun) float64 { return r.calls(0) / jobs }), refused(s)}})
+	for _, s := range sides {
+		m.Rows = append(m.Rows, row{s.name, [][]float64{walls(runs[s.name]), floors(s),
+			over(runs[s.name], func(r *sideRun) float64 { return r.perJob(jobs) }), refused(s)}})
 	}
-	m.Plots = append(m.Plots, confirmedPlot("limited", "Stops confirmed over time, limit 100 requests/s", []side{plain, ours}, runs))
+	m.Plots = append(m.Plots, confirmedPlot("limited", "Stops confirmed over time, limit 100 requests/s", sides, runs))
 	return m, nil
 }

@@ -10,8 +10,9 @@ import (
 // markdown is RESULTS.md, whole.
 func (r *results) markdown() string {
 	var b strings.Builder
-	b.WriteString("# Results\n\nWritten by `make bench` from `results.json`; do not edit. Numbers are medians, with least to most in parentheses where there was " +
-		"more than one round. Everybody runs on one machine, with the simulated API and Redis on it too: ratios within a round are the claim, times " +
+	b.WriteString("# Results\n\nWritten by `make bench` from `results.json`; do not edit. Numbers are medians, with " +
+		"least to most in parentheses where there was more than one round. Everybody runs on one machine, with the " +
+		"simulated API and Redis on it too: ratios within a round are the claim, times " +
 		"are this machine's.\n\n")
 	b.WriteString("| measure | work | goal | measured | |\n|---|---|---|---|---|\n")
 	for _, m := range measures() {
@@ -99,6 +100,7 @@ func (m *measurement) costs(b *strings.Builder) {
 		for _, name := range names {
 			fmt.Fprintf(b, " %s |", spread(over(runs, func(r *sideRun) float64 { return r.CPU[name] })))
 		}
-		fmt.Fprintf(b, " %s | %s |\n", spread(over(runs, (*sideRun).redisCommands)), spread(over(runs, func(r *sideRun) float64 { return r.calls(0) })))
+		fmt.Fprintf(b, " %s | %s |\n", spread(over(runs, (*sideRun).redisCommands)),
+			spread(over(runs, func(r *sideRun) float64 { return r.calls(0) })))
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"strconv"
 	"time"
-
-	"vizstop/internal/ledger"
 )
 
 // memory measures what stops in flight weigh.
@@ -18,7 +16,8 @@ func (b *bench) memory(ctx context.Context) (*measurement, error) {
 		weights, overTime = append(weights, weight), s
 		return r, err
 	}}
-	runs, err := b.inTurn(ctx, b.roundsOr(1), []side{ours}, 12*time.Minute, "--latency", "0s", "--stop-time", "1h", "--stop-spread", "0")
+	runs, err := b.inTurn(ctx, b.roundsOr(1), []side{ours}, 12*time.Minute, "--latency", "0s", "--stop-time", "1h",
+		"--stop-spread", "0")
 	if err != nil {
 		return nil, err
 	}
@@ -26,17 +25,19 @@ func (b *bench) memory(ctx context.Context) (*measurement, error) {
 	return &measurement{
 		Title: "Memory",
 		Work:  "100,000 stops in flight",
-		How: "All stops are accepted and none has ended. The worker's peak resident memory over all of that, and what Redis uses more than before, divided by the stops: " +
-			"ledger, tasks and indexes. `--api-rate 0 --concurrency 64 --poll-first 1h --poll-max 1h`.",
+		How: "All stops are accepted and none has ended. The worker's peak resident memory over all of that, and what " +
+			"Redis uses more than before, divided by the stops: ledger, tasks and indexes. `--api-rate 0 --concurrency 64 " +
+			"--poll-first 1h --poll-max 1h`.",
 		Goals: []goal{
-			{What: "worker memory, peak RSS", Unit: "MiB", Most: 96, Rounds: peaks},
-			{What: "Redis memory per stop in flight", Unit: "KiB", Most: 1.5, Rounds: weights},
+			atMost("worker memory, peak RSS", "MiB", 64, peaks),
+			atMost("Redis memory per stop in flight", "KiB", 1.5, weights),
 		},
 		Columns: []col{{"worker peak", "MiB"}, {"Redis per stop", "KiB"}},
 		Rows:    []row{{ours.name, [][]float64{peaks, weights}}},
 		Runs:    runs,
 		Plots: []*plot{{
-			File: "memory", Title: "Peak memory of the worker while 100,000 stops are accepted", XUnit: "stops accepted", YUnit: "MiB",
+			File: "memory", Title: "Peak memory of the worker while 100,000 stops are accepted",
+			XUnit: "stops accepted", YUnit: "MiB",
 			Series: []series{overTime},
 		}},
 	}, nil
@@ -45,7 +46,8 @@ func (b *bench) memory(ctx context.Context) (*measurement, error) {
 // weigh has all jobs accepted and returns what each weighs in Redis, in KiB.
 func (st *stage) weigh(ctx context.Context, jobs int) (r *sideRun, weight float64, s series, err error) {
 	s.Name = "worker"
-	if err := st.startWorker(ctx, "--concurrency", strconv.Itoa(parallel), "--api-rate", "0", "--poll-first", "1h", "--poll-max", "1h"); err != nil {
+	if err := st.startWorker(ctx, "--concurrency", strconv.Itoa(parallel), "--api-rate", "0", "--poll-first", "1h",
+		"--poll-max", "1h"); err != nil {
 		return nil, 0, s, err
 	}
 	if err := st.letLoose(ctx); err != nil {
@@ -59,9 +61,8 @@ func (st *stage) weigh(ctx context.Context, jobs int) (r *sideRun, weight float6
 	if err != nil {
 		return nil, 0, s, err
 	}
-	books := st.books()
 	err = await(ctx, "acceptance of all stops", time.Second, func() (bool, error) {
-		got, err := books.Batch(ctx, project, batch)
+		got, err := st.standing(ctx, project, batch)
 		if err != nil {
 			return false, err
 		}
@@ -69,9 +70,8 @@ func (st *stage) weigh(ctx context.Context, jobs int) (r *sideRun, weight float6
 		if err != nil {
 			return false, err
 		}
-		accepted := got.Counts[ledger.Stopping]
-		s.Points = append(s.Points, point{float64(accepted), peak / (1 << 20)})
-		return accepted == jobs, nil
+		s.Points = append(s.Points, point{float64(got.accepted), peak / (1 << 20)})
+		return got.accepted == jobs, nil
 	})
 	if err != nil {
 		return nil, 0, s, err

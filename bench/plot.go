@@ -27,7 +27,7 @@ const plotPoints = 100
 
 // confirmedPlot shows how many stops were confirmed by when, in the first round
 // of each side.
-func confirmedPlot(file, title string, sides []side, runs map[string][]*sideRun) *plot {
+func confirmedPlot(file, title string, sides []side, runs runsBySide) *plot {
 	p := &plot{File: file, Title: title, XUnit: "seconds since asking", YUnit: "stops confirmed"}
 	for _, s := range sides {
 		p.Series = append(p.Series, series{s.name, cumulative(runs[s.name][0].Confirmed, float64(s.jobs))})
@@ -37,7 +37,8 @@ func confirmedPlot(file, title string, sides []side, runs map[string][]*sideRun)
 
 // distributionPlot shows the share of jobs for which a number is at most x, over
 // all rounds.
-func distributionPlot(file, title, xUnit string, sides []side, runs map[string][]*sideRun, numbers func(*sideRun) []float64) *plot {
+func distributionPlot(file, title, xUnit string, sides []side, runs runsBySide,
+	numbers func(*sideRun) []float64) *plot {
 	p := &plot{File: file, Title: title, XUnit: xUnit, YUnit: "% of jobs"}
 	for _, s := range sides {
 		var all []float64

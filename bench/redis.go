@@ -24,7 +24,8 @@ func startRedis(ctx context.Context) (*redisServer, error) {
 		return nil, err
 	}
 	_, port, _ := strings.Cut(addr, ":")
-	p, err := start(ctx, nil, "redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--loglevel", "warning")
+	p, err := start(ctx, nil, "redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly",
+		"no", "--loglevel", "warning")
 	if err != nil {
 		return nil, fmt.Errorf("%w (run `make deps`)", err)
 	}

@@ -20,7 +20,8 @@ func someResults() *results {
 		},
 		Columns: []col{{"wall time", "s"}, {"calls", ""}},
 		Rows:    []row{{"vizstop", [][]float64{{2, 1, 3}, {2}}}},
-		Runs:    map[string][]*sideRun{"vizstop": {{CPU: map[string]float64{"redis": 0.5}, RedisCommands: map[string]command{"get": {Calls: 3}}}}},
+		Runs: map[string][]*sideRun{"vizstop": {{CPU: map[string]float64{"redis": 0.5},
+			RedisCommands: map[string]command{"get": {Calls: 3}}}}},
 		Plots: []*plot{{File: "p", Title: "A <plot> & more", XUnit: "s", YUnit: "%",
 			Series: []series{{"a & b", []point{{0, 0}, {2.5, 40}, {10, 100}}}}}},
 	}}}

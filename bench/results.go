@@ -27,7 +27,7 @@ type measurement struct {
 	Rows    []row   `json:"rows"`
 	Plots   []*plot `json:"plots,omitempty"`
 
-	Runs map[string][]*sideRun `json:"runs,omitempty"` // by side
+	Runs runsBySide `json:"runs,omitempty"`
 
 	Date    string  `json:"date"`
 	Took    string  `json:"took"`
@@ -41,6 +41,15 @@ type goal struct {
 	Most   float64   `json:"most,omitempty"`  // at most this
 	Least  float64   `json:"least,omitempty"` // or at least this
 	Rounds []float64 `json:"rounds"`          // one value a round
+}
+
+// atMost is a goal that is reached by no more than a limit, atLeast one by no less.
+func atMost(what, unit string, limit float64, rounds []float64) goal {
+	return goal{What: what, Unit: unit, Most: limit, Rounds: rounds}
+}
+
+func atLeast(what, unit string, limit float64, rounds []float64) goal {
+	return goal{What: what, Unit: unit, Least: limit, Rounds: rounds}
 }
 
 func (g goal) met() bool {

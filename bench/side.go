@@ -1,18 +1,18 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"time"
-
-	"vizstop/internal/modelarts/modelartstest"
 )
 
 // side is one of those that are compared: vizstop or a baseline.
 type side struct {
 	name string
 	jobs int
+	each int // jobs of each project that the simulator has; 0: jobs
 	run  func(ctx context.Context, st *stage) (*sideRun, error)
 }
 
@@ -24,12 +24,16 @@ type sideRun struct {
 	APICalls      map[string]map[int]int `json:"api_calls"` // by operation and HTTP status
 	WorkerMiB     float64                `json:"worker_mib,omitempty"`
 	EnqueueMiB    float64                `json:"enqueue_mib,omitempty"`
-	Pickup        []float64              `json:"pickup,omitempty"` // asked to the arrival of the stop call
+	Pickup        []float64              `json:"pickup,omitempty"`  // asked to the arrival of the stop call
+	Numbers       map[string]float64     `json:"numbers,omitempty"` // what only this measure has
 
 	Lag       []float64 `json:"-"` // of each job: truly stopped to confirmed
 	Confirmed []float64 `json:"-"` // of each job: asked to confirmed, in order
 	Calls     []float64 `json:"-"` // of each job: API calls that named it
 }
+
+// runsBySide are the runs of each side, in the order of the rounds.
+type runsBySide = map[string][]*sideRun
 
 // calls counts the calls, all of them or those with one HTTP status.
 func (r *sideRun) calls(status int) float64 {
@@ -44,6 +48,9 @@ func (r *sideRun) calls(status int) float64 {
 	return float64(n)
 }
 
+// perJob is the number of API calls for each of so many jobs.
+func (r *sideRun) perJob(jobs int) float64 { return r.calls(0) / float64(jobs) }
+
 func (r *sideRun) redisCommands() float64 {
 	sum := 0.0
 	for _, c := range r.RedisCommands {
@@ -52,7 +59,7 @@ func (r *sideRun) redisCommands() float64 {
 	return sum
 }
 
-// measure fills in the times of r. confirmed is when each job's stop was known
+// measure fills in the times of r, of the jobs of project. confirmed is when each job's stop was known
 // to be confirmed, by the side's own word; nil takes the moment at which a
 // detail answer first showed it.
 func (st *stage) measure(ctx context.Context, r *sideRun, confirmed map[string]time.Time) error {
@@ -61,6 +68,9 @@ func (st *stage) measure(ctx context.Context, r *sideRun, confirmed map[string]t
 		return err
 	}
 	for key, h := range histories {
+		if key.project != project {
+			continue
+		}
 		if h.Ended.IsZero() || h.ShownEnded.IsZero() {
 			return fmt.Errorf("job %s was never shown to have ended", key.job)
 		}
@@ -80,21 +90,11 @@ func (st *stage) measure(ctx context.Context, r *sideRun, confirmed map[string]t
 	return nil
 }
 
-// firstStop is when the first stop call for a job arrived; zero if none has.
-func firstStop(h modelartstest.JobHistory) time.Time {
-	for _, c := range h.Calls {
-		if c.Operation == modelartstest.OpStop {
-			return c.At
-		}
-	}
-	return time.Time{}
-}
-
 // runOn runs a side once, on a stage of its own.
 func (b *bench) runOn(ctx context.Context, s side, patience time.Duration, simArgs ...string) (*sideRun, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("took longer than %v", patience))
 	defer cancel()
-	st, err := b.newStage(ctx, s.jobs, simArgs...)
+	st, err := b.newStage(ctx, cmp.Or(s.each, s.jobs), simArgs...)
 	if err != nil {
 		return nil, err
 	}
@@ -122,8 +122,9 @@ func cpuText(cpu map[string]float64) string {
 }
 
 // inTurn runs all sides one after the other, round by round.
-func (b *bench) inTurn(ctx context.Context, rounds int, sides []side, patience time.Duration, simArgs ...string) (map[string][]*sideRun, error) {
-	runs := map[string][]*sideRun{}
+func (b *bench) inTurn(ctx context.Context, rounds int, sides []side, patience time.Duration,
+	simArgs ...string) (runsBySide, error) {
+	runs := runsBySide{}
 	for round := range rounds {
 		b.logf(" round %d", round+1)
 		for _, s := range sides {
@@ -139,8 +140,9 @@ func (b *bench) inTurn(ctx context.Context, rounds int, sides []side, patience t
 
 // atOnce runs all sides at the same time, each on a stage of its own, round by
 // round. It is for measures in which nearly all of the time is waiting.
-func (b *bench) atOnce(ctx context.Context, rounds int, sides []side, patience time.Duration, simArgs ...string) (map[string][]*sideRun, error) {
-	runs := map[string][]*sideRun{}
+func (b *bench) atOnce(ctx context.Context, rounds int, sides []side, patience time.Duration,
+	simArgs ...string) (runsBySide, error) {
+	runs := runsBySide{}
 	for round := range rounds {
 		b.logf(" round %d", round+1)
 		got := make([]*sideRun, len(sides))

@@ -3,11 +3,9 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -35,8 +33,15 @@ type stage struct {
 	parts   map[string]*process // measured besides the simulator: "worker", "enqueue", "redis", ...
 	list    string              // file of the ids of all jobs
 
-	began  time.Time // when the side was let loose
-	before map[*process]time.Duration
+	workerRedis string // address of Redis that workers are given
+	workerURL   string // of the worker's pages
+	proxy       *redisProxy
+
+	onLoose func(ctx context.Context) error // what else happens when the side is let loose; nil: nothing
+
+	began   time.Time // when the side was let loose
+	before  map[*process]time.Duration
+	retired map[string]time.Duration // processor time since then of parts that others have replaced
 }
 
 // newStage starts Redis and a simulator with that many jobs in each project.
@@ -56,10 +61,11 @@ func (b *bench) newStage(ctx context.Context, jobs int, simArgs ...string) (st *
 	if st.redis, err = startRedis(ctx); err != nil {
 		return st, err
 	}
-	st.parts["redis"] = st.redis.process
+	st.parts["redis"], st.workerRedis = st.redis.process, st.redis.addr
 	// A simulator shares the processors with what is measured: it may have memory
 	// instead of collecting garbage.
-	args := append([]string{"--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", "--jobs", strconv.Itoa(jobs)}, simArgs...)
+	args := append([]string{"--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", "--jobs", strconv.Itoa(jobs)},
+		simArgs...)
 	if st.sim, err = start(ctx, []string{"GOGC=400"}, filepath.Join(b.bin, "simulator"), args...); err != nil {
 		return st, err
 	}
@@ -83,6 +89,9 @@ func (st *stage) close() {
 			p.kill()
 		}
 	}
+	if st.proxy != nil {
+		st.proxy.close()
+	}
 	if st.sim != nil {
 		st.sim.kill()
 	}
@@ -94,23 +103,45 @@ func (st *stage) close() {
 	}
 }
 
+// writeIDs writes a list of n job ids, from first on.
 func writeIDs(dir string, first, n int) (path string, err error) {
 	path = filepath.Join(dir, fmt.Sprintf("ids-%d-%d.txt", first, n))
+	ids := make([]string, n)
+	for i := range ids {
+		ids[i] = strconv.Itoa(first + i)
+	}
+	return path, writeLines(path, ids)
+}
+
+// writeTable writes a table of the first jobs of the simulator's numbered projects: so many projects, with so many jobs
+// each. Jobs of one project do not stand together.
+func writeTable(dir string, projects, jobs int) (path string, err error) {
+	path = filepath.Join(dir, "jobs.csv")
+	lines := []string{"project_id,job_id"}
+	for i := range jobs {
+		for n := range projects {
+			lines = append(lines, modelartstest.NumberedProject(n+1)+","+jobID(i))
+		}
+	}
+	return path, writeLines(path, lines)
+}
+
+func writeLines(path string, lines []string) error {
 	f, err := os.Create(path)
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer f.Close()
 	w := bufio.NewWriter(f)
-	for i := range n {
-		fmt.Fprintln(w, first+i)
+	for _, line := range lines {
+		fmt.Fprintln(w, line)
 	}
-	return path, errors.Join(w.Flush(), f.Close())
+	return errors.Join(w.Flush(), f.Close())
 }
 
 // letLoose begins the measured part.
 func (st *stage) letLoose(ctx context.Context) error {
-	st.before = map[*process]time.Duration{}
+	st.before, st.retired = map[*process]time.Duration{}, map[string]time.Duration{}
 	for _, p := range st.parts {
 		used, err := p.cpu()
 		if err != nil {
@@ -122,7 +153,21 @@ func (st *stage) letLoose(ctx context.Context) error {
 		return err
 	}
 	st.began = time.Now()
+	if st.onLoose != nil {
+		return st.onLoose(ctx)
+	}
 	return nil
+}
+
+// retire keeps the cost of a part that has ended, before another takes its name.
+func (st *stage) retire(name string) {
+	p := st.parts[name]
+	if p == nil || st.retired == nil || p.ended() == nil {
+		return
+	}
+	if used, err := p.cpu(); err == nil { // it has ended, so there is nothing to read in vain
+		st.retired[name] += used - st.before[p]
+	}
 }
 
 // costs sums up what everything has used since letLoose.
@@ -133,7 +178,7 @@ func (st *stage) costs(ctx context.Context, r *sideRun) error {
 		if err != nil {
 			return err
 		}
-		r.CPU[name] = (used - st.before[p]).Seconds()
+		r.CPU[name] = (used - st.before[p] + st.retired[name]).Seconds()
 	}
 	var err error
 	if r.RedisCommands, err = st.redis.commands(ctx); err != nil {
@@ -155,49 +200,6 @@ func (st *stage) costs(ctx context.Context, r *sideRun) error {
 		r.WorkerMiB = peak / (1 << 20)
 	}
 	return nil
-}
-
-// counts asks the simulator what calls it saw.
-func (st *stage) counts(ctx context.Context) (page modelartstest.CountsPage, err error) {
-	err = st.page(ctx, modelartstest.PathCounts, func(d *json.Decoder) error { return d.Decode(&page) })
-	return page, err
-}
-
-// histories asks the simulator what happened to each job, by project and id.
-func (st *stage) histories(ctx context.Context) (map[jobKey]modelartstest.JobHistory, error) {
-	all := map[jobKey]modelartstest.JobHistory{}
-	err := st.page(ctx, modelartstest.PathJobs, func(d *json.Decoder) error {
-		for d.More() {
-			var h modelartstest.JobHistory
-			if err := d.Decode(&h); err != nil {
-				return err
-			}
-			all[jobKey{h.ProjectID, h.JobID}] = h
-		}
-		return nil
-	})
-	return all, err
-}
-
-type jobKey struct{ project, job string }
-
-func (st *stage) page(ctx context.Context, path string, read func(*json.Decoder) error) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, st.control+path, nil)
-	if err != nil {
-		return err
-	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	res, err := client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("GET %s: %s", path, res.Status)
-	}
-	return read(json.NewDecoder(res.Body))
 }
 
 // freeAddr is an address that was free a moment ago.

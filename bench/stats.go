@@ -27,6 +27,24 @@ func over(runs []*sideRun, number func(*sideRun) float64) []float64 {
 	return values
 }
 
+// walls are the wall times of runs.
+func walls(runs []*sideRun) []float64 { return over(runs, func(r *sideRun) float64 { return r.Wall }) }
+
+// lags are one quantile of the lag of each run.
+func lags(runs []*sideRun, q float64) []float64 {
+	return over(runs, func(r *sideRun) float64 { return quantile(r.Lag, q) })
+}
+
+// pickups are one quantile of the pick-up of each run, in seconds.
+func pickups(runs []*sideRun, q float64) []float64 {
+	return over(runs, func(r *sideRun) float64 { return quantile(r.Pickup, q) })
+}
+
+// numbers are what runs have under a name.
+func numbers(runs []*sideRun, name string) []float64 {
+	return over(runs, func(r *sideRun) float64 { return r.Numbers[name] })
+}
+
 // ratios divides round by round: a and b are from the same rounds.
 func ratios(a, b []float64) []float64 {
 	values := make([]float64, min(len(a), len(b)))

@@ -37,18 +37,24 @@ func main() {
 
 const defaultProject = "0123456789abcdef0123456789abcdef"
 
+// late is how late the answers of --fault-share come that are late.
+const late = 15 * time.Second
+
 // config is the simulator's settings.
 type config struct {
 	settings.Set
 	listen    string
 	control   string
 	projects  []string
+	more      int
 	jobs      int
 	age       time.Duration
 	latency   time.Duration
+	around    float64
 	stopTime  time.Duration
 	spread    float64
 	rate      float64
+	faults    float64
 	accessKey string
 	secretKey string
 }
@@ -57,12 +63,17 @@ func (c *config) declare() {
 	c.String(&c.listen, "listen", "", "127.0.0.1:9470", "address of the API", nil)
 	c.String(&c.control, "control", "", "", "loopback address of a second listener that tells calls and jobs and takes faults; none: no such listener", onLoopback)
 	c.Strings(&c.projects, "project", "HW_PROJECT_ID", "project of the jobs; repeatable (default: "+defaultProject+")", nil)
+	c.Int(&c.more, "more-projects", "", 0,
+		"so many projects besides, each with the same jobs; their ids are the numbers from 1 on, in 32 hex digits", 0, 100000)
 	c.Int(&c.jobs, "jobs", "", 50, "running jobs of each project to begin with; their ids begin at 1000", 0, 1000000)
 	c.Duration(&c.age, "age", "", 12*time.Hour, "age of the oldest job; the others are spread evenly up to now", 0, 365*24*time.Hour)
-	c.Duration(&c.latency, "latency", "", 20*time.Millisecond, "of every call", 0, time.Minute)
+	c.Duration(&c.latency, "latency", "", 20*time.Millisecond, "median time that a call takes", 0, time.Minute)
+	c.Float(&c.around, "latency-spread", "", 0, "standard deviation of the logarithm of that time; 0: all the same", 0, 3)
 	c.Duration(&c.stopTime, "stop-time", "", 5*time.Second, "median time that a stop takes", 0, time.Hour)
 	c.Float(&c.spread, "stop-spread", "", 0.5, "standard deviation of the logarithm of that time; 0: all the same", 0, 3)
 	c.Float(&c.rate, "rate", "", 0, "calls per second and project before the API answers 429; 0: no limit", 0, 100000)
+	c.Float(&c.faults, "fault-share", "", 0, "share of calls that go wrong: HTTP 500, 502 or 503, is_success false, "+
+		"a reset before or after the effect, a cut answer, or one that comes "+late.String()+" late, all equally likely", 0, 1)
 	c.Variable(&c.accessKey, "HW_ACCESS_KEY")
 	c.Secret(&c.secretKey, "HW_SECRET_KEY")
 }
@@ -84,6 +95,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 			}
 			if len(c.projects) == 0 {
 				c.projects = []string{defaultProject}
+			}
+			for i := range c.more {
+				c.projects = append(c.projects, modelartstest.NumberedProject(i+1))
 			}
 			return c.serve(ctx, stdout)
 		},
@@ -111,6 +125,11 @@ func onLoopback(addr string) error {
 func (c *config) serve(ctx context.Context, stdout io.Writer) error {
 	sim := modelartstest.New(c.simulation())
 	c.populate(sim, time.Now())
+	if c.faults > 0 {
+		for _, f := range modelartstest.MixedFaults(c.faults, late, 1) {
+			sim.Inject(f)
+		}
+	}
 	pages := []struct {
 		flag, addr string
 		handler    http.Handler
@@ -143,7 +162,7 @@ func serveUntil(ctx context.Context, l net.Listener, h http.Handler) error {
 
 func (c *config) simulation() modelartstest.Config {
 	cfg := modelartstest.Config{
-		Latency:     func(string) time.Duration { return c.latency },
+		Latency:     modelartstest.Lognormal(c.latency, c.around, 1),
 		CallsPerJob: -1,
 	}
 	if c.control != "" {

@@ -7,16 +7,27 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
-func TestControlIsAListenerOfItsOwn(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
+// simulator runs one until the test ends, which must be a good end, and returns the URLs of the API and of the control
+// pages.
+func simulator(t *testing.T, args ...string) (api, control string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
 	r, w := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
-		ended <- run(ctx, []string{"--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", "--jobs", "3", "--latency", "0s"},
-			func(string) string { return "" }, w)
+		all := append([]string{"--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", "--latency", "0s"}, args...)
+		ended <- run(ctx, all, func(string) string { return "" }, w)
+		w.Close()
 	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("run: %v", err)
+		}
+	})
 	out := bufio.NewScanner(r)
 	var urls []string
 	for len(urls) < 2 && out.Scan() {
@@ -25,31 +36,61 @@ func TestControlIsAListenerOfItsOwn(t *testing.T) {
 	if len(urls) < 2 {
 		t.Fatalf("printed %q, want two URLs", urls)
 	}
-	get := func(url string) string {
-		res, err := http.Get(url)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		b, err := io.ReadAll(res.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(b)
+	return urls[0], urls[1]
+}
+
+func get(t *testing.T, url string) string {
+	t.Helper()
+	res, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
 	}
-	const project = "0123456789abcdef0123456789abcdef"
-	if page := get(urls[0] + "/v1/" + project + "/visualization-jobs"); strings.Count(page, `"job_id"`) != 3 {
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestControlIsAListenerOfItsOwn(t *testing.T) {
+	api, control := simulator(t, "--jobs", "3")
+	if page := get(t, api+"/v1/"+defaultProject+"/visualization-jobs"); strings.Count(page, `"job_id"`) != 3 {
 		t.Errorf("the API lists %s", page)
 	}
-	if page := get(urls[1] + "/calls"); !strings.Contains(page, `"Operation":"list"`) {
+	if page := get(t, control+"/calls"); !strings.Contains(page, `"Operation":"list"`) {
 		t.Errorf("the control pages tell the calls %q", page)
 	}
-	if page := get(urls[0] + "/calls"); strings.Contains(page, `"Operation"`) {
+	if page := get(t, api+"/calls"); strings.Contains(page, `"Operation"`) {
 		t.Errorf("the API tells its calls: %s", page)
 	}
-	cancel()
-	if err := <-ended; err != nil {
-		t.Errorf("run: %v", err)
+}
+
+func TestMoreProjectsHaveTheSameJobs(t *testing.T) {
+	api, _ := simulator(t, "--jobs", "2", "--more-projects", "3")
+	for _, project := range []string{defaultProject, strings.Repeat("0", 31) + "1", strings.Repeat("0", 31) + "3"} {
+		if page := get(t, api+"/v1/"+project+"/visualization-jobs"); strings.Count(page, `"job_id"`) != 2 {
+			t.Errorf("project %s lists %s", project, page)
+		}
+	}
+	if page := get(t, api+"/v1/"+strings.Repeat("0", 31)+"4/visualization-jobs"); strings.Contains(page, `"job_id"`) {
+		t.Errorf("a fourth one lists %s", page)
+	}
+}
+
+func TestFaultShareMeetsAShareOfTheCalls(t *testing.T) {
+	const calls = 200
+	api, control := simulator(t, "--fault-share", "0.5")
+	client := http.Client{Timeout: 100 * time.Millisecond, Transport: &http.Transport{DisableKeepAlives: true}}
+	for range calls {
+		res, err := client.Get(api + "/v1/" + defaultProject + "/visualization-jobs/1000")
+		if err == nil {
+			res.Body.Close()
+		}
+	}
+	faulted := strings.Count(get(t, control+"/calls"), `"Faulted":true`)
+	if faulted < calls/3 || faulted > 2*calls/3 {
+		t.Errorf("%d of %d calls met a fault, want about half", faulted, calls)
 	}
 }
 

@@ -3,8 +3,10 @@
 // from the list; each stops its job. Accepted jobs are polled by timers of their
 // own until the detail endpoint shows them ended. Nothing survives a crash.
 //
-// What the API refuses with 429 or 5xx it asks again a second later, then after
-// two, four and at most eight, as the usual retry loops do.
+// What gets 429 or 5xx, is_success false, an answer that cannot be read or none at
+// all is asked again a second later, then after two, four and at most eight, as
+// the usual retry loops do. It prints the id of each job that it saw ended, and
+// when.
 package main
 
 import (
@@ -25,6 +27,9 @@ type program struct {
 	http  *http.Client
 	slots chan struct{} // one for each call on its way
 	poll  time.Duration
+
+	mu  sync.Mutex
+	out *bufio.Writer
 }
 
 func main() {
@@ -41,8 +46,11 @@ func main() {
 		}},
 		slots: make(chan struct{}, *parallel),
 		poll:  *poll,
+		out:   bufio.NewWriter(os.Stdout),
 	}
-	if failed := p.stopAll(os.Stdin); failed > 0 {
+	failed := p.stopAll(os.Stdin)
+	p.out.Flush()
+	if failed > 0 {
 		fmt.Fprintln(os.Stderr, "plain: not stopped:", failed)
 		os.Exit(1)
 	}
@@ -81,12 +89,13 @@ func (p *program) stop(id string) error {
 	wait, backoff := p.poll, time.Second
 	for err == nil {
 		time.Sleep(wait)
-		var job struct{ Status int }
+		var job answer
 		ok, err = p.slotted(http.MethodGet, id, &job)
 		switch {
 		case !ok:
 			wait, backoff = backoff, min(2*backoff, mostBackoff)
 		case ended[job.Status]:
+			p.done(id)
 			return nil
 		default:
 			wait, backoff = p.poll, time.Second
@@ -95,19 +104,37 @@ func (p *program) stop(id string) error {
 	return err
 }
 
+// done says that a job was seen to have ended.
+func (p *program) done(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	fmt.Fprintln(p.out, id, time.Now().Format(time.RFC3339Nano))
+}
+
 const mostBackoff = 8 * time.Second
 
 // ended are the statuses in which a job no longer runs.
 var ended = map[int]bool{3: true, 5: true, 10: true, 11: true, 12: true, 13: true, 16: true, 17: true, 20: true, 21: true, 22: true}
 
-func (p *program) slotted(method, path string, into any) (ok bool, err error) {
+func (p *program) slotted(method, path string, into *answer) (ok bool, err error) {
 	p.slots <- struct{}{}
 	defer func() { <-p.slots }()
 	return p.call(method, path, into)
 }
 
-// call makes one call. It is false for an answer after which to ask again.
-func (p *program) call(method, path string, into any) (ok bool, err error) {
+// answer is what a body says that matters.
+type answer struct {
+	Status    int
+	IsSuccess *bool  `json:"is_success"`
+	ErrorCode string `json:"error_code"`
+}
+
+// notStoppable is the code of a job that cannot be stopped: an earlier call for it has worked although its answer went
+// missing, or it has ended.
+const notStoppable = "ModelArts.0105"
+
+// call makes one call. It is false if the call must be made again.
+func (p *program) call(method, path string, into *answer) (ok bool, err error) {
 	req, err := http.NewRequest(method, p.base+path, http.NoBody)
 	if err != nil {
 		return false, err
@@ -116,19 +143,27 @@ func (p *program) call(method, path string, into any) (ok bool, err error) {
 	req.Header.Set("X-Auth-Token", p.token)
 	res, err := p.http.Do(req)
 	if err != nil {
-		return false, err
+		return false, nil
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
+	var a answer
+	broken := err != nil || json.Unmarshal(body, &a) != nil
 	switch {
-	case err != nil:
-		return false, err
 	case res.StatusCode == http.StatusTooManyRequests || res.StatusCode >= 500:
 		return false, nil
-	case res.StatusCode != http.StatusOK:
-		return false, fmt.Errorf("%s: %s", res.Status, body)
-	case into == nil:
+	case res.StatusCode == http.StatusOK:
+		if broken || a.IsSuccess != nil && !*a.IsSuccess {
+			return false, nil
+		}
+		if into != nil {
+			*into = a
+		}
 		return true, nil
+	case !broken && a.ErrorCode == notStoppable:
+		return true, nil
+	case broken:
+		return false, nil
 	}
-	return true, json.Unmarshal(body, into)
+	return false, fmt.Errorf("%s: %s", res.Status, body)
 }

@@ -6,14 +6,22 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 )
 
-// Order is a fault as JSON, for a simulator that is a process of its own. It
-// says less than Fault: which calls go wrong, and the answer in their place,
-// which is always without an effect.
+// Order is a fault as JSON, for a simulator that is a process of its own. It says less than Fault: which calls go
+// wrong, and the answer in their place. That answer has no effect, unless it is the honest one.
 type Order struct {
-	Operation string `json:"operation"` // one of the Op constants; "" for all
-	Times     int    `json:"times"`     // how many calls; 0 until cleared
+	Operation string `json:"operation"`  // one of the Op constants; "" for all
+	ProjectID string `json:"project_id"` // "" for all
+	Times     int    `json:"times"`      // how many calls; 0 until cleared
+	// The fault meets calls that arrive from After seconds on, counted from the order, and for For seconds; 0 begins at
+	// once and never ends.
+	After float64 `json:"after"`
+	For   float64 `json:"for"`
+	Delay float64 `json:"delay"` // seconds before the effect and the answer
+	// Honest leaves the answer as it would be without the fault, for one that only delays. HTTPStatus must be 0 then.
+	Honest bool `json:"honest"`
 	// HTTPStatus is that of the answer, with Code and Message in the shape that
 	// ReplyError gives them; 0 resets the connection.
 	HTTPStatus int    `json:"http_status"`
@@ -47,7 +55,7 @@ func (s *Simulator) Control() http.Handler {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
-		s.Inject(order.fault())
+		s.Inject(order.fault(s.now()))
 		w.WriteHeader(http.StatusNoContent)
 	})
 	mux.HandleFunc("DELETE /faults", func(w http.ResponseWriter, _ *http.Request) {
@@ -78,16 +86,32 @@ func readOrder(body io.Reader) (Order, error) {
 	if o.HTTPStatus != 0 && (o.HTTPStatus < 200 || o.HTTPStatus > 599) {
 		return o, fmt.Errorf("http_status %d is not between 200 and 599; 0 resets the connection", o.HTTPStatus)
 	}
-	if o.Times < 0 {
-		return o, errors.New("times is negative")
+	if o.Honest && o.HTTPStatus != 0 {
+		return o, fmt.Errorf("an honest answer has a status of its own, not %d", o.HTTPStatus)
+	}
+	if o.Times < 0 || o.After < 0 || o.For < 0 || o.Delay < 0 {
+		return o, errors.New("times, after, for and delay must not be negative")
 	}
 	return o, nil
 }
 
-func (o Order) fault() Fault {
-	f := Fault{Operation: o.Operation, Times: o.Times, Reply: ReplyReset()}
-	if o.HTTPStatus != 0 {
+// fault is the order as a fault, at the time at which it was given.
+func (o Order) fault(now time.Time) Fault {
+	f := Fault{Operation: o.Operation, ProjectID: o.ProjectID, Times: o.Times, Delay: seconds(o.Delay)}
+	if o.After > 0 {
+		f.From = now.Add(seconds(o.After))
+	}
+	if o.For > 0 {
+		f.Until = now.Add(seconds(o.After + o.For))
+	}
+	switch {
+	case o.Honest: // the zero Reply
+	case o.HTTPStatus != 0:
 		f.Reply = ReplyError(o.HTTPStatus, o.Code, o.Message)
+	default:
+		f.Reply = ReplyReset()
 	}
 	return f
 }
+
+func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }

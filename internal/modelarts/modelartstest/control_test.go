@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"vizstop/internal/modelarts"
 )
@@ -48,8 +49,39 @@ func TestControlOrdersFaults(t *testing.T) {
 	if status, _, err := stop(); status != 200 {
 		t.Errorf("after the faults: %d %v", status, err)
 	}
-	for _, bad := range []string{"", "[]", `{"times":-1}`, `{"http_status":7}`, `{"operatoin":"stop"}`} {
+	for _, bad := range []string{"", "[]", `{"times":-1}`, `{"http_status":7}`, `{"honest":true,"http_status":500}`,
+		`{"after":-1}`, `{"for":-1}`, `{"delay":-1}`, `{"operatoin":"stop"}`} {
 		control(t, r.Simulator, "POST", "/faults", bad, http.StatusBadRequest)
+	}
+}
+
+func TestControlOrdersAnOutage(t *testing.T) {
+	r := start(t, Config{})
+	control(t, r.Simulator, "POST", "/faults", `{"after":1.5,"for":60}`, http.StatusNoContent)
+	const ms = time.Millisecond
+	for _, tt := range []struct {
+		wait time.Duration
+		down bool
+	}{{0, false}, {1499 * ms, false}, {ms, true}, {59999 * ms, true}, {ms, false}} {
+		r.clock.advance(tt.wait)
+		if _, err := r.do(r.request("GET", jobsPath, "")); (err != nil) != tt.down {
+			t.Errorf("after %v more: %v, want it to be down: %t", tt.wait, err, tt.down)
+		}
+	}
+}
+
+func TestControlOrdersOneProjectToHang(t *testing.T) {
+	c := newClock()
+	r := start(t, sleepOn(c))
+	r.AddJob("p1", Job{ID: "1"})
+	r.AddJob("p2", Job{ID: "1"})
+	control(t, r.Simulator, "POST", "/faults", `{"project_id":"p2","delay":30,"honest":true}`, http.StatusNoContent)
+	for project, want := range map[string]time.Duration{"p1": 0, "p2": 30 * time.Second} {
+		begin := c.now()
+		r.call("POST", "/v1/"+project+"/visualization-jobs/1/stop", "").expect(t, 200, "")
+		if took := c.now().Sub(begin); took != want {
+			t.Errorf("%s answered after %v, want %v", project, took, want)
+		}
 	}
 }
 

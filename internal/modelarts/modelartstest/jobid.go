@@ -36,6 +36,9 @@ func resourceID(projectID, jobID string) string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", h[:4], h[4:6], h[6:8], h[8:10], h[10:16])
 }
 
+// NumberedProject is a project id made of a number, in the form that real ones have: 32 hex digits.
+func NumberedProject(n int) string { return fmt.Sprintf("%032x", n) }
+
 func hash64(s string) uint64 {
 	h := sha256.Sum256([]byte(s))
 	return binary.BigEndian.Uint64(h[:8])

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// projects measures how one worker gets through many small projects at once.
+func (b *bench) projects(ctx context.Context) (*measurement, error) {
+	const count, each = 1000, 20
+	const latency = 80 * time.Millisecond
+	const jobs = count * each
+	floor := 2 * jobs * latency.Seconds() / parallel
+	ours := side{name: "vizstop", jobs: jobs, each: each, run: func(ctx context.Context, st *stage) (*sideRun, error) {
+		return st.serveProjects(ctx, count, each)
+	}}
+	runs, err := b.inTurn(ctx, b.roundsOr(2), []side{ours}, 10*time.Minute,
+		"--latency", latency.String(), "--stop-time", "1s", "--stop-spread", "0", "--more-projects", strconv.Itoa(count))
+	if err != nil {
+		return nil, err
+	}
+	got := runs[ours.name]
+	floors := over(got, func(r *sideRun) float64 { return r.Wall / floor })
+	return &measurement{
+		Title: "Many projects",
+		Work:  "1,000 projects with 20 stops each at once, API 80 ms, one worker with 64 slots",
+		How: fmt.Sprintf("All stops are registered, then a worker starts with `--concurrency 64 --api-rate 0`: from there "+
+			"until a detail call has shown the last "+
+			"job ended. A stop takes 1 s. The floor is two calls a job of 80 ms over 64 slots: %s s.", number(floor)),
+		Goals:   []goal{atMost("1,000 projects at once, wall time against the floor", "×", 1.15, floors)},
+		Columns: []col{{"wall time", "s"}, {"against the floor", "×"}, {"calls a job", ""}},
+		Rows: []row{{ours.name, [][]float64{walls(got), floors,
+			over(got, func(r *sideRun) float64 { return r.perJob(jobs) })}}},
+		Runs: runs,
+	}, nil
+}
+
+// serveProjects registers the stops of many projects and then starts a worker.
+func (st *stage) serveProjects(ctx context.Context, count, each int) (*sideRun, error) {
+	table, err := writeTable(st.dir, count, each)
+	if err != nil {
+		return nil, err
+	}
+	batch, err := st.enqueueTable(ctx, table)
+	if err != nil {
+		return nil, err
+	}
+	if err := st.letLoose(ctx); err != nil {
+		return nil, err
+	}
+	if err := st.startWorker(ctx, "--concurrency", strconv.Itoa(parallel), "--api-rate", "0"); err != nil {
+		return nil, err
+	}
+	if err := st.awaitShown(ctx, count*each); err != nil {
+		return nil, err
+	}
+	r := &sideRun{}
+	if err := st.costs(ctx, r); err != nil {
+		return nil, err
+	}
+	if err := st.awaitStopped(ctx, batch, count*each); err != nil {
+		return nil, err
+	}
+	histories, err := st.histories(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range histories {
+		if !h.ShownEnded.IsZero() {
+			r.Confirmed = append(r.Confirmed, h.ShownEnded.Sub(st.began).Seconds())
+		}
+	}
+	r.Wall = slices.Max(r.Confirmed)
+	return r, nil
+}
+
+// awaitStopped waits until the ledger has so many stops of a batch as confirmed, over all of its projects.
+func (st *stage) awaitStopped(ctx context.Context, batch string, n int) error {
+	return await(ctx, "the end of batch "+batch, time.Second, func() (bool, error) {
+		text, err := st.command(ctx, "status", "--json", batch)
+		if err != nil {
+			return false, err
+		}
+		var status struct {
+			Projects []struct {
+				Outcomes map[string]int `json:"outcomes"`
+			}
+		}
+		if err := json.Unmarshal([]byte(text), &status); err != nil {
+			return false, err
+		}
+		ended := 0
+		for _, p := range status.Projects {
+			for outcome, count := range p.Outcomes {
+				if count > 0 && !confirmedState(outcome) {
+					return false, fmt.Errorf("%d stops are %s", count, outcome)
+				}
+				ended += count
+			}
+		}
+		return ended == n, st.parts["worker"].ended()
+	})
+}
