@@ -111,7 +111,7 @@ bench: bench-build ## measure everything the README claims, an hour (BENCH='-onl
 
 .PHONY: bench-go
 bench-go: deps ## measure the hot pieces, with allocations per operation
-	$(GO) test -run '^$$' -bench . -benchmem $(BENCHFLAGS) ./internal/modelarts/... ./internal/tasks ./internal/ledger ./internal/throttle
+	$(GO) test -run '^$$' -bench . -benchmem $(BENCHFLAGS) ./internal/modelarts/... ./internal/tasks ./internal/ledger ./internal/release
 
 .PHONY: demo
 demo: ## stop simulated jobs with everything in one process

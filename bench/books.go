@@ -20,7 +20,7 @@ type standing struct {
 }
 
 func (st *stage) standing(ctx context.Context, project, batch string) (standing, error) {
-	b, err := ledger.New(st.redis.rdb, ledger.Config{}).Batch(ctx, project, batch)
+	b, err := ledger.New(st.redis.rdb, time.Now).Batch(ctx, project, batch)
 	if err != nil {
 		return standing{}, err
 	}

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"encoding/json"
 	"maps"
 	"os"
 	"os/exec"
@@ -52,7 +51,7 @@ func allowed(t *testing.T) map[string][]string {
 func TestAccessListIsMinimal(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, modelartstest.Config{})
-	used := map[string]map[string]bool{"worker": {}, "enqueue": {}}
+	used := map[string]map[string]bool{"worker": {}, "enqueue": {}, "producer": {}}
 	turn := func(program string, do func()) {
 		t.Helper()
 		if err := w.rdb.ConfigResetStat(t.Context()).Err(); err != nil {
@@ -74,7 +73,7 @@ func TestAccessListIsMinimal(t *testing.T) {
 		p.wantExit(code)
 		return p.stdout.String()
 	}
-	jobs := w.addJobs(6, 500*time.Millisecond)
+	jobs := w.addJobs(5, 500*time.Millisecond)
 	w.sim.Inject(modelartstest.Fault{Operation: modelarts.OperationStop, JobID: jobs[0], Times: 1,
 		Reply: modelartstest.ReplyError(429, "ModelArts.0429", "too many requests")})
 	w.sim.Inject(modelartstest.Fault{Operation: modelarts.OperationStop, JobID: jobs[1],
@@ -84,30 +83,35 @@ func TestAccessListIsMinimal(t *testing.T) {
 		enqueue(0, append([]string{"--batch", "now", "--reason", "test", "--label", "a=b", "--notify", "http://127.0.0.1:9/"}, jobs[:4]...)...)
 		enqueue(0, "--batch", "joined", jobs[0])
 		enqueue(0, "--batch", "later", "--in", "1h", jobs[4])
-		enqueue(0, "--batch", "overdue", "--in", "1h", jobs[5])
 		enqueue(0, "--batch", "soon", "8")
 		enqueue(0, "cancel", "later")
 		enqueue(0, "cancel", "soon")
 		enqueue(0, "pause", "--reason", "test")
+		enqueue(0, "pause", "--project", project)
+		enqueue(0, "resume", "--project", project)
 		enqueue(0, "batches")
 		enqueue(0, "show", jobs[0])
 		enqueue(0, "stops", "now")
 		enqueue(0, "resume")
 	})
 
-	admin := redis.NewClient(&redis.Options{Addr: w.redis.Addr, DB: 1})
-	defer admin.Close()
-	// A stop is overdue, and its task waits: repair looks at the task.
-	if err := admin.ZAddXX(t.Context(), "vizstop:{"+project+"}:next",
-		redis.Z{Score: 1, Member: overdueStop(t, enqueue(0, "stops", "overdue", "--json"))}).Err(); err != nil {
-		t.Fatal(err)
-	}
-	foreign := asynq.NewClientFromRedisClient(admin)
 	w.sim.AddJob(project, modelartstest.Job{ID: "7"})
-	task := asynq.NewTask(tasks.TypeStop, []byte(`{"project_id":"`+project+`","job_id":"7"}`))
-	if _, err := foreign.Enqueue(task, asynq.Queue(tasks.QueueStop)); err != nil {
-		t.Fatal(err)
-	}
+	turn("producer", func() {
+		foreign := asynq.NewClient(asynq.RedisClientOpt{Addr: w.redis.Addr, DB: 1})
+		defer foreign.Close()
+		task := asynq.NewTask(tasks.TypeStop, []byte(`{"project_id":"`+project+`","job_id":"7"}`))
+		later := asynq.NewTask(tasks.TypeStop, []byte(`{"project_id":"`+project+`","job_id":"9"}`))
+		err := foreign.Ping()
+		if err == nil {
+			_, err = foreign.Enqueue(task, asynq.Queue(tasks.Queue), asynq.Unique(time.Hour))
+		}
+		if err == nil {
+			_, err = foreign.Enqueue(later, asynq.Queue(tasks.Queue), asynq.ProcessIn(time.Hour))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
 	turn("worker", func() {
 		p := startWorker(t, env, "--notify-hosts", "127.0.0.1:9")
 		await(t, "all outcomes, and those of the canceled stops", func() bool {
@@ -129,7 +133,7 @@ func TestAccessListIsMinimal(t *testing.T) {
 
 	for program, commands := range allowed(t) {
 		for _, command := range commands {
-			if !used[program][command] {
+			if !used[program][command] && !slices.Contains(rare, command) {
 				t.Errorf("%s may use %s, and does not", program, command)
 			}
 		}
@@ -139,21 +143,15 @@ func TestAccessListIsMinimal(t *testing.T) {
 	}
 }
 
+// rare are the commands that the test above has no occasion for.
+var rare = []string{
+	"lindex", "scard", // the sweep of old batches, a minute after a worker's start at the earliest
+	"persist", // the takeover of joined stops that an earlier version has left
+	"publish", // of a worker: when it ends in the midst of work
+}
+
 // commandStat finds the commands that were carried out; denied ones have no calls.
 var commandStat = regexp.MustCompile(`(?m)^cmdstat_([^:]+):calls=[1-9]`)
-
-func overdueStop(t *testing.T, listing string) string {
-	t.Helper()
-	var answer struct {
-		Stops []struct {
-			ID string `json:"stop_id"`
-		}
-	}
-	if err := json.Unmarshal([]byte(listing), &answer); err != nil || len(answer.Stops) != 1 || answer.Stops[0].ID == "" {
-		t.Fatalf("no stop in %s: %v", listing, err)
-	}
-	return answer.Stops[0].ID
-}
 
 // docs/operations.md says of each command what it is there for, and who has it.
 func TestAccessListIsDocumented(t *testing.T) {
@@ -163,8 +161,8 @@ func TestAccessListIsDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	documented := map[string][]string{}
-	for _, row := range regexp.MustCompile("(?m)^\\| (`.+`) \\| .+ \\| (yes)? ?\\| (yes)? ?\\|$").FindAllStringSubmatch(string(doc), -1) {
-		for i, program := range []string{"worker", "enqueue"} {
+	for _, row := range regexp.MustCompile("(?m)^\\| (`.+`) \\| .+ \\| (yes)? ?\\| (yes)? ?\\| (yes)? ?\\|$").FindAllStringSubmatch(string(doc), -1) {
+		for i, program := range []string{"worker", "enqueue", "producer"} {
 			if row[2+i] == "yes" {
 				commands := strings.NewReplacer("`", "", `\|`, "|").Replace(row[1])
 				documented[program] = append(documented[program], strings.Fields(commands)...)
@@ -219,7 +217,7 @@ func TestAccessListIsAnACLFile(t *testing.T) {
 	admin := redis.NewClient(&redis.Options{Network: "unix", Addr: socket})
 	defer admin.Close()
 	users, err := admin.ACLList(context.Background()).Result()
-	if err != nil || len(users) != 3 {
+	if err != nil || len(users) != 4 {
 		t.Errorf("users %q, %v; want the default one and ours", users, err)
 	}
 	for _, password := range []string{"", "0", strings.Repeat("0", 64)} {

@@ -2,12 +2,15 @@ package e2e
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"vizstop/internal/redistest"
+	"vizstop/internal/tasks"
 )
 
 // The same batch passes on a cluster, each of whose nodes dies and comes back.
@@ -28,7 +31,7 @@ func TestChaosCluster(t *testing.T) {
 			f.mark()
 		}
 		s := f.settle("stopped")
-		wantCrashRecovery(t, s)
+		wantRecovery(t, s, redisLimit)
 		return s
 	})
 }
@@ -45,4 +48,34 @@ func (f *fleet) awaitCluster() {
 		})
 		return err == nil
 	})
+}
+
+// An operator moves slots from node to node while a batch is at work: again and
+// again that of the project, that of the queue, and that of what belongs to no
+// project. While a slot moves, scripts that need keys of both nodes are turned
+// away. Nothing is lost, and nothing is called twice.
+func TestChaosClusterSlotsMove(t *testing.T) {
+	t.Parallel()
+	chaos(t, "three-node Redis Cluster: the slots of everything moved 12 times", func(t *testing.T) score {
+		c := redistest.StartCluster(t, 3, durable()...)
+		f := newFleet(t, redisLoad(c.URL))
+		f.ask()
+		keys := []string{"{" + project + "}", "{" + tasks.Queue + "}", "{-}"}
+		moves, moved := size(3, 12), 0
+		for i := range moves {
+			f.awaitWork(float64(i+1) / float64(moves+2))
+			key := keys[i%len(keys)]
+			moved += c.MoveSlot(t, key, nodeAfter(c, c.Owner(t, key)), func() { hold(20 * time.Millisecond) })
+			f.mark()
+		}
+		if moved < f.jobs {
+			t.Errorf("%d keys were moved, fewer than there are stops", moved)
+		}
+		return f.settle("stopped")
+	})
+}
+
+// nodeAfter is the next node of a cluster.
+func nodeAfter(c *redistest.Cluster, node *redistest.Server) *redistest.Server {
+	return c.Nodes[(slices.Index(c.Nodes, node)+1)%len(c.Nodes)]
 }

@@ -21,6 +21,7 @@ import (
 type load struct {
 	redisURL    string
 	jobs        int
+	spread      time.Duration // over which the stops are due
 	stopTime    time.Duration // that each job takes to stop
 	latency     time.Duration // of each API call
 	count       int           // of workers
@@ -40,8 +41,6 @@ type fleet struct {
 	all     []*workerProcess // the dead too
 	asked   int
 	moments []time.Time // when a fault was over
-	hurried time.Time
-	orphans int // tasks whose lease was hurried
 }
 
 // chaosBatch is the only batch of a fleet.
@@ -55,7 +54,7 @@ func newFleet(t *testing.T, l load) *fleet {
 	}
 	f := &fleet{load: l, t: t, rdb: options.Client()}
 	t.Cleanup(func() { _ = f.rdb.Close() })
-	f.books = ledger.New(f.rdb, ledger.Config{})
+	f.books = ledger.New(f.rdb, time.Now)
 	f.sim = startSimulator(t, "--jobs", strconv.Itoa(l.jobs), "--stop-time", l.stopTime.String(), "--stop-spread", "0",
 		"--latency", l.latency.String())
 	for range l.count {
@@ -83,7 +82,8 @@ func (f *fleet) enqueue(from, to int) *process {
 	for i := from; i < to; i++ {
 		fmt.Fprintln(&list, 1000+i)
 	}
-	return launch(f.t, f.env(), list.String(), "enqueue", "--from", "-", "--yes", "--max", strconv.Itoa(f.jobs), "--batch", chaosBatch, "--json")
+	return launch(f.t, f.env(), list.String(), "enqueue", "--from", "-", "--yes", "--max", strconv.Itoa(f.jobs), "--batch", chaosBatch,
+		"--spread", f.spread.String(), "--json")
 }
 
 // ask asks for all jobs.
@@ -113,9 +113,6 @@ func (f *fleet) awaitEnd() {
 	f.t.Helper()
 	began := time.Now()
 	ended := func() bool {
-		if !*chaosFull {
-			f.hurry()
-		}
 		b, err := f.books.Batch(context.Background(), project, chaosBatch)
 		if time.Since(began) > endLimit {
 			f.t.Errorf("after %v the batch has not ended: %+v, %v", endLimit, b, err)
@@ -133,50 +130,25 @@ func (f *fleet) awaitEnd() {
 	}
 }
 
-// hurry gives away what a dead worker held, or a living one could not hand
-// back, without the minute or two that asynq takes for it: it makes old leases
-// older and starts one more worker, since asynq looks for them when a worker
-// starts. A lease of 30 s is renewed every 5 s as long as its task is at work.
-func (f *fleet) hurry() {
-	f.t.Helper()
-	if time.Since(f.hurried) < time.Second {
-		return
-	}
-	f.hurried = time.Now()
-	ctx := context.Background()
-	found := 0
-	for queue := range tasks.Queues() {
-		key := "asynq:{" + queue + "}:lease"
-		old := strconv.FormatInt(time.Now().Add(22*time.Second).Unix(), 10) // not renewed for 8 s
-		held, _ := f.rdb.ZRangeByScore(ctx, key, &redis.ZRangeBy{Min: "0", Max: old}).Result()
-		for _, id := range held {
-			f.rdb.ZAddXX(ctx, key, redis.Z{Score: float64(time.Now().Add(-time.Minute).Unix()), Member: id})
-			found++
-		}
-	}
-	f.orphans += found
-	if found > 0 {
-		f.workers = append(f.workers, f.startWorker())
-	}
-}
-
-// awaitNoTasks waits until the queues hold no task of any kind.
+// awaitNoTasks waits until the queue holds no task of any kind. What a dead worker
+// held lies there for a minute or two, until asynq itself gives it to somebody:
+// only a full run waits for that.
 func (f *fleet) awaitNoTasks() {
 	f.t.Helper()
-	awaitWithin(f.t, endLimit, "empty queues", func() bool {
-		if !*chaosFull {
-			f.hurry()
-		}
-		for queue := range tasks.Queues() {
-			for _, list := range []string{"pending", "active"} {
-				if n, err := f.rdb.LLen(context.Background(), "asynq:{"+queue+"}:"+list).Result(); n > 0 || err != nil {
-					return false
-				}
+	lists, sets := []string{"pending"}, []string{"scheduled", "retry", "archived"}
+	if *chaosFull {
+		lists, sets = append(lists, "active"), append(sets, "lease")
+	}
+	awaitWithin(f.t, endLimit, "an empty queue", func() bool {
+		ctx := context.Background()
+		for _, list := range lists {
+			if n, err := f.rdb.LLen(ctx, "asynq:{"+tasks.Queue+"}:"+list).Result(); n > 0 || err != nil {
+				return false
 			}
-			for _, set := range []string{"scheduled", "retry", "archived", "lease"} {
-				if n, err := f.rdb.ZCard(context.Background(), "asynq:{"+queue+"}:"+set).Result(); n > 0 || err != nil {
-					return false
-				}
+		}
+		for _, set := range sets {
+			if n, err := f.rdb.ZCard(ctx, "asynq:{"+tasks.Queue+"}:"+set).Result(); n > 0 || err != nil {
+				return false
 			}
 		}
 		return true

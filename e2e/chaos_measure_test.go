@@ -35,8 +35,9 @@ func repeats(s reported, calls []modelartstest.Call) (known, unknown int) {
 }
 
 // recovery is the longest that any stop in flight stood still after one of the
-// moments, and its job: until its next call reached the API, or it ended. It is
-// negative without a moment at which a stop was in flight.
+// moments, or after it was due if that was later, and its job: until its next
+// call reached the API, or it ended. It is negative without a moment at which a
+// stop was in flight.
 func recovery(moments []time.Time, stops []reported, calls map[string][]modelartstest.Call) (longest time.Duration, job string) {
 	longest = -1
 	for _, m := range moments {
@@ -44,14 +45,17 @@ func recovery(moments []time.Time, stops []reported, calls map[string][]modelart
 			if s.Asked.After(m) || !s.Ended.After(m) { // one without an end has no measure
 				continue
 			}
-			next := s.Ended
+			from, next := m, s.Ended
+			if s.Due.After(m) {
+				from = s.Due
+			}
 			for _, c := range calls[s.JobID] {
 				if c.At.After(m) {
 					next = c.At
 					break
 				}
 			}
-			if d := next.Sub(m); d > longest {
+			if d := next.Sub(from); d > longest {
 				longest, job = d, s.JobID
 			}
 		}
@@ -94,6 +98,7 @@ func TestRecovery(t *testing.T) {
 		{JobID: "later", Asked: at(6), Ended: at(99)},
 		{JobID: "called", Asked: at(0), Ended: at(50)},
 		{JobID: "ended", Asked: at(0), Ended: at(12)},
+		{JobID: "not due", Asked: at(0), Due: at(45), Ended: at(50)},
 	}
 	calls := map[string][]modelartstest.Call{
 		"called": {{At: at(1)}, {At: at(9)}, {At: at(40)}},

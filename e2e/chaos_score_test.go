@@ -42,7 +42,7 @@ func (f *fleet) settle(outcomes ...string) score {
 	}
 	s := score{asked: f.asked}
 	var slowest string
-	if s.recovery, slowest = recovery(f.moments, stops, calls); s.recovery > lease {
+	if s.recovery, slowest = recovery(f.moments, stops, calls); s.recovery > workerLimit {
 		f.explain(slowest)
 	}
 	for _, stop := range stops {
@@ -60,6 +60,9 @@ func (f *fleet) settle(outcomes ...string) score {
 	}
 	if s.repeated > 0 {
 		f.t.Errorf("%d stop calls repeated although the ledger had an acceptance", s.repeated)
+	}
+	if s.unknown > 0 && !f.forgetful {
+		f.t.Errorf("%d stop calls repeated whose acceptance nobody alive knew of", s.unknown)
 	}
 	return s
 }

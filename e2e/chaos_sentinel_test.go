@@ -26,7 +26,7 @@ func TestChaosSentinelFailover(t *testing.T) {
 		s.AwaitMaster(replica)
 		f.mark()
 		score := f.settle("stopped", "already_stopped")
-		wantCrashRecovery(t, score)
+		wantRecovery(t, score, redisLimit)
 		return score
 	})
 }

@@ -12,8 +12,8 @@ import (
 )
 
 // Two workers share the stop calls of a batch. Each job gets one, and each
-// outcome is counted once over both; one worker may see them all, as a screen is
-// one task.
+// outcome is counted once over both; one worker may see them all, as it may make
+// all list checks.
 func TestTwoWorkersShareABatch(t *testing.T) {
 	t.Parallel()
 	const n = 800
@@ -42,5 +42,5 @@ func TestTwoWorkersShareABatch(t *testing.T) {
 			t.Errorf("job %s: %d stop calls, want 1", job, k)
 		}
 	}
-	w.awaitEmptyQueues()
+	w.awaitEmptyQueue()
 }

@@ -46,7 +46,7 @@ func TestMalformedTasks(t *testing.T) {
 	if calls := w.sim.Counts(); calls[modelarts.OperationStop] != 1 {
 		t.Errorf("calls %v, want one stop call", calls)
 	}
-	w.awaitEmptyQueues()
+	w.awaitEmptyQueue()
 	reasons := w.rejections()
 	for _, want := range []string{`job id "../x" is not valid`, `job id "" is not valid`} {
 		if !slices.ContainsFunc(reasons, func(r string) bool { return strings.Contains(r, want) }) {
@@ -69,7 +69,7 @@ func (w *world) rejections() (reasons []string) {
 		w.t.Fatal(err)
 	}
 	for _, b := range batches { // one a day
-		stops, err := w.books.BatchStops(context.Background(), project, b, 0, 10)
+		stops, _, err := w.books.BatchStops(context.Background(), project, b, 0, 10)
 		if err != nil {
 			w.t.Fatal(err)
 		}

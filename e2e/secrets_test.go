@@ -137,7 +137,7 @@ func (r *secretRun) startAPI() {
 }
 
 func (r *secretRun) play() {
-	for _, id := range []string{"1", "2", "3", "4", "5"} {
+	for _, id := range []string{"1", "2", "3", "4", "5", "6"} {
 		r.sim.AddJob(project, modelartstest.Job{ID: id})
 	}
 	r.sim.Inject(modelartstest.Fault{Operation: modelarts.OperationStop, JobID: "3", Reply: modelartstest.ReplyError(400, "ModelArts.0104", "no")})
@@ -155,10 +155,10 @@ func (r *secretRun) play() {
 	// The API refuses us, and repeats all that it was sent.
 	r.gossip.Store(true)
 	r.sim.RevokeTokens()
-	r.enqueue(0, "stop", "--batch", "b2", "4")
-	await(r.t, "the halt", func() bool { status, _ := r.page(w, "/readyz", true); return status == http.StatusServiceUnavailable })
+	r.enqueue(0, "stop", "--batch", "b2", "4", "6") // one refusal holds nothing but its stop
+	await(r.t, "the hold", func() bool { status, _ := r.page(w, "/readyz", true); return status == http.StatusServiceUnavailable })
 	r.pages(w)
-	r.dumpRedis("Redis while halted")
+	r.dumpRedis("Redis while calls are held")
 	r.enqueue(1, "--all", "--dry-run")
 	r.enqueue(1, "undo", "b1", "--yes")
 	r.enqueue(0, "stops", "b2", "--json")

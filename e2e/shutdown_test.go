@@ -42,10 +42,10 @@ func TestSIGTERMUnderLoad(t *testing.T) {
 			t.Errorf("job %s: %d stop calls, want 1", job, k)
 		}
 	}
-	w.awaitEmptyQueues()
-	// The second worker's start brings no repairs: nothing was missing.
-	if k := second.metric(`vizstop_repairs_total{kind="missing"}`); k != 0 {
-		t.Errorf("%v stops had to be repaired", k)
+	w.awaitEmptyQueue()
+	// The second worker recovers nothing: no task was missing.
+	if k := second.metric(`vizstop_recoveries_total{found="missing"}`); k != 0 {
+		t.Errorf("%v steps had to be recovered", k)
 	}
 }
 
@@ -69,28 +69,27 @@ func (w *world) stuckWorker(args ...string) *workerProcess {
 	return p
 }
 
-// A task that does not end within --shutdown-timeout goes back to the queue at
-// once; the next worker does not have to wait for its lease.
+// A call that does not end within --shutdown-timeout is given up, and its stop
+// waits for its next step; the next worker does not have to wait for any lease.
 func TestShutdownTimeout(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, modelartstest.Config{})
 	first := w.stuckWorker("--shutdown-timeout", "1s")
 	first.signal(syscall.SIGTERM)
 	first.wantExit(0)
-	queue := "asynq:{" + tasks.QueueStop + "}:"
-	pending, leases := w.rdb.LLen(t.Context(), queue+"pending").Val(), w.rdb.ZCard(t.Context(), queue+"lease").Val()
-	if pending != 1 || leases != 0 {
-		t.Errorf("%d tasks are back in the queue and %d still have a lease, want 1 and 0", pending, leases)
+	queue := "asynq:{" + tasks.Queue + "}:"
+	s, leases := w.onlyStop(), w.rdb.ZCard(t.Context(), queue+"lease").Val()
+	if s.Hop != 2 || s.State != ledger.Pending || !s.Unsure || leases != 0 {
+		t.Errorf("the stop is %s at hop %d, unsure %t, and %d tasks have a lease; want it to wait at hop 2 and none", s.State, s.Hop, s.Unsure, leases)
 	}
 
 	second := startWorker(t, w.env())
-	var s *ledger.Stop
 	await(t, "the outcome", func() bool { s = w.onlyStop(); return s.State.Ended() })
 	if s.State != ledger.Stopped || s.Polls == 0 {
 		t.Errorf("ended as %s after %d polls: %s", s.State, s.Polls, s.Reason)
 	}
 	wantOutcomes(t, map[ledger.State]int{ledger.Stopped: 1}, second)
-	w.awaitEmptyQueues()
+	w.awaitEmptyQueue()
 }
 
 // A second signal ends the worker at once, whatever it waits for.

@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hibiken/asynq"
-
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/tasks"
@@ -34,7 +32,7 @@ func newWatched(t *testing.T, name, scrape string, redisArgs ...string) *watched
 	t.Helper()
 	f := &watched{world: newWorld(t, modelartstest.Config{}, append([]string{"--appendonly", "yes"}, redisArgs...)...), name: name, scrape: scrape, next: 1000}
 	f.worker = startWorker(t, f.env(), "--api-rate", "200")
-	f.producer = tasks.NewProducer(f.books, asynq.NewClientFromRedisClient(f.rdb))
+	f.producer = tasks.NewProducer(f.books, f.rdb)
 	return f
 }
 

@@ -22,7 +22,7 @@ func troubles(t *testing.T) []trouble {
 	return []trouble{
 		{newWatched(t, "slow", ""), []stage{{provokeSlow, []string{
 			"VizstopStopSLOBurn 14.4", "VizstopStopSLOBurn 6", "VizstopStopSLOBurn 3", "VizstopStopSLOBurn 1",
-			"VizstopOldestStopUnconfirmed", "VizstopStopsExpired", "VizstopStopsRejected", "VizstopRepairs", "VizstopScreensFail",
+			"VizstopOldestStopUnconfirmed", "VizstopStopsExpired", "VizstopStopsRejected", "VizstopStepsRecovered", "VizstopListChecksFail",
 		}}}},
 		{newWatched(t, "outage", "", "--appendonly", "no"), []stage{
 			{provokeThrottling, []string{"VizstopThrottled", "VizstopSlowedDown", "VizstopNothingConfirmed", "VizstopRedisUnfit"}},
@@ -34,7 +34,7 @@ func troubles(t *testing.T) []trouble {
 			{func(f *watched) { f.redis.Kill() }, []string{"VizstopRedisUnreachable"}},
 		}},
 		{newWatched(t, "refused", ", metric_relabel_configs: [{source_labels: [__name__], regex: .*_bucket, action: drop}]"), []stage{
-			{provokeRefusal, []string{"VizstopCallsHalted", "VizstopStopSLOUnmeasured"}},
+			{provokeRefusal, []string{"VizstopCallsRefused", "VizstopStopSLOUnmeasured"}},
 			{provokePause, []string{"VizstopPausedTooLong", "VizstopQueueWait"}},
 			{func(f *watched) { f.worker.kill() }, []string{"VizstopWorkerDown", "VizstopWorkersAbsent"}},
 		}},

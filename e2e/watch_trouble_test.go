@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
@@ -28,8 +29,21 @@ func provokeSlow(f *watched) {
 	if _, err := f.producer.Ask(ctx, project, ledger.NewBatchID(time.Now()), bad); err != nil {
 		f.t.Fatal(err)
 	}
-	// Recorded, and then its producer died: there is no task.
-	if _, err := f.books.Open(ctx, project, ledger.NewBatchID(time.Now()), f.asks(1, 0, -20*time.Minute, time.Hour)); err != nil {
+	f.loseTask()
+}
+
+// loseTask has a step that was released, and then Redis forgot its task.
+func (f *watched) loseTask() {
+	ctx, keys := context.Background(), ledger.Keys(project)
+	openings, err := f.books.Open(ctx, project, ledger.NewBatchID(time.Now()), f.asks(1, 0, time.Hour, 2*time.Hour))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	step := ledger.Member{StopID: openings[0].StopID, Hop: 1, JobID: openings[0].JobID}.String()
+	pipe := f.rdb.TxPipeline()
+	pipe.ZRem(ctx, keys.Small(), step)
+	pipe.ZAdd(ctx, keys.Released(), redis.Z{Score: float64(time.Now().Add(-time.Minute).UnixMilli()), Member: step})
+	if _, err := pipe.Exec(ctx); err != nil {
 		f.t.Fatal(err)
 	}
 }
@@ -49,13 +63,13 @@ func provokeOutage(f *watched) {
 // provokeCredentials has an API that does not know who calls.
 func provokeCredentials(f *watched) {
 	f.sim.RejectCredentials(true)
-	f.ask(1, 0, 0, time.Hour)
+	f.ask(2, 0, 0, time.Hour) // one could be refused for a fault of its own
 }
 
 // provokeRefusal has an API that does not let the caller stop jobs.
 func provokeRefusal(f *watched) {
 	f.sim.Inject(modelartstest.Fault{Operation: modelarts.OperationStop, Reply: modelartstest.ReplyError(http.StatusForbidden, "APIGW.0302", "not allowed")})
-	f.ask(1, 0, 0, time.Hour)
+	f.ask(3, 0, 0, time.Hour) // fewer could be refused for a fault of their own
 }
 
 // provokePause has somebody who pauses stops, and a queue from which no worker
@@ -63,17 +77,20 @@ func provokeRefusal(f *watched) {
 func provokePause(f *watched) {
 	launch(f.t, f.env(), "", "enqueue", "pause", "--reason", "a test").wantExit(0)
 	inspector := asynq.NewInspectorFromRedisClient(f.rdb)
-	if err := inspector.PauseQueue(tasks.QueueStop); err != nil {
+	if err := inspector.PauseQueue(tasks.Queue); err != nil {
 		f.t.Fatal(err)
 	}
-	f.ask(1, 0, 0, time.Hour)
+	payload := []byte(`{"project_id":"` + project + `","job_id":"1"}`)
+	if _, err := asynq.NewClientFromRedisClient(f.rdb).Enqueue(asynq.NewTask(tasks.TypeStop, payload), asynq.Queue(tasks.Queue)); err != nil {
+		f.t.Fatal(err)
+	}
 	await(f.t, "a ready task", func() bool {
-		ready, err := inspector.ListPendingTasks(tasks.QueueStop)
+		ready, err := inspector.ListPendingTasks(tasks.Queue)
 		if err != nil {
 			f.t.Fatal(err)
 		}
 		for _, task := range ready {
-			key := "asynq:{" + tasks.QueueStop + "}:t:" + task.ID
+			key := "asynq:{" + tasks.Queue + "}:t:" + task.ID
 			if err := f.rdb.HSet(context.Background(), key, "pending_since", time.Now().Add(-2*time.Minute).UnixNano()).Err(); err != nil {
 				f.t.Fatal(err)
 			}

@@ -42,7 +42,7 @@ func newWorld(t *testing.T, cfg modelartstest.Config, redisArgs ...string) *worl
 	t.Cleanup(sim.Close)
 	w := &world{t: t, redis: redistest.Start(t, redisArgs...), sim: sim}
 	w.rdb = w.redis.Client(t)
-	w.books = ledger.New(w.rdb, ledger.Config{})
+	w.books = ledger.New(w.rdb, time.Now)
 	return w
 }
 
@@ -92,7 +92,7 @@ func (w *world) batch(id string) *ledger.Batch {
 func (w *world) awaitEnd(batch string) map[string]*ledger.Stop {
 	w.t.Helper()
 	await(w.t, "the end of the batch", func() bool { return w.batch(batch).InFlight() == 0 })
-	stops, err := w.books.BatchStops(context.Background(), project, batch, 0, 10000)
+	stops, _, err := w.books.BatchStops(context.Background(), project, batch, 0, 10000)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -114,20 +114,15 @@ func (w *world) calls(operation, job string) int {
 	return n
 }
 
-// awaitEmptyQueues waits until the queues hold no task of any kind.
-func (w *world) awaitEmptyQueues() {
+// awaitEmptyQueue waits until the queue holds no task of any kind.
+func (w *world) awaitEmptyQueue() {
 	w.t.Helper()
-	await(w.t, "empty queues", func() bool {
-		for queue := range tasks.Queues() {
-			tasks, err := w.rdb.Keys(context.Background(), "asynq:{"+queue+"}:t:*").Result()
-			if err != nil {
-				w.t.Fatal(err)
-			}
-			if len(tasks) > 0 {
-				return false
-			}
+	await(w.t, "an empty queue", func() bool {
+		left, err := w.rdb.Keys(context.Background(), "asynq:{"+tasks.Queue+"}:t:*").Result()
+		if err != nil {
+			w.t.Fatal(err)
 		}
-		return true
+		return len(left) == 0
 	})
 }
 

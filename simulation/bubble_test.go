@@ -3,6 +3,7 @@ package simulation
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -81,9 +82,9 @@ func bubble(t *testing.T, cfg modelartstest.Config, test func(w *world)) {
 		w := &world{t: t, redis: miniredis.NewMiniRedis(), sim: modelartstest.New(cfg), log: &logBook{}}
 		w.redis.ClockTTL(true)
 		w.rdb = w.connect()
-		w.ledger = ledger.New(w.rdb, ledger.Config{})
+		w.ledger = ledger.New(w.rdb, time.Now)
 		w.queue = asynq.NewClientFromRedisClient(w.rdb)
-		w.producer = tasks.NewProducer(w.ledger, w.queue)
+		w.producer = tasks.NewProducer(w.ledger, w.rdb)
 		w.serveAPI()
 		defer w.redis.Close()
 		defer w.rdb.Close()
@@ -269,7 +270,7 @@ func (w *world) awaitEnd(limit time.Duration, batch string) map[string]*ledger.S
 		b, err := w.ledger.Batch(context.Background(), project, batch)
 		return err == nil && b.InFlight() == 0
 	})
-	stops, err := w.ledger.BatchStops(context.Background(), project, batch, 0, 10000)
+	stops, _, err := w.ledger.BatchStops(context.Background(), project, batch, 0, 10000)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -333,4 +334,20 @@ func wantOutcome(t *testing.T, s *ledger.Stop, outcome ledger.State, reason stri
 	if s.State != outcome || !strings.Contains(s.Reason, reason) {
 		t.Errorf("job %s: %s because %q, want %s because %q", s.JobID, s.State, s.Reason, outcome, reason)
 	}
+}
+
+// rarely makes a worker look for foreign tasks rarely: for stories of minutes.
+func rarely(c *worker.Config) {
+	c.CheckInterval, c.DelayedCheckInterval = 10*time.Second, 10*time.Second
+}
+
+// idle reports whether none of the projects "p0", "p1" and so on has a stop in
+// flight.
+func (w *world) idle(projects int) bool {
+	ids := []string{project}
+	for i := range projects {
+		ids = append(ids, fmt.Sprint("p", i))
+	}
+	load, err := w.ledger.Load(context.Background(), ids)
+	return err == nil && len(load.Projects) == 0
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -16,8 +15,8 @@ import (
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
+	"vizstop/internal/release"
 	"vizstop/internal/tasks"
-	"vizstop/internal/throttle"
 )
 
 // planned is something that will happen on a day.
@@ -118,11 +117,20 @@ func (d *day) newBatch() string { return fmt.Sprint("batch-", d.random.Uint32())
 func (d *day) again()     { d.askFor(d.newBatch()) }
 func (d *day) sameBatch() { d.askFor("first") }
 
-// halfAsked is a producer that dies between the ledger and the queue.
+// halfAsked is a producer that dies before it can ask for a round.
 func (d *day) halfAsked() {
-	if _, err := d.ledger.Open(context.Background(), project, d.newBatch(), d.wishes()); err != nil {
+	ctx := context.Background()
+	if err := d.release().Expect(ctx, project); err != nil {
 		d.t.Fatal(err)
 	}
+	if _, err := d.ledger.Open(ctx, project, d.newBatch(), d.wishes()); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// release is the releaser of a process that is no worker.
+func (d *day) release() *release.Releaser {
+	return release.New(d.rdb, "", time.Now, release.Config{})
 }
 
 // retry asks again for what a batch has not managed to stop.
@@ -136,19 +144,25 @@ func (d *day) retry() {
 	d.ask(d.newBatch(), asks)
 }
 
-// cancel withdraws a stop, or all of a batch.
+// cancel withdraws what a batch wants of a stop, or of all of its stops.
 func (d *day) cancel() {
 	whole := d.random.IntN(4) == 0
 	for _, s := range d.stops(project, "first") {
 		if whole || d.random.IntN(4) == 0 {
-			done, err := d.ledger.Cancel(context.Background(), s, "seed")
+			answer, err := d.ledger.Withdraw(context.Background(), project, s.ID, "first", "seed")
 			if err != nil {
 				d.t.Fatal(err)
 			}
-			if done {
+			switch answer {
+			case ledger.Withdrew:
 				d.canceled[s.ID] = true
+			case ledger.TooLate:
+				d.tooLate[s.ID] = time.Now()
 			}
 		}
+	}
+	if err := release.Ask(context.Background(), d.rdb, project); err != nil {
+		d.t.Fatal(err)
 	}
 }
 
@@ -162,7 +176,7 @@ func (d *day) foreign() {
 	d.foreigns++
 	id := fmt.Sprint("theirs-", d.foreigns)
 	put := func() {
-		_, err := d.queue.Enqueue(asynq.NewTask(tasks.TypeStop, []byte(payload)), asynq.Queue(tasks.QueueStop), asynq.MaxRetry(0), asynq.TaskID(id))
+		_, err := d.queue.Enqueue(asynq.NewTask(tasks.TypeStop, []byte(payload)), asynq.Queue(tasks.Queue), asynq.MaxRetry(0), asynq.TaskID(id))
 		if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
 			d.t.Fatal(err)
 		}
@@ -283,7 +297,7 @@ func (d *day) pause() {
 	if d.isPaused {
 		return
 	}
-	gate := throttle.New(d.rdb, throttle.Config{})
+	gate := d.release()
 	if _, err := gate.Pause(context.Background(), "", "seed", ""); err != nil {
 		d.t.Fatal(err)
 	}
@@ -298,14 +312,12 @@ func (d *day) pause() {
 	})
 }
 
-// loseTask deletes a task that waits, as a Redis that forgets would.
+// loseTask deletes a task that waits for a worker, as a Redis that forgets would.
 func (d *day) loseTask() {
 	inspect := asynq.NewInspectorFromRedisClient(d.rdb)
-	for _, queue := range slices.Sorted(maps.Keys(tasks.Queues())) {
-		scheduled, err := inspect.ListScheduledTasks(queue)
-		if err == nil && len(scheduled) > 0 {
-			_ = inspect.DeleteTask(queue, scheduled[d.random.IntN(len(scheduled))].ID)
-		}
+	pending, err := inspect.ListPendingTasks(tasks.Queue)
+	if err == nil && len(pending) > 0 {
+		_ = inspect.DeleteTask(tasks.Queue, pending[d.random.IntN(len(pending))].ID)
 	}
 }
 
@@ -319,32 +331,49 @@ func (d *day) forgetful() {
 	}
 }
 
-// repeatTask delivers again the task of an earlier or of the present hop of a
-// stop in flight.
+// repeatTask delivers the task of an earlier or of the present hop of a stop in
+// flight, whether or not its time has come.
 func (d *day) repeatTask() {
 	stops := d.inFlight()
 	if len(stops) == 0 {
 		return
 	}
 	s := stops[d.random.IntN(len(stops))]
-	kind, typ, queue := ledger.KindStop, tasks.TypeStop, tasks.QueueStop
+	kind, typ := ledger.KindStop, tasks.TypeStop
 	if d.random.IntN(2) == 0 {
-		kind, typ, queue = ledger.KindPoll, tasks.TypePoll, tasks.QueuePoll
+		kind, typ = ledger.KindPoll, tasks.TypePoll
 	}
-	id := fmt.Sprintf("%s:%s:%d", kind, s.ID, 1+d.random.IntN(s.Hop))
+	step := ledger.Member{StopID: s.ID, Hop: 1 + d.random.IntN(s.Hop), JobID: s.JobID}
 	body := fmt.Sprintf(`{"project_id":%q,"job_id":%q}`, project, s.JobID)
-	due := time.Now()
-	if id == fmt.Sprintf("%s:%s:%d", s.Kind, s.ID, s.Hop) {
-		due = s.Next // a copy of the task that should be there
-	}
-	_, err := d.queue.Enqueue(asynq.NewTask(typ, []byte(body), asynq.Queue(queue), asynq.TaskID(id), asynq.ProcessAt(due)))
+	_, err := d.queue.Enqueue(asynq.NewTask(typ, []byte(body)), asynq.Queue(tasks.Queue), asynq.TaskID(tasks.TaskID(kind, step)))
 	if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
 		d.t.Fatal(err)
 	}
 }
 
+// inFlight are the stops of the project that have not ended, in the order of their
+// asking.
 func (d *day) inFlight() []*ledger.Stop {
-	stops, err := d.ledger.Overdue(context.Background(), project, time.Now().Add(24*time.Hour), 1000)
+	return slices.DeleteFunc(d.all(project), func(s *ledger.Stop) bool { return s.State.Ended() })
+}
+
+// all are all stops of a project, each once and as the ledger has it.
+func (d *day) all(projectID string) []*ledger.Stop {
+	batches, err := d.ledger.Batches(context.Background(), 1000)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	var ids []string
+	seen := map[string]bool{}
+	for _, b := range batches {
+		for _, s := range d.stops(projectID, b) {
+			if !seen[s.ID] {
+				seen[s.ID] = true
+				ids = append(ids, s.ID)
+			}
+		}
+	}
+	stops, err := d.ledger.GetAll(context.Background(), projectID, ids)
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -352,7 +381,7 @@ func (d *day) inFlight() []*ledger.Stop {
 }
 
 func (d *day) stops(projectID, batch string) []*ledger.Stop {
-	stops, err := d.ledger.BatchStops(context.Background(), projectID, batch, 0, 10000)
+	stops, _, err := d.ledger.BatchStops(context.Background(), projectID, batch, 0, 10000)
 	if err != nil {
 		d.t.Fatal(err)
 	}

@@ -21,15 +21,36 @@ func (d *day) checkNow() {
 		if now.Before(s.Deadline) && s.Next.After(s.Deadline) {
 			d.t.Errorf("%v: nobody looks at stop %s before %v, its deadline is %v", now, s.ID, s.Next, s.Deadline)
 		}
+		d.checkPlace(s)
 	}
 	d.checkBatches()
+}
+
+// checkPlace: a stop in flight is in exactly one of the sets that say what it waits
+// for, and has a time when it is looked after whatever happens.
+func (d *day) checkPlace(s *ledger.Stop) {
+	k, found := ledger.Keys(s.ProjectID), []string{}
+	for _, set := range []string{k.Small(), k.Large(), k.Look(), k.Released()} {
+		if d.rdb.ZScore(context.Background(), set, s.Member().String()).Err() == nil {
+			found = append(found, set)
+		}
+	}
+	if d.rdb.ZScore(context.Background(), k.Watched(), s.JobID).Err() == nil {
+		found = append(found, k.Watched())
+	}
+	if len(found) != 1 {
+		d.t.Errorf("stop %s at hop %d, %s, is in %v, want exactly one set", s.ID, s.Hop, s.Kind, found)
+	}
+	if d.rdb.ZScore(context.Background(), k.Latest(), s.ID).Err() != nil {
+		d.t.Errorf("nobody looks after stop %s when its time is up", s.ID)
+	}
 }
 
 // checkAll checks what must hold after any day, and tells how stops ended.
 func (d *day) checkAll() map[ledger.State]int {
 	ended := map[ledger.State]int{}
 	byJob := map[string][]recordedCall{}
-	for _, c := range d.all() {
+	for _, c := range d.recorded() {
 		if c.job != "" { // a list is no job's; a task that couldn't be read has a stop without a job
 			byJob[c.job] = append(byJob[c.job], c)
 		}
@@ -37,7 +58,8 @@ func (d *day) checkAll() map[ledger.State]int {
 	foreigns := 0
 	lost := 0 // at most so many outcomes that nobody could count
 	spans := map[string][]span{}
-	for _, s := range d.checkBatches() {
+	d.checkBatches()
+	for _, s := range append(d.all(project), d.all(tasks.NoProject)...) {
 		ended[s.State]++
 		if strings.HasPrefix(s.Batch, "queue-") {
 			foreigns++
@@ -73,10 +95,9 @@ func (d *day) troubled(s span) bool {
 	return d.line.hurt(s)
 }
 
-// checkBatches checks that the counts of every batch are those of its stops and
-// that no outcome has changed. It returns all stops.
-func (d *day) checkBatches() []*ledger.Stop {
-	var all []*ledger.Stop
+// checkBatches checks that the counts of every batch are those of its stops, as
+// it sees them, and that no outcome has changed.
+func (d *day) checkBatches() {
 	batches, err := d.ledger.Batches(context.Background(), 1000)
 	if err != nil {
 		d.t.Fatal(err)
@@ -97,30 +118,32 @@ func (d *day) checkBatches() []*ledger.Stop {
 			counts := map[ledger.State]int{}
 			for _, s := range stops {
 				counts[s.State]++
-				d.checkOutcome(s)
+				d.checkOutcome(batch, s)
 			}
 			for state, n := range b.Counts {
 				if counts[state] != n {
 					d.t.Errorf("batch %s counts %d as %s, its stops say %d", batch, n, state, counts[state])
 				}
 			}
-			all = append(all, stops...)
 		}
 	}
-	return all
 }
 
 // checkOutcome: an outcome is for ever, and who was told that a stop is canceled
 // finds it canceled.
-func (d *day) checkOutcome(s *ledger.Stop) {
-	if before := d.seen[s.ID]; before != "" && before != string(s.State) {
-		d.t.Errorf("stop %s is %s, it was %s before", s.ID, s.State, before)
+func (d *day) checkOutcome(batch string, s *ledger.Stop) {
+	key := batch + " " + s.ID
+	if before := d.seen[key]; before != "" && before != string(s.State) {
+		d.t.Errorf("stop %s of batch %s is %s, it was %s before", s.ID, batch, s.State, before)
 	}
 	if s.State.Ended() {
-		d.seen[s.ID] = string(s.State)
+		d.seen[key] = string(s.State)
 	}
-	if d.canceled[s.ID] != (s.State == ledger.Canceled) {
-		d.t.Errorf("stop %s is %s, said to be canceled: %v", s.ID, s.State, d.canceled[s.ID])
+	if batch != "first" {
+		return
+	}
+	if d.canceled[s.ID] && s.State != ledger.Canceled || s.State == ledger.Canceled && !d.canceled[s.ID] && d.tooLate[s.ID].IsZero() {
+		d.t.Errorf("stop %s is %s; said to be canceled: %v, too late: %v", s.ID, s.State, d.canceled[s.ID], d.tooLate[s.ID])
 	}
 }
 
@@ -158,23 +181,36 @@ func (d *day) checkStop(s *ledger.Stop, calls []recordedCall) {
 		}
 	}
 	if s.State == ledger.Stopped && !confirmed {
-		t.Errorf("job %s is said to be stopped without a word of the detail endpoint", s.JobID)
+		t.Errorf("job %s is said to be stopped at %v without a word of the detail endpoint:\n%+v", s.JobID, s.Ended, calls)
 	}
 }
 
 // checkStopCall checks the time of a stop call for s.
 func (d *day) checkStopCall(s *ledger.Stop, c recordedCall) {
-	if s.State == ledger.Canceled && mayHaveWorked(c.err) {
+	withdrawn, tooLate := d.tooLate[s.ID]
+	if tooLate && s.Withdrawn != "" && c.at.After(withdrawn.Add(4*time.Second)) {
+		d.t.Errorf("job %s: stop call at %v for a stop that nobody wanted any more since %v", s.JobID, c.at, withdrawn)
+	}
+	if s.State == ledger.Canceled && !tooLate && mayHaveWorked(c.err) {
 		d.t.Errorf("job %s: stop call at %v (%v) for a stop that was canceled at %v", s.JobID, c.at, c.err, s.Ended)
 	}
-	if c.at.Before(s.Due.Add(-time.Second)) { // the queue keeps whole seconds
-		d.t.Errorf("job %s: stop call at %v, before it was due at %v", s.JobID, c.at, s.Due)
+	due, deadline := s.Due, s.Deadline
+	for _, w := range s.Wishes { // those that were withdrawn since, too
+		if w.Due.Before(due) {
+			due = w.Due
+		}
+		if w.Deadline.After(deadline) {
+			deadline = w.Deadline
+		}
 	}
-	if c.at.After(s.Deadline.Add(2 * time.Second)) {
-		d.t.Errorf("job %s: stop call at %v, after its deadline %v", s.JobID, c.at, s.Deadline)
+	if c.at.Before(due.Add(-50 * time.Millisecond)) {
+		d.t.Errorf("job %s: stop call at %v, before it was due at %v", s.JobID, c.at, due)
+	}
+	if c.at.After(deadline.Add(2 * time.Second)) {
+		d.t.Errorf("job %s: stop call at %v, after its deadline %v", s.JobID, c.at, deadline)
 	}
 	for _, p := range d.paused {
-		if c.at.After(p.from.Add(2*time.Second)) && c.at.Before(p.to) {
+		if c.at.After(p.from.Add(5*time.Second)) && c.at.Before(p.to) {
 			d.t.Errorf("job %s: stop call at %v, paused from %v to %v", s.JobID, c.at, p.from, p.to)
 		}
 	}
@@ -195,7 +231,7 @@ func mayHaveWorked(err error) bool {
 
 // checkStrayCalls: every stop call belongs to a stop in flight.
 func (d *day) checkStrayCalls(spans map[string][]span) {
-	for _, c := range d.all() {
+	for _, c := range d.recorded() {
 		if c.operation != modelarts.OperationStop {
 			continue
 		}
@@ -232,10 +268,10 @@ func (d *day) checkCounts(ended map[ledger.State]int, lost int) {
 // burst, the smaller one of polls, which a stop never waits for, and a probe or
 // two, which don't stand in line.
 func (d *day) checkRate() {
-	calls := d.all()
+	calls := d.recorded()
 	for _, window := range []time.Duration{time.Second, 10 * time.Second} {
-		burst := d.cfg.Throttle.Burst
-		most := int(d.cfg.Throttle.Rate*window.Seconds()) + burst + burst/2 + 3
+		burst := d.cfg.Release.Burst
+		most := int(d.cfg.Release.Rate*window.Seconds()) + burst + burst/2 + 3
 		first := 0
 		for i, c := range calls {
 			for c.at.Sub(calls[first].at) >= window {
@@ -249,54 +285,33 @@ func (d *day) checkRate() {
 	}
 }
 
-// checkProbes: once the credentials are known to be refused, calls are single
-// probes. The fleet knows when the first refusal has been told; those who had
-// leave by then may still call.
+// checkProbes: an access key locks after more than five refusals within five
+// minutes. Calls that were under way when the credentials turned bad can't be
+// called back; a worker that is new makes three at most before it knows.
 func (d *day) checkProbes() {
+	var refused []time.Time // of calls that went out a second or more after the first refusal
 	var known time.Time
-	var probes []recordedCall
-	for _, c := range d.all() {
-		refused := modelarts.KindOf(c.err) == modelarts.KindCredentials
-		switch {
-		case !refused && c.end.After(known):
-			known, probes = time.Time{}, nil
-		case refused && known.IsZero():
+	for _, c := range d.recorded() {
+		switch bad := modelarts.KindOf(c.err) == modelarts.KindCredentials; {
+		case !bad && c.end.After(known):
+			known, refused = time.Time{}, nil
+		case bad && known.IsZero():
 			known = c.end
-		case refused && c.at.After(known.Add(time.Second)):
-			d.checkProbe(c, probes)
-			probes = append(probes, c)
+		case bad && c.at.After(known.Add(time.Second)):
+			refused = append(refused, c.at)
 		}
-	}
-}
-
-// checkProbe checks a probe against those before it. A worker that is new may
-// probe at once.
-func (d *day) checkProbe(c recordedCall, before []recordedCall) {
-	recent := 1
-	for _, p := range before {
-		if c.at.Sub(p.at) < 5*time.Minute {
-			recent++
+		for len(refused) > 0 && c.at.Sub(refused[0]) > 5*time.Minute {
+			refused = refused[1:]
 		}
-	}
-	for _, h := range d.hired {
-		if c.at.Sub(h).Abs() < 5*time.Minute {
-			recent--
+		most := 5
+		for _, h := range d.hired {
+			if len(refused) > 0 && !h.Before(refused[0].Add(-time.Minute)) && h.Before(c.at) {
+				most += 3
+			}
 		}
-	}
-	if recent > 5 {
-		d.t.Errorf("%d probes with refused credentials within 5 minutes before %v", recent, c.at)
-	}
-	if len(before) == 0 {
-		return
-	}
-	last := before[len(before)-1]
-	lately := span{last.at.Add(-time.Minute), c.at}
-	for _, h := range d.hired {
-		if lately.touches(span{h, h}) {
+		if len(refused) > most && !d.troubled(span{refused[0].Add(-time.Minute), c.at}) {
+			d.t.Errorf("%d calls with refused credentials within 5 minutes before %v, want %d at most", len(refused), c.at, most)
 			return
 		}
-	}
-	if c.at.Sub(last.end) < 14*time.Second && !d.troubled(lately) {
-		d.t.Errorf("probes with refused credentials at %v and %v", last.at, c.at)
 	}
 }

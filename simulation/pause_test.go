@@ -7,7 +7,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"vizstop/internal/modelarts"
-	"vizstop/internal/tasks"
 	"vizstop/internal/worker"
 )
 
@@ -58,7 +57,7 @@ func (p *pause) wait() {
 // pausable makes a worker obey p. At what it is paused is up to spy, which sees each
 // command to Redis before and, if it succeeds, after, and to jobs, around the client of the API;
 // both may be nil.
-func pausable(p *pause, spy func(cmd redis.Cmder, after bool), jobs func(tasks.Jobs) tasks.Jobs) func(*worker.Config) {
+func pausable(p *pause, spy func(cmd redis.Cmder, after bool), jobs func(worker.Jobs) worker.Jobs) func(*worker.Config) {
 	if spy == nil {
 		spy = func(redis.Cmder, bool) {}
 	}
@@ -105,8 +104,8 @@ func (h *pauseHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pr
 
 // pauseInCall pauses a worker when the API has answered its first call of that
 // operation, and before the worker has seen the answer.
-func pauseInCall(p *pause, operation string) func(tasks.Jobs) tasks.Jobs {
-	return func(jobs tasks.Jobs) tasks.Jobs {
+func pauseInCall(p *pause, operation string) func(worker.Jobs) worker.Jobs {
+	return func(jobs worker.Jobs) worker.Jobs {
 		return &callSpy{Jobs: jobs, before: p.wait, after: func(called string) {
 			if called == operation {
 				p.begin()
@@ -118,7 +117,7 @@ func pauseInCall(p *pause, operation string) func(tasks.Jobs) tasks.Jobs {
 
 // callSpy calls before and after each call.
 type callSpy struct {
-	tasks.Jobs
+	worker.Jobs
 	before func()
 	after  func(operation string)
 }

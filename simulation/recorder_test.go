@@ -7,13 +7,13 @@ import (
 	"time"
 
 	"vizstop/internal/modelarts"
-	"vizstop/internal/tasks"
+	"vizstop/internal/worker"
 )
 
 // callRecorder remembers every call that workers made, and its result.
 type callRecorder struct {
-	mu    sync.Mutex
-	calls []recordedCall
+	mu   sync.Mutex
+	seen []recordedCall
 }
 
 type recordedCall struct {
@@ -29,21 +29,21 @@ func (r *callRecorder) record(c recordedCall) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c.end = time.Now()
-	r.calls = append(r.calls, c)
+	r.seen = append(r.seen, c)
 }
 
-// all lists the calls in the order in which they went out.
-func (r *callRecorder) all() []recordedCall {
+// recorded lists the calls in the order in which they went out.
+func (r *callRecorder) recorded() []recordedCall {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	calls := slices.Clone(r.calls)
+	calls := slices.Clone(r.seen)
 	slices.SortStableFunc(calls, func(a, b recordedCall) int { return a.at.Compare(b.at) })
 	return calls
 }
 
 // recordingJobs is a worker's client of the API that records its calls.
 type recordingJobs struct {
-	tasks.Jobs
+	worker.Jobs
 	recorder *callRecorder
 	by       *faultyWorker
 }

@@ -22,8 +22,8 @@ import (
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/modelarts/sdkhmac"
 	"vizstop/internal/redisconn"
+	"vizstop/internal/release"
 	"vizstop/internal/tasks"
-	"vizstop/internal/throttle"
 	"vizstop/internal/worker"
 )
 
@@ -78,7 +78,7 @@ func (s *totals) add(d *day, lasted time.Duration, ended map[ledger.State]int) {
 	defer s.mu.Unlock()
 	s.seeds++
 	s.virtual += lasted
-	for _, c := range d.all() {
+	for _, c := range d.recorded() {
 		s.calls++
 		if c.operation == modelarts.OperationList {
 			s.lists++
@@ -135,11 +135,12 @@ type day struct {
 	paused   []span
 	isPaused bool
 	badLogin bool
-	foreigns int               // tasks of other producers, each counted once
-	echoes   int               // those that came twice
-	nights   int               // times when all workers were gone
-	canceled map[string]bool   // stops that were said to be canceled
-	seen     map[string]string // how stops ended, as first seen
+	foreigns int                  // tasks of other producers, each counted once
+	echoes   int                  // those that came twice
+	nights   int                  // times when all workers were gone
+	canceled map[string]bool      // stops that were said to be canceled
+	tooLate  map[string]time.Time // when it was too late to cancel a stop
+	seen     map[string]string    // how stops ended, as first seen
 }
 
 // simulate plays one seed. Most days are small, so that there are many; some
@@ -162,12 +163,12 @@ func simulate(t *testing.T, seed uint64, sum *totals) {
 		w.rdb.Ping(context.Background())
 		answerIdlePolls(w.redis)
 		d := &day{world: w, long: long, callRecorder: &callRecorder{}, line: &line{world: w}, random: random, login: login,
-			canceled: map[string]bool{}, seen: map[string]string{}}
+			canceled: map[string]bool{}, tooLate: map[string]time.Time{}, seen: map[string]string{}}
 		jitter := locked(rand.New(rand.NewPCG(seed, 1)))
 		d.cfg = worker.Config{
 			Concurrency: 1 + random.IntN(10), CheckInterval: 10 * time.Second, DelayedCheckInterval: 10 * time.Second,
-			Throttle: throttle.Config{Rate: 0.5 + 10*random.Float64()*random.Float64(), Burst: 1 + random.IntN(4)},
-			Schedule: tasks.Schedule{Jitter: jitter, ScreenFrom: 1 + random.IntN(8)},
+			Release:  release.Config{Rate: 0.5 + 10*random.Float64()*random.Float64(), Burst: 1 + random.IntN(4)},
+			Schedule: tasks.Schedule{Jitter: jitter, ListFrom: 1 + random.IntN(8)},
 		}
 		for i := range jobs {
 			job := modelartstest.Job{ID: fmt.Sprint(1000 + i)}
@@ -261,15 +262,13 @@ func (d *day) settle() {
 	time.Sleep(time.Until(d.line.back())) // virtual: costs nothing
 	d.hire()
 	for began := time.Now(); ; time.Sleep(20 * time.Second) { // virtual: costs nothing
-		load, err := d.ledger.Load(context.Background())
+		load, err := d.ledger.Load(context.Background(), []string{project, tasks.NoProject})
 		if err == nil && len(load.Projects) == 0 {
 			break
 		}
 		if time.Since(began) > 6*time.Hour {
-			for _, s := range d.checkBatches() {
-				if !s.State.Ended() {
-					d.t.Errorf("stop without an outcome: %+v", *s)
-				}
+			for _, s := range d.inFlight() {
+				d.t.Errorf("stop without an outcome: %+v", *s)
 			}
 			return
 		}

@@ -100,10 +100,7 @@ func tell(t *testing.T, operation, howLong string, all ...lie) {
 		}
 		r := w.start(func(c *worker.Config) { rarely(c); c.Concurrency = 2 * len(all) })
 		defer r.stop()
-		w.await(deadline+2*time.Minute, "the end of every stop", func() bool {
-			load, err := w.ledger.Load(ctx)
-			return err == nil && len(load.Projects) == 0
-		})
+		w.await(deadline+2*time.Minute, "the end of every stop", func() bool { return w.idle(len(all)) })
 		for i, l := range all {
 			projectID := fmt.Sprint("p", i)
 			s, err := w.ledger.Get(ctx, projectID, ledger.StopID("b", projectID, "10"))
@@ -170,10 +167,11 @@ func TestClockOffByMoreThanFifteenMinutes(t *testing.T) {
 				Now: func() time.Time { return time.Now().Add(tt.skew) }}
 			inBubble(t, cfg, func(w *world) {
 				w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: time.Second})
+				w.sim.AddJob(project, modelartstest.Job{ID: "11", StopTime: time.Second})
 				ours := 0 * time.Second
 				clock := modelarts.WithClock(func() time.Time { return time.Now().Add(ours) })
 				r := w.start(nil, modelarts.WithCredentials(modelarts.NewAKSK(key, "")), clock)
-				w.ask("b", "10")
+				w.ask("b", "10", "11")
 				time.Sleep(10 * time.Second)
 				faults, _ := r.Ready(context.Background())
 				if said := strings.Join(faults, "\n"); !strings.Contains(said, tt.want[0]) && !strings.Contains(said, tt.want[1]) {

@@ -1,14 +1,13 @@
 package simulation
 
 import (
-	"bytes"
 	"context"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
@@ -16,34 +15,44 @@ import (
 	"vizstop/internal/worker"
 )
 
-// slowConn delays the question for leave to call.
-type slowConn struct {
-	net.Conn
-	delay time.Duration
+// slowClaims holds back the answer to a worker's claims.
+type slowClaims struct{ delay time.Duration }
+
+func (h slowClaims) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
 }
 
-func (c slowConn) Write(p []byte) (int, error) {
-	if bytes.Contains(p, []byte("}:throttle")) {
-		time.Sleep(c.delay) // virtual: costs nothing
+func (h slowClaims) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (h slowClaims) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if isClaim(cmd) {
+			time.Sleep(h.delay) // virtual: costs nothing
+		}
+		return err
 	}
-	return c.Conn.Write(p)
 }
 
-// A worker that stood still between the question for leave and its answer does
-// not call: there may be a pause since, or the deadline is over.
-func TestLeaveThatComesLateIsNotUsed(t *testing.T) {
+// isClaim reports whether a command claims one step: only that script takes six
+// keys, the first of them the control hash.
+func isClaim(cmd redis.Cmder) bool {
+	args := cmd.Args()
+	if len(args) < 4 || !strings.HasPrefix(cmd.Name(), "eval") {
+		return false
+	}
+	first, _ := args[3].(string)
+	return args[2] == 6 && strings.HasSuffix(first, ":control")
+}
+
+// A worker that stood still between its claim and the answer does not call: there
+// may be a pause since, or the deadline is over.
+func TestAClaimThatComesLateIsNotUsed(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
 		w.sim.AddJob(project, modelartstest.Job{ID: "10"})
-		r := w.start(func(c *worker.Config) {
-			c.Redis.Close()
-			c.Redis = redis.NewClient(&redis.Options{
-				Dialer: func(context.Context, string, string) (net.Conn, error) {
-					conn, err := w.dial()
-					return slowConn{conn, time.Minute}, err
-				},
-				MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-			})
-		})
+		r := w.start(func(c *worker.Config) { c.Redis.AddHook(slowClaims{20 * time.Second}) })
 		defer r.stop()
 		asks := []ledger.Ask{{JobID: "10", Deadline: time.Now().Add(30 * time.Second)}}
 		if _, err := w.producer.Ask(context.Background(), project, "b", asks); err != nil {

@@ -14,8 +14,8 @@ import (
 	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/modelarts/sdkhmac"
+	"vizstop/internal/release"
 	"vizstop/internal/tasks"
-	"vizstop/internal/throttle"
 	"vizstop/internal/worker"
 )
 
@@ -158,8 +158,8 @@ func TestOutageOfTheAPI(t *testing.T) {
 		defer r.stop()
 		w.ask("b", jobs...)
 		time.Sleep(10 * time.Minute)
-		if n := down.Hits(); n > 40 {
-			t.Errorf("%d calls in 10 minutes of outage, want about one a minute", n)
+		if n := down.Hits(); n > 320 {
+			t.Errorf("%d calls in 10 minutes of outage, want single probes, one every 2 s", n)
 		}
 		if faults, _ := r.Ready(context.Background()); len(faults) == 0 || !strings.Contains(faults[0], "outage") {
 			t.Errorf("ready: %q, want the outage named", faults)
@@ -242,7 +242,7 @@ func TestRateOfTheFleet(t *testing.T) {
 			jobs = append(jobs, fmt.Sprint(1000+i))
 			w.sim.AddJob(project, modelartstest.Job{ID: jobs[i], StopTime: time.Second})
 		}
-		limit := func(c *worker.Config) { quick(c); c.Throttle = throttle.Config{Rate: rate} }
+		limit := func(c *worker.Config) { quick(c); c.Release = release.Config{Rate: rate} }
 		for range 2 {
 			r := w.start(limit)
 			defer r.stop()
@@ -285,7 +285,7 @@ func TestForeignTasks(t *testing.T) {
 			`{"project_id":"` + project + `","job_id":"../x"}`,
 			`not json`,
 		} {
-			task := asynq.NewTask(tasks.TypeStop, []byte(payload), asynq.Queue(tasks.QueueStop), asynq.MaxRetry(0),
+			task := asynq.NewTask(tasks.TypeStop, []byte(payload), asynq.Queue(tasks.Queue), asynq.MaxRetry(0),
 				asynq.TaskID(fmt.Sprint("theirs-", i)))
 			if _, err := w.queue.Enqueue(task); err != nil {
 				t.Fatal(err)
@@ -294,14 +294,14 @@ func TestForeignTasks(t *testing.T) {
 		batch := "queue-" + time.Now().UTC().Format("20060102")
 		w.await(time.Minute, "both records", func() bool {
 			b, err := w.ledger.Batch(context.Background(), project, batch)
-			return err == nil && b.Total == 2 && b.InFlight() == 0
+			return err == nil && b.Total == 3 && b.InFlight() == 0
 		})
-		stops, err := w.ledger.BatchStops(context.Background(), project, batch, 0, 10)
+		stops, _, err := w.ledger.BatchStops(context.Background(), project, batch, 0, 10)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, s := range stops {
-			if s.JobID == "10" {
+			if s.JobID != "" {
 				wantOutcome(t, s, ledger.Stopped, "")
 			} else {
 				wantOutcome(t, s, ledger.Rejected, `"../x"`)
@@ -315,7 +315,7 @@ func TestForeignTasks(t *testing.T) {
 		if n := w.calls("11", modelarts.OperationStop); n != 1 {
 			t.Errorf("%d stop calls for a job that two asked for, want 1", n)
 		}
-		info, err := asynq.NewInspectorFromRedisClient(w.rdb).GetQueueInfo(tasks.QueueStop)
+		info, err := asynq.NewInspectorFromRedisClient(w.rdb).GetQueueInfo(tasks.Queue)
 		if err != nil || info.Size != 0 || info.Archived != 0 {
 			t.Errorf("left in the queue: %+v, %v", info, err)
 		}
@@ -324,10 +324,15 @@ func TestForeignTasks(t *testing.T) {
 
 // A malformed task whose worker died between its record and its end is rejected
 // all the same, once.
-func TestRepairOfAMalformedTask(t *testing.T) {
+func TestAMalformedTaskComesAgain(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
-		for _, p := range []string{project, tasks.NoProject} {
-			if _, err := w.ledger.OpenForeign(context.Background(), p, "theirs", ledger.Ask{Deadline: time.Now().Add(time.Hour)}); err != nil {
+		for i, p := range []string{project, tasks.NoProject} {
+			id := fmt.Sprint("theirs-", i)
+			if _, err := w.ledger.OpenForeign(context.Background(), p, id, ledger.Ask{Deadline: time.Now().Add(time.Hour)}); err != nil {
+				t.Fatal(err)
+			}
+			body := fmt.Sprintf(`{"project_id":%q,"job_id":"../x"}`, p)
+			if _, err := w.queue.Enqueue(asynq.NewTask(tasks.TypeStop, []byte(body)), asynq.Queue(tasks.Queue), asynq.TaskID(id)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -339,11 +344,11 @@ func TestRepairOfAMalformedTask(t *testing.T) {
 				b, err := w.ledger.Batch(context.Background(), p, batch)
 				return err == nil && b.InFlight() == 0
 			})
-			stops, err := w.ledger.BatchStops(context.Background(), p, batch, 0, 10)
+			stops, _, err := w.ledger.BatchStops(context.Background(), p, batch, 0, 10)
 			if err != nil || len(stops) != 1 {
 				t.Fatalf("%d stops, %v, want 1", len(stops), err)
 			}
-			wantOutcome(t, stops[0], ledger.Rejected, "malformed")
+			wantOutcome(t, stops[0], ledger.Rejected, "../x")
 		}
 		if n := r.counted(t, ledger.Rejected); n != 2 {
 			t.Errorf("%d counted as rejected, want 2", n)
@@ -362,7 +367,7 @@ func TestRedelivery(t *testing.T) {
 		time.Sleep(8 * time.Second)
 		body := []byte(`{"project_id":"` + project + `","job_id":"10"}`)
 		for range 3 {
-			again := asynq.NewTask(tasks.TypeStop, body, asynq.Queue(tasks.QueueStop), asynq.TaskID("stop:"+id+":1"))
+			again := asynq.NewTask(tasks.TypeStop, body, asynq.Queue(tasks.Queue), asynq.TaskID("stop:"+id+":1"))
 			if _, err := w.queue.Enqueue(again); err != nil {
 				t.Fatal(err)
 			}
@@ -378,84 +383,64 @@ func TestRedelivery(t *testing.T) {
 	})
 }
 
-// Stops whose task got lost, at any stage, are repaired within 75 s.
-func TestRepair(t *testing.T) {
+// A stop whose producer died before it could ask for a round, and one whose task
+// got lost before a worker took it, go on within seconds.
+func TestLostOnTheWay(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
-		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: time.Second})
-		w.sim.AddJob(project, modelartstest.Job{ID: "11", StopTime: 20 * time.Second})
-		// Recorded, and the producer died before it enqueued.
-		_, err := w.ledger.Open(context.Background(), project, "b", []ledger.Ask{{JobID: "10", Deadline: time.Now().Add(time.Hour)}})
-		if err != nil {
+		for _, id := range []string{"10", "11"} {
+			w.sim.AddJob(project, modelartstest.Job{ID: id, StopTime: time.Second})
+		}
+		ctx, producer := context.Background(), release.New(w.rdb, "", time.Now, release.Config{})
+		if err := producer.Expect(ctx, project); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.ledger.Open(ctx, project, "b", []ledger.Ask{{JobID: "10", Deadline: time.Now().Add(time.Hour)}}); err != nil {
+			t.Fatal(err)
+		}
+		// Released, and whoever did so died before it had a task: no other worker was
+		// there.
+		w.ask("b", "11")
+		time.Sleep(time.Second)
+		if _, err := producer.Round(ctx, project, release.Need{Room: 10, Most: 10, Silence: 5 * time.Second}); err != nil {
 			t.Fatal(err)
 		}
 		r := w.start(nil)
 		defer r.stop()
-		id := w.ask("b", "11")[0].StopID
-		w.await(time.Minute, "acceptance", func() bool { return w.calls("11", modelarts.OperationStop) == 1 })
-		w.await(10*time.Second, "a poll task", func() bool {
-			return asynq.NewInspectorFromRedisClient(w.rdb).DeleteTask(tasks.QueuePoll, "poll:"+id+":2") == nil
-		})
-		for _, s := range w.awaitEnd(95*time.Second, "b") {
+		for _, s := range w.awaitEnd(20*time.Second, "b") {
 			wantOutcome(t, s, ledger.Stopped, "")
+			if n := w.calls(s.JobID, modelarts.OperationStop); n != 1 {
+				t.Errorf("%d stop calls for job %s, want 1", n, s.JobID)
+			}
 		}
-		if n := w.calls("11", modelarts.OperationStop); n != 1 {
-			t.Errorf("%d stop calls, want 1", n)
+		if n := gathered(t, r, "vizstop_recoveries_total", "missing"); n != 2 {
+			t.Errorf("%v recoveries, want 2", n)
 		}
 	})
 }
 
 // A Redis that evicts keys may drop the lists of the queue and keep its tasks,
 // which then say for ever that they wait.
-func TestRepairOfAQueueWithoutItsLists(t *testing.T) {
+func TestAQueueWithoutItsLists(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
-		for _, id := range []string{"10", "11"} {
-			w.sim.AddJob(project, modelartstest.Job{ID: id, StopTime: time.Second})
+		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: time.Second})
+		id := w.ask("b", "10")[0].StopID
+		ctx, other := context.Background(), release.New(w.rdb, "", time.Now, release.Config{})
+		round, err := other.Round(ctx, project, release.Need{Room: 10, Most: 10, Silence: 5 * time.Second})
+		if err == nil {
+			err = tasks.NewCarrier(w.queue).Carry(ctx, project, ledger.KindStop, round.Stops)
 		}
-		soon := time.Now().Add(time.Minute)
-		asks := []ledger.Ask{{JobID: "10", Due: soon, Deadline: soon.Add(time.Hour)}, {JobID: "11", Deadline: soon.Add(time.Hour)}}
-		if _, err := w.producer.Ask(context.Background(), project, "b", asks); err != nil {
-			t.Fatal(err)
+		if err != nil || len(round.Stops) != 1 || round.Stops[0].StopID != id {
+			t.Fatalf("released %v, %v, want the stop %s", round.Stops, err, id)
 		}
-		for _, list := range []string{"scheduled", "pending"} {
-			if !w.redis.Del("asynq:{" + tasks.QueueStop + "}:" + list) {
-				t.Fatalf("there is no list of %s tasks", list)
-			}
+		if !w.redis.Del("asynq:{" + tasks.Queue + "}:pending") {
+			t.Fatal("there is no list of pending tasks")
 		}
 		r := w.start(nil)
 		defer r.stop()
-		for _, s := range w.awaitEnd(15*time.Minute, "b") {
-			wantOutcome(t, s, ledger.Stopped, "")
+		wantOutcome(t, w.awaitEnd(20*time.Second, "b")["10"], ledger.Stopped, "")
+		if n := gathered(t, r, "vizstop_recoveries_total", "missing"); n != 1 {
+			t.Errorf("%v recoveries, want 1", n)
 		}
-		if n := gathered(t, r, "vizstop_repairs_total", "stuck"); n != 2 {
-			t.Errorf("%v repairs, want 2", n)
-		}
-	})
-}
-
-// A task of which only a part is left can't be looked up. It is replaced in the
-// end, and other stops don't wait for that.
-func TestRepairBesideABrokenTask(t *testing.T) {
-	inBubble(t, modelartstest.Config{}, func(w *world) {
-		for _, id := range []string{"10", "11"} {
-			w.sim.AddJob(project, modelartstest.Job{ID: id, StopTime: time.Second})
-		}
-		deadline := time.Now().Add(time.Hour)
-		openings, err := w.ledger.Open(context.Background(), project, "b", []ledger.Ask{{JobID: "10", Deadline: deadline}, {JobID: "11", Deadline: deadline}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.redis.SAdd("asynq:queues", tasks.QueueStop)
-		w.redis.HSet("asynq:{"+tasks.QueueStop+"}:t:stop:"+openings[0].StopID+":1", "state", "scheduled", "msg", "broken")
-		r := w.start(nil)
-		defer r.stop()
-		ended := func(i int) func() bool {
-			return func() bool {
-				s, err := w.ledger.Get(context.Background(), project, openings[i].StopID)
-				return err == nil && s.State == ledger.Stopped
-			}
-		}
-		w.await(4*time.Minute, "the end of the other stop", ended(1))
-		w.await(11*time.Minute, "the end of the stop with the broken task", ended(0))
 	})
 }
 
@@ -476,7 +461,7 @@ func TestABacklogIsNotRepaired(t *testing.T) {
 				t.Errorf("job %s: %d stop calls, want 1", job, n)
 			}
 		}
-		if n := gathered(t, r, "vizstop_repairs_total"); n != 0 {
+		if n := gathered(t, r, "vizstop_recoveries_total"); n != 0 {
 			t.Errorf("%v repairs of stops that only had to wait", n)
 		}
 	})

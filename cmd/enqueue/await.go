@@ -17,13 +17,13 @@ func (c *stopCmd) conclude(ctx context.Context, books *books, a *answer) error {
 	}
 	if !c.wait {
 		if c.json {
-			return report.WriteJSON(c.streams.out, a)
+			return errors.Join(report.WriteJSON(c.streams.out, a), a.refused())
 		}
-		return nil
+		return a.refused()
 	}
 	err := c.await(ctx, books, a)
 	if err != nil {
-		return err
+		return errors.Join(err, a.refused())
 	}
 	if c.json {
 		err = report.WriteJSON(c.streams.out, a)
@@ -33,12 +33,19 @@ func (c *stopCmd) conclude(ctx context.Context, books *books, a *answer) error {
 	if err != nil {
 		return err
 	}
+	if refused := a.refused(); refused != nil {
+		return refused
+	}
 	return verdict(a)
 }
 
 // await fills in the result of a batch when it has ended, or --timeout passed.
 func (c *stopCmd) await(ctx context.Context, books *books, a *answer) error {
 	waitCtx := ctx
+	a.Result = []*report.Summary{}
+	if len(a.Projects) == 0 {
+		return nil
+	}
 	if c.timeout > 0 {
 		var cancel context.CancelFunc
 		waitCtx, cancel = context.WithTimeout(ctx, c.timeout)
@@ -55,7 +62,6 @@ func (c *stopCmd) await(ctx context.Context, books *books, a *answer) error {
 	case err != nil:
 		return fmt.Errorf("wait for batch %s, which goes on without this command: %w", a.Batch, err)
 	}
-	a.Result = []*report.Summary{}
 	for _, p := range a.Projects {
 		s, err := report.Summarize(ctx, books.ledger, p, a.Batch)
 		if err != nil {

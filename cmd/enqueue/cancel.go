@@ -5,12 +5,11 @@ import (
 	"fmt"
 	"text/tabwriter"
 
-	"github.com/hibiken/asynq"
 	"github.com/urfave/cli/v3"
 
 	"vizstop/internal/ledger"
+	"vizstop/internal/release"
 	"vizstop/internal/report"
-	"vizstop/internal/tasks"
 )
 
 // canceled is what "enqueue cancel" prints as JSON.
@@ -18,7 +17,7 @@ type canceled struct {
 	Kind     string `json:"kind"` // "cancel"
 	Batch    string `json:"batch"`
 	Canceled int    `json:"canceled"` // withdrawn before a stop call took effect
-	Sent     int    `json:"sent"`     // too late: the stop call has gone out, or may have
+	Sent     int    `json:"sent"`     // too late: the stop call has gone out, or may have; no other one goes out
 	Ended    int    `json:"ended"`    // had an outcome before
 }
 
@@ -58,7 +57,6 @@ func cancelCommand(getenv func(string) string, streams streams) *cli.Command {
 
 func cancelBatch(ctx context.Context, books *books, projects []string, batch, why string) (*canceled, error) {
 	result := &canceled{Kind: "cancel", Batch: batch}
-	inspect := asynq.NewInspectorFromRedisClient(books.rdb)
 	for s, err := range batchStops(ctx, books.ledger, projects, batch, nil) {
 		if err != nil {
 			return result, err
@@ -67,36 +65,25 @@ func cancelBatch(ctx context.Context, books *books, projects []string, batch, wh
 			result.Ended++
 			continue
 		}
-		task := *s // as it is now: canceling changes it
-		moved, err := books.ledger.Cancel(ctx, s, why)
+		answer, err := books.ledger.Withdraw(ctx, s.ProjectID, s.ID, batch, why)
 		switch {
 		case err != nil:
 			return result, err
-		case moved:
+		case answer == ledger.Withdrew:
 			result.Canceled++
-			tasks.Discard(inspect, &task)
+		case answer == ledger.TooLate:
+			result.Sent++
 		default:
-			if err := result.recheck(ctx, books.ledger, s); err != nil {
-				return result, err
-			}
+			result.Ended++
+		}
+	}
+	// Workers count what has ended, and look at what is left.
+	for _, p := range projects {
+		if err := release.Ask(ctx, books.rdb, p); err != nil {
+			return result, err
 		}
 	}
 	return result, nil
-}
-
-// recheck counts a stop that could not be canceled: its call is out, or it
-// ended meanwhile.
-func (c *canceled) recheck(ctx context.Context, l *ledger.Ledger, s *ledger.Stop) error {
-	now, err := l.Get(ctx, s.ProjectID, s.ID)
-	if err != nil {
-		return err
-	}
-	if now.State.Ended() {
-		c.Ended++
-	} else {
-		c.Sent++
-	}
-	return nil
 }
 
 func (c *cancelCmd) conclude(r *canceled) error {

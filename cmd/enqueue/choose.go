@@ -7,7 +7,6 @@ import (
 	"io"
 	"iter"
 	"os"
-	"slices"
 	"strings"
 
 	"vizstop/internal/joblist"
@@ -233,13 +232,6 @@ func fixed(items []joblist.Item) func() iter.Seq2[joblist.Item, error] {
 			}
 		}
 	}
-}
-
-// distinct is the valid project ids of list, each once.
-func distinct(list []string) []string {
-	list = slices.DeleteFunc(slices.Clone(list), func(id string) bool { return modelarts.ValidateID("project", id) != nil })
-	slices.Sort(list)
-	return slices.Compact(list)
 }
 
 // formats lists the formats of --from for its help.

@@ -10,8 +10,8 @@ import (
 	"unicode"
 
 	"vizstop/internal/ledger"
+	"vizstop/internal/release"
 	"vizstop/internal/report"
-	"vizstop/internal/throttle"
 )
 
 // evil is text that takes over a terminal, forges lines and columns, and is a
@@ -75,7 +75,7 @@ func TestWhatIsPrintedIsTame(t *testing.T) {
 	if err := u.print(&undone{Jobs: []undoneJob{{project, "10", "failed", evil}}}); err != nil {
 		t.Fatal(err)
 	}
-	wantTame(t, "undo", out.String(), 4)
+	wantTame(t, "undo", out.String(), 5)
 
 	out.Reset()
 	c := stopCmd{streams: streams{out: &out, err: &out}}
@@ -91,8 +91,8 @@ func TestWhatIsPrintedIsTame(t *testing.T) {
 		}
 	}
 
-	wantTame(t, "pause", throttle.Pause{By: evil, Reason: evil, Since: time.Now()}.String(), 0)
-	wantTame(t, "halt", throttle.Halt{Reason: "credentials", Detail: evil, Since: time.Now()}.String(), 0)
+	wantTame(t, "pause", release.Hold{Reason: release.Paused, By: evil, Detail: evil, Since: time.Now()}.String(), 0)
+	wantTame(t, "hold", release.Hold{Reason: release.Credentials, Detail: evil, Since: time.Now()}.String(), 0)
 }
 
 // Nobody can ask for something under a name, or for a reason, that does more

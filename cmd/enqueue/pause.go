@@ -3,12 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/urfave/cli/v3"
 
 	"vizstop/internal/modelarts"
+	"vizstop/internal/release"
 	"vizstop/internal/report"
-	"vizstop/internal/throttle"
 )
 
 // brake is what "enqueue pause" and "enqueue resume" print as JSON.
@@ -51,13 +52,28 @@ a stop whose deadline passes while it is paused ends as expired.`,
 		Flags:        c.Flags(),
 		OnUsageError: usageError,
 		Action: c.action(getenv, func(ctx context.Context, _ *cli.Command, books *books) error {
-			gate := throttle.New(books.rdb, throttle.Config{})
-			changed, err := gate.Pause(ctx, c.project, c.who(getenv), c.reason)
+			changed, err := books.release.Pause(ctx, c.project, c.who(getenv), c.reason)
+			if err == nil && changed && c.project == "" {
+				err = c.heard(ctx)
+			}
 			if err != nil {
 				return err
 			}
-			return c.conclude(ctx, books, gate, "pause", changed)
+			return c.conclude(ctx, books, "pause", changed)
 		}),
+	}
+}
+
+// heard waits until every worker has heard of a pause of everything, or lets
+// nothing out: whoever pulls the brake is told when it holds.
+func (c *brakeCmd) heard(ctx context.Context) error {
+	timer := time.NewTimer(release.FleetDelay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("all stop calls are paused, but workers may not have heard of it yet: %w", context.Cause(ctx))
 	}
 }
 
@@ -66,36 +82,30 @@ func resumeCommand(getenv func(string) string, streams streams) *cli.Command {
 	c.declareAll()
 	return &cli.Command{
 		Name:         "resume",
-		Usage:        "let stop calls out again, within about 15 seconds",
+		Usage:        "let stop calls out again",
 		Flags:        c.Flags(),
 		OnUsageError: usageError,
 		Action: c.action(getenv, func(ctx context.Context, _ *cli.Command, books *books) error {
-			gate := throttle.New(books.rdb, throttle.Config{})
-			changed, err := gate.Resume(ctx, c.project)
+			changed, err := books.release.Resume(ctx, c.project)
 			if err != nil {
 				return err
 			}
-			return c.conclude(ctx, books, gate, "resume", changed)
+			return c.conclude(ctx, books, "resume", changed)
 		}),
 	}
 }
 
 // conclude tells what is paused now: a project's pause outlives the fleet's.
-func (c *brakeCmd) conclude(ctx context.Context, books *books, gate *throttle.Throttle, kind string, changed bool) error {
-	projects, err := books.ledger.Projects(ctx)
-	if err != nil {
-		return err
-	}
-	if c.project != "" {
-		projects = append(projects, c.project)
-	}
-	pauses, err := gate.Pauses(ctx, distinct(projects))
+func (c *brakeCmd) conclude(ctx context.Context, books *books, kind string, changed bool) error {
+	holds, err := books.release.Holds(ctx)
 	if err != nil {
 		return err
 	}
 	b := brake{Kind: kind, Changed: changed, Paused: []string{}}
-	for _, p := range pauses {
-		b.Paused = append(b.Paused, p.String())
+	for _, h := range holds {
+		if h.Reason == release.Paused {
+			b.Paused = append(b.Paused, h.String())
+		}
 	}
 	if c.json {
 		return report.WriteJSON(c.streams.out, b)

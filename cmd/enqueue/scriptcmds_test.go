@@ -23,11 +23,13 @@ type command func(ts *testscript.TestScript, w *world, args []string) error
 //	healed                                    takes all faults away
 //	announce RATE                             says what a worker with this --api-rate says
 //	startworker, stopworker                   a worker of the real code, with quick settings
-//	hurry                                     what the queue holds for a later second comes now
+//	idleworker                                a worker that lives and does nothing
+//	serve JOB N                               the job's stop serves N batches
+//	losestops BATCH N                         takes N stops of the batch out of Redis that serve no other, as a sweep does
 //	stopredis                                 kills the Redis
 //	redispassword PASSWORD                    makes it ask for one
 //	fragileredis NAME                         sets a variable to the URL of a way to Redis that breaks for good
-//	                                          when the first task is about to be enqueued
+//	                                          when the first round is about to be asked for
 //	exits CODE PROGRAM [ARG ...]              runs a program that must end with this code; what --json prints must fit the schema
 //	examples                                  runs every example of the help in stdout with a shell; each must end with 0
 //	recipes FILE                              runs every line for cron in FILE as cron would; each must end with 0
@@ -42,9 +44,9 @@ type command func(ts *testscript.TestScript, w *world, args []string) error
 func actions() map[string]command {
 	return map[string]command{
 		"addjobs": addJobs, "setstatus": setStatus, "fault": fault, "healed": healed, "announce": announce,
-		"startworker":   func(_ *testscript.TestScript, w *world, _ []string) error { return w.startWorker() },
-		"stopworker":    func(_ *testscript.TestScript, w *world, _ []string) error { w.stopWorker(); return nil },
-		"hurry":         hurry,
+		"startworker": func(_ *testscript.TestScript, w *world, _ []string) error { return w.startWorker() },
+		"stopworker":  func(_ *testscript.TestScript, w *world, _ []string) error { w.stopWorker(); return nil },
+		"idleworker":  idleWorker, "serve": serve, "losestops": loseStops,
 		"stopredis":     func(_ *testscript.TestScript, w *world, _ []string) error { w.redis.Kill(); return nil },
 		"redispassword": func(_ *testscript.TestScript, w *world, args []string) error { return w.setPassword(args[0]) },
 		"fragileredis":  fragileRedis,
@@ -59,8 +61,8 @@ func actions() map[string]command {
 // waits until it holds.
 //
 //	untouched                     Redis holds nothing at all
-//	enqueued N                    the ledger and the queues hold N stops and their tasks
-//	scheduled N                   the queues hold N tasks for a later second
+//	enqueued N                    the ledger holds N stops, and all of them wait for their call
+//	scheduled N                   N of them are due later
 //	calls OPERATION JOB N         the API got N such calls for the job, in any project with the JOB *
 //	jobstatus JOB NAME            the job has this status, such as running
 //	jobsin NAME N                 N jobs of $PROJECT have this status

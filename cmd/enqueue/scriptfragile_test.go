@@ -11,6 +11,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"vizstop/internal/redistest"
+	"vizstop/internal/release"
 )
 
 // fragile is a way to Redis that breaks for good, on all connections at once.
@@ -24,7 +25,7 @@ type fragile struct {
 	conns  []net.Conn
 }
 
-// fragileRedis breaks when the first task is about to be enqueued: the ledger
+// fragileRedis breaks when the first round is about to be asked for: the ledger
 // has at least one chunk of stops by then, and at most as many as are under
 // way at once.
 func fragileRedis(ts *testscript.TestScript, w *world, args []string) error {
@@ -90,11 +91,11 @@ func (f *fragile) serve(client net.Conn) {
 
 var errBlown = errors.New("the way to Redis is broken")
 
-// fuse passes on what is written until a task is in it.
+// fuse passes on what is written until a project is asked a round for.
 type fuse struct{ w io.Writer }
 
 func (f fuse) Write(p []byte) (int, error) {
-	if bytes.Contains(p, []byte("asynq:")) {
+	if bytes.Contains(p, []byte(release.WakeChannel)) {
 		return 0, errBlown
 	}
 	return f.w.Write(p)

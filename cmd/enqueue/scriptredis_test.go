@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
-	"github.com/hibiken/asynq"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"vizstop/internal/ledger"
 )
 
 func (w *world) setPassword(password string) error {
@@ -29,48 +31,96 @@ func untouched(_ *testscript.TestScript, w *world, _ []string) error {
 }
 
 func enqueued(_ *testscript.TestScript, w *world, args []string) error {
-	stops, err := w.rdb.Keys(context.Background(), "vizstop:{*}:stop:*").Result()
-	if err != nil {
-		return err
+	stops, waiting := 0, 0
+	keys, err := w.rdb.Keys(context.Background(), "vizstop:{*}:stop:*").Result()
+	for _, key := range keys {
+		own, err := w.rdb.HExists(context.Background(), key, "state").Result()
+		if err != nil {
+			return err
+		}
+		if own { // else it says which other stop serves the wish
+			stops++
+		}
 	}
-	queued, _, err := w.queued()
-	if err != nil {
-		return err
+	if err == nil {
+		waiting, err = w.waiting("-inf")
 	}
-	if args[0] != strconv.Itoa(len(stops)) || args[0] != strconv.Itoa(queued) {
-		return fmt.Errorf("%d stops in the ledger and %d tasks in the queues, want %s of each", len(stops), queued, args[0])
-	}
-	return nil
-}
-
-func scheduled(_ *testscript.TestScript, w *world, args []string) error {
-	_, later, err := w.queued()
-	if err == nil && args[0] != strconv.Itoa(later) {
-		err = fmt.Errorf("%d tasks are scheduled, want %s", later, args[0])
+	if err == nil && (args[0] != strconv.Itoa(stops) || args[0] != strconv.Itoa(waiting)) {
+		err = fmt.Errorf("%d stops in the ledger and %d wait for their call, want %s of each", stops, waiting, args[0])
 	}
 	return err
 }
 
-// queued counts the tasks in all queues, and those of them that are there for
-// later.
-func (w *world) queued() (all, later int, err error) {
-	inspect := asynq.NewInspectorFromRedisClient(w.rdb)
-	queues, err := inspect.Queues()
-	for _, queue := range queues {
-		info, err := inspect.GetQueueInfo(queue)
-		if err != nil {
-			return 0, 0, err
-		}
-		all, later = all+info.Size, later+info.Scheduled
+func scheduled(_ *testscript.TestScript, w *world, args []string) error {
+	later, err := w.waiting(strconv.FormatInt(time.Now().UnixMilli(), 10))
+	if err == nil && args[0] != strconv.Itoa(later) {
+		err = fmt.Errorf("%d stops are due later, want %s", later, args[0])
 	}
-	return all, later, err
+	return err
+}
+
+// waiting counts the stops of both projects that wait for their call and are due
+// at that time (ms) or later.
+func (w *world) waiting(from string) (n int, err error) {
+	for _, p := range []ledger.Keys{project, other} {
+		for _, key := range []string{p.Small(), p.Large()} {
+			due, err := w.rdb.ZCount(context.Background(), key, from, "+inf").Result()
+			if err != nil {
+				return 0, err
+			}
+			n += int(due)
+		}
+	}
+	return n, nil
 }
 
 // waiting looks for the command that only report.Wait ends its looks with.
 func waiting(_ *testscript.TestScript, w *world, _ []string) error {
 	clients, err := w.rdb.ClientList(context.Background()).Result()
-	if err == nil && !strings.Contains(clients, "cmd=scard") {
-		err = errors.New("no client of Redis looks at a batch")
+	if err != nil {
+		return err
+	}
+	for client := range strings.Lines(clients) {
+		if strings.Contains(client, "user=vizstop-enqueue") && strings.Contains(client, "cmd=hgetall") {
+			return nil
+		}
+	}
+	return errors.New("no enqueue looks at a batch")
+}
+
+func serve(_ *testscript.TestScript, w *world, args []string) error {
+	n, err := strconv.Atoi(args[1])
+	l := ledger.New(w.rdb, time.Now)
+	for i := 0; i < n && err == nil; i++ {
+		_, err = l.Open(context.Background(), project, fmt.Sprint("serve-", i), []ledger.Ask{{JobID: args[0], Deadline: time.Now().Add(time.Hour)}})
 	}
 	return err
+}
+
+func loseStops(_ *testscript.TestScript, w *world, args []string) error {
+	n, err := strconv.Atoi(args[1])
+	if err != nil {
+		return err
+	}
+	l, lost, offset := ledger.New(w.rdb, time.Now), 0, 0
+	for lost < n {
+		stops, next, err := l.BatchStops(context.Background(), project, args[0], offset, 100)
+		if err != nil {
+			return err
+		}
+		for _, s := range stops {
+			if len(s.Wishes) > 1 || lost == n {
+				continue
+			}
+			if err := w.rdb.Del(context.Background(), ledger.Keys(project).Stop(s.ID)).Err(); err != nil {
+				return err
+			}
+			lost++
+		}
+		if next == 0 {
+			return fmt.Errorf("only %d stops of batch %s were lost", lost, args[0])
+		}
+		offset = next
+	}
+	return nil
 }

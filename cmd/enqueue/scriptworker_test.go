@@ -6,17 +6,18 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
-	"github.com/hibiken/asynq"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"vizstop/internal/fleet"
 	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/sdkhmac"
+	"vizstop/internal/release"
 	"vizstop/internal/tasks"
-	"vizstop/internal/throttle"
 	"vizstop/internal/worker"
 )
 
@@ -34,7 +35,6 @@ func (w *world) startWorker() error {
 		Redis: w.limited, Jobs: client, Registry: w.metrics, Metrics: events,
 		CheckInterval: 10 * time.Millisecond, DelayedCheckInterval: 100 * time.Millisecond,
 		Schedule:     tasks.Schedule{PollFirst: 100 * time.Millisecond, PollMax: time.Second, RetryFirst: 10 * time.Millisecond},
-		Repair:       tasks.RepairConfig{Interval: 100 * time.Millisecond},
 		NotifySecret: hookSecret, NotifyHosts: []string{strings.TrimPrefix(w.hook.URL, "http://")},
 	})
 	return w.worker.Start(context.Background())
@@ -45,7 +45,7 @@ func announce(_ *testscript.TestScript, w *world, args []string) error {
 	if err != nil {
 		return err
 	}
-	return throttle.New(w.rdb, throttle.Config{Rate: rate}).Announce(context.Background())
+	return release.New(w.rdb, "", time.Now, release.Config{Rate: rate}).Announce(context.Background())
 }
 
 func (w *world) stopWorker() {
@@ -70,15 +70,26 @@ func metric(_ *testscript.TestScript, w *world, args []string) error {
 	return fmt.Errorf("there is no metric %s", args[0])
 }
 
-// hurry makes tasks come that wait for their time: a script has no seconds to
-// lose, and what is due when is checked elsewhere.
-func hurry(_ *testscript.TestScript, w *world, _ []string) error {
-	inspect := asynq.NewInspectorFromRedisClient(w.rdb)
-	queues, err := inspect.Queues()
-	for _, queue := range queues {
-		if _, err := inspect.RunAllScheduledTasks(queue); err != nil {
-			return err
-		}
+// idleWorker says every second that a worker lives.
+func idleWorker(ts *testscript.TestScript, w *world, _ []string) error {
+	ctx, end := context.WithCancel(context.Background())
+	member := fleet.New(w.rdb, 1)
+	var beats sync.WaitGroup
+	ts.Defer(func() { end(); beats.Wait() })
+	if err := member.Beat(ctx); err != nil {
+		return err
 	}
-	return err
+	beats.Go(func() {
+		ticker := time.NewTicker(fleet.BeatInterval)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+				_ = member.Beat(ctx) // the script says what is missing
+			}
+		}
+	})
+	return nil
 }

@@ -24,9 +24,8 @@ type batchStatus struct {
 	Batch    string            `json:"batch"`
 	Projects []*report.Summary `json:"projects"`
 	Paused   []string          `json:"paused"`       // pauses that hold its stop calls back, in words
+	Held     []string          `json:"held"`         // whatever keeps what is in flight from moving, in words
 	End      *time.Time        `json:"expected_end"` // about; null: that can't be told
-
-	why []string
 }
 
 func statusCommand(getenv func(string) string, streams streams) *cli.Command {
@@ -70,11 +69,32 @@ func batchProjects(ctx context.Context, l *ledger.Ledger, batch string) ([]strin
 	if errors.Is(err, ledger.ErrNotFound) {
 		return nil, fmt.Errorf("batch %q is not in the ledger: the id is wrong, or the batch ended longer ago than the worker's --retention", batch)
 	}
-	return projects, err
+	if err != nil {
+		return nil, err
+	}
+	return withStops(ctx, l, batch, projects)
+}
+
+// withStops leaves out the projects in which the batch has nothing: every job of
+// it was refused there, or its producer died too soon.
+func withStops(ctx context.Context, l *ledger.Ledger, batch string, projects []string) ([]string, error) {
+	var some []string
+	for _, p := range projects {
+		switch _, err := l.Batch(ctx, p, batch); {
+		case err == nil:
+			some = append(some, p)
+		case !errors.Is(err, ledger.ErrNotFound):
+			return nil, err
+		}
+	}
+	if len(some) == 0 {
+		return nil, fmt.Errorf("batch %q has no stops: nothing was recorded of it", batch)
+	}
+	return some, nil
 }
 
 func status(ctx context.Context, books *books, batch string, projects []string) (*batchStatus, error) {
-	s := &batchStatus{Kind: "status", Batch: batch, Paused: []string{}}
+	s := &batchStatus{Kind: "status", Batch: batch, Paused: []string{}, Held: []string{}}
 	for _, p := range projects {
 		summary, err := report.Summarize(ctx, books.ledger, p, batch)
 		if err != nil {
@@ -86,21 +106,36 @@ func status(ctx context.Context, books *books, batch string, projects []string) 
 	if s.Paused, err = books.paused(ctx, projects); err != nil {
 		return nil, err
 	}
-	if s.why, err = books.why(projects)(ctx); err != nil {
-		return nil, err
+	if s.inFlight() {
+		if s.Held, err = books.why(projects)(ctx); err != nil {
+			return nil, err
+		}
 	}
-	if end, ok := report.End(books.rate, s.Projects); ok && len(s.why) == 0 {
+	if end, ok := report.End(books.rate, s.Projects); ok && len(s.Held) == 0 {
 		end = end.UTC().Round(time.Second)
 		s.End = &end
 	}
 	return s, nil
 }
 
+// inFlight reports whether a stop of the batch has no outcome yet.
+func (s *batchStatus) inFlight() bool {
+	return slices.ContainsFunc(s.Projects, func(p *report.Summary) bool { return p.Done() < p.Requested })
+}
+
+// lines are what people have to know besides the counts.
+func (s *batchStatus) lines() []string {
+	if len(s.Held) > 0 {
+		return s.Held
+	}
+	return s.Paused
+}
+
 func (s *batchStatus) write(out io.Writer, json bool) error {
 	if json {
 		return report.WriteJSON(out, s)
 	}
-	for _, reason := range s.why {
+	for _, reason := range s.lines() {
 		fmt.Fprintln(out, reason)
 	}
 	if err := writeSummaries(out, s.Projects); err != nil || s.End == nil {

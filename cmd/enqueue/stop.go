@@ -181,7 +181,7 @@ func (c *stopCmd) ask(ctx context.Context, books *books, jobs *chosen, plan when
 // nothing tells of a rule that no job matches: there is no batch then.
 func (c *stopCmd) nothing(jobs *chosen, plan when.Plan) error {
 	a := &answer{Kind: "stop", Projects: []string{}, Due: c.now().UTC(), Left: append([]leftOut{}, jobs.left...),
-		outlook: outlook{Deadline: plan.Deadline.Seconds()}, InvalidNames: []badName{}, JoinedJobs: []joinedStop{}}
+		outlook: outlook{Deadline: plan.Deadline.Seconds()}, InvalidNames: []badName{}, JoinedJobs: []joinedStop{}, FullJobs: []joinedStop{}}
 	switch {
 	case c.json:
 		return report.WriteJSON(c.streams.out, a)

@@ -152,14 +152,14 @@ func checkStates(v string) error {
 }
 
 // batchStops goes through the stops of a batch, those in one of the given
-// states if any is given. Joined stops are not among them.
+// states if any is given.
 func batchStops(ctx context.Context, l *ledger.Ledger, projects []string, batch string, states []string) iter.Seq2[*ledger.Stop, error] {
 	const page = 1000
 	wanted := strings.Split(strings.Join(states, ","), ",")
 	return func(yield func(*ledger.Stop, error) bool) {
 		for _, p := range projects {
-			for offset := 0; ; offset += page {
-				stops, err := l.BatchStops(ctx, p, batch, offset, page)
+			for offset := 0; ; {
+				stops, next, err := l.BatchStops(ctx, p, batch, offset, page)
 				if err != nil {
 					yield(nil, err)
 					return
@@ -169,9 +169,10 @@ func batchStops(ctx context.Context, l *ledger.Ledger, projects []string, batch 
 						return
 					}
 				}
-				if len(stops) < page {
+				if next == 0 {
 					break
 				}
+				offset = next
 			}
 		}
 	}
@@ -202,7 +203,7 @@ func (c *stopsCmd) write(kind string, stops iter.Seq2[*ledger.Stop, error]) erro
 		}
 		took := "-"
 		if s.State.Ended() {
-			took = s.Ended.Sub(s.Due).Round(100 * time.Millisecond).String()
+			took = max(0, s.Ended.Sub(s.Due)).Round(100 * time.Millisecond).String()
 		}
 		t.row(s.JobID, s.State, s.Due.Local().Format(time.DateTime), took,
 			s.Attempts, s.Polls, lastStatus(s), s.RequestID, s.Reason)

@@ -9,11 +9,11 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"vizstop/internal/estimate"
+	"vizstop/internal/fleet"
 	"vizstop/internal/ledger"
 	"vizstop/internal/redisconn"
+	"vizstop/internal/release"
 	"vizstop/internal/settings"
-	"vizstop/internal/tasks"
-	"vizstop/internal/throttle"
 )
 
 // store is the settings that every command needs: where the ledger is.
@@ -24,11 +24,13 @@ type store struct {
 
 func (s *store) declare() { s.redis.Declare(&s.Set, false) }
 
-// books is an open ledger and the connection behind it.
+// books is an open ledger, what holds it back, and the connection behind it.
 type books struct {
-	ledger *ledger.Ledger
-	rdb    redis.UniversalClient
-	rate   estimate.Rate // as workers announced it
+	ledger  *ledger.Ledger
+	release *release.Releaser
+	fleet   *fleet.Member
+	rdb     redis.UniversalClient
+	rate    estimate.Rate // as workers announced it
 }
 
 // connections is the size of the connection pool: what a submission keeps busy.
@@ -41,14 +43,18 @@ func (s *store) open(ctx context.Context) (*books, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	rate, err := throttle.AnnouncedRate(ctx, rdb)
+	member := fleet.New(rdb, 0)
+	rate, err := release.AnnouncedRate(ctx, rdb)
+	if err == nil {
+		err = member.Sync(ctx)
+	}
 	if err != nil {
 		rdb.Close()
 		return nil, nil, err
 	}
 	return &books{
-		ledger: ledger.New(rdb, ledger.Config{Pace: tasks.Pace(rate)}), rdb: rdb,
-		rate: estimate.Rate{Calls: rate, Stops: tasks.Pace(rate)},
+		ledger: ledger.New(rdb, member.Now), release: release.New(rdb, "", member.Now, release.Config{}), fleet: member, rdb: rdb,
+		rate: estimate.Rate{Calls: rate, Stops: release.StopShare * rate},
 	}, func() { rdb.Close() }, nil
 }
 

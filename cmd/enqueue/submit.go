@@ -3,17 +3,16 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"text/tabwriter"
 	"time"
 
-	"github.com/hibiken/asynq"
 	"golang.org/x/sync/errgroup"
 
 	"vizstop/internal/ledger"
 	"vizstop/internal/notify"
 	"vizstop/internal/plain"
-	"vizstop/internal/redisconn"
 	"vizstop/internal/report"
 	"vizstop/internal/tasks"
 	"vizstop/internal/when"
@@ -29,12 +28,14 @@ type answer struct {
 	Accepted int       `json:"accepted"` // new stops
 	Joined   int       `json:"joined"`   // jobs with an active stop already
 	Known    int       `json:"known"`    // asked for in this batch before
+	Full     int       `json:"full"`     // refused: the job's stop serves as many batches as it may
 	Repeated int       `json:"repeated"` // named more than once in this ask
 	Invalid  int       `json:"invalid"`  // left out by --skip-invalid
 	Left     []leftOut `json:"left_out"` // by a rule
 
 	InvalidNames []badName         `json:"invalid_names"`       // the first few
 	JoinedJobs   []joinedStop      `json:"joined_jobs"`         // the first few
+	FullJobs     []joinedStop      `json:"full_jobs"`           // the first few
 	Result       []*report.Summary `json:"result,omitempty"`    // with --wait, one for each project
 	TimedOut     bool              `json:"timed_out,omitempty"` // --timeout passed
 }
@@ -42,10 +43,10 @@ type answer struct {
 type joinedStop struct {
 	ProjectID string `json:"project_id"`
 	JobID     string `json:"job_id"`
-	StopID    string `json:"stop_id"` // the stop that serves this ask too
+	StopID    string `json:"stop_id"` // the stop that serves this ask too or, of a full one, can't
 }
 
-// shownJoined is how many joined jobs are kept to be shown.
+// shownJoined is how many joined jobs, and how many full ones, are kept to be shown.
 const shownJoined = 100
 
 // parallelChunks is how many chunks of stops are recorded at once.
@@ -58,9 +59,10 @@ type submission struct {
 	plan     when.Plan
 	total    int
 
-	mu    sync.Mutex
-	tried bool // something may have been recorded
-	safe  int  // stops recorded for certain
+	mu     sync.Mutex
+	tried  bool            // something may have been recorded
+	safe   int             // stops recorded for certain
+	served map[string]bool // projects in which something was
 }
 
 // submit records and enqueues the stops. On error it says how many are safe.
@@ -71,29 +73,27 @@ func (c *stopCmd) submit(ctx context.Context, books *books, jobs *chosen, plan w
 		answer: &answer{
 			Kind: "stop", Batch: c.batch, Projects: jobs.projects, Due: plan.Due(0, max(1, jobs.count)).UTC(), Repeated: jobs.repeated,
 			Invalid: jobs.bad, Left: append([]leftOut{}, jobs.left...), InvalidNames: append([]badName{}, jobs.invalid...),
-			JoinedJobs: []joinedStop{},
+			JoinedJobs: []joinedStop{}, FullJobs: []joinedStop{},
 		},
-		plan: plan, total: jobs.count,
+		plan: plan, total: jobs.count, served: map[string]bool{},
 	}
-	pipelined, err := redisconn.Pipeline(books.rdb)
-	if err != nil {
-		return nil, err
-	}
-	defer pipelined.Close()
 	tracer, flush := startTraces(ctx, getenv, c.streams.err)
 	defer flush()
-	s.producer = tasks.NewProducer(books.ledger, asynq.NewClientFromRedisClient(pipelined)).Traced(tracer)
+	s.producer = tasks.NewProducer(books.ledger, books.rdb).Traced(tracer)
 	if s.Batch == "" {
 		s.Batch = ledger.NewBatchID(c.now())
 	}
 	if s.Projects == nil {
 		s.Projects = []string{}
 	}
-	err = s.describe(ctx, books, meta)
+	err := s.describe(ctx, books, meta)
 	if err == nil {
 		err = s.carryOut(ctx, jobs)
 	}
-	if err == nil && c.notify != "" {
+	if err == nil { // where every job was refused there is nothing to wait for
+		s.Projects = slices.DeleteFunc(slices.Clone(s.Projects), func(p string) bool { return !s.served[p] })
+	}
+	if err == nil && c.notify != "" && len(s.Projects) > 0 {
 		err = notify.Arm(ctx, books.rdb, s.Batch, c.notify)
 	}
 	switch {
@@ -156,14 +156,18 @@ func (s *submission) send(ctx context.Context, project string, asks []ledger.Ask
 	openings, err := s.producer.Ask(ctx, project, s.Batch, asks)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.safe += len(openings)
 	for _, o := range openings {
+		if o.Result == ledger.Full {
+			s.Full++
+			s.FullJobs = appendShown(s.FullJobs, joinedStop{project, o.JobID, o.StopID})
+			continue
+		}
+		s.safe++
+		s.served[project] = true
 		switch o.Result {
 		case ledger.Joined:
 			s.Joined++
-			if len(s.JoinedJobs) < shownJoined {
-				s.JoinedJobs = append(s.JoinedJobs, joinedStop{project, o.JobID, o.StopID})
-			}
+			s.JoinedJobs = appendShown(s.JoinedJobs, joinedStop{project, o.JobID, o.StopID})
 		case ledger.Opened:
 			s.Accepted++
 		default:
@@ -171,6 +175,22 @@ func (s *submission) send(ctx context.Context, project string, asks []ledger.Ask
 		}
 	}
 	return err
+}
+
+func appendShown(list []joinedStop, s joinedStop) []joinedStop {
+	if len(list) < shownJoined {
+		list = append(list, s)
+	}
+	return list
+}
+
+// refused is the error of jobs that were not taken; nil if all were.
+func (a *answer) refused() error {
+	if a.Full == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d jobs were refused, such as job %s: its stop serves %d batches already, as many as it may; everything else is carried out",
+		a.Full, a.FullJobs[0].JobID, ledger.MaxWishes)
 }
 
 // print writes an answer for people.
@@ -198,6 +218,7 @@ func (c *stopCmd) printCounts(a *answer) {
 	row(true, "accepted", a.Accepted, "")
 	row(true, "joined", a.Joined, "a stop of the job is active already")
 	row(false, "known", a.Known, "asked for in this batch before")
+	row(false, "full", a.Full, fmt.Sprintf("refused: the job's stop serves %d batches already", ledger.MaxWishes))
 	row(false, "repeated", a.Repeated, "named more than once")
 	row(true, "invalid", a.Invalid, "left out")
 	total := sum(a.Left)

@@ -13,9 +13,9 @@ import (
 
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
+	"vizstop/internal/release"
 	"vizstop/internal/report"
 	"vizstop/internal/settings"
-	"vizstop/internal/throttle"
 )
 
 // undone is what "enqueue undo" prints as JSON.
@@ -25,6 +25,7 @@ type undone struct {
 	DryRun    bool        `json:"dry_run"`
 	Restarted int         `json:"restarted"` // with --dry-run: would be
 	Running   int         `json:"running"`   // were running again already
+	Left      int         `json:"left"`      // were left as they are: no longer as the stop had left them, or asked to stop again
 	Failed    int         `json:"failed"`
 	Jobs      []undoneJob `json:"jobs"`
 }
@@ -32,7 +33,7 @@ type undone struct {
 type undoneJob struct {
 	ProjectID string `json:"project_id"`
 	JobID     string `json:"job_id"`
-	Result    string `json:"result"` // restarted, running, failed, or would_restart
+	Result    string `json:"result"` // restarted, running, left, failed, or would_restart
 	Reason    string `json:"reason"`
 }
 
@@ -59,9 +60,9 @@ func undoCommand(getenv func(string) string, streams streams) *cli.Command {
 		Name:      "undo",
 		Usage:     "restart the jobs that a batch has stopped",
 		ArgsUsage: "BATCH",
-		Description: `Restarts the jobs whose stop ended as "stopped" in this batch. Jobs that had ended
-before, or that another batch stopped since, stay as they are. Running it again is
-harmless.
+		Description: `Restarts the jobs that this batch has stopped: their stop call was accepted, they stand
+as the stop left them, and nobody has asked to stop them again since. All others stay as
+they are. Running it again is harmless.
 
 exit codes: 0 all run again, 1 error, 2 some could not be restarted`,
 		Flags:        c.Flags(),
@@ -78,7 +79,9 @@ func (c *undoCmd) run(ctx context.Context, books *books, batch string, projects 
 		if err != nil {
 			return err
 		}
-		stopped = append(stopped, s)
+		if !s.Accepted.IsZero() { // else the job may have ended by itself
+			stopped = append(stopped, s)
+		}
 	}
 	stops, err := c.unlessAgain(ctx, books.ledger, stopped)
 	if err != nil {
@@ -101,7 +104,7 @@ func (c *undoCmd) run(ctx context.Context, books *books, batch string, projects 
 	if err != nil {
 		return err
 	}
-	u := &undo{client: client, gate: throttle.New(books.rdb, throttle.Config{Rate: c.rate}),
+	u := &undo{client: client, ledger: books.ledger, release: release.New(books.rdb, "", books.fleet.Now, release.Config{Rate: c.rate}),
 		undone: undone{Kind: "undo", Batch: batch, Jobs: []undoneJob{}}}
 	if err := u.restartAll(ctx, stops); err != nil {
 		return fmt.Errorf("%d of %d jobs were restarted, then: %w", u.Restarted, len(stops), err)
@@ -117,9 +120,8 @@ func (c *undoCmd) unlessAgain(ctx context.Context, l *ledger.Ledger, stops []*le
 	group.SetLimit(connections / 2)
 	for i, s := range stops {
 		group.Go(func() error {
-			all, err := l.JobStops(groupCtx, s.ProjectID, s.JobID)
-			at := slices.IndexFunc(all, func(one *ledger.Stop) bool { return !one.State.Ended() || one.State == ledger.Stopped })
-			again[i] = at >= 0 && all[at].ID != s.ID
+			var err error
+			again[i], err = stoppedAgain(groupCtx, l, s)
 			return err
 		})
 	}
@@ -138,6 +140,14 @@ func (c *undoCmd) unlessAgain(ctx context.Context, l *ledger.Ledger, stops []*le
 	return left, nil
 }
 
+// stoppedAgain reports whether the job of s was stopped again later, or is being
+// stopped now.
+func stoppedAgain(ctx context.Context, l *ledger.Ledger, s *ledger.Stop) (bool, error) {
+	all, err := l.JobStops(ctx, s.ProjectID, s.JobID)
+	at := slices.IndexFunc(all, func(one *ledger.Stop) bool { return !one.State.Ended() || one.State == ledger.Stopped })
+	return at >= 0 && all[at].ID != s.ID, err
+}
+
 func pretend(batch string, stops []*ledger.Stop) *undone {
 	u := &undone{Kind: "undo", Batch: batch, DryRun: true, Restarted: len(stops), Jobs: []undoneJob{}}
 	for _, s := range stops {
@@ -148,8 +158,9 @@ func pretend(batch string, stops []*ledger.Stop) *undone {
 
 // undo is a batch that is being undone.
 type undo struct {
-	client *modelarts.Client
-	gate   *throttle.Throttle
+	client  *modelarts.Client
+	ledger  *ledger.Ledger
+	release *release.Releaser
 
 	mu sync.Mutex
 	undone
@@ -159,58 +170,96 @@ type undo struct {
 const parallelRestarts = 8
 
 func (u *undo) restartAll(ctx context.Context, stops []*ledger.Stop) error {
+	// The first alone: an access key locks after a few refusals.
+	if err := u.restart(ctx, stops[0]); err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallelRestarts)
-	for _, s := range stops {
+	for _, s := range stops[1:] {
 		group.Go(func() error { return u.restart(ctx, s) })
 	}
 	return group.Wait()
 }
 
-// restart restarts one job. The error is that of Redis, of ctx, or of an API
-// that refuses everything; a job's own trouble is noted.
+// restart restarts one job, if it still stands as its stop left it: whoever
+// confirmed this may have taken a while. The error is that of Redis, of ctx, or of
+// an API that refuses these credentials: they are this command's own, so no worker
+// hears of it. A job's own trouble is noted.
 func (u *undo) restart(ctx context.Context, s *ledger.Stop) error {
-	const tries = 5
-	for try := 1; ; try++ {
-		permit, err := u.enter(ctx, s.ProjectID)
-		if err != nil {
-			return err
-		}
-		callCtx, cancel := context.WithTimeout(ctx, 30*time.Second)
-		_, callErr := u.client.RestartVisualizationJob(callCtx, s.ProjectID, s.JobID)
-		cancel()
-		system, err := u.gate.Report(context.WithoutCancel(ctx), permit, callErr)
-		if err != nil {
-			return err
-		}
-		apiErr, _ := errors.AsType[*modelarts.APIError](callErr)
-		switch {
-		case callErr == nil:
-			u.note(s, "restarted", "")
-		case apiErr != nil && apiErr.HasJobStatus && apiErr.JobStatus.Class() == modelarts.ClassActive:
-			u.note(s, "running", apiErr.JobStatus.String())
-		case try < tries && (system || apiErr != nil && apiErr.MaybeSent):
-			continue // a repeat of a restart that worked is told as running
-		default:
-			u.note(s, "failed", callErr.Error())
-		}
+	again, err := stoppedAgain(ctx, u.ledger, s)
+	if err != nil {
+		return err
+	}
+	if again {
+		u.note(s, "left", "it was asked to stop again")
 		return nil
 	}
+	var job *modelarts.VisualizationJob
+	jobErr, err := u.call(ctx, s, func(ctx context.Context) (err error) {
+		job, err = u.client.ShowVisualizationJob(ctx, s.ProjectID, s.JobID)
+		return err
+	})
+	switch {
+	case err != nil:
+		return err
+	case jobErr != nil:
+		u.note(s, "failed", jobErr.Error())
+		return nil
+	case job.Status.Class() == modelarts.ClassActive:
+		u.note(s, "running", job.Status.String())
+		return nil
+	case int(job.Status) != s.Status:
+		u.note(s, "left", fmt.Sprintf("job status %v, not %v as its stop left it", job.Status, modelarts.Status(s.Status)))
+		return nil
+	}
+	jobErr, err = u.call(ctx, s, func(ctx context.Context) error {
+		_, err := u.client.RestartVisualizationJob(ctx, s.ProjectID, s.JobID)
+		return err
+	})
+	apiErr, _ := errors.AsType[*modelarts.APIError](jobErr)
+	switch {
+	case err != nil:
+		return err
+	case jobErr == nil:
+		u.note(s, "restarted", "")
+	case apiErr != nil && apiErr.HasJobStatus && apiErr.JobStatus.Class() == modelarts.ClassActive:
+		u.note(s, "running", apiErr.JobStatus.String())
+	default:
+		u.note(s, "failed", jobErr.Error())
+	}
+	return nil
 }
 
-// enter waits for leave to call. A halt is an error: a person has to end it.
-func (u *undo) enter(ctx context.Context, projectID string) (throttle.Permit, error) {
-	for back := false; ; back = true {
-		permit, wait, err := u.gate.Enter(ctx, projectID, throttle.Poll, back)
-		if err != nil || wait.For == 0 {
-			return permit, err
+// call makes one call for the job of s within the rate, again if there is no
+// answer: a repeat of a restart that worked is told as running. jobErr is what the
+// API says of the job; err ends the undo.
+func (u *undo) call(ctx context.Context, s *ledger.Stop, do func(context.Context) error) (jobErr, err error) {
+	const tries = 5
+	for try := 1; ; try++ {
+		if err := u.release.Spend(ctx, s.ProjectID); err != nil {
+			return nil, err
 		}
-		if wait.Reason != throttle.Rate && wait.Reason != throttle.Throttled {
-			return permit, fmt.Errorf("calls are halted, %s: %s", wait.Reason, wait.Detail)
+		callCtx, cancel := context.WithTimeout(ctx, 30*time.Second)
+		callErr := do(callCtx)
+		cancel()
+		kind := modelarts.KindOf(callErr)
+		apiErr, _ := errors.AsType[*modelarts.APIError](callErr)
+		switch {
+		case kind == modelarts.KindCredentials || kind == modelarts.KindNoAPI:
+			return nil, callErr
+		case kind == modelarts.KindThrottled:
+			if err := u.release.Throttled(context.WithoutCancel(ctx), s.ProjectID, callErr); err != nil {
+				return nil, err
+			}
+			if ctx.Err() == nil {
+				try-- // it says nothing about the job, and the rate holds the next try back
+				continue
+			}
+		case try < tries && apiErr != nil && (apiErr.MaybeSent || kind == modelarts.KindUnreachable || kind == modelarts.KindUnavailable):
+			continue
 		}
-		if err := rest(ctx, wait.For); err != nil {
-			return permit, err
-		}
+		return callErr, nil
 	}
 }
 
@@ -222,6 +271,8 @@ func (u *undo) note(s *ledger.Stop, result, reason string) {
 		u.Restarted++
 	case "running":
 		u.Running++
+	case "left":
+		u.Left++
 	default:
 		u.Failed++
 	}
@@ -245,7 +296,7 @@ func (c *undoCmd) conclude(u *undone) error {
 func (c *undoCmd) print(u *undone) error {
 	t := newTable(c.streams.out)
 	for _, j := range u.Jobs {
-		if j.Result == "failed" || u.DryRun {
+		if j.Result == "failed" || j.Result == "left" || u.DryRun {
 			t.row(j.ProjectID, j.JobID, j.Result, j.Reason)
 		}
 	}
@@ -254,6 +305,7 @@ func (c *undoCmd) print(u *undone) error {
 	} else {
 		t.row("restarted", u.Restarted)
 		t.row("running already", u.Running)
+		t.row("left as they are", u.Left)
 		t.row("failed", u.Failed)
 	}
 	return t.flush()

@@ -2,9 +2,10 @@ package main
 
 import (
 	"context"
+	"slices"
 
+	"vizstop/internal/release"
 	"vizstop/internal/report"
-	"vizstop/internal/throttle"
 )
 
 // watch is a batch to wait for.
@@ -12,21 +13,44 @@ func (b *books) watch(batch string, projects []string, progress report.Progress)
 	return report.Watch{Ledger: b.ledger, Batch: batch, Projects: projects, Progress: progress, Rate: b.rate, Why: b.why(projects)}
 }
 
-// why tells what keeps the stops of these projects from moving. status and --wait show it. Whatever else can be a reason
-// is added here.
+// noWorker is said when stops wait and nobody would carry them out.
+const noWorker = "no worker is alive: nothing moves until one is started (worker run)"
+
+// why tells what keeps the stops of these projects from moving. status and --wait
+// show it.
 func (b *books) why(projects []string) report.Why {
-	return func(ctx context.Context) ([]string, error) { return b.paused(ctx, projects) }
+	return func(ctx context.Context) ([]string, error) {
+		lines := []string{}
+		if err := b.fleet.Sync(ctx); err != nil {
+			return nil, err
+		}
+		if len(b.fleet.Census().Alive) == 0 {
+			lines = append(lines, noWorker)
+		}
+		holds, err := b.holds(ctx, projects)
+		for _, h := range holds {
+			lines = append(lines, h.String())
+		}
+		return lines, err
+	}
+}
+
+// holds are those that hold calls of these projects back.
+func (b *books) holds(ctx context.Context, projects []string) ([]release.Hold, error) {
+	holds, err := b.release.Holds(ctx)
+	return slices.DeleteFunc(holds, func(h release.Hold) bool {
+		return h.Scope == release.ScopeProject && !slices.Contains(projects, h.ProjectID)
+	}), err
 }
 
 // paused is the pauses that hold the stop calls of these projects back, in words.
 func (b *books) paused(ctx context.Context, projects []string) ([]string, error) {
-	pauses, err := throttle.New(b.rdb, throttle.Config{}).Pauses(ctx, projects)
-	if err != nil {
-		return nil, err
-	}
+	holds, err := b.holds(ctx, projects)
 	lines := []string{}
-	for _, p := range pauses {
-		lines = append(lines, p.String())
+	for _, h := range holds {
+		if h.Reason == release.Paused {
+			lines = append(lines, h.String())
+		}
 	}
-	return lines, nil
+	return lines, err
 }

@@ -42,10 +42,10 @@ func (c *config) declareRun() {
 	c.declareSchedule(&w.Schedule)
 	c.Duration(&w.Retention, "retention", "VIZSTOP_RETENTION", ledger.DefaultRetention,
 		"how long ended stops and batches stay readable", time.Minute, 365*day)
-	c.Duration(&w.CheckInterval, "check-interval", "VIZSTOP_CHECK_INTERVAL", 25*time.Millisecond,
-		"how often an idle worker looks for tasks that are ready", time.Millisecond, time.Minute)
-	c.Duration(&w.DelayedCheckInterval, "delayed-check-interval", "VIZSTOP_DELAYED_CHECK_INTERVAL", 500*time.Millisecond,
-		"how often the worker looks for tasks that have become due", 10*time.Millisecond, time.Minute)
+	c.Duration(&w.CheckInterval, "check-interval", "VIZSTOP_CHECK_INTERVAL", 100*time.Millisecond,
+		"how often an idle worker looks for tasks of other producers; of its own it knows at once", time.Millisecond, time.Minute)
+	c.Duration(&w.DelayedCheckInterval, "delayed-check-interval", "VIZSTOP_DELAYED_CHECK_INTERVAL", time.Second,
+		"how often the worker looks for tasks of other producers that have become due", 10*time.Millisecond, time.Minute)
 	c.Duration(&w.ShutdownTimeout, "shutdown-timeout", "VIZSTOP_SHUTDOWN_TIMEOUT", 20*time.Second,
 		"how long tasks at work may take after SIGTERM before they go back to the queue", time.Second, time.Hour)
 	c.String(&c.notifyHosts, "notify-hosts", "VIZSTOP_NOTIFY_HOSTS", "",
@@ -70,7 +70,7 @@ func (c *config) declareListen(def string) {
 }
 
 func (c *config) declareRate() {
-	c.Float(&c.worker.Throttle.Rate, "api-rate", "VIZSTOP_API_RATE", 50,
+	c.Float(&c.worker.Release.Rate, "api-rate", "VIZSTOP_API_RATE", 50,
 		"calls per second and project of the whole fleet, the same for every worker; 0: no limit", 0, 100000)
 }
 
@@ -79,11 +79,11 @@ func (c *config) declareSchedule(s *tasks.Schedule) {
 		"from acceptance to the first poll", 100*time.Millisecond, time.Hour)
 	c.Float(&s.PollFactor, "poll-factor", "VIZSTOP_POLL_FACTOR", 1.6, "growth from one poll gap to the next", 1, 10)
 	c.Duration(&s.PollMax, "poll-max", "VIZSTOP_POLL_MAX", time.Minute, "longest gap between polls", 100*time.Millisecond, time.Hour)
-	c.Int(&s.ScreenFrom, "screen-from", "VIZSTOP_SCREEN_FROM", 5,
-		"from so many stopping jobs of a project on, one list call watches them all; 0: never", 0, 1000000)
-	c.Duration(&s.RetryFirst, "retry-first", "VIZSTOP_RETRY_FIRST", 2*time.Second,
-		"upper bound of the first backoff, doubled each time", time.Millisecond, time.Hour)
-	c.Duration(&s.RetryMax, "retry-max", "VIZSTOP_RETRY_MAX", time.Minute, "upper bound of every backoff", time.Millisecond, time.Hour)
+	c.Int(&s.ListFrom, "list-from", "VIZSTOP_LIST_FROM", 5,
+		"from so many stopping jobs of a project on, one list call looks for them all; 0: never", 0, 1000000)
+	c.Duration(&s.RetryFirst, "retry-first", "VIZSTOP_RETRY_FIRST", 400*time.Millisecond,
+		"the longest first wait after a failure, doubled each time", time.Millisecond, time.Hour)
+	c.Duration(&s.RetryMax, "retry-max", "VIZSTOP_RETRY_MAX", time.Minute, "the longest wait after any failure", time.Millisecond, time.Hour)
 	c.Int(&s.MaxAttempts, "max-attempts", "VIZSTOP_MAX_ATTEMPTS", 10,
 		"attempts before a stop is rejected; trouble of the API as a whole uses up none", 1, 1000)
 	c.Duration(&s.ResendAfter, "resend-after", "VIZSTOP_RESEND_AFTER", time.Minute,
@@ -103,8 +103,8 @@ func (c *config) declareSchedule(s *tasks.Schedule) {
 		if s.MaxResends == 0 {
 			s.MaxResends = -1 // never; 0 would mean the default
 		}
-		if s.ScreenFrom == 0 {
-			s.ScreenFrom = -1
+		if s.ListFrom == 0 {
+			s.ListFrom = -1
 		}
 		return errors.Join(faults...)
 	})

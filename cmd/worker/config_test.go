@@ -34,7 +34,7 @@ func TestEveryBadSettingIsReportedAtOnce(t *testing.T) {
 	got := refusal(t, env, "run", "--redis", "http://127.0.0.1", "--region", "cn/north", "--listen", "9464",
 		"--poll-first", "soon", "--poll-max", "2h", "--retry-first", "0s", "--max-attempts", "0", "--max-resends", "-1",
 		"--resend-after", "100ms", "--deadline", "1ms", "--call-timeout", "5m", "--check-interval", "1us",
-		"--delayed-check-interval", "2m", "--shutdown-timeout", "0s", "--log-level", "loud", "--retry-max", "x")
+		"--list-from", "-1", "--delayed-check-interval", "2m", "--shutdown-timeout", "0s", "--log-level", "loud", "--retry-max", "x")
 	want := []string{
 		"--redis (VIZSTOP_REDIS): redis URL: it must be redis://",
 		`--region (HW_REGION_NAME): "cn/north" is not a region`,
@@ -47,6 +47,7 @@ func TestEveryBadSettingIsReportedAtOnce(t *testing.T) {
 		`--poll-first (VIZSTOP_POLL_FIRST): "soon" is not a duration`,
 		"--poll-factor (VIZSTOP_POLL_FACTOR): 0.5 is not between 1 and 10",
 		"--poll-max (VIZSTOP_POLL_MAX): 2h is not between 100ms and 1h",
+		"--list-from (VIZSTOP_LIST_FROM): -1 is not between 0 and 1000000",
 		"--retry-first (VIZSTOP_RETRY_FIRST): 0s is not between 1ms and 1h",
 		`--retry-max (VIZSTOP_RETRY_MAX): "x" is not a duration`,
 		"--max-attempts (VIZSTOP_MAX_ATTEMPTS): 0 is not between 1 and 1000",
@@ -187,7 +188,9 @@ func TestHelp(t *testing.T) {
 	}{
 		{[]string{"--help"}, []string{"run ", "health ", "demo ", "the default command"}},
 		{[]string{"help"}, []string{"run ", "demo "}},
-		{[]string{"run", "--help"}, []string{"HW_ACCESS_KEY and HW_SECRET_KEY", "VIZSTOP_NOTIFY_SECRET, or VIZSTOP_NOTIFY_SECRET_FILE", "--listen", "[$VIZSTOP_LISTEN] (default: :9464)"}},
+		{[]string{"run", "--help"}, []string{"HW_ACCESS_KEY and HW_SECRET_KEY", "VIZSTOP_NOTIFY_SECRET, or VIZSTOP_NOTIFY_SECRET_FILE", "--listen", "[$VIZSTOP_LISTEN] (default: :9464)",
+			"[$VIZSTOP_LIST_FROM] (default: 5)", "[$VIZSTOP_RETRY_FIRST] (default: 400ms)",
+			"[$VIZSTOP_CHECK_INTERVAL] (default: 100ms)", "[$VIZSTOP_DELAYED_CHECK_INTERVAL] (default: 1s)"}},
 		{[]string{"demo", "--help"}, []string{"--jobs", "--serve", "--json"}},
 		{[]string{"--version"}, []string{"worker version "}},
 	} {

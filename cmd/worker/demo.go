@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/hibiken/asynq"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/urfave/cli/v3"
 
@@ -21,6 +20,7 @@ import (
 	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/redisconn"
+	"vizstop/internal/release"
 	"vizstop/internal/report"
 	"vizstop/internal/settings"
 	"vizstop/internal/tasks"
@@ -119,9 +119,9 @@ func (d *demo) run(ctx context.Context, stdout, stderr io.Writer) error {
 	}
 	defer w.Shutdown()
 
-	rate := estimate.Rate{Calls: d.worker.Throttle.Rate, Stops: tasks.Pace(d.worker.Throttle.Rate)}
-	books := ledger.New(rdb, ledger.Config{Pace: rate.Stops})
-	summary, err := d.stopAll(ctx, books, tasks.NewProducer(books, asynq.NewClientFromRedisClient(rdb)), ids, rate, stderr)
+	rate := estimate.Rate{Calls: d.worker.Release.Rate, Stops: release.StopShare * d.worker.Release.Rate}
+	books := ledger.New(rdb, time.Now)
+	summary, err := d.stopAll(ctx, books, tasks.NewProducer(books, rdb), ids, rate, stderr)
 	if err != nil {
 		return err
 	}

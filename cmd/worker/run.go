@@ -74,7 +74,7 @@ func (c *config) serve(ctx context.Context, getenv func(string) string, log *slo
 		return err
 	}
 	log.InfoContext(ctx, "worker started", "version", version.String(), "redis", c.redis.Describe(),
-		"listen", pages.addr, "concurrency", c.worker.Concurrency, "api_rate", c.worker.Throttle.Rate)
+		"listen", pages.addr, "concurrency", c.worker.Concurrency, "api_rate", c.worker.Release.Rate)
 
 	health, err := localURL(pages.addr, "/healthz")
 	if err != nil {
@@ -125,8 +125,7 @@ func (c *config) connect(ctx context.Context, log *slog.Logger) (redis.Universal
 		log.WarnContext(ctx, "embedded Redis keeps nothing on disk: when this worker ends, everything it was asked is forgotten",
 			"url", embedded.URL())
 	}
-	// asynq holds a few connections of its own beside those of the tasks, and
-	// tasks that sit out a wait need one before and after.
+	// Calls share most writes; asynq holds a few connections of its own.
 	rdb, err := c.redis.Connect(ctx, c.worker.Concurrency+32)
 	if err != nil {
 		closeEmbedded()

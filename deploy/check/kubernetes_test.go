@@ -81,7 +81,7 @@ func TestMisspeltFieldsAreFound(t *testing.T) {
 		{"PodMonitor", "podMetricsEndpoints", "podMetricEndpoints"},
 		{"PodMonitor", "interval: 15s", "interval: often"},
 		{"ScaledObject", "maxReplicaCount", "maxReplicas"},
-		{"ScaledObject", "metricType: Value", "metricType: [Value]"},
+		{"ScaledObject", "metricType: AverageValue", "metricType: [AverageValue]"},
 	} {
 		built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).
 			Run(filesys.MakeFsOnDisk(), filepath.Join(repository, "deploy/kubernetes/overlays/example"))

@@ -1,4 +1,4 @@
-package ledger
+package ledger_test
 
 import (
 	"context"
@@ -9,21 +9,23 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"vizstop/internal/ledger"
 	"vizstop/internal/redistest"
 )
 
 // benchLedger is a ledger on a real redis-server of its own.
-func benchLedger(b *testing.B) (*Ledger, *redis.Client) {
+func benchLedger(b *testing.B) (*ledger.Ledger, *redis.Client) {
 	b.Helper()
 	b.ReportAllocs()
 	rdb := redistest.Start(b).Client(b)
-	return New(rdb, Config{}), rdb
+	return ledger.New(rdb, time.Now), rdb
 }
 
 // reportRedis reports the microseconds that scripts took within Redis, for each
 // operation since the statistics were reset.
 func reportRedis(b *testing.B, rdb *redis.Client) {
 	b.Helper()
+	b.StopTimer()
 	info, err := rdb.Info(context.Background(), "commandstats").Result()
 	if err != nil {
 		b.Fatal(err)
@@ -46,25 +48,34 @@ func reset(b *testing.B, rdb *redis.Client) {
 	b.ResetTimer()
 }
 
-// opened records n stops in one batch and returns them as a worker claims them.
-func opened(b *testing.B, l *Ledger, n int) []*Stop {
+// openMany records n stops of jobs from first on in one batch.
+func openMany(b *testing.B, l *ledger.Ledger, batch string, first, n int) []*ledger.Stop {
 	b.Helper()
-	ctx, stops := context.Background(), make([]*Stop, 0, n)
+	ctx, stops := context.Background(), make([]*ledger.Stop, 0, n)
 	for len(stops) < n {
-		asks := make([]Ask, min(OpenChunk, n-len(stops)))
+		asks := make([]ledger.Ask, min(ledger.OpenChunk, n-len(stops)))
 		for i := range asks {
-			asks[i] = Ask{JobID: strconv.Itoa(1 + len(stops) + i), Deadline: time.Now().Add(time.Hour)}
+			asks[i] = ledger.Ask{JobID: strconv.Itoa(first + len(stops) + i), Deadline: time.Now().Add(time.Hour)}
 		}
-		openings, err := l.Open(ctx, project, "b", asks)
+		openings, err := l.Open(ctx, project, batch, asks)
 		if err != nil {
 			b.Fatal(err)
 		}
 		for _, o := range openings {
-			s, err := l.Claim(ctx, project, o.StopID, 1, KindStop)
-			if err != nil {
-				b.Fatal(err)
-			}
-			stops = append(stops, s)
+			stops = append(stops, &ledger.Stop{ID: o.StopID})
+		}
+	}
+	return stops
+}
+
+// opened records n stops and reads them.
+func opened(b *testing.B, l *ledger.Ledger, n int) []*ledger.Stop {
+	b.Helper()
+	stops := openMany(b, l, "b", 1, n)
+	for i, s := range stops {
+		var err error
+		if stops[i], err = l.Get(context.Background(), project, s.ID); err != nil {
+			b.Fatal(err)
 		}
 	}
 	return stops
@@ -73,54 +84,39 @@ func opened(b *testing.B, l *Ledger, n int) []*Stop {
 // BenchmarkOpen records whole chunks; one operation is one stop.
 func BenchmarkOpen(b *testing.B) {
 	l, rdb := benchLedger(b)
-	opened(b, l, 1) // loads the script
+	openMany(b, l, "b", 1, 1) // loads the script
 	reset(b, rdb)
-	for done := 0; done < b.N; {
-		asks := make([]Ask, min(OpenChunk, b.N-done))
-		for i := range asks {
-			asks[i] = Ask{JobID: strconv.Itoa(10 + done + i), Deadline: time.Now().Add(time.Hour)}
-		}
-		if _, err := l.Open(context.Background(), project, "b", asks); err != nil {
-			b.Fatal(err)
-		}
-		done += len(asks)
-	}
-	b.StopTimer()
+	openMany(b, l, "b", 10, b.N)
 	reportRedis(b, rdb)
 }
 
-func BenchmarkClaim(b *testing.B) {
+// BenchmarkJoin joins whole chunks to stops of another batch.
+func BenchmarkJoin(b *testing.B) {
 	l, rdb := benchLedger(b)
-	s := opened(b, l, 1)[0]
+	openMany(b, l, "b", 1, b.N+1)
+	openMany(b, l, "other", 1, 1) // loads the script
 	reset(b, rdb)
-	for range b.N {
-		if _, err := l.Claim(context.Background(), project, s.ID, s.Hop, s.Kind); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.StopTimer()
+	openMany(b, l, "other", 2, b.N)
 	reportRedis(b, rdb)
 }
 
 // BenchmarkAdvance accepts stops: from pending to stopping, with a poll next.
 func BenchmarkAdvance(b *testing.B) {
 	l, rdb := benchLedger(b)
-	stops := opened(b, l, b.N)
-	if _, err := advanceScript.Load(context.Background(), rdb).Result(); err != nil {
-		b.Fatal(err)
-	}
+	stops := opened(b, l, b.N+1)
+	accept(b, l, stops[:1])
 	reset(b, rdb)
-	accept(b, l, stops)
-	b.StopTimer()
+	accept(b, l, stops[1:])
 	reportRedis(b, rdb)
 }
 
-func accept(b *testing.B, l *Ledger, stops []*Stop) {
+func accept(b *testing.B, l *ledger.Ledger, stops []*ledger.Stop) {
 	b.Helper()
 	now := time.Now()
 	for _, s := range stops {
-		s.State, s.Called, s.Accepted, s.Calls, s.RequestID = Stopping, now, now, 1, "0123456789abcdef0123456789abcdef"
-		if ok, err := l.Advance(context.Background(), s, KindPoll, now.Add(5*time.Second)); err != nil || !ok {
+		s.State, s.Called, s.Accepted, s.Calls, s.RequestID = ledger.Stopping, now, now, 1, "0123456789abcdef0123456789abcdef"
+		to := ledger.Step{Kind: ledger.KindPoll, Due: now.Add(5 * time.Second)}
+		if ok, err := l.Advance(context.Background(), s, to); err != nil || !ok {
 			b.Fatal(ok, err)
 		}
 	}
@@ -129,18 +125,18 @@ func accept(b *testing.B, l *Ledger, stops []*Stop) {
 // BenchmarkFinish ends accepted stops.
 func BenchmarkFinish(b *testing.B) {
 	l, rdb := benchLedger(b)
-	stops := opened(b, l, b.N)
+	stops := opened(b, l, b.N+1)
 	accept(b, l, stops)
-	if _, err := finishScript.Load(context.Background(), rdb).Result(); err != nil {
-		b.Fatal(err)
-	}
-	reset(b, rdb)
-	for _, s := range stops {
+	end := func(s *ledger.Stop) {
 		s.Polls, s.Status = 1, 12
-		if ok, err := l.Finish(context.Background(), s, Stopped, "job status 12", 0); err != nil || !ok {
+		if ok, err := l.Finish(context.Background(), s, ledger.Stopped, "job status 12", 0); err != nil || !ok {
 			b.Fatal(ok, err)
 		}
 	}
-	b.StopTimer()
+	end(stops[0])
+	reset(b, rdb)
+	for _, s := range stops[1:] {
+		end(s)
+	}
 	reportRedis(b, rdb)
 }

@@ -1,214 +1,90 @@
-package ledger
+package ledger_test
 
 import (
-	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
-	"github.com/redis/go-redis/v9"
-
-	"vizstop/internal/redistest"
+	"vizstop/internal/ledger"
+	"vizstop/internal/release"
 )
 
-const project = "0123456789abcdef0123456789abcdef"
-
-// clock is a time that only a test moves.
-type clock struct{ t time.Time }
-
-func newClock() *clock                   { return &clock{time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)} }
-func (c *clock) now() time.Time          { return c.t }
-func (c *clock) advance(d time.Duration) { c.t = c.t.Add(d) }
-
-// eachRedis runs test on a real redis-server and on the embedded one. The ledger
-// may only do what the access list allows, the test's own rdb everything.
-func eachRedis(t *testing.T, test func(t *testing.T, l *Ledger, rdb *redis.Client, c *clock)) {
-	run := func(name string, clients func(t *testing.T) (limited, admin *redis.Client)) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c := newClock()
-			limited, admin := clients(t)
-			test(t, New(limited, Config{Now: c.now}), admin, c)
-		})
-	}
-	run("redis-server", func(t *testing.T) (limited, admin *redis.Client) {
-		s := redistest.Start(t)
-		return s.Limited(t), s.Client(t)
-	})
-	run("embedded", func(t *testing.T) (limited, admin *redis.Client) {
-		rdb := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
-		t.Cleanup(func() { rdb.Close() })
-		return rdb, rdb
-	})
-}
-
-func mustOpen(t *testing.T, l *Ledger, c *clock, batch string, jobs ...string) []Opening {
-	t.Helper()
-	var asks []Ask
-	for _, j := range jobs {
-		asks = append(asks, Ask{JobID: j, Deadline: c.now().Add(time.Hour)})
-	}
-	openings, err := l.Open(t.Context(), project, batch, asks)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return openings
-}
-
-func results(openings []Opening) []Result {
-	var rs []Result
-	for _, o := range openings {
-		rs = append(rs, o.Result)
-	}
-	return rs
-}
-
-func mustClaim(t *testing.T, l *Ledger, id string, hop int, kind Kind) *Stop {
-	t.Helper()
-	s, err := l.Claim(t.Context(), project, id, hop, kind)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-// must fails the test unless a move was made.
-func must(t *testing.T) func(bool, error) {
-	return func(moved bool, err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !moved {
-			t.Fatal("not moved")
-		}
-	}
-}
-
 func TestLifeOfAStop(t *testing.T) {
-	eachRedis(t, func(t *testing.T, l *Ledger, rdb *redis.Client, c *clock) {
-		asked := c.now()
-		id := mustOpen(t, l, c, "b1", "10")[0].StopID
+	eachRedis(t, func(t *testing.T, w *world) {
+		asked := w.now()
+		id := w.opened(t, "b1", "10")[0]
+		w.stands(t, id, "waiting:small", asked)
 
-		c.advance(time.Second)
-		s := mustClaim(t, l, id, 1, KindStop)
-		s.Called, s.Calls = c.now(), 1
-		s.State, s.Accepted, s.RequestID = Stopping, c.now(), "req-1"
-		must(t)(l.Advance(t.Context(), s, KindPoll, c.now().Add(5*time.Second)))
+		w.advance(time.Second)
+		s := w.claim(t, id)
+		w.stands(t, id, "released", w.now())
+		s.Called, s.Calls = w.now(), 1
+		s.State, s.Accepted, s.RequestID = ledger.Stopping, w.now(), "req-1"
+		w.advanced(t, s, w.poll(5*time.Second))
+		w.stands(t, id, "waiting:look", w.now().Add(5*time.Second))
 
-		c.advance(5 * time.Second)
-		s = mustClaim(t, l, id, 2, KindPoll)
-		if s.State != Stopping || !s.Accepted.Equal(asked.Add(time.Second)) || s.RequestID != "req-1" || s.Status != NoStatus {
+		w.advance(5 * time.Second)
+		s = w.claim(t, id)
+		if s.State != ledger.Stopping || !s.Accepted.Equal(w.now().Add(-5*time.Second)) || s.RequestID != "req-1" || s.Status != ledger.NoStatus {
 			t.Errorf("claimed %+v", s)
 		}
 		s.Polls, s.Status = 1, 12
-		must(t)(l.Finish(t.Context(), s, Stopped, "status 12", 0))
-
-		got, err := l.Get(t.Context(), project, id)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got.State != Stopped || got.Status != 12 || got.Polls != 1 || !got.Ended.Equal(c.now()) || !got.Due.Equal(asked) {
+		w.finished(t, s, ledger.Stopped)
+		got := w.get(t, id)
+		if got.State != ledger.Stopped || got.Status != 12 || got.Polls != 1 || !got.Ended.Equal(w.now()) || !got.Due.Equal(asked) || !got.Next.IsZero() {
 			t.Errorf("ended as %+v", got)
 		}
-		b, err := l.Batch(t.Context(), project, "b1")
-		if err != nil {
-			t.Fatal(err)
+		if places := w.places(t, got); len(places) != 0 {
+			t.Errorf("a stop that has ended stands in %v", places)
 		}
-		if b.Total != 1 || b.Counts[Stopped] != 1 || b.InFlight() != 0 || !b.Ended.Equal(c.now()) {
+		if b := w.batch(t, "b1"); b.Total != 1 || b.Counts[ledger.Stopped] != 1 || b.InFlight() != 0 || !b.Ended.Equal(w.now()) {
 			t.Errorf("batch %+v", b)
-		}
-		k := keys(project)
-		for _, key := range []string{k.stop(id), k.batch("b1"), k.stops("b1")} {
-			if ttl := rdb.TTL(t.Context(), key).Val(); ttl <= DefaultRetention-time.Minute || ttl > DefaultRetention {
-				t.Errorf("%s is kept for %v, want %v", key, ttl, DefaultRetention)
-			}
-		}
-	})
-}
-
-func TestOneActiveStopPerJob(t *testing.T) {
-	eachRedis(t, func(t *testing.T, l *Ledger, rdb *redis.Client, c *clock) {
-		first := mustOpen(t, l, c, "b1", "10", "11")
-		second := mustOpen(t, l, c, "b2", "10", "12")
-		if want := []Result{Joined, Opened}; !slices.Equal(results(second), want) {
-			t.Fatalf("got %v, want %v", results(second), want)
-		}
-		if second[0].StopID != first[0].StopID {
-			t.Errorf("joined %s, want %s", second[0].StopID, first[0].StopID)
-		}
-		joined, err := l.BatchJoined(t.Context(), project, "b2")
-		if err != nil || len(joined) != 1 || joined[0].ID != first[0].StopID {
-			t.Errorf("joined stops %v, %v", joined, err)
-		}
-
-		must(t)(l.Finish(t.Context(), mustClaim(t, l, first[0].StopID, 1, KindStop), Gone, "", 0))
-		if third := mustOpen(t, l, c, "b3", "10"); third[0].Result != Opened {
-			t.Errorf("after the end: %v, want a new stop", third[0].Result)
 		}
 	})
 }
 
 func TestAskingTwiceForOneBatchDoublesNothing(t *testing.T) {
-	eachRedis(t, func(t *testing.T, l *Ledger, rdb *redis.Client, c *clock) {
-		first := mustOpen(t, l, c, "b1", "10", "11", "12")
-		s := mustClaim(t, l, first[1].StopID, 1, KindStop)
-		must(t)(l.Advance(t.Context(), s, KindStop, c.now()))
-		s = mustClaim(t, l, first[2].StopID, 1, KindStop)
-		must(t)(l.Finish(t.Context(), s, Gone, "", 0))
+	eachRedis(t, func(t *testing.T, w *world) {
+		ids := w.opened(t, "b1", "10", "11", "12")
+		w.advanced(t, w.claim(t, ids[1]), ledger.Step{Kind: ledger.KindStop, Due: w.now()})
+		w.finished(t, w.claim(t, ids[2]), ledger.Gone)
 
-		again := mustOpen(t, l, c, "b1", "10", "11", "12", "13")
-		if want := []Result{Waiting, Known, Known, Opened}; !slices.Equal(results(again), want) {
+		again := w.open(t, "b1", w.ask("10"), w.ask("11"), w.ask("12"), w.ask("13"))
+		if want := []ledger.Result{ledger.Known, ledger.Known, ledger.Known, ledger.Opened}; !slices.Equal(results(again), want) {
 			t.Errorf("got %v, want %v", results(again), want)
 		}
-		if b, err := l.Batch(t.Context(), project, "b1"); err != nil || b.Total != 4 {
-			t.Errorf("batch %+v, %v", b, err)
+		if b := w.batch(t, "b1"); b.Total != 4 {
+			t.Errorf("batch %+v, want 4 stops", b)
 		}
 	})
 }
 
+// A task that was passed by somebody else moves and ends nothing.
 func TestFencing(t *testing.T) {
-	eachRedis(t, func(t *testing.T, l *Ledger, rdb *redis.Client, c *clock) {
-		id := mustOpen(t, l, c, "b1", "10")[0].StopID
-		one, other := mustClaim(t, l, id, 1, KindStop), mustClaim(t, l, id, 1, KindStop)
-		if one.Unsure || !other.Unsure {
-			t.Errorf("unsure: first %v, second %v; want false, true", one.Unsure, other.Unsure)
-		}
-		must(t)(l.Advance(t.Context(), one, KindPoll, c.now()))
-		if moved, err := l.Advance(t.Context(), other, KindPoll, c.now()); moved || err != nil {
+	eachRedis(t, func(t *testing.T, w *world) {
+		id := w.opened(t, "b1", "10")[0]
+		one := w.claim(t, id)
+		other := *one
+		w.advanced(t, one, w.poll(0))
+		if moved, err := w.ledger.Advance(t.Context(), &other, w.poll(0)); moved || err != nil {
 			t.Errorf("second advance: %v, %v", moved, err)
 		}
-		if moved, err := l.Finish(t.Context(), other, Stopped, "", 0); moved || err != nil {
+		if moved, err := w.ledger.Finish(t.Context(), &other, ledger.Stopped, "", 0); moved || err != nil {
 			t.Errorf("finish from a passed hop: %v, %v", moved, err)
 		}
-		other = mustClaim(t, l, id, 2, KindPoll)
-		must(t)(l.Finish(t.Context(), one, Stopped, "", 0))
-		if moved, err := l.Finish(t.Context(), other, Expired, "", 0); moved || err != nil {
+		last := w.claim(t, id)
+		other = *last
+		w.finished(t, last, ledger.Stopped)
+		if moved, err := w.ledger.Finish(t.Context(), &other, ledger.Expired, "", 0); moved || err != nil {
 			t.Errorf("second end: %v, %v", moved, err)
 		}
-		if s, err := l.Get(t.Context(), project, id); err != nil || s.State != Stopped {
-			t.Errorf("state %v, %v", s, err)
+		if s := w.get(t, id); s.State != ledger.Stopped {
+			t.Errorf("state %v", s.State)
 		}
-	})
-}
-
-// A worker that claimed the stop call may have made it: if its task is then
-// lost, whoever comes next must know.
-func TestReplaceKeepsACallInMind(t *testing.T) {
-	eachRedis(t, func(t *testing.T, l *Ledger, rdb *redis.Client, c *clock) {
-		openings := mustOpen(t, l, c, "b1", "called", "untouched")
-		mustClaim(t, l, openings[0].StopID, 1, KindStop)
-		for i, unsure := range []bool{true, false} {
-			s, err := l.Get(t.Context(), project, openings[i].StopID)
-			if err != nil {
-				t.Fatal(err)
-			}
-			must(t)(l.Replace(t.Context(), s, c.now()))
-			if s := mustClaim(t, l, openings[i].StopID, 2, KindStop); s.Unsure != unsure || s.Hop != 2 {
-				t.Errorf("job %s: hop %d, unsure %v; want 2, %v", s.JobID, s.Hop, s.Unsure, unsure)
-			}
+		if _, err := w.ledger.Finish(t.Context(), &other, ledger.Pending, "", 0); err == nil {
+			t.Error("a stop can end as pending")
 		}
 	})
 }
@@ -216,216 +92,217 @@ func TestReplaceKeepsACallInMind(t *testing.T) {
 // A client that repeats a script because the answer got lost must not be told
 // that somebody else made the move.
 func TestSameNonceSameAnswer(t *testing.T) {
-	eachRedis(t, func(t *testing.T, l *Ledger, rdb *redis.Client, c *clock) {
+	eachRedis(t, func(t *testing.T, w *world) {
 		repeat := &repeater{}
-		rdb.AddHook(repeat)
-		id := mustOpen(t, l, c, "b1", "10")[0].StopID
-		s := mustClaim(t, l, id, 1, KindStop)
+		w.limited.AddHook(repeat)
+		ids := w.opened(t, "b1", "10", "11")
+		s, watched := w.claim(t, ids[0]), w.claim(t, ids[1])
 		repeat.on = true
-		must(t)(l.Advance(t.Context(), s, KindPoll, c.now()))
-		must(t)(l.Finish(t.Context(), s, Stopped, "", 0))
-		if b, err := l.Batch(t.Context(), project, "b1"); err != nil || b.Counts[Stopped] != 1 || b.Total != 1 {
-			t.Errorf("batch %+v, %v", b, err)
+		s.State = ledger.Stopping
+		w.advanced(t, s, w.poll(0))
+		watched.State = ledger.Stopping
+		w.advanced(t, watched, ledger.Step{Kind: ledger.KindPoll, Due: w.now(), WatchFrom: 1, Latest: w.now().Add(time.Minute)})
+		if watched.Kind != ledger.KindWatch {
+			t.Errorf("kind %s after the second answer, want watch", watched.Kind)
+		}
+		w.finished(t, s, ledger.Stopped)
+		w.finished(t, watched, ledger.Stopped)
+		if b := w.batch(t, "b1"); b.Counts[ledger.Stopped] != 2 || b.Total != 2 || b.InFlight() != 0 {
+			t.Errorf("batch %+v", b)
 		}
 	})
 }
 
-// repeater sends each command twice and returns the second answer.
-type repeater struct {
-	redis.Hook
-	on bool
+// A job is watched from so many stopping jobs on, unless the list check rests.
+func TestWatchedFromAThreshold(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		ids := w.opened(t, "b1", "1", "2", "3", "4", "5")
+		latest := w.now().Add(2 * time.Minute)
+		accept := func(id string, from int) *ledger.Stop {
+			s := w.claim(t, id)
+			s.State = ledger.Stopping
+			w.advanced(t, s, ledger.Step{Kind: ledger.KindPoll, Due: w.now().Add(time.Second), WatchFrom: from, Latest: latest})
+			return s
+		}
+		accept(ids[0], 2)
+		w.stands(t, ids[0], "waiting:look", w.now().Add(time.Second))
+		s := accept(ids[1], 2)
+		w.stands(t, ids[1], "watched", w.now())
+		if got := w.get(t, ids[1]); got.Kind != ledger.KindWatch || s.Kind != got.Kind || !s.Next.Equal(latest) || !got.Next.Equal(latest) {
+			t.Errorf("watched %+v, as the caller has it %+v", got, s)
+		}
+		if at := w.rdb.ZScore(t.Context(), keys.Latest(), ids[1]).Val(); int64(at) != latest.UnixMilli() {
+			t.Errorf("looked at at %v, want %v", at, latest)
+		}
+		accept(ids[2], 0)
+		w.stands(t, ids[2], "waiting:look", w.now().Add(time.Second))
+
+		if _, err := w.release.ListChecked(t.Context(), project, release.ListCheck{Began: w.now(), Result: release.ListUseless}); err != nil {
+			t.Fatal(err)
+		}
+		accept(ids[3], 1)
+		w.stands(t, ids[3], "waiting:look", w.now().Add(time.Second))
+		w.advance(10 * time.Minute)
+		accept(ids[4], 1)
+		w.stands(t, ids[4], "watched", w.now())
+	})
 }
 
-func (r *repeater) DialHook(next redis.DialHook) redis.DialHook { return next }
-func (r *repeater) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
-}
-func (r *repeater) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, cmd redis.Cmder) error {
-		if r.on {
-			if err := next(ctx, cmd); err != nil {
-				return err
+// The first hundred stops of a batch go ahead of larger batches.
+func TestTheFirstStopsOfABatchAreSmall(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		for chunk := range 3 {
+			var asks []ledger.Ask
+			for i := range 60 {
+				asks = append(asks, w.ask(strconv.Itoa(1+60*chunk+i)))
 			}
+			w.open(t, "b1", asks...)
 		}
-		return next(ctx, cmd)
-	}
+		w.opened(t, "b2", "1000")
+		small, large := w.rdb.ZCard(t.Context(), keys.Small()).Val(), w.rdb.ZCard(t.Context(), keys.Large()).Val()
+		if small != 101 || large != 80 {
+			t.Errorf("%d stops are small and %d large, want 101 and 80", small, large)
+		}
+	})
+}
+
+// Too many asks at once would hold up everybody's Redis.
+func TestOpenIsBounded(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		if _, err := w.ledger.Open(t.Context(), project, "b", make([]ledger.Ask, ledger.OpenChunk+1)); err == nil {
+			t.Error("no error for one ask too many")
+		}
+		if all, err := w.ledger.Open(t.Context(), project, "b", nil); all != nil || err != nil {
+			t.Errorf("no asks: %v, %v", all, err)
+		}
+		if all := w.everything(t); len(all) != 0 {
+			t.Errorf("Redis holds %v, want nothing", all)
+		}
+	})
 }
 
 func TestForeignTask(t *testing.T) {
-	eachRedis(t, func(t *testing.T, l *Ledger, rdb *redis.Client, c *clock) {
-		ask := Ask{JobID: "10", Deadline: c.now().Add(time.Hour)}
-		open := func() Opening {
+	eachRedis(t, func(t *testing.T, w *world) {
+		open := func() ledger.Opening {
 			t.Helper()
-			o, err := l.OpenForeign(t.Context(), project, "their-task", ask)
+			o, err := w.ledger.OpenForeign(t.Context(), project, "their-task", w.ask("10"))
 			if err != nil {
 				t.Fatal(err)
 			}
 			return o
 		}
 		first, again := open(), open()
-		if first.Result != Opened || again.Result != Waiting || again.StopID != first.StopID {
+		if first.Result != ledger.Opened || again.Result != ledger.Known || again.StopID != first.StopID {
 			t.Fatalf("first %v, again %v", first, again)
 		}
-		must(t)(l.Finish(t.Context(), mustClaim(t, l, first.StopID, 1, KindStop), Stopped, "", 0))
-		if o := open(); o.Result != Known || o.StopID != first.StopID {
-			t.Errorf("delivered again after the end: %v", o)
+		if s := w.get(t, first.StopID); s.Batch != "queue-20260102" {
+			t.Errorf("batch %s, want the day's", s.Batch)
 		}
-		ttl := rdb.TTL(t.Context(), keys(project).task("their-task")).Val()
-		if ttl <= 0 || ttl > pointerLife {
-			t.Errorf("the pointer lives for %v, want %v", ttl, pointerLife)
+		w.finished(t, w.claim(t, first.StopID), ledger.Stopped)
+		w.advance(10*time.Minute - time.Millisecond)
+		if o := open(); o.Result != ledger.Known || o.StopID != first.StopID {
+			t.Errorf("delivered again just after the end: %v", o)
 		}
-		rdb.Expire(t.Context(), keys(project).task("their-task"), pointerLife/2)
-		open()
-		if ttl := rdb.TTL(t.Context(), keys(project).task("their-task")).Val(); ttl < pointerLife-time.Minute {
-			t.Errorf("seen again, the pointer lives for %v, want %v", ttl, pointerLife)
+		w.advance(time.Millisecond)
+		anew := open()
+		if anew.Result != ledger.Opened || anew.StopID == first.StopID {
+			t.Errorf("same task id ten minutes later: %v, want a new stop", anew)
 		}
-		rdb.Del(t.Context(), keys(project).task("their-task"))
-		if o := open(); o.Result != Opened || o.StopID == first.StopID {
-			t.Errorf("same task id a day later: %v, want a new stop", o)
+		if o := open(); o.Result != ledger.Known || o.StopID != anew.StopID {
+			t.Errorf("and again: %v, want the new stop", o)
 		}
 	})
 }
 
-func TestOverdueAndLoad(t *testing.T) {
-	eachRedis(t, func(t *testing.T, l *Ledger, rdb *redis.Client, c *clock) {
-		start := c.now()
-		openings := mustOpen(t, l, c, "b1", "10", "11")
-		c.advance(time.Minute)
-		s := mustClaim(t, l, openings[1].StopID, 1, KindStop)
-		s.State = Stopping
-		must(t)(l.Advance(t.Context(), s, KindPoll, c.now().Add(time.Minute)))
-
-		overdue := func() (ids []string) {
-			t.Helper()
-			stops, err := l.Overdue(t.Context(), project, c.now().Add(-30*time.Second), 10)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, s := range stops {
-				ids = append(ids, s.ID)
-			}
-			return ids
-		}
-		if ids := overdue(); !slices.Equal(ids, []string{openings[0].StopID}) {
-			t.Errorf("overdue %v, want only the first", ids)
-		}
-		first, err := l.Get(t.Context(), project, openings[0].StopID)
+// A foreign task whose worker died between its note and its stop gets its stop.
+func TestForeignTaskWithoutAStop(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		first, err := w.ledger.OpenForeign(t.Context(), project, "their-task", w.ask("10"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := l.PutBack(t.Context(), first); err != nil {
-			t.Fatal(err)
+		w.rdb.Del(t.Context(), keys.Stop(first.StopID), keys.Active())
+		again, err := w.ledger.OpenForeign(t.Context(), project, "their-task", w.ask("10"))
+		if err != nil || again.Result != ledger.Opened || again.StopID != first.StopID {
+			t.Errorf("%v, %v, want the stop opened under the same id", again, err)
 		}
-		if ids := overdue(); len(ids) != 0 {
-			t.Errorf("overdue after being put back: %v", ids)
-		}
-		load, err := l.Load(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if load.Count[Pending] != 1 || load.Count[Stopping] != 1 || !load.Oldest[Stopping].Equal(start) || load.Projects[project] != 2 {
-			t.Errorf("load %+v", load)
-		}
+	})
+}
 
-		c.advance(time.Hour)
-		rdb.Del(t.Context(), keys(project).stop(openings[0].StopID)) // as a Redis that evicts would
-		if ids := overdue(); !slices.Equal(ids, []string{openings[1].StopID}) {
-			t.Errorf("overdue %v, want only the second", ids)
+func TestLoad(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		start := w.now()
+		ids := w.opened(t, "b1", "10", "11")
+		w.advance(time.Minute)
+		w.accept(t, ids[1])
+		load, err := w.ledger.Load(t.Context(), []string{project, "nothing-here"})
+		if err != nil || load.Count[ledger.Pending] != 1 || load.Count[ledger.Stopping] != 1 || !load.Oldest[ledger.Stopping].Equal(start) ||
+			load.Projects[project] != 2 || len(load.Projects) != 1 {
+			t.Errorf("load %+v, %v", load, err)
+		}
+		if load, err := w.ledger.Load(t.Context(), nil); err != nil || len(load.Count) != 2 || len(load.Oldest) != 0 {
+			t.Errorf("load of no project %+v, %v", load, err)
 		}
 	})
 }
 
 func TestNotFound(t *testing.T) {
-	eachRedis(t, func(t *testing.T, l *Ledger, rdb *redis.Client, c *clock) {
-		_, err1 := l.Get(t.Context(), project, "none")
-		_, err2 := l.Claim(t.Context(), project, "none", 1, KindStop)
-		_, err3 := l.Batch(t.Context(), project, "none")
-		_, err4 := l.BatchProjects(t.Context(), "none")
-		for i, err := range []error{err1, err2, err3, err4} {
-			if !errors.Is(err, ErrNotFound) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		_, err1 := w.ledger.Get(t.Context(), project, "none")
+		_, err2 := w.ledger.Batch(t.Context(), project, "none")
+		_, err3 := w.ledger.BatchProjects(t.Context(), "none")
+		for i, err := range []error{err1, err2, err3} {
+			if !errors.Is(err, ledger.ErrNotFound) {
 				t.Errorf("%d: %v, want ErrNotFound", i, err)
 			}
+		}
+		s := &ledger.Stop{ID: "none", ProjectID: project, Hop: 1}
+		if moved, err := w.ledger.Advance(t.Context(), s, w.poll(0)); moved || err != nil {
+			t.Errorf("a stop that is gone was moved: %t, %v", moved, err)
+		}
+		if moved, err := w.ledger.Finish(t.Context(), s, ledger.Gone, "", 0); moved || err != nil {
+			t.Errorf("a stop that is gone has ended: %t, %v", moved, err)
 		}
 	})
 }
 
 func TestListing(t *testing.T) {
-	eachRedis(t, func(t *testing.T, l *Ledger, rdb *redis.Client, c *clock) {
-		mustOpen(t, l, c, "b1", "10", "11", "12")
+	eachRedis(t, func(t *testing.T, w *world) {
+		w.opened(t, "b1", "10", "11", "12")
 		var jobs []string
-		for offset := 0; ; offset += 2 {
-			page, err := l.BatchStops(t.Context(), project, "b1", offset, 2)
+		for offset := 0; ; {
+			page, next, err := w.ledger.BatchStops(t.Context(), project, "b1", offset, 2)
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, s := range page {
 				jobs = append(jobs, s.JobID)
 			}
-			if len(page) < 2 {
+			if offset = next; next == 0 {
 				break
 			}
 		}
 		if want := []string{"10", "11", "12"}; !slices.Equal(jobs, want) {
 			t.Errorf("listed %v, want %v", jobs, want)
 		}
-		projects, err := l.BatchProjects(t.Context(), "b1")
+		projects, err := w.ledger.BatchProjects(t.Context(), "b1")
 		if err != nil || !slices.Equal(projects, []string{project}) {
 			t.Errorf("projects %v, %v", projects, err)
 		}
 	})
 }
 
-func TestCancelOnlyWhatIsUnsent(t *testing.T) {
-	eachRedis(t, func(t *testing.T, l *Ledger, rdb *redis.Client, c *clock) {
-		openings := mustOpen(t, l, c, "b1", "waiting", "calling", "unsure", "accepted", "retrying")
-		get := func(i int) *Stop {
-			t.Helper()
-			s, err := l.Get(t.Context(), project, openings[i].StopID)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return s
-		}
-		mustClaim(t, l, openings[1].StopID, 1, KindStop)
-		for i, change := range map[int]func(*Stop){
-			2: func(s *Stop) { s.Unsure = true },
-			3: func(s *Stop) { s.State = Stopping },
-			4: func(s *Stop) { s.Attempts = 1 }, // a call that was clearly refused
-		} {
-			s := mustClaim(t, l, openings[i].StopID, 1, KindStop)
-			change(s)
-			must(t)(l.Advance(t.Context(), s, KindStop, c.now()))
-		}
-		for i, want := range []bool{true, false, false, false, true} {
-			if moved, err := l.Cancel(t.Context(), get(i), "withdrawn"); err != nil || moved != want {
-				t.Errorf("%s: canceled %v, %v; want %v", openings[i].JobID, moved, err, want)
-			}
-		}
-		var uncounted int
-		for range 2 {
-			stops, err := l.Uncounted(t.Context(), project, 10)
-			if err != nil {
-				t.Fatal(err)
-			}
-			uncounted += len(stops)
-		}
-		if b, err := l.Batch(t.Context(), project, "b1"); err != nil || b.Counts[Canceled] != 2 || uncounted != 2 || b.InFlight() != 3 {
-			t.Errorf("%d to be counted, batch %+v, %v", uncounted, b, err)
-		}
-	})
-}
-
 func TestStopsOfAJob(t *testing.T) {
-	eachRedis(t, func(t *testing.T, l *Ledger, rdb *redis.Client, c *clock) {
+	eachRedis(t, func(t *testing.T, w *world) {
 		var want []string
 		for _, batch := range []string{"b1", "b2", "b3"} {
-			id := mustOpen(t, l, c, batch, "10")[0].StopID
+			id := w.opened(t, batch, "10")[0]
 			want = append([]string{id}, want...)
 			if batch != "b3" {
-				must(t)(l.Finish(t.Context(), mustClaim(t, l, id, 1, KindStop), Stopped, "", 0))
+				w.finished(t, w.claim(t, id), ledger.Stopped)
 			}
 		}
-		stops, err := l.JobStops(t.Context(), project, "10")
+		stops, err := w.ledger.JobStops(t.Context(), project, "10")
 		var got []string
 		for _, s := range stops {
 			got = append(got, s.ID)
@@ -433,78 +310,107 @@ func TestStopsOfAJob(t *testing.T) {
 		if err != nil || !slices.Equal(got, want) {
 			t.Errorf("got %v, %v; want %v", got, err, want)
 		}
-		if stops, err := l.JobStops(t.Context(), project, "none"); err != nil || len(stops) != 0 {
+		if stops, err := w.ledger.JobStops(t.Context(), project, "none"); err != nil || len(stops) != 0 {
 			t.Errorf("stops of an unknown job: %v, %v", stops, err)
+		}
+		active, err := w.ledger.ActiveStops(t.Context(), project, []string{"none", "10"})
+		if err != nil || len(active) != 1 || active[0].ID != want[0] {
+			t.Errorf("active stops %v, %v, want %s", active, err, want[0])
+		}
+	})
+}
+
+// How long jobs took to stop is kept for the latest 200 of them.
+func TestStopTimes(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		var jobs []string
+		for i := range 205 {
+			jobs = append(jobs, strconv.Itoa(i+1))
+		}
+		for i, id := range w.opened(t, "b", jobs...) {
+			if moved, err := w.ledger.Finish(t.Context(), w.claim(t, id), ledger.Stopped, "", time.Duration(i)*time.Second); !moved || err != nil {
+				t.Fatal(moved, err)
+			}
+		}
+		times, err := w.ledger.StopTimes(t.Context(), project)
+		if err != nil || len(times) != 200 || slices.Min(times) != 5*time.Second {
+			t.Errorf("%d times, the least %v, %v; want the latest 200", len(times), slices.Min(times), err)
 		}
 	})
 }
 
 func TestDescriptionAndLabels(t *testing.T) {
-	eachRedis(t, func(t *testing.T, l *Ledger, rdb *redis.Client, c *clock) {
-		meta := Meta{Requester: "alice", Reason: "night", Labels: map[string]string{"team": "vision"}}
-		if err := l.Describe(t.Context(), project, "b1", meta); err != nil {
+	eachRedis(t, func(t *testing.T, w *world) {
+		meta := ledger.Meta{Requester: "alice", Reason: "night", Labels: map[string]string{"team": "vision"}}
+		if err := w.ledger.Describe(t.Context(), project, "b1", meta); err != nil {
 			t.Fatal(err)
 		}
-		ask := Ask{JobID: "10", Deadline: c.now().Add(time.Hour), Labels: map[string]string{"owner": "bob"}}
-		openings, err := l.Open(t.Context(), project, "b1", []Ask{ask})
-		if err != nil {
-			t.Fatal(err)
+		ask := w.ask("10")
+		ask.Labels = map[string]string{"owner": "bob"}
+		id := w.open(t, "b1", ask)[0].StopID
+		b := w.batch(t, "b1")
+		if b.Meta.Requester != "alice" || b.Meta.Reason != "night" || b.Meta.Labels["team"] != "vision" || !b.Ended.IsZero() {
+			t.Errorf("batch %+v", b)
 		}
-		b, err := l.Batch(t.Context(), project, "b1")
-		if err != nil || b.Meta.Requester != "alice" || b.Meta.Reason != "night" || b.Meta.Labels["team"] != "vision" {
-			t.Errorf("batch %+v, %v", b, err)
-		}
-		if ttl := rdb.TTL(t.Context(), keys(project).batch("b1")).Val(); ttl > 0 {
-			t.Errorf("the batch is kept for %v only, with a stop in flight", ttl)
-		}
-		s := mustClaim(t, l, openings[0].StopID, 1, KindStop)
-		must(t)(l.Advance(t.Context(), s, KindStop, c.now()))
-		if s := mustClaim(t, l, openings[0].StopID, 2, KindStop); s.Labels["owner"] != "bob" {
+		w.advanced(t, w.claim(t, id), ledger.Step{Kind: ledger.KindStop, Due: w.now()})
+		if s := w.claim(t, id); s.Labels["owner"] != "bob" {
 			t.Errorf("labels %v", s.Labels)
 		}
-		ids, err := l.Batches(t.Context(), 5)
+		ids, err := w.ledger.Batches(t.Context(), 5)
 		if err != nil || !slices.Equal(ids, []string{"b1"}) {
 			t.Errorf("batches %v, %v", ids, err)
 		}
 	})
 }
 
-// A large batch starts at a pace, and what was asked for later keeps its time.
-func TestPace(t *testing.T) {
-	eachRedis(t, func(t *testing.T, _ *Ledger, rdb *redis.Client, c *clock) {
-		l := New(rdb, Config{Now: c.now, Pace: 4})
-		late := c.now().Add(10 * time.Second)
-		ask := func(batch string, jobs ...string) (after []time.Duration) {
-			asks := []Ask{}
-			for _, j := range jobs {
-				asks = append(asks, Ask{JobID: j, Deadline: c.now().Add(time.Hour)})
-			}
-			asks[len(asks)-1].Due = late
-			openings, err := l.Open(t.Context(), project, batch, asks)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, o := range openings {
-				after = append(after, o.First.Sub(c.now()))
-			}
-			return after
-		}
-		quarter := 250 * time.Millisecond
-		want := []time.Duration{0, quarter, 2 * quarter, 10 * time.Second}
-		for range 2 { // the same again finds the same
-			if got := ask("b", "1", "2", "3", "4"); !slices.Equal(got, want) {
-				t.Errorf("first tasks after %v, want %v", got, want)
-			}
-		}
-		if got := ask("b", "5", "6"); !slices.Equal(got, []time.Duration{10*time.Second + quarter, 10*time.Second + 2*quarter}) {
-			t.Errorf("more of the batch after %v, want it to follow", got)
-		}
-		if got := ask("urgent", "7", "8")[0]; got != 0 {
-			t.Errorf("the first of another batch after %v, want at once", got)
-		}
-		s, err := l.Get(t.Context(), project, StopID("b", project, "2"))
-		if err != nil || !s.Due.Equal(c.now()) || !s.Next.Equal(c.now().Add(quarter)) {
-			t.Errorf("due %v, next %v, %v; want the due time asked for", s.Due, s.Next, err)
+// What a newer version keeps in a stop survives the moves of this one: a fleet is
+// not updated at once.
+func TestUnknownFieldsAreLeftAlone(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		id := w.opened(t, "b", "10")[0]
+		w.rdb.HSet(t.Context(), keys.Stop(id), "of_tomorrow", "x", "reason", "trouble")
+		s := w.claim(t, id)
+		s.Reason = ""
+		w.advanced(t, s, w.poll(0))
+		f, err := w.rdb.HGetAll(t.Context(), keys.Stop(id)).Result()
+		if err != nil || f["of_tomorrow"] != "x" || f["reason"] != "" {
+			t.Errorf("%v, %v: want of_tomorrow kept and reason cleared", f, err)
 		}
 	})
+}
+
+// A trace is kept from the ask to the end, and is no field at all where nobody
+// traces.
+func TestTraceIsKept(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		const trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+		traced := w.ask("10")
+		traced.Trace = trace
+		for i, o := range w.open(t, "b", traced, w.ask("11")) {
+			want := []string{trace, ""}[i]
+			w.advanced(t, w.claim(t, o.StopID), w.poll(0))
+			w.finished(t, w.claim(t, o.StopID), ledger.Gone)
+			if s := w.get(t, o.StopID); s.Trace != want {
+				t.Errorf("trace %q, want %q", s.Trace, want)
+			}
+			has, err := w.rdb.HExists(t.Context(), keys.Stop(o.StopID), "trace").Result()
+			if err != nil || has != (want != "") {
+				t.Errorf("a field of its own: %t, %v", has, err)
+			}
+		}
+	})
+}
+
+// What stands in the sets reads back as it was written, and nonsense as hop 0.
+func TestMember(t *testing.T) {
+	for _, m := range []ledger.Member{{StopID: "0123456789abcdef", Hop: 7, JobID: "10"}, {StopID: "0123456789abcdef", Hop: 1}} {
+		if got := ledger.ParseMember(m.String()); got != m {
+			t.Errorf("%v reads back as %v", m, got)
+		}
+	}
+	for _, bad := range []string{"", "x", "x:", "x:y:z"} {
+		if got := ledger.ParseMember(bad); got.Hop != 0 {
+			t.Errorf("%q reads as hop %d, want 0", bad, got.Hop)
+		}
+	}
 }

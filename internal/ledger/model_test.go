@@ -1,263 +1,287 @@
-package ledger
+package ledger_test
 
 import (
-	"fmt"
 	"maps"
-	"testing"
+	"slices"
 	"time"
 
-	"pgregory.net/rapid"
-
-	"vizstop/internal/redistest"
+	"vizstop/internal/ledger"
 )
 
-// model is the ledger in plain Go: what the scripts must agree with.
+// model is ledger and claims in plain Go: what the scripts must agree with. Times
+// are in ms.
 type model struct {
-	stops  map[string]*modelStop      // by stop id
-	active map[string]string          // job to stop id
-	joined map[string]map[string]bool // batch to the stops that it joined
+	now    float64
+	paused bool
+	stops  map[string]*modelStop
+	active map[string]string            // job to stop id
+	serves map[string]map[string]string // batch to job to the stop that serves its wish
 }
+
+// The sets in which a stop in flight can be.
+const (
+	inSmall    = "small"
+	inLook     = "look"
+	inReleased = "released"
+	inWatched  = "watched"
+)
 
 type modelStop struct {
-	job, batch string
-	state      State
-	kind       Kind
-	hop        int
-	calling    int  // hop whose stop call may be on its way
-	unsure     bool // a call may have gone out
+	id, job   string
+	state     ledger.State
+	kind      ledger.Kind
+	hop       int
+	place     string  // "" once it has ended
+	waits     float64 // in a waiting set: until when
+	next      float64 // when its step was due at first
+	due       float64
+	deadline  float64
+	claimed   int // hop that a worker has claimed
+	calling   int // hop whose stop call may be on its way
+	unsure    bool
+	withdrawn bool
+	wishes    map[string]*modelWish // by batch
 }
 
-func (m *model) open(batch, job string) (Result, string) {
-	id := StopID(batch, project, job)
-	if s, ok := m.stops[id]; ok {
-		if s.state == Pending && s.hop == 1 {
-			return Waiting, id
-		}
-		return Known, id
-	}
-	if other, ok := m.active[job]; ok {
-		if m.joined[batch] == nil {
-			m.joined[batch] = map[string]bool{}
-		}
-		m.joined[batch][other] = true
-		return Joined, other
-	}
-	m.stops[id] = &modelStop{job: job, batch: batch, state: Pending, kind: KindStop, hop: 1}
-	m.active[job] = id
-	return Opened, id
+type modelWish struct {
+	due, deadline float64
+	void, late    bool
 }
 
-// stopping counts the stops that are stopping, with the given one among them.
-func (m *model) stopping(with string) int {
+func newModel() *model {
+	return &model{stops: map[string]*modelStop{}, active: map[string]string{}, serves: map[string]map[string]string{}}
+}
+
+// inFlight lists the stops that have not ended, by their ids.
+func (m *model) inFlight() []*modelStop {
+	var all []*modelStop
+	for _, id := range slices.Sorted(maps.Keys(m.stops)) {
+		if s := m.stops[id]; !s.state.Ended() {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+func (m *model) in(state ledger.State) int {
 	n := 0
-	for id, s := range m.stops {
-		if s.state == Stopping || id == with {
+	for _, s := range m.inFlight() {
+		if s.state == state {
 			n++
 		}
 	}
 	return n
 }
 
-func (m *model) counts(batch string) (counts map[State]int, total int) {
-	counts = map[State]int{}
-	for _, s := range append(InFlight(), Outcomes()...) {
+// open records the wishes of one batch for several jobs.
+func (m *model) open(batch string, jobs []string, due, deadline float64) []ledger.Opening {
+	if m.serves[batch] == nil {
+		m.serves[batch] = map[string]string{}
+	}
+	openings := make([]ledger.Opening, len(jobs))
+	before, opened := m.in(ledger.Pending), 0
+	for i, job := range jobs {
+		o := ledger.Opening{JobID: job}
+		own := ledger.StopID(batch, project, job)
+		if id, known := m.serves[batch][job]; known {
+			o.Result, o.StopID = ledger.Known, id
+		} else if id, active := m.active[job]; active {
+			o.Result, o.StopID = ledger.Joined, id
+			m.stops[id].join(batch, due, deadline)
+			m.serves[batch][job] = id
+		} else {
+			o.Result, o.StopID = ledger.Opened, own
+			m.stops[own] = &modelStop{id: own, job: job, state: ledger.Pending, kind: ledger.KindStop, hop: 1, place: inSmall,
+				waits: due + float64(before+opened)/1000, next: due, due: due, deadline: deadline,
+				wishes: map[string]*modelWish{batch: {due: due, deadline: deadline}}}
+			m.active[job], m.serves[batch][job] = own, own
+			opened++
+		}
+		openings[i] = o
+	}
+	return openings
+}
+
+func (s *modelStop) join(batch string, due, deadline float64) {
+	s.wishes[batch] = &modelWish{due: due, deadline: deadline}
+	s.withdrawn = false
+	s.deadline = max(s.deadline, deadline)
+	if due >= s.due {
+		return
+	}
+	s.reschedule(due)
+}
+
+// reschedule makes s due at another time. A step that just waits for it does so
+// now until then.
+func (s *modelStop) reschedule(due float64) {
+	if s.next == s.due && s.kind == ledger.KindStop && s.place == inSmall {
+		s.next, s.waits = due, due
+	}
+	s.due = due
+}
+
+func (m *model) withdraw(batch, job string) ledger.Withdrawal {
+	id, ok := m.serves[batch][job]
+	if !ok {
+		return ledger.NoWish
+	}
+	s := m.stops[id]
+	w := s.wishes[batch]
+	switch {
+	case w.void:
+		return ledger.Withdrew
+	case s.state.Ended():
+		return ledger.Over
+	}
+	var left []*modelWish
+	late := false
+	for other, o := range s.wishes {
+		switch {
+		case other == batch || o.void:
+		case o.late:
+			late = true
+		default:
+			left = append(left, o)
+		}
+	}
+	switch {
+	case len(left) == 0 && (s.state == ledger.Stopping || s.calling == s.hop || s.unsure):
+		s.withdrawn, w.late = true, true
+		return ledger.TooLate
+	case len(left) == 0 && !late:
+		m.end(s, ledger.Canceled)
+		return ledger.Withdrew
+	}
+	w.void = true
+	if len(left) == 0 {
+		s.withdrawn = true
+		return ledger.Withdrew
+	}
+	due, deadline := left[0].due, left[0].deadline
+	for _, o := range left {
+		due, deadline = min(due, o.due), max(deadline, o.deadline)
+	}
+	s.deadline = deadline
+	s.reschedule(due)
+	return ledger.Withdrew
+}
+
+func (m *model) end(s *modelStop, outcome ledger.State) {
+	s.state, s.place = outcome, ""
+	delete(m.active, s.job)
+}
+
+// release releases what is due, and returns how many stop calls and looks it was.
+func (m *model) release() (stops, polls int) {
+	for _, s := range m.inFlight() {
+		switch {
+		case s.waits > m.now:
+		case s.place == inSmall && !m.paused:
+			s.place = inReleased
+			stops++
+		case s.place == inLook:
+			s.place = inReleased
+			polls++
+		}
+	}
+	return stops, polls
+}
+
+// hopTo moves s to its next hop, which waits.
+func (s *modelStop) hopTo(kind ledger.Kind, until float64) {
+	s.hop, s.kind, s.next, s.waits, s.place = s.hop+1, kind, until, until, inSmall
+	if kind == ledger.KindPoll {
+		s.place = inLook
+	}
+}
+
+// claim claims a hop of s for a task of that kind.
+func (m *model) claim(s *modelStop, hop int, kind ledger.Kind) (claimed, held bool) {
+	if s.place != inReleased || s.hop != hop || s.kind != kind || s.claimed == hop {
+		return false, false
+	}
+	isStop := kind == ledger.KindStop
+	switch {
+	case isStop && s.state == ledger.Pending && s.due > m.now+1000:
+		s.hopTo(kind, s.due)
+		return false, true
+	case isStop && m.paused:
+		s.hopTo(kind, m.now)
+		return false, true
+	}
+	s.claimed = hop
+	if isStop && s.deadline > m.now && !s.withdrawn {
+		s.calling = hop
+	}
+	return true, false
+}
+
+// take takes s out of where it waits.
+func (m *model) take(s *modelStop) bool {
+	if s.place == "" || s.place == inReleased {
+		return false
+	}
+	s.hop, s.kind, s.place = s.hop+1, ledger.KindPoll, inReleased
+	s.claimed = s.hop
+	return true
+}
+
+// advance moves s on from a hop.
+func (m *model) advance(s *modelStop, hop int, state ledger.State, kind ledger.Kind, until float64, watchFrom int) bool {
+	if s.state.Ended() || s.hop != hop {
+		return false
+	}
+	s.state = state
+	s.hopTo(kind, until)
+	if watchFrom > 0 && m.in(ledger.Stopping) >= watchFrom {
+		s.kind, s.place = ledger.KindWatch, inWatched
+	}
+	return true
+}
+
+// recover takes a released hop back that is lost.
+func (m *model) recover(s *modelStop, hop int) bool {
+	if s.place != inReleased || s.hop != hop {
+		return false
+	}
+	kind := s.kind
+	if kind == ledger.KindStop && s.calling == hop {
+		kind, s.unsure = ledger.KindPoll, true
+	}
+	s.hopTo(kind, m.now)
+	return true
+}
+
+// hasten gives s a look now.
+func (m *model) hasten(s *modelStop) {
+	switch s.place {
+	case inLook:
+		s.waits = m.now
+	case inWatched:
+		s.hopTo(ledger.KindPoll, m.now)
+	}
+}
+
+// counts are the wishes of a batch by what became of them.
+func (m *model) counts(batch string) (counts map[ledger.State]int, total, joined int) {
+	counts = map[ledger.State]int{}
+	for _, s := range append(ledger.InFlight(), ledger.Outcomes()...) {
 		counts[s] = 0
 	}
-	for _, s := range m.stops {
-		if s.batch == batch {
+	for job, id := range m.serves[batch] {
+		s := m.stops[id]
+		if s.wishes[batch].void {
+			counts[ledger.Canceled]++
+		} else {
 			counts[s.state]++
-			total++
+		}
+		total++
+		if id != ledger.StopID(batch, project, job) {
+			joined++
 		}
 	}
-	return counts, total
+	return counts, total, joined
 }
 
-// TestModel runs random interleavings of calls, some from tasks that hold a
-// stop as it was a while ago, and compares each answer and all counts with the
-// model. Few jobs and batches make collisions frequent.
-func TestModel(t *testing.T) {
-	server := redistest.Start(t)
-	rdb, admin := server.Limited(t), server.Client(t)
-	ctx := t.Context()
-	jobs, batches := rapid.SampledFrom([]string{"1", "2", "3", "4"}), rapid.SampledFrom([]string{"a", "b", "c"})
-
-	rapid.Check(t, func(t *rapid.T) {
-		if err := admin.FlushAll(ctx).Err(); err != nil {
-			t.Fatal(err)
-		}
-		c := newClock()
-		l := New(rdb, Config{Now: c.now})
-		m := &model{stops: map[string]*modelStop{}, active: map[string]string{}, joined: map[string]map[string]bool{}}
-		held := []*Stop{} // what tasks have claimed and not yet used
-
-		t.Repeat(map[string]func(*rapid.T){
-			"open": func(t *rapid.T) {
-				batch, wanted := batches.Draw(t, "batch"), rapid.SliceOfNDistinct(jobs, 1, 4, rapid.ID).Draw(t, "jobs")
-				var asks []Ask
-				for _, j := range wanted {
-					asks = append(asks, Ask{JobID: j, Deadline: c.now().Add(time.Hour)})
-				}
-				got, err := l.Open(ctx, project, batch, asks)
-				if err != nil {
-					t.Fatal(err)
-				}
-				for i, j := range wanted {
-					result, id := m.open(batch, j)
-					if got[i].Result != result || got[i].StopID != id {
-						t.Fatalf("open %s/%s: got %v, want %v of %s", batch, j, got[i], result, id)
-					}
-				}
-			},
-			"claim": func(t *rapid.T) {
-				id := StopID(batches.Draw(t, "batch"), project, jobs.Draw(t, "job"))
-				want, ok := m.stops[id]
-				if !ok {
-					t.Skip("no such stop")
-				}
-				hop := max(1, want.hop-rapid.IntRange(0, 1).Draw(t, "behind"))
-				s, err := l.Claim(ctx, project, id, hop, want.kind)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if s.State != want.state || s.Hop != want.hop || s.JobID != want.job || s.Batch != want.batch {
-					t.Fatalf("claimed %+v, want %+v", s, want)
-				}
-				if !want.state.Ended() && hop == want.hop && want.kind == KindStop {
-					want.unsure = want.unsure || want.calling == hop
-					want.calling = hop
-				}
-				if s.Unsure != want.unsure {
-					t.Fatalf("unsure %v, want %v", s.Unsure, want.unsure)
-				}
-				held = append(held, s)
-			},
-			"advance": func(t *rapid.T) {
-				if len(held) == 0 {
-					t.Skip("nothing claimed")
-				}
-				s := *rapid.SampledFrom(held).Draw(t, "held")
-				want := m.stops[s.ID]
-				mayMove := !want.state.Ended() && want.hop == s.Hop
-				kind := rapid.SampledFrom([]Kind{KindStop, KindPoll}).Draw(t, "kind")
-				if !s.State.Ended() && rapid.Bool().Draw(t, "accept") {
-					s.State = Stopping
-				}
-				state := s.State
-				lost := rapid.Bool().Draw(t, "lost")
-				c.advance(time.Second)
-				least := rapid.IntRange(0, 3).Draw(t, "watched from")
-				var moved bool
-				var err error
-				switch {
-				case lost:
-					if kind = s.Kind; kind == KindWatch {
-						kind = KindPoll
-					}
-					moved, err = l.Replace(ctx, &s, c.now())
-				case kind == KindPoll && state == Stopping:
-					moved, _, err = l.Follow(ctx, &s, c.now(), WatchRule{Least: least, From: c.now(), Latest: c.now()})
-					if mayMove && least > 0 && m.stopping(s.ID) >= least {
-						kind = KindWatch
-					}
-				default:
-					moved, err = l.Advance(ctx, &s, kind, c.now())
-				}
-				if err != nil || moved != mayMove || moved && s.Kind != kind {
-					t.Fatalf("advance %+v: %v, %v; want %v, to %s", s, moved, err, mayMove, kind)
-				}
-				if moved {
-					want.unsure = want.unsure || lost && want.calling == want.hop
-					want.hop, want.kind, want.state = want.hop+1, kind, state
-				}
-			},
-			"finish": func(t *rapid.T) {
-				if len(held) == 0 {
-					t.Skip("nothing claimed")
-				}
-				s := *rapid.SampledFrom(held).Draw(t, "held")
-				want := m.stops[s.ID]
-				mayMove := !want.state.Ended() && want.hop == s.Hop
-				outcome := rapid.SampledFrom(Outcomes()).Draw(t, "outcome")
-				moved, err := l.Finish(ctx, &s, outcome, "why", 0)
-				if err != nil || moved != mayMove {
-					t.Fatalf("finish %+v: %v, %v; want %v", s, moved, err, mayMove)
-				}
-				if moved {
-					want.state = outcome
-					delete(m.active, want.job)
-				}
-			},
-			"cancel": func(t *rapid.T) {
-				id := StopID(batches.Draw(t, "batch"), project, jobs.Draw(t, "job"))
-				want, ok := m.stops[id]
-				if !ok {
-					t.Skip("no such stop")
-				}
-				s, err := l.Get(ctx, project, id)
-				if err != nil {
-					t.Fatal(err)
-				}
-				mayMove := want.state == Pending && want.calling != want.hop && !want.unsure
-				moved, err := l.Cancel(ctx, s, "why")
-				if err != nil || moved != mayMove {
-					t.Fatalf("cancel %+v: %v, %v; want %v", s, moved, err, mayMove)
-				}
-				if moved {
-					want.state = Canceled
-					delete(m.active, want.job)
-				}
-			},
-			"": func(t *rapid.T) { compare(t, l, m) },
-		})
-	})
-}
-
-// compare holds every count that the ledger keeps against the model.
-func compare(t *rapid.T, l *Ledger, m *model) {
-	ctx := t.Context()
-	inFlight := map[State]int{Pending: 0, Stopping: 0}
-	for _, s := range m.stops {
-		if !s.state.Ended() {
-			inFlight[s.state]++
-		}
-	}
-	load, err := l.Load(ctx)
-	if err != nil || !maps.Equal(load.Count, inFlight) {
-		t.Fatalf("in flight: %v, %v; want %v", load.Count, err, inFlight)
-	}
-	overdue, err := l.Overdue(ctx, project, l.now().Add(24*time.Hour), 100)
-	if err != nil || len(overdue) != len(m.active) {
-		t.Fatalf("%d stops have a next task, %v; want %d", len(overdue), err, len(m.active))
-	}
-	var watched []string
-	for _, s := range m.stops {
-		if !s.state.Ended() && s.kind == KindWatch {
-			watched = append(watched, s.job)
-		}
-	}
-	index, err := l.Watched(ctx, project)
-	if err != nil || len(index) != len(watched) {
-		t.Fatalf("watched: %v, %v; want %v", index, err, watched)
-	}
-	if screen, err := l.Screen(ctx, project); err != nil || len(watched) > 0 && !screen.On {
-		t.Fatalf("%v are watched by no screen: %+v, %v", watched, screen, err)
-	}
-	for _, batch := range []string{"a", "b", "c"} {
-		counts, total := m.counts(batch)
-		b, err := l.Batch(ctx, project, batch)
-		if total == 0 && len(m.joined[batch]) == 0 {
-			continue
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, want := fmt.Sprint(b.Total, b.Joined, b.Counts), fmt.Sprint(total, len(m.joined[batch]), counts)
-		if got != want {
-			t.Fatalf("batch %s: %s, want %s", batch, got, want)
-		}
-		stops, err := l.BatchStops(ctx, project, batch, 0, 100)
-		if err != nil || len(stops) != total {
-			t.Fatalf("batch %s lists %d stops, %v; want %d", batch, len(stops), err, total)
-		}
-	}
-}
+func msOf(t time.Time) float64 { return float64(t.UnixMilli()) }

@@ -3,6 +3,7 @@ package ledger
 import (
 	"encoding/json"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -22,7 +23,7 @@ const (
 	Gone           State = "gone"            // the job does not exist, or vanished while stopping
 	Rejected       State = "rejected"        // the API refuses this job for good, or the task is malformed
 	Expired        State = "expired"         // the deadline passed without confirmation; needs a person
-	Canceled       State = "canceled"        // withdrawn before the call went out
+	Canceled       State = "canceled"        // withdrawn before a call was accepted
 )
 
 // InFlight lists the states of a stop that has not ended.
@@ -39,54 +40,46 @@ func (s State) Ended() bool { return s != Pending && s != Stopping }
 // Good reports whether s is an outcome after which the job does not run.
 func (s State) Good() bool { return s == Stopped || s == AlreadyStopped || s == Gone }
 
-// Kind is what carries a stop on.
+// Kind is what a stop in flight waits for.
 type Kind string
 
 // The kinds.
 const (
-	KindStop  Kind = "stop"  // a task that makes the stop call
-	KindPoll  Kind = "poll"  // a task that asks the detail endpoint
-	KindWatch Kind = "watch" // the project's screen; the stop has no task of its own
-)
-
-// Screened is why a screen gave a stop back to be polled.
-type Screened string
-
-// What a screen can have found.
-const (
-	NotScreened  Screened = ""
-	ScreenedLeft Screened = "left" // the job was no longer in the list of those that are stopping
-	ScreenedLate Screened = "late" // the job was still in the list, for so long that it is better looked at
+	KindStop  Kind = "stop"  // the stop call, by a task
+	KindPoll  Kind = "poll"  // a detail call, by a task
+	KindWatch Kind = "watch" // the project's list check; the stop has no task of its own
 )
 
 // NoStatus is Stop.Status before the API has told one.
 const NoStatus = -1
 
-// Stop is one request to stop one job, as the ledger has it. Times are kept in
-// whole milliseconds; the zero time means "not yet".
+// Stop is the work of stopping one job, as the ledger has it. It serves the
+// wishes of one or more batches. Times are kept in whole milliseconds; the zero
+// time means "not yet".
 type Stop struct {
 	ID        string
 	ProjectID string
 	JobID     string
-	Batch     string
+	Batch     string // that opened it; as BatchStops shows it, the batch that was asked for
 
 	State  State
 	Reason string // in one line: why it ended so or, in flight, the last trouble
 
-	Hop  int       // number of the task that may act on this stop now; from 1
-	Kind Kind      // of that task
-	Next time.Time // when that task is due; of a watched stop, when it is looked at at the latest
-	Slot time.Time // the time that task has reserved with the throttle; zero: none
+	Hop  int       // number of the step that may act on this stop now; from 1
+	Kind Kind      // of that step
+	Next time.Time // when that step is due; of a watched stop, when it is looked at at the latest
 
 	Asked    time.Time // when it was recorded
-	Due      time.Time // when it was asked to happen; durations count from here
-	Deadline time.Time // no stop call goes out after it
+	Due      time.Time // when it was asked to happen, the earliest of its wishes; durations count from here
+	Deadline time.Time // the latest of its wishes; no stop call goes out after it
+	Marked   time.Time // when the latest stop call was about to be made
 	Called   time.Time // first stop call
 	Accepted time.Time // latest accepted stop call
 	Looked   time.Time // latest sight of the job as stopping, by its detail or in a list
 	Ended    time.Time
 
 	Attempts  int    // attempts used up by failures that are this job's own
+	Failures  int    // failures in a row, whoever's they were: the next wait depends on it
 	Calls     int    // stop calls sent and answered
 	Resends   int    // stop calls repeated because the job was seen active again
 	Polls     int    // detail calls answered
@@ -97,42 +90,49 @@ type Stop struct {
 	// its answer was lost, or the worker died in the middle of it.
 	Unsure bool
 
-	// Screened is why the poll that is due now is due; NotScreened if no screen
-	// has asked for it.
-	Screened Screened
+	// Missed is set when a list did not show the job although it was stopping: such
+	// a job is not watched again.
+	Missed bool
 
-	// Labels are the producer's own, kept for reports.
+	// Withdrawn says who withdrew the last wish, if that was too late to take the
+	// stop back: no further stop call goes out. "" if somebody still wants it.
+	Withdrawn string
+
+	// Labels are the producer's own, kept for reports: those of the wish of Batch.
 	Labels map[string]string
 
 	// Trace is the traceparent (W3C Trace Context) by which whatever is done for
 	// this stop belongs to one trace; "" if nobody traces it.
 	Trace string
 
-	prev  string            // id of the job's stop before this one; set when it ends
-	task  string            // key of the foreign task's pointer; "" for our own
-	saved map[string]string // the fields as they stand in Redis
+	Wishes []Wish // whom it serves, in the order of their asking
+
+	Worker  string // id of the worker that has claimed a step of it last
+	Claimed int    // the hop of that step
+
+	version string            // of the wishes
+	prev    string            // id of the job's stop before this one; set when it ends
+	saved   map[string]string // the fields as they stand in Redis
 }
 
-// fields is the stop as a Redis hash: every field that this version writes, zero
-// values as "".
+// Member is the stop at its present hop.
+func (s *Stop) Member() Member { return Member{s.ID, s.Hop, s.JobID} }
+
+// fields is the part of the stop that its handler writes, as fields of the Redis
+// hash, zero values as "". Scripts write the others.
 func (s *Stop) fields() map[string]string {
 	f := map[string]string{
-		"job": s.JobID, "batch": s.Batch, "state": string(s.State), "kind": string(s.Kind),
-		"reason": s.Reason, "request": s.RequestID, "task": s.task, "labels": encodeLabels(s.Labels),
-		"screened": string(s.Screened), "trace": s.Trace, "status": "", "unsure": "",
+		"reason": s.Reason, "request": s.RequestID, "trace": s.Trace, "status": "", "unsure": flag(s.Unsure), "missed": flag(s.Missed),
 	}
 	for name, n := range map[string]int{
-		"hop": s.Hop, "attempts": s.Attempts, "calls": s.Calls, "resends": s.Resends, "polls": s.Polls,
+		"attempts": s.Attempts, "failures": s.Failures, "calls": s.Calls, "resends": s.Resends, "polls": s.Polls,
 	} {
 		f[name] = ""
 		if n != 0 {
 			f[name] = strconv.Itoa(n)
 		}
 	}
-	for name, t := range map[string]time.Time{
-		"next": s.Next, "slot": s.Slot, "asked": s.Asked, "due": s.Due, "deadline": s.Deadline,
-		"called": s.Called, "accepted": s.Accepted, "looked": s.Looked, "ended": s.Ended,
-	} {
+	for name, t := range map[string]time.Time{"marked": s.Marked, "called": s.Called, "accepted": s.Accepted, "looked": s.Looked} {
 		f[name] = ""
 		if !t.IsZero() {
 			f[name] = strconv.FormatInt(t.UnixMilli(), 10)
@@ -141,10 +141,14 @@ func (s *Stop) fields() map[string]string {
 	if s.Status != NoStatus {
 		f["status"] = strconv.Itoa(s.Status)
 	}
-	if s.Unsure {
-		f["unsure"] = "1"
-	}
 	return f
+}
+
+func flag(b bool) string {
+	if b {
+		return "1"
+	}
+	return ""
 }
 
 // changes lists, as name and value pairs, the fields that differ from what
@@ -160,34 +164,46 @@ func (s *Stop) changes() []any {
 	return pairs
 }
 
-// decode reads a hash. Fields that this version doesn't know are left alone;
-// numbers that are none read as zero.
-func decode(projectID, id string, f map[string]string) *Stop {
+// Decode reads the hash of a stop. Fields that this version doesn't know are
+// left alone; numbers that are none read as zero.
+func Decode(projectID, id string, f map[string]string) *Stop {
 	number := func(name string) int64 {
 		n, _ := strconv.ParseInt(f[name], 10, 64)
 		return n
 	}
-	at := func(name string) time.Time {
-		if n := number(name); n != 0 {
-			return time.UnixMilli(n).UTC()
-		}
-		return time.Time{}
-	}
+	at := func(name string) time.Time { return timeOf(number(name)) }
 	s := &Stop{
 		ID: id, ProjectID: projectID, JobID: f["job"], Batch: f["batch"],
 		State: State(f["state"]), Reason: f["reason"],
-		Hop: int(number("hop")), Kind: Kind(f["kind"]), Next: at("next"), Slot: at("slot"),
-		Asked: at("asked"), Due: at("due"), Deadline: at("deadline"),
+		Hop: int(number("hop")), Kind: Kind(f["kind"]), Next: at("next"),
+		Asked: at("asked"), Due: at("due"), Deadline: at("deadline"), Marked: at("marked"),
 		Called: at("called"), Accepted: at("accepted"), Looked: at("looked"), Ended: at("ended"),
-		Attempts: int(number("attempts")), Calls: int(number("calls")),
+		Attempts: int(number("attempts")), Failures: int(number("failures")), Calls: int(number("calls")),
 		Resends: int(number("resends")), Polls: int(number("polls")),
-		Status: NoStatus, RequestID: f["request"], Unsure: f["unsure"] == "1", Screened: Screened(f["screened"]),
-		Labels: decodeLabels(f["labels"]), Trace: f["trace"], prev: f["prev"], task: f["task"], saved: f,
+		Status: NoStatus, RequestID: f["request"], Unsure: f["unsure"] == "1", Missed: f["missed"] == "1",
+		Withdrawn: f["withdrawn"], Worker: f["worker"], Trace: f["trace"], Wishes: decodeWishes(f), version: f["version"], prev: f["prev"], saved: f,
+	}
+	claimed, _, _ := strings.Cut(f["claimed"], " ")
+	s.Claimed, _ = strconv.Atoi(claimed)
+	if s.version == "" {
+		s.version = "0"
+	}
+	for _, w := range s.Wishes {
+		if w.Batch == s.Batch {
+			s.Labels = w.Labels
+		}
 	}
 	if f["status"] != "" {
 		s.Status = int(number("status"))
 	}
 	return s
+}
+
+func timeOf(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
 }
 
 // encodeLabels is the labels as JSON; "" for none.

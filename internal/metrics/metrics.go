@@ -19,29 +19,28 @@ const namespace = "vizstop"
 
 // Labels are the closed sets of label values.
 type Labels struct {
-	Outcomes    []string // how a stop can end
-	Phases      []string // parts of a stop's duration
-	Operations  []string // calls of the API
-	Results     []string // how such a call can end
-	Parks       []string // why calls can be parked or halted
-	RepairKinds []string // what a repair can have found
-	Screens     []string // how a screen can end
+	Outcomes   []string // how a stop can end
+	Phases     []string // parts of a stop's duration
+	Operations []string // calls of the API
+	Results    []string // how such a call can end
+	Holds      []string // why calls can be held back
+	Recoveries []string // what a recovery can have found
+	ListChecks []string // how a list check can end
 }
 
 // Metrics counts events. Its methods are safe for concurrent use.
 type Metrics struct {
-	outcomes     *prometheus.CounterVec
-	duration     *prometheus.HistogramVec
-	phases       *prometheus.HistogramVec
-	polls        prometheus.Histogram
-	pollLag      prometheus.Histogram
-	requests     *prometheus.CounterVec
-	requestTime  *prometheus.HistogramVec
-	throttleWait prometheus.Histogram
-	parked       *prometheus.CounterVec
-	repairs      *prometheus.CounterVec
-	screens      *prometheus.CounterVec
-	duplicates   prometheus.Counter
+	outcomes    *prometheus.CounterVec
+	duration    *prometheus.HistogramVec
+	phases      *prometheus.HistogramVec
+	polls       prometheus.Histogram
+	pollLag     prometheus.Histogram
+	requests    *prometheus.CounterVec
+	requestTime *prometheus.HistogramVec
+	holds       *prometheus.CounterVec
+	recoveries  *prometheus.CounterVec
+	listChecks  *prometheus.CounterVec
+	duplicates  prometheus.Counter
 }
 
 // Buckets fit the work: a stop takes seconds to minutes, its deadline is an
@@ -68,19 +67,17 @@ func New(reg prometheus.Registerer, version string, l Labels) *Metrics {
 		polls: f.NewHistogram(histogram("stop_polls",
 			"Detail calls per finished stop.", pollBuckets)),
 		pollLag: f.NewHistogram(histogram("poll_lag_seconds",
-			"Time from when a poll was planned until it started.", waitBuckets)),
+			"Time from when a poll was due until it was claimed.", waitBuckets)),
 		requests: f.NewCounterVec(counter("modelarts_requests_total",
 			"Calls of the ModelArts and IAM API, by operation and result."), []string{"operation", "result"}),
 		requestTime: f.NewHistogramVec(histogram("modelarts_request_duration_seconds",
 			"Time that a call of the API took.", callBuckets), []string{"operation"}),
-		throttleWait: f.NewHistogram(histogram("throttle_wait_seconds",
-			"Time that a call had to wait for leave, for each time it asked.", waitBuckets)),
-		parked: f.NewCounterVec(counter("throttle_parked_total",
-			"Times that calls of a project or of the fleet were parked or halted, by reason."), []string{"reason"}),
-		repairs: f.NewCounterVec(counter("repairs_total",
-			"Stops that got a new task because theirs was lost, by what was found."), []string{"kind"}),
-		screens: f.NewCounterVec(counter("screens_total",
-			"Screens of a project's list of stopping jobs, by result."), []string{"result"}),
+		holds: f.NewCounterVec(counter("holds_total",
+			"Times that the API's answers made calls of a project or of a credential be held back, by reason."), []string{"reason"}),
+		recoveries: f.NewCounterVec(counter("recoveries_total",
+			"Steps that were released again because nobody carried them any more, by what was found."), []string{"found"}),
+		listChecks: f.NewCounterVec(counter("list_checks_total",
+			"List checks of a project's stopping jobs, by result."), []string{"result"}),
 		duplicates: f.NewCounter(counter("duplicates_total",
 			"Asks that joined an active stop, and tasks that came again and were fenced off.")),
 	}
@@ -109,14 +106,14 @@ func (m *Metrics) zero(l Labels) {
 			m.requests.WithLabelValues(op, result)
 		}
 	}
-	for _, v := range l.Parks {
-		m.parked.WithLabelValues(v)
+	for _, v := range l.Holds {
+		m.holds.WithLabelValues(v)
 	}
-	for _, v := range l.RepairKinds {
-		m.repairs.WithLabelValues(v)
+	for _, v := range l.Recoveries {
+		m.recoveries.WithLabelValues(v)
 	}
-	for _, v := range l.Screens {
-		m.screens.WithLabelValues(v)
+	for _, v := range l.ListChecks {
+		m.listChecks.WithLabelValues(v)
 	}
 }
 
@@ -163,20 +160,17 @@ func (m *Metrics) PollStarted(lag time.Duration, trace string) {
 	observe(m.pollLag, lag.Seconds(), trace)
 }
 
-// Repaired counts a stop that got a new task.
-func (m *Metrics) Repaired(kind string) { m.repairs.WithLabelValues(kind).Inc() }
+// Recovered counts a step that was released again.
+func (m *Metrics) Recovered(found string) { m.recoveries.WithLabelValues(found).Inc() }
 
-// Screened counts a screen of a project's list.
-func (m *Metrics) Screened(result string) { m.screens.WithLabelValues(result).Inc() }
+// ListChecked counts a check of a project's list.
+func (m *Metrics) ListChecked(result string) { m.listChecks.WithLabelValues(result).Inc() }
 
 // Duplicate counts an ask that joined, or a task that came again.
 func (m *Metrics) Duplicate() { m.duplicates.Inc() }
 
-// ThrottleWaited records how long a call has to wait for leave.
-func (m *Metrics) ThrottleWaited(d time.Duration) { m.throttleWait.Observe(d.Seconds()) }
-
-// ThrottleParked counts that calls were parked or halted.
-func (m *Metrics) ThrottleParked(reason string) { m.parked.WithLabelValues(reason).Inc() }
+// HoldBegan counts that calls were held back.
+func (m *Metrics) HoldBegan(reason string) { m.holds.WithLabelValues(reason).Inc() }
 
 // APICalled counts a call of the API.
 func (m *Metrics) APICalled(operation, result string, took time.Duration, trace string) {

@@ -16,7 +16,7 @@ var labels = Labels{
 	Outcomes:   []string{"stopped", "gone"},
 	Phases:     []string{"queued"},
 	Operations: []string{"stop"}, Results: []string{"ok", "throttled"},
-	Parks: []string{"throttled"}, RepairKinds: []string{"missing"},
+	Holds: []string{"throttled"}, Recoveries: []string{"missing"}, ListChecks: []string{"read", "failed"},
 }
 
 func TestEveryEventIsCounted(t *testing.T) {
@@ -25,32 +25,37 @@ func TestEveryEventIsCounted(t *testing.T) {
 	m.StopEnded("stopped", 7*time.Second, 2, "")
 	m.StopPhase("queued", time.Second, "")
 	m.APICalled("stop", "ok", 20*time.Millisecond, "")
-	m.ThrottleParked("throttled")
-	m.Repaired("missing")
+	m.HoldBegan("throttled")
+	m.Recovered("missing")
+	m.ListChecked("read")
 	m.Duplicate()
 
 	want := `
 # HELP vizstop_duplicates_total Asks that joined an active stop, and tasks that came again and were fenced off.
 # TYPE vizstop_duplicates_total counter
 vizstop_duplicates_total 1
+# HELP vizstop_holds_total Times that the API's answers made calls of a project or of a credential be held back, by reason.
+# TYPE vizstop_holds_total counter
+vizstop_holds_total{reason="throttled"} 1
+# HELP vizstop_list_checks_total List checks of a project's stopping jobs, by result.
+# TYPE vizstop_list_checks_total counter
+vizstop_list_checks_total{result="failed"} 0
+vizstop_list_checks_total{result="read"} 1
 # HELP vizstop_modelarts_requests_total Calls of the ModelArts and IAM API, by operation and result.
 # TYPE vizstop_modelarts_requests_total counter
 vizstop_modelarts_requests_total{operation="stop",result="ok"} 1
 vizstop_modelarts_requests_total{operation="stop",result="throttled"} 0
-# HELP vizstop_repairs_total Stops that got a new task because theirs was lost, by what was found.
-# TYPE vizstop_repairs_total counter
-vizstop_repairs_total{kind="missing"} 1
+# HELP vizstop_recoveries_total Steps that were released again because nobody carried them any more, by what was found.
+# TYPE vizstop_recoveries_total counter
+vizstop_recoveries_total{found="missing"} 1
 # HELP vizstop_stop_outcomes_total Stops that ended, by outcome. Each stop counts once in the sum over all workers.
 # TYPE vizstop_stop_outcomes_total counter
 vizstop_stop_outcomes_total{outcome="gone"} 0
 vizstop_stop_outcomes_total{outcome="stopped"} 1
-# HELP vizstop_throttle_parked_total Times that calls of a project or of the fleet were parked or halted, by reason.
-# TYPE vizstop_throttle_parked_total counter
-vizstop_throttle_parked_total{reason="throttled"} 1
 `
 	err := testutil.GatherAndCompare(reg, strings.NewReader(want), "vizstop_duplicates_total",
-		"vizstop_modelarts_requests_total", "vizstop_repairs_total", "vizstop_stop_outcomes_total",
-		"vizstop_throttle_parked_total")
+		"vizstop_holds_total", "vizstop_list_checks_total", "vizstop_modelarts_requests_total", "vizstop_recoveries_total",
+		"vizstop_stop_outcomes_total")
 	if err != nil {
 		t.Error(err)
 	}
@@ -63,7 +68,6 @@ func TestNamesPassLint(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
 	m := New(reg, "v1", labels)
 	m.PollStarted(0, "")
-	m.ThrottleWaited(0)
 	reg.MustRegister(NewSnapshotCollector(func(context.Context) (Snapshot, error) { return full, nil }))
 	problems, err := testutil.GatherAndLint(reg)
 	if err != nil {
@@ -77,33 +81,39 @@ func TestNamesPassLint(t *testing.T) {
 var full = Snapshot{
 	InFlight: map[string]int{"pending": 3, "stopping": 0},
 	Oldest:   map[string]time.Time{"pending": time.UnixMilli(1700000000500)},
-	Halted:   map[string]bool{"credentials": true, "outage": false},
-	Paused:   map[string]bool{"fleet": false, "project": true},
-	Unfit:    map[string]bool{"eviction": true, "version": false},
-	Queues:   []Queue{{Name: "q", Tasks: map[string]int{"pending": 2}, Latency: 1500 * time.Millisecond}},
-	Rate:     12.5, ConfiguredRate: math.Inf(1),
+	Held: map[Hold]bool{
+		{"credentials", "credential"}: true, {"outage", "project"}: false, {"paused", "fleet"}: false, {"paused", "project"}: true,
+	},
+	Unfit:   map[string]bool{"eviction": true, "version": false},
+	Queue:   Queue{Name: "q", Tasks: map[string]int{"pending": 2}, Latency: 1500 * time.Millisecond},
+	Workers: 3,
+	Rate:    12.5, ConfiguredRate: math.Inf(1),
 }
 
 func TestSnapshot(t *testing.T) {
 	c := NewSnapshotCollector(func(context.Context) (Snapshot, error) { return full, nil })
 	want := `
-# HELP vizstop_halted Whether calls are halted for this reason, in the fleet or in a project: 1 or 0.
-# TYPE vizstop_halted gauge
-vizstop_halted{reason="credentials"} 1
-vizstop_halted{reason="outage"} 0
+# HELP vizstop_configured_rate Calls per second and project that are configured; +Inf: no limit.
+# TYPE vizstop_configured_rate gauge
+vizstop_configured_rate +Inf
+# HELP vizstop_held Whether calls are held back for this reason, of a project, of a credential or of the fleet: 1 or 0.
+# TYPE vizstop_held gauge
+vizstop_held{reason="credentials",scope="credential"} 1
+vizstop_held{reason="outage",scope="project"} 0
+vizstop_held{reason="paused",scope="fleet"} 0
+vizstop_held{reason="paused",scope="project"} 1
 # HELP vizstop_oldest_stop_timestamp_seconds When the oldest stop of a state was due; absent when there is none.
 # TYPE vizstop_oldest_stop_timestamp_seconds gauge
 vizstop_oldest_stop_timestamp_seconds{state="pending"} 1.7000000005e+09
-# HELP vizstop_paused Whether somebody has paused stop calls, of the fleet or of a project: 1 or 0.
-# TYPE vizstop_paused gauge
-vizstop_paused{scope="fleet"} 0
-vizstop_paused{scope="project"} 1
 # HELP vizstop_queue_latency_seconds Age of the oldest task that is ready and waits for a worker.
 # TYPE vizstop_queue_latency_seconds gauge
 vizstop_queue_latency_seconds{queue="q"} 1.5
 # HELP vizstop_queue_tasks Tasks in the queue by asynq's state, of the whole fleet.
 # TYPE vizstop_queue_tasks gauge
 vizstop_queue_tasks{queue="q",state="pending"} 2
+# HELP vizstop_rate Calls per second that the project allowed least may make now, of those with stops in flight; +Inf: no limit.
+# TYPE vizstop_rate gauge
+vizstop_rate 12.5
 # HELP vizstop_redis_unfit Whether Redis is known to run this risk of losing what it was given: 1 or 0.
 # TYPE vizstop_redis_unfit gauge
 vizstop_redis_unfit{risk="eviction"} 1
@@ -115,12 +125,9 @@ vizstop_redis_up 1
 # TYPE vizstop_stops_in_flight gauge
 vizstop_stops_in_flight{state="pending"} 3
 vizstop_stops_in_flight{state="stopping"} 0
-# HELP vizstop_throttle_configured_rate Calls per second and project that are configured; +Inf: no limit.
-# TYPE vizstop_throttle_configured_rate gauge
-vizstop_throttle_configured_rate +Inf
-# HELP vizstop_throttle_rate Calls per second that the project allowed least may make now, of those with stops in flight; +Inf: no limit.
-# TYPE vizstop_throttle_rate gauge
-vizstop_throttle_rate 12.5
+# HELP vizstop_workers Workers that live, as this worker sees the fleet.
+# TYPE vizstop_workers gauge
+vizstop_workers 3
 `
 	if err := testutil.CollectAndCompare(c, strings.NewReader(want)); err != nil {
 		t.Error(err)

@@ -12,15 +12,18 @@ import (
 type Snapshot struct {
 	InFlight map[string]int       // stops in flight by state
 	Oldest   map[string]time.Time // when the oldest of a state was due; absent when there is none
-	Halted   map[string]bool      // every reason, true while it halts something
-	Paused   map[string]bool      // every scope, true while stop calls are paused for it
+	Held     map[Hold]bool        // every reason and scope, true while it holds something back
 	Unfit    map[string]bool      // every risk, true while Redis is known to run it
-	Queues   []Queue
+	Queue    Queue
+	Workers  int // that live
 
 	// Calls per second that the project allowed least may make, of those with stops in
 	// flight, and what is configured; +Inf is no limit.
 	Rate, ConfiguredRate float64
 }
+
+// Hold is why and what calls are held back.
+type Hold struct{ Reason, Scope string }
 
 // Queue is one asynq queue at one moment.
 type Queue struct {
@@ -37,7 +40,7 @@ const snapshotTimeout = 3 * time.Second
 type SnapshotCollector struct {
 	take func(context.Context) (Snapshot, error)
 
-	up, inFlight, oldest, halted, paused, unfit, rate, configured, tasks, latency *prometheus.Desc
+	up, inFlight, oldest, held, unfit, workers, rate, configured, tasks, latency *prometheus.Desc
 }
 
 // NewSnapshotCollector returns a collector that calls take, which must be safe
@@ -51,12 +54,12 @@ func NewSnapshotCollector(take func(context.Context) (Snapshot, error)) *Snapsho
 		up:       desc("redis_up", "Whether Redis answered at this scrape: 1 or 0."),
 		inFlight: desc("stops_in_flight", "Stops that have not ended, by state, of the whole fleet.", "state"),
 		oldest:   desc("oldest_stop_timestamp_seconds", "When the oldest stop of a state was due; absent when there is none.", "state"),
-		halted:   desc("halted", "Whether calls are halted for this reason, in the fleet or in a project: 1 or 0.", "reason"),
-		paused:   desc("paused", "Whether somebody has paused stop calls, of the fleet or of a project: 1 or 0.", "scope"),
+		held:     desc("held", "Whether calls are held back for this reason, of a project, of a credential or of the fleet: 1 or 0.", "reason", "scope"),
 		unfit:    desc("redis_unfit", "Whether Redis is known to run this risk of losing what it was given: 1 or 0.", "risk"),
-		rate: desc("throttle_rate",
+		workers:  desc("workers", "Workers that live, as this worker sees the fleet."),
+		rate: desc("rate",
 			"Calls per second that the project allowed least may make now, of those with stops in flight; +Inf: no limit."),
-		configured: desc("throttle_configured_rate", "Calls per second and project that are configured; +Inf: no limit."),
+		configured: desc("configured_rate", "Calls per second and project that are configured; +Inf: no limit."),
 		tasks:      desc("queue_tasks", "Tasks in the queue by asynq's state, of the whole fleet.", "queue", "state"),
 		latency:    desc("queue_latency_seconds", "Age of the oldest task that is ready and waits for a worker.", "queue"),
 	}
@@ -64,7 +67,7 @@ func NewSnapshotCollector(take func(context.Context) (Snapshot, error)) *Snapsho
 
 // Describe implements prometheus.Collector.
 func (c *SnapshotCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.up, c.inFlight, c.oldest, c.halted, c.paused, c.unfit, c.rate, c.configured, c.tasks, c.latency} {
+	for _, d := range []*prometheus.Desc{c.up, c.inFlight, c.oldest, c.held, c.unfit, c.workers, c.rate, c.configured, c.tasks, c.latency} {
 		ch <- d
 	}
 }
@@ -88,23 +91,19 @@ func (c *SnapshotCollector) Collect(ch chan<- prometheus.Metric) {
 	for state, due := range s.Oldest {
 		gauge(c.oldest, float64(due.UnixMilli())/1000, state)
 	}
-	for reason, halted := range s.Halted {
-		gauge(c.halted, oneIf(halted), reason)
-	}
-	for scope, paused := range s.Paused {
-		gauge(c.paused, oneIf(paused), scope)
+	for hold, held := range s.Held {
+		gauge(c.held, oneIf(held), hold.Reason, hold.Scope)
 	}
 	for risk, unfit := range s.Unfit {
 		gauge(c.unfit, oneIf(unfit), risk)
 	}
+	gauge(c.workers, float64(s.Workers))
 	gauge(c.rate, s.Rate)
 	gauge(c.configured, s.ConfiguredRate)
-	for _, q := range s.Queues {
-		for state, n := range q.Tasks {
-			gauge(c.tasks, float64(n), q.Name, state)
-		}
-		gauge(c.latency, q.Latency.Seconds(), q.Name)
+	for state, n := range s.Queue.Tasks {
+		gauge(c.tasks, float64(n), s.Queue.Name, state)
 	}
+	gauge(c.latency, s.Queue.Latency.Seconds(), s.Queue.Name)
 }
 
 func oneIf(b bool) float64 {

@@ -47,6 +47,9 @@ type APIError struct {
 	// RetryAfter is how long the API asks us to wait, at most 10 minutes; 0 if
 	// it did not ask.
 	RetryAfter time.Duration
+	// Limit is the rate that a refusal names (code 0308: "limit:100,time:1 minute"),
+	// in calls a second; 0 if it names none.
+	Limit float64
 	// ClockSkew is the answer's Date minus our clock, so positive if we are
 	// behind; to the second, and 0 if unknown.
 	ClockSkew time.Duration

@@ -56,10 +56,33 @@ func errorFrom(cl *call, a *answer, cause error, now time.Time) *APIError {
 	}
 	apiErr.RetryAfter = retryAfter(a.header, now.Add(apiErr.ClockSkew))
 	apiErr.MaybeSent = apiErr.Kind == KindUnavailable && cl.operation != OperationToken
+	if apiErr.Kind == KindThrottled {
+		apiErr.Limit = limitIn(p.message)
+	}
 	if apiErr.Kind == KindNotAllowed {
 		apiErr.JobStatus, apiErr.HasJobStatus = statusIn(p.message)
 	}
 	return apiErr
+}
+
+// limitText finds the limit in the text of the gateway's refusal, such as "The
+// throttling threshold has been reached: policy ip over ratelimit,limit:5,time:1
+// minute".
+var limitText = regexp.MustCompile(`(?i)limit:\s*(\d{1,9})\s*,\s*time:\s*(\d{1,6})\s*(second|minute|hour|day)`)
+
+// limitIn is the limit that a text names, in calls a second; 0 for none.
+func limitIn(message string) float64 {
+	m := limitText.FindStringSubmatch(message)
+	if m == nil {
+		return 0
+	}
+	calls, _ := strconv.ParseFloat(m[1], 64)
+	times, _ := strconv.ParseFloat(m[2], 64)
+	seconds := map[string]float64{"second": 1, "minute": 60, "hour": 3600, "day": 86400}[strings.ToLower(m[3])]
+	if times == 0 {
+		return 0
+	}
+	return calls / (times * seconds)
 }
 
 func statusIn(message string) (Status, bool) {

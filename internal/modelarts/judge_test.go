@@ -153,3 +153,20 @@ func TestJudgeRequestID(t *testing.T) {
 		}
 	}
 }
+
+func TestLimitInARefusal(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]float64{
+		"The throttling threshold has been reached: policy ip over ratelimit,limit:5,time:1 minute": 5.0 / 60,
+		"policy user over ratelimit,limit:100,time:1 second":                                        100,
+		"Limit: 7200, time: 2 HOURS":                                                                1,
+		"The throttling threshold has been reached":                                                 0,
+		"limit:5,time:0 minute":                                                                     0,
+		"limit:99999999999999999999999999,time:1 minute":                                            0,
+		"limit:five,time:1 minute; time:1 minute, limit:5":                                          0,
+	} {
+		if got := limitIn(text); got != want {
+			t.Errorf("limitIn(%q) = %v, want %v", text, got, want)
+		}
+	}
+}

@@ -56,7 +56,7 @@ type scene struct {
 
 func newScene(t *testing.T) *scene {
 	s := &scene{t: t, rdb: redistest.Start(t).Limited(t), now: time.Now(), target: newReceiver(t)}
-	s.books = ledger.New(s.rdb, ledger.Config{})
+	s.books = ledger.New(s.rdb, time.Now)
 	var err error
 	s.stops, err = s.books.Open(t.Context(), project, "b1", []ledger.Ask{
 		{JobID: "10", Deadline: s.now.Add(time.Hour)}, {JobID: "11", Deadline: s.now.Add(time.Hour)}})

@@ -8,8 +8,8 @@ import (
 // settleTimeout bounds how long servers may take to find each other.
 const settleTimeout = time.Minute
 
-// await waits until done is true; it gives what was waited for when it fails.
-func await(t testing.TB, what string, done func() bool) {
+// Await waits until done is true; it gives what was waited for when it fails.
+func Await(t testing.TB, what string, done func() bool) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()

@@ -42,7 +42,7 @@ func StartCluster(t testing.TB, n int, args ...string) *Cluster {
 		addrs = append(addrs, node.Addr)
 	}
 	c.URL = "redis-cluster://" + strings.Join(addrs, ",")
-	await(t, "the cluster to form", func() bool {
+	Await(t, "the cluster to form", func() bool {
 		for _, client := range clients {
 			info := client.ClusterInfo(ctx).Val()
 			for _, want := range []string{"cluster_state:ok", fmt.Sprint("cluster_slots_ok:", slots), fmt.Sprint("cluster_size:", n)} {

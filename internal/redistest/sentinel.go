@@ -37,7 +37,7 @@ func StartSentinels(t testing.TB, args ...string) *Sentinels {
 	s := &Sentinels{t: t, Servers: []*Server{master, replica}}
 	// A Sentinel asks for replicas when it starts, and then only every 10 seconds.
 	client := master.Client(t)
-	await(t, "the replica", func() bool { return client.Wait(context.Background(), 1, 0).Val() == 1 })
+	Await(t, "the replica", func() bool { return client.Wait(context.Background(), 1, 0).Val() == 1 })
 	for range 3 {
 		one := &Server{t: t, args: []string{"--sentinel"}, line: sentinelReadyLine, config: strings.Join([]string{
 			fmt.Sprintf("sentinel monitor %s %s %d 2", masterName, loopback, master.port),
@@ -51,7 +51,7 @@ func StartSentinels(t testing.TB, args ...string) *Sentinels {
 		s.watchers = append(s.watchers, watcher)
 	}
 	s.URL = "redis-sentinel://" + strings.Join(s.addrs, ",") + "/0?master=" + masterName
-	await(t, "the Sentinels to know each other and the replica", s.complete)
+	Await(t, "the Sentinels to know each other and the replica", s.complete)
 	return s
 }
 
@@ -95,7 +95,7 @@ func (s *Sentinels) AwaitMaster(server *Server) {
 	s.t.Helper()
 	client := redis.NewClient(&redis.Options{Addr: server.Addr})
 	defer client.Close()
-	await(s.t, "the failover to "+server.Addr, func() bool {
+	Await(s.t, "the failover to "+server.Addr, func() bool {
 		role, err := client.Do(context.Background(), "ROLE").Slice()
 		return s.Master() == server && err == nil && len(role) > 0 && role[0] == "master"
 	})

@@ -23,12 +23,12 @@ type Summary struct {
 	Batch     string            `json:"batch"`
 	ProjectID string            `json:"project_id"`
 	Created   time.Time         `json:"created"`
-	Ended     *time.Time        `json:"ended"` // when its last own stop ended; null while one is in flight
+	Ended     *time.Time        `json:"ended"` // when its last stop ended; null while one is in flight
 	Requester string            `json:"requester"`
 	Reason    string            `json:"reason"`
 	Labels    map[string]string `json:"labels"`
-	Requested int               `json:"requested"` // its own stops and those it joined
-	Joined    int               `json:"joined"`    // of these, stops that an earlier batch had asked for
+	Requested int               `json:"requested"` // its stops, joined ones among them
+	Joined    int               `json:"joined"`    // of these, stops that were active already for another batch
 	InFlight  map[string]int    `json:"in_flight"` // by state; every state is present
 	Outcomes  map[string]int    `json:"outcomes"`  // by outcome; every outcome is present
 	Duration  Quantiles         `json:"duration_seconds"`
@@ -37,7 +37,9 @@ type Summary struct {
 }
 
 // Quantiles describe the time from when a stop was due until it was confirmed,
-// over the stops with outcome stopped, in seconds. All are 0 without such stops.
+// over the stops with outcome stopped, in seconds. All are 0 without such stops. A
+// stop that another batch wanted earlier may be confirmed before it is due: then
+// its time is 0.
 type Quantiles struct {
 	P50 float64 `json:"p50"`
 	P95 float64 `json:"p95"`
@@ -93,26 +95,22 @@ func Summarize(ctx context.Context, l *ledger.Ledger, projectID, batch string) (
 			}
 			s.Outcomes[string(stop.State)]++
 			if stop.State == ledger.Stopped {
-				took = append(took, stop.Ended.Sub(stop.Due))
+				took = append(took, max(0, stop.Ended.Sub(stop.Due))) // an earlier wish may have ended it before
 			}
 		}
 	}
-	for offset := 0; ; offset += pageSize {
-		stops, err := l.BatchStops(ctx, projectID, batch, offset, pageSize)
+	for offset := 0; ; {
+		stops, next, err := l.BatchStops(ctx, projectID, batch, offset, pageSize)
 		if err != nil {
 			return nil, err
 		}
 		count(stops)
-		if len(stops) < pageSize {
+		if next == 0 {
 			break
 		}
+		offset = next
 	}
-	joined, err := l.BatchJoined(ctx, projectID, batch)
-	if err != nil {
-		return nil, err
-	}
-	s.Joined = len(joined)
-	count(joined)
+	s.Joined = b.Joined
 	s.Duration = quantiles(took)
 	return s, nil
 }

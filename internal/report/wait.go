@@ -28,8 +28,8 @@ const (
 )
 
 // Wait returns when every stop of the batch in the given projects, joined ones
-// too, has an outcome, or with ctx's error. While the batch's own stops are in
-// flight, a look costs Redis two commands a project, however large the batch is.
+// too, has an outcome, or with ctx's error. A look costs Redis one command a
+// project, however large the batch is.
 func Wait(ctx context.Context, w Watch) error {
 	defer w.Progress.Close()
 	ticker := time.NewTicker(checkInterval)
@@ -122,7 +122,7 @@ func (f *follower) standing(ctx context.Context, b *ledger.Batch, now time.Time)
 // few chunks at once. Zero if there is none.
 func dueFromTo(ctx context.Context, l *ledger.Ledger, b *ledger.Batch) (first, last time.Time, err error) {
 	for _, offset := range []int{0, max(0, b.Total-1)} {
-		stops, err := l.BatchStops(ctx, b.ProjectID, b.ID, offset, 1)
+		stops, _, err := l.BatchStops(ctx, b.ProjectID, b.ID, offset, 1)
 		if err != nil {
 			return time.Time{}, time.Time{}, err
 		}
@@ -148,19 +148,5 @@ func progress(ctx context.Context, l *ledger.Ledger, projectID, batch string) (b
 	if err != nil {
 		return nil, 0, 0, err
 	}
-	done, total = b.Total-b.InFlight(), b.Total+b.Joined
-	if b.InFlight() > 0 || b.Joined == 0 {
-		return b, done, total, nil
-	}
-	joined, err := l.BatchJoined(ctx, projectID, batch)
-	if err != nil {
-		return nil, 0, 0, err
-	}
-	total = b.Total + len(joined)
-	for _, s := range joined {
-		if s.State.Ended() {
-			done++
-		}
-	}
-	return b, done, total, nil
+	return b, b.Total - b.InFlight(), b.Total, nil
 }

@@ -25,7 +25,7 @@ func recorded(t *testing.T, due time.Time) *ledger.Ledger {
 	t.Helper()
 	rdb := redis.NewClient(&redis.Options{Addr: redistest.Start(t).Addr})
 	t.Cleanup(func() { rdb.Close() })
-	l := ledger.New(rdb, ledger.Config{})
+	l := ledger.New(rdb, time.Now)
 	var asks []ledger.Ask
 	for i := range 20 {
 		asks = append(asks, ledger.Ask{JobID: fmt.Sprint(i), Due: due.Add(time.Duration(i) * time.Second), Deadline: due.Add(time.Hour)})
@@ -57,12 +57,12 @@ func TestWait(t *testing.T) {
 		if n < 2 {
 			return
 		}
-		stops, err := l.BatchStops(t.Context(), project, "b", 0, 20)
+		stops, _, err := l.BatchStops(t.Context(), project, "b", 0, 20)
 		if err != nil {
 			t.Error(err)
 		}
 		for _, s := range stops {
-			if _, err := l.Cancel(t.Context(), s, ""); err != nil {
+			if _, err := l.Withdraw(t.Context(), project, s.ID, "b", "changed my mind"); err != nil {
 				t.Error(err)
 			}
 		}

@@ -23,7 +23,7 @@ func BenchmarkVerdict(b *testing.B) {
 	b.Run("stopped", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if v := judgePoll(&stopping, job, nil, false, false); v.action != actEnd {
+			if v := judgePoll(&stopping, job, nil, false, chance{}); v.action != actEnd {
 				b.Fatal(v)
 			}
 		}

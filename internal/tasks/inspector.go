@@ -52,12 +52,19 @@ const leaseGrace = 10 * time.Second
 
 func leaseTooOld() int64 { return time.Now().Add(-leaseGrace).Unix() }
 
+// renewedWithin is how long ago a lease of 30 s was renewed at the most while its
+// task is with a worker: asynq renews it every 5 s. One that is older is of a task
+// that no worker has: Redis gave it away, and the answer was lost.
+const renewedWithin = 8 * time.Second
+
+func notRenewed() int64 { return time.Now().Add(30*time.Second - renewedWithin).Unix() }
+
 // Find says where a task is in its queue: "pending", "scheduled", "retry",
 // "active" or "archived"; "" when it can't be delivered any more. leased says
-// that a worker holds it, or has died less than about 40 s ago: asynq's lease of
-// 30 s, and 10 s by which clocks may differ.
+// that a worker holds it, or did a few seconds ago. With clocks that differ by more
+// it may be wrong: then a step is released twice, of which one is fenced off.
 func (i *Inspector) Find(ctx context.Context, queue, id string) (state string, leased bool, err error) {
-	found, err := lookScript.Run(ctx, i.rdb, []string{queueKey(queue, "t:"+id), queueKey(queue, "lease")}, id, leaseTooOld()).Slice()
+	found, err := lookScript.Run(ctx, i.rdb, []string{queueKey(queue, "t:"+id), queueKey(queue, "lease")}, id, notRenewed()).Slice()
 	if err != nil {
 		return "", false, fmt.Errorf("look for task %s in queue %s: %w", id, queue, err)
 	}

@@ -13,12 +13,12 @@ type Schedule struct {
 	PollFactor float64       // growth from one poll to the next: default 1.6, at least 1
 	PollMax    time.Duration // longest time between polls: default 60 s
 
-	// ScreenFrom is how many jobs of a project have to be stopping for a screen to
-	// watch them all by list calls: default 5; negative means never.
-	ScreenFrom int
+	// ListFrom is how many jobs of a project have to be stopping for one list call to
+	// look for them all: default 5; negative means never.
+	ListFrom int
 
-	RetryFirst  time.Duration // upper bound of the first backoff: default 2 s, doubled each time
-	RetryMax    time.Duration // upper bound of every backoff: default 60 s
+	RetryFirst  time.Duration // the longest first wait after a failure: default 400 ms, doubled each time
+	RetryMax    time.Duration // the longest wait after any failure: default 60 s
 	MaxAttempts int           // attempts of one stop before it is rejected: default 10
 
 	ResendAfter time.Duration // how long after acceptance an active job gets the stop call again: default 60 s
@@ -36,8 +36,8 @@ func (s Schedule) WithDefaults() Schedule {
 	setDefault(&s.PollFirst, 5*time.Second)
 	setDefault(&s.PollFactor, 1.6)
 	setDefault(&s.PollMax, time.Minute)
-	setDefault(&s.ScreenFrom, 5)
-	setDefault(&s.RetryFirst, 2*time.Second)
+	setDefault(&s.ListFrom, 5)
+	setDefault(&s.RetryFirst, 400*time.Millisecond)
 	setDefault(&s.RetryMax, time.Minute)
 	setDefault(&s.MaxAttempts, 10)
 	setDefault(&s.ResendAfter, time.Minute)
@@ -66,9 +66,9 @@ func (s Schedule) poll(sinceAccepted time.Duration) time.Duration {
 	return time.Duration(min(gap, float64(s.PollMax)) * (1 + s.Jitter()) / 2)
 }
 
-// retry is the backoff after n used attempts, n from 1: exponential with full
-// jitter.
+// retry is the wait after n failures in a row, n from 1: exponential, with jitter
+// in the upper half.
 func (s Schedule) retry(n int) time.Duration {
-	limit := float64(s.RetryFirst) * math.Pow(2, float64(n-1))
-	return time.Duration(min(limit, float64(s.RetryMax)) * s.Jitter())
+	limit := float64(s.RetryFirst) * math.Pow(2, float64(max(1, n)-1))
+	return time.Duration(min(limit, float64(s.RetryMax)) * (1 + s.Jitter()) / 2)
 }

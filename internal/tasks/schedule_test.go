@@ -37,12 +37,13 @@ func TestPollJitterLiesInTheUpperHalf(t *testing.T) {
 
 func TestRetrySchedule(t *testing.T) {
 	s := Schedule{Jitter: fixedJitter(1)}.WithDefaults()
-	for n, want := range map[int]time.Duration{1: 2 * time.Second, 2: 4 * time.Second, 5: 32 * time.Second, 6: time.Minute, 60: time.Minute} {
+	for n, want := range map[int]time.Duration{0: 400 * time.Millisecond, 1: 400 * time.Millisecond, 2: 800 * time.Millisecond, 5: 6400 * time.Millisecond,
+		8: 51200 * time.Millisecond, 9: time.Minute, 60: time.Minute, 5000: time.Minute} {
 		if got := s.retry(n); got != want {
-			t.Errorf("backoff after %d attempts: %v, want %v", n, got, want)
+			t.Errorf("wait after %d failures: %v, want %v", n, got, want)
 		}
 	}
-	if got := (Schedule{Jitter: fixedJitter(0)}).WithDefaults().retry(3); got != 0 {
-		t.Errorf("full jitter reaches down to %v, want 0", got)
+	if got := (Schedule{Jitter: fixedJitter(0)}).WithDefaults().retry(3); got != 800*time.Millisecond {
+		t.Errorf("jitter reaches down to %v, want half of 1.6 s", got)
 	}
 }

@@ -1,6 +1,6 @@
-// Package tasks is what the worker does: the two task types with their
-// payloads, a handler for each, the table that decides what an answer of the
-// API means, and the repair of stops whose task got lost.
+// Package tasks is what the worker does with a step that was released: the two
+// task types with their payloads, a handler for each, and the table that decides
+// what an answer of the API means.
 //
 // The contract with producers is in docs/producers.md.
 package tasks
@@ -17,29 +17,21 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
+	"golang.org/x/sync/errgroup"
 
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
-	"vizstop/internal/tracing"
+	"vizstop/internal/release"
 )
 
 // The task types.
 const (
-	TypeStop   = "visualization:stop"   // make the stop call
-	TypePoll   = "visualization:poll"   // ask the detail endpoint
-	TypeScreen = "visualization:screen" // look for all watched jobs of a project in its list
+	TypeStop = "visualization:stop" // make the stop call
+	TypePoll = "visualization:poll" // ask the detail endpoint
 )
 
-// The queues. Stops have their own, so that polls and screens can't stand in
-// their way.
-const (
-	QueueStop = "visualization"
-	QueuePoll = "visualization-poll"
-)
-
-// Queues gives each queue's weight for asynq.Config. Stops come first four
-// times out of five, and polls are never starved.
-func Queues() map[string]int { return map[string]int{QueueStop: 4, QueuePoll: 1} }
+// Queue is the asynq queue of both.
+const Queue = release.Queue
 
 // Payload is the JSON body of stop and poll tasks. Unknown fields are ignored.
 type Payload struct {
@@ -78,18 +70,20 @@ func DecodePayload(b []byte) (Payload, error) {
 }
 
 // taskID is the identity of a task of ours: which stop it carries, and for
-// which hop. Any other task id belongs to another producer's bare task.
+// which hop. Any other task id belongs to a foreign task.
 type taskID struct {
 	kind   ledger.Kind
 	stopID string
 	hop    int
 }
 
-// currentTask is the task that may act on s now.
-func currentTask(s *ledger.Stop) taskID { return taskID{s.Kind, s.ID, s.Hop} }
-
 func (id taskID) String() string {
 	return string(id.kind) + ":" + id.stopID + ":" + strconv.Itoa(id.hop)
+}
+
+// TaskID is the id of the task that carries a step.
+func TaskID(kind ledger.Kind, step ledger.Member) string {
+	return taskID{kind, step.StopID, step.Hop}.String()
 }
 
 var taskIDPattern = regexp.MustCompile(
@@ -104,51 +98,47 @@ func parseTaskID(s string) (taskID, bool) {
 	return taskID{kind: ledger.Kind(m[1]), stopID: m[2], hop: hop}, err == nil
 }
 
-// taskTimeout is asynq's limit for one task of ours. A handler's own limits are
-// well within it: asynq would record its own error in place of a verdict.
-const taskTimeout = 5 * time.Minute
+const (
+	// taskTimeout is asynq's limit for one task of ours. A handler's own limits are
+	// well within it: asynq would record its own error in place of a verdict.
+	taskTimeout = 5 * time.Minute
+	// parallelEnqueues is how many tasks are on their way to Redis at once.
+	parallelEnqueues = 64
+)
 
-// enqueue puts the task of the stop's current hop into its queue. A task that
-// is there already is as good.
-func enqueue(ctx context.Context, queue *asynq.Client, s *ledger.Stop) error {
-	body, err := json.Marshal(Payload{ProjectID: s.ProjectID, JobID: s.JobID})
+// Carrier puts tasks for released steps into the queue. It is safe for
+// concurrent use.
+type Carrier struct{ queue *asynq.Client }
+
+// NewCarrier returns a carrier by that client, which stays the caller's to close.
+func NewCarrier(queue *asynq.Client) *Carrier { return &Carrier{queue} }
+
+// Carry enqueues a task for each step. One that is there already is as good.
+func (c *Carrier) Carry(ctx context.Context, projectID string, kind ledger.Kind, steps []ledger.Member) error {
+	if len(steps) == 1 { // no need for company
+		return c.carry(ctx, projectID, kind, steps[0])
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallelEnqueues)
+	for _, step := range steps {
+		group.Go(func() error { return c.carry(ctx, projectID, kind, step) })
+	}
+	return group.Wait()
+}
+
+func (c *Carrier) carry(ctx context.Context, projectID string, kind ledger.Kind, step ledger.Member) error {
+	body, err := json.Marshal(Payload{ProjectID: projectID, JobID: step.JobID})
 	if err != nil {
-		return fmt.Errorf("encode the payload of stop %s: %w", s.ID, err)
+		return fmt.Errorf("encode the payload of stop %s: %w", step.StopID, err)
 	}
-	typ, name := typeAndQueue(s.Kind)
-	return put(ctx, queue, asynq.NewTaskWithHeaders(typ, body, headers(s)), name, currentTask(s).String(), s.Next)
-}
-
-// headers are those of the tasks of s: nil unless it is traced.
-func headers(s *ledger.Stop) map[string]string {
-	if s.Trace == "" {
-		return nil
+	typ := TypeStop
+	if kind == ledger.KindPoll {
+		typ = TypePoll
 	}
-	return map[string]string{tracing.Header: s.Trace}
-}
-
-// put enqueues a task of ours.
-func put(ctx context.Context, queue *asynq.Client, t *asynq.Task, name, id string, due time.Time) error {
-	_, err := queue.EnqueueContext(ctx, t, asynq.Queue(name), asynq.TaskID(id),
-		asynq.ProcessAt(wholeSecond(time.Now(), due)), asynq.Timeout(taskTimeout))
+	id := TaskID(kind, step)
+	_, err = c.queue.EnqueueContext(ctx, asynq.NewTask(typ, body), asynq.Queue(Queue), asynq.TaskID(id), asynq.Timeout(taskTimeout))
 	if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
 		return fmt.Errorf("enqueue task %s: %w", id, err)
 	}
 	return nil
-}
-
-// wholeSecond is the due time as asynq can keep it, in whole seconds: up to half
-// a second early or late. What is due now stays so.
-func wholeSecond(now, due time.Time) time.Time {
-	if !due.After(now) {
-		return due
-	}
-	return due.Round(time.Second)
-}
-
-func typeAndQueue(kind ledger.Kind) (typ, queue string) {
-	if kind == ledger.KindPoll {
-		return TypePoll, QueuePoll
-	}
-	return TypeStop, QueueStop
 }

@@ -2,9 +2,9 @@ package tasks
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 	"testing"
-	"time"
 	"unicode"
 
 	"github.com/alicebob/miniredis/v2"
@@ -104,40 +104,48 @@ func TestTaskID(t *testing.T) {
 	}
 }
 
-func TestEnqueuedTask(t *testing.T) {
+// A released step is carried by one task, however often it is put into the queue.
+func TestCarry(t *testing.T) {
 	rdb := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
 	defer rdb.Close()
-	next := time.Now().Add(time.Hour)
-	s := &ledger.Stop{ID: ledger.StopID("b", "p", "10"), ProjectID: "p", JobID: "10", Hop: 3, Kind: ledger.KindPoll, Next: next}
-	for range 2 { // a task that is there already is as good
-		if err := enqueue(t.Context(), asynq.NewClientFromRedisClient(rdb), s); err != nil {
+	inspect, carrier := asynq.NewInspectorFromRedisClient(rdb), NewCarrier(asynq.NewClientFromRedisClient(rdb))
+	one := ledger.Member{StopID: ledger.StopID("b", "p", "10"), Hop: 3, JobID: "10"}
+	many := []ledger.Member{one}
+	for i := range 200 {
+		many = append(many, ledger.Member{StopID: ledger.StopID("b", "p", strconv.Itoa(100+i)), Hop: 1, JobID: strconv.Itoa(100 + i)})
+	}
+	for _, steps := range [][]ledger.Member{nil, {one}, many, many} {
+		if err := carrier.Carry(t.Context(), "p", ledger.KindPoll, steps); err != nil {
 			t.Fatal(err)
 		}
 	}
-	info, err := asynq.NewInspectorFromRedisClient(rdb).GetTaskInfo(QueuePoll, currentTask(s).String())
-	if err != nil {
+	if err := carrier.Carry(t.Context(), "p", ledger.KindStop, many[1:2]); err != nil {
 		t.Fatal(err)
 	}
-	if info.Type != TypePoll || string(info.Payload) != `{"project_id":"p","job_id":"10"}` || info.Timeout != taskTimeout {
-		t.Errorf("task %+v", info)
+	queue, err := inspect.GetQueueInfo(Queue)
+	if err != nil || queue.Pending != len(many)+1 || queue.Size != queue.Pending {
+		t.Errorf("queue %+v, %v, want %d tasks that are ready", queue, err, len(many)+1)
 	}
-	if off := info.NextProcessAt.Sub(next).Abs(); off > 500*time.Millisecond {
-		t.Errorf("due %v from its time, want half a second at most", off)
+	for id, want := range map[string]string{TaskID(ledger.KindPoll, one): TypePoll, TaskID(ledger.KindStop, many[1]): TypeStop} {
+		info, err := inspect.GetTaskInfo(Queue, id)
+		if err != nil || info.Type != want || info.Timeout != taskTimeout {
+			t.Errorf("task %s: %+v, %v", id, info, err)
+		}
+		if p, err := DecodePayload(info.Payload); err != nil || p.ProjectID != "p" {
+			t.Errorf("payload %s: %v", info.Payload, err)
+		}
 	}
 }
 
-// What is due must not wait for the next whole second.
-func TestWholeSecond(t *testing.T) {
-	now := time.Date(2026, 1, 2, 3, 4, 5, 700e6, time.UTC)
-	for in, want := range map[time.Duration]time.Duration{
-		-time.Hour:              -time.Hour,
-		0:                       0,
-		100 * time.Millisecond:  300 * time.Millisecond,
-		700 * time.Millisecond:  300 * time.Millisecond,
-		1000 * time.Millisecond: 1300 * time.Millisecond,
-	} {
-		if got := wholeSecond(now, now.Add(in)).Sub(now); got != want {
-			t.Errorf("due in %v: comes in %v, want %v", in, got, want)
+// What stands under a name of ours with another's payload is not ours.
+func TestForeign(t *testing.T) {
+	ours, good := TaskID(ledger.KindStop, ledger.Member{StopID: ledger.StopID("b", "p", "j"), Hop: 1}), `{"project_id":"p1","job_id":"10"}`
+	for _, tt := range []struct {
+		name, payload string
+		want          bool
+	}{{ours, good, false}, {ours, "", false}, {ours, `{"project_id":"p1","job_id":"../x"}`, true}, {"theirs", good, true}, {"theirs", "", true}} {
+		if got := IsForeign(tt.name, []byte(tt.payload)); got != tt.want {
+			t.Errorf("%s with %q: foreign %t, want %t", tt.name, tt.payload, got, tt.want)
 		}
 	}
 }

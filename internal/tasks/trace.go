@@ -20,21 +20,13 @@ func (p *Producer) trace(ctx context.Context, projectID, batch string, asks []le
 	spans := make(asked, len(asks))
 	for i, a := range asks {
 		first := taskID{ledger.KindStop, ledger.StopID(batch, projectID, a.JobID), 1}
-		spans[i] = p.tracer.Send(ctx, QueueStop, first.String())
+		spans[i] = p.tracer.Send(ctx, Queue, first.String())
 		spans[i].Set(tracing.Batch, batch)
 		spans[i].Set(tracing.Project, projectID)
 		spans[i].Set(tracing.Job, a.JobID)
 		asks[i].Trace = spans[i].Parent()
 	}
 	return spans
-}
-
-// parent is the traceparent of the i-th ask.
-func (a asked) parent(i int) string {
-	if a == nil {
-		return ""
-	}
-	return a[i].Parent()
 }
 
 // end ends the span of the i-th ask, which became o. A stop that was there before
@@ -53,19 +45,6 @@ func (a asked) fail(err error) {
 	for _, span := range a {
 		span.End(err)
 	}
-}
-
-// screened starts the span of a look at the job of s that a screen has asked
-// for, and the trace of s if it has none.
-func (h *handler) screened(ctx context.Context, s *ledger.Stop) (context.Context, tracing.Span) {
-	if h.Tracer == nil {
-		return ctx, tracing.Span{}
-	}
-	ctx, span := h.Tracer.Screen(ctx, s.Trace)
-	if s.Trace == "" {
-		s.Trace = span.Parent()
-	}
-	return ctx, span
 }
 
 // endSpan ends the span of work on s, which may be nil. A task that comes again

@@ -3,6 +3,7 @@ package tasks
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
@@ -13,23 +14,26 @@ type action int
 
 const (
 	actEnd    action = iota // it ends, with the verdict's outcome
-	actAccept               // the stop call was accepted: poll from now on
-	actRetry                // the same call again after a backoff; uses up an attempt
+	actAccept               // the stop call was accepted: look at the job from now on
+	actRetry                // the stop call again after a wait; uses up an attempt
 	actWait                 // the same call again when the system is well; uses up nothing
 	actLook                 // ask the detail endpoint now
+	actAgain                // ask the detail endpoint again after a short wait: it gave no answer
 	actPoll                 // ask the detail endpoint again, on schedule
-	actResend               // the job runs although its stop was accepted: make the stop call again
+	actAwait                // ask the detail endpoint again when a call that got lost can no longer be under way
+	actCall                 // the job is active and no call is under way: make the stop call again, now
 )
 
-var actionNames = [...]string{"end", "accept", "retry", "wait", "look", "poll", "resend"}
+var actionNames = [...]string{"end", "accept", "retry", "wait", "look", "again", "poll", "await", "call"}
 
 func (a action) String() string { return actionNames[a] }
 
 // verdict is what an answer means for one stop.
 type verdict struct {
 	action  action
-	outcome ledger.State // of actEnd
-	reason  string       // in one line; "" when all is well
+	outcome ledger.State  // of actEnd
+	reason  string        // in one line; "" when all is well
+	after   time.Duration // of actWait: the shortest wait
 
 	// stopping says that the answer showed the job stopping: of actAccept and
 	// actPoll. Then the list of stopping jobs can be trusted to hold it.
@@ -50,7 +54,7 @@ func judgeStop(s *ledger.Stop, err error, system bool) verdict {
 	reason := err.Error()
 	switch kind := modelarts.KindOf(err); {
 	case system:
-		return verdict{action: actWait, reason: reason}
+		return verdict{action: actWait, reason: reason, after: refusalWait(kind)}
 	case kind == modelarts.KindNotFound:
 		return end(ledger.Gone, reason)
 	case kind == modelarts.KindNotAllowed:
@@ -62,6 +66,18 @@ func judgeStop(s *ledger.Stop, err error, system bool) verdict {
 	default: // an error or no answer, while other calls succeed
 		return verdict{action: actRetry, reason: reason}
 	}
+}
+
+// refusalWait is the shortest wait of a stop whose call was refused as such. An
+// access key locks after more than five refusals within five minutes.
+func refusalWait(kind modelarts.Kind) time.Duration {
+	switch kind {
+	case modelarts.KindCredentials:
+		return 100 * time.Second
+	case modelarts.KindPermission, modelarts.KindNoAPI:
+		return 5 * time.Second
+	}
+	return 0
 }
 
 // judgeRefusal reads error 0105, "This job can't be stop. job status: N".
@@ -89,20 +105,27 @@ func judgeRefusal(s *ledger.Stop, err error) verdict {
 	}
 }
 
-// judgePoll says what the answer of the detail endpoint means. mayResend says
-// that the job had time enough to leave its active status since the stop call
-// was accepted, and that the stop call may be repeated.
-func judgePoll(s *ledger.Stop, job *modelarts.VisualizationJob, err error, system, mayResend bool) verdict {
+// chance is what may still be done for a stop, as far as time and its producers
+// have a say.
+type chance struct {
+	call   bool // a stop call may go out: its deadline has not passed, and somebody still wants it
+	lost   bool // a worker has died in the middle of a stop call
+	over   bool // that call can no longer be under way
+	resend bool // an accepted call was lost: the job was seen stopping since, or had time enough to leave its active status
+}
+
+// judgePoll says what the answer of the detail endpoint means.
+func judgePoll(s *ledger.Stop, job *modelarts.VisualizationJob, err error, system bool, may chance) verdict {
 	if err != nil {
 		switch {
 		case modelarts.KindOf(err) == modelarts.KindNotFound:
 			return end(ledger.Gone, err.Error())
 		case system:
-			return verdict{action: actWait, reason: err.Error()}
-		case s.State == ledger.Pending: // a look that showed nothing
+			return verdict{action: actWait, reason: err.Error(), after: refusalWait(modelarts.KindOf(err))}
+		case s.State == ledger.Pending && !may.lost: // a look that showed nothing
 			return verdict{action: actRetry, reason: err.Error()}
 		default:
-			return verdict{action: actPoll, reason: err.Error()}
+			return verdict{action: actAgain, reason: err.Error()}
 		}
 	}
 	switch job.Status.Class() {
@@ -117,19 +140,30 @@ func judgePoll(s *ledger.Stop, job *modelarts.VisualizationJob, err error, syste
 		}
 		return verdict{action: actPoll, stopping: true}
 	case modelarts.ClassActive:
-		reason := fmt.Sprintf("job status is still %v", job.Status)
-		switch {
-		case s.State == ledger.Pending:
-			if s.Reason != "" { // what the stop call met with
-				reason = s.Reason + "; then " + reason
-			}
-			return verdict{action: actRetry, reason: reason}
-		case mayResend:
-			return verdict{action: actResend, reason: reason}
-		default:
-			return verdict{action: actPoll, reason: reason}
-		}
+		return judgeActive(s, job.Status, may)
 	default:
 		return verdict{action: actPoll, reason: fmt.Sprintf("job status %v says nothing", job.Status)}
+	}
+}
+
+// judgeActive says what it means that the job is still active.
+func judgeActive(s *ledger.Stop, status modelarts.Status, may chance) verdict {
+	reason := fmt.Sprintf("job status is still %v", status)
+	if s.State == ledger.Pending && s.Reason != "" { // what the stop call met with
+		reason = s.Reason + "; then " + reason
+	}
+	switch {
+	case s.State == ledger.Pending && s.Withdrawn != "":
+		return end(ledger.Canceled, s.Withdrawn)
+	case s.State == ledger.Pending && may.lost && !may.over:
+		return verdict{action: actAwait, reason: reason}
+	case s.State == ledger.Pending && may.lost && may.call:
+		return verdict{action: actCall, reason: reason}
+	case s.State == ledger.Pending:
+		return verdict{action: actRetry, reason: reason}
+	case may.resend && may.call:
+		return verdict{action: actCall, reason: reason}
+	default:
+		return verdict{action: actPoll, reason: reason}
 	}
 }

@@ -2,7 +2,10 @@ package tasks
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
@@ -21,6 +24,8 @@ var (
 	pending  = ledger.Stop{State: ledger.Pending}
 	unsure   = ledger.Stop{State: ledger.Pending, Unsure: true}
 	stopping = ledger.Stop{State: ledger.Stopping}
+
+	withdrawn = ledger.Stop{State: ledger.Pending, Withdrawn: "by somebody"}
 )
 
 // Every kind of answer to a stop call, alone and as the system's fault.
@@ -32,7 +37,7 @@ func TestJudgeStop(t *testing.T) {
 		system bool
 		want   verdict
 	}{
-		{name: "accepted", stop: pending, want: verdict{action: actAccept}},
+		{name: "accepted", stop: pending, want: verdict{action: actAccept, stopping: true}},
 		{name: "no such job", stop: pending, err: apiErr(modelarts.KindNotFound), want: end(ledger.Gone, "")},
 		{name: "no such job any more", stop: stopping, err: apiErr(modelarts.KindNotFound), want: end(ledger.Gone, "")},
 		{name: "malformed", stop: pending, err: apiErr(modelarts.KindInvalid), want: end(ledger.Rejected, "")},
@@ -60,7 +65,7 @@ func TestJudgeRefusal(t *testing.T) {
 			want := verdict{action: actLook}
 			switch status {
 			case 9:
-				want = verdict{action: actAccept}
+				want = verdict{action: actAccept, stopping: true}
 			case 3, 5, 10, 11, 12, 13, 16, 17, 20, 21, 22:
 				if s.State == ledger.Pending && !s.Unsure {
 					want = end(ledger.AlreadyStopped, "")
@@ -77,12 +82,12 @@ func TestJudgeRefusal(t *testing.T) {
 	}
 }
 
-// Every status that the detail endpoint can tell.
+// Every status that the detail endpoint can tell, with all that may still be done.
 func TestJudgePollStatus(t *testing.T) {
 	for status := modelarts.Status(-1); status <= 30; status++ {
 		job := &modelarts.VisualizationJob{Status: status}
-		for _, mayResend := range []bool{false, true} {
-			for _, s := range []ledger.Stop{pending, unsure, stopping} {
+		for _, may := range chances() {
+			for _, s := range []ledger.Stop{pending, unsure, withdrawn, stopping} {
 				want := verdict{action: actPoll}
 				switch status {
 				case 3, 5, 10, 11, 12, 13, 16, 17, 20, 21, 22:
@@ -91,47 +96,95 @@ func TestJudgePollStatus(t *testing.T) {
 						want = end(ledger.AlreadyStopped, "")
 					}
 				case 9:
+					want.stopping = true
 					if s.State == ledger.Pending {
-						want = verdict{action: actAccept}
+						want.action = actAccept
 					}
 				case 1, 2, 4, 7, 8, 15, 18, 19:
-					if s.State == ledger.Pending {
-						want = verdict{action: actRetry}
-					} else if mayResend {
-						want = verdict{action: actResend}
-					}
+					want = wantOfActive(s, may)
 				}
-				check(t, status.String()+" "+string(s.State), judgePoll(&s, job, nil, false, mayResend), want)
+				check(t, fmt.Sprintf("%v %s %+v", status, s.State, may), judgePoll(&s, job, nil, false, may), want)
 			}
 		}
 	}
+}
+
+// wantOfActive is what is to happen to a stop whose job is still active.
+func wantOfActive(s ledger.Stop, may chance) verdict {
+	switch {
+	case s.State == ledger.Stopping && may.resend && may.call:
+		return verdict{action: actCall} // an accepted call was lost
+	case s.State == ledger.Stopping:
+		return verdict{action: actPoll}
+	case s.Withdrawn != "":
+		return end(ledger.Canceled, "")
+	case may.lost && !may.over:
+		return verdict{action: actAwait} // it may yet take effect
+	case may.lost && may.call:
+		return verdict{action: actCall}
+	}
+	return verdict{action: actRetry}
+}
+
+// chances lists all that may still be done.
+func chances() (all []chance) {
+	for i := range 16 {
+		all = append(all, chance{call: i&1 > 0, lost: i&2 > 0, over: i&4 > 0, resend: i&8 > 0})
+	}
+	return all
 }
 
 // No error of a detail call but "not found" ends a stop.
 func TestJudgePollErrors(t *testing.T) {
 	for _, kind := range modelarts.Kinds()[1:] {
 		for _, system := range []bool{false, true} {
-			want := verdict{action: actPoll}
-			switch {
-			case kind == modelarts.KindNotFound:
-				want = end(ledger.Gone, "")
-			case system:
-				want = verdict{action: actWait}
+			for _, may := range chances() {
+				for _, s := range []ledger.Stop{pending, unsure, stopping} {
+					want := verdict{action: actAgain}
+					switch {
+					case kind == modelarts.KindNotFound:
+						want = end(ledger.Gone, "")
+					case system:
+						want = verdict{action: actWait}
+					case s.State == ledger.Pending && !may.lost: // nothing was accepted yet, or is under way: the stop call again
+						want = verdict{action: actRetry}
+					}
+					check(t, fmt.Sprintf("%v %s %+v", kind, s.State, may), judgePoll(&s, nil, apiErr(kind), system, may), want)
+				}
 			}
-			check(t, kind.String(), judgePoll(&stopping, nil, apiErr(kind), system, true), want)
-			if want.action == actPoll { // nothing was accepted yet: the stop call again
-				want.action = actRetry
-			}
-			check(t, kind.String()+" on a look", judgePoll(&unsure, nil, apiErr(kind), system, true), want)
 		}
+	}
+}
+
+// A refused credential or permission is not tried again soon by the same stop: an
+// access key locks after some refusals.
+func TestRefusedStopsWait(t *testing.T) {
+	for kind, want := range map[modelarts.Kind]time.Duration{
+		modelarts.KindCredentials: 100 * time.Second, modelarts.KindPermission: 5 * time.Second, modelarts.KindNoAPI: 5 * time.Second,
+		modelarts.KindThrottled: 0, modelarts.KindUnavailable: 0,
+	} {
+		stop, look := judgeStop(&pending, apiErr(kind), true), judgePoll(&stopping, nil, apiErr(kind), true, chance{})
+		if stop.after != want || look.after != want {
+			t.Errorf("%v: a stop call waits for %v and a look for %v, want %v", kind, stop.after, look.after, want)
+		}
+	}
+}
+
+// The reason of a job that is still active also tells what the stop call met with.
+func TestReasonOfAnActiveJob(t *testing.T) {
+	s := pending
+	s.Reason = "500"
+	got := judgePoll(&s, &modelarts.VisualizationJob{Status: 7}, nil, false, chance{call: true})
+	if !strings.HasPrefix(got.reason, "500; then job status is still ") {
+		t.Errorf("reason %q", got.reason)
 	}
 }
 
 // check compares all but the reason, and wants one wherever all is not well.
 func check(t *testing.T, name string, got, want verdict) {
 	t.Helper()
-	if got.action != want.action || got.outcome != want.outcome {
-		t.Errorf("%s: got %v %s, want %v %s", name, got.action, got.outcome, want.action, want.outcome)
+	if got.action != want.action || got.outcome != want.outcome || got.stopping != want.stopping {
+		t.Errorf("%s: got %v %s %t, want %v %s %t", name, got.action, got.outcome, got.stopping, want.action, want.outcome, want.stopping)
 	}
 	if got.reason == "" && (got.action == actEnd || got.action == actRetry || got.action == actWait) {
 		t.Errorf("%s: no reason given for %v", name, got.action)

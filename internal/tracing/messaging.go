@@ -53,14 +53,13 @@ func (t *Tracer) process(ctx context.Context, parent, queue, task string, began 
 		trace.WithTimestamp(began), trace.WithAttributes(messaging("process", queue, task)...))
 }
 
-// Screen starts the span of a look at one job, in the trace of its stop, which
-// parent says. It is linked to the span in ctx: the screen that found the job.
-func (t *Tracer) Screen(ctx context.Context, parent string) (context.Context, Span) {
+// ListCheck starts the span of a look at one job that a list check has not shown,
+// in the trace of its stop, which parent says.
+func (t *Tracer) ListCheck(ctx context.Context, parent string) (context.Context, Span) {
 	if t == nil {
 		return ctx, Span{}
 	}
-	link := trace.LinkFromContext(ctx)
-	ctx, span := t.spans.Start(carried(ctx, parent), "screen visualization", trace.WithLinks(link))
+	ctx, span := t.spans.Start(carried(ctx, parent), "list check visualization")
 	return ctx, Span{span}
 }
 

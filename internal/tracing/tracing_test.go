@@ -33,7 +33,7 @@ func TestOffCostsNothing(t *testing.T) {
 	allocs := testing.AllocsPerRun(100, func() {
 		ctx, task := off.Begin(ctx, "", "q", "id", time.Time{})
 		ctx, parent := Join(ctx, "")
-		ctx, span := off.Screen(task.Context(ctx), parent)
+		ctx, span := off.ListCheck(task.Context(ctx), parent)
 		span.Set(Job, "10")
 		span.End(nil)
 		task.Span().End(nil)

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hibiken/asynq"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
@@ -48,7 +47,7 @@ func TestShutdownLeavesNothingBehind(t *testing.T) {
 	if err := w.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	producer := tasks.NewProducer(ledger.New(outside, ledger.Config{}), asynq.NewClientFromRedisClient(outside))
+	producer := tasks.NewProducer(ledger.New(outside, time.Now), outside)
 	ask := []ledger.Ask{{JobID: "10", Deadline: time.Now().Add(time.Hour)}}
 	if _, err := producer.Ask(t.Context(), project, "b", ask); err != nil {
 		t.Fatal(err)

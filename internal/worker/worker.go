@@ -1,10 +1,11 @@
-// Package worker puts the parts of a worker together: the ledger, the throttle
-// and the handlers on an asynq server, the repairer and the notifier beside it, and the pages
+// Package worker puts the parts of a worker together: the handlers on asynq
+// servers, the loop that makes rounds beside them, the notifier, and the pages
 // that show how it is. "worker run", "worker demo" and the tests run the same.
 package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -14,20 +15,30 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
+	"vizstop/internal/fleet"
 	"vizstop/internal/ledger"
 	"vizstop/internal/metrics"
 	"vizstop/internal/modelarts"
 	"vizstop/internal/notify"
+	"vizstop/internal/queueconn"
+	"vizstop/internal/release"
+	"vizstop/internal/rounds"
+	"vizstop/internal/takeover"
 	"vizstop/internal/tasks"
-	"vizstop/internal/throttle"
 	"vizstop/internal/tracing"
 )
+
+// Jobs is the part of the API that a worker calls.
+type Jobs interface {
+	tasks.Jobs
+	rounds.Lists
+}
 
 // Config settles a Worker. Redis, Jobs, Registry and Metrics are needed; zero
 // values of the others mean their defaults.
 type Config struct {
 	Redis    redis.UniversalClient // stays the caller's to close
-	Jobs     tasks.Jobs
+	Jobs     Jobs
 	Registry *prometheus.Registry // gets the collector of what Redis holds
 	Metrics  *metrics.Metrics
 	Tracer   *tracing.Tracer // nil: no traces
@@ -35,15 +46,14 @@ type Config struct {
 
 	Concurrency     int           // API calls at once; default 32
 	ShutdownTimeout time.Duration // for tasks at work when Shutdown is called; default 20 s
-	// CheckInterval is how often an idle worker looks for tasks that are ready,
-	// DelayedCheckInterval how often for tasks that have become due. Defaults 25 ms
-	// and 500 ms; what they cost Redis is in docs/operations.md.
+	// CheckInterval is how often an idle worker looks for foreign tasks; default
+	// 100 ms. It knows of its own at once. DelayedCheckInterval is how often it looks
+	// for foreign tasks that have become due; default 1 s.
 	CheckInterval, DelayedCheckInterval time.Duration
 
-	Retention time.Duration // of ended stops; default ledger.DefaultRetention
+	Retention time.Duration // of ended batches; default ledger.DefaultRetention
 	Schedule  tasks.Schedule
-	Throttle  throttle.Config // its Observer is set by New; Sitters default to somewhat more than its Rate, at most 512
-	Repair    tasks.RepairConfig
+	Release   release.Config // its Observer and CallTimeout are set by New
 
 	// FitnessInterval is how often the worker looks whether Redis is fit; default
 	// a minute.
@@ -60,18 +70,19 @@ func (c Config) withDefaults() Config {
 	if c.Concurrency <= 0 {
 		c.Concurrency = 32
 	}
-	if c.ShutdownTimeout <= 0 {
-		c.ShutdownTimeout = 20 * time.Second
+	if c.Retention <= 0 {
+		c.Retention = ledger.DefaultRetention
 	}
-	if c.CheckInterval <= 0 {
-		c.CheckInterval = 25 * time.Millisecond
+	for field, value := range map[*time.Duration]time.Duration{
+		&c.ShutdownTimeout: 20 * time.Second, &c.CheckInterval: 100 * time.Millisecond,
+		&c.DelayedCheckInterval: time.Second, &c.FitnessInterval: time.Minute,
+	} {
+		if *field <= 0 {
+			*field = value
+		}
 	}
-	if c.DelayedCheckInterval <= 0 {
-		c.DelayedCheckInterval = 500 * time.Millisecond
-	}
-	if c.FitnessInterval <= 0 {
-		c.FitnessInterval = time.Minute
-	}
+	c.Schedule = c.Schedule.WithDefaults()
+	c.Release.Observer, c.Release.CallTimeout = c.Metrics, c.Schedule.CallTimeout
 	return c
 }
 
@@ -79,83 +90,97 @@ func (c Config) withDefaults() Config {
 // the pages and Ready may be used from any goroutine.
 type Worker struct {
 	cfg      Config
+	member   *fleet.Member
 	ledger   *ledger.Ledger
-	throttle *throttle.Throttle
-	server   *asynq.Server
-	mux      *asynq.ServeMux
-	repairer *tasks.Repairer
+	release  *release.Releaser
+	handlers *tasks.Handlers
+	loop     *rounds.Loop
+	servers  []*asynq.Server
 	notifier *notify.Notifier
 	inspect  *asynq.Inspector
 	fitness  *fitness
 
-	endRounds context.CancelFunc // of the repairer, the notifier and the fitness
+	endRounds context.CancelFunc // of the loop, the notifier and the fitness
 	rounds    sync.WaitGroup
-	stopping  chan struct{}
+	endBeat   context.CancelFunc
+	beat      sync.WaitGroup
+
+	stopping, ended context.Context // end when no more calls are to begin, and when none are waited for
+	stop, giveUp    context.CancelFunc
 }
 
-// sitters is how many tasks may sit out a wait of up to a second beside those
-// that make calls: what one project may call in a second and some more, because due times have
-// whole seconds and all that a second allows come at its beginning. More would
-// only take tasks away from other workers.
-func sitters(rate float64) int {
-	if rate <= 0 {
-		return -1
-	}
-	return int(min(64+1.5*rate, 512)) // half as many more, who come early or late
-}
+// How the asynq servers of one worker share the work. Each takes tasks one by
+// one, a round trip of Redis for each, so several take more.
+const (
+	servers = 3
+	// handlersPerSlot is how many tasks may wait for a slot for each of them: those
+	// of a project whose calls hang must not keep out all others.
+	handlersPerSlot = 6
+	// checkPause is asynq's own pause after it has found no task. The client's rest
+	// comes after it.
+	checkPause = 5 * time.Millisecond
+)
 
 // New returns a worker that does nothing yet.
 func New(cfg Config) *Worker {
 	cfg = cfg.withDefaults()
-	cfg.Throttle.Observer = cfg.Metrics
-	if cfg.Throttle.Sitters == 0 {
-		cfg.Throttle.Sitters = sitters(cfg.Throttle.Rate)
-	}
+	member := fleet.New(cfg.Redis, cfg.Concurrency)
 	w := &Worker{
-		cfg:      cfg,
-		ledger:   ledger.New(cfg.Redis, ledger.Config{Retention: cfg.Retention, Pace: tasks.Pace(cfg.Throttle.Rate)}),
-		throttle: throttle.New(cfg.Redis, cfg.Throttle),
-		inspect:  asynq.NewInspectorFromRedisClient(cfg.Redis),
-		fitness:  &fitness{redis: cfg.Redis, log: cfg.Logger, every: cfg.FitnessInterval},
-		stopping: make(chan struct{}),
+		cfg: cfg, member: member,
+		ledger:  ledger.New(cfg.Redis, member.Now),
+		release: release.New(cfg.Redis, member.ID(), member.Now, cfg.Release),
+		inspect: asynq.NewInspectorFromRedisClient(cfg.Redis),
+		fitness: &fitness{redis: cfg.Redis, log: cfg.Logger, every: cfg.FitnessInterval},
 	}
-	work := tasks.Config{
-		Ledger: w.ledger, Jobs: cfg.Jobs, Gate: w.throttle,
-		Queue:    asynq.NewClientFromRedisClient(cfg.Redis),
-		Recorder: cfg.Metrics, Tracer: cfg.Tracer, Parallel: cfg.Concurrency, Schedule: cfg.Schedule, Logger: cfg.Logger,
-		Stopping: w.stopping,
-	}
-	w.mux = tasks.NewMux(work)
-	w.repairer = tasks.NewRepairer(work, tasks.NewInspector(cfg.Redis), cfg.Repair)
+	w.stopping, w.stop = context.WithCancel(context.Background())
+	w.ended, w.giveUp = context.WithCancel(context.Background())
+	queue := queueconn.New(cfg.Redis, cfg.CheckInterval)
+	slots := tasks.NewSlots(cfg.Concurrency, w.release.Unproven)
+	w.handlers = tasks.New(tasks.Config{
+		Ledger: w.ledger, Release: w.release, Jobs: cfg.Jobs, Slots: slots, Recorder: cfg.Metrics,
+		Pull:   func(projectID string, after time.Duration) { w.loop.Pull(projectID, after) },
+		Tracer: cfg.Tracer, Schedule: cfg.Schedule, Logger: cfg.Logger, Stopping: w.stopping, Ended: w.ended,
+	})
+	w.loop = rounds.New(rounds.Config{
+		Redis: cfg.Redis, Ledger: w.ledger, Release: w.release, Member: member, Handlers: w.handlers,
+		Carrier: tasks.NewCarrier(asynq.NewClientFromRedisClient(queue)), Queue: tasks.NewInspector(cfg.Redis),
+		Slots: slots, Lists: cfg.Jobs, Recorder: cfg.Metrics, Schedule: cfg.Schedule,
+		Parallel: cfg.Concurrency, Idle: cfg.CheckInterval, Retention: cfg.Retention, Carried: queue.Wake, Logger: cfg.Logger,
+	})
 	w.notifier = notify.New(notify.Config{
 		Redis: cfg.Redis, Ledger: w.ledger, Secret: cfg.NotifySecret, Hosts: cfg.NotifyHosts, Logger: cfg.Logger,
 	})
-	w.server = asynq.NewServerFromRedisClient(cfg.Redis, asynq.Config{
-		// Who sits out a wait makes no call, and neither does a screen that stays.
-		Concurrency:              cfg.Concurrency + max(0, cfg.Throttle.Sitters) + tasks.Stays(cfg.Concurrency),
-		Queues:                   tasks.Queues(),
-		TaskCheckInterval:        cfg.CheckInterval,
-		DelayedTaskCheckInterval: cfg.DelayedCheckInterval,
-		ShutdownTimeout:          cfg.ShutdownTimeout,
-		RetryDelayFunc:           tasks.RedeliveryDelay,
-		IsFailure:                func(error) bool { return false }, // every error is the system's: no retry is spent
-		Logger:                   queueLogger{cfg.Logger},
-		LogLevel:                 asynq.InfoLevel,
-	})
+	for range servers {
+		w.servers = append(w.servers, w.newServer(queue))
+	}
 	cfg.Registry.MustRegister(metrics.NewSnapshotCollector(w.snapshot))
 	return w
+}
+
+func (w *Worker) newServer(queue *queueconn.Client) *asynq.Server {
+	return asynq.NewServerFromRedisClient(queue, asynq.Config{
+		Concurrency:              (handlersPerSlot*w.cfg.Concurrency + servers - 1) / servers,
+		Queues:                   map[string]int{tasks.Queue: 1},
+		TaskCheckInterval:        checkPause,
+		DelayedTaskCheckInterval: servers * w.cfg.DelayedCheckInterval,
+		ShutdownTimeout:          w.cfg.ShutdownTimeout,
+		RetryDelayFunc:           tasks.RedeliveryDelay,
+		IsFailure:                func(error) bool { return false }, // every error is the system's: no retry is spent
+		Logger:                   queueLogger{w.cfg.Logger},
+		LogLevel:                 asynq.InfoLevel,
+	})
 }
 
 // NewMetrics registers all event metrics with reg, and knows every label value.
 func NewMetrics(reg prometheus.Registerer, version string) *metrics.Metrics {
 	return metrics.New(reg, version, metrics.Labels{
-		Outcomes:    texts(ledger.Outcomes()),
-		Phases:      tasks.Phases(),
-		Operations:  modelarts.Operations(),
-		Results:     kindNames(),
-		Parks:       texts(throttle.Parks()),
-		RepairKinds: tasks.RepairKinds(),
-		Screens:     tasks.ScreenResults(),
+		Outcomes:   texts(ledger.Outcomes()),
+		Phases:     tasks.Phases(),
+		Operations: modelarts.Operations(),
+		Results:    kindNames(),
+		Holds:      texts(release.Reasons()),
+		Recoveries: rounds.RecoveryKinds(),
+		ListChecks: texts(release.ListResults()),
 	})
 }
 
@@ -182,37 +207,75 @@ func texts[T ~string](values []T) []string {
 	return list
 }
 
-// Start begins to take tasks. A halt from before is probed at once: this worker
+// Start begins to take tasks. A hold from before is probed at once: this worker
 // may bring the credentials that everybody waits for. A Redis that is not fit is
 // warned of, and worked with.
 func (w *Worker) Start(ctx context.Context) error {
-	projects, err := w.projects(ctx)
-	if err != nil {
-		return err
-	}
-	if err := w.throttle.ProbeSoon(ctx, projects); err != nil {
+	if err := errors.Join(w.member.Beat(ctx), w.release.ProbeSoon(ctx), w.release.Refresh(ctx)); err != nil {
 		return err
 	}
 	w.fitness.first(ctx)
-	if err := w.throttle.Announce(ctx); err != nil {
+	if err := takeover.Run(ctx, w.cfg.Redis, w.ledger, w.release, w.cfg.Logger); err != nil {
 		return err
 	}
-	if err := w.server.Start(w.mux); err != nil {
-		return fmt.Errorf("start the queue: %w", err)
+	if err := w.release.Announce(ctx); err != nil {
+		return err
 	}
-	roundsCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	w.endRounds = cancel
-	w.rounds.Go(func() { w.repairer.Run(roundsCtx) })
-	w.rounds.Go(func() { w.notifier.Run(roundsCtx) })
-	w.rounds.Go(func() { w.fitness.run(roundsCtx) })
+	mux := w.handlers.Mux()
+	for _, server := range w.servers {
+		if err := server.Start(mux); err != nil {
+			return fmt.Errorf("start the queue: %w", err)
+		}
+	}
+	roundsCtx, endRounds := context.WithCancel(context.WithoutCancel(ctx))
+	beatCtx, endBeat := context.WithCancel(context.WithoutCancel(ctx))
+	w.endRounds, w.endBeat = endRounds, endBeat
+	for _, run := range []func(context.Context){w.loop.Run, w.loop.Listen, w.loop.Tidy, w.notifier.Run, w.fitness.run, w.oldQueue} {
+		w.rounds.Go(func() { run(roundsCtx) })
+	}
+	w.beat.Go(func() { w.loop.Beat(beatCtx) })
 	return nil
 }
 
-// Shutdown takes no more tasks, waits up to the shutdown timeout for those at
-// work and hands the rest back to the queue.
+// oldQueue removes the queue of the first version, if there is one.
+func (w *Worker) oldQueue(ctx context.Context) {
+	inspector := tasks.NewInspector(w.cfg.Redis)
+	for {
+		gone, err := takeover.Queue(ctx, w.inspect, inspector.Remove)
+		if err != nil && ctx.Err() == nil {
+			w.cfg.Logger.WarnContext(ctx, "the queue of the first version is removed later", "error", err)
+		}
+		if gone {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(takeover.Retry):
+		}
+	}
+}
+
+// Shutdown begins no more calls, waits up to the shutdown timeout for the tasks at
+// work and hands the rest back to the queue. The worker counts as alive until
+// then.
 func (w *Worker) Shutdown() {
-	close(w.stopping)
+	w.stop()
 	w.endRounds()
+	late := time.AfterFunc(w.cfg.ShutdownTimeout, w.giveUp)
+	defer late.Stop()
 	w.rounds.Wait()
-	w.server.Shutdown()
+	var ends sync.WaitGroup
+	for _, server := range w.servers {
+		ends.Go(server.Shutdown)
+	}
+	ends.Wait()
+	w.giveUp()
+	w.endBeat()
+	w.beat.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := w.member.Leave(ctx); err != nil {
+		w.cfg.Logger.Warn("the fleet learns of the end of this worker later", "error", err)
+	}
 }

@@ -1,54 +1,43 @@
--- Ends a stop in flight. Of all callers exactly one gets 1; that one counts.
+-- Ends stops in flight. Of all callers exactly one gets 1 for a stop; that one counts it.
 --
--- KEYS  stop, next, state:pending, state:stopping, batch, active, batch stops, batch joined, last stop of the job,
---       uncounted, watched, stop times, task pointer (optional)
--- ARGV  stop id, hop expected or "unsent", the outcome, nonce, retention (s), life of a task pointer (s), 1 to have a worker
---       count it, how long the job took to stop (ms; "" if not known), how many such times are kept, then field and
---       value pairs to save, the new state among them
--- Returns 1 when it moved, 0 when the stop is missing, ended or at another hop; for "unsent", when a stop call
--- may have gone out or be on its way. The same nonce gets the same answer again: a client that lost the answer
--- may repeat the call.
-local stop, next, pending, stopping, batch, active, stops, joined, last, uncounted, watched, times, task = unpack(KEYS)
-local id, expected, outcome, nonce, retention, pointer_life, tell, took, kept = unpack(ARGV, 1, 9)
-local state, hop, job, mover, calling, unsure, kind = unpack(
-  redis.call('HMGET', stop, 'state', 'hop', 'job', 'mover', 'calling', 'unsure', 'kind'))
-local unsent = state == 'pending' and calling ~= hop and unsure ~= '1'
-if (state ~= 'pending' and state ~= 'stopping') or (expected == 'unsent' and not unsent)
-  or (expected ~= 'unsent' and hop ~= expected) then
-  return mover == nonce and 1 or 0
-end
-redis.call('HSET', stop, 'mover', nonce, unpack(ARGV, 10))
-if job ~= '' then
-  if redis.call('HGET', active, job) == id then
-    redis.call('HDEL', active, job)
+-- KEYS  those of close.lua, then for each item the stop and the batches of its wishes
+-- ARGV  now, how many stop times are kept, then for each item: stop id, hop expected, the
+--       outcome, nonce, version of the wishes, how long the job took to stop (ms; "" if not known), how many batches,
+--       their ids, how many fields to save, their names and values
+-- Returns for each item 1 when it ended, 0 when the stop is missing, ended or at another hop, 2 when its wishes are not
+-- those of that version. The same nonce gets the same answer again: a client that lost the answer may repeat the call.
+local now, kept = ARGV[1], tonumber(ARGV[2])
+local k, a, answers = 14, 3, {}
+
+local function finish(stop, keys, item, batches, fields)
+  local id, expected, outcome, nonce, version, took = unpack(item)
+  local f = redis.call('HMGET', stop, 'state', 'hop', 'job', 'kind', 'mover', 'version')
+  if (f[1] ~= 'pending' and f[1] ~= 'stopping') or f[2] ~= expected then
+    return f[5] == nonce and 1 or 0
+  elseif (f[6] or '0') ~= version then
+    return 2
   end
-  local before = redis.call('SET', last, id, 'EX', retention, 'GET')
-  if before then
-    redis.call('HSET', stop, 'prev', before)
+  redis.call('HSET', stop, 'mover', nonce, 'state', outcome, 'ended', now, unpack(fields))
+  close(stop, id, {state = f[1], hop = f[2], job = f[3], kind = f[4]})
+  for i = 1, #batches do
+    count(keys[i], batches[i], f[1], outcome, now)
   end
+  if took ~= '' then
+    redis.call('LPUSH', times, took)
+    redis.call('LTRIM', times, 0, kept - 1)
+  end
+  return 1
 end
-redis.call('EXPIRE', stop, retention)
-redis.call('ZREM', next, id)
-if kind == 'watch' then
-  redis.call('ZREM', watched, job)
+
+while a <= #ARGV do
+  local item = {unpack(ARGV, a, a + 5)}
+  local n = tonumber(ARGV[a + 6])
+  local batches = {unpack(ARGV, a + 7, a + 6 + n)}
+  a = a + 7 + n
+  local m = 2 * tonumber(ARGV[a])
+  local fields = {unpack(ARGV, a + 1, a + m)}
+  a = a + 1 + m
+  answers[#answers + 1] = finish(KEYS[k], {unpack(KEYS, k + 1, k + n)}, item, batches, fields)
+  k = k + 1 + n
 end
-if took ~= '' then
-  redis.call('LPUSH', times, took)
-  redis.call('LTRIM', times, 0, kept - 1)
-end
-redis.call('ZREM', state == 'pending' and pending or stopping, id)
-local left = redis.call('HINCRBY', batch, state, -1)
-redis.call('HINCRBY', batch, outcome, 1)
-if left == 0 and tonumber(redis.call('HGET', batch, state == 'pending' and 'stopping' or 'pending') or 0) == 0 then
-  redis.call('HSET', batch, 'ended', redis.call('HGET', stop, 'ended'))
-  redis.call('EXPIRE', batch, retention)
-  redis.call('EXPIRE', stops, retention)
-  redis.call('EXPIRE', joined, retention)
-end
-if tell == '1' then
-  redis.call('RPUSH', uncounted, id)
-end
-if task then
-  redis.call('EXPIRE', task, pointer_life)
-end
-return 1
+return answers

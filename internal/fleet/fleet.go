@@ -1,0 +1,187 @@
+// Package fleet tells what time it is and which workers live, the same for every
+// process on one Redis.
+package fleet
+
+import (
+	"context"
+	"crypto/rand"
+	"embed"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	// BeatInterval is how often a worker says that it lives.
+	BeatInterval = time.Second
+	// Silence is how long a worker may say nothing before it is taken for dead.
+	Silence = 5 * time.Second
+)
+
+// The keys, all in one slot of a Redis Cluster.
+const (
+	workersKey = "vizstop:{-}:workers" // sorted set: worker by its last sign of life
+	clockKey   = "vizstop:{-}:clock"   // hash: shift, what is added to Redis' clock (ms)
+)
+
+//go:embed scripts/*.lua
+var scriptFiles embed.FS
+
+var (
+	beatScript    = loadScript("beat")
+	correctScript = loadScript("correct")
+)
+
+func loadScript(name string) *redis.Script {
+	src, err := scriptFiles.ReadFile("scripts/" + name + ".lua")
+	if err != nil {
+		panic("fleet: script not embedded: " + name) // a build without its files
+	}
+	return redis.NewScript(string(src))
+}
+
+// Worker is one worker of the fleet, as it is announced.
+type Worker struct {
+	ID    string // made up by Join
+	Slots int    // API calls that it makes at once
+}
+
+func (w Worker) String() string { return w.ID + "/" + strconv.Itoa(w.Slots) }
+
+func parseWorker(s string) Worker {
+	id, slots, _ := strings.Cut(s, "/")
+	n, _ := strconv.Atoi(slots)
+	return Worker{ID: id, Slots: max(1, n)}
+}
+
+// Census is who lives, at one moment.
+type Census struct {
+	Alive []Worker
+	Slots int       // of all of them together
+	Fell  time.Time // when the last worker fell silent; zero: none of late
+
+	// Reliable says that whoever is not in Alive is dead: this worker itself has
+	// been heard without a gap for as long as others may be silent. While Redis was
+	// away, everybody was.
+	Reliable bool
+}
+
+// Lives reports whether the worker of that id lives.
+func (c Census) Lives(id string) bool {
+	for _, w := range c.Alive {
+		if w.ID == id {
+			return true
+		}
+	}
+	return false
+}
+
+// Member is this process' place in the fleet. It is safe for concurrent use.
+type Member struct {
+	rdb   redis.UniversalClient
+	me    Worker
+	clock Clock
+
+	mu     sync.Mutex
+	census Census
+	first  time.Time // local time of the first of the beats without a gap
+	last   time.Time // local time of the latest beat
+}
+
+// New returns a member that does nothing yet. slots is how many API calls this
+// process makes at once.
+func New(rdb redis.UniversalClient, slots int) *Member {
+	return &Member{rdb: rdb, me: Worker{ID: strings.ToLower(rand.Text()[:13]), Slots: slots}}
+}
+
+// ID is what this worker is called.
+func (m *Member) ID() string { return m.me.ID }
+
+// Now is the fleet's time. Before the first Beat or Sync it is this machine's.
+func (m *Member) Now() time.Time { return m.clock.Now() }
+
+// Census is who lived at the latest beat. Nobody is judged by one that is old:
+// then it is not reliable.
+func (m *Member) Census() Census {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := m.census
+	c.Reliable = c.Reliable && Passed(m.last) < 2*BeatInterval+BeatInterval/2
+	return c
+}
+
+// Beat says that this worker lives, and learns the time and who else does. Call
+// it every BeatInterval.
+func (m *Member) Beat(ctx context.Context) error {
+	return m.ask(ctx, m.me.String(), false)
+}
+
+// Sync learns the time and who lives, for a process that is no worker.
+func (m *Member) Sync(ctx context.Context) error { return m.ask(ctx, "", false) }
+
+// Leave says that this worker ends: what it may still hold is another's.
+func (m *Member) Leave(ctx context.Context) error { return m.ask(ctx, m.me.String(), true) }
+
+// slowest is how long an answer may take for its time to be trusted.
+const slowest = time.Second
+
+// ask runs the beat script.
+func (m *Member) ask(ctx context.Context, me string, leave bool) error {
+	sent, expected := time.Now(), m.clock.Now()
+	answer, err := beatScript.Run(ctx, m.rdb, []string{workersKey, clockKey}, me, flag(leave), Silence.Milliseconds()).Slice()
+	if err != nil {
+		return fmt.Errorf("tell Redis that this process lives: %w", err)
+	}
+	took := Passed(sent)
+	now, shift, fell := time.UnixMicro(answer[0].(int64)), answer[1].(int64), answer[2].(int64)
+	if ahead := now.Sub(expected.Add(took)); ahead > slowest+4*time.Second && took < slowest && m.knows(sent) {
+		right := now.Add(-ahead.Truncate(time.Millisecond))
+		if shift, err = correctScript.Run(ctx, m.rdb, []string{workersKey, clockKey}, shift, shift-ahead.Milliseconds(), right.UnixMilli()).Int64(); err != nil {
+			return fmt.Errorf("correct the fleet's time after Redis' clock was set forward: %w", err)
+		}
+		now = now.Add(time.Duration(shift-answer[1].(int64)) * time.Millisecond)
+	}
+	if took < slowest || !m.clock.known() { // what came late says less than what is known
+		m.clock.set(sent.Add(took/2), now)
+	}
+	m.learn(sent, answer[3].([]any), fell)
+	return nil
+}
+
+// knows reports whether this process knew the time well when it sent a beat:
+// from a recent one, and by clocks that agree.
+func (m *Member) knows(sent time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return !m.last.IsZero() && sent.Sub(m.last) < 10*BeatInterval && steady(m.last)
+}
+
+// learn keeps what a beat has told.
+func (m *Member) learn(sent time.Time, alive []any, fell int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.last.IsZero() || Passed(m.last) > 3*BeatInterval {
+		m.first = sent
+	}
+	m.last = sent
+	m.census = Census{Reliable: sent.Sub(m.first) >= Silence}
+	if fell > 0 {
+		m.census.Fell = time.UnixMilli(fell).UTC()
+	}
+	for _, s := range alive {
+		w := parseWorker(s.(string))
+		m.census.Alive = append(m.census.Alive, w)
+		m.census.Slots += w.Slots
+	}
+}
+
+func flag(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,231 @@
+package fleet
+
+import (
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+
+	"vizstop/internal/redistest"
+)
+
+// eachRedis runs test on a real redis-server, as the limited user, and on the
+// embedded one. rdb may do everything.
+func eachRedis(t *testing.T, test func(t *testing.T, limited, rdb *redis.Client)) {
+	t.Run("redis-server", func(t *testing.T) {
+		t.Parallel()
+		s := redistest.Start(t)
+		test(t, s.Limited(t), s.Client(t))
+	})
+	t.Run("embedded", func(t *testing.T) {
+		t.Parallel()
+		rdb := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
+		t.Cleanup(func() { rdb.Close() })
+		test(t, rdb, rdb)
+	})
+}
+
+func beat(t *testing.T, members ...*Member) {
+	t.Helper()
+	for _, m := range members {
+		if err := m.Beat(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// near fails the test unless the member tells that time, give or take a test's
+// slowness.
+func near(t *testing.T, m *Member, want time.Time) {
+	t.Helper()
+	if off := m.Now().Sub(want); off.Abs() > 2*time.Second {
+		t.Errorf("the fleet's time is off by %v", off)
+	}
+}
+
+// setClock makes Redis' clock, as the scripts see it, run ahead by that much.
+func setClock(t *testing.T, rdb *redis.Client, by time.Duration) {
+	t.Helper()
+	if err := rdb.HIncrBy(t.Context(), clockKey, "shift", by.Milliseconds()).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// fallSilent makes the member's latest beat older.
+func fallSilent(t *testing.T, rdb *redis.Client, m *Member, by time.Duration) {
+	t.Helper()
+	if err := rdb.ZIncrBy(t.Context(), workersKey, -float64(by.Milliseconds()), m.me.String()).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Workers hear of each other, and of nobody who only asks or has left.
+func TestBeats(t *testing.T) {
+	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
+		one, two, asker := New(limited, 4), New(limited, 32), New(limited, 0)
+		if c := one.Census(); len(c.Alive) != 0 || c.Reliable {
+			t.Errorf("before the first beat: %+v", c)
+		}
+		beat(t, one, two)
+		if err := asker.Sync(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		beat(t, one)
+		for _, m := range []*Member{one, two, asker} {
+			c := m.Census()
+			if len(c.Alive) != 2 || c.Slots != 36 || !c.Lives(one.ID()) || !c.Lives(two.ID()) || c.Lives(asker.ID()) || !c.Fell.IsZero() {
+				t.Errorf("census %+v, want both workers with 36 slots", c)
+			}
+			near(t, m, time.Now())
+		}
+		if err := two.Leave(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		beat(t, one)
+		if c := one.Census(); len(c.Alive) != 1 || c.Lives(two.ID()) || !c.Fell.IsZero() {
+			t.Errorf("census %+v, want the other one gone", c)
+		}
+	})
+}
+
+// Who says nothing for five seconds is dead, and forgotten after two minutes.
+func TestSilence(t *testing.T) {
+	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
+		one, two := New(limited, 1), New(limited, 1)
+		beat(t, one, two)
+		fallSilent(t, rdb, two, Silence-time.Second)
+		beat(t, one)
+		if c := one.Census(); !c.Lives(two.ID()) {
+			t.Errorf("census %+v, want the other one alive", c)
+		}
+		fallSilent(t, rdb, two, 2*time.Second)
+		beat(t, one)
+		fell := one.Census().Fell
+		if c := one.Census(); c.Lives(two.ID()) || c.Slots != 1 || time.Since(fell) < Silence || time.Since(fell) > Silence+3*time.Second {
+			t.Errorf("census %+v, want the other one dead for some seconds", c)
+		}
+		fallSilent(t, rdb, two, 2*time.Minute)
+		beat(t, one)
+		if n := rdb.ZCard(t.Context(), workersKey).Val(); n != 1 || !one.Census().Fell.IsZero() {
+			t.Errorf("%d workers are kept, census %+v; want the dead one forgotten", n, one.Census())
+		}
+	})
+}
+
+// Nobody is judged before this worker has beaten without a gap for as long as
+// others may be silent, nor by an old census: while Redis was away, everybody was
+// silent.
+func TestReliability(t *testing.T) {
+	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
+		m := New(limited, 1)
+		reliable := func(want bool, when string) {
+			t.Helper()
+			if got := m.Census().Reliable; got != want {
+				t.Errorf("%s: reliable %t, want %t", when, got, want)
+			}
+		}
+		beat(t, m)
+		reliable(false, "after the first beat")
+		m.first = m.first.Add(-Silence)
+		beat(t, m)
+		reliable(true, "after five seconds of beats")
+		m.last = m.last.Add(-3 * BeatInterval)
+		reliable(false, "while no beat gets through")
+		beat(t, m)
+		reliable(false, "after a gap")
+		m.first = m.first.Add(-Silence)
+		beat(t, m)
+		reliable(true, "five seconds after the gap")
+		m.last = m.last.Add(-2 * BeatInterval)
+		reliable(true, "after one beat that was late")
+	})
+}
+
+// Redis' clock set back (a failover) does not set the fleet's time back.
+func TestRedisSetBack(t *testing.T) {
+	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
+		one, two := New(limited, 1), New(limited, 1)
+		beat(t, one, two)
+		setClock(t, rdb, -time.Hour)
+		beat(t, two)
+		late := New(limited, 1)
+		beat(t, one, late, two)
+		for _, m := range []*Member{one, two, late} {
+			near(t, m, time.Now())
+			if c := m.Census(); !c.Lives(one.ID()) || !c.Lives(two.ID()) || !c.Fell.IsZero() {
+				t.Errorf("census %+v, want all alive", c)
+			}
+		}
+	})
+}
+
+// Redis' clock set forward does not set the fleet's time forward, also not for
+// those who start or ask later.
+func TestRedisSetForward(t *testing.T) {
+	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
+		one, two := New(limited, 1), New(limited, 1)
+		beat(t, one, two)
+		setClock(t, rdb, time.Hour)
+		beat(t, two)
+		near(t, two, time.Now())
+		late := New(limited, 1)
+		beat(t, one, late, two, one)
+		if err := late.Sync(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range []*Member{one, two, late} {
+			near(t, m, time.Now())
+			if c := m.Census(); len(c.Alive) != 3 || !c.Fell.IsZero() {
+				t.Errorf("census %+v, want all three alive", c)
+			}
+		}
+	})
+}
+
+// Two workers that see at once that Redis' clock was set forward correct it once.
+func TestCorrectedOnce(t *testing.T) {
+	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
+		one, two := New(limited, 1), New(limited, 1)
+		beat(t, one, two)
+		setClock(t, rdb, time.Hour)
+		done := make(chan error, 2)
+		for _, m := range []*Member{one, two} {
+			go func() { done <- m.Beat(t.Context()) }()
+		}
+		for range 2 {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+		beat(t, one, two)
+		near(t, one, time.Now())
+		near(t, two, time.Now())
+	})
+}
+
+// A worker that has heard nothing for long, or whose own clock was changed, does
+// not know better than Redis what time it is.
+func TestWhoDoesNotKnowBelievesRedis(t *testing.T) {
+	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
+		m := New(limited, 1)
+		beat(t, m)
+		m.last = m.last.Add(-10 * BeatInterval)
+		setClock(t, rdb, time.Hour)
+		beat(t, m)
+		near(t, m, time.Now().Add(time.Hour))
+	})
+}
+
+// An announced worker reads back as it was; nonsense has a slot, so that it is
+// never divided by none.
+func TestWorkerText(t *testing.T) {
+	for text, want := range map[string]Worker{"abc/32": {"abc", 32}, "abc": {"abc", 1}, "abc/x": {"abc", 1}, "": {"", 1}} {
+		if got := parseWorker(text); got != want {
+			t.Errorf("%q: %+v, want %+v", text, got, want)
+		}
+	}
+	if w := (Worker{"abc", 32}); parseWorker(w.String()) != w {
+		t.Errorf("%s does not read back", w)
+	}
+}

@@ -1,0 +1,29 @@
+-- Notes that a worker lives, and tells what time it is and who else lives.
+--
+-- KEYS  workers (sorted set: worker by its last sign of life), clock (hash)
+-- ARGV  worker ("" to ask only), 1 when it leaves, for how long a worker may be silent (ms)
+-- Returns the fleet's time (microseconds), the shift in it, when the last worker fell silent (ms; 0: none of late), and the
+-- workers that live.
+--
+-- The fleet's time is Redis' own plus a shift. It never goes back: when Redis' clock does (a failover), the shift makes
+-- up for it.
+local workers, clock = KEYS[1], KEYS[2]
+local me, leaves, silence = ARGV[1], ARGV[2] == '1', tonumber(ARGV[3])
+local t = redis.call('TIME')
+local shift = tonumber(redis.call('HGET', clock, 'shift') or 0)
+local now = t[1] * 1000 + t[2] / 1000 + shift
+local latest = redis.call('ZREVRANGEBYSCORE', workers, '+inf', '-inf', 'WITHSCORES', 'LIMIT', 0, 1)
+if latest[2] and tonumber(latest[2]) > now + 2000 then
+  shift = shift + tonumber(latest[2]) - now
+  now = tonumber(latest[2])
+  redis.call('HSET', clock, 'shift', string.format('%.0f', shift))
+end
+if leaves then
+  redis.call('ZREM', workers, me)
+elseif me ~= '' then
+  redis.call('ZADD', workers, string.format('%.3f', now), me)
+  redis.call('ZREMRANGEBYSCORE', workers, '-inf', string.format('%.3f', now - 120000))
+end
+local fell = redis.call('ZREVRANGEBYSCORE', workers, string.format('%.3f', now - silence), '-inf', 'WITHSCORES', 'LIMIT', 0, 1)
+local alive = redis.call('ZREVRANGEBYSCORE', workers, '+inf', '(' .. string.format('%.3f', now - silence), 'LIMIT', 0, 1000)
+return {math.floor(now * 1000), shift, tonumber(fell[2] or 0), alive}

@@ -1,0 +1,141 @@
+package ledger
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The keys that belong to no project.
+const (
+	batchesKey = "vizstop:batches"    // sorted set: batch id by when it was opened
+	sweepsKey  = "vizstop:{-}:sweeps" // sorted set: project by when to look for what it has to forget
+)
+
+func batchProjectsKey(batch string) string { return "vizstop:batch:" + batch } // set of project ids
+
+// Keys names the keys of one project, by its id.
+type Keys string
+
+func (k Keys) key(parts ...string) string {
+	return "vizstop:{" + string(k) + "}:" + strings.Join(parts, ":")
+}
+
+// Stop is a hash: one stop, or a note which other stop serves its wish.
+func (k Keys) Stop(id string) string { return k.key("stop", id) }
+
+// Active is a hash: job id to the id of its active stop.
+func (k Keys) Active() string { return k.key("active") }
+
+// Last is a hash: job id to the id of its stop that ended last.
+func (k Keys) Last() string { return k.key("last") }
+
+// A stop in flight is in exactly one of the following five sorted sets. In the
+// first four it is a Member; scores are times in ms.
+
+// Small holds the first few stops of each batch that wait for their stop call,
+// by due time: so a small ask does not stand behind a large one.
+func (k Keys) Small() string { return k.key("waiting", "small") }
+
+// Large holds all other stops that wait for their stop call, by due time.
+func (k Keys) Large() string { return k.key("waiting", "stop") }
+
+// Look holds the stops that wait for a detail call, by due time.
+func (k Keys) Look() string { return k.key("waiting", "look") }
+
+// Released holds the stops that have a task or are at work, by the last sign of
+// life.
+func (k Keys) Released() string { return k.key("released") }
+
+// Watched holds the jobs of the stops that the list check looks for, by when
+// they were last seen as stopping.
+func (k Keys) Watched() string { return k.key("watched") }
+
+// Latest is a sorted set: the id of a stop in flight by when it is looked after,
+// whatever else happens: at its deadline, or earlier if it is watched.
+func (k Keys) Latest() string { return k.key("latest") }
+
+// In is a sorted set: the id of a stop in flight in the given state by when it
+// was due.
+func (k Keys) In(s State) string { return k.key("state", string(s)) }
+
+// Control is a hash: rate, holds and list check of the project (package release).
+func (k Keys) Control() string { return k.key("control") }
+
+// Uncounted is a list: ids of stops that ended outside of a worker.
+func (k Keys) Uncounted() string { return k.key("uncounted") }
+
+func (k Keys) batch(b string) string     { return k.key("batch", b) }           // hash: counts by state
+func (k Keys) stops(b string) string     { return k.key("batch", b, "stops") }  // list of stop ids, in the order of their asking
+func (k Keys) ended() string             { return k.key("ended") }              // sorted set: batch by when its last stop ended
+func (k Keys) task(taskID string) string { return k.key("task", hash(taskID)) } // string: the stop of a foreign task
+
+func (k Keys) times() string { return k.key("times") } // list: how long the latest jobs took to stop (ms)
+
+// closing are the keys that close.lua takes.
+func (k Keys) closing() []string {
+	return []string{k.Active(), k.Last(), k.Small(), k.Large(), k.Look(), k.Released(), k.Watched(), k.Latest(),
+		k.In(Pending), k.In(Stopping), k.ended(), k.Uncounted(), k.times()}
+}
+
+// Member is a stop at one hop, as sorted sets hold it.
+type Member struct {
+	StopID string
+	Hop    int
+	JobID  string
+}
+
+func (m Member) String() string { return m.StopID + ":" + strconv.Itoa(m.Hop) + ":" + m.JobID }
+
+// ParseMember reads what String wrote. What is no member has hop 0.
+func ParseMember(s string) Member {
+	id, rest, _ := strings.Cut(s, ":")
+	hop, job, _ := strings.Cut(rest, ":")
+	n, _ := strconv.Atoi(hop)
+	return Member{StopID: id, Hop: n, JobID: job}
+}
+
+// idEncoding is lower-case base 32 with digits first, so that ids sort and
+// never look like a job's.
+var idEncoding = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
+
+const idBytes = 10 // 80 bits: 16 characters
+
+func hash(parts ...string) string {
+	h := sha256.New()
+	for _, p := range parts {
+		fmt.Fprintf(h, "%d:%s", len(p), p)
+	}
+	return idEncoding.EncodeToString(h.Sum(nil)[:idBytes])
+}
+
+func randomID() string {
+	b := make([]byte, idBytes)
+	rand.Read(b) // never fails, by its contract
+	return idEncoding.EncodeToString(b)
+}
+
+// IDLength is the number of characters of a stop id, all of them in 0-9a-v.
+const IDLength = 16
+
+// StopID is the id of the stop of a job in a batch. The same three always give
+// the same id: that is what makes asking twice for one batch harmless.
+func StopID(batch, projectID, jobID string) string { return hash(batch, projectID, jobID) }
+
+// NewBatchID makes an id that sorts by time, such as
+// "20261123-174500-4f9q2c1d". It needs no Redis and is unique for practical
+// purposes.
+func NewBatchID(now time.Time) string {
+	return now.UTC().Format("20060102-150405-") + randomID()[:8]
+}
+
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}

@@ -1,0 +1,191 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Get reads one stop. It returns ErrNotFound when there is none.
+func (l *Ledger) Get(ctx context.Context, projectID, id string) (*Stop, error) {
+	stops, err := l.GetAll(ctx, projectID, []string{id})
+	if err != nil {
+		return nil, err
+	}
+	if len(stops) == 0 {
+		return nil, fmt.Errorf("stop %s of project %s: %w", id, projectID, ErrNotFound)
+	}
+	return stops[0], nil
+}
+
+// GetAll reads stops of one project, each one once, in their order. Under the id
+// of a wish that another stop serves, that stop is found. Those that the ledger no
+// longer has are left out.
+func (l *Ledger) GetAll(ctx context.Context, projectID string, ids []string) ([]*Stop, error) {
+	records, err := l.hashes(ctx, projectID, ids)
+	if err != nil {
+		return nil, err
+	}
+	var served []string
+	for _, f := range records {
+		if id := f["served"]; id != "" {
+			served = append(served, id)
+		}
+	}
+	others, err := l.hashes(ctx, projectID, served)
+	if err != nil {
+		return nil, err
+	}
+	stops := make([]*Stop, 0, len(ids))
+	for i, f := range records {
+		id := ids[i]
+		if f["served"] != "" {
+			id, f, others = f["served"], others[0], others[1:]
+		}
+		if f["state"] != "" {
+			stops = append(stops, Decode(projectID, id, f))
+		}
+	}
+	return stops, nil
+}
+
+// hashes reads what stands under ids, in one round trip.
+func (l *Ledger) hashes(ctx context.Context, projectID string, ids []string) ([]map[string]string, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	k := Keys(projectID)
+	pipe := l.rdb.Pipeline()
+	answers := make([]*redis.MapStringStringCmd, len(ids))
+	for i, id := range ids {
+		answers[i] = pipe.HGetAll(ctx, k.Stop(id))
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, fmt.Errorf("read %d stops from the ledger: %w", len(ids), err)
+	}
+	records := make([]map[string]string, len(ids))
+	for i, a := range answers {
+		records[i] = a.Val()
+	}
+	return records, nil
+}
+
+// ActiveStops reads the active stops of the given jobs; jobs without one are left
+// out.
+func (l *Ledger) ActiveStops(ctx context.Context, projectID string, jobIDs []string) ([]*Stop, error) {
+	if len(jobIDs) == 0 {
+		return nil, nil
+	}
+	values, err := l.rdb.HMGet(ctx, Keys(projectID).Active(), jobIDs...).Result()
+	if err != nil {
+		return nil, fmt.Errorf("look for the active stops of %d jobs: %w", len(jobIDs), err)
+	}
+	var ids []string
+	for _, v := range values {
+		if id, ok := v.(string); ok {
+			ids = append(ids, id)
+		}
+	}
+	return l.GetAll(ctx, projectID, ids)
+}
+
+// JobStops reads every stop of a job that the ledger remembers, newest first.
+func (l *Ledger) JobStops(ctx context.Context, projectID, jobID string) ([]*Stop, error) {
+	k := Keys(projectID)
+	pipe := l.rdb.Pipeline()
+	active, last := pipe.HGet(ctx, k.Active(), jobID), pipe.HGet(ctx, k.Last(), jobID)
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return nil, fmt.Errorf("look for stops of job %s: %w", jobID, err)
+	}
+	var stops []*Stop
+	read := func(id string) (prev string, err error) {
+		s, err := l.Get(ctx, projectID, id)
+		if errors.Is(err, ErrNotFound) {
+			return "", nil
+		}
+		if err != nil {
+			return "", err
+		}
+		stops = append(stops, s)
+		return s.prev, nil
+	}
+	if active.Val() != "" {
+		if _, err := read(active.Val()); err != nil {
+			return nil, err
+		}
+	}
+	for id := last.Val(); id != ""; {
+		prev, err := read(id)
+		if err != nil {
+			return nil, err
+		}
+		id = prev
+	}
+	return stops, nil
+}
+
+// StopTimes lists how long the latest jobs of a project took to stop, in no
+// order; at most 200.
+func (l *Ledger) StopTimes(ctx context.Context, projectID string) ([]time.Duration, error) {
+	var ms []int64
+	err := l.rdb.LRange(ctx, Keys(projectID).times(), 0, -1).ScanSlice(&ms)
+	if err != nil {
+		return nil, fmt.Errorf("read the stop times of project %s: %w", projectID, err)
+	}
+	times := make([]time.Duration, len(ms))
+	for i, n := range ms {
+		times[i] = time.Duration(n) * time.Millisecond
+	}
+	return times, nil
+}
+
+// Load is what is in flight in some projects.
+type Load struct {
+	Count  map[State]int       // stops in flight by state
+	Oldest map[State]time.Time // when the oldest of them was due; absent when there is none
+
+	Projects map[string]int // stops in flight by project; only projects that have some
+}
+
+// Load counts the stops in flight of the given projects. Every state of InFlight
+// is present.
+func (l *Ledger) Load(ctx context.Context, projects []string) (Load, error) {
+	load := Load{Count: make(map[State]int), Oldest: make(map[State]time.Time), Projects: make(map[string]int)}
+	for _, s := range InFlight() {
+		load.Count[s] = 0
+		if len(projects) == 0 {
+			continue
+		}
+		pipe := l.rdb.Pipeline()
+		for _, p := range projects {
+			pipe.ZCard(ctx, Keys(p).In(s))
+			pipe.ZRangeWithScores(ctx, Keys(p).In(s), 0, 0)
+		}
+		answers, err := pipe.Exec(ctx)
+		if err != nil {
+			return Load{}, fmt.Errorf("count stops in flight: %w", err)
+		}
+		for i, p := range projects {
+			load.add(s, p, int(answers[2*i].(*redis.IntCmd).Val()), answers[2*i+1].(*redis.ZSliceCmd).Val())
+		}
+	}
+	return load, nil
+}
+
+// add adds the n stops of a project in one state; first is the oldest of them.
+func (load *Load) add(s State, projectID string, n int, first []redis.Z) {
+	if n == 0 {
+		return
+	}
+	load.Count[s] += n
+	load.Projects[projectID] += n
+	for _, z := range first {
+		due := time.UnixMilli(int64(z.Score)).UTC()
+		if old, ok := load.Oldest[s]; !ok || due.Before(old) {
+			load.Oldest[s] = due
+		}
+	}
+}

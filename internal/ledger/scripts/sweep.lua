@@ -1,0 +1,42 @@
+-- Forgets the oldest stops of a batch that ended long ago, and at last the batch.
+--
+-- KEYS  active, last, ended, batch, batch stops, then for each stop of the batch: what stands under its id, and the stop
+--       that served the wish (the same key if it did so itself)
+-- ARGV  batch, since when a batch is too old (ms), then for each: its id, the id of the one that served, its job
+-- Returns 1 when the batch is gone, 0 when some of it is left, -1 when it is not to be forgotten.
+local active, last, ended, batch, stops = unpack(KEYS, 1, 5)
+local batch_id, since = ARGV[1], tonumber(ARGV[2])
+local at = tonumber(redis.call('ZSCORE', ended, batch_id) or since)
+if at >= since then
+  return -1
+end
+local left = redis.call('HMGET', batch, 'pending', 'stopping')
+if tonumber(left[1] or 0) + tonumber(left[2] or 0) > 0 then
+  redis.call('ZREM', ended, batch_id)
+  return -1
+end
+for i = 1, (#KEYS - 5) / 2 do
+  local own, stop = KEYS[4 + 2 * i], KEYS[5 + 2 * i]
+  local own_id, id, job = unpack(ARGV, 3 * i, 3 * i + 2)
+  if redis.call('LINDEX', stops, 0) ~= own_id then
+    return 0 -- somebody else sweeps, too
+  end
+  if redis.call('HDEL', stop, 'wish:' .. batch_id) == 1 and redis.call('HINCRBY', stop, 'wishes', -1) <= 0
+    and redis.call('HGET', active, job) ~= id then
+    redis.call('DEL', stop)
+    if redis.call('HGET', last, job) == id then
+      redis.call('HDEL', last, job)
+    end
+  end
+  if own ~= stop then
+    redis.call('DEL', own)
+  end
+  redis.call('LPOP', stops)
+end
+if redis.call('LLEN', stops) > 0 then
+  return 0
+end
+redis.call('DEL', stops)
+redis.call('ZREM', ended, batch_id)
+redis.call('DEL', batch)
+return 1

@@ -1,0 +1,64 @@
+-- Withdraws the wish of one batch from a stop.
+--
+-- KEYS  those of close.lua, then the stop and the batch
+-- ARGV  now, stop id, batch, why
+-- Returns what became of the wish:
+--       canceled  withdrawn, now or before: no stop call goes out for it
+--       sent      too late: the call has gone out or may have; no other call goes out
+--       ended     the stop had an outcome before
+--       missing   the stop has no such wish
+local now, id, batch_id, why = unpack(ARGV)
+local stop, batch = KEYS[14], KEYS[15]
+local f, list = {}, redis.call('HGETALL', stop)
+for i = 1, #list, 2 do
+  f[list[i]] = list[i + 1]
+end
+if not f.state or not f['wish:' .. batch_id] then
+  return 'missing'
+elseif f['void:' .. batch_id] then
+  return 'canceled'
+elseif f.state ~= 'pending' and f.state ~= 'stopping' then
+  return 'ended'
+end
+
+-- What the wishes that are left ask for. One that was withdrawn too late asks for nothing.
+local due, deadline, late
+for name, value in pairs(f) do
+  local other = string.match(name, '^wish:(.+)$')
+  if f['late:' .. (other or '')] and other ~= batch_id then
+    late = f['late:' .. other]
+  elseif other and other ~= batch_id and not f['void:' .. other] then
+    local d, l = string.match(value, '^(%d+) (%d+)')
+    due = math.min(due or tonumber(d), tonumber(d))
+    deadline = math.max(deadline or 0, tonumber(l))
+  end
+end
+
+if not due and (f.state ~= 'pending' or f.calling == f.hop or f.unsure == '1') then
+  redis.call('HSET', stop, 'withdrawn', why, 'late:' .. batch_id, why)
+  return 'sent'
+elseif not due and not late then
+  redis.call('HSET', stop, 'state', 'canceled', 'reason', why, 'ended', now, 'next', '', 'mover', '')
+  close(stop, id, f)
+  count(batch, batch_id, 'pending', 'canceled', now)
+  redis.call('RPUSH', uncounted, id)
+  return 'canceled'
+end
+
+redis.call('HSET', stop, 'void:' .. batch_id, now .. ' ' .. why)
+redis.call('HINCRBY', stop, 'version', 1)
+count(batch, batch_id, f.state, 'canceled', now)
+if not due then
+  redis.call('HSET', stop, 'withdrawn', late)
+  return 'canceled'
+end
+local text = string.format('%.0f', due)
+redis.call('HSET', stop, 'due', text, 'deadline', string.format('%.0f', deadline))
+if f.kind ~= 'watch' then redis.call('ZADD', latest, deadline, id) end
+if f.state == 'pending' then redis.call('ZADD', pending, text, id) end
+local member, lane = id .. ':' .. f.hop .. ':' .. f.job, f.lane and small or large
+if f.next == f.due and f.kind == 'stop' and redis.call('ZSCORE', lane, member) then
+  redis.call('HSET', stop, 'next', text)
+  redis.call('ZADD', lane, text, member)
+end
+return 'canceled'

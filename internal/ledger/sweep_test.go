@@ -1,0 +1,160 @@
+package ledger_test
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"vizstop/internal/ledger"
+)
+
+const retention = 24 * time.Hour
+
+// sweep sweeps as often as a worker would in some hours.
+func (w *world) sweep(t *testing.T) {
+	t.Helper()
+	for range 5 {
+		if err := w.ledger.Sweep(t.Context(), retention); err != nil {
+			t.Fatal(err)
+		}
+		w.advance(time.Hour)
+	}
+}
+
+// A batch is readable until the retention after its last stop's end is over, and
+// then nothing is left of it in Redis.
+func TestRetention(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		if err := w.ledger.Describe(t.Context(), project, "b1", ledger.Meta{Requester: "alice"}); err != nil {
+			t.Fatal(err)
+		}
+		ids := w.opened(t, "b1", "10", "11")
+		w.sweep(t)
+		s := w.accept(t, ids[0])
+		w.advance(time.Minute)
+		if moved, err := w.ledger.Finish(t.Context(), w.claim(t, s.ID), ledger.Stopped, "", time.Minute); !moved || err != nil {
+			t.Fatal(moved, err)
+		}
+		w.advance(10 * retention)
+		w.sweep(t)
+		w.batch(t, "b1") // its other stop is in flight
+		w.withdraw(t, ids[1], "b1", ledger.Withdrew)
+		if stops, err := w.ledger.Uncounted(t.Context(), project, 10); len(stops) != 1 || err != nil {
+			t.Fatal(stops, err)
+		}
+		w.advance(retention - 6*time.Hour)
+		w.sweep(t)
+		w.batch(t, "b1")
+		w.get(t, ids[0])
+		w.sweep(t)
+		if all := w.everything(t); len(all) != 0 {
+			t.Errorf("after the retention Redis holds %v, want nothing", all)
+		}
+	})
+}
+
+// A stop that two batches share stays as long as the later of them.
+func TestSweepOfSharedStops(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		id := w.opened(t, "b1", "10")[0]
+		w.opened(t, "b2", "10", "11")
+		w.finished(t, w.claim(t, id), ledger.Gone)
+		w.advance(2 * retention)
+		w.sweep(t)
+		if _, err := w.ledger.Batch(t.Context(), project, "b1"); err == nil {
+			t.Error("batch b1 is still there")
+		}
+		stops, _, err := w.ledger.BatchStops(t.Context(), project, "b2", 0, 10)
+		if err != nil || len(stops) != 2 || !slices.ContainsFunc(stops, func(s *ledger.Stop) bool { return s.ID == id && s.State == ledger.Gone }) {
+			t.Errorf("batch b2 lists %v, %v, want the shared stop and its own", stops, err)
+		}
+		w.finished(t, w.claim(t, ledger.StopID("b2", project, "11")), ledger.Gone)
+		w.advance(2 * retention)
+		w.sweep(t)
+		w.sweep(t)
+		if all := w.everything(t); len(all) != 0 {
+			t.Errorf("after the retention Redis holds %v, want nothing", all)
+		}
+	})
+}
+
+// The batch that opened a stop may be over, having withdrawn its wish, while
+// another one still wants it: the stop stays and can be stopped.
+func TestSweepLeavesStopsInFlight(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		id := w.open(t, "b1", w.in(9*retention, 99*retention))[0].StopID
+		w.open(t, "b2", w.in(8*retention, 98*retention))
+		w.withdraw(t, id, "b1", ledger.Withdrew)
+		w.advance(2 * retention)
+		w.sweep(t)
+		if _, err := w.ledger.Batch(t.Context(), project, "b1"); err == nil {
+			t.Error("batch b1 is still there")
+		}
+		s := w.get(t, id)
+		if s.State != ledger.Pending || len(s.Wishes) != 1 || s.Wishes[0].Batch != "b2" {
+			t.Fatalf("the stop %+v, want it pending for b2", s)
+		}
+		w.stands(t, id, "waiting:small", s.Due)
+		w.advance(8 * retention)
+		w.finished(t, w.claim(t, id), ledger.Gone)
+		w.advance(2 * retention)
+		w.sweep(t)
+		w.sweep(t)
+		if all := w.everything(t); len(all) != 0 {
+			t.Errorf("after the retention Redis holds %v, want nothing", all)
+		}
+	})
+}
+
+// A batch that was described and never got a stop is forgotten, too, and so are
+// large batches and many of them. What a person has paused stays paused.
+func TestSweepOfManyAndOfNone(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		if err := w.ledger.Describe(t.Context(), project, "empty", ledger.Meta{Requester: "alice"}); err != nil {
+			t.Fatal(err)
+		}
+		var jobs []string
+		for i := range 230 {
+			jobs = append(jobs, strconv.Itoa(i+1))
+		}
+		for _, id := range w.opened(t, "large", jobs...) {
+			w.withdraw(t, id, "large", ledger.Withdrew)
+		}
+		for i := range 25 {
+			w.withdraw(t, w.opened(t, fmt.Sprint("b", i), "10")[0], fmt.Sprint("b", i), ledger.Withdrew)
+		}
+		if _, err := w.ledger.Uncounted(t.Context(), project, 1000); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.release.Pause(t.Context(), project, "bob", ""); err != nil {
+			t.Fatal(err)
+		}
+		w.advance(2 * retention)
+		w.sweep(t)
+		w.sweep(t)
+		if all, want := w.everything(t), []string{"vizstop:{-}:held", keys.Control()}; !slices.Equal(all, want) {
+			t.Errorf("after the retention Redis holds %v, want %v", all, want)
+		}
+	})
+}
+
+// Stops that no worker has counted yet are kept until one has.
+func TestSweepLeavesTheUncounted(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		w.withdraw(t, w.opened(t, "b", "10")[0], "b", ledger.Withdrew)
+		w.advance(2 * retention)
+		w.sweep(t)
+		if all := w.everything(t); !slices.Contains(all, keys.Uncounted()) {
+			t.Errorf("Redis holds %v, want what is to be counted", all)
+		}
+		if _, err := w.ledger.Uncounted(t.Context(), project, 10); err != nil {
+			t.Fatal(err)
+		}
+		w.sweep(t)
+		if all := w.everything(t); len(all) != 0 {
+			t.Errorf("Redis holds %v, want nothing", all)
+		}
+	})
+}

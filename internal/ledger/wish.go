@@ -1,0 +1,89 @@
+package ledger
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// MaxWishes is how many batches one stop serves at most.
+const MaxWishes = 100
+
+// Wish is what one batch wants of a stop.
+type Wish struct {
+	Batch    string
+	Asked    time.Time
+	Due      time.Time
+	Deadline time.Time
+	Labels   map[string]string
+
+	Withdrawn time.Time // zero: it stands
+	Why       string    // it was withdrawn, and by whom
+}
+
+// The fields of a stop's hash that hold its wishes: one of each for every batch.
+const (
+	wishField = "wish:" // due, deadline and asked in ms, then labels, with a space between
+	voidField = "void:" // when and why it was withdrawn; absent while it stands
+	// withdraw.lua writes late: and the batch, with why, when a wish was withdrawn
+	// after the call may have gone out: it stands, and asks for nothing.
+)
+
+// decodeWishes reads the wishes of a stop, in the order of their asking.
+func decodeWishes(f map[string]string) []Wish {
+	var wishes []Wish
+	for name, value := range f {
+		batch, ok := strings.CutPrefix(name, wishField)
+		if !ok {
+			continue
+		}
+		parts := append(strings.SplitN(value, " ", 4), "", "", "", "")
+		w := Wish{Batch: batch, Due: timeIn(parts[0]), Deadline: timeIn(parts[1]), Asked: timeIn(parts[2]), Labels: decodeLabels(parts[3])}
+		if void, ok := f[voidField+batch]; ok {
+			at, why, _ := strings.Cut(void, " ")
+			w.Withdrawn, w.Why = timeIn(at), why
+		}
+		wishes = append(wishes, w)
+	}
+	slices.SortFunc(wishes, func(a, b Wish) int {
+		if c := a.Asked.Compare(b.Asked); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Batch, b.Batch)
+	})
+	return wishes
+}
+
+func timeIn(ms string) time.Time {
+	n, _ := strconv.ParseInt(ms, 10, 64)
+	return timeOf(n)
+}
+
+// standing lists the batches whose wishes have not been withdrawn.
+func (s *Stop) standing() []string {
+	var batches []string
+	for _, w := range s.Wishes {
+		if w.Withdrawn.IsZero() {
+			batches = append(batches, w.Batch)
+		}
+	}
+	return batches
+}
+
+// as is the stop as one of its batches sees it: with the times and labels of that
+// batch's wish, and canceled if that was withdrawn.
+func (s *Stop) as(batch string) *Stop {
+	for _, w := range s.Wishes {
+		if w.Batch != batch {
+			continue
+		}
+		seen := *s
+		seen.Batch, seen.Asked, seen.Due, seen.Deadline, seen.Labels = w.Batch, w.Asked, w.Due, w.Deadline, w.Labels
+		if !w.Withdrawn.IsZero() {
+			seen.State, seen.Reason, seen.Ended = Canceled, w.Why, w.Withdrawn
+		}
+		return &seen
+	}
+	return s
+}

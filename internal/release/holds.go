@@ -1,0 +1,284 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"vizstop/internal/ledger"
+	"vizstop/internal/plain"
+)
+
+// Reason is why calls are held back: a closed set, fit for a metric label.
+type Reason string
+
+// The reasons of a hold.
+const (
+	Paused      Reason = "paused"       // a person holds stop calls back; looks go on
+	QueuePaused Reason = "queue_paused" // somebody has paused asynq's queue itself
+	Throttled   Reason = "throttled"    // the API answered 429
+	Credentials Reason = "credentials"  // the API refuses who we are
+	Permission  Reason = "permission"   // the API refuses what we do
+	NoAPI       Reason = "no_api"       // the endpoint does not offer the API
+	Outage      Reason = "outage"       // the API does not answer, or only with errors
+)
+
+// Reasons lists the reasons that a hold can have.
+func Reasons() []Reason {
+	return []Reason{Paused, QueuePaused, Throttled, Credentials, Permission, NoAPI, Outage}
+}
+
+// Scope is what a hold holds back: a closed set, fit for a metric label.
+type Scope string
+
+// The scopes of a hold.
+const (
+	ScopeProject    Scope = "project"
+	ScopeCredential Scope = "credential"
+	ScopeFleet      Scope = "fleet"
+)
+
+// Scopes lists the scopes that a hold can have.
+func Scopes() []Scope { return []Scope{ScopeProject, ScopeCredential, ScopeFleet} }
+
+// Hold is something that holds calls back.
+type Hold struct {
+	Reason    Reason
+	Scope     Scope
+	ProjectID string    // of ScopeProject
+	Since     time.Time // zero: not known
+	By        string    // of a pause: who made it
+	Detail    string    // the API's words, or why somebody paused
+	Probes    int       // failed ones so far
+	Until     time.Time // when it ends or, if calls end it, when the next one tries; zero: a person ends it
+}
+
+// ByPerson reports whether a person ends the hold.
+func (h Hold) ByPerson() bool { return h.Reason == Paused || h.Reason == QueuePaused }
+
+// maxSaid bounds what a hold says of itself, in characters.
+const maxSaid = 2048
+
+// String is one line for people.
+func (h Hold) String() string {
+	var text string
+	switch h.Reason {
+	case Paused:
+		text = fmt.Sprintf("%s paused since %s by %s", h.what("stop calls"), stamp(h.Since), h.By)
+		if h.Detail != "" {
+			text += ": " + h.Detail
+		}
+	case QueuePaused:
+		text = "all calls held: the queue " + Queue + " is paused in asynq; unpause it there"
+	case Throttled:
+		text = fmt.Sprintf("%s held until %s, throttled: the API answered 429", h.what("calls"), stamp(h.Until))
+	default:
+		text = fmt.Sprintf("%s held since %s, %s: %s; %d probes failed, next at %s", h.what("calls"), stamp(h.Since), h.Reason,
+			h.Detail, h.Probes, stamp(h.Until))
+	}
+	return plain.Line(text, maxSaid)
+}
+
+func (h Hold) what(calls string) string {
+	if h.Scope == ScopeProject {
+		return calls + " of project " + h.ProjectID
+	}
+	return "all " + calls
+}
+
+func stamp(t time.Time) string { return t.Format(time.RFC3339) }
+
+// Holds lists everything that holds calls back now.
+func (r *Releaser) Holds(ctx context.Context) ([]Hold, error) {
+	controls, err := r.heldControls(ctx)
+	if err != nil {
+		return nil, err
+	}
+	queue, err := r.rdb.Exists(ctx, queuePausedKey).Result()
+	if err != nil {
+		return nil, fmt.Errorf("look what holds calls back: %w", err)
+	}
+	var holds []Hold
+	if queue > 0 {
+		holds = append(holds, Hold{Reason: QueuePaused, Scope: ScopeFleet})
+	}
+	now := r.now()
+	for _, c := range controls {
+		found := c.holds(now)
+		if len(found) == 0 && c.project != "" { // it is over
+			if err := r.rdb.SRem(ctx, heldKey, c.project).Err(); err != nil {
+				return nil, fmt.Errorf("note that project %s is no longer held: %w", c.project, err)
+			}
+		}
+		holds = append(holds, found...)
+	}
+	return holds, nil
+}
+
+// control is the control hash of a project, or of the fleet for "".
+type control struct {
+	project string
+	fields  map[string]string
+}
+
+func controlKey(projectID string) string {
+	if projectID == "" {
+		return fleetKey
+	}
+	return ledger.Keys(projectID).Control()
+}
+
+// heldControls reads the control hashes of the fleet and of each project that
+// something may hold back.
+func (r *Releaser) heldControls(ctx context.Context) ([]control, error) {
+	projects, err := r.rdb.SMembers(ctx, heldKey).Result()
+	if err != nil {
+		return nil, fmt.Errorf("look what holds calls back: %w", err)
+	}
+	controls := []control{{project: ""}}
+	for _, p := range projects {
+		controls = append(controls, control{project: p})
+	}
+	pipe := r.rdb.Pipeline()
+	answers := make([]*redis.MapStringStringCmd, len(controls))
+	for i, c := range controls {
+		answers[i] = pipe.HGetAll(ctx, controlKey(c.project))
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, fmt.Errorf("look what holds calls back: %w", err)
+	}
+	for i, a := range answers {
+		controls[i].fields = a.Val()
+	}
+	return controls, nil
+}
+
+// holds are the holds that a control hash tells of.
+func (c control) holds(now time.Time) []Hold {
+	var holds []Hold
+	scope, f := ScopeProject, c.fields
+	if c.project == "" {
+		scope = ScopeFleet
+	}
+	if f["paused"] != "" {
+		holds = append(holds, Hold{Reason: Paused, Scope: scope, ProjectID: c.project, Since: millis(f["paused"]),
+			By: f["paused_by"], Detail: f["paused_why"]})
+	}
+	if until := millis(f["parked"]); until.After(now) {
+		holds = append(holds, Hold{Reason: Throttled, Scope: scope, ProjectID: c.project, Until: until})
+	}
+	if f["hold"] != "" {
+		if c.project == "" {
+			scope = ScopeCredential
+		}
+		probes, _ := strconv.Atoi(f["probes"])
+		holds = append(holds, Hold{Reason: Reason(f["hold"]), Scope: scope, ProjectID: c.project, Since: millis(f["hold_since"]),
+			Detail: f["hold_words"], Probes: probes, Until: millis(f["probe_at"])})
+	}
+	return holds
+}
+
+// Pause holds back the stop calls of one project, or of all for "". Looks go on,
+// so stops that were accepted before are still confirmed; deadlines run on. It
+// reports false, and changes nothing, when they are paused already.
+func (r *Releaser) Pause(ctx context.Context, projectID, by, why string) (bool, error) {
+	first, err := r.rdb.HSetNX(ctx, controlKey(projectID), "paused", r.now().UnixMilli()).Result()
+	if err == nil && first {
+		err = r.rdb.HSet(ctx, controlKey(projectID), "paused_by", by, "paused_why", why).Err()
+	}
+	if err != nil {
+		return false, fmt.Errorf("pause: %w", err)
+	}
+	return first, r.markHeld(ctx, projectID, first && projectID != "")
+}
+
+// Resume lets stop calls out again. It reports false when they were not paused.
+func (r *Releaser) Resume(ctx context.Context, projectID string) (bool, error) {
+	n, err := r.rdb.HDel(ctx, controlKey(projectID), "paused", "paused_by", "paused_why").Result()
+	switch {
+	case err != nil:
+		return false, fmt.Errorf("resume: %w", err)
+	case projectID == "":
+		return n > 0, r.AskAll(ctx)
+	}
+	known, err := r.rdb.ZScore(ctx, roundsKey, projectID).Result()
+	if err == nil && known >= 0 { // it has work
+		err = Ask(ctx, r.rdb, projectID)
+	}
+	if errors.Is(err, redis.Nil) {
+		err = nil
+	}
+	return n > 0, err
+}
+
+// Allowance is how many calls a second a project may make now.
+type Allowance struct {
+	ProjectID  string
+	Rate       float64 // +Inf: no limit. Holds are not in it
+	Configured float64 // +Inf: no limit
+}
+
+// Reduced reports whether a 429 or an outage keeps the rate below what is
+// configured.
+func (a Allowance) Reduced() bool { return a.Rate < a.Configured }
+
+// String is one line for people.
+func (a Allowance) String() string {
+	return fmt.Sprintf("calls of project %s slowed down to %.3g a second, of %s: the API answered 429, or an outage has ended",
+		a.ProjectID, a.Rate, rateText(a.Configured))
+}
+
+func rateText(rate float64) string {
+	if math.IsInf(rate, 1) {
+		return "any number"
+	}
+	return fmt.Sprintf("%.3g", rate)
+}
+
+// Rates tells how many calls a second each of the given projects may make now, in
+// their order.
+func (r *Releaser) Rates(ctx context.Context, projectIDs []string) ([]Allowance, error) {
+	configured := r.cfg.Rate
+	if configured <= 0 {
+		configured = math.Inf(1)
+	}
+	all := make([]Allowance, len(projectIDs))
+	answers := make([]*redis.Cmd, len(projectIDs))
+	ask := func(run func(redis.Scripter, string) *redis.Cmd) error {
+		pipe := r.rdb.Pipeline()
+		for i, id := range projectIDs {
+			answers[i] = run(pipe, controlKey(id))
+		}
+		_, err := pipe.Exec(ctx)
+		return err
+	}
+	if len(projectIDs) == 0 {
+		return nil, nil
+	}
+	args := []any{r.now().UnixMilli(), r.cfg.Rate}
+	err := ask(func(pipe redis.Scripter, key string) *redis.Cmd {
+		return ratesScript.EvalSha(ctx, pipe, []string{key}, args...)
+	})
+	if redis.HasErrorPrefix(err, "NOSCRIPT") {
+		err = ask(func(pipe redis.Scripter, key string) *redis.Cmd {
+			return ratesScript.Eval(ctx, pipe, []string{key}, args...)
+		})
+	}
+	for i, id := range projectIDs {
+		text, _ := answers[i].Text()
+		rate, perr := strconv.ParseFloat(text, 64)
+		if err == nil {
+			err = perr
+		}
+		if err != nil {
+			return nil, fmt.Errorf("ask for the rate of project %s: %w", id, err)
+		}
+		all[i] = Allowance{ProjectID: id, Rate: rate, Configured: configured}
+	}
+	return all, nil
+}

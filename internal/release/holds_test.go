@@ -1,0 +1,108 @@
+package release
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"vizstop/internal/modelarts"
+)
+
+// A pause is made and ended once, by name; a second one changes nothing.
+func TestPauseAndResume(t *testing.T) {
+	for _, id := range []string{project, ""} {
+		scope := ScopeProject
+		if id == "" {
+			scope = ScopeFleet
+		}
+		t.Run(string(scope), func(t *testing.T) {
+			eachRedis(t, Config{}, func(t *testing.T, w *world) {
+				since := w.now()
+				for i, by := range []string{"alice", "bob"} {
+					if first, err := w.Pause(t.Context(), id, by, "by "+by); err != nil || first != (i == 0) {
+						t.Errorf("pause by %s: %t, %v", by, first, err)
+					}
+					w.advance(time.Minute)
+				}
+				holds, err := w.Holds(t.Context())
+				want := Hold{Reason: Paused, Scope: scope, ProjectID: id, Since: since, By: "alice", Detail: "by alice"}
+				if err != nil || len(holds) != 1 || holds[0] != want || !holds[0].ByPerson() {
+					t.Errorf("holds %+v, %v, want %+v", holds, err, want)
+				}
+				w.open("b", 1)
+				w.turns(w.Releaser, Pull(project, time.Hour))
+				for i := range 2 {
+					if was, err := w.Resume(t.Context(), id); err != nil || was != (i == 0) {
+						t.Errorf("resume: %t, %v", was, err)
+					}
+				}
+				w.holdsAre()
+				if turns, _ := w.turns(w.Releaser); len(turns) != 1 {
+					t.Errorf("turns %v, want a round at once", turns)
+				}
+			})
+		})
+	}
+}
+
+// A worker learns within a second that the fleet is paused, and has every project
+// visited when that ends.
+func TestFleetPause(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		w.turns(w.Releaser, Pull(project, time.Hour))
+		pause := func() { _, err := w.worker("", Config{}).Pause(t.Context(), "", "me", ""); w.ok(err) }
+		pause()
+		w.ok(w.Refresh(t.Context()))
+		if got := w.fleet.holds(); got != "stops" {
+			t.Errorf("the release script is told %q, want stops", got)
+		}
+		w.ok(w.rdb.HDel(t.Context(), fleetKey, "paused").Err())
+		w.ok(w.Refresh(t.Context()))
+		if got := w.fleet.holds(); got != "" {
+			t.Errorf("the release script is told %q, want nothing", got)
+		}
+		if turns, _ := w.turns(w.Releaser); len(turns) != 1 {
+			t.Errorf("turns %v, want a round at once", turns)
+		}
+	})
+}
+
+// Everything that holds calls back is listed, in words, and what is over is no more.
+func TestHoldsInWords(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		_, err := w.Pause(t.Context(), "", "alice", "night\nwork")
+		w.ok(err)
+		_, err = w.Pause(t.Context(), project, "bob", "")
+		w.ok(err)
+		w.ok(w.rdb.Set(t.Context(), queuePausedKey, 1, 0).Err())
+		w.report(w.call("x"), &modelarts.APIError{Kind: modelarts.KindThrottled, RetryAfter: 7 * time.Second})
+		for range outageAfter {
+			w.report(w.call("x"), answer(modelarts.KindUnavailable))
+		}
+		w.report(Call{ProjectID: "other", At: w.now()}, answer(modelarts.KindThrottled))
+		w.holdsAre("fleet paused", "fleet queue_paused", "project outage", "project paused", "project throttled", "project throttled")
+		holds, err := w.Holds(t.Context())
+		w.ok(err)
+		var all []string
+		for _, h := range holds {
+			all = append(all, h.String())
+		}
+		text := strings.Join(all, "\n")
+		for _, want := range []string{
+			"all calls held: the queue visualization is paused in asynq",
+			"all stop calls paused since 2026-01-02T03:04:05Z by alice: night work",
+			"stop calls of project " + project + " paused since 2026-01-02T03:04:05Z by bob",
+			"calls of project " + project + " held until 2026-01-02T03:04:12Z, throttled: the API answered 429",
+			"outage: ", "as the API says", "0 probes failed, next at 2026-01-02T03:04:07Z",
+		} {
+			if !strings.Contains(text, want) {
+				t.Errorf("holds\n%s\nmiss %q", text, want)
+			}
+		}
+		w.advance(10 * time.Second)
+		w.holdsAre("fleet paused", "fleet queue_paused", "project outage", "project paused")
+		if n := w.rdb.SCard(t.Context(), heldKey).Val(); n != 1 {
+			t.Errorf("%d projects are looked at for holds, want 1", n)
+		}
+	})
+}

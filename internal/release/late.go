@@ -1,0 +1,32 @@
+package release
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"vizstop/internal/ledger"
+)
+
+// LastLook is for how long after its deadline a stop waits for its last look, if
+// a stop call may have worked. An outage is probed more often.
+const LastLook = 75 * time.Second
+
+// Hasten gives stops whose time is up a look now, if they wait for one or are
+// watched.
+func (r *Releaser) Hasten(ctx context.Context, projectID string, stops []*ledger.Stop) error {
+	if len(stops) == 0 {
+		return nil
+	}
+	k := ledger.Keys(projectID)
+	keys := []string{k.Look(), k.Watched(), k.Latest()}
+	args := []any{r.now().UnixMilli(), LastLook.Milliseconds()}
+	for _, s := range stops {
+		keys = append(keys, k.Stop(s.ID))
+		args = append(args, s.ID, s.JobID, s.Hop)
+	}
+	if err := lateScript.Run(ctx, r.rdb, keys, args...).Err(); err != nil {
+		return fmt.Errorf("look after %d stops of project %s whose time is up: %w", len(stops), projectID, err)
+	}
+	return nil
+}

@@ -1,0 +1,221 @@
+package release
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	"vizstop/internal/ledger"
+)
+
+// listing is a need with a list check from so many watched jobs on.
+func listing(from int) Need {
+	need := wide()
+	need.ListFrom, need.Unlisted, need.Unwatched = from, 10*time.Second, 5*time.Second
+	return need
+}
+
+// watched opens n stops and has them watched.
+func (w *world) watched(n int) []string {
+	w.t.Helper()
+	ids := w.open("b", n)
+	for _, id := range ids {
+		w.follow(id, w.watch())
+	}
+	return ids
+}
+
+func (w *world) checked(c ListCheck, want bool) {
+	w.t.Helper()
+	if useless, err := w.ListChecked(w.t.Context(), project, c); err != nil || useless != want {
+		w.t.Errorf("list left alone: %t, %v, want %t", useless, err, want)
+	}
+}
+
+// The list is checked when enough jobs are watched, by one worker at a time.
+func TestListCheckIsDue(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		w.watched(3)
+		if r := w.round(listing(4)); r.List {
+			t.Error("a list check for too few jobs")
+		}
+		if r := w.round(listing(0)); r.List {
+			t.Error("a list check although there is to be none")
+		}
+		if r := w.round(listing(3)); !r.List || r.Next != 5*time.Second {
+			t.Errorf("round %+v, want a list check, and another if nobody tells of it", r)
+		}
+		if r := w.round(listing(3)); r.List {
+			t.Error("a second list check at once")
+		}
+		w.checked(ListCheck{Began: w.now(), Next: 2 * time.Second, Result: ListRead}, false)
+		if r := w.round(listing(3)); r.List || r.Next != 2*time.Second {
+			t.Errorf("round %+v, want a list check in 2 s", r)
+		}
+		w.advance(2 * time.Second)
+		if r := w.round(listing(3)); !r.List {
+			t.Error("no list check when it is due")
+		}
+	})
+}
+
+// What a list has not shown is looked at, once; what it has shown is not. What no
+// list shows for long is looked at all the same.
+func TestWhatTheListHasNotShown(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		ids := w.watched(4)
+		w.advance(time.Second)
+		began := w.now()
+		w.ok(w.Seen(t.Context(), project, []string{"b-0", "b-1", "stranger"}, began))
+		w.ok(w.Seen(t.Context(), project, nil, began))
+		w.ok(w.Seen(t.Context(), project, []string{"b-0"}, began.Add(-time.Minute))) // an older list
+		if r := w.round(listing(1)); len(r.Left) != 0 {
+			t.Errorf("left %v before the list was read", r.Left)
+		}
+		w.checked(ListCheck{Began: began, Next: time.Hour, Result: ListRead}, false)
+		r := w.round(listing(1))
+		if len(r.Left) != 2 || r.Left[0].JobID != "b-2" || r.Left[1].JobID != "b-3" || !r.Left[0].Seen.IsZero() {
+			t.Errorf("left %+v, want the two that no list has shown", r.Left)
+		}
+		if r := w.round(listing(1)); len(r.Left) != 0 {
+			t.Errorf("left %v once more", r.Left)
+		}
+		w.advance(9 * time.Second)
+		w.ok(w.Seen(t.Context(), project, []string{"b-0"}, w.now()))
+		w.advance(2 * time.Second)
+		need := listing(1)
+		need.Inline = 1
+		if r := w.round(need); len(r.Left) != 1 || r.Next != 0 {
+			t.Errorf("left %+v, next in %v, want one of three, and the others at once", r.Left, r.Next)
+		}
+		r = w.round(listing(1))
+		if len(r.Left) != 2 {
+			t.Errorf("left %+v, want two that no list has shown for 10 s", r.Left)
+		}
+		for _, s := range r.Left {
+			if s.JobID == "b-0" || s.JobID == "b-1" && !s.Seen.Equal(began) {
+				t.Errorf("left %+v", s)
+			}
+		}
+		if w.rdb.ZScore(t.Context(), keys.Watched(), "stranger").Err() == nil {
+			t.Error("a job that nobody watches is watched now")
+		}
+		if got := w.place(ids[0]); got != "watched" {
+			t.Errorf("the first is in %s", got)
+		}
+	})
+}
+
+// Without a list check watched jobs are looked at one by one, and sooner.
+func TestWatchedWithoutAList(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		w.watched(2)
+		w.advance(5 * time.Second)
+		if r := w.round(listing(3)); len(r.Left) != 0 || r.Next != time.Millisecond {
+			t.Errorf("left %v, next in %v", r.Left, r.Next)
+		}
+		w.advance(time.Millisecond)
+		if r := w.round(listing(3)); len(r.Left) != 2 {
+			t.Errorf("left %v, want both", r.Left)
+		}
+	})
+}
+
+// A list that fails three times in a row, is refused, or is wrong about the jobs is
+// left alone for ten minutes.
+func TestUselessList(t *testing.T) {
+	judged := func(w *world, right, wrong int) {
+		// Rounds count how many have left the list.
+		w.ok(w.rdb.HIncrBy(w.t.Context(), ledger.Keys(project).Control(), "list_left", int64(right+wrong)).Err())
+		for range wrong {
+			w.ok(w.ListWrong(w.t.Context(), project))
+		}
+	}
+	for name, row := range map[string]func(w *world){
+		"failed": func(w *world) {
+			failed := ListCheck{Began: w.now(), Result: ListFailed, Why: "500"}
+			w.checked(failed, false)
+			w.checked(failed, false)
+			w.checked(ListCheck{Began: w.now(), Result: ListRead}, false)
+			w.checked(failed, false)
+			w.checked(failed, false)
+			w.checked(failed, true)
+		},
+		"refused": func(w *world) { w.checked(ListCheck{Began: w.now(), Result: ListUseless, Why: "403"}, true) },
+		"wrong": func(w *world) {
+			judged(w, 150, 9)
+			w.checked(ListCheck{Began: w.now(), Result: ListRead}, false)
+			judged(w, 50, 0)
+			w.checked(ListCheck{Began: w.now(), Result: ListRead}, false) // two hundred are a new count
+			judged(w, 9, 10)
+			w.checked(ListCheck{Began: w.now(), Result: ListRead}, true)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachRedis(t, Config{}, func(t *testing.T, w *world) {
+				w.watched(2)
+				row(w)
+				w.advance(listRest - time.Millisecond)
+				if r := w.round(listing(1)); r.List || len(r.Left) != 2 {
+					t.Errorf("round %+v, want no list check and looks", r)
+				}
+				w.advance(time.Millisecond)
+				if r := w.round(listing(1)); !r.List {
+					t.Error("no list check after its rest")
+				}
+			})
+		})
+	}
+}
+
+// The pages of a list count against the rate.
+func TestListPagesArePaid(t *testing.T) {
+	eachRedis(t, Config{Rate: 10}, func(t *testing.T, w *world) {
+		w.watched(1)
+		w.checked(ListCheck{Began: w.now(), Result: ListRead, Pages: 5}, false)
+		w.advance(time.Second)
+		if r := w.round(listing(1)); !r.List {
+			t.Fatal("no list check")
+		}
+		w.fill(keys.Large(), 10)
+		if r := w.round(wide()); len(r.Stops) != 0 || r.Next < 300*time.Millisecond {
+			t.Errorf("%d stops released, next in %v, want none for half a second", len(r.Stops), r.Next)
+		}
+		w.advance(700 * time.Millisecond)
+		if r := w.round(wide()); len(r.Stops) != 1 {
+			t.Errorf("%d stops released, want one", len(r.Stops))
+		}
+	})
+}
+
+// A watched job whose stop is gone, or is not watched, is watched no more.
+func TestUnwatch(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		ids := w.watched(3)
+		w.rdb.Del(t.Context(), keys.Stop(ids[0]))
+		w.rdb.HDel(t.Context(), keys.Active(), "b-0")
+		w.rdb.HSet(t.Context(), keys.Stop(ids[1]), "kind", string(ledger.KindPoll))
+		stops, err := w.ledger.ActiveStops(t.Context(), project, []string{"b-0", "b-1", "b-2"})
+		w.ok(err)
+		w.ok(w.Unwatch(t.Context(), project, []string{"b-0", "b-1", "b-2"}, stops))
+		if left := w.rdb.ZRange(t.Context(), keys.Watched(), 0, -1).Val(); len(left) != 1 || left[0] != "b-2" {
+			t.Errorf("watched are %v, want b-2", left)
+		}
+	})
+}
+
+// A long list is noted in pieces.
+func TestSeenInPieces(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		var jobs []string
+		for i := range 2*seenAtOnce + 1 {
+			jobs = append(jobs, strconv.Itoa(i))
+			w.ok(w.rdb.ZAdd(t.Context(), keys.Watched(), zAt(jobs[i], w.now())).Err())
+		}
+		w.ok(w.Seen(t.Context(), project, jobs, w.now().Add(time.Second)))
+		at := strconv.FormatInt(w.now().Add(time.Second).UnixMilli(), 10)
+		if n := w.rdb.ZCount(t.Context(), keys.Watched(), at, "+inf").Val(); int(n) != len(jobs) {
+			t.Errorf("%d jobs are noted as seen, want %d", n, len(jobs))
+		}
+	})
+}

@@ -1,0 +1,213 @@
+// Package release decides which steps of stops may go out now, for the whole
+// fleet. The ledger knows when each stop's next step is due; here the steps that
+// are due are released, as far as the rate, the room among the workers and
+// whatever holds calls back allow it, and the workers that carry them claim them.
+//
+// All state is in Redis. A round is one script for one project, so any worker
+// may make it; two at once harm nothing.
+package release
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"vizstop/internal/coalesce"
+	"vizstop/internal/ledger"
+)
+
+// Config settles a Releaser. The zero value is usable and limits nothing but what
+// the API itself refuses.
+type Config struct {
+	Rate  float64 // calls per second and project, for the whole fleet; 0 or less: no limit
+	Burst int     // stop calls that may go out at once after a rest; 0 means a tenth of Rate, at least 1
+
+	// CallTimeout is how long a call may take: so long a probe has. 0 means 30 s.
+	CallTimeout time.Duration
+	// FirstProbe is how long after a hold its first probe goes out, by default 2 s
+	// where the API does not answer and 15 s otherwise, the time for which an access
+	// key may stay locked. Each failed probe doubles the wait, up to LongestProbe,
+	// by default 2 s and 2 min.
+	FirstProbe, LongestProbe time.Duration
+	// CredentialProbe is how long after a refusal of the credential itself it is
+	// tried again: default 2 min. An access key locks after more than five refusals
+	// within five minutes, and three calls may be under way before it is held.
+	CredentialProbe time.Duration
+
+	Observer Observer // nil: nobody
+}
+
+// Observer is told what holds calls back. Its methods must be safe for
+// concurrent use.
+type Observer interface {
+	HoldBegan(reason string) // calls of a project or of a credential are held, and were not before
+}
+
+func (c Config) withDefaults() Config {
+	if c.Rate < 0 {
+		c.Rate = 0
+	}
+	if c.Burst <= 0 {
+		c.Burst = max(1, int(c.Rate/10))
+	}
+	if c.CallTimeout <= 0 {
+		c.CallTimeout = 30 * time.Second
+	}
+	if c.CredentialProbe <= 0 {
+		c.CredentialProbe = 2 * time.Minute
+	}
+	return c
+}
+
+// Releaser releases and claims steps. It is safe for concurrent use.
+type Releaser struct {
+	rdb    redis.UniversalClient
+	cfg    Config
+	worker string
+	now    func() time.Time
+	claims *coalesce.Caller[claim, Claimed]
+
+	fleet   fleetState
+	failing failing
+}
+
+// New returns a releaser for the worker of that id in the Redis behind rdb, which
+// stays the caller's to close. now is the fleet's time. All workers on one Redis
+// must use the same rate.
+func New(rdb redis.UniversalClient, worker string, now func() time.Time, cfg Config) *Releaser {
+	r := &Releaser{rdb: rdb, worker: worker, now: now, cfg: cfg.withDefaults()}
+	r.claims = coalesce.New(claimsAtOnce, 2, r.runClaims)
+	return r
+}
+
+// Now is the fleet's time.
+func (r *Releaser) Now() time.Time { return r.now() }
+
+// Rate is how many calls a second a project may make by configuration; 0: any
+// number.
+func (r *Releaser) Rate() float64 { return r.cfg.Rate }
+
+// claimsAtOnce is how many steps one script claims at most.
+const claimsAtOnce = 50
+
+//go:embed scripts/*.lua
+var scriptFiles embed.FS
+
+var (
+	roundsScript    = loadScript("rounds")
+	releaseScript   = loadScript("rate", "release", "settle")
+	claimScript     = loadScript("rate", "claim")
+	takeScript      = loadScript("rate", "take")
+	recoverScript   = loadScript("recover")
+	throttledScript = loadScript("rate", "throttled")
+	failedScript    = loadScript("failed")
+	answeredScript  = loadScript("answered")
+	listedScript    = loadScript("listed")
+	lateScript      = loadScript("late")
+	unwatchScript   = loadScript("unwatch")
+	probeScript     = loadScript("probe")
+	spendScript     = loadScript("rate", "spend")
+	ratesScript     = loadScript("rate", "rates")
+)
+
+// loadScript makes one script of files, the last of which returns.
+func loadScript(names ...string) *redis.Script {
+	var src string
+	for _, name := range names {
+		part, err := scriptFiles.ReadFile("scripts/" + name + ".lua")
+		if err != nil {
+			panic("release: script not embedded: " + name) // a build without its files
+		}
+		src += string(part)
+	}
+	return redis.NewScript(src)
+}
+
+// The keys that belong to no project, all in one slot of a Redis Cluster.
+const (
+	roundsKey    = "vizstop:{-}:rounds"  // sorted set: project by when its next round is due; those with work only
+	fleetKey     = "vizstop:{-}:control" // hash: what holds the whole fleet back, as the control hash of a project
+	heldKey      = "vizstop:{-}:held"    // set of projects that something may hold back
+	announcedKey = "vizstop:{-}:rate"    // string: the rate that workers keep to, for producers
+)
+
+// Need is what a round has to know besides what is in Redis.
+type Need struct {
+	Room      int           // steps of the project that may be released or at work
+	Most      int           // steps that are released at once
+	Inline    int           // watched jobs that this worker can look at
+	ListFrom  int           // least number of watched jobs for a list check; 0 or less: never
+	Unlisted  time.Duration // after how long a watched job is looked at that list checks have not shown
+	Unwatched time.Duration // the same where there is no list check
+	Silence   time.Duration // for how long a step at work may be silent
+}
+
+// releasedAtOnce bounds what one script touches.
+const releasedAtOnce = 250
+
+// Round is what one round has released, and what else there is to do.
+type Round struct {
+	Next  time.Duration // when the next round is due; less than 0: nothing is left to do
+	List  bool          // the list is to be checked, by ListChecked
+	Probe bool          // a probe is to be made of no stop: any call of the project
+	Count bool          // stops ended outside of a worker, and are to be counted
+	Ill   bool          // calls of the project have failed lately: a success is worth a report
+
+	Stops, Polls []ledger.Member // released: they are to get their tasks
+	Left         []Sighting      // watched jobs to look at
+	Late         []string        // ids of stops whose time is up
+	Silent       []ledger.Member // released steps that have been silent for long
+}
+
+// Sighting is a watched job and when a list has shown it last.
+type Sighting struct {
+	JobID string
+	Seen  time.Time // zero: no list has, since it is watched
+}
+
+// Round makes a round of one project.
+func (r *Releaser) Round(ctx context.Context, projectID string, need Need) (Round, error) {
+	k := ledger.Keys(projectID)
+	keys := []string{k.Control(), k.Small(), k.Large(), k.Look(), k.Released(), k.Watched(), k.Latest(), k.Uncounted()}
+	answer, err := releaseScript.Run(ctx, r.rdb, keys, r.now().UnixMilli(), need.Room, r.cfg.Rate, r.cfg.Burst,
+		need.Unlisted.Milliseconds(), need.Unwatched.Milliseconds(), max(0, need.ListFrom), need.Inline, r.fleet.holds(),
+		need.Silence.Milliseconds(), (r.cfg.CallTimeout + 5*time.Second).Milliseconds(), min(need.Most, releasedAtOnce)).Slice()
+	if err != nil {
+		return Round{}, fmt.Errorf("release steps of project %s: %w", projectID, err)
+	}
+	number := func(i int) int64 { return answer[i].(int64) }
+	round := Round{
+		Next: time.Duration(number(0)) * time.Millisecond, List: number(1) == 1, Probe: number(2) == 1, Count: number(3) == 1, Ill: number(9) == 1,
+		Stops: members(answer[4]), Polls: members(answer[5]), Late: texts(answer[7]), Silent: members(answer[8]),
+	}
+	left := texts(answer[6])
+	for i := 0; i+1 < len(left); i += 2 {
+		seen := Sighting{JobID: left[i]}
+		if !strings.Contains(left[i+1], ".") {
+			seen.Seen = millis(left[i+1])
+		}
+		round.Left = append(round.Left, seen)
+	}
+	return round, nil
+}
+
+func texts(answer any) []string {
+	list := answer.([]any)
+	all := make([]string, len(list))
+	for i, v := range list {
+		all[i] = v.(string)
+	}
+	return all
+}
+
+func members(answer any) []ledger.Member {
+	var all []ledger.Member
+	for _, s := range texts(answer) {
+		all = append(all, ledger.ParseMember(s))
+	}
+	return all
+}

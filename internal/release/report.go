@@ -1,0 +1,243 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"vizstop/internal/ledger"
+	"vizstop/internal/modelarts"
+)
+
+// How many failures in a row hold back what.
+const (
+	// outageAfter calls of a project without an answer about their job are an outage.
+	outageAfter = 5
+	// refusedAfter different stops of a project that were refused hold the project.
+	refusedAfter = 3
+	// credentialAfter different stops whose credential was refused hold the credential.
+	credentialAfter = 2
+)
+
+// The vendor advises to wait 2 to 5 seconds after a 429 without Retry-After. The
+// rate is lower afterwards, so less is enough.
+const (
+	parkLeast = time.Second
+	parkMost  = 2 * time.Second
+)
+
+// Call is a call that was made.
+type Call struct {
+	ProjectID string
+	Step      ledger.Member // for which step; zero for a list call
+	At        time.Time     // when it was claimed, by the fleet's time
+	Ill       bool          // calls of the project had failed lately
+}
+
+// step is the step as the scripts know it; "" for none.
+func (c Call) step() string {
+	if c.Step.StopID == "" {
+		return ""
+	}
+	return c.Step.String()
+}
+
+// Report tells how a call ended; err is what the client returned. It reports
+// whether the failure, if any, is the system's: then it says nothing about the
+// job. A failure counts against the smallest thing that it may be the fault of:
+// the stop, then the project, then the credential.
+func (r *Releaser) Report(ctx context.Context, c Call, err error) (system bool, rerr error) {
+	switch kind := modelarts.KindOf(err); kind {
+	case modelarts.KindThrottled:
+		return true, r.throttled(ctx, c, err)
+	case modelarts.KindCredentials:
+		_, rerr := r.failed(ctx, c, Credentials, refusedAfter, true, err)
+		return true, errors.Join(rerr, r.credentialRefused(ctx, c, err))
+	case modelarts.KindPermission:
+		_, rerr := r.failed(ctx, c, Permission, refusedAfter, true, err)
+		return true, errors.Join(rerr, r.answered(ctx, Call{}, true))
+	case modelarts.KindNoAPI:
+		_, rerr := r.failed(ctx, c, NoAPI, refusedAfter, true, err)
+		return true, rerr
+	case modelarts.KindUnavailable, modelarts.KindTimeout, modelarts.KindUnreachable:
+		system, rerr := r.failed(ctx, c, Outage, outageAfter, false, err)
+		return system || kind == modelarts.KindUnreachable, rerr
+	case modelarts.KindCanceled:
+		return true, nil
+	default: // an answer about the job, good or bad: the system works
+		return false, r.answered(ctx, c, false)
+	}
+}
+
+// Spend waits until the rate of a project allows a call that belongs to no step,
+// such as a restart, and takes it. Holds are not asked.
+func (r *Releaser) Spend(ctx context.Context, projectID string) error {
+	for {
+		wait, err := spendScript.Run(ctx, r.rdb, []string{ledger.Keys(projectID).Control()}, r.now().UnixMilli(), r.cfg.Rate, r.cfg.Burst).Int64()
+		if err != nil {
+			return fmt.Errorf("ask for the rate of project %s: %w", projectID, err)
+		}
+		if wait == 0 {
+			return nil
+		}
+		timer := time.NewTimer(time.Duration(wait) * time.Millisecond)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		}
+	}
+}
+
+// Throttled tells that the API answered 429 to such a call.
+func (r *Releaser) Throttled(ctx context.Context, projectID string, err error) error {
+	return r.throttled(ctx, Call{ProjectID: projectID, At: r.now()}, err)
+}
+
+// throttled parks a project after a 429.
+func (r *Releaser) throttled(ctx context.Context, c Call, err error) error {
+	d, told, limit := parkLeast+rand.N(parkMost-parkLeast), 0, 0.0
+	if apiErr, ok := errors.AsType[*modelarts.APIError](err); ok {
+		if apiErr.RetryAfter > 0 {
+			d, told = apiErr.RetryAfter, 1
+		}
+		limit = apiErr.Limit
+	}
+	fresh, rerr := throttledScript.Run(ctx, r.rdb, []string{ledger.Keys(c.ProjectID).Control()},
+		r.now().UnixMilli(), d.Milliseconds(), told, c.At.UnixMilli(), r.cfg.Rate, limit).Bool()
+	if rerr != nil {
+		return fmt.Errorf("park project %s: %w", c.ProjectID, rerr)
+	}
+	r.observe(fresh, Throttled)
+	return r.markHeld(ctx, c.ProjectID, fresh)
+}
+
+// failed counts a failure against a project, and reports whether it is the
+// system's.
+func (r *Releaser) failed(ctx context.Context, c Call, why Reason, enough int, several bool, err error) (system bool, rerr error) {
+	r.failing.note(c.ProjectID)
+	first, longest := r.probeWaits(why)
+	answer, rerr := failedScript.Run(ctx, r.rdb, []string{ledger.Keys(c.ProjectID).Control()}, r.now().UnixMilli(), string(why),
+		err.Error(), c.step(), enough, flag(several), first.Milliseconds(), longest.Milliseconds()).Int64Slice()
+	if rerr != nil {
+		return true, fmt.Errorf("note a failure of project %s: %w", c.ProjectID, rerr)
+	}
+	r.observe(answer[1] == 1, why)
+	return answer[0] >= int64(enough) || answer[2] == 1, r.markHeld(ctx, c.ProjectID, answer[1] == 1)
+}
+
+// probeWaits are the first and the longest wait for a probe of a project.
+func (r *Releaser) probeWaits(why Reason) (first, longest time.Duration) {
+	first, longest = 15*time.Second, 2*time.Minute
+	if why == Outage {
+		first, longest = 2*time.Second, 2*time.Second
+	}
+	if r.cfg.FirstProbe > 0 {
+		first = r.cfg.FirstProbe
+	}
+	if r.cfg.LongestProbe > 0 {
+		longest = r.cfg.LongestProbe
+	}
+	return first, max(first, longest)
+}
+
+// inCredential is a call as it is known among those of all projects of a
+// credential.
+func inCredential(c Call) string { return c.ProjectID + " " + c.Step.StopID }
+
+// credentialRefused counts a refusal against the credential.
+func (r *Releaser) credentialRefused(ctx context.Context, c Call, err error) error {
+	r.fleet.refused()
+	wait := r.cfg.CredentialProbe.Milliseconds()
+	answer, rerr := failedScript.Run(ctx, r.rdb, []string{fleetKey}, r.now().UnixMilli(), string(Credentials), err.Error(),
+		inCredential(c), credentialAfter, 1, wait, wait).Int64Slice()
+	if rerr != nil {
+		return fmt.Errorf("note a refusal of the credential: %w", rerr)
+	}
+	r.observe(answer[1] == 1, Credentials)
+	if answer[2] == 1 {
+		return errors.Join(r.rdb.HSet(ctx, fleetKey, "probe_project", c.ProjectID).Err(), r.Refresh(ctx))
+	}
+	return nil
+}
+
+// answered ends what holds back the project of c, if anything may, and the
+// credential, which must have been accepted.
+func (r *Releaser) answered(ctx context.Context, c Call, credentialOnly bool) error {
+	if r.fleet.succeeded() {
+		ended, err := answeredScript.Run(ctx, r.rdb, []string{fleetKey}, r.now().UnixMilli()).Bool()
+		if err == nil && ended {
+			err = errors.Join(r.Refresh(ctx), r.AskAll(ctx))
+		}
+		if err != nil {
+			return fmt.Errorf("note that the credential was accepted: %w", err)
+		}
+	}
+	if credentialOnly || !r.failing.forget(c.ProjectID) && !c.Ill {
+		return nil
+	}
+	ended, err := answeredScript.Run(ctx, r.rdb, []string{ledger.Keys(c.ProjectID).Control()}, r.now().UnixMilli()).Bool()
+	if err == nil && ended {
+		err = Ask(ctx, r.rdb, c.ProjectID)
+	}
+	if err != nil {
+		return fmt.Errorf("note that project %s is answered again: %w", c.ProjectID, err)
+	}
+	return nil
+}
+
+// failing are the projects of which this process has seen a call fail since one
+// was answered: a claim from before does not tell of it.
+type failing struct {
+	mu       sync.Mutex
+	projects map[string]bool
+}
+
+// mostFailing bounds the projects that are kept in memory.
+const mostFailing = 1000
+
+func (f *failing) note(projectID string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.projects == nil || len(f.projects) >= mostFailing {
+		f.projects = make(map[string]bool)
+	}
+	f.projects[projectID] = true
+}
+
+// forget reports whether the project was among them.
+func (f *failing) forget(projectID string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	was := f.projects[projectID]
+	delete(f.projects, projectID)
+	return was
+}
+
+// markHeld notes that something holds a project back, so that it is shown.
+func (r *Releaser) markHeld(ctx context.Context, projectID string, fresh bool) error {
+	if !fresh {
+		return nil
+	}
+	if err := r.rdb.SAdd(ctx, heldKey, projectID).Err(); err != nil {
+		return fmt.Errorf("note that project %s is held: %w", projectID, err)
+	}
+	return nil
+}
+
+func (r *Releaser) observe(fresh bool, reason Reason) {
+	if fresh && r.cfg.Observer != nil {
+		r.cfg.Observer.HoldBegan(string(reason))
+	}
+}
+
+func flag(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,149 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Turn is the right to make the next round of a project.
+type Turn struct {
+	ProjectID string
+	given     string
+}
+
+// Settled is a round that is over, or a project that needs one.
+type Settled struct {
+	Turn
+	Next time.Duration // when the next round is due; less than 0: nothing is left to do
+}
+
+// Pull is a project that needs a round after d at the latest.
+func Pull(projectID string, d time.Duration) Settled {
+	return Settled{Turn{ProjectID: projectID}, max(0, d)}
+}
+
+const (
+	turnLife     = 500 * time.Millisecond // how long a round may take before another worker may make one
+	turnsAtOnce  = 32                     // projects that a worker serves at once
+	projectsPage = 1000                   // projects that are read at once
+)
+
+// Turns settles what is over and returns the rounds that are due, each to one
+// worker, and when the first of the others is due; less than 0: there is none.
+func (r *Releaser) Turns(ctx context.Context, over []Settled) ([]Turn, time.Duration, error) {
+	args := []any{r.now().UnixMilli(), turnLife.Milliseconds(), turnsAtOnce}
+	for _, s := range over {
+		ms := s.Next.Milliseconds()
+		if s.Next < 0 {
+			ms = -1
+		}
+		args = append(args, s.ProjectID, s.given, ms)
+	}
+	answer, err := roundsScript.Run(ctx, r.rdb, []string{roundsKey}, args...).Slice()
+	if err != nil {
+		return nil, 0, fmt.Errorf("look which projects are due for a round: %w", err)
+	}
+	var turns []Turn
+	for i := 1; i+1 < len(answer); i += 2 {
+		turns = append(turns, Turn{answer[i].(string), answer[i+1].(string)})
+	}
+	return turns, time.Duration(answer[0].(int64)) * time.Millisecond, nil
+}
+
+// WakeChannel is where producers and workers say that there is something to do.
+const WakeChannel = "vizstop:wake"
+
+// Ask makes the next round of a project due now and wakes the workers, for
+// whoever has given the ledger something to do.
+func Ask(ctx context.Context, rdb redis.UniversalClient, projectID string) error {
+	// A score in the past is as good as now, whatever the fleet's time is.
+	err := rdb.ZAdd(ctx, roundsKey, redis.Z{Score: 0, Member: projectID}).Err()
+	if err == nil {
+		err = rdb.Publish(ctx, WakeChannel, projectID).Err()
+	}
+	if err != nil {
+		return fmt.Errorf("ask for a round of project %s: %w", projectID, err)
+	}
+	return nil
+}
+
+// announcedWork is how soon a project gets a round if whoever announced work says
+// no more of it.
+const announcedWork = 5 * time.Second
+
+// Expect makes sure that a project gets a round in a few seconds, for whoever is
+// about to give the ledger something to do: it may die before it can Ask.
+func (r *Releaser) Expect(ctx context.Context, projectID string) error {
+	err := r.rdb.ZAddArgs(ctx, roundsKey, redis.ZAddArgs{LT: true, Members: []redis.Z{
+		{Score: float64(r.now().Add(announcedWork).UnixMilli()), Member: projectID}}}).Err()
+	if err != nil {
+		return fmt.Errorf("announce work of project %s: %w", projectID, err)
+	}
+	return nil
+}
+
+// AskAll makes the next round of every project with work due now.
+func (r *Releaser) AskAll(ctx context.Context) error {
+	for offset := int64(0); ; offset += projectsPage {
+		projects, err := r.rdb.ZRange(ctx, roundsKey, offset, offset+projectsPage-1).Result()
+		if err != nil {
+			return fmt.Errorf("ask for rounds of all projects: %w", err)
+		}
+		var all []redis.Z
+		for _, p := range projects {
+			all = append(all, redis.Z{Score: 0, Member: p})
+		}
+		if len(all) > 0 {
+			if err := r.rdb.ZAddXX(ctx, roundsKey, all...).Err(); err != nil {
+				return fmt.Errorf("ask for rounds of all projects: %w", err)
+			}
+		}
+		if len(projects) < projectsPage {
+			return nil
+		}
+	}
+}
+
+// Projects lists the projects that have something to do, up to 1,000 of them.
+func (r *Releaser) Projects(ctx context.Context) ([]string, error) {
+	projects, err := r.rdb.ZRange(ctx, roundsKey, 0, projectsPage-1).Result()
+	if err != nil {
+		return nil, fmt.Errorf("list the projects with work: %w", err)
+	}
+	return projects, nil
+}
+
+// StopShare is the part of a rate that stop calls get while looks wait, too.
+const StopShare = 0.8
+
+// Announce makes the configured rate known to producers, which have no such
+// setting of their own. The last worker to start is heard.
+func (r *Releaser) Announce(ctx context.Context) error {
+	if err := r.rdb.Set(ctx, announcedKey, r.cfg.Rate, 0).Err(); err != nil {
+		return fmt.Errorf("announce the rate: %w", err)
+	}
+	return nil
+}
+
+// AnnouncedRate is the rate that workers last announced: calls per second and
+// project, for the whole fleet; 0 when none has, or without a limit.
+func AnnouncedRate(ctx context.Context, rdb redis.UniversalClient) (float64, error) {
+	rate, err := rdb.Get(ctx, announcedKey).Float64()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return 0, fmt.Errorf("read the rate that workers keep to: %w", err)
+	}
+	return rate, nil
+}
+
+func millis(ms string) time.Time {
+	n, _ := strconv.ParseFloat(ms, 64)
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(n)).UTC()
+}

@@ -1,0 +1,149 @@
+package release
+
+import (
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+)
+
+func (w *world) turns(r *Releaser, over ...Settled) ([]Turn, time.Duration) {
+	w.t.Helper()
+	turns, next, err := r.Turns(w.t.Context(), over)
+	w.ok(err)
+	return turns, next
+}
+
+func (w *world) ask() {
+	w.t.Helper()
+	w.ok(Ask(w.t.Context(), w.limited, project))
+}
+
+// A project that is due gets one round, by one worker; if that one dies, another
+// makes it half a second later.
+func TestATurnIsGivenOnce(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		other := w.worker("worker-2", Config{})
+		if turns, next := w.turns(other); len(turns) != 0 || next >= 0 {
+			t.Errorf("turns %v, next in %v, want nothing", turns, next)
+		}
+		w.ask()
+		turns, _ := w.turns(w.Releaser)
+		if len(turns) != 1 || turns[0].ProjectID != project {
+			t.Fatalf("turns %v", turns)
+		}
+		if again, next := w.turns(other); len(again) != 0 || next <= 0 || next > turnLife+time.Millisecond {
+			t.Errorf("given twice: %v, next in %v", again, next)
+		}
+		w.advance(turnLife + time.Millisecond)
+		again, _ := w.turns(other)
+		if len(again) != 1 {
+			t.Fatal("the turn of a dead worker is given to nobody")
+		}
+		w.turns(w.Releaser, Settled{turns[0], time.Hour}) // it was only slow
+		w.turns(other, Settled{again[0], 2 * time.Second})
+		if _, next := w.turns(other); next != 2*time.Second {
+			t.Errorf("next in %v, want what the second has settled", next)
+		}
+	})
+}
+
+// What a round settles never pushes back what somebody asked for meanwhile.
+func TestSettleNeverPushesBackAPull(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		for name, row := range map[string]struct {
+			meanwhile func()
+			settle    time.Duration
+			want      time.Duration
+		}{
+			"nothing":         {func() {}, time.Minute, time.Minute},
+			"asked":           {w.ask, time.Minute, 0},
+			"asked, no more":  {w.ask, -1, 0},
+			"pulled":          {func() { w.turns(w.Releaser, Pull(project, 100*time.Millisecond)) }, time.Minute, 100 * time.Millisecond},
+			"pulled later on": {func() { w.turns(w.Releaser, Pull(project, time.Hour)) }, time.Minute, time.Minute},
+			"expected":        {func() { w.ok(w.Expect(w.t.Context(), project)) }, 10 * time.Second, 10 * time.Second},
+		} {
+			w.rdb.Del(t.Context(), roundsKey)
+			w.ask()
+			turns, _ := w.turns(w.Releaser)
+			row.meanwhile()
+			turn, next := w.turns(w.Releaser, Settled{turns[0], row.settle})
+			if row.want == 0 {
+				if len(turn) != 1 {
+					t.Errorf("%s: %d turns, want one at once", name, len(turn))
+				}
+			} else if len(turn) != 0 || next != row.want {
+				t.Errorf("%s: next in %v, want %v", name, next, row.want)
+			}
+		}
+	})
+}
+
+// A project with nothing left to do is visited no more, until somebody asks.
+func TestSettledForGood(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		w.ok(w.Expect(t.Context(), project))
+		if turns, next := w.turns(w.Releaser); len(turns) != 0 || next != announcedWork {
+			t.Errorf("turns %v, next in %v, want one after %v", turns, next, announcedWork)
+		}
+		w.ask()
+		w.ok(w.Expect(t.Context(), project)) // does not push it back
+		turns, _ := w.turns(w.Releaser)
+		if _, next := w.turns(w.Releaser, Settled{turns[0], -1}); next >= 0 {
+			t.Errorf("next in %v, want never", next)
+		}
+		if projects, err := w.Projects(t.Context()); err != nil || len(projects) != 0 {
+			t.Errorf("projects %v, %v, want none", projects, err)
+		}
+		if _, next := w.turns(w.Releaser, Settled{Turn{ProjectID: project, given: turns[0].given}, -1}, Pull(project, time.Second)); next != time.Second {
+			t.Errorf("pulled anew: next in %v, want 1 s", next)
+		}
+	})
+}
+
+// A worker takes on some projects at once, and AskAll reaches all.
+func TestManyProjects(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		const n = 2500
+		var pulls []Settled
+		for i := range n {
+			pulls = append(pulls, Pull("p"+strconv.Itoa(i), time.Hour))
+		}
+		for some := range slices.Chunk(pulls, 500) {
+			w.turns(w.Releaser, some...)
+		}
+		if projects, err := w.Projects(t.Context()); err != nil || len(projects) != projectsPage {
+			t.Errorf("%d projects, %v, want a page", len(projects), err)
+		}
+		w.ok(w.AskAll(t.Context()))
+		seen := make(map[string]bool)
+		for range n {
+			turns, _ := w.turns(w.Releaser)
+			if len(turns) > turnsAtOnce {
+				t.Fatalf("%d turns at once", len(turns))
+			}
+			for _, turn := range turns {
+				seen[turn.ProjectID] = true
+			}
+			if len(turns) == 0 {
+				break
+			}
+		}
+		if len(seen) != n {
+			t.Errorf("%d projects got a turn, want %d", len(seen), n)
+		}
+	})
+}
+
+// Producers learn the rate that the workers keep to.
+func TestAnnouncedRate(t *testing.T) {
+	eachRedis(t, Config{Rate: 12.5}, func(t *testing.T, w *world) {
+		if rate, err := AnnouncedRate(t.Context(), w.limited); rate != 0 || err != nil {
+			t.Errorf("rate %v, %v, want none", rate, err)
+		}
+		w.ok(w.Announce(t.Context()))
+		if rate, err := AnnouncedRate(t.Context(), w.limited); rate != 12.5 || err != nil {
+			t.Errorf("rate %v, %v, want 12.5", rate, err)
+		}
+	})
+}

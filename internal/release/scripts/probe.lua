@@ -1,0 +1,11 @@
+-- Gives the next probe of a hold to one caller.
+--
+-- KEYS  control
+-- ARGV  when the probe is due as the caller saw it (ms), when the one after it is, what its failure will be
+--       known by
+-- Returns 1 when the caller has it.
+if redis.call('HGET', KEYS[1], 'hold') and redis.call('HGET', KEYS[1], 'probe_at') == ARGV[1] then
+  redis.call('HSET', KEYS[1], 'probe_at', ARGV[2], 'probe', ARGV[3])
+  return 1
+end
+return 0

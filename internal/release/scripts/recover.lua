@@ -1,0 +1,31 @@
+-- Takes back released steps that nobody carries any more. A stop call that was marked comes back as a look.
+--
+-- KEYS  waiting:small, waiting:stop, waiting:look, released, then the stop of each item
+-- ARGV  now, then for each item: stop id, hop, job id, 1 when it is lost ("" when it is only to be looked after later)
+-- Returns how many were taken back.
+local small, large, look, released = unpack(KEYS, 1, 4)
+local now, taken = ARGV[1], 0
+
+local function recover(stop, id, hop, job, lost)
+  local member = id .. ':' .. hop .. ':' .. job
+  local f = redis.call('HMGET', stop, 'state', 'hop', 'kind', 'calling', 'lane')
+  if (f[1] ~= 'pending' and f[1] ~= 'stopping') or f[2] ~= hop then
+    redis.call('ZREM', released, member)
+  elseif lost == '' then
+    redis.call('ZADD', released, 'XX', now, member)
+  elseif redis.call('ZREM', released, member) == 1 then
+    local kind, next_hop = f[3], string.format('%.0f', hop + 1)
+    if kind == 'stop' and f[4] == hop then
+      kind = 'poll'
+      redis.call('HSET', stop, 'unsure', 1)
+    end
+    redis.call('HSET', stop, 'hop', next_hop, 'kind', kind, 'next', now)
+    redis.call('ZADD', kind == 'poll' and look or f[5] and small or large, now, id .. ':' .. next_hop .. ':' .. job)
+    taken = taken + 1
+  end
+end
+
+for i = 5, #KEYS do
+  recover(KEYS[i], unpack(ARGV, 4 * i - 18, 4 * i - 15))
+end
+return taken

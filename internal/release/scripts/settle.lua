@@ -1,0 +1,67 @@
+-- What else is to be done for the project, and when its next round is due. Put after release.lua.
+--
+-- Returns
+--       when the next round is due (ms from now; -1: nothing is left to do),
+--       1 when the list is to be checked, 1 when a probe is to be made of no stop, 1 when there are stops to count,
+--       stops and polls that were released,
+--       watched jobs to look at, each with when it was last seen as stopping (ms),
+--       the stops whose time is up, the released steps that have been silent for long,
+--       1 when calls of the project have failed lately
+
+-- visit returns the first of a set whose time has come, and puts them off a little: if this worker dies now, they are
+-- found again.
+local function visit(set, till, put_off)
+  local found = redis.call('ZRANGEBYSCORE', set, '-inf', till, 'LIMIT', 0, 100)
+  local again = {}
+  for i = 1, #found do
+    again[2 * i - 1], again[2 * i] = put_off, found[i]
+  end
+  if #found > 0 then redis.call('ZADD', set, unpack(again)) end
+  return found
+end
+
+local late = visit(latest, now, now + 10000)
+local silent = visit(released, now - silence, now - silence + 2000)
+
+local function head(set)
+  local first = redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')
+  return tonumber(first[2] or INF)
+end
+
+local waiting = head(look)
+if not paused then waiting = math.min(waiting, head(small), head(large)) end
+local probe, list = 0, 0
+if hold and open then
+  if #went == 0 and waiting - now < 120000 then -- a step that comes soon is the best probe
+    probe_at = waiting
+  else
+    probe_at = now + probe_time
+    if #went == 0 then probe = 1 end
+  end
+  redis.call('HSET', control, 'probe', went[2] or '', 'probe_at', string.format('%.0f', probe_at))
+end
+local list_at = tonumber(c[5] or 0)
+if listing and open and not hold and list_at <= now and affordable() >= 1 then
+  list, list_at = 1, now + 5000 -- how long a list check may take
+  redis.call('HSET', control, 'list_at', list_at)
+  pay(tonumber(c[8] or 1)) -- as many pages as the last one had
+end
+save(control, now, b)
+if #jobs > 0 then redis.call('HINCRBY', control, 'list_left', #jobs / 2) end
+
+local due = math.min(waiting, head(watched) + fallback)
+if listing then due = math.min(due, list_at) end
+if hold then
+  due = probe_at
+elseif more and room > #went / 2 then
+  due = now
+elseif room <= #went / 2 then
+  due = math.max(due, now + 10)
+end
+if b.limited and b.stops < 1 then due = math.max(due, now + (1 - b.stops) * 1000 / b.rate) end
+if parked then due = math.max(due, tonumber(c[2])) end
+if fleet == '1' then due = INF end
+due = math.min(due, head(latest), head(released) + silence)
+return {due == INF and -1 or math.ceil(math.max(0, due - now)), list, probe,
+  redis.call('LLEN', uncounted) > 0 and 1 or 0, stops, polls, jobs, late, silent,
+  (hold or redis.call('HEXISTS', control, 'failures') == 1) and 1 or 0}

@@ -1,0 +1,74 @@
+package rounds
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"vizstop/internal/fleet"
+	"vizstop/internal/modelarts"
+	"vizstop/internal/release"
+)
+
+// Beat says every second that this worker lives, learns who else does and what
+// holds the fleet back, and tries a credential that was refused. It returns when
+// ctx ends.
+func (l *Loop) Beat(ctx context.Context) {
+	ticker := time.NewTicker(fleet.BeatInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		err := errors.Join(l.Member.Beat(ctx), l.Release.Refresh(ctx), l.tryCredential(ctx))
+		if err != nil && ctx.Err() == nil {
+			l.Logger.WarnContext(ctx, "the fleet does not hear of this worker", "error", err)
+		}
+	}
+}
+
+// tryCredential makes the probe of a credential that was refused, if it is due.
+func (l *Loop) tryCredential(ctx context.Context) error {
+	project, err := l.Release.CredentialProbe(ctx)
+	if err == nil && project != "" {
+		l.work.Go(func() { l.probe(ctx, project) })
+	}
+	return err
+}
+
+// probe makes a call of a project that says nothing about any stop, to see whether
+// the API answers and accepts it.
+func (l *Loop) probe(ctx context.Context, projectID string) {
+	at := l.Member.Now()
+	if err := l.Slots.Acquire(ctx, projectID, true); err != nil {
+		return
+	}
+	callCtx, cancel := context.WithTimeout(ctx, l.Schedule.CallTimeout)
+	_, err := l.Lists.ListVisualizationJobs(callCtx, projectID, modelarts.ListQuery{Page: 1, PerPage: 1})
+	cancel()
+	l.Slots.Release(projectID, true)
+	if _, rerr := l.Release.Report(context.WithoutCancel(ctx), release.Call{ProjectID: projectID, At: at, Ill: true}, err); rerr != nil {
+		l.Logger.WarnContext(ctx, "the fleet did not learn of an answer", "project", projectID, "error", rerr)
+	}
+}
+
+// Listen wakes the loop when a producer has given the ledger something to do. It
+// returns when ctx ends.
+func (l *Loop) Listen(ctx context.Context) {
+	sub := l.Redis.Subscribe(ctx, release.WakeChannel)
+	defer sub.Close()
+	messages := sub.Channel()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case _, open := <-messages:
+			if !open {
+				return
+			}
+			l.Wake()
+		}
+	}
+}

@@ -1,0 +1,57 @@
+package rounds
+
+import (
+	"context"
+
+	"vizstop/internal/ledger"
+	"vizstop/internal/release"
+)
+
+// late looks after stops whose time is up. One that no call can have stopped ends
+// as expired; any other gets a last look, now, and expires if nothing comes of it.
+// A watched stop gets a look, whatever the list says.
+func (l *Loop) late(ctx context.Context, projectID string, ids []string) {
+	if err := l.tryLate(ctx, projectID, ids); err != nil && ctx.Err() == nil {
+		l.Logger.WarnContext(ctx, "stops whose time is up are looked after later", "project", projectID, "error", err)
+	}
+	l.Pull(projectID, 0)
+}
+
+func (l *Loop) tryLate(ctx context.Context, projectID string, ids []string) error {
+	stops, err := l.Ledger.GetAll(ctx, projectID, ids)
+	if err != nil {
+		return err
+	}
+	known := make(map[string]bool, len(stops))
+	var expire, hasten []*ledger.Stop
+	now := l.Member.Now()
+	for _, s := range stops {
+		known[s.ID] = true
+		past := now.Sub(s.Deadline)
+		unsent := s.State == ledger.Pending && !s.Unsure
+		if !s.State.Ended() && (past >= 0 && unsent || past >= release.LastLook) {
+			expire = append(expire, s)
+		} else {
+			hasten = append(hasten, s)
+		}
+	}
+	for _, id := range ids {
+		if !known[id] { // Redis has lost it
+			hasten = append(hasten, &ledger.Stop{ID: id})
+		}
+	}
+	if err := l.Release.Hasten(ctx, projectID, hasten); err != nil {
+		return err
+	}
+	taken, done, err := l.take(ctx, projectID, expire)
+	defer done()
+	if err != nil {
+		return err
+	}
+	for _, c := range taken {
+		if err := l.Handlers.Looker.Expire(ctx, c.Stop); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,282 @@
+// Package rounds is what every worker does besides handling tasks: it says that
+// it lives, makes the rounds of projects that are due, checks lists, takes back
+// what dead workers have left, and tidies up.
+package rounds
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
+
+	"vizstop/internal/fleet"
+	"vizstop/internal/ledger"
+	"vizstop/internal/release"
+	"vizstop/internal/tasks"
+)
+
+// Recorder is told what is worth counting. Its methods must be safe for
+// concurrent use.
+type Recorder interface {
+	tasks.Recorder
+	Recovered(kind string)     // a step was released again; one of RecoveryKinds
+	ListChecked(result string) // one of release.ListResults
+}
+
+// Config is what the loop works with. Every field without a default is needed.
+type Config struct {
+	Redis    redis.UniversalClient
+	Ledger   *ledger.Ledger
+	Release  *release.Releaser
+	Member   *fleet.Member
+	Handlers *tasks.Handlers
+	Carrier  *tasks.Carrier
+	Queue    *tasks.Inspector
+	Slots    *tasks.Slots
+	Lists    Lists
+	Recorder Recorder
+	Schedule tasks.Schedule // with its defaults
+
+	Parallel  int           // API calls at once
+	Idle      time.Duration // between two looks at the rounds while there is no work; at least 250 ms
+	Retention time.Duration // of ended batches
+	// Carried is called when tasks have been put into the queue. It must be quick.
+	Carried func()
+	Logger  *slog.Logger
+}
+
+// Loop makes rounds. Run it once.
+type Loop struct {
+	Config
+	wake   chan struct{}
+	work   sync.WaitGroup // what rounds have started
+	inline atomic.Int64   // looks without a task that are under way, or wait for a slot
+
+	mu    sync.Mutex
+	pulls map[string]time.Time // projects that need a round, by when
+	lists map[string]int       // pages of each project's list, as last seen
+}
+
+// New returns a loop; Run makes it work.
+func New(cfg Config) *Loop {
+	return &Loop{Config: cfg, wake: make(chan struct{}, 1), pulls: make(map[string]time.Time), lists: make(map[string]int)}
+}
+
+// Pull says that a project needs a round after that long, at the latest. It is
+// told with the next look at the rounds.
+func (l *Loop) Pull(projectID string, after time.Duration) {
+	at := time.Now().Add(max(0, after))
+	l.mu.Lock()
+	old, known := l.pulls[projectID]
+	if !known || at.Before(old) {
+		l.pulls[projectID] = at
+	}
+	l.mu.Unlock()
+	if !known && after < busyWait {
+		l.Wake()
+	}
+}
+
+// Wake makes the loop look at the rounds now.
+func (l *Loop) Wake() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+const (
+	leastWait = 5 * time.Millisecond   // between two looks at the rounds
+	busyWait  = 25 * time.Millisecond  // while there is work
+	leastIdle = 250 * time.Millisecond // while there is none
+	errorWait = time.Second            // after an error of Redis
+)
+
+// Run makes rounds until ctx ends, and returns when what they have started has
+// ended, too.
+func (l *Loop) Run(ctx context.Context) {
+	var over []release.Settled
+	for ctx.Err() == nil {
+		over = append(over, l.pulled()...)
+		turns, next, err := l.Release.Turns(ctx, over)
+		wait := errorWait
+		if err == nil {
+			over, wait = l.serve(ctx, turns)
+			if next >= 0 {
+				wait = min(wait, next)
+			}
+		} else if ctx.Err() == nil {
+			l.Logger.WarnContext(ctx, "rounds are held up", "error", err)
+		}
+		l.rest(ctx, max(wait, leastWait), len(over) > 0)
+	}
+	l.settle(ctx, over)
+	l.work.Wait()
+	l.settle(ctx, nil) // what was given back
+}
+
+// settle tells what is over when the loop ends, so that no project waits.
+func (l *Loop) settle(ctx context.Context, over []release.Settled) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	for i := range over {
+		over[i].Next = max(0, over[i].Next)
+	}
+	for _, s := range append(over, l.pulled()...) {
+		_ = release.Ask(ctx, l.Redis, s.ProjectID) // others find it in time
+	}
+}
+
+// rest waits, but not when it is woken.
+func (l *Loop) rest(ctx context.Context, wait time.Duration, busy bool) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-l.wake:
+		if busy { // not more often than this
+			least := time.NewTimer(leastWait)
+			defer least.Stop()
+			select {
+			case <-least.C:
+			case <-ctx.Done():
+			}
+		}
+	case <-ctx.Done():
+	}
+}
+
+// pulled takes the projects that need a round, with when.
+func (l *Loop) pulled() []release.Settled {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []release.Settled
+	for p, at := range l.pulls {
+		all = append(all, release.Pull(p, time.Until(at)))
+	}
+	clear(l.pulls)
+	return all
+}
+
+// roundsAtOnce is how many rounds a worker makes at the same time.
+const roundsAtOnce = 8
+
+// serve makes the rounds that are due, and returns how they ended and when to
+// look again.
+func (l *Loop) serve(ctx context.Context, turns []release.Turn) ([]release.Settled, time.Duration) {
+	if len(turns) == 0 {
+		return nil, max(l.Idle, leastIdle)
+	}
+	budget := l.budget(ctx)
+	over := make([]release.Settled, len(turns))
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(roundsAtOnce)
+	for i, turn := range turns {
+		group.Go(func() error {
+			over[i] = release.Settled{Turn: turn, Next: l.round(groupCtx, ctx, turn.ProjectID, budget)}
+			return nil
+		})
+	}
+	_ = group.Wait() // rounds return no error
+	wait := busyWait
+	for _, s := range over {
+		if s.Next >= 0 {
+			wait = min(wait, s.Next)
+		}
+	}
+	return over, wait
+}
+
+const (
+	roomPerSlot   = 4  // steps of one project that are released for each slot of the fleet
+	budgetPerSlot = 16 // tasks of all projects that wait in the queue for each slot
+)
+
+// budget is how many tasks may be added to the queue.
+func (l *Loop) budget(ctx context.Context) int {
+	waiting, err := l.Queue.Pending(ctx, tasks.Queue)
+	if err != nil {
+		return 0
+	}
+	return max(0, budgetPerSlot*l.slots()-waiting)
+}
+
+// slots is how many calls the fleet makes at once.
+func (l *Loop) slots() int { return max(l.Parallel, l.Member.Census().Slots) }
+
+// round makes the round of one project, and returns when the next one is due.
+// What it starts goes on within work.
+func (l *Loop) round(ctx, work context.Context, projectID string, budget int) time.Duration {
+	r, err := l.Release.Round(ctx, projectID, release.Need{
+		Room: roomPerSlot * l.slots(), Most: budget, Inline: max(0, 2*l.Parallel-int(l.inline.Load())),
+		ListFrom: l.Schedule.ListFrom, Unlisted: max(l.Schedule.PollFirst, time.Second) + 2*mostInterval,
+		Unwatched: l.Schedule.PollFirst, Silence: fleet.Silence,
+	})
+	if err != nil {
+		if ctx.Err() == nil {
+			l.Logger.WarnContext(ctx, "a round was not made", "project", projectID, "error", err)
+		}
+		return errorWait
+	}
+	l.start(len(r.Stops)+len(r.Polls) > 0, func() { l.carry(work, projectID, r) })
+	l.start(len(r.Left) > 0, func() { l.lookAt(work, projectID, r.Left) })
+	l.start(len(r.Late) > 0, func() { l.late(work, projectID, r.Late) })
+	l.start(len(r.Silent) > 0, func() { l.recover(work, projectID, r.Silent) })
+	l.start(r.List, func() { l.listCheck(work, projectID, r.Ill) })
+	l.start(r.Probe, func() { l.probe(work, projectID) })
+	l.start(r.Count, func() { l.count(work, projectID) })
+	if budget == 0 && r.Next >= 0 {
+		return max(r.Next, 2*busyWait)
+	}
+	return r.Next
+}
+
+func (l *Loop) start(needed bool, do func()) {
+	if needed {
+		l.work.Go(do)
+	}
+}
+
+// carry puts the tasks of what was released into the queue, and goes on until
+// Redis has taken them. It tries once even if ctx has ended.
+func (l *Loop) carry(ctx context.Context, projectID string, r release.Round) {
+	try := context.WithoutCancel(ctx)
+	for {
+		err := l.Carrier.Carry(try, projectID, ledger.KindStop, r.Stops)
+		if err == nil {
+			err = l.Carrier.Carry(try, projectID, ledger.KindPoll, r.Polls)
+		}
+		if err == nil {
+			l.Carried()
+			return
+		}
+		l.Logger.WarnContext(ctx, "released steps have no task yet", "project", projectID, "error", err)
+		select {
+		case <-ctx.Done(): // this worker ends: another releases them again
+			return
+		case <-time.After(errorWait):
+		}
+	}
+}
+
+// count counts the stops that ended outside of a worker: enqueue has no metrics
+// page.
+func (l *Loop) count(ctx context.Context, projectID string) {
+	const atOnce = 500
+	for {
+		stops, err := l.Ledger.Uncounted(ctx, projectID, atOnce)
+		for _, s := range stops {
+			tasks.Record(l.Recorder, s)
+		}
+		if err != nil {
+			l.Logger.WarnContext(ctx, "some canceled stops were not counted yet", "project", projectID, "error", err)
+		}
+		if err != nil || len(stops) < atOnce {
+			return
+		}
+	}
+}

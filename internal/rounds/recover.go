@@ -1,0 +1,124 @@
+package rounds
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"vizstop/internal/ledger"
+	"vizstop/internal/tasks"
+)
+
+// What a recovery can have found.
+const (
+	foundDead    = "dead"    // the worker that had claimed the step fell silent
+	foundMissing = "missing" // no worker has it, and the queue has no task for it that it would deliver
+)
+
+// RecoveryKinds lists what a recovery can have found.
+func RecoveryKinds() []string { return []string{foundDead, foundMissing} }
+
+// recover releases steps again that nobody carries any more: the worker that had
+// claimed them is dead, or they have lost their task before anybody claimed them.
+func (l *Loop) recover(ctx context.Context, projectID string, steps []ledger.Member) {
+	why, err := l.diagnose(ctx, projectID, steps)
+	if err == nil && slices.Contains(why, foundMissing) {
+		// A task is gone when its step is done, too, and that may have been just now.
+		var again []string
+		again, err = l.diagnose(ctx, projectID, steps)
+		for i := range again {
+			if again[i] == "" {
+				why[i] = ""
+			}
+		}
+	}
+	if err == nil {
+		_, err = l.Release.Recover(ctx, projectID, steps, func(i int) bool { return why[i] != "" })
+	}
+	if err != nil {
+		l.Logger.WarnContext(ctx, "silent steps are looked after later", "project", projectID, "error", err)
+		return
+	}
+	for i, step := range steps {
+		if why[i] == "" {
+			continue
+		}
+		l.Recorder.Recovered(why[i])
+		l.Logger.WarnContext(ctx, "step is released again", "project", projectID, "stop", step.StopID, "job", step.JobID,
+			"hop", step.Hop, "found", why[i])
+	}
+	l.Pull(projectID, 0)
+}
+
+// diagnose says for each step why it is lost; "" if it is not.
+func (l *Loop) diagnose(ctx context.Context, projectID string, steps []ledger.Member) ([]string, error) {
+	ids := make([]string, len(steps))
+	for i, step := range steps {
+		ids[i] = step.StopID
+	}
+	stops, err := l.Ledger.GetAll(ctx, projectID, ids)
+	if err != nil {
+		return nil, err
+	}
+	byID := make(map[string]*ledger.Stop, len(stops))
+	for _, s := range stops {
+		byID[s.ID] = s
+	}
+	census := l.Member.Census()
+	why := make([]string, len(steps))
+	for i, step := range steps {
+		s := byID[step.StopID]
+		switch {
+		case s == nil || s.Hop != step.Hop: // the script forgets it
+		case s.Claimed == s.Hop && s.Worker == l.Member.ID():
+			if !l.Handlers.AtWork.Has(step) {
+				why[i] = foundMissing
+			}
+		case s.Claimed == s.Hop:
+			if census.Reliable && !census.Lives(s.Worker) {
+				why[i] = foundDead
+			}
+		default:
+			if why[i], err = l.unclaimed(ctx, s, step); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return why, nil
+}
+
+// fellLately is for how long after a worker fell silent the tasks that it may
+// have taken, and not claimed a step for, are taken for lost: asynq itself waits
+// longer.
+const fellLately = time.Minute
+
+// unclaimed says why a released step that nobody has claimed is lost; "" if its
+// task just waits for its turn.
+func (l *Loop) unclaimed(ctx context.Context, s *ledger.Stop, step ledger.Member) (string, error) {
+	state, leased, err := l.Queue.Find(ctx, tasks.Queue, tasks.TaskID(s.Kind, step))
+	if err != nil {
+		return "", err
+	}
+	switch state {
+	case asynq.TaskStatePending.String():
+		waiting, err := l.Queue.Pending(ctx, tasks.Queue)
+		if err != nil || waiting > 0 {
+			return "", err
+		}
+		// Nothing waits: it was taken in this moment, or the queue has lost its list.
+		state, _, err = l.Queue.Find(ctx, tasks.Queue, tasks.TaskID(s.Kind, step))
+		if err != nil || state != asynq.TaskStatePending.String() {
+			return "", err
+		}
+	case asynq.TaskStateActive.String():
+		fell := l.Member.Census().Fell
+		if leased && (fell.IsZero() || l.Member.Now().Sub(fell) > fellLately) {
+			return "", nil
+		}
+	case asynq.TaskStateRetry.String(), asynq.TaskStateScheduled.String():
+		return "", nil
+	}
+	return foundMissing, nil
+}

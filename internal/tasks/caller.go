@@ -1,0 +1,107 @@
+package tasks
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"vizstop/internal/ledger"
+	"vizstop/internal/modelarts"
+	"vizstop/internal/release"
+)
+
+// caller makes API calls for steps that were claimed, and reports how they ended.
+type caller struct {
+	jobs     Jobs
+	release  *release.Releaser
+	slots    *Slots
+	schedule Schedule
+	log      *slog.Logger
+}
+
+// lookTime is how long a detail call may take at first. It is harmless to ask
+// again: mostly one answer is slow, not the API.
+const lookTime = 3 * time.Second
+
+// stop makes the stop call of a claimed stop, and keeps what it has told besides
+// its verdict. system says that a failure is the system's.
+func (c *caller) stop(ctx context.Context, claimed release.Claimed) (err error, system bool) {
+	s := claimed.Stop
+	if s.Called.IsZero() {
+		s.Called = claimed.At
+	}
+	callCtx, cancel := context.WithTimeout(ctx, c.schedule.CallTimeout)
+	requestID, err := c.jobs.StopVisualizationJob(callCtx, s.ProjectID, s.JobID)
+	cancel()
+	noteCall(s, requestID, err)
+	return err, c.report(ctx, claimed, err)
+}
+
+// look makes a detail call for a claimed stop.
+func (c *caller) look(ctx context.Context, claimed release.Claimed) (job *modelarts.VisualizationJob, err error, system bool) {
+	s := claimed.Stop
+	for _, limit := range []time.Duration{lookTime, c.schedule.CallTimeout} {
+		limit = min(limit, c.schedule.CallTimeout)
+		callCtx, cancel := context.WithTimeout(ctx, limit)
+		job, err = c.jobs.ShowVisualizationJob(callCtx, s.ProjectID, s.JobID)
+		slow := callCtx.Err() != nil && ctx.Err() == nil
+		cancel()
+		if err == nil || !slow || limit == c.schedule.CallTimeout {
+			break
+		}
+		s.Polls++ // the slow one
+	}
+	notePoll(s, job, err, claimed.At)
+	return job, err, c.report(ctx, claimed, err)
+}
+
+// report tells how a call ended, and whether a failure is the system's. What the
+// call has shown counts all the same if Redis can't be told.
+func (c *caller) report(ctx context.Context, claimed release.Claimed, err error) (system bool) {
+	s, unproven := claimed.Stop, c.release.Unproven()
+	system, rerr := c.release.Report(context.WithoutCancel(ctx),
+		release.Call{ProjectID: s.ProjectID, Step: s.Member(), At: claimed.At, Ill: claimed.Ill}, err)
+	if rerr != nil {
+		c.log.WarnContext(ctx, "the fleet did not learn of an answer", "project", s.ProjectID, "error", rerr)
+	}
+	if unproven && !c.release.Unproven() {
+		c.slots.Wake()
+	}
+	if err != nil {
+		s.Failures++
+	} else {
+		s.Failures = 0
+	}
+	return system
+}
+
+// noteCall keeps what a stop call has told besides its verdict.
+func noteCall(s *ledger.Stop, requestID string, err error) {
+	s.Calls++
+	s.Marked = time.Time{} // it is no longer under way
+	apiErr := apiError(err)
+	if apiErr == nil {
+		s.RequestID = requestID
+		return
+	}
+	s.RequestID = apiErr.RequestID
+	s.Unsure = s.Unsure || apiErr.MaybeSent
+	if apiErr.HasJobStatus {
+		s.Status = int(apiErr.JobStatus)
+	}
+}
+
+// notePoll keeps what a detail call has told besides its verdict.
+func notePoll(s *ledger.Stop, job *modelarts.VisualizationJob, err error, at time.Time) {
+	s.Polls++
+	if err != nil {
+		if apiErr := apiError(err); apiErr != nil {
+			s.RequestID = apiErr.RequestID
+		}
+		return
+	}
+	s.Status, s.RequestID = int(job.Status), job.RequestID
+	if job.Status.Class() == modelarts.ClassStopping {
+		s.Looked = at
+	}
+}

@@ -1,0 +1,81 @@
+package tasks
+
+import (
+	"context"
+	"time"
+
+	"vizstop/internal/fleet"
+	"vizstop/internal/ledger"
+	"vizstop/internal/release"
+)
+
+// beginWithin is how long after its claim a call may begin. A worker that stood
+// still for longer may have been taken for dead, and its step given to another.
+const beginWithin = 3 * time.Second
+
+// claimer claims the steps of tasks, each when there is a slot for its call.
+type claimer struct {
+	release  *release.Releaser
+	slots    *Slots
+	recorder Recorder
+	stopping context.Context
+	work     *AtWork
+}
+
+// claim waits for a slot and claims a step. Where it returns a stop, the caller
+// owns the slot and must give it back; otherwise the result says why there is
+// nothing to do.
+func (c *claimer) claim(ctx context.Context, projectID string, step ledger.Member, kind ledger.Kind) (release.Claimed, result, error) {
+	look := kind != ledger.KindStop
+	ctx, cancel := until(ctx, c.stopping)
+	defer cancel()
+	if err := c.slots.Acquire(ctx, projectID, look); err != nil {
+		return release.Claimed{}, result{}, err
+	}
+	attempt := c.release.NewClaim(projectID, step, kind)
+	for {
+		began := time.Now()
+		claimed, err := attempt.Do()
+		switch {
+		case err != nil:
+			if err = pause(ctx, err); err == nil {
+				continue // the same attempt: whatever Redis did with it, the answer is the same
+			}
+		case claimed.Stop != nil && !look && c.mayCall(claimed.Stop) && fleet.Passed(began) > beginWithin:
+			continue
+		}
+		if err != nil || claimed.Stop == nil {
+			c.slots.Release(projectID, look)
+		}
+		if err == nil && claimed.Stop == nil && !claimed.Held {
+			c.recorder.Duplicate()
+			return claimed, result{what: "task came again"}, nil
+		}
+		if err == nil && claimed.Held {
+			return claimed, result{what: "step is held back"}, nil
+		}
+		return claimed, result{}, err
+	}
+}
+
+// mayCall reports whether a stop call may go out for s now: its deadline has not
+// passed, and somebody still wants it.
+func (c *claimer) mayCall(s *ledger.Stop) bool {
+	return s.Withdrawn == "" && c.release.Now().Before(s.Deadline)
+}
+
+// redisPause is the time between two tries to reach a Redis that is away.
+const redisPause = 300 * time.Millisecond
+
+// pause waits before the next try after an error of Redis; it returns the error
+// when ctx has ended.
+func pause(ctx context.Context, err error) error {
+	timer := time.NewTimer(redisPause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return err
+	}
+}

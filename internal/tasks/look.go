@@ -1,0 +1,117 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"vizstop/internal/ledger"
+	"vizstop/internal/modelarts"
+	"vizstop/internal/release"
+	"vizstop/internal/tracing"
+)
+
+// PollHandler handles visualization:poll.
+type PollHandler struct {
+	claims *claimer
+	look   *Looker
+}
+
+// process asks the detail endpoint once where the job of the stop named in t
+// stands, and ends the stop or schedules what comes next.
+func (h *PollHandler) process(ctx context.Context, t *asynq.Task) (result, error) {
+	name, _ := asynq.GetTaskID(ctx)
+	payload, bad := DecodePayload(t.Payload())
+	id, ours := parseTaskID(name)
+	if bad != nil || !ours {
+		return result{what: "foreign poll task dropped", note: TypePoll + " is not for other producers: enqueue " + TypeStop}, nil
+	}
+	step := ledger.Member{StopID: id.stopID, Hop: id.hop, JobID: payload.JobID}
+	h.claims.work.Begin(step)
+	defer h.claims.work.End(step)
+	claimed, res, err := h.claims.claim(ctx, payload.ProjectID, step, ledger.KindPoll)
+	s := claimed.Stop
+	if err != nil || s == nil {
+		return res, err
+	}
+	defer h.claims.slots.Release(s.ProjectID, true)
+	ctx, s.Trace = tracing.Join(ctx, s.Trace)
+	h.look.recorder.PollStarted(max(0, claimed.At.Sub(s.Next)), tracing.IDFrom(ctx))
+	return h.look.moves.guarded(ctx, s, func() (result, error) { return h.look.claimed(ctx, claimed) })
+}
+
+// Looker asks the detail endpoint where the job of a claimed stop stands.
+type Looker struct {
+	calls    *caller
+	moves    *mover
+	release  *release.Releaser
+	slots    *Slots
+	recorder Recorder
+	log      *logger
+}
+
+// claimed looks at the job of a claimed stop, and ends the stop or moves it to
+// what comes next. The caller owns a slot.
+func (l *Looker) claimed(ctx context.Context, c release.Claimed) (result, error) {
+	job, err, system := l.calls.look(ctx, c)
+	return l.moves.apply(ctx, c.Stop, judgePoll(c.Stop, job, err, system, l.moves.chance(c.Stop)))
+}
+
+// Left looks at the job of a taken stop that the project's list of stopping jobs
+// has not shown, without a task. seen is when the list last did, zero if it never
+// did. It waits for a slot; an error is the end of ctx, and the stop is given back
+// for others to look.
+func (l *Looker) Left(ctx context.Context, c release.Claimed, seen time.Time) error {
+	s := c.Stop
+	began := time.Now()
+	noSlot := l.slots.Acquire(ctx, s.ProjectID, true)
+	ctx, cancel := l.log.ownTime(ctx)
+	defer cancel()
+	if noSlot != nil {
+		_, err := l.moves.next(ctx, s, "given back", ledger.KindPoll, 0)
+		return errors.Join(noSlot, err)
+	}
+	defer l.slots.Release(s.ProjectID, true)
+	ctx, span := l.log.tracer.ListCheck(ctx, s.Trace)
+	if s.Trace == "" {
+		s.Trace = span.Parent()
+	}
+	if seen.After(s.Looked) {
+		s.Looked = seen
+	}
+	res, err := l.moves.guarded(ctx, s, func() (result, error) {
+		job, callErr, system := l.calls.look(ctx, c)
+		if callErr == nil {
+			l.judgeList(ctx, s, job)
+		}
+		return l.moves.apply(ctx, s, judgePoll(s, job, callErr, system, l.moves.chance(s)))
+	})
+	endSpan(span, s, err)
+	l.log.tell(ctx, res, err, "type", "list check", "duration", time.Since(began).Round(time.Millisecond))
+	return nil
+}
+
+// judgeList notes a list that was wrong not to show the job.
+func (l *Looker) judgeList(ctx context.Context, s *ledger.Stop, job *modelarts.VisualizationJob) {
+	if job.Status.Class() != modelarts.ClassStopping {
+		return
+	}
+	s.Missed = true
+	if err := l.release.ListWrong(ctx, s.ProjectID); err != nil {
+		l.log.WarnContext(ctx, "a wrong list was not noted", "project", s.ProjectID, "error", err)
+	}
+}
+
+// Expire ends a taken stop whose deadline has passed, without a look.
+func (l *Looker) Expire(ctx context.Context, s *ledger.Stop) error {
+	res, err := l.moves.guarded(ctx, s, func() (result, error) {
+		if s.Withdrawn != "" && s.State == ledger.Pending {
+			return l.moves.end(ctx, s, ledger.Canceled, s.Withdrawn)
+		}
+		return l.moves.expire(ctx, s)
+	})
+	l.log.tell(ctx, res, err, "type", "deadline")
+	return err
+}

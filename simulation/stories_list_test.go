@@ -1,0 +1,303 @@
+package simulation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"vizstop/internal/ledger"
+	"vizstop/internal/modelarts"
+	"vizstop/internal/modelarts/modelartstest"
+	"vizstop/internal/worker"
+)
+
+// quick has a worker look for tasks twice a second, as screens come every few.
+func quick(c *worker.Config) {
+	c.CheckInterval, c.DelayedCheckInterval = 500*time.Millisecond, 500*time.Millisecond
+}
+
+// addJobs adds running jobs with ids from 1001 on and returns their ids.
+func (w *world) addJobs(n int, stopTime func(i int) time.Duration) []string {
+	var jobs []string
+	for i := range n {
+		job := w.sim.AddJob(project, modelartstest.Job{ID: fmt.Sprint(1001 + i), StopTime: stopTime(i)})
+		jobs = append(jobs, job.ID)
+	}
+	return jobs
+}
+
+// count counts the calls of one operation for all jobs.
+func (w *world) count(operation string) int {
+	n := 0
+	for _, c := range w.sim.AllCalls() {
+		if c.Operation == operation {
+			n++
+		}
+	}
+	return n
+}
+
+// lags is how long after its real end each stop was confirmed, ascending.
+func (w *world) lags(stops map[string]*ledger.Stop) []time.Duration {
+	var lags []time.Duration
+	for id, s := range stops {
+		job, _ := w.sim.Job(project, id)
+		lags = append(lags, s.Ended.Sub(job.EndedAt))
+	}
+	slices.Sort(lags)
+	return lags
+}
+
+// With many jobs stopping, two calls each are the floor, and lists find out
+// cheaply and soon who has stopped.
+func TestListChecksComeCloseToTwoCallsPerStop(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		jobs := w.addJobs(300, func(i int) time.Duration { return time.Duration(5+i%60) * time.Second })
+		r := w.start(quick)
+		defer r.stop()
+		w.ask("b", jobs...)
+		stops := w.awaitEnd(5*time.Minute, "b")
+		for _, s := range stops {
+			wantOutcome(t, s, ledger.Stopped, "12 (killed)")
+		}
+		stop, list, detail := w.count(modelarts.OperationStop), w.count(modelarts.OperationList), w.count(modelarts.OperationDetail)
+		if perStop := float64(stop+list+detail) / 300; perStop > 2.4 || list == 0 {
+			t.Errorf("%.2f calls per stop (%d stop, %d list, %d detail), want 2.4 at most", perStop, stop, list, detail)
+		}
+		lags := w.lags(stops)
+		if half, most := lags[150], lags[285]; half > 4*time.Second || most > 8*time.Second {
+			t.Errorf("confirmed %v (half) and %v (95 %%) after the end, want 4 s and 8 s at most", half, most)
+		}
+		if n := gathered(t, r, "vizstop_list_checks_total", "read"); n == 0 {
+			t.Error("no list check was counted")
+		}
+		time.Sleep(time.Minute)
+		if n := w.count(modelarts.OperationList); n != list {
+			t.Errorf("%d list calls with nothing to watch", n-list)
+		}
+	})
+}
+
+func TestFewJobsAreNotListed(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		jobs := w.addJobs(4, func(int) time.Duration { return 20 * time.Second })
+		r := w.start(nil)
+		defer r.stop()
+		w.ask("b", jobs...)
+		w.awaitEnd(5*time.Minute, "b")
+		if n := w.count(modelarts.OperationList); n != 0 {
+			t.Errorf("%d list calls for four jobs, want 0", n)
+		}
+	})
+}
+
+// Lists that are of no use cost a few calls and time, and no outcome.
+func TestUselessLists(t *testing.T) {
+	for name, reply := range map[string]modelartstest.Reply{
+		"forbidden":        modelartstest.ReplyError(http.StatusForbidden, "ModelArts.0201", "no permission"),
+		"not offered":      modelartstest.ReplyError(http.StatusNotFound, "APIG.0101", "The API does not exist"),
+		"other status":     modelartstest.ReplyStatus(modelarts.StatusRunning),
+		"html":             modelartstest.ReplyHTML(http.StatusOK),
+		"server error":     modelartstest.ReplyError(http.StatusInternalServerError, "ModelArts.0010", ""),
+		"truncated":        modelartstest.ReplyTruncated(),
+		"reset":            modelartstest.ReplyReset(),
+		"wrong types":      modelartstest.ReplyWrongTypes(),
+		"throttled always": modelartstest.ReplyError(http.StatusTooManyRequests, "APIGW.0308", ""),
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, modelartstest.Config{}, func(w *world) {
+				jobs := w.addJobs(20, func(i int) time.Duration { return time.Duration(10+3*i) * time.Second })
+				w.sim.Inject(modelartstest.Fault{Operation: modelarts.OperationList, Reply: reply})
+				r := w.start(quick)
+				defer r.stop()
+				w.ask("b", jobs...)
+				for _, s := range w.awaitEnd(15*time.Minute, "b") {
+					wantOutcome(t, s, ledger.Stopped, "")
+				}
+				if n := w.count(modelarts.OperationStop); n != 20 {
+					t.Errorf("%d stop calls, want 20", n)
+				}
+			})
+		})
+	}
+}
+
+// lyingList answers list calls by itself.
+type lyingList struct {
+	worker.Jobs
+	list  func() []modelarts.VisualizationJob
+	calls int
+}
+
+func (l *lyingList) ListVisualizationJobs(context.Context, string, modelarts.ListQuery) (*modelarts.JobPage, error) {
+	l.calls++
+	jobs := l.list()
+	return &modelarts.JobPage{Jobs: jobs, TotalCount: len(jobs)}, nil
+}
+
+// A list that misses jobs which are stopping, as those of another workspace,
+// is found out and left alone.
+func TestAListThatMissesJobs(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		jobs := w.addJobs(20, func(int) time.Duration { return 2 * time.Minute })
+		lie := &lyingList{list: func() []modelarts.VisualizationJob { return nil }}
+		r := w.start(func(c *worker.Config) { quick(c); lie.Jobs = c.Jobs; c.Jobs = lie })
+		defer r.stop()
+		w.ask("b", jobs...)
+		for _, s := range w.awaitEnd(15*time.Minute, "b") {
+			wantOutcome(t, s, ledger.Stopped, "12 (killed)")
+		}
+		if lie.calls > 10 {
+			t.Errorf("%d list calls, want it to be left alone after a few", lie.calls)
+		}
+		if n := w.count(modelarts.OperationDetail); n > 20*9 {
+			t.Errorf("%d detail calls for 20 jobs", n)
+		}
+	})
+}
+
+// A list that shows jobs as stopping which have ended delays their outcome for
+// no longer than the watch limit, and the poll gap of a minute for the last few.
+func TestAListThatIsStale(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		jobs := w.addJobs(20, func(int) time.Duration { return 30 * time.Second })
+		lie := &lyingList{list: func() (all []modelarts.VisualizationJob) {
+			for _, id := range jobs {
+				all = append(all, modelarts.VisualizationJob{ID: id, Status: modelarts.StatusKilling})
+			}
+			return all
+		}}
+		r := w.start(func(c *worker.Config) { quick(c); lie.Jobs = c.Jobs; c.Jobs = lie })
+		defer r.stop()
+		w.ask("b", jobs...)
+		for _, s := range w.awaitEnd(7*time.Minute, "b") {
+			wantOutcome(t, s, ledger.Stopped, "12 (killed)")
+		}
+	})
+}
+
+func TestWatchedStopsExpireAtTheirDeadline(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		jobs := w.addJobs(20, func(int) time.Duration { return 24 * time.Hour })
+		r := w.start(quick)
+		defer r.stop()
+		asked := time.Now()
+		w.ask("b", jobs...)
+		for _, s := range w.awaitEnd(time.Hour, "b") {
+			wantOutcome(t, s, ledger.Expired, "before the detail endpoint confirmed")
+			if took := s.Ended.Sub(asked); took < 20*time.Minute || took > 21*time.Minute {
+				t.Errorf("job %s expired after %v, want its deadline of 20 minutes", s.JobID, took)
+			}
+		}
+	})
+}
+
+// odd is an API client that fails at calls for one job in a way that is none of
+// modelarts' own.
+type odd struct {
+	worker.Jobs
+	job  string
+	fail func(operation string) error
+}
+
+func (o odd) StopVisualizationJob(ctx context.Context, projectID, jobID string) (string, error) {
+	if jobID == o.job {
+		if err := o.fail(modelarts.OperationStop); err != nil {
+			return "", err
+		}
+	}
+	return o.Jobs.StopVisualizationJob(ctx, projectID, jobID)
+}
+
+func (o odd) ShowVisualizationJob(ctx context.Context, projectID, jobID string) (*modelarts.VisualizationJob, error) {
+	if jobID == o.job {
+		if err := o.fail(modelarts.OperationDetail); err != nil {
+			return nil, err
+		}
+	}
+	return o.Jobs.ShowVisualizationJob(ctx, projectID, jobID)
+}
+
+// Whatever a call fails with, be it a bug, costs its own stop some time and
+// nothing else, also where a screen polls many stops in one task.
+func TestOddFailures(t *testing.T) {
+	for _, jobs := range []int{2, 20} { // polled one by one, and by a screen
+		t.Run(fmt.Sprintf("errors, %d jobs", jobs), func(t *testing.T) {
+			log := failOddly(t, jobs, func() error { return errors.New("odd") })
+			if strings.Contains(log, "panic") {
+				t.Errorf("a worker panicked:\n%s", log)
+			}
+		})
+		t.Run(fmt.Sprintf("panics, %d jobs", jobs), func(t *testing.T) {
+			log := failOddly(t, jobs, func() error { panic("odd") })
+			if jobs > 2 && !strings.Contains(log, "a bug in vizstop") {
+				t.Errorf("no screen met the bug:\n%s", log)
+			}
+		})
+	}
+}
+
+// failOddly stops jobs, one of whose first calls of each kind fail, and returns
+// what the worker logged.
+func failOddly(t *testing.T, jobs int, failure func() error) (log string) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		ids := w.addJobs(jobs, func(i int) time.Duration { return time.Duration(20+i) * time.Second })
+		var stops, details atomic.Int64
+		r := w.start(func(c *worker.Config) {
+			quick(c)
+			c.Jobs = odd{c.Jobs, ids[0], func(operation string) error {
+				switch {
+				case operation == modelarts.OperationStop && stops.Add(1) > 1,
+					operation == modelarts.OperationDetail && details.Add(1) > 3:
+					return nil
+				}
+				return failure()
+			}}
+		})
+		defer r.stop()
+		w.ask("b", ids...)
+		for id, s := range w.awaitEnd(15*time.Minute, "b") {
+			wantOutcome(t, s, ledger.Stopped, "12 (killed)")
+			if lag := s.Ended.Sub(s.Asked); id != ids[0] && lag > 3*time.Minute {
+				t.Errorf("job %s ended after %v", id, lag)
+			}
+		}
+		if stops.Load() < 2 || details.Load() < 4 {
+			t.Errorf("%d stop calls and %d detail calls for the odd job, want more than failed", stops.Load(), details.Load())
+		}
+		log = w.log.String()
+	})
+	return log
+}
+
+// Only some screens stay at once, and every project is screened.
+func TestListChecksOfManyProjects(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		const projects = 12
+		for p := range projects {
+			var asks []ledger.Ask
+			for i := range 6 {
+				job := w.sim.AddJob(fmt.Sprint("p", p), modelartstest.Job{ID: fmt.Sprint(i + 1), StopTime: 30 * time.Second})
+				asks = append(asks, ledger.Ask{JobID: job.ID, Deadline: time.Now().Add(20 * time.Minute)})
+			}
+			if _, err := w.producer.Ask(context.Background(), fmt.Sprint("p", p), "b", asks); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r := w.start(func(c *worker.Config) { quick(c); c.Concurrency = 8 }) // two may stay
+		defer r.stop()
+		w.await(2*time.Minute, "the end of every stop", func() bool { return w.idle(projects) })
+		if n := r.counted(t, ledger.Stopped); n != 6*projects {
+			t.Errorf("%d stopped, want %d", n, 6*projects)
+		}
+		if n := w.count(modelarts.OperationDetail); n > 2*6*projects {
+			t.Errorf("%d detail calls, want lists to spare most", n)
+		}
+	})
+}
