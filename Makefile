@@ -47,7 +47,9 @@ build: ## build the programs into bin/
 
 .PHONY: test
 test: deps ## run all tests with the race detector, hold deploy/ against the programs, play some bad days (GOTESTFLAGS='-run Name')
-	CGO_ENABLED=1 $(GO) test -race -timeout 9m $(GOTESTFLAGS) ./...
+	CGO_ENABLED=1 $(GO) test -race -timeout 15m $(GOTESTFLAGS) $$($(GO) list ./... | grep -v '/simulation$$')
+	CGO_ENABLED=1 $(GO) test -race -timeout 15m -run 'TestSimulation$$|TestOutcomes|TestFrozen|TestListChecks' $(GOTESTFLAGS) ./simulation
+	$(GO) test -timeout 15m $(GOTESTFLAGS) ./simulation
 	@$(MAKE) --no-print-directory check-deploy
 	@$(MAKE) --no-print-directory simulate SEEDS=100 SIMULATE_FOR=30s
 
