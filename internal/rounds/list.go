@@ -145,11 +145,8 @@ func (l *Loop) readPage(ctx context.Context, projectID string, n int) (page *mod
 		page, err = l.Lists.ListVisualizationJobs(callCtx, projectID, query)
 		cancel()
 		l.Slots.Release(projectID, true)
-		switch modelarts.KindOf(err) {
-		case modelarts.KindThrottled, modelarts.KindCredentials: // that says something about other calls, too
-			// Each list call counts as the call of a stop of its own.
-			step := ledger.Member{StopID: fmt.Sprintf("list-%d-%d", at.UnixMilli(), n)}
-			if _, rerr := l.Release.Report(ctx, release.Call{ProjectID: projectID, Step: step, At: at}, err); rerr != nil {
+		if modelarts.KindOf(err) == modelarts.KindThrottled { // that says something about other calls, too
+			if _, rerr := l.Release.Report(ctx, release.Call{ProjectID: projectID, At: at}, err); rerr != nil {
 				return nil, rerr
 			}
 			return nil, err
@@ -162,13 +159,15 @@ func (l *Loop) readPage(ctx context.Context, projectID string, n int) (page *mod
 }
 
 // listRefused reports whether the project's list is of no use although other
-// calls may be: it is forbidden, not offered, or not what was asked for.
+// calls may be: it is forbidden, not offered, or not what was asked for. A refused
+// credential is not told to the fleet: the calls of stops say whether it is that
+// or the list. But the list is left alone, or it would lock an access key.
 func listRefused(err error) bool {
 	if errors.Is(err, errUnfiltered) {
 		return true
 	}
 	switch modelarts.KindOf(err) {
-	case modelarts.KindPermission, modelarts.KindNoAPI, modelarts.KindNotFound, modelarts.KindInvalid, modelarts.KindNotAllowed:
+	case modelarts.KindCredentials, modelarts.KindPermission, modelarts.KindNoAPI, modelarts.KindNotFound, modelarts.KindInvalid, modelarts.KindNotAllowed:
 		return true
 	default:
 		return false
