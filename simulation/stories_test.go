@@ -328,7 +328,7 @@ func TestAMalformedTaskComesAgain(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
 		for i, p := range []string{project, tasks.NoProject} {
 			id := fmt.Sprint("theirs-", i)
-			if _, err := w.ledger.OpenForeign(context.Background(), p, id, ledger.Ask{Deadline: time.Now().Add(time.Hour)}); err != nil {
+			if _, err := w.ledger.OpenForeign(context.Background(), p, id, ledger.Ask{Deadline: time.Now().Add(time.Hour), Fault: `job "../x"`}); err != nil {
 				t.Fatal(err)
 			}
 			body := fmt.Sprintf(`{"project_id":%q,"job_id":"../x"}`, p)

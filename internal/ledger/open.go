@@ -16,6 +16,7 @@ type Ask struct {
 	Deadline time.Time // must lie after Due
 	Labels   map[string]string
 	Trace    string // the traceparent of its trace; "": none
+	Fault    string // of an ask without a job id: why nobody can carry it out; it becomes the stop's reason
 }
 
 // Result is what became of an Ask.
@@ -111,7 +112,7 @@ func (l *Ledger) openNew(ctx context.Context, projectID, batch string, asks []As
 	for _, i := range todo {
 		a := asks[i]
 		keys = append(keys, k.Stop(ids[i]))
-		args = append(args, ids[i], a.JobID, millis(a.Due), millis(a.Deadline), a.Trace, encodeLabels(a.Labels))
+		args = append(args, ids[i], a.JobID, millis(a.Due), millis(a.Deadline), a.Trace, encodeLabels(a.Labels), a.Fault)
 	}
 	answers, err := openScript.Run(ctx, l.rdb, keys, args...).StringSlice()
 	if err != nil {

@@ -27,18 +27,17 @@ func projectOf(p Payload) string {
 // of ours: a foreign one's options (timeout, retries) are its producer's.
 type adopter struct {
 	ledger   *ledger.Ledger
-	moves    *mover
 	recorder Recorder
 	pull     func(projectID string, after time.Duration)
 	deadline time.Duration // from now
 }
 
 // task adopts one foreign task; it may take until life from now. A malformed task
-// becomes a stop that is rejected at once.
+// becomes a stop without a job, which its first step rejects.
 func (a *adopter) task(ctx context.Context, name string, p Payload, bad error, life time.Duration) (result, error) {
 	projectID, ask := projectOf(p), ledger.Ask{JobID: p.JobID, Deadline: a.ledger.Now().Add(life)}
 	if bad != nil {
-		ask.JobID = ""
+		ask.JobID, ask.Fault = "", oneLine(bad)
 	}
 	ctx, ask.Trace = tracing.Join(ctx, "")
 	a.pull(projectID, 0)
@@ -54,10 +53,7 @@ func (a *adopter) task(ctx context.Context, name string, p Payload, bad error, l
 	if err != nil {
 		return result{}, err
 	}
-	switch {
-	case bad != nil && !s.State.Ended():
-		return a.moves.end(ctx, s, ledger.Rejected, oneLine(bad))
-	case opening.Result != ledger.Opened:
+	if opening.Result != ledger.Opened {
 		return result{stop: s, what: "task " + string(opening.Result)}, nil
 	}
 	return result{stop: s, what: "task adopted"}, nil

@@ -58,7 +58,7 @@ func New(cfg Config) *Handlers {
 	moves := &mover{ledger: cfg.Ledger, schedule: cfg.Schedule, gaps: gaps, recorder: cfg.Recorder, pull: cfg.Pull}
 	calls := &caller{jobs: cfg.Jobs, release: cfg.Release, slots: cfg.Slots, schedule: cfg.Schedule, log: cfg.Logger}
 	look := &Looker{calls: calls, moves: moves, release: cfg.Release, slots: cfg.Slots, recorder: cfg.Recorder, log: log}
-	adopt := &adopter{ledger: cfg.Ledger, moves: moves, recorder: cfg.Recorder, pull: cfg.Pull, deadline: cfg.Schedule.Deadline}
+	adopt := &adopter{ledger: cfg.Ledger, recorder: cfg.Recorder, pull: cfg.Pull, deadline: cfg.Schedule.Deadline}
 	return &Handlers{
 		Stop:   &StopHandler{claims: claims, calls: calls, moves: moves, look: look, adopt: adopt},
 		Poll:   &PollHandler{claims: claims, look: look},

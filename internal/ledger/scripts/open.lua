@@ -2,7 +2,7 @@
 --
 -- KEYS  active, waiting:small, waiting:stop, state:pending, latest, batch, batch stops, ended, then the stop of each ask
 -- ARGV  now, batch, how many stops of a batch are small, then for each ask: stop id, job id, due, deadline,
---       traceparent, labels (times in ms since the epoch; texts may be "")
+--       traceparent, labels, reason (times in ms since the epoch; texts may be "")
 -- Returns two values for each ask: what happened, and the id of the stop that serves it.
 --       opened    a new stop
 --       known     asked for in this batch before
@@ -12,7 +12,7 @@ local now, batch_id, few = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local total = tonumber(redis.call('HGET', batch, 'total') or 0)
 local before, opened, results = redis.call('ZCARD', pending), 0, {}
 
-local function open(stop, id, job, due, deadline, trace, labels)
+local function open(stop, id, job, due, deadline, trace, labels, reason)
   -- Stops with one due time stand in the order of their asking, a microsecond apart (within a millisecond): Redis then
   -- mostly appends them, which costs half of putting them in by the order of their ids.
   local place = string.format('%.3f', due + (before + opened) % 1000 / 1000)
@@ -22,6 +22,7 @@ local function open(stop, id, job, due, deadline, trace, labels)
     due .. ' ' .. deadline .. ' ' .. now .. ' ' .. labels)
   if lane ~= '' then redis.call('HSET', stop, 'lane', lane) end
   if trace ~= '' then redis.call('HSET', stop, 'trace', trace) end
+  if reason ~= '' then redis.call('HSET', stop, 'reason', reason) end
   if job ~= '' then redis.call('HSET', active, job, id) end
   redis.call('ZADD', lane ~= '' and small or large, place, id .. ':1:' .. job)
   redis.call('ZADD', pending, place, id)
@@ -31,7 +32,7 @@ local function open(stop, id, job, due, deadline, trace, labels)
 end
 
 for i = 9, #KEYS do
-  local a = 4 + (i - 9) * 6
+  local a = 4 + (i - 9) * 7
   local id, job = ARGV[a], ARGV[a + 1]
   local known = redis.call('HMGET', KEYS[i], 'state', 'served')
   local other = not known[1] and not known[2] and job ~= '' and redis.call('HGET', active, job)
@@ -41,7 +42,7 @@ for i = 9, #KEYS do
   elseif other then
     what, by = 'join', other
   else
-    open(KEYS[i], unpack(ARGV, a, a + 5))
+    open(KEYS[i], unpack(ARGV, a, a + 6))
   end
   results[#results + 1], results[#results + 2] = what, by
 end
