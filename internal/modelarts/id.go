@@ -1,21 +1,16 @@
 package modelarts
 
-import (
-	"fmt"
-	"regexp"
-)
+import "fmt"
 
 // maxIDLength is longer than any id in the documents: job ids are decimal
 // numbers, project ids 32 hex digits, ids of the v2 API UUIDs.
 const maxIDLength = 64
 
-var idPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
-
 // ValidateID checks that id can be part of a URL without changing its meaning:
 // 1 to 64 letters, digits, "_" or "-", the first one a letter or digit. kind
 // names the id in the error, such as "job". Every call checks its ids so.
 func ValidateID(kind, id string) error {
-	if idPattern.MatchString(id) {
+	if isID(id) {
 		return nil
 	}
 	if len(id) > maxIDLength {
@@ -23,4 +18,15 @@ func ValidateID(kind, id string) error {
 	}
 	return fmt.Errorf("%s id %q is not valid: it must be 1 to %d letters, digits, '_' or '-', starting with a letter or digit",
 		kind, id, maxIDLength)
+}
+
+func isID(id string) bool {
+	for i := range len(id) {
+		c := id[i] | 0x20 // letters become small ones
+		letter := 'a' <= c && c <= 'z' && id[i] >= 'A' || '0' <= id[i] && id[i] <= '9'
+		if !letter && (i == 0 || id[i] != '_' && id[i] != '-') {
+			return false
+		}
+	}
+	return id != "" && len(id) <= maxIDLength
 }

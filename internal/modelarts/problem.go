@@ -49,11 +49,10 @@ func firstOf(texts ...looseString) looseString {
 
 // readProblem is the zero value for a body that is not a JSON object.
 func readProblem(body []byte) problem {
-	var members map[string]json.RawMessage
-	if json.Unmarshal(body, &members) != nil || members == nil {
+	var top problemFields
+	if !isObject(body) || json.Unmarshal(body, &top) != nil {
 		return problem{}
 	}
-	top := fieldsIn(body)
 	p := problem{
 		object:    true,
 		failed:    bool(top.IsSuccess) || top.ErrorCode != "",
@@ -61,25 +60,31 @@ func readProblem(body []byte) problem {
 		message:   top.message(),
 		requestID: string(top.RequestID),
 	}
-	if p.code == "" {
-		p.readNested(members)
+	if p.code == "" && bytes.Count(body, []byte("{")) > 1 {
+		p.readNested(body)
 	}
 	return p
 }
 
+func isObject(raw []byte) bool { return bytes.HasPrefix(raw, []byte("{")) }
+
 // readNested looks into "error" first, then into every other member that is an
 // object. Only an error_code inside "error" makes a failure of a 2xx: a job's
 // own details may have codes of any kind.
-func (p *problem) readNested(members map[string]json.RawMessage) {
+func (p *problem) readNested(body []byte) {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(body, &members) != nil {
+		return
+	}
 	names := slices.Sorted(maps.Keys(members))
 	if _, ok := members["error"]; ok {
 		names = append([]string{"error"}, names...)
 	}
 	for _, name := range names {
-		if !bytes.HasPrefix(members[name], []byte("{")) {
+		var inner problemFields
+		if !isObject(members[name]) || json.Unmarshal(members[name], &inner) != nil {
 			continue
 		}
-		inner := fieldsIn(members[name])
 		if inner.code() == "" && inner.message() == "" {
 			continue
 		}
@@ -93,12 +98,4 @@ func (p *problem) readNested(members map[string]json.RawMessage) {
 		p.failed = p.failed || name == "error" && inner.ErrorCode != ""
 		return
 	}
-}
-
-// fieldsIn is empty for anything but an object.
-func fieldsIn(raw []byte) (f problemFields) {
-	if json.Unmarshal(raw, &f) != nil {
-		return problemFields{}
-	}
-	return f
 }

@@ -48,7 +48,7 @@ func indexFold(s, sub string) int {
 // way the answer may have written them.
 func hide(s string, secrets []string) string {
 	for _, secret := range secrets {
-		if secret == "" {
+		if secret == "" || len(secret) > len(s) { // no form of it is shorter
 			continue
 		}
 		for _, form := range formsOf(secret) {
