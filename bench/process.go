@@ -39,6 +39,7 @@ func startWith(ctx context.Context, stdin io.Reader, env []string, path string, 
 	p.cmd.Stdin = stdin
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	p.cmd.WaitDelay = time.Second
+	p.cmd.Cancel = func() error { return killGroup(p.cmd) }
 	if err := startTied(p.cmd, p.done); err != nil {
 		return nil, fmt.Errorf("start %s: %w", p.name, err)
 	}
@@ -65,12 +66,13 @@ func (p *process) stop() {
 	select {
 	case <-p.done:
 	case <-time.After(30 * time.Second):
-		p.kill()
 	}
+	p.kill()
 }
 
+// kill kills p and whatever it has started and left behind.
 func (p *process) kill() {
-	_ = p.cmd.Process.Kill() // it may have ended
+	_ = killGroup(p.cmd) // they may have ended
 	<-p.done
 }
 

@@ -13,7 +13,7 @@ import (
 // that thread is kept alive until the child has ended.
 // Source: prctl(2), PR_SET_PDEATHSIG; golang.org/issue/27505.
 func startTied(cmd *exec.Cmd, done chan<- struct{}) error {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	started := make(chan error)
 	go func() {
 		runtime.LockOSThread()
@@ -27,3 +27,6 @@ func startTied(cmd *exec.Cmd, done chan<- struct{}) error {
 	}()
 	return <-started
 }
+
+// killGroup kills cmd and whatever it has started.
+func killGroup(cmd *exec.Cmd) error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }

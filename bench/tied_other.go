@@ -16,3 +16,6 @@ func startTied(cmd *exec.Cmd, done chan<- struct{}) error {
 	}()
 	return nil
 }
+
+// killGroup kills cmd. Only Linux knows what it has started.
+func killGroup(cmd *exec.Cmd) error { return cmd.Process.Kill() }
