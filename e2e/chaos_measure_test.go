@@ -34,11 +34,13 @@ func repeats(s reported, calls []modelartstest.Call) (known, unknown int) {
 	return known, unknown
 }
 
-// recovery is the longest that any stop in flight stood still after one of the
-// moments, or after it was due if that was later, and its job: until its next
-// call reached the API, or it ended. It is negative without a moment at which a
-// stop was in flight.
-func recovery(moments []time.Time, stops []reported, calls map[string][]modelartstest.Call) (longest time.Duration, job string) {
+// recovery is the longest that any stop in flight had something to do and stood
+// still after one of the moments, and its job: until its next call reached the
+// API, or it ended. There is something to do when it is due and, once a stop call
+// was accepted, when its job has truly stopped. Until then the project's list is
+// looked at, which is no call of the stop's. It is negative without a moment at
+// which a stop was in flight.
+func recovery(moments []time.Time, stops []reported, calls map[string][]modelartstest.Call, stopped map[string]time.Time) (longest time.Duration, job string) {
 	longest = -1
 	for _, m := range moments {
 		for _, s := range stops {
@@ -54,8 +56,11 @@ func recovery(moments []time.Time, stops []reported, calls map[string][]modelart
 					next = c.At
 					break
 				}
+				if c.Operation == modelartstest.OpStop && c.HTTPStatus == 200 && stopped[s.JobID].After(from) {
+					from = stopped[s.JobID]
+				}
 			}
-			if d := next.Sub(from); d > longest {
+			if d := max(0, next.Sub(from)); d > longest {
 				longest, job = d, s.JobID
 			}
 		}
@@ -99,13 +104,18 @@ func TestRecovery(t *testing.T) {
 		{JobID: "called", Asked: at(0), Ended: at(50)},
 		{JobID: "ended", Asked: at(0), Ended: at(12)},
 		{JobID: "not due", Asked: at(0), Due: at(45), Ended: at(50)},
+		{JobID: "accepted", Asked: at(150), Ended: at(241)},
+		{JobID: "refused", Asked: at(250), Ended: at(300)},
 	}
 	calls := map[string][]modelartstest.Call{
-		"called": {{At: at(1)}, {At: at(9)}, {At: at(40)}},
-		"ended":  {{At: at(4)}},
+		"called":   {{At: at(1)}, {At: at(9)}, {At: at(40)}},
+		"ended":    {{At: at(4)}},
+		"accepted": {{Operation: modelartstest.OpStop, At: at(150), HTTPStatus: 200}, {At: at(240)}},
+		"refused":  {{Operation: modelartstest.OpStop, At: at(250), HTTPStatus: 500}, {At: at(280)}},
 	}
-	for m, want := range map[int]string{5: "7s ended", 10: "1m29s later", 200: "-1ns "} {
-		if longest, job := recovery([]time.Time{at(m)}, stops, calls); fmt.Sprint(longest, " ", job) != want {
+	stopped := map[string]time.Time{"accepted": at(237), "refused": at(279)}
+	for m, want := range map[int]string{5: "7s ended", 10: "1m29s later", 200: "3s accepted", 260: "20s refused", 400: "-1ns "} {
+		if longest, job := recovery([]time.Time{at(m)}, stops, calls, stopped); fmt.Sprint(longest, " ", job) != want {
 			t.Errorf("after %d s: %v %s, want %s", m, longest, job, want)
 		}
 	}

@@ -14,7 +14,7 @@ import (
 // redisLoad keeps two workers busy, and leaves them room to catch up.
 func redisLoad(url string) load {
 	return load{redisURL: url, jobs: size(100, 1000), spread: size(2*time.Second, 25*time.Second), stopTime: time.Second,
-		latency: 100 * time.Millisecond, count: 2, concurrency: 8}
+		latency: 100 * time.Millisecond, count: 2, concurrency: 16}
 }
 
 // Redis is killed in the middle of everything, and comes back with all that it

@@ -40,9 +40,13 @@ func (f *fleet) settle(outcomes ...string) score {
 	for _, c := range readLines[modelartstest.Call](f.sim, "/calls") {
 		calls[c.JobID] = append(calls[c.JobID], c)
 	}
+	stopped := map[string]time.Time{}
+	for _, h := range readLines[modelartstest.JobHistory](f.sim, modelartstest.PathJobs) {
+		stopped[h.JobID] = h.Ended
+	}
 	s := score{asked: f.asked}
 	var slowest string
-	if s.recovery, slowest = recovery(f.moments, stops, calls); s.recovery > workerLimit {
+	if s.recovery, slowest = recovery(f.moments, stops, calls, stopped); s.recovery > workerLimit {
 		f.explain(slowest)
 	}
 	for _, stop := range stops {
