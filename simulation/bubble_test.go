@@ -78,6 +78,7 @@ func inBubble(t *testing.T, cfg modelartstest.Config, test func(w *world)) {
 
 func bubble(t *testing.T, cfg modelartstest.Config, test func(w *world)) {
 	t.Helper()
+	outer := t // stories may tell it of what is wrong
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, redis: miniredis.NewMiniRedis(), sim: modelartstest.New(cfg), log: &logBook{}}
 		w.redis.ClockTTL(true)
@@ -89,7 +90,7 @@ func bubble(t *testing.T, cfg modelartstest.Config, test func(w *world)) {
 		defer w.redis.Close()
 		defer w.rdb.Close()
 		test(w)
-		if t.Failed() {
+		if t.Failed() || outer.Failed() {
 			t.Log(w.log.String())
 		}
 	})

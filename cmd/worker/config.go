@@ -42,7 +42,7 @@ func (c *config) declareRun() {
 	c.declareSchedule(&w.Schedule)
 	c.Duration(&w.Retention, "retention", "VIZSTOP_RETENTION", ledger.DefaultRetention,
 		"how long ended stops and batches stay readable", time.Minute, 365*day)
-	c.Duration(&w.CheckInterval, "check-interval", "VIZSTOP_CHECK_INTERVAL", 100*time.Millisecond,
+	c.Duration(&w.CheckInterval, "check-interval", "VIZSTOP_CHECK_INTERVAL", 200*time.Millisecond,
 		"how often an idle worker looks for tasks of other producers; of its own it knows at once", time.Millisecond, time.Minute)
 	c.Duration(&w.DelayedCheckInterval, "delayed-check-interval", "VIZSTOP_DELAYED_CHECK_INTERVAL", time.Second,
 		"how often the worker looks for tasks of other producers that have become due", 10*time.Millisecond, time.Minute)

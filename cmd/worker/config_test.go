@@ -190,7 +190,7 @@ func TestHelp(t *testing.T) {
 		{[]string{"help"}, []string{"run ", "demo "}},
 		{[]string{"run", "--help"}, []string{"HW_ACCESS_KEY and HW_SECRET_KEY", "VIZSTOP_NOTIFY_SECRET, or VIZSTOP_NOTIFY_SECRET_FILE", "--listen", "[$VIZSTOP_LISTEN] (default: :9464)",
 			"[$VIZSTOP_LIST_FROM] (default: 5)", "[$VIZSTOP_RETRY_FIRST] (default: 400ms)",
-			"[$VIZSTOP_CHECK_INTERVAL] (default: 100ms)", "[$VIZSTOP_DELAYED_CHECK_INTERVAL] (default: 1s)"}},
+			"[$VIZSTOP_CHECK_INTERVAL] (default: 200ms)", "[$VIZSTOP_DELAYED_CHECK_INTERVAL] (default: 1s)"}},
 		{[]string{"demo", "--help"}, []string{"--jobs", "--serve", "--json"}},
 		{[]string{"--version"}, []string{"worker version "}},
 	} {

@@ -1,24 +1,25 @@
 // Package coalesce lets concurrent callers share one call: what they want done
-// for the same key while another call is under way travels in the next one.
+// for the same key while another call is under way, or shortly after it began,
+// travels in the next one.
 package coalesce
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // Caller carries items to run, many at once. It is safe for concurrent use. No
 // goroutine of it lives longer than its work.
 type Caller[Item, Answer any] struct {
 	run  func(key string, items []Item) ([]Answer, error)
 	most int
-	lane int // how many calls of one key may be under way
+	pace time.Duration // between the beginnings of two calls of one key
 
 	mu   sync.Mutex
 	keys map[string]*queue[Item, Answer]
 }
 
-type queue[Item, Answer any] struct {
-	waiting []*call[Item, Answer]
-	running int
-}
+type queue[Item, Answer any] struct{ waiting []*call[Item, Answer] }
 
 type call[Item, Answer any] struct {
 	item   Item
@@ -28,10 +29,11 @@ type call[Item, Answer any] struct {
 }
 
 // New returns a caller of run, which gets from 1 to most items of one key and
-// returns an answer for each, in their order, or an error for all of them. Up to
-// lanes calls of one key run at the same time.
-func New[Item, Answer any](most, lanes int, run func(key string, items []Item) ([]Answer, error)) *Caller[Item, Answer] {
-	return &Caller[Item, Answer]{run: run, most: most, lane: lanes, keys: make(map[string]*queue[Item, Answer])}
+// returns an answer for each, in their order, or an error for all of them. Calls of
+// one key run one after the other, and begin at least pace apart unless one is full:
+// a call costs much more than an item.
+func New[Item, Answer any](most int, pace time.Duration, run func(key string, items []Item) ([]Answer, error)) *Caller[Item, Answer] {
+	return &Caller[Item, Answer]{run: run, most: most, pace: pace, keys: make(map[string]*queue[Item, Answer])}
 }
 
 // Do has item done for key, and returns its answer.
@@ -42,31 +44,28 @@ func (c *Caller[Item, Answer]) Do(key string, item Item) (Answer, error) {
 	if q == nil {
 		q = &queue[Item, Answer]{}
 		c.keys[key] = q
-	}
-	q.waiting = append(q.waiting, one)
-	if q.running < c.lane {
-		q.running++
 		go c.serve(key, q)
 	}
+	q.waiting = append(q.waiting, one)
 	c.mu.Unlock()
 	<-one.done
 	return one.answer, one.err
 }
 
-// serve runs what waits for key until nothing does.
+// serve runs what waits for key until nothing has come for the length of a pace.
 func (c *Caller[Item, Answer]) serve(key string, q *queue[Item, Answer]) {
 	for {
+		began := time.Now()
 		c.mu.Lock()
 		if len(q.waiting) == 0 {
-			if q.running--; q.running == 0 {
-				delete(c.keys, key)
-			}
+			delete(c.keys, key)
 			c.mu.Unlock()
 			return
 		}
 		n := min(c.most, len(q.waiting))
 		some := q.waiting[:n:n]
 		q.waiting = q.waiting[n:]
+		full := len(q.waiting) >= c.most
 		c.mu.Unlock()
 		items := make([]Item, n)
 		for i, one := range some {
@@ -78,6 +77,10 @@ func (c *Caller[Item, Answer]) serve(key string, q *queue[Item, Answer]) {
 				one.answer = answers[i]
 			}
 			close(one.done)
+		}
+		if rest := c.pace - time.Since(began); rest > 0 && !full {
+			time.AfterFunc(rest, func() { c.serve(key, q) })
+			return
 		}
 	}
 }

@@ -2,6 +2,7 @@ package coalesce
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -14,7 +15,7 @@ func TestConcurrentCallersShareACall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		var sizes []int
-		c := New(10, 1, func(key string, items []int) ([]int, error) {
+		c := New(10, 0, func(key string, items []int) ([]int, error) {
 			mu.Lock()
 			sizes = append(sizes, len(items))
 			mu.Unlock()
@@ -57,7 +58,7 @@ func TestConcurrentCallersShareACall(t *testing.T) {
 func TestKeysAreApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broken := errors.New("broken")
-		c := New(10, 1, func(key string, items []int) ([]int, error) {
+		c := New(10, 0, func(key string, items []int) ([]int, error) {
 			time.Sleep(time.Second)
 			if key == "bad" {
 				return nil, broken
@@ -79,6 +80,39 @@ func TestKeysAreApart(t *testing.T) {
 		callers.Wait()
 		if took := time.Since(began); took != time.Second {
 			t.Errorf("took %v, want the time of one call", took)
+		}
+	})
+}
+
+// Calls of one key begin a pace apart, but one that is full does not wait.
+func TestCallsKeepAPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		var calls []string
+		c := New(3, time.Second, func(key string, items []int) ([]int, error) {
+			calls = append(calls, fmt.Sprint(len(items), " at ", time.Since(began)))
+			time.Sleep(100 * time.Millisecond)
+			return items, nil
+		})
+		var callers sync.WaitGroup
+		do := func(n int, at time.Duration) {
+			for i := range n {
+				callers.Go(func() {
+					time.Sleep(at)
+					if got, err := c.Do("key", i); got != i || err != nil {
+						t.Errorf("Do(%d) = %d, %v", i, got, err)
+					}
+				})
+			}
+		}
+		do(1, 0)
+		do(2, 200*time.Millisecond)
+		do(7, 1500*time.Millisecond)
+		do(1, 10*time.Second)
+		callers.Wait()
+		want := "[1 at 0s 2 at 1s 3 at 2s 3 at 2.1s 1 at 3.1s 1 at 10s]"
+		if got := fmt.Sprint(calls); got != want {
+			t.Errorf("calls of %s, want %s", got, want)
 		}
 	})
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"vizstop/internal/luascript"
 )
 
 const (
@@ -29,20 +31,12 @@ const (
 )
 
 //go:embed scripts/*.lua
-var scriptFiles embed.FS
+var scripts embed.FS
 
 var (
-	beatScript    = loadScript("beat")
-	correctScript = loadScript("correct")
+	beatScript    = luascript.Load(scripts, "beat")
+	correctScript = luascript.Load(scripts, "correct")
 )
-
-func loadScript(name string) *redis.Script {
-	src, err := scriptFiles.ReadFile("scripts/" + name + ".lua")
-	if err != nil {
-		panic("fleet: script not embedded: " + name) // a build without its files
-	}
-	return redis.NewScript(string(src))
-}
 
 // Worker is one worker of the fleet, as it is announced.
 type Worker struct {
@@ -64,9 +58,9 @@ type Census struct {
 	Slots int       // of all of them together
 	Fell  time.Time // when the last worker fell silent; zero: none of late
 
-	// Reliable says that whoever is not in Alive is dead: this worker itself has
-	// been heard without a gap for as long as others may be silent. While Redis was
-	// away, everybody was.
+	// Reliable says that whoever is not in Alive is dead. After a time in which
+	// nobody was heard, because Redis was away, it is so only when everybody has had
+	// the time to beat again.
 	Reliable bool
 }
 
@@ -88,7 +82,6 @@ type Member struct {
 
 	mu     sync.Mutex
 	census Census
-	first  time.Time // local time of the first of the beats without a gap
 	last   time.Time // local time of the latest beat
 }
 
@@ -110,7 +103,7 @@ func (m *Member) Census() Census {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c := m.census
-	c.Reliable = c.Reliable && Passed(m.last) < 2*BeatInterval+BeatInterval/2
+	c.Reliable = c.Reliable && Passed(m.last) < gap
 	return c
 }
 
@@ -126,13 +119,17 @@ func (m *Member) Sync(ctx context.Context) error { return m.ask(ctx, "", false) 
 // Leave says that this worker ends: what it may still hold is another's.
 func (m *Member) Leave(ctx context.Context) error { return m.ask(ctx, m.me.String(), true) }
 
-// slowest is how long an answer may take for its time to be trusted.
-const slowest = time.Second
+const (
+	// slowest is how long an answer may take for its time to be trusted.
+	slowest = time.Second
+	// gap is how long a fleet is silent only when something keeps it from beating.
+	gap = 2*BeatInterval + BeatInterval/2
+)
 
 // ask runs the beat script.
 func (m *Member) ask(ctx context.Context, me string, leave bool) error {
 	sent, expected := time.Now(), m.clock.Now()
-	answer, err := beatScript.Run(ctx, m.rdb, []string{workersKey, clockKey}, me, flag(leave), Silence.Milliseconds()).Slice()
+	answer, err := beatScript.Run(ctx, m.rdb, []string{workersKey, clockKey}, me, flag(leave), Silence.Milliseconds(), gap.Milliseconds()).Slice()
 	if err != nil {
 		return fmt.Errorf("tell Redis that this process lives: %w", err)
 	}
@@ -148,7 +145,7 @@ func (m *Member) ask(ctx context.Context, me string, leave bool) error {
 	if took < slowest || !m.clock.known() { // what came late says less than what is known
 		m.clock.set(sent.Add(took/2), now)
 	}
-	m.learn(sent, answer[3].([]any), fell)
+	m.learn(sent, answer[3].([]any), fell, answer[4].(int64) == 1)
 	return nil
 }
 
@@ -161,14 +158,11 @@ func (m *Member) knows(sent time.Time) bool {
 }
 
 // learn keeps what a beat has told.
-func (m *Member) learn(sent time.Time, alive []any, fell int64) {
+func (m *Member) learn(sent time.Time, alive []any, fell int64, reliable bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.last.IsZero() || Passed(m.last) > 3*BeatInterval {
-		m.first = sent
-	}
 	m.last = sent
-	m.census = Census{Reliable: sent.Sub(m.first) >= Silence}
+	m.census = Census{Reliable: reliable}
 	if fell > 0 {
 		m.census.Fell = time.UnixMilli(fell).UTC()
 	}

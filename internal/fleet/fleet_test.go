@@ -113,9 +113,9 @@ func TestSilence(t *testing.T) {
 	})
 }
 
-// Nobody is judged before this worker has beaten without a gap for as long as
-// others may be silent, nor by an old census: while Redis was away, everybody was
-// silent.
+// Nobody is judged by a fleet that beats again after a gap before everybody has had
+// the time to, nor by an old census: while Redis was away, everybody was silent. A
+// worker that joins a fleet that beats can judge at once.
 func TestReliability(t *testing.T) {
 	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
 		m := New(limited, 1)
@@ -125,20 +125,32 @@ func TestReliability(t *testing.T) {
 				t.Errorf("%s: reliable %t, want %t", when, got, want)
 			}
 		}
+		later := func(d time.Duration) { // m beats after that long
+			fallSilent(t, rdb, m, d)
+			if resumed, err := rdb.HGet(t.Context(), clockKey, "resumed").Int64(); err != nil || rdb.HSet(t.Context(), clockKey, "resumed", resumed-d.Milliseconds()).Err() != nil {
+				t.Fatal(err)
+			}
+			beat(t, m)
+		}
 		beat(t, m)
-		reliable(false, "after the first beat")
-		m.first = m.first.Add(-Silence)
-		beat(t, m)
+		reliable(false, "after the first beat of all")
+		for range 5 {
+			later(BeatInterval)
+		}
 		reliable(true, "after five seconds of beats")
 		m.last = m.last.Add(-3 * BeatInterval)
 		reliable(false, "while no beat gets through")
-		beat(t, m)
+		later(3 * BeatInterval)
 		reliable(false, "after a gap")
-		m.first = m.first.Add(-Silence)
-		beat(t, m)
+		for range 5 {
+			later(BeatInterval)
+		}
 		reliable(true, "five seconds after the gap")
-		m.last = m.last.Add(-2 * BeatInterval)
+		later(2 * BeatInterval)
 		reliable(true, "after one beat that was late")
+		m = New(limited, 1)
+		beat(t, m)
+		reliable(true, "of a worker that joins")
 	})
 }
 

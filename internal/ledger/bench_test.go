@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
 
 	"vizstop/internal/ledger"
 	"vizstop/internal/redistest"
@@ -113,13 +114,23 @@ func BenchmarkAdvance(b *testing.B) {
 func accept(b *testing.B, l *ledger.Ledger, stops []*ledger.Stop) {
 	b.Helper()
 	now := time.Now()
-	for _, s := range stops {
+	manyAtOnce(stops, func(s *ledger.Stop) {
 		s.State, s.Called, s.Accepted, s.Calls, s.RequestID = ledger.Stopping, now, now, 1, "0123456789abcdef0123456789abcdef"
 		to := ledger.Step{Kind: ledger.KindPoll, Due: now.Add(5 * time.Second)}
 		if ok, err := l.Advance(context.Background(), s, to); err != nil || !ok {
-			b.Fatal(ok, err)
+			b.Error(ok, err)
 		}
+	})
+}
+
+// manyAtOnce does something to stops as a busy worker does, 64 at once.
+func manyAtOnce(stops []*ledger.Stop, do func(*ledger.Stop)) {
+	var group errgroup.Group
+	group.SetLimit(64)
+	for _, s := range stops {
+		group.Go(func() error { do(s); return nil })
 	}
+	_ = group.Wait() // they return none
 }
 
 // BenchmarkFinish ends accepted stops.
@@ -130,13 +141,11 @@ func BenchmarkFinish(b *testing.B) {
 	end := func(s *ledger.Stop) {
 		s.Polls, s.Status = 1, 12
 		if ok, err := l.Finish(context.Background(), s, ledger.Stopped, "job status 12", 0); err != nil || !ok {
-			b.Fatal(ok, err)
+			b.Error(ok, err)
 		}
 	}
 	end(stops[0])
 	reset(b, rdb)
-	for _, s := range stops[1:] {
-		end(s)
-	}
+	manyAtOnce(stops[1:], end)
 	reportRedis(b, rdb)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"vizstop/internal/coalesce"
+	"vizstop/internal/luascript"
 )
 
 // DefaultRetention is how long ended batches and their stops stay readable.
@@ -32,40 +33,31 @@ type Ledger struct {
 // close. now is the fleet's time (see package fleet).
 func New(rdb redis.UniversalClient, now func() time.Time) *Ledger {
 	l := &Ledger{rdb: rdb, now: now}
-	l.moves = coalesce.New(movesAtOnce, 2, l.runMoves)
-	l.finishes = coalesce.New(movesAtOnce, 2, l.runFinishes)
+	l.moves = coalesce.New(movesAtOnce, movePace, l.runMoves)
+	l.finishes = coalesce.New(movesAtOnce, movePace, l.runFinishes)
 	return l
 }
 
-// movesAtOnce is how many stops one script moves at most: a fraction of a
-// millisecond of Redis' time.
-const movesAtOnce = 50
+const (
+	// movesAtOnce is how many stops one script moves at most: a millisecond or two of
+	// Redis' time.
+	movesAtOnce = 50
+	// movePace is the least time between two scripts that move stops of a project.
+	movePace = 5 * time.Millisecond
+)
 
 // Now is the fleet's time.
 func (l *Ledger) Now() time.Time { return l.now() }
 
 //go:embed scripts/*.lua
-var scriptFiles embed.FS
+var scripts embed.FS
 
 var (
-	openScript     = loadScript("open")
-	joinScript     = loadScript("join")
-	moveScript     = loadScript("move")
-	finishScript   = loadScript("close", "finish")
-	withdrawScript = loadScript("close", "withdraw")
-	sweepScript    = loadScript("sweep")
-	forgetScript   = loadScript("forget")
+	openScript     = luascript.Load(scripts, "open")
+	joinScript     = luascript.Load(scripts, "join")
+	moveScript     = luascript.Load(scripts, "gather", "items", "move")
+	finishScript   = luascript.Load(scripts, "gather", "items", "close", "finish")
+	withdrawScript = luascript.Load(scripts, "gather", "close", "withdraw")
+	sweepScript    = luascript.Load(scripts, "sweep")
+	forgetScript   = luascript.Load(scripts, "forget")
 )
-
-// loadScript makes one script of files, the last of which returns.
-func loadScript(names ...string) *redis.Script {
-	var src string
-	for _, name := range names {
-		part, err := scriptFiles.ReadFile("scripts/" + name + ".lua")
-		if err != nil {
-			panic("ledger: script not embedded: " + name) // a build without its files
-		}
-		src += string(part)
-	}
-	return redis.NewScript(src)
-}

@@ -124,7 +124,7 @@ func (w *walk) claim(t *rapid.T) {
 
 func (w *walk) take(t *rapid.T) {
 	s := w.some(t)
-	taken, err := w.release.Take(t.Context(), project, []*ledger.Stop{{ID: s.id, JobID: s.job, Hop: s.hop}})
+	taken, err := w.release.Take(t.Context(), project, []ledger.Member{{StopID: s.id, JobID: s.job, Hop: s.hop}})
 	if want := w.m.take(s); err != nil || (len(taken) == 1) != want {
 		t.Fatalf("take %s: %v, %v, want %t", s.id, taken, err, want)
 	}

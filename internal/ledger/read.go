@@ -73,9 +73,8 @@ func (l *Ledger) hashes(ctx context.Context, projectID string, ids []string) ([]
 	return records, nil
 }
 
-// ActiveStops reads the active stops of the given jobs; jobs without one are left
-// out.
-func (l *Ledger) ActiveStops(ctx context.Context, projectID string, jobIDs []string) ([]*Stop, error) {
+// Active reads the ids of the active stops of jobs, in their order; "" for none.
+func (l *Ledger) Active(ctx context.Context, projectID string, jobIDs []string) ([]string, error) {
 	if len(jobIDs) == 0 {
 		return nil, nil
 	}
@@ -83,13 +82,11 @@ func (l *Ledger) ActiveStops(ctx context.Context, projectID string, jobIDs []str
 	if err != nil {
 		return nil, fmt.Errorf("look for the active stops of %d jobs: %w", len(jobIDs), err)
 	}
-	var ids []string
-	for _, v := range values {
-		if id, ok := v.(string); ok {
-			ids = append(ids, id)
-		}
+	ids := make([]string, len(values))
+	for i, v := range values {
+		ids[i], _ = v.(string)
 	}
-	return l.GetAll(ctx, projectID, ids)
+	return ids, nil
 }
 
 // JobStops reads every stop of a job that the ledger remembers, newest first.

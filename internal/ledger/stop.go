@@ -118,30 +118,29 @@ type Stop struct {
 // Member is the stop at its present hop.
 func (s *Stop) Member() Member { return Member{s.ID, s.Hop, s.JobID} }
 
-// fields is the part of the stop that its handler writes, as fields of the Redis
-// hash, zero values as "". Scripts write the others.
-func (s *Stop) fields() map[string]string {
-	f := map[string]string{
-		"reason": s.Reason, "request": s.RequestID, "trace": s.Trace, "status": "", "unsure": flag(s.Unsure), "missed": flag(s.Missed),
+// field is a field of the Redis hash.
+type field struct{ name, value string }
+
+// fields is the part of the stop that its handler writes, zero values as "".
+// Scripts write the others.
+func (s *Stop) fields() []field {
+	return []field{
+		{"reason", s.Reason}, {"request", s.RequestID}, {"trace", s.Trace},
+		{"status", text(int64(s.Status), NoStatus)}, {"attempts", text(int64(s.Attempts), 0)},
+		{"failures", text(int64(s.Failures), 0)}, {"calls", text(int64(s.Calls), 0)},
+		{"resends", text(int64(s.Resends), 0)}, {"polls", text(int64(s.Polls), 0)},
+		{"marked", text(millis(s.Marked), 0)}, {"called", text(millis(s.Called), 0)},
+		{"accepted", text(millis(s.Accepted), 0)}, {"looked", text(millis(s.Looked), 0)},
+		{"unsure", flag(s.Unsure)}, {"missed", flag(s.Missed)},
 	}
-	for name, n := range map[string]int{
-		"attempts": s.Attempts, "failures": s.Failures, "calls": s.Calls, "resends": s.Resends, "polls": s.Polls,
-	} {
-		f[name] = ""
-		if n != 0 {
-			f[name] = strconv.Itoa(n)
-		}
+}
+
+// text is a number as the hash holds it.
+func text(n, zero int64) string {
+	if n == zero {
+		return ""
 	}
-	for name, t := range map[string]time.Time{"marked": s.Marked, "called": s.Called, "accepted": s.Accepted, "looked": s.Looked} {
-		f[name] = ""
-		if !t.IsZero() {
-			f[name] = strconv.FormatInt(t.UnixMilli(), 10)
-		}
-	}
-	if s.Status != NoStatus {
-		f["status"] = strconv.Itoa(s.Status)
-	}
-	return f
+	return strconv.FormatInt(n, 10)
 }
 
 func flag(b bool) string {
@@ -156,9 +155,9 @@ func flag(b bool) string {
 // scripts write, or a newer version, are none of its business.
 func (s *Stop) changes() []any {
 	var pairs []any
-	for name, v := range s.fields() {
-		if s.saved[name] != v { // one that is missing is as good as empty
-			pairs = append(pairs, name, v)
+	for _, f := range s.fields() {
+		if s.saved[f.name] != f.value { // one that is missing is as good as empty
+			pairs = append(pairs, f.name, f.value)
 		}
 	}
 	return pairs

@@ -19,7 +19,8 @@ import (
 // use.
 type Client struct {
 	redis.UniversalClient
-	calls *coalesce.Caller[*redis.Cmd, struct{}]
+	asks  *coalesce.Caller[*redis.Cmd, struct{}] // for tasks
+	calls *coalesce.Caller[*redis.Cmd, struct{}] // all others
 	idle  time.Duration
 
 	mu    sync.Mutex
@@ -29,14 +30,20 @@ type Client struct {
 	woken chan struct{} // closed by Wake
 }
 
-// most is how many calls share a write.
-const most = 100
+const (
+	// most is how many calls share a write. Redis makes all calls of a write before it
+	// turns to anybody else.
+	most = 25
+	// pace is the least time between two writes, except of asks: each brings one task,
+	// and asynq waits for it before it asks again.
+	pace = 2 * time.Millisecond
+)
 
 // New returns a client that works through client, which stays the caller's to
 // close. While there is nothing to do it asks for tasks every idle.
 func New(client redis.UniversalClient, idle time.Duration) *Client {
 	c := &Client{UniversalClient: client, idle: idle, woken: make(chan struct{})}
-	c.calls = coalesce.New(most, 2, c.run)
+	c.asks, c.calls = coalesce.New(most, 0, c.run), coalesce.New(most, pace, c.run)
 	return c
 }
 
@@ -58,9 +65,15 @@ func (c *Client) Wake() {
 // EvalSha runs a script, in the same write as others. asynq does all that it does
 // often in this way.
 func (c *Client) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
-	asks, wakes := isAsk(keys), 0
+	asks, wakes, calls := isAsk(keys), 0, c.calls
 	if asks {
-		wakes = c.rest(ctx)
+		calls = c.asks
+		var turn bool
+		if turn, wakes = c.rest(ctx); !turn {
+			cmd := redis.NewCmd(ctx)
+			cmd.SetErr(redis.Nil) // as if there was no task
+			return cmd
+		}
 	}
 	words := make([]any, 0, 3+len(keys)+len(args))
 	words = append(words, "evalsha", sha, len(keys))
@@ -68,7 +81,7 @@ func (c *Client) EvalSha(ctx context.Context, sha string, keys []string, args ..
 		words = append(words, k)
 	}
 	cmd := redis.NewCmd(ctx, append(words, args...)...)
-	_, _ = c.calls.Do("", cmd) // the command has its own error
+	_, _ = calls.Do("", cmd) // the command has its own error
 	if asks {
 		c.learn(errors.Is(cmd.Err(), redis.Nil), wakes)
 	}
@@ -96,20 +109,19 @@ func isAsk(keys []string) bool {
 		strings.HasSuffix(keys[1], ":paused") && strings.HasSuffix(keys[3], ":lease")
 }
 
-// rest waits while there is nothing to do, and returns how often it was said until
-// then that there may be something. Of several who wait one asks first.
-func (c *Client) rest(ctx context.Context) (wakes int) {
+// longestRest bounds how old an ask gets: it holds the time until which the task is
+// asynq's, half a minute later.
+const longestRest = time.Second
+
+// rest waits while there is nothing to do, but not for long. turn says whether to ask now: of several who wait, one
+// does. wakes is how often it was said until then that there may be something.
+func (c *Client) rest(ctx context.Context) (turn bool, wakes int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for c.empty {
-		wait := time.Until(c.next)
-		if wait <= 0 {
-			c.next = time.Now().Add(c.idle)
-			break
-		}
+	if wait := time.Until(c.next); c.empty && wait > 0 {
 		woken := c.woken
 		c.mu.Unlock()
-		timer := time.NewTimer(wait)
+		timer := time.NewTimer(min(wait, longestRest))
 		select {
 		case <-timer.C:
 		case <-woken:
@@ -117,11 +129,14 @@ func (c *Client) rest(ctx context.Context) (wakes int) {
 		}
 		timer.Stop()
 		c.mu.Lock()
-		if ctx.Err() != nil {
-			break
-		}
 	}
-	return c.wakes
+	if c.empty {
+		if time.Until(c.next) > 0 {
+			return false, c.wakes
+		}
+		c.next = time.Now().Add(c.idle)
+	}
+	return true, c.wakes
 }
 
 // learn notes whether an ask found no task. What was put into the queue while it was

@@ -163,6 +163,23 @@ func TestIdleServersShareTheirAsks(t *testing.T) {
 	})
 }
 
+// An ask holds the time until which the task that it brings is the server's: none
+// waits for long. A server that asked long ago would lose its task at once.
+func TestNoAskGetsOld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, ask := bubble(t, func(int) error { return redis.Nil })
+		c.idle = time.Hour
+		ask()
+		for range 10 {
+			began := time.Now()
+			ask()
+			if waited := time.Since(began); waited != longestRest {
+				t.Errorf("an ask waited for %v, want %v", waited, longestRest)
+			}
+		}
+	})
+}
+
 // A task that is put into the queue while an ask is under way, which does not see it
 // any more, is asked for at once.
 func TestWokenDuringAnAsk(t *testing.T) {

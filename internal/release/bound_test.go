@@ -54,8 +54,8 @@ func (w *world) calls(n int) map[string]func() {
 		"round": func() { w.round(need) },
 		"open":  func() { open() },
 		"take, advance, finish": func() {
-			_, stops := members(open())
-			taken, err := w.Take(w.t.Context(), project, stops)
+			all, _ := members(open())
+			taken, err := w.Take(w.t.Context(), project, all)
 			w.ok(err)
 			for _, c := range taken {
 				c.Stop.State = ledger.Stopping

@@ -71,32 +71,45 @@ func (r *Releaser) runClaims(projectID string, items []claim) ([]Claimed, error)
 	return claimed, nil
 }
 
-// takesAtOnce is how many stops one script takes.
-const takesAtOnce = 50
+const (
+	// takesAtOnce is how many stops one script takes.
+	takesAtOnce = 50
+	// takeAgain is the time between two tries to reach a Redis that is away.
+	takeAgain = 300 * time.Millisecond
+)
 
 // Take takes stops out of where they wait, or from the list check, for a look by
 // this worker itself, without a task. Those that a task has, or that have moved
-// on, are left out.
-func (r *Releaser) Take(ctx context.Context, projectID string, stops []*ledger.Stop) ([]Claimed, error) {
+// on, are left out. Hop 0 is that of a watched job, whatever it is; the job is
+// watched no more if its stop, the active one or "" for none, is not. It goes on
+// until Redis has answered or ctx ends: what it has taken is nobody else's.
+func (r *Releaser) Take(ctx context.Context, projectID string, stops []ledger.Member) ([]Claimed, error) {
 	k, now := ledger.Keys(projectID), r.now()
 	var all []Claimed
 	for len(stops) > 0 {
 		some := stops[:min(takesAtOnce, len(stops))]
 		stops = stops[len(some):]
-		keys := []string{k.Control(), k.Small(), k.Large(), k.Look(), k.Released(), k.Watched(), k.Latest()}
+		keys := []string{k.Control(), k.Small(), k.Large(), k.Look(), k.Released(), k.Watched(), k.Latest(), k.Active()}
 		args := []any{now.UnixMilli(), r.worker}
 		for _, s := range some {
-			keys = append(keys, k.Stop(s.ID))
-			args = append(args, s.ID, s.JobID, s.Hop, rand.Text()[:10])
+			keys = append(keys, k.Stop(s.StopID))
+			args = append(args, s.StopID, s.JobID, s.Hop, rand.Text()[:10])
 		}
 		answers, err := takeScript.Run(ctx, r.rdb, keys, args...).Slice()
+		for err != nil && ctx.Err() == nil {
+			select {
+			case <-time.After(takeAgain):
+			case <-ctx.Done():
+			}
+			answers, err = takeScript.Run(ctx, r.rdb, keys, args...).Slice()
+		}
 		if err != nil {
 			return all, fmt.Errorf("take %d stops of project %s: %w", len(some), projectID, err)
 		}
 		ill := answers[0].(int64) == 1
 		for i, a := range answers[1:] {
 			if f := pairs(a); f["state"] != "" {
-				all = append(all, Claimed{Stop: ledger.Decode(projectID, some[i].ID, f), At: now, Ill: ill})
+				all = append(all, Claimed{Stop: ledger.Decode(projectID, some[i].StopID, f), At: now, Ill: ill})
 			}
 		}
 	}

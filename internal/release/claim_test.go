@@ -56,7 +56,7 @@ func TestClaimSameNonceSameAnswer(t *testing.T) {
 		s := w.tryClaim(ids[1]).Stop
 		s.State = ledger.Stopping
 		w.move(s, w.watch())
-		taken, err := w.Take(t.Context(), project, []*ledger.Stop{s})
+		taken, err := w.Take(t.Context(), project, []ledger.Member{s.Member()})
 		if err != nil || len(taken) != 1 || taken[0].Stop.Hop != 3 || taken[0].Stop.Kind != ledger.KindPoll {
 			t.Errorf("taken %+v, %v", taken, err)
 		}
@@ -156,8 +156,10 @@ func TestTake(t *testing.T) {
 		if _, err := w.ledger.Finish(t.Context(), ended, ledger.Gone, "", 0); err != nil {
 			t.Fatal(err)
 		}
-		var all []*ledger.Stop
-		all = append(all, w.get(released), stale, w.get(ids[2]), w.get(ids[3]), ended)
+		var all []ledger.Member
+		for _, s := range []*ledger.Stop{w.get(released), stale, w.get(ids[2]), w.get(ids[3]), ended} {
+			all = append(all, s.Member())
+		}
 		taken, err := w.Take(t.Context(), project, all)
 		if err != nil || len(taken) != 2 {
 			t.Fatalf("taken %+v, %v, want two", taken, err)
@@ -171,7 +173,7 @@ func TestTake(t *testing.T) {
 			t.Errorf("the first is %s", w.place(waiting.ID))
 		}
 		more := w.open("c", 1)[0]
-		if taken, err := w.Take(t.Context(), project, []*ledger.Stop{w.get(more)}); err != nil || len(taken) != 1 {
+		if taken, err := w.Take(t.Context(), project, []ledger.Member{w.get(more).Member()}); err != nil || len(taken) != 1 {
 			t.Errorf("one that waits for its call: %+v, %v", taken, err)
 		}
 	})

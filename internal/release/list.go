@@ -80,23 +80,3 @@ func (r *Releaser) ListWrong(ctx context.Context, projectID string) error {
 	}
 	return nil
 }
-
-// Unwatch forgets watched jobs whose stop is not watched any more, because Redis
-// has lost a part of it. stops are their active stops, as they were read.
-func (r *Releaser) Unwatch(ctx context.Context, projectID string, jobIDs []string, stops []*ledger.Stop) error {
-	k := ledger.Keys(projectID)
-	keys, args := []string{k.Watched(), k.Active()}, []any{}
-	byJob := make(map[string]string, len(stops))
-	for _, s := range stops {
-		byJob[s.JobID] = s.ID
-	}
-	for _, job := range jobIDs {
-		id := byJob[job]
-		keys = append(keys, k.Stop(id))
-		args = append(args, job, id)
-	}
-	if err := unwatchScript.Run(ctx, r.rdb, keys, args...).Err(); err != nil {
-		return fmt.Errorf("forget watched jobs of project %s: %w", projectID, err)
-	}
-	return nil
-}

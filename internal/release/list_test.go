@@ -195,9 +195,17 @@ func TestUnwatch(t *testing.T) {
 		w.rdb.Del(t.Context(), keys.Stop(ids[0]))
 		w.rdb.HDel(t.Context(), keys.Active(), "b-0")
 		w.rdb.HSet(t.Context(), keys.Stop(ids[1]), "kind", string(ledger.KindPoll))
-		stops, err := w.ledger.ActiveStops(t.Context(), project, []string{"b-0", "b-1", "b-2"})
+		jobs := []string{"b-0", "b-1", "b-2"}
+		active, err := w.ledger.Active(t.Context(), project, jobs)
 		w.ok(err)
-		w.ok(w.Unwatch(t.Context(), project, []string{"b-0", "b-1", "b-2"}, stops))
+		var all []ledger.Member
+		for i, job := range jobs {
+			all = append(all, ledger.Member{StopID: active[i], JobID: job})
+		}
+		taken, err := w.Take(t.Context(), project, all[:2])
+		if w.ok(err); len(taken) != 0 {
+			t.Errorf("%d stops were taken that are not watched", len(taken))
+		}
 		if left := w.rdb.ZRange(t.Context(), keys.Watched(), 0, -1).Val(); len(left) != 1 || left[0] != "b-2" {
 			t.Errorf("watched are %v, want b-2", left)
 		}

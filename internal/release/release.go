@@ -18,6 +18,7 @@ import (
 
 	"vizstop/internal/coalesce"
 	"vizstop/internal/ledger"
+	"vizstop/internal/luascript"
 )
 
 // Config settles a Releaser. The zero value is usable and limits nothing but what
@@ -80,7 +81,7 @@ type Releaser struct {
 // must use the same rate.
 func New(rdb redis.UniversalClient, worker string, now func() time.Time, cfg Config) *Releaser {
 	r := &Releaser{rdb: rdb, worker: worker, now: now, cfg: cfg.withDefaults()}
-	r.claims = coalesce.New(claimsAtOnce, 2, r.runClaims)
+	r.claims = coalesce.New(claimsAtOnce, claimPace, r.runClaims)
 	return r
 }
 
@@ -91,41 +92,32 @@ func (r *Releaser) Now() time.Time { return r.now() }
 // number.
 func (r *Releaser) Rate() float64 { return r.cfg.Rate }
 
-// claimsAtOnce is how many steps one script claims at most.
-const claimsAtOnce = 50
-
-//go:embed scripts/*.lua
-var scriptFiles embed.FS
-
-var (
-	roundsScript    = loadScript("rounds")
-	releaseScript   = loadScript("rate", "release", "settle")
-	claimScript     = loadScript("rate", "claim")
-	takeScript      = loadScript("rate", "take")
-	recoverScript   = loadScript("recover")
-	throttledScript = loadScript("rate", "throttled")
-	failedScript    = loadScript("failed")
-	answeredScript  = loadScript("answered")
-	listedScript    = loadScript("listed")
-	lateScript      = loadScript("late")
-	unwatchScript   = loadScript("unwatch")
-	probeScript     = loadScript("probe")
-	spendScript     = loadScript("rate", "spend")
-	ratesScript     = loadScript("rate", "rates")
+const (
+	// claimsAtOnce is how many steps one script claims at most.
+	claimsAtOnce = 50
+	// claimPace is the least time between two scripts that claim steps of a project:
+	// little against a call of the API, for which a slot waits meanwhile.
+	claimPace = 2 * time.Millisecond
 )
 
-// loadScript makes one script of files, the last of which returns.
-func loadScript(names ...string) *redis.Script {
-	var src string
-	for _, name := range names {
-		part, err := scriptFiles.ReadFile("scripts/" + name + ".lua")
-		if err != nil {
-			panic("release: script not embedded: " + name) // a build without its files
-		}
-		src += string(part)
-	}
-	return redis.NewScript(src)
-}
+//go:embed scripts/*.lua
+var scripts embed.FS
+
+var (
+	roundsScript    = luascript.Load(scripts, "rounds")
+	releaseScript   = luascript.Load(scripts, "rate", "release", "settle")
+	claimScript     = luascript.Load(scripts, "gather", "rate", "claim")
+	takeScript      = luascript.Load(scripts, "gather", "rate", "take")
+	recoverScript   = luascript.Load(scripts, "recover")
+	throttledScript = luascript.Load(scripts, "rate", "throttled")
+	failedScript    = luascript.Load(scripts, "failed")
+	answeredScript  = luascript.Load(scripts, "answered")
+	listedScript    = luascript.Load(scripts, "listed")
+	lateScript      = luascript.Load(scripts, "late")
+	probeScript     = luascript.Load(scripts, "probe")
+	spendScript     = luascript.Load(scripts, "rate", "spend")
+	ratesScript     = luascript.Load(scripts, "rate", "rates")
+)
 
 // The keys that belong to no project, all in one slot of a Redis Cluster.
 const (

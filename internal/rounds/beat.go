@@ -42,13 +42,14 @@ func (l *Loop) tryCredential(ctx context.Context) error {
 // the API answers and accepts it.
 func (l *Loop) probe(ctx context.Context, projectID string) {
 	at := l.Member.Now()
-	if err := l.Slots.Acquire(ctx, projectID, true); err != nil {
+	slot, err := l.Slots.Acquire(ctx, projectID, true)
+	if err != nil {
 		return
 	}
 	callCtx, cancel := context.WithTimeout(ctx, l.Schedule.CallTimeout)
-	_, err := l.Lists.ListVisualizationJobs(callCtx, projectID, modelarts.ListQuery{Page: 1, PerPage: 1})
+	_, err = l.Lists.ListVisualizationJobs(callCtx, projectID, modelarts.ListQuery{Page: 1, PerPage: 1})
 	cancel()
-	l.Slots.Release(projectID, true)
+	slot.Free()
 	if _, rerr := l.Release.Report(context.WithoutCancel(ctx), release.Call{ProjectID: projectID, At: at, Ill: true}, err); rerr != nil {
 		l.Logger.WarnContext(ctx, "the fleet did not learn of an answer", "project", projectID, "error", rerr)
 	}

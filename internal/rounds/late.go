@@ -23,14 +23,15 @@ func (l *Loop) tryLate(ctx context.Context, projectID string, ids []string) erro
 		return err
 	}
 	known := make(map[string]bool, len(stops))
-	var expire, hasten []*ledger.Stop
+	var expire []ledger.Member
+	var hasten []*ledger.Stop
 	now := l.Member.Now()
 	for _, s := range stops {
 		known[s.ID] = true
 		past := now.Sub(s.Deadline)
 		unsent := s.State == ledger.Pending && !s.Unsure
 		if !s.State.Ended() && (past >= 0 && unsent || past >= release.LastLook) {
-			expire = append(expire, s)
+			expire = append(expire, s.Member())
 		} else {
 			hasten = append(hasten, s)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -137,14 +136,15 @@ func (l *Loop) readPage(ctx context.Context, projectID string, n int) (page *mod
 	status := modelarts.StatusKilling
 	query := modelarts.ListQuery{Status: &status, Page: n, PerPage: perPage, SortBy: "job_id", Order: "asc"}
 	for _, limit := range []time.Duration{pageTime, pageTimeAgain} {
-		if err := l.Slots.Acquire(ctx, projectID, true); err != nil {
-			return nil, err
+		slot, noSlot := l.Slots.Acquire(ctx, projectID, true)
+		if noSlot != nil {
+			return nil, noSlot
 		}
 		at := l.Member.Now()
 		callCtx, cancel := context.WithTimeout(ctx, limit)
 		page, err = l.Lists.ListVisualizationJobs(callCtx, projectID, query)
 		cancel()
-		l.Slots.Release(projectID, true)
+		slot.Free()
 		if modelarts.KindOf(err) == modelarts.KindThrottled { // that says something about other calls, too
 			if _, rerr := l.Release.Report(ctx, release.Call{ProjectID: projectID, At: at}, err); rerr != nil {
 				return nil, rerr
@@ -188,12 +188,11 @@ const (
 // expected to stop meanwhile are worth the calls, within limits.
 func (l *Loop) interval(ctx context.Context, projectID string, jobs, pages int) time.Duration {
 	usual := l.Handlers.Usual(ctx, projectID)
-	least := min(max(usual/2, leastInterval), time.Second)
 	if jobs == 0 {
-		return least
+		return min(max(usual/2, leastInterval), time.Second)
 	}
 	worth := time.Duration(float64(pages) / (listCost * float64(jobs)) * float64(usual))
-	next := min(max(worth, least), mostInterval)
+	next := min(max(worth, leastInterval), mostInterval)
 	if rate := l.Release.Rate(); rate > 0 {
 		next = max(next, time.Duration(float64(pages)/(listShare*rate)*float64(time.Second)))
 	}
@@ -201,45 +200,48 @@ func (l *Loop) interval(ctx context.Context, projectID string, jobs, pages int) 
 }
 
 // take takes stops without a task. They are at work until done is called.
-func (l *Loop) take(ctx context.Context, projectID string, stops []*ledger.Stop) (claimed []release.Claimed, done func(), err error) {
-	steps := make([]ledger.Member, len(stops))
-	for i, s := range stops {
-		steps[i] = ledger.Member{StopID: s.ID, Hop: s.Hop + 1, JobID: s.JobID} // as it is once it is taken
-		l.Handlers.AtWork.Begin(steps[i])
+func (l *Loop) take(ctx context.Context, projectID string, stops []ledger.Member) (claimed []release.Claimed, done func(), err error) {
+	for _, s := range stops {
+		l.Handlers.AtWork.Begin(s.StopID)
 	}
 	claimed, err = l.Release.Take(ctx, projectID, stops)
 	return claimed, func() {
-		for _, step := range steps {
-			l.Handlers.AtWork.End(step)
+		for _, s := range stops {
+			l.Handlers.AtWork.End(s.StopID)
 		}
 	}, err
 }
 
 // lookAt looks at jobs that the list has not shown.
 func (l *Loop) lookAt(ctx context.Context, projectID string, left []release.Sighting) {
-	ids, seen := make([]string, len(left)), make(map[string]time.Time, len(left))
+	jobs, seen := make([]string, len(left)), make(map[string]time.Time, len(left))
 	for i, s := range left {
-		ids[i], seen[s.JobID] = s.JobID, s.Seen
+		jobs[i], seen[s.JobID] = s.JobID, s.Seen
 	}
-	l.inline.Add(int64(len(ids)))
-	defer l.inline.Add(int64(-len(ids)))
-	stops, err := l.Ledger.ActiveStops(ctx, projectID, ids)
-	watched := slices.DeleteFunc(slices.Clone(stops), func(s *ledger.Stop) bool { return s.Kind != ledger.KindWatch })
-	if err == nil && len(watched) < len(ids) {
-		err = l.Release.Unwatch(ctx, projectID, ids, stops)
-	}
+	l.inline.Add(int64(len(jobs)))
+	waiting := len(jobs) // that count as inline
+	defer func() { l.inline.Add(int64(-waiting)) }()
+	ids, err := l.Ledger.Active(ctx, projectID, jobs)
 	if err != nil {
 		l.Logger.WarnContext(ctx, "jobs that have left the list are looked at later", "project", projectID, "error", err)
 		return
+	}
+	watched := make([]ledger.Member, len(jobs))
+	for i, job := range jobs {
+		watched[i] = ledger.Member{StopID: ids[i], JobID: job}
 	}
 	claimed, done, err := l.take(ctx, projectID, watched)
 	defer done()
 	if err != nil {
 		l.Logger.WarnContext(ctx, "jobs that have left the list are looked at later", "project", projectID, "error", err)
 	}
+	waiting -= len(claimed)
 	var group errgroup.Group
 	for _, c := range claimed {
-		group.Go(func() error { return l.Handlers.Looker.Left(ctx, c, seen[c.Stop.JobID]) })
+		group.Go(func() error {
+			defer l.inline.Add(-1)
+			return l.Handlers.Looker.Left(ctx, c, seen[c.Stop.JobID])
+		})
 	}
 	if err := group.Wait(); err != nil && ctx.Err() == nil {
 		l.Logger.WarnContext(ctx, "a job that has left the list was not looked at", "project", projectID, "error", err)

@@ -42,7 +42,7 @@ type Config struct {
 	Schedule tasks.Schedule // with its defaults
 
 	Parallel  int           // API calls at once
-	Idle      time.Duration // between two looks at the rounds while there is no work; at least 250 ms
+	Idle      time.Duration // between two looks at the rounds while there is no work; at least 500 ms
 	Retention time.Duration // of ended batches
 	// Carried is called when tasks have been put into the queue. It must be quick.
 	Carried func()
@@ -92,7 +92,7 @@ func (l *Loop) Wake() {
 const (
 	leastWait = 5 * time.Millisecond   // between two looks at the rounds
 	busyWait  = 25 * time.Millisecond  // while there is work
-	leastIdle = 250 * time.Millisecond // while there is none
+	leastIdle = 500 * time.Millisecond // while there is none: whoever gives work says so
 	errorWait = time.Second            // after an error of Redis
 )
 

@@ -20,6 +20,10 @@ const (
 // RecoveryKinds lists what a recovery can have found.
 func RecoveryKinds() []string { return []string{foundDead, foundMissing} }
 
+// notYet stands for a step of a worker that lives, or died a moment ago: it is
+// looked at again in the next rounds.
+const notYet = "not yet"
+
 // recover releases steps again that nobody carries any more: the worker that had
 // claimed them is dead, or they have lost their task before anybody claimed them.
 func (l *Loop) recover(ctx context.Context, projectID string, steps []ledger.Member) {
@@ -29,12 +33,13 @@ func (l *Loop) recover(ctx context.Context, projectID string, steps []ledger.Mem
 		var again []string
 		again, err = l.diagnose(ctx, projectID, steps)
 		for i := range again {
-			if again[i] == "" {
-				why[i] = ""
+			if why[i] == foundMissing {
+				why[i] = again[i]
 			}
 		}
 	}
 	if err == nil {
+		steps, why = decided(steps, why)
 		_, err = l.Release.Recover(ctx, projectID, steps, func(i int) bool { return why[i] != "" })
 	}
 	if err != nil {
@@ -50,6 +55,16 @@ func (l *Loop) recover(ctx context.Context, projectID string, steps []ledger.Mem
 			"hop", step.Hop, "found", why[i])
 	}
 	l.Pull(projectID, 0)
+}
+
+// decided leaves out the steps of which it is not yet known.
+func decided(steps []ledger.Member, why []string) (known []ledger.Member, of []string) {
+	for i := range steps {
+		if why[i] != notYet {
+			known, of = append(known, steps[i]), append(of, why[i])
+		}
+	}
+	return known, of
 }
 
 // diagnose says for each step why it is lost; "" if it is not.
@@ -73,10 +88,11 @@ func (l *Loop) diagnose(ctx context.Context, projectID string, steps []ledger.Me
 		switch {
 		case s == nil || s.Hop != step.Hop: // the script forgets it
 		case s.Claimed == s.Hop && s.Worker == l.Member.ID():
-			if !l.Handlers.AtWork.Has(step) {
+			if !l.Handlers.AtWork.Has(step.StopID) {
 				why[i] = foundMissing
 			}
 		case s.Claimed == s.Hop:
+			why[i] = notYet
 			if census.Reliable && !census.Lives(s.Worker) {
 				why[i] = foundDead
 			}
@@ -102,22 +118,12 @@ func (l *Loop) unclaimed(ctx context.Context, s *ledger.Stop, step ledger.Member
 		return "", err
 	}
 	switch state {
-	case asynq.TaskStatePending.String():
-		waiting, err := l.Queue.Pending(ctx, tasks.Queue)
-		if err != nil || waiting > 0 {
-			return "", err
-		}
-		// Nothing waits: it was taken in this moment, or the queue has lost its list.
-		state, _, err = l.Queue.Find(ctx, tasks.Queue, tasks.TaskID(s.Kind, step))
-		if err != nil || state != asynq.TaskStatePending.String() {
-			return "", err
-		}
 	case asynq.TaskStateActive.String():
 		fell := l.Member.Census().Fell
 		if leased && (fell.IsZero() || l.Member.Now().Sub(fell) > fellLately) {
 			return "", nil
 		}
-	case asynq.TaskStateRetry.String(), asynq.TaskStateScheduled.String():
+	case asynq.TaskStatePending.String(), asynq.TaskStateRetry.String(), asynq.TaskStateScheduled.String():
 		return "", nil
 	}
 	return foundMissing, nil

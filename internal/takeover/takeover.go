@@ -21,6 +21,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"vizstop/internal/ledger"
+	"vizstop/internal/luascript"
 	"vizstop/internal/release"
 )
 
@@ -34,17 +35,9 @@ const (
 )
 
 //go:embed scripts/*.lua
-var scriptFiles embed.FS
+var scripts embed.FS
 
-var stopScript, joinedScript = loadScript("stop"), loadScript("joined")
-
-func loadScript(name string) *redis.Script {
-	src, err := scriptFiles.ReadFile("scripts/" + name + ".lua")
-	if err != nil {
-		panic("takeover: script not embedded: " + name) // a build without its files
-	}
-	return redis.NewScript(string(src))
-}
+var stopScript, joinedScript = luascript.Load(scripts, "stop"), luascript.Load(scripts, "joined")
 
 // oldKey names a key of a project, in both versions.
 func oldKey(projectID, rest string) string { return "vizstop:{" + projectID + "}:" + rest }

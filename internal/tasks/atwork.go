@@ -1,41 +1,38 @@
 package tasks
 
-import (
-	"sync"
+import "sync"
 
-	"vizstop/internal/ledger"
-)
-
-// AtWork is the steps that this worker has claimed, or is about to claim, and has
-// not finished. A step that Redis says is this worker's, and that is not here, has
-// nobody: Redis has forgotten how it ended. It is safe for concurrent use.
+// AtWork is the ids of the stops of which this worker has claimed a step, or is
+// about to, and has not finished it. A step that Redis says is this worker's, and
+// whose stop is not here, has nobody: Redis has forgotten how it ended. It is safe
+// for concurrent use.
 type AtWork struct {
 	mu    sync.Mutex
-	steps map[ledger.Member]int
+	stops map[string]int
 }
 
 // NewAtWork returns an empty one.
-func NewAtWork() *AtWork { return &AtWork{steps: make(map[ledger.Member]int)} }
+func NewAtWork() *AtWork { return &AtWork{stops: make(map[string]int)} }
 
-// Begin notes a step, before it is claimed.
-func (a *AtWork) Begin(step ledger.Member) {
+// Begin notes a stop, before a step of it is claimed.
+func (a *AtWork) Begin(stopID string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.steps[step]++
+	a.stops[stopID]++
 }
 
 // End undoes one Begin.
-func (a *AtWork) End(step ledger.Member) {
+func (a *AtWork) End(stopID string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.steps[step]--; a.steps[step] <= 0 {
-		delete(a.steps, step)
+	if a.stops[stopID]--; a.stops[stopID] <= 0 {
+		delete(a.stops, stopID)
 	}
 }
 
-// Has reports whether this worker works on a step.
-func (a *AtWork) Has(step ledger.Member) bool {
+// Has reports whether this worker works on a stop.
+func (a *AtWork) Has(stopID string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.steps[step] > 0
+	return a.stops[stopID] > 0
 }

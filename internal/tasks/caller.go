@@ -10,7 +10,8 @@ import (
 	"vizstop/internal/release"
 )
 
-// caller makes API calls for steps that were claimed, and reports how they ended.
+// caller makes API calls for steps that were claimed, frees their slots and
+// reports how they ended.
 type caller struct {
 	jobs     Jobs
 	release  *release.Releaser
@@ -25,21 +26,21 @@ const lookTime = 3 * time.Second
 
 // stop makes the stop call of a claimed stop, and keeps what it has told besides
 // its verdict. system says that a failure is the system's.
-func (c *caller) stop(ctx context.Context, claimed release.Claimed) (err error, system bool) {
-	s := claimed.Stop
+func (c *caller) stop(ctx context.Context, step claimed) (err error, system bool) {
+	s := step.Stop
 	if s.Called.IsZero() {
-		s.Called = claimed.At
+		s.Called = step.At
 	}
 	callCtx, cancel := context.WithTimeout(ctx, c.schedule.CallTimeout)
 	requestID, err := c.jobs.StopVisualizationJob(callCtx, s.ProjectID, s.JobID)
 	cancel()
 	noteCall(s, requestID, err)
-	return err, c.report(ctx, claimed, err)
+	return err, c.report(ctx, step, err)
 }
 
 // look makes a detail call for a claimed stop.
-func (c *caller) look(ctx context.Context, claimed release.Claimed) (job *modelarts.VisualizationJob, err error, system bool) {
-	s := claimed.Stop
+func (c *caller) look(ctx context.Context, step claimed) (job *modelarts.VisualizationJob, err error, system bool) {
+	s := step.Stop
 	for _, limit := range []time.Duration{lookTime, c.schedule.CallTimeout} {
 		limit = min(limit, c.schedule.CallTimeout)
 		callCtx, cancel := context.WithTimeout(ctx, limit)
@@ -51,16 +52,17 @@ func (c *caller) look(ctx context.Context, claimed release.Claimed) (job *modela
 		}
 		s.Polls++ // the slow one
 	}
-	notePoll(s, job, err, claimed.At)
-	return job, err, c.report(ctx, claimed, err)
+	notePoll(s, job, err, step.At)
+	return job, err, c.report(ctx, step, err)
 }
 
 // report tells how a call ended, and whether a failure is the system's. What the
 // call has shown counts all the same if Redis can't be told.
-func (c *caller) report(ctx context.Context, claimed release.Claimed, err error) (system bool) {
-	s, unproven := claimed.Stop, c.release.Unproven()
+func (c *caller) report(ctx context.Context, step claimed, err error) (system bool) {
+	s, unproven := step.Stop, c.release.Unproven()
 	system, rerr := c.release.Report(context.WithoutCancel(ctx),
-		release.Call{ProjectID: s.ProjectID, Step: s.Member(), At: claimed.At, Ill: claimed.Ill}, err)
+		release.Call{ProjectID: s.ProjectID, Step: s.Member(), At: step.At, Ill: step.Ill}, err)
+	step.slot.Free() // not before: what is refused counts before another call goes out
 	if rerr != nil {
 		c.log.WarnContext(ctx, "the fleet did not learn of an answer", "project", s.ProjectID, "error", rerr)
 	}

@@ -22,39 +22,46 @@ type claimer struct {
 	work     *AtWork
 }
 
+// claimed is a step that this worker has, with a slot for its call.
+type claimed struct {
+	release.Claimed
+	slot *Slot
+}
+
 // claim waits for a slot and claims a step. Where it returns a stop, the caller
-// owns the slot and must give it back; otherwise the result says why there is
-// nothing to do.
-func (c *claimer) claim(ctx context.Context, projectID string, step ledger.Member, kind ledger.Kind) (release.Claimed, result, error) {
+// must free the slot; otherwise the result says why there is nothing to do.
+func (c *claimer) claim(ctx context.Context, projectID string, step ledger.Member, kind ledger.Kind) (claimed, result, error) {
 	look := kind != ledger.KindStop
 	ctx, cancel := until(ctx, c.stopping)
 	defer cancel()
-	if err := c.slots.Acquire(ctx, projectID, look); err != nil {
-		return release.Claimed{}, result{}, err
+	slot, err := c.slots.Acquire(ctx, projectID, look)
+	if err != nil {
+		return claimed{}, result{}, err
 	}
 	attempt := c.release.NewClaim(projectID, step, kind)
 	for {
 		began := time.Now()
-		claimed, err := attempt.Do()
+		got, err := attempt.Do()
 		switch {
 		case err != nil:
 			if err = pause(ctx, err); err == nil {
 				continue // the same attempt: whatever Redis did with it, the answer is the same
 			}
-		case claimed.Stop != nil && !look && c.mayCall(claimed.Stop) && fleet.Passed(began) > beginWithin:
+		case got.Stop != nil && !look && c.mayCall(got.Stop) && fleet.Passed(began) > beginWithin:
 			continue
 		}
-		if err != nil || claimed.Stop == nil {
-			c.slots.Release(projectID, look)
+		if err == nil && got.Stop != nil {
+			return claimed{got, slot}, result{}, nil
 		}
-		if err == nil && claimed.Stop == nil && !claimed.Held {
-			c.recorder.Duplicate()
-			return claimed, result{what: "task came again"}, nil
+		slot.Free()
+		switch {
+		case err != nil:
+			return claimed{}, result{}, err
+		case got.Held:
+			return claimed{}, result{what: "step is held back"}, nil
 		}
-		if err == nil && claimed.Held {
-			return claimed, result{what: "step is held back"}, nil
-		}
-		return claimed, result{}, err
+		c.recorder.Duplicate()
+		return claimed{}, result{what: "task came again"}, nil
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
+
+	"vizstop/internal/luascript"
 )
 
 // Inspector looks into asynq's queues and tidies up what asynq leaves behind. It
@@ -28,20 +30,12 @@ func NewInspector(rdb redis.UniversalClient) *Inspector {
 }
 
 //go:embed scripts/*.lua
-var scriptFiles embed.FS
+var scripts embed.FS
 
 var (
-	lookScript  = loadScript("look")
-	sweepScript = loadScript("sweep")
+	lookScript  = luascript.Load(scripts, "look")
+	sweepScript = luascript.Load(scripts, "sweep")
 )
-
-func loadScript(name string) *redis.Script {
-	src, err := scriptFiles.ReadFile("scripts/" + name + ".lua")
-	if err != nil {
-		panic("tasks: script not embedded: " + name) // a build without its files
-	}
-	return redis.NewScript(string(src))
-}
 
 func queueKey(queue, name string) string { return "asynq:{" + queue + "}:" + name }
 
@@ -59,12 +53,17 @@ const renewedWithin = 8 * time.Second
 
 func notRenewed() int64 { return time.Now().Add(30*time.Second - renewedWithin).Unix() }
 
+// foundAmong is how many of the tasks that are next Find looks through for one
+// that is called pending. Of a longer queue it takes asynq's word.
+const foundAmong = 1000
+
 // Find says where a task is in its queue: "pending", "scheduled", "retry",
 // "active" or "archived"; "" when it can't be delivered any more. leased says
 // that a worker holds it, or did a few seconds ago. With clocks that differ by more
 // it may be wrong: then a step is released twice, of which one is fenced off.
 func (i *Inspector) Find(ctx context.Context, queue, id string) (state string, leased bool, err error) {
-	found, err := lookScript.Run(ctx, i.rdb, []string{queueKey(queue, "t:"+id), queueKey(queue, "lease")}, id, notRenewed()).Slice()
+	found, err := lookScript.Run(ctx, i.rdb, []string{queueKey(queue, "t:"+id), queueKey(queue, "lease"), queueKey(queue, "pending")},
+		id, notRenewed(), foundAmong).Slice()
 	if err != nil {
 		return "", false, fmt.Errorf("look for task %s in queue %s: %w", id, queue, err)
 	}

@@ -63,6 +63,16 @@ func (l *logger) logged(process func(context.Context, *asynq.Task) (result, erro
 
 // tell logs what became of a task.
 func (l *logger) tell(ctx context.Context, res result, err error, attrs ...any) {
+	level := slog.LevelInfo
+	switch {
+	case err != nil:
+		level, res.what = slog.LevelError, "task comes again"
+	case res.note != "" && (res.stop == nil || !res.stop.State.Good()):
+		level = slog.LevelWarn
+	}
+	if !l.Enabled(ctx, level) {
+		return
+	}
 	if s := res.stop; s != nil {
 		attrs = append(attrs, "stop", s.ID, "batch", s.Batch, "project", s.ProjectID, "job", s.JobID, "state", s.State)
 		if s.Status != ledger.NoStatus {
@@ -78,12 +88,8 @@ func (l *logger) tell(ctx context.Context, res result, err error, attrs ...any) 
 	if res.note != "" {
 		attrs = append(attrs, "reason", res.note)
 	}
-	switch {
-	case err != nil:
-		l.ErrorContext(ctx, "task comes again", append(attrs, "error", err)...)
-	case res.note != "" && (res.stop == nil || !res.stop.State.Good()):
-		l.WarnContext(ctx, res.what, attrs...)
-	default:
-		l.InfoContext(ctx, res.what, attrs...)
+	if err != nil {
+		attrs = append(attrs, "error", err)
 	}
+	l.Log(ctx, level, res.what, attrs...)
 }

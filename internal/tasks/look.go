@@ -29,17 +29,17 @@ func (h *PollHandler) process(ctx context.Context, t *asynq.Task) (result, error
 		return result{what: "foreign poll task dropped", note: TypePoll + " is not for other producers: enqueue " + TypeStop}, nil
 	}
 	step := ledger.Member{StopID: id.stopID, Hop: id.hop, JobID: payload.JobID}
-	h.claims.work.Begin(step)
-	defer h.claims.work.End(step)
-	claimed, res, err := h.claims.claim(ctx, payload.ProjectID, step, ledger.KindPoll)
-	s := claimed.Stop
+	h.claims.work.Begin(id.stopID)
+	defer h.claims.work.End(id.stopID)
+	c, res, err := h.claims.claim(ctx, payload.ProjectID, step, ledger.KindPoll)
+	s := c.Stop
 	if err != nil || s == nil {
 		return res, err
 	}
-	defer h.claims.slots.Release(s.ProjectID, true)
+	defer c.slot.Free()
 	ctx, s.Trace = tracing.Join(ctx, s.Trace)
-	h.look.recorder.PollStarted(max(0, claimed.At.Sub(s.Next)), tracing.IDFrom(ctx))
-	return h.look.moves.guarded(ctx, s, func() (result, error) { return h.look.claimed(ctx, claimed) })
+	h.look.recorder.PollStarted(max(0, c.At.Sub(s.Next)), tracing.IDFrom(ctx))
+	return h.look.moves.guarded(ctx, s, func() (result, error) { return h.look.claimed(ctx, c) })
 }
 
 // Looker asks the detail endpoint where the job of a claimed stop stands.
@@ -53,8 +53,8 @@ type Looker struct {
 }
 
 // claimed looks at the job of a claimed stop, and ends the stop or moves it to
-// what comes next. The caller owns a slot.
-func (l *Looker) claimed(ctx context.Context, c release.Claimed) (result, error) {
+// what comes next.
+func (l *Looker) claimed(ctx context.Context, c claimed) (result, error) {
 	job, err, system := l.calls.look(ctx, c)
 	return l.moves.apply(ctx, c.Stop, judgePoll(c.Stop, job, err, system, l.moves.chance(c.Stop)))
 }
@@ -66,14 +66,14 @@ func (l *Looker) claimed(ctx context.Context, c release.Claimed) (result, error)
 func (l *Looker) Left(ctx context.Context, c release.Claimed, seen time.Time) error {
 	s := c.Stop
 	began := time.Now()
-	noSlot := l.slots.Acquire(ctx, s.ProjectID, true)
+	slot, noSlot := l.slots.Acquire(ctx, s.ProjectID, true)
 	ctx, cancel := l.log.ownTime(ctx)
 	defer cancel()
 	if noSlot != nil {
 		_, err := l.moves.next(ctx, s, "given back", ledger.KindPoll, 0)
 		return errors.Join(noSlot, err)
 	}
-	defer l.slots.Release(s.ProjectID, true)
+	defer slot.Free()
 	ctx, span := l.log.tracer.ListCheck(ctx, s.Trace)
 	if s.Trace == "" {
 		s.Trace = span.Parent()
@@ -82,7 +82,7 @@ func (l *Looker) Left(ctx context.Context, c release.Claimed, seen time.Time) er
 		s.Looked = seen
 	}
 	res, err := l.moves.guarded(ctx, s, func() (result, error) {
-		job, callErr, system := l.calls.look(ctx, c)
+		job, callErr, system := l.calls.look(ctx, claimed{c, slot})
 		if callErr == nil {
 			l.judgeList(ctx, s, job)
 		}

@@ -45,8 +45,14 @@ func NewSlots(n int, few func() bool) *Slots {
 	return &Slots{all: n, few: few, held: make(map[string]int), waiting: make(map[string]*queues), seen: make(map[string]time.Time)}
 }
 
-// Acquire waits for a slot for a call of a project, which must be released.
-func (s *Slots) Acquire(ctx context.Context, projectID string, look bool) error {
+// Slot is one call's, from Acquire until it is freed.
+type Slot struct{ free func() }
+
+// Free gives the slot back. Doing it again changes nothing.
+func (s *Slot) Free() { s.free() }
+
+// Acquire waits for a slot for a call of a project, which must be freed.
+func (s *Slots) Acquire(ctx context.Context, projectID string, look bool) (*Slot, error) {
 	ready, kind := make(chan struct{}), kindOf(look)
 	s.mu.Lock()
 	s.seen[projectID] = time.Now()
@@ -59,7 +65,7 @@ func (s *Slots) Acquire(ctx context.Context, projectID string, look bool) error 
 	s.mu.Unlock()
 	select {
 	case <-ready:
-		return nil
+		return &Slot{sync.OnceFunc(func() { s.release(projectID, look) })}, nil
 	case <-ctx.Done():
 	}
 	s.mu.Lock()
@@ -69,14 +75,13 @@ func (s *Slots) Acquire(ctx context.Context, projectID string, look bool) error 
 		if q.len() == 0 && s.waiting[projectID] == q {
 			delete(s.waiting, projectID)
 		}
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
 	s.free(projectID, look) // it came in this moment
-	return ctx.Err()
+	return nil, ctx.Err()
 }
 
-// Release gives a slot back.
-func (s *Slots) Release(projectID string, look bool) {
+func (s *Slots) release(projectID string, look bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.free(projectID, look)

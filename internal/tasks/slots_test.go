@@ -24,7 +24,7 @@ func newLine(t *testing.T, n int) *line {
 func (l *line) take(n int, project string, look bool) {
 	l.t.Helper()
 	for range n {
-		if err := l.slots.Acquire(l.t.Context(), project, look); err != nil {
+		if _, err := l.slots.Acquire(l.t.Context(), project, look); err != nil {
 			l.t.Fatalf("no slot for %s: %v", project, err)
 		}
 	}
@@ -38,7 +38,7 @@ func (l *line) wait(n int, project string, look bool) {
 	}
 	for range n {
 		go func() {
-			if l.slots.Acquire(l.t.Context(), project, look) == nil {
+			if _, err := l.slots.Acquire(l.t.Context(), project, look); err == nil {
 				l.got <- project + kind
 			}
 		}()
@@ -72,7 +72,7 @@ func TestStopCallsGoFirst(t *testing.T) {
 		l.wait(2, "a", false)
 		l.want()
 		for _, want := range []string{"a stop", "a stop", "a look", "a look"} {
-			l.slots.Release("a", false)
+			l.slots.release("a", false)
 			l.want(want)
 		}
 		if used, waiting := l.slots.Used(), l.slots.Waiting(); used != 10 || waiting != 0 {
@@ -89,10 +89,10 @@ func TestLooksAreSureOfAFifth(t *testing.T) {
 		l.wait(5, "a", false)
 		l.wait(5, "a", true)
 		for _, want := range []string{"a look", "a look", "a stop", "a stop"} {
-			l.slots.Release("a", false)
+			l.slots.release("a", false)
 			l.want(want)
 		}
-		l.slots.Release("a", true)
+		l.slots.release("a", true)
 		l.want("a look")
 	})
 }
@@ -108,7 +108,7 @@ func TestFewestCallsFirst(t *testing.T) {
 		l.wait(1, "b", false)
 		l.wait(1, "c", false)
 		for _, want := range []string{"c stop", "b stop", "a stop"} {
-			l.slots.Release("a", false)
+			l.slots.release("a", false)
 			l.want(want)
 		}
 	})
@@ -120,18 +120,18 @@ func TestTheLastQuarter(t *testing.T) {
 		l := newLine(t, 8)
 		l.take(8, "a", false) // it is alone
 		l.wait(1, "b", false)
-		l.slots.Release("a", false)
+		l.slots.release("a", false)
 		l.want("b stop")
 		l.wait(4, "a", false)
-		l.slots.Release("a", false) // six are left
+		l.slots.release("a", false) // six are left
 		l.want()
 		l.wait(1, "b", false)
 		l.want("b stop")
-		l.slots.Release("a", false)
+		l.slots.release("a", false)
 		l.want("a stop")
 
-		l.slots.Release("b", false)
-		l.slots.Release("b", false)
+		l.slots.release("b", false)
+		l.slots.release("b", false)
 		l.want()
 		time.Sleep(time.Minute + time.Second) // nobody else has wanted a slot for long
 		l.wait(1, "a", false)
@@ -169,16 +169,16 @@ func TestGivingUp(t *testing.T) {
 		l.take(1, "a", false)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := l.slots.Acquire(ctx, "a", false); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := l.slots.Acquire(ctx, "a", false); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v, want the end of the context", err)
 		}
 		if n := l.slots.Waiting(); n != 0 {
 			t.Errorf("%d calls wait, want none", n)
 		}
-		l.slots.Release("a", false)
+		l.slots.release("a", false)
 		l.wait(1, "b", true)
 		l.want("b look")
-		l.slots.Release("b", true)
+		l.slots.release("b", true)
 		if len(l.slots.held) != 0 || l.slots.looks != 0 || l.slots.used != 0 {
 			t.Errorf("with nothing under way: %+v", l.slots)
 		}

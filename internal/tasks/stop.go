@@ -29,24 +29,24 @@ func (h *StopHandler) process(ctx context.Context, t *asynq.Task) (result, error
 		return h.adopt.task(ctx, name, payload, bad, h.adopt.deadline)
 	}
 	step := ledger.Member{StopID: id.stopID, Hop: id.hop, JobID: payload.JobID}
-	h.claims.work.Begin(step)
-	defer h.claims.work.End(step)
-	claimed, res, err := h.claims.claim(ctx, projectOf(payload), step, ledger.KindStop)
-	s := claimed.Stop
+	h.claims.work.Begin(id.stopID)
+	defer h.claims.work.End(id.stopID)
+	c, res, err := h.claims.claim(ctx, projectOf(payload), step, ledger.KindStop)
+	s := c.Stop
 	if err != nil || s == nil {
 		return res, err
 	}
-	defer h.claims.slots.Release(s.ProjectID, false)
+	defer c.slot.Free()
 	ctx, s.Trace = tracing.Join(ctx, s.Trace)
 	return h.moves.guarded(ctx, s, func() (result, error) {
 		switch {
 		case s.JobID == "": // the task that asked for it was malformed
 			return h.moves.end(ctx, s, ledger.Rejected, s.Reason)
 		case h.moves.mayCall(s):
-			callErr, system := h.calls.stop(ctx, claimed)
+			callErr, system := h.calls.stop(ctx, c)
 			return h.moves.apply(ctx, s, judgeStop(s, callErr, system))
 		case s.Unsure || s.State == ledger.Stopping: // a call may have worked: have a last look
-			return h.look.claimed(ctx, claimed)
+			return h.look.claimed(ctx, c)
 		case s.Withdrawn != "":
 			return h.moves.end(ctx, s, ledger.Canceled, s.Withdrawn)
 		default:

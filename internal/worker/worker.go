@@ -47,7 +47,7 @@ type Config struct {
 	Concurrency     int           // API calls at once; default 32
 	ShutdownTimeout time.Duration // for tasks at work when Shutdown is called; default 20 s
 	// CheckInterval is how often an idle worker looks for foreign tasks; default
-	// 100 ms. It knows of its own at once. DelayedCheckInterval is how often it looks
+	// 200 ms. It knows of its own at once. DelayedCheckInterval is how often it looks
 	// for foreign tasks that have become due; default 1 s.
 	CheckInterval, DelayedCheckInterval time.Duration
 
@@ -74,7 +74,7 @@ func (c Config) withDefaults() Config {
 		c.Retention = ledger.DefaultRetention
 	}
 	for field, value := range map[*time.Duration]time.Duration{
-		&c.ShutdownTimeout: 20 * time.Second, &c.CheckInterval: 100 * time.Millisecond,
+		&c.ShutdownTimeout: 20 * time.Second, &c.CheckInterval: 200 * time.Millisecond,
 		&c.DelayedCheckInterval: time.Second, &c.FitnessInterval: time.Minute,
 	} {
 		if *field <= 0 {
@@ -112,7 +112,7 @@ type Worker struct {
 // How the asynq servers of one worker share the work. Each takes tasks one by
 // one, a round trip of Redis for each, so several take more.
 const (
-	servers = 3
+	servers = 6
 	// handlersPerSlot is how many tasks may wait for a slot for each of them: those
 	// of a project whose calls hang must not keep out all others.
 	handlersPerSlot = 6

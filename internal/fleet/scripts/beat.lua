@@ -1,14 +1,15 @@
 -- Notes that a worker lives, and tells what time it is and who else lives.
 --
 -- KEYS  workers (sorted set: worker by its last sign of life), clock (hash)
--- ARGV  worker ("" to ask only), 1 when it leaves, for how long a worker may be silent (ms)
--- Returns the fleet's time (microseconds), the shift in it, when the last worker fell silent (ms; 0: none of late), and the
--- workers that live.
+-- ARGV  worker ("" to ask only), 1 when it leaves, for how long a worker may be silent (ms), for how long all of them
+--       together are silent only when something keeps them from beating (ms)
+-- Returns the fleet's time (microseconds), the shift in it, when the last worker fell silent (ms; 0: none of late), the
+-- workers that live, and 1 when all others are dead: those that were kept from beating have had the time to do it again.
 --
 -- The fleet's time is Redis' own plus a shift. It never goes back: when Redis' clock does (a failover), the shift makes
 -- up for it.
 local workers, clock = KEYS[1], KEYS[2]
-local me, leaves, silence = ARGV[1], ARGV[2] == '1', tonumber(ARGV[3])
+local me, leaves, silence, gap = ARGV[1], ARGV[2] == '1', tonumber(ARGV[3]), tonumber(ARGV[4])
 local t = redis.call('TIME')
 local shift = tonumber(redis.call('HGET', clock, 'shift') or 0)
 local now = t[1] * 1000 + t[2] / 1000 + shift
@@ -18,6 +19,11 @@ if latest[2] and tonumber(latest[2]) > now + 2000 then
   now = tonumber(latest[2])
   redis.call('HSET', clock, 'shift', string.format('%.0f', shift))
 end
+local resumed = tonumber(redis.call('HGET', clock, 'resumed') or 0)
+if me ~= '' and (not latest[2] or now - tonumber(latest[2]) > gap or resumed > now) then
+  resumed = now
+  redis.call('HSET', clock, 'resumed', string.format('%.0f', now))
+end
 if leaves then
   redis.call('ZREM', workers, me)
 elseif me ~= '' then
@@ -26,4 +32,4 @@ elseif me ~= '' then
 end
 local fell = redis.call('ZREVRANGEBYSCORE', workers, string.format('%.3f', now - silence), '-inf', 'WITHSCORES', 'LIMIT', 0, 1)
 local alive = redis.call('ZREVRANGEBYSCORE', workers, '+inf', '(' .. string.format('%.3f', now - silence), 'LIMIT', 0, 1000)
-return {math.floor(now * 1000), shift, tonumber(fell[2] or 0), alive}
+return {math.floor(now * 1000), shift, tonumber(fell[2] or 0), alive, now - resumed >= silence and 1 or 0}

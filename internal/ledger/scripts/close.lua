@@ -1,41 +1,47 @@
--- How a stop ends. Put before the scripts that end one.
+-- How a stop ends. Put after gather.lua and before the scripts that end stops.
 --
 -- The keys that they all need stand first in KEYS.
 local active, last, small, large, look, released, watched, latest, pending, stopping, ended, uncounted, times =
   unpack(KEYS, 1, 13)
+local touched = {} -- batches, each a key and an id, that may have ended
 
--- count moves n wishes of a batch from one state to another.
-local function count(batch, batch_id, from, to, now)
-  local left = redis.call('HINCRBY', batch, from, -1)
-  redis.call('HINCRBY', batch, to, 1)
-  if left == 0 and tonumber(redis.call('HGET', batch, from == 'pending' and 'stopping' or 'pending') or 0) == 0
-    and to ~= 'stopping' then
-    redis.call('HSET', batch, 'ended', now)
-    redis.call('ZADD', ended, now, batch_id)
+-- count moves a wish of a batch from one state to another.
+local function count(batch, batch_id, from, to)
+  add(batch, from, -1)
+  add(batch, to, 1)
+  if not touched[batch] then
+    touched[batch], touched[#touched + 1] = true, {batch, batch_id}
   end
 end
 
--- close takes the stop out of every set. f is its state, hop, job and kind before.
-local function close(stop, id, f)
+-- close takes the stop out of every set, and returns what is to be saved with it. f is its state, hop, job and kind
+-- before.
+local function close(id, f)
   local member = id .. ':' .. f.hop .. ':' .. f.job
-  if redis.call('ZREM', released, member) == 0 then
-    redis.call('ZREM', small, member)
-    redis.call('ZREM', large, member)
-    redis.call('ZREM', look, member)
-  end
   if f.kind == 'watch' then
-    redis.call('ZREM', watched, f.job)
+    gather('ZREM', watched, f.job)
+  else
+    gather('ZREM', released, member)
+    gather('ZREM', f.kind == 'poll' and look or f.lane and small or large, member)
   end
-  redis.call('ZREM', f.state == 'pending' and pending or stopping, id)
-  redis.call('ZREM', latest, id)
-  if f.job ~= '' then
-    if redis.call('HGET', active, f.job) == id then
-      redis.call('HDEL', active, f.job)
+  gather('ZREM', f.state == 'pending' and pending or stopping, id)
+  gather('ZREM', latest, id)
+  if f.job == '' then return {} end
+  if redis.call('HGET', active, f.job) == id then gather('HDEL', active, f.job) end
+  local before = redis.call('HGET', last, f.job)
+  gather('HSET', last, f.job, id)
+  return before and {'prev', before} or {}
+end
+
+-- finally makes all changes, and notes the batches that have ended.
+local function finally(now)
+  flush()
+  for i = 1, #touched do
+    local batch, batch_id = unpack(touched[i])
+    local left = redis.call('HMGET', batch, 'pending', 'stopping')
+    if tonumber(left[1] or 0) == 0 and tonumber(left[2] or 0) == 0 then
+      redis.call('HSET', batch, 'ended', now)
+      redis.call('ZADD', ended, now, batch_id)
     end
-    local before = redis.call('HGET', last, f.job)
-    if before then
-      redis.call('HSET', stop, 'prev', before)
-    end
-    redis.call('HSET', last, f.job, id)
   end
 end

@@ -1,43 +1,34 @@
 -- Ends stops in flight. Of all callers exactly one gets 1 for a stop; that one counts it.
 --
--- KEYS  those of close.lua, then for each item the stop and the batches of its wishes
--- ARGV  now, how many stop times are kept, then for each item: stop id, hop expected, the
---       outcome, nonce, version of the wishes, how long the job took to stop (ms; "" if not known), how many batches,
---       their ids, how many fields to save, their names and values
+-- KEYS  those of close.lua, then the items (see items.lua)
+-- ARGV  now, how many stop times are kept, then the items: stop id, hop expected, the outcome, nonce, version of the
+--       wishes, how long the job took to stop (ms; "" if not known)
 -- Returns for each item 1 when it ended, 0 when the stop is missing, ended or at another hop, 2 when its wishes are not
 -- those of that version. The same nonce gets the same answer again: a client that lost the answer may repeat the call.
-local now, kept = ARGV[1], tonumber(ARGV[2])
-local k, a, answers = 14, 3, {}
+local now, kept, learned = ARGV[1], tonumber(ARGV[2]), false
 
-local function finish(stop, keys, item, batches, fields)
+local function finish(stop, item, batches, fields)
   local id, expected, outcome, nonce, version, took = unpack(item)
-  local f = redis.call('HMGET', stop, 'state', 'hop', 'job', 'kind', 'mover', 'version')
+  local f = redis.call('HMGET', stop, 'state', 'hop', 'job', 'kind', 'mover', 'version', 'lane')
   if (f[1] ~= 'pending' and f[1] ~= 'stopping') or f[2] ~= expected then
     return f[5] == nonce and 1 or 0
   elseif (f[6] or '0') ~= version then
     return 2
   end
+  local prev = close(id, {state = f[1], hop = f[2], job = f[3], kind = f[4], lane = f[7]})
+  fields[#fields + 1], fields[#fields + 2] = prev[1], prev[2]
   redis.call('HSET', stop, 'mover', nonce, 'state', outcome, 'ended', now, unpack(fields))
-  close(stop, id, {state = f[1], hop = f[2], job = f[3], kind = f[4]})
-  for i = 1, #batches do
-    count(keys[i], batches[i], f[1], outcome, now)
+  for i = 1, #batches, 2 do
+    count(batches[i], batches[i + 1], f[1], outcome)
   end
   if took ~= '' then
-    redis.call('LPUSH', times, took)
-    redis.call('LTRIM', times, 0, kept - 1)
+    gather('LPUSH', times, took)
+    learned = true
   end
   return 1
 end
 
-while a <= #ARGV do
-  local item = {unpack(ARGV, a, a + 5)}
-  local n = tonumber(ARGV[a + 6])
-  local batches = {unpack(ARGV, a + 7, a + 6 + n)}
-  a = a + 7 + n
-  local m = 2 * tonumber(ARGV[a])
-  local fields = {unpack(ARGV, a + 1, a + m)}
-  a = a + 1 + m
-  answers[#answers + 1] = finish(KEYS[k], {unpack(KEYS, k + 1, k + n)}, item, batches, fields)
-  k = k + 1 + n
-end
+local answers = each(14, 3, 6, finish)
+finally(now)
+if learned then redis.call('LTRIM', times, 0, kept - 1) end
 return answers

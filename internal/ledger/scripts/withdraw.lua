@@ -38,16 +38,17 @@ if not due and (f.state ~= 'pending' or f.calling == f.hop or f.unsure == '1') t
   redis.call('HSET', stop, 'withdrawn', why, 'late:' .. batch_id, why)
   return 'sent'
 elseif not due and not late then
-  redis.call('HSET', stop, 'state', 'canceled', 'reason', why, 'ended', now, 'next', '', 'mover', '')
-  close(stop, id, f)
-  count(batch, batch_id, 'pending', 'canceled', now)
+  redis.call('HSET', stop, 'state', 'canceled', 'reason', why, 'ended', now, 'next', '', 'mover', '', unpack(close(id, f)))
+  count(batch, batch_id, 'pending', 'canceled')
+  finally(now)
   redis.call('RPUSH', uncounted, id)
   return 'canceled'
 end
 
 redis.call('HSET', stop, 'void:' .. batch_id, now .. ' ' .. why)
 redis.call('HINCRBY', stop, 'version', 1)
-count(batch, batch_id, f.state, 'canceled', now)
+count(batch, batch_id, f.state, 'canceled')
+finally(now)
 if not due then
   redis.call('HSET', stop, 'withdrawn', late)
   return 'canceled'

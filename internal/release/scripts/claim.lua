@@ -37,16 +37,17 @@ local function claim(stop, id, hop, job, kind, nonce)
   end
   if later then
     local due, next_hop = string.format('%.0f', later), string.format('%.0f', hop + 1)
-    redis.call('ZREM', released, member)
-    redis.call('ZADD', kind == 'poll' and look or f.lane and small or large, due, id .. ':' .. next_hop .. ':' .. job)
+    gather('ZREM', released, member)
+    gather('ZADD', kind == 'poll' and look or f.lane and small or large, due, id .. ':' .. next_hop .. ':' .. job)
     redis.call('HSET', stop, 'hop', next_hop, 'next', due)
     return {2}
   end
-  redis.call('ZADD', released, now, member)
-  redis.call('HSET', stop, 'worker', me, 'claimed', mine)
+  gather('ZADD', released, now, member)
   if kind == 'stop' and tonumber(f.deadline) > now and not f.withdrawn then
-    redis.call('HSET', stop, 'calling', hop, 'marked', now)
+    redis.call('HSET', stop, 'worker', me, 'claimed', mine, 'calling', hop, 'marked', now)
     list[#list + 1], list[#list + 2] = 'marked', tostring(now)
+  else
+    redis.call('HSET', stop, 'worker', me, 'claimed', mine)
   end
   calls = calls + 1
   return {1, list, ill}
@@ -55,5 +56,6 @@ end
 for i = 6, #KEYS do
   answers[#answers + 1] = claim(KEYS[i], unpack(ARGV, 5 * i - 26, 5 * i - 22))
 end
+flush()
 if calls > 0 then count(control, now, calls) end
 return answers

@@ -22,6 +22,8 @@ local watching = redis.call('ZCARD', watched)
 local listing = least > 0 and watching >= least and tonumber(c[6] or 0) <= now
 if not listing then fallback = tonumber(ARGV[6]) end
 room = math.max(0, room - redis.call('ZCARD', released))
+local since = now - fallback -- watched jobs that were seen before it are looked at
+if listing then since = math.max(since, tonumber(c[7] or 0)) end
 local stops, polls, jobs, went, more = {}, {}, {}, {}, false
 
 local function pop(set, n, out)
@@ -65,8 +67,6 @@ elseif open and room > 0 then
   end
   pay(pop(look, math.min(room - #stops, affordable()), polls))
   local n = math.min(MOST, inline, affordable())
-  local since = now - fallback
-  if listing then since = math.max(since, tonumber(c[7] or 0)) end
   if n > 0 then
     jobs = redis.call('ZRANGEBYSCORE', watched, '-inf', '(' .. since, 'WITHSCORES', 'LIMIT', 0, n)
     for i = 1, #jobs, 2 do

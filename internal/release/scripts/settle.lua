@@ -49,14 +49,15 @@ end
 save(control, now, b)
 if #jobs > 0 then redis.call('HINCRBY', control, 'list_left', #jobs / 2) end
 
-local due = math.min(waiting, head(watched) + fallback)
+local sight = head(watched)
+local due = math.min(waiting, sight < since and now + 25 or sight + fallback) -- nobody was free to look
 if listing then due = math.min(due, list_at) end
 if hold then
   due = probe_at
 elseif more and room > #went / 2 then
   due = now
 elseif room <= #went / 2 then
-  due = math.max(due, now + 10)
+  due = math.max(due, now + 25)
 end
 if b.limited and b.stops < 1 then due = math.max(due, now + (1 - b.stops) * 1000 / b.rate) end
 if parked then due = math.max(due, tonumber(c[2])) end
