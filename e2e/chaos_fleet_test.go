@@ -41,6 +41,7 @@ type fleet struct {
 	all     []*workerProcess // the dead too
 	asked   int
 	moments []time.Time // when a fault was over
+	away    []window    // when Redis was away
 }
 
 // chaosBatch is the only batch of a fleet.

@@ -38,9 +38,9 @@ func repeats(s reported, calls []modelartstest.Call) (known, unknown int) {
 // still after one of the moments, and its job: until its next call reached the
 // API, or it ended. There is something to do when it is due and, once a stop call
 // was accepted, when its job has truly stopped. Until then the project's list is
-// looked at, which is no call of the stop's. It is negative without a moment at
-// which a stop was in flight.
-func recovery(moments []time.Time, stops []reported, calls map[string][]modelartstest.Call, stopped map[string]time.Time) (longest time.Duration, job string) {
+// looked at, which is no call of the stop's. The next times at which Redis is away
+// do not count. It is negative without a moment at which a stop was in flight.
+func recovery(moments []time.Time, stops []reported, calls map[string][]modelartstest.Call, stopped map[string]time.Time, away []window) (longest time.Duration, job string) {
 	longest = -1
 	for _, m := range moments {
 		for _, s := range stops {
@@ -60,12 +60,30 @@ func recovery(moments []time.Time, stops []reported, calls map[string][]modelart
 					from = stopped[s.JobID]
 				}
 			}
-			if d := max(0, next.Sub(from)); d > longest {
+			d := max(0, next.Sub(from))
+			for _, w := range away {
+				d -= w.within(from, next)
+			}
+			if d > longest {
 				longest, job = d, s.JobID
 			}
 		}
 	}
 	return longest, job
+}
+
+// window is a time from one moment to another.
+type window struct{ from, to time.Time }
+
+// within is how much of a window lies between two moments.
+func (w window) within(from, to time.Time) time.Duration {
+	if w.from.After(from) {
+		from = w.from
+	}
+	if w.to.Before(to) {
+		to = w.to
+	}
+	return max(0, to.Sub(from))
 }
 
 func TestRepeats(t *testing.T) {
@@ -114,8 +132,9 @@ func TestRecovery(t *testing.T) {
 		"refused":  {{Operation: modelartstest.OpStop, At: at(250), HTTPStatus: 500}, {At: at(280)}},
 	}
 	stopped := map[string]time.Time{"accepted": at(237), "refused": at(279)}
-	for m, want := range map[int]string{5: "7s ended", 10: "1m29s later", 200: "3s accepted", 260: "20s refused", 400: "-1ns "} {
-		if longest, job := recovery([]time.Time{at(m)}, stops, calls, stopped); fmt.Sprint(longest, " ", job) != want {
+	away := []window{{at(4), at(5)}, {at(270), at(278)}}
+	for m, want := range map[int]string{5: "7s ended", 10: "1m29s later", 200: "3s accepted", 260: "12s refused", 400: "-1ns "} {
+		if longest, job := recovery([]time.Time{at(m)}, stops, calls, stopped, away); fmt.Sprint(longest, " ", job) != want {
 			t.Errorf("after %d s: %v %s, want %s", m, longest, job, want)
 		}
 	}

@@ -28,10 +28,12 @@ func TestChaosRedisKilled(t *testing.T) {
 		kills := size(2, 5)
 		for i := range kills {
 			f.awaitWork(float64(i+1) / float64(kills+2))
+			killed := time.Now()
 			server.Kill()
 			hold(time.Duration(i) * time.Second) // go-redis rides out the first
 			server.StartAgain()
 			f.mark()
+			f.away = append(f.away, window{killed, time.Now()})
 		}
 		s := f.settle("stopped")
 		wantRecovery(t, s, redisLimit)

@@ -46,7 +46,7 @@ func (f *fleet) settle(outcomes ...string) score {
 	}
 	s := score{asked: f.asked}
 	var slowest string
-	if s.recovery, slowest = recovery(f.moments, stops, calls, stopped); s.recovery > workerLimit {
+	if s.recovery, slowest = recovery(f.moments, stops, calls, stopped, f.away); s.recovery > workerLimit {
 		f.explain(slowest)
 	}
 	for _, stop := range stops {
