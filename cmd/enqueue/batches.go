@@ -43,7 +43,10 @@ func batchesCommand(getenv func(string) string, streams streams) *cli.Command {
 		Usage:        "list the newest batches",
 		Flags:        c.Flags(),
 		OnUsageError: usageError,
-		Action: c.action(getenv, func(ctx context.Context, _ *cli.Command, books *books) error {
+		Action: c.action(getenv, func(ctx context.Context, cmd *cli.Command, books *books) error {
+			if err := noArguments(cmd); err != nil {
+				return err
+			}
 			rows, err := listBatches(ctx, books.ledger, last)
 			if err != nil {
 				return err

@@ -65,7 +65,8 @@ func conclude(err error, stderr io.Writer) int {
 // run is the whole program.
 func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) error {
 	streams := streams{in: stdin, out: stdout, err: stderr}
-	app := &cli.Command{
+	var app *cli.Command
+	app = &cli.Command{
 		Name:  "enqueue",
 		Usage: "ask for ModelArts visualization jobs to be stopped",
 		Description: `Without a command, enqueue runs "enqueue stop".
@@ -75,7 +76,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 		Writer:    stdout,
 		ErrWriter: stderr,
 		Commands: []*cli.Command{
-			stopCommand(getenv, streams),
+			stopCommand(getenv, streams, func(word string) bool { return isCommand(app.Commands, word) }),
 			statusCommand(getenv, streams),
 			stopsCommand(getenv, streams),
 			batchesCommand(getenv, streams),
@@ -111,7 +112,7 @@ func withDefault(args []string, commands []*cli.Command) ([]string, error) {
 	}
 	first := args[0]
 	known := slices.Contains([]string{"-h", "--help", "-v", "--version", "help", "completion", "--generate-shell-completion"}, first) ||
-		slices.ContainsFunc(commands, func(c *cli.Command) bool { return c.HasName(first) })
+		isCommand(commands, first)
 	switch {
 	case known:
 		return args, nil
@@ -120,6 +121,18 @@ func withDefault(args []string, commands []*cli.Command) ([]string, error) {
 	default:
 		return append([]string{"stop"}, args...), nil
 	}
+}
+
+func isCommand(commands []*cli.Command, word string) bool {
+	return slices.ContainsFunc(commands, func(c *cli.Command) bool { return c.HasName(word) })
+}
+
+// noArguments refuses words that a command would not look at.
+func noArguments(cmd *cli.Command) error {
+	if cmd.Args().Present() {
+		return fmt.Errorf("%s takes no argument %q: nothing was done (see %s --help)", cmd.FullName(), cmd.Args().First(), cmd.FullName())
+	}
+	return nil
 }
 
 func usageError(_ context.Context, cmd *cli.Command, err error, _ bool) error {

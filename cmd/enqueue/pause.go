@@ -51,7 +51,10 @@ func pauseCommand(getenv func(string) string, streams streams) *cli.Command {
 a stop whose deadline passes while it is paused ends as expired.`,
 		Flags:        c.Flags(),
 		OnUsageError: usageError,
-		Action: c.action(getenv, func(ctx context.Context, _ *cli.Command, books *books) error {
+		Action: c.action(getenv, func(ctx context.Context, cmd *cli.Command, books *books) error {
+			if err := noArguments(cmd); err != nil {
+				return err
+			}
 			changed, err := books.release.Pause(ctx, c.project, c.who(getenv), c.reason)
 			if err == nil && changed && c.project == "" {
 				err = c.heard(ctx)
@@ -85,7 +88,10 @@ func resumeCommand(getenv func(string) string, streams streams) *cli.Command {
 		Usage:        "let stop calls out again",
 		Flags:        c.Flags(),
 		OnUsageError: usageError,
-		Action: c.action(getenv, func(ctx context.Context, _ *cli.Command, books *books) error {
+		Action: c.action(getenv, func(ctx context.Context, cmd *cli.Command, books *books) error {
+			if err := noArguments(cmd); err != nil {
+				return err
+			}
 			changed, err := books.release.Resume(ctx, c.project)
 			if err != nil {
 				return err

@@ -105,7 +105,9 @@ By rule, which needs credentials (see worker run --help):
 
 `
 
-func stopCommand(getenv func(string) string, streams streams) *cli.Command {
+// stopCommand is the default command; isCommand reports whether a word is the name
+// of one.
+func stopCommand(getenv func(string) string, streams streams, isCommand func(string) bool) *cli.Command {
 	c := &stopCmd{streams: streams, now: time.Now}
 	c.declareAll()
 	return &cli.Command{
@@ -117,6 +119,11 @@ func stopCommand(getenv func(string) string, streams streams) *cli.Command {
 		OnUsageError:              usageError,
 		DisableSliceFlagSeparator: true,
 		Action: func(ctx context.Context, cmd *cli.Command) error {
+			for _, word := range cmd.Args().Slice() {
+				if isCommand(word) {
+					return fmt.Errorf("%q is a command, not a job: nothing was done; write it first: enqueue %s", word, word)
+				}
+			}
 			if err := c.Load(cmd, getenv); err != nil {
 				return err
 			}
