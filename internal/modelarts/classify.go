@@ -17,17 +17,19 @@ func kindOf(operation string, a *answer) Kind {
 		return kindOfLogin(a.status)
 	}
 	kind := kindOfCall(a)
-	// Only ModelArts itself can judge a job. A page of HTML comes from some
-	// other server, and must not make ten thousand jobs look gone. JSON that breaks
-	// off comes from the right server, and must not halt the fleet.
-	if !a.problem.object && len(a.body) > 0 && kind.aboutJob() {
-		if bytes.HasPrefix(bytes.TrimSpace(a.body), []byte("{")) {
-			return KindUnavailable
-		}
-		return KindNoAPI
+	switch {
+	case !kind.aboutJob() || isOwn(normalizeCode(a.problem.code)):
+		return kind
+	case !a.problem.object && isObject(bytes.TrimSpace(a.body)):
+		return KindUnavailable // JSON that breaks off comes from the right server
 	}
-	return kind
+	return KindNoAPI
 }
+
+// isOwn reports whether a normalized code is of ModelArts itself: only it can judge a
+// job. An empty answer, a page of HTML or the JSON of some other gateway on the way
+// says nothing about one, or ten thousand jobs would look gone.
+func isOwn(code string) bool { return strings.HasPrefix(code, "modelarts.") }
 
 func (k Kind) aboutJob() bool {
 	return k == KindNotFound || k == KindNotAllowed || k == KindInvalid

@@ -162,8 +162,8 @@ func TestObserver(t *testing.T) {
 		io.WriteString(w, sampleDetail)
 	})
 	c := newClient(t, server.URL, WithObserver(seen.add), WithClock(now.Now))
-	c.StopVisualizationJob(t.Context(), testProject, "10")
-	c.ShowVisualizationJob(t.Context(), testProject, "10")
+	c.StopVisualizationJob(t.Context(), testProject, "4211")
+	c.ShowVisualizationJob(t.Context(), testProject, "4211")
 	c.ShowVisualizationJob(t.Context(), testProject, "not an id")
 	want := []Observation{
 		{OperationStop, KindThrottled, 1500 * time.Millisecond, t.Context()},

@@ -103,7 +103,7 @@ func TestReusedConnectionBreaks(t *testing.T) {
 		io.WriteString(w, sampleDetail)
 	})
 	c := newClient(t, server.URL)
-	if _, err := c.ShowVisualizationJob(t.Context(), testProject, "10"); err != nil {
+	if _, err := c.ShowVisualizationJob(t.Context(), testProject, "4211"); err != nil {
 		t.Fatal(err)
 	}
 	checkStop(t, t.Context(), c, KindTimeout, true)

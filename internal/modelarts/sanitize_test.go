@@ -76,9 +76,9 @@ func TestGoodAnswersAreCleaned(t *testing.T) {
 	long := strings.Repeat("x", 1<<20)
 	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		id := r.Header.Get("X-Auth-Token") + nasty + long
-		fmt.Fprintf(w, `{"is_success":true,"request_id":"%s","job_total_count":1,"job_id":"10%s","job_name":"%s","job_desc":"%s",
+		fmt.Fprintf(w, `{"is_success":true,"request_id":"%s","job_total_count":1,"job_id":"10","job_name":"%s","job_desc":"%s",
 			"train_url":"%s","service_url":"%s","resource_id":"%s","status":8,"jobs":[{"job_id":"10","job_name":"%s%s"}]}`,
-			id, nasty, nasty, nasty, nasty, nasty, nasty, nasty, long)
+			id, nasty, nasty, nasty, nasty, nasty, nasty, long)
 	})
 	c := newClient(t, server.URL)
 	stopID, stopErr := c.StopVisualizationJob(t.Context(), testProject, "10")
@@ -88,7 +88,7 @@ func TestGoodAnswersAreCleaned(t *testing.T) {
 		t.Fatal(stopErr, showErr, listErr)
 	}
 	listed := page.Jobs[0]
-	for _, text := range []string{stopID, job.RequestID, job.ID, job.Name, job.Description, job.TrainURL, job.ServiceURL, job.ResourceID,
+	for _, text := range []string{stopID, job.RequestID, job.Name, job.Description, job.TrainURL, job.ServiceURL, job.ResourceID,
 		page.RequestID, listed.Name, listed.RequestID} {
 		if !plain.Fits(text) || len(text) > 600 || !strings.Contains(text, "evil line") || strings.Contains(text, testToken) {
 			t.Errorf("%.200q came through", text)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"net/http"
 	"net/url"
@@ -78,7 +79,7 @@ func (c *Client) act(ctx context.Context, operation, projectID, jobID string) (r
 }
 
 // ShowVisualizationJob returns the job as it is now. It returns no job without
-// an error saying why.
+// an error saying why. An answer about another job is no answer.
 func (c *Client) ShowVisualizationJob(ctx context.Context, projectID, jobID string) (*VisualizationJob, error) {
 	cl, err := c.jobCall(OperationDetail, http.MethodGet, projectID, jobID)
 	if err != nil {
@@ -87,6 +88,9 @@ func (c *Client) ShowVisualizationJob(ctx context.Context, projectID, jobID stri
 	var job *VisualizationJob
 	cl.accept = func(a *answer) (err error) {
 		job, err = readJob(a)
+		if err == nil && job.ID != "" && job.ID != jobID {
+			return fmt.Errorf("the answer is about job %q", job.ID)
+		}
 		return err
 	}
 	if err := c.do(ctx, cl); err != nil {

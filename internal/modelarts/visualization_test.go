@@ -89,7 +89,7 @@ func TestShowVisualizationJob(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			server := answering(t, 200, tt.body, "X-Request-Id", "h1")
-			job, err := newClient(t, server.URL).ShowVisualizationJob(t.Context(), testProject, "10")
+			job, err := newClient(t, server.URL).ShowVisualizationJob(t.Context(), testProject, tt.want.ID)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -107,6 +107,15 @@ func TestShowWithoutJob(t *testing.T) {
 		if job != nil || KindOf(err) != KindUnavailable {
 			t.Errorf("%q: %v, %v", body, job, err)
 		}
+	}
+}
+
+// An answer about another job, from a stale cache say, is no answer.
+func TestShowAnotherJob(t *testing.T) {
+	server := answering(t, 200, `{"job_id":99,"status":12}`)
+	job, err := newClient(t, server.URL).ShowVisualizationJob(t.Context(), testProject, "10")
+	if job != nil || KindOf(err) != KindUnavailable || !strings.Contains(err.Error(), `about job "99"`) {
+		t.Errorf("got %v, %v", job, err)
 	}
 }
 

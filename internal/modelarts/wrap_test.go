@@ -29,7 +29,7 @@ func TestWithRoundTripper(t *testing.T) {
 	}
 	var observed any
 	c := newClient(t, server.URL, wrap("inner"), wrap("outer"), WithObserver(func(o Observation) { observed = o.Context.Value(callKey{}) }))
-	if _, err := c.ShowVisualizationJob(context.WithValue(t.Context(), callKey{}, "x"), testProject, "10"); err != nil {
+	if _, err := c.ShowVisualizationJob(context.WithValue(t.Context(), callKey{}, "x"), testProject, "4211"); err != nil {
 		t.Fatal(err)
 	}
 	if want := []string{"outer x", "inner x"}; !slices.Equal(order, want) || observed != "x" {
