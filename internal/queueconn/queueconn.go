@@ -6,6 +6,7 @@ package queueconn
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -98,9 +99,15 @@ func (c *Client) run(_ string, cmds []*redis.Cmd) ([]struct{}, error) {
 	for _, cmd := range cmds {
 		_ = pipe.Process(ctx, cmd) // tells nothing before Exec
 	}
-	_, _ = pipe.Exec(ctx) // each command has its own error
+	if _, err := pipe.Exec(ctx); err != nil && !slices.ContainsFunc(cmds, failed) {
+		for _, cmd := range cmds { // none was sent, and go-redis does not tell each of them so
+			cmd.SetErr(err)
+		}
+	}
 	return make([]struct{}, len(cmds)), nil
 }
+
+func failed(cmd *redis.Cmd) bool { return cmd.Err() != nil }
 
 // isAsk reports whether a script call of these keys asks asynq's queue for a
 // task. A test on asynq itself fails when it does so in another way.

@@ -2,6 +2,7 @@ package queueconn
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -218,4 +219,34 @@ func TestRestEndsWithItsContext(t *testing.T) {
 			t.Errorf("waited for %v, want 100 ms", waited)
 		}
 	})
+}
+
+// What could not be sent is not done: go-redis may tell only the pipeline, not each of
+// its commands, for example when Redis refuses the login of a new connection.
+func TestAPipelineThatWasNotSent(t *testing.T) {
+	rdb := redis.NewClient(&redis.Options{
+		Addr: "127.0.0.1:1", MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	})
+	t.Cleanup(func() { rdb.Close() })
+	refused := errors.New("WRONGPASS")
+	rdb.AddHook(unsent{refused})
+	c := New(rdb, time.Second)
+	cmds := []*redis.Cmd{redis.NewCmd(t.Context(), "evalsha", "a", 0), redis.NewCmd(t.Context(), "evalsha", "b", 0)}
+	if _, err := c.run("", cmds); err != nil {
+		t.Fatal(err)
+	}
+	for i, cmd := range cmds {
+		if !errors.Is(cmd.Err(), refused) {
+			t.Errorf("command %d: %v, want %v", i, cmd.Err(), refused)
+		}
+	}
+}
+
+// unsent is a hook that fails every pipeline and says so to none of its commands.
+type unsent struct{ err error }
+
+func (unsent) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (unsent) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+func (u unsent) ProcessPipelineHook(redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(context.Context, []redis.Cmder) error { return u.err }
 }
