@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -413,4 +414,36 @@ func TestMember(t *testing.T) {
 			t.Errorf("%q reads as hop %d, want 0", bad, got.Hop)
 		}
 	}
+}
+
+// One record that a script can't read does not take with it what the same script
+// moves.
+func TestADamagedRecordHarmsNoOther(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		ids := w.opened(t, "b", "10", "11", "12")
+		var stops []*ledger.Stop
+		for _, id := range ids {
+			stops = append(stops, w.claim(t, id))
+		}
+		w.rdb.HDel(t.Context(), keys.Stop(ids[2]), "due")
+		var all sync.WaitGroup
+		for i, s := range stops {
+			all.Go(func() {
+				time.Sleep(time.Duration(i) * 300 * time.Microsecond)
+				s.State = ledger.Stopping
+				if ok, err := w.ledger.Advance(t.Context(), s, ledger.Step{Kind: ledger.KindPoll, Due: w.now()}); ok != (i < 2) || err != nil {
+					t.Errorf("stop %d: moved %t, %v", i, ok, err)
+				}
+			})
+		}
+		all.Wait()
+		for i, id := range ids[:2] {
+			s := w.get(t, id)
+			in := w.rdb.ZScore(t.Context(), keys.Look(), s.Member().String()).Err()
+			rel := w.rdb.ZRange(t.Context(), keys.Released(), 0, -1).Val()
+			if in != nil {
+				t.Errorf("stop %d at %v, state %s is not in look: %v; released %v", i, s.Member(), s.State, in, rel)
+			}
+		}
+	})
 }

@@ -129,7 +129,7 @@ func (m *model) withdraw(batch, job string) ledger.Withdrawal {
 	s := m.stops[id]
 	w := s.wishes[batch]
 	switch {
-	case w.void:
+	case w.void || s.state == ledger.Canceled && !w.late:
 		return ledger.Withdrew
 	case s.state.Ended():
 		return ledger.Over
@@ -146,8 +146,9 @@ func (m *model) withdraw(batch, job string) ledger.Withdrawal {
 		}
 	}
 	switch {
-	case len(left) == 0 && (s.state == ledger.Stopping || s.calling == s.hop || s.unsure):
-		s.withdrawn, w.late = true, true
+	case s.state == ledger.Stopping || s.calling == s.hop || s.unsure:
+		w.late = true
+		s.withdrawn = s.withdrawn || len(left) == 0
 		return ledger.TooLate
 	case len(left) == 0 && !late:
 		m.end(s, ledger.Canceled)

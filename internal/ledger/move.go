@@ -36,8 +36,8 @@ type Step struct {
 // or ended the stop. On true, s is as the ledger has it. A stop moves alone or
 // with others: concurrent calls share a script.
 func (l *Ledger) Advance(ctx context.Context, s *Stop, to Step) (bool, error) {
+	nonce := s.nonce()
 	for range tries {
-		nonce := randomID()
 		answer, err := l.moves.Do(s.ProjectID, move{s, to, nonce})
 		if err != nil {
 			return false, fmt.Errorf("move stop %s in the ledger: %w", s.ID, err)
@@ -148,8 +148,9 @@ func (l *Ledger) Finish(ctx context.Context, s *Stop, outcome State, reason stri
 	if !outcome.Ended() {
 		return false, fmt.Errorf("end stop %s: %q is not an outcome", s.ID, outcome)
 	}
+	nonce := s.nonce()
 	for range tries {
-		answer, err := l.finishes.Do(s.ProjectID, ending{s, outcome, reason, randomID(), took})
+		answer, err := l.finishes.Do(s.ProjectID, ending{s, outcome, reason, nonce, took})
 		if err != nil {
 			return false, fmt.Errorf("end stop %s in the ledger: %w", s.ID, err)
 		}
@@ -202,10 +203,11 @@ const (
 	NoWish   Withdrawal = "missing"  // the stop does not serve that batch
 )
 
-// Withdraw takes back what a batch wants of the stop with that id. The stop ends
-// as canceled when nobody wants it any more and no call may have gone out; the
-// outcome is then counted by a worker, through Uncounted. Otherwise it is looked
-// at until its outcome is known. Doing it again gets the same answer.
+// Withdraw takes back what a batch wants of the stop with that id, as long as no
+// call may have gone out. The stop ends as canceled when nobody wants it any more;
+// the outcome is then counted by a worker, through Uncounted. A wish for which it
+// was too late has the outcome of the stop, and no further call goes out for it.
+// Doing it again gets the same answer.
 func (l *Ledger) Withdraw(ctx context.Context, projectID, id, batch, why string) (Withdrawal, error) {
 	k := Keys(projectID)
 	answer, err := withdrawScript.Run(ctx, l.rdb, append(k.closing(), k.Stop(id), k.batch(batch)),

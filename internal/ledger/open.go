@@ -16,7 +16,7 @@ type Ask struct {
 	Deadline time.Time // must lie after Due
 	Labels   map[string]string
 	Trace    string // the traceparent of its trace; "": none
-	Fault    string // of an ask without a job id: why nobody can carry it out; it becomes the stop's reason
+	Fault    string // why nobody can carry it out: its stop ends at once, as rejected; "" if it has a job id
 }
 
 // Result is what became of an Ask.
@@ -107,7 +107,7 @@ func (l *Ledger) open(ctx context.Context, projectID, batch string, asks []Ask, 
 // join one.
 func (l *Ledger) openNew(ctx context.Context, projectID, batch string, asks []Ask, ids []string, todo []int, openings []Opening) (joins []int, err error) {
 	k := Keys(projectID)
-	keys := []string{k.Active(), k.Small(), k.Large(), k.In(Pending), k.Latest(), k.batch(batch), k.stops(batch), k.ended()}
+	keys := []string{k.Active(), k.Small(), k.Large(), k.In(Pending), k.Latest(), k.batch(batch), k.stops(batch), k.ended(), k.Uncounted()}
 	args := []any{l.now().UnixMilli(), batch, smallStops}
 	for _, i := range todo {
 		a := asks[i]

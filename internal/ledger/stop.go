@@ -90,8 +90,8 @@ type Stop struct {
 	// its answer was lost, or the worker died in the middle of it.
 	Unsure bool
 
-	// Missed is set when a list did not show the job although it was stopping: such
-	// a job is not watched again.
+	// Missed is set when list checks did not show the job although it was stopping:
+	// such a job is not watched again.
 	Missed bool
 
 	// Withdrawn says who withdrew the last wish, if that was too late to take the
@@ -110,9 +110,19 @@ type Stop struct {
 	Worker  string // id of the worker that has claimed a step of it last
 	Claimed int    // the hop of that step
 
+	reader  string            // made up: whoever has read this
 	version string            // of the wishes
 	prev    string            // id of the job's stop before this one; set when it ends
 	saved   map[string]string // the fields as they stand in Redis
+}
+
+// nonce tells what this reader of the stop does at its present hop from what
+// others do: whatever it repeats, because an answer was lost, is one and the same.
+func (s *Stop) nonce() string {
+	if s.reader == "" {
+		s.reader = randomID()
+	}
+	return s.reader + ":" + strconv.Itoa(s.Hop)
 }
 
 // Member is the stop at its present hop.

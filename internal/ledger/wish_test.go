@@ -123,7 +123,7 @@ func TestEarliestDueLatestDeadline(t *testing.T) {
 		if s := w.get(t, id); s.State != ledger.Canceled || s.Reason != "withdrawn by late" {
 			t.Errorf("with no wish left: %+v", s)
 		}
-		w.withdraw(t, id, "late", ledger.Over)
+		w.withdraw(t, id, "late", ledger.Withdrew)
 		w.withdraw(t, id, "nobody", ledger.NoWish)
 	})
 }
@@ -267,14 +267,14 @@ func TestWishesThatChangeMeanwhile(t *testing.T) {
 			t.Errorf("after the move the worker has %+v", s)
 		}
 		w.open(t, "b3", w.ask("10"))
-		w.withdraw(t, id, "b1", ledger.Withdrew)
-		for batch, want := range map[string]ledger.State{"b1": ledger.Canceled, "b2": ledger.Stopping, "b3": ledger.Stopping} {
+		w.withdraw(t, id, "b1", ledger.TooLate) // its call has stopped the job
+		for batch, want := range map[string]ledger.State{"b1": ledger.Stopping, "b2": ledger.Stopping, "b3": ledger.Stopping} {
 			if b := w.batch(t, batch); b.Counts[want] != 1 || b.Total != 1 {
 				t.Errorf("batch %+v, want its stop %s", b, want)
 			}
 		}
 		w.finished(t, s, ledger.Stopped)
-		for batch, want := range map[string]ledger.State{"b1": ledger.Canceled, "b2": ledger.Stopped, "b3": ledger.Stopped} {
+		for batch, want := range map[string]ledger.State{"b1": ledger.Stopped, "b2": ledger.Stopped, "b3": ledger.Stopped} {
 			if b := w.batch(t, batch); b.Counts[want] != 1 || b.InFlight() != 0 || b.Ended.IsZero() {
 				t.Errorf("batch %+v, want its stop %s", b, want)
 			}

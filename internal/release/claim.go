@@ -133,7 +133,7 @@ func (r *Releaser) Recover(ctx context.Context, projectID string, steps []ledger
 		return 0, nil
 	}
 	k := ledger.Keys(projectID)
-	keys := []string{k.Small(), k.Large(), k.Look(), k.Released()}
+	keys := []string{k.Control(), k.Small(), k.Large(), k.Look(), k.Released()}
 	args := []any{r.now().UnixMilli()}
 	for i, m := range steps {
 		keys = append(keys, k.Stop(m.StopID))

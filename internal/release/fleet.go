@@ -2,6 +2,7 @@ package release
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"sync"
 	"time"
@@ -124,7 +125,7 @@ func (r *Releaser) CredentialProbe(ctx context.Context) (string, error) {
 		return "", nil
 	}
 	got, err := probeScript.Run(ctx, r.rdb, []string{fleetKey}, before, r.now().Add(r.cfg.CredentialProbe).UnixMilli(),
-		inCredential(Call{ProjectID: project})).Bool()
+		inCredential(Call{ProjectID: project}), rand.Text()[:10]).Bool()
 	if err != nil {
 		return "", fmt.Errorf("take the probe of the credential: %w", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"context"
 	"embed"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -159,6 +160,7 @@ type Round struct {
 type Sighting struct {
 	JobID string
 	Seen  time.Time // zero: no list has, since it is watched
+	Left  bool      // a list that was read later has not shown it
 }
 
 // Round makes a round of one project.
@@ -178,7 +180,8 @@ func (r *Releaser) Round(ctx context.Context, projectID string, need Need) (Roun
 	}
 	left := texts(answer[6])
 	for i := 0; i+1 < len(left); i += 2 {
-		seen := Sighting{JobID: left[i]}
+		score, _ := strconv.ParseFloat(left[i+1], 64)
+		seen := Sighting{JobID: left[i], Left: score < float64(number(10))}
 		if !strings.Contains(left[i+1], ".") {
 			seen.Seen = millis(left[i+1])
 		}

@@ -112,6 +112,7 @@ func (r *Releaser) throttled(ctx context.Context, c Call, err error) error {
 	if rerr != nil {
 		return fmt.Errorf("park project %s: %w", c.ProjectID, rerr)
 	}
+	r.failing.note(c.ProjectID, d)
 	r.observe(fresh, Throttled)
 	return r.markHeld(ctx, c.ProjectID, fresh)
 }
@@ -119,12 +120,15 @@ func (r *Releaser) throttled(ctx context.Context, c Call, err error) error {
 // failed counts a failure against a project, and reports whether it is the
 // system's.
 func (r *Releaser) failed(ctx context.Context, c Call, why Reason, enough int, several bool, err error) (system bool, rerr error) {
-	r.failing.note(c.ProjectID)
+	r.failing.note(c.ProjectID, 0)
 	first, longest := r.probeWaits(why)
 	answer, rerr := failedScript.Run(ctx, r.rdb, []string{ledger.Keys(c.ProjectID).Control()}, r.now().UnixMilli(), string(why),
 		err.Error(), c.step(), enough, flag(several), first.Milliseconds(), longest.Milliseconds()).Int64Slice()
 	if rerr != nil {
 		return true, fmt.Errorf("note a failure of project %s: %w", c.ProjectID, rerr)
+	}
+	if answer[2] == 1 {
+		r.failing.note(c.ProjectID, first)
 	}
 	r.observe(answer[1] == 1, why)
 	return answer[0] >= int64(enough) || answer[2] == 1, r.markHeld(ctx, c.ProjectID, answer[1] == 1)
@@ -191,29 +195,42 @@ func (r *Releaser) answered(ctx context.Context, c Call, credentialOnly bool) er
 }
 
 // failing are the projects of which this process has seen a call fail since one
-// was answered: a claim from before does not tell of it.
+// was answered, and until when their calls rest: a claim from before does not tell
+// of it.
 type failing struct {
 	mu       sync.Mutex
-	projects map[string]bool
+	projects map[string]time.Time // zero: only failing
 }
 
 // mostFailing bounds the projects that are kept in memory.
 const mostFailing = 1000
 
-func (f *failing) note(projectID string) {
+func (f *failing) note(projectID string, rest time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.projects == nil || len(f.projects) >= mostFailing {
-		f.projects = make(map[string]bool)
+		f.projects = make(map[string]time.Time)
 	}
-	f.projects[projectID] = true
+	until := f.projects[projectID]
+	if rest > 0 {
+		until = time.Now().Add(rest)
+	}
+	f.projects[projectID] = until
+}
+
+// Resting reports whether this process knows that no call of a project may go out
+// now: a step that was taken before that waits again.
+func (r *Releaser) Resting(projectID string) bool {
+	r.failing.mu.Lock()
+	defer r.failing.mu.Unlock()
+	return time.Now().Before(r.failing.projects[projectID]) || r.fleet.holds() == "1"
 }
 
 // forget reports whether the project was among them.
 func (f *failing) forget(projectID string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	was := f.projects[projectID]
+	_, was := f.projects[projectID]
 	delete(f.projects, projectID)
 	return was
 }

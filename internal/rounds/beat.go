@@ -29,11 +29,19 @@ func (l *Loop) Beat(ctx context.Context) {
 	}
 }
 
-// tryCredential makes the probe of a credential that was refused, if it is due.
+// tryCredential has the probe made of a credential that was refused, if it is due
+// and rounds are made.
 func (l *Loop) tryCredential(ctx context.Context) error {
+	if l.ended.Load() {
+		return nil
+	}
 	project, err := l.Release.CredentialProbe(ctx)
 	if err == nil && project != "" {
-		l.work.Go(func() { l.probe(ctx, project) })
+		select {
+		case l.probes <- project:
+			l.Wake()
+		default:
+		}
 	}
 	return err
 }

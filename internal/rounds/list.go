@@ -214,9 +214,9 @@ func (l *Loop) take(ctx context.Context, projectID string, stops []ledger.Member
 
 // lookAt looks at jobs that the list has not shown.
 func (l *Loop) lookAt(ctx context.Context, projectID string, left []release.Sighting) {
-	jobs, seen := make([]string, len(left)), make(map[string]time.Time, len(left))
+	jobs, seen := make([]string, len(left)), make(map[string]release.Sighting, len(left))
 	for i, s := range left {
-		jobs[i], seen[s.JobID] = s.JobID, s.Seen
+		jobs[i], seen[s.JobID] = s.JobID, s
 	}
 	l.inline.Add(int64(len(jobs)))
 	waiting := len(jobs) // that count as inline
@@ -231,7 +231,10 @@ func (l *Loop) lookAt(ctx context.Context, projectID string, left []release.Sigh
 		watched[i] = ledger.Member{StopID: ids[i], JobID: job}
 	}
 	claimed, done, err := l.take(ctx, projectID, watched)
-	defer done()
+	for _, c := range claimed {
+		l.Handlers.AtWork.Begin(c.Stop.ID)
+	}
+	done()
 	if err != nil {
 		l.Logger.WarnContext(ctx, "jobs that have left the list are looked at later", "project", projectID, "error", err)
 	}
@@ -240,6 +243,7 @@ func (l *Loop) lookAt(ctx context.Context, projectID string, left []release.Sigh
 	for _, c := range claimed {
 		group.Go(func() error {
 			defer l.inline.Add(-1)
+			defer l.Handlers.AtWork.End(c.Stop.ID)
 			return l.Handlers.Looker.Left(ctx, c, seen[c.Stop.JobID])
 		})
 	}

@@ -53,7 +53,9 @@ type Config struct {
 type Loop struct {
 	Config
 	wake   chan struct{}
+	probes chan string    // projects in which the credential is to be tried
 	work   sync.WaitGroup // what rounds have started
+	ended  atomic.Bool    // no more rounds are made
 	inline atomic.Int64   // looks without a task that are under way, or wait for a slot
 
 	mu    sync.Mutex
@@ -63,7 +65,7 @@ type Loop struct {
 
 // New returns a loop; Run makes it work.
 func New(cfg Config) *Loop {
-	return &Loop{Config: cfg, wake: make(chan struct{}, 1), pulls: make(map[string]time.Time), lists: make(map[string]int)}
+	return &Loop{Config: cfg, wake: make(chan struct{}, 1), probes: make(chan string, 1), pulls: make(map[string]time.Time), lists: make(map[string]int)}
 }
 
 // Pull says that a project needs a round after that long, at the latest. It is
@@ -101,6 +103,11 @@ const (
 func (l *Loop) Run(ctx context.Context) {
 	var over []release.Settled
 	for ctx.Err() == nil {
+		select {
+		case project := <-l.probes:
+			l.start(true, func() { l.probe(ctx, project) })
+		default:
+		}
 		over = append(over, l.pulled()...)
 		turns, next, err := l.Release.Turns(ctx, over)
 		wait := errorWait
@@ -114,6 +121,7 @@ func (l *Loop) Run(ctx context.Context) {
 		}
 		l.rest(ctx, max(wait, leastWait), len(over) > 0)
 	}
+	l.ended.Store(true)
 	l.settle(ctx, over)
 	l.work.Wait()
 	l.settle(ctx, nil) // what was given back

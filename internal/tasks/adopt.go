@@ -33,7 +33,7 @@ type adopter struct {
 }
 
 // task adopts one foreign task; it may take until life from now. A malformed task
-// becomes a stop without a job, which its first step rejects.
+// becomes a stop that was rejected.
 func (a *adopter) task(ctx context.Context, name string, p Payload, bad error, life time.Duration) (result, error) {
 	projectID, ask := projectOf(p), ledger.Ask{JobID: p.JobID, Deadline: a.ledger.Now().Add(life)}
 	if bad != nil {
@@ -53,7 +53,10 @@ func (a *adopter) task(ctx context.Context, name string, p Payload, bad error, l
 	if err != nil {
 		return result{}, err
 	}
-	if opening.Result != ledger.Opened {
+	switch {
+	case bad != nil:
+		return result{stop: s, what: "stop ended", note: s.Reason}, nil
+	case opening.Result != ledger.Opened:
 		return result{stop: s, what: "task " + string(opening.Result)}, nil
 	}
 	return result{stop: s, what: "task adopted"}, nil

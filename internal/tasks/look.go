@@ -60,31 +60,33 @@ func (l *Looker) claimed(ctx context.Context, c claimed) (result, error) {
 }
 
 // Left looks at the job of a taken stop that the project's list of stopping jobs
-// has not shown, without a task. seen is when the list last did, zero if it never
-// did. It waits for a slot; an error is the end of ctx, and the stop is given back
-// for others to look.
-func (l *Looker) Left(ctx context.Context, c release.Claimed, seen time.Time) error {
+// has not shown, without a task. It waits for a slot; an error is the end of ctx,
+// and the stop is given back for others to look. It is given back, too, if calls of
+// the project rest by then.
+func (l *Looker) Left(ctx context.Context, c release.Claimed, seen release.Sighting) error {
 	s := c.Stop
 	began := time.Now()
 	slot, noSlot := l.slots.Acquire(ctx, s.ProjectID, true)
 	ctx, cancel := l.log.ownTime(ctx)
 	defer cancel()
-	if noSlot != nil {
+	if noSlot == nil {
+		defer slot.Free()
+	}
+	if noSlot != nil || l.release.Resting(s.ProjectID) {
 		_, err := l.moves.next(ctx, s, "given back", ledger.KindPoll, 0)
 		return errors.Join(noSlot, err)
 	}
-	defer slot.Free()
 	ctx, span := l.log.tracer.ListCheck(ctx, s.Trace)
 	if s.Trace == "" {
 		s.Trace = span.Parent()
 	}
-	if seen.After(s.Looked) {
-		s.Looked = seen
+	if seen.Seen.After(s.Looked) {
+		s.Looked = seen.Seen
 	}
 	res, err := l.moves.guarded(ctx, s, func() (result, error) {
 		job, callErr, system := l.calls.look(ctx, claimed{c, slot})
 		if callErr == nil {
-			l.judgeList(ctx, s, job)
+			l.judgeList(ctx, s, job, seen.Left)
 		}
 		return l.moves.apply(ctx, s, judgePoll(s, job, callErr, system, l.moves.chance(s)))
 	})
@@ -93,12 +95,16 @@ func (l *Looker) Left(ctx context.Context, c release.Claimed, seen time.Time) er
 	return nil
 }
 
-// judgeList notes a list that was wrong not to show the job.
-func (l *Looker) judgeList(ctx context.Context, s *ledger.Stop, job *modelarts.VisualizationJob) {
+// judgeList notes that list checks did not show a job that is stopping. The list
+// was wrong only if it was read.
+func (l *Looker) judgeList(ctx context.Context, s *ledger.Stop, job *modelarts.VisualizationJob, read bool) {
 	if job.Status.Class() != modelarts.ClassStopping {
 		return
 	}
 	s.Missed = true
+	if !read {
+		return
+	}
 	if err := l.release.ListWrong(ctx, s.ProjectID); err != nil {
 		l.log.WarnContext(ctx, "a wrong list was not noted", "project", s.ProjectID, "error", err)
 	}

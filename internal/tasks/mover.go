@@ -32,7 +32,7 @@ func (m *mover) chance(s *ledger.Stop) chance {
 	return chance{
 		call: m.mayCall(s),
 		lost: !s.Marked.IsZero(),
-		over: now.Sub(s.Marked) >= m.schedule.CallTimeout,
+		over: now.Sub(s.Marked) >= m.schedule.CallTimeout+beginWithin,
 		resend: s.Resends < m.schedule.MaxResends &&
 			(s.Looked.After(s.Accepted) || now.Sub(s.Accepted) >= m.schedule.ResendAfter),
 	}

@@ -40,8 +40,6 @@ func (h *StopHandler) process(ctx context.Context, t *asynq.Task) (result, error
 	ctx, s.Trace = tracing.Join(ctx, s.Trace)
 	return h.moves.guarded(ctx, s, func() (result, error) {
 		switch {
-		case s.JobID == "": // the task that asked for it was malformed
-			return h.moves.end(ctx, s, ledger.Rejected, s.Reason)
 		case h.moves.mayCall(s):
 			callErr, system := h.calls.stop(ctx, c)
 			return h.moves.apply(ctx, s, judgeStop(s, callErr, system))

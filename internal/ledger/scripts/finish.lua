@@ -10,7 +10,7 @@ local now, kept, learned = ARGV[1], tonumber(ARGV[2]), false
 local function finish(stop, item, batches, fields)
   local id, expected, outcome, nonce, version, took = unpack(item)
   local f = redis.call('HMGET', stop, 'state', 'hop', 'job', 'kind', 'mover', 'version', 'lane')
-  if (f[1] ~= 'pending' and f[1] ~= 'stopping') or f[2] ~= expected then
+  if (f[1] ~= 'pending' and f[1] ~= 'stopping') or f[2] ~= expected or not f[3] then
     return f[5] == nonce and 1 or 0
   elseif (f[6] or '0') ~= version then
     return 2

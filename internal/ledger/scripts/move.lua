@@ -19,7 +19,7 @@ local listed = tonumber(redis.call('HGET', control, 'list_rests') or 0) <= now
 local function move(stop, item, batches, fields)
   local id, job, expected, nonce, version, state, kind, due, least, till = unpack(item)
   local f = redis.call('HMGET', stop, 'state', 'hop', 'kind', 'mover', 'version', 'lane', 'due')
-  if (f[1] ~= 'pending' and f[1] ~= 'stopping') or f[2] ~= expected then
+  if (f[1] ~= 'pending' and f[1] ~= 'stopping') or f[2] ~= expected or not f[7] then
     return f[4] == nonce and (f[3] == 'watch' and 2 or 1) or 0
   elseif f[1] ~= state and (f[5] or '0') ~= version then
     return 3

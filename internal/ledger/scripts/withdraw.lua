@@ -15,7 +15,7 @@ for i = 1, #list, 2 do
 end
 if not f.state or not f['wish:' .. batch_id] then
   return 'missing'
-elseif f['void:' .. batch_id] then
+elseif f['void:' .. batch_id] or f.state == 'canceled' and not f['late:' .. batch_id] then
   return 'canceled'
 elseif f.state ~= 'pending' and f.state ~= 'stopping' then
   return 'ended'
@@ -34,8 +34,9 @@ for name, value in pairs(f) do
   end
 end
 
-if not due and (f.state ~= 'pending' or f.calling == f.hop or f.unsure == '1') then
-  redis.call('HSET', stop, 'withdrawn', why, 'late:' .. batch_id, why)
+if f.state ~= 'pending' or f.calling == f.hop or f.unsure == '1' then
+  redis.call('HSET', stop, 'late:' .. batch_id, why)
+  if not due then redis.call('HSET', stop, 'withdrawn', why) end
   return 'sent'
 elseif not due and not late then
   redis.call('HSET', stop, 'state', 'canceled', 'reason', why, 'ended', now, 'next', '', 'mover', '', unpack(close(id, f)))
@@ -47,7 +48,7 @@ end
 
 redis.call('HSET', stop, 'void:' .. batch_id, now .. ' ' .. why)
 redis.call('HINCRBY', stop, 'version', 1)
-count(batch, batch_id, f.state, 'canceled')
+count(batch, batch_id, 'pending', 'canceled')
 finally(now)
 if not due then
   redis.call('HSET', stop, 'withdrawn', late)
@@ -55,8 +56,8 @@ if not due then
 end
 local text = string.format('%.0f', due)
 redis.call('HSET', stop, 'due', text, 'deadline', string.format('%.0f', deadline))
-if f.kind ~= 'watch' then redis.call('ZADD', latest, deadline, id) end
-if f.state == 'pending' then redis.call('ZADD', pending, text, id) end
+redis.call('ZADD', latest, deadline, id)
+redis.call('ZADD', pending, text, id)
 local member, lane = id .. ':' .. f.hop .. ':' .. f.job, f.lane and small or large
 if f.next == f.due and f.kind == 'stop' and redis.call('ZSCORE', lane, member) then
   redis.call('HSET', stop, 'next', text)

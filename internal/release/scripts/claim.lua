@@ -21,7 +21,7 @@ local function claim(stop, id, hop, job, kind, nonce)
     f[list[i]] = list[i + 1]
   end
   local member, mine = id .. ':' .. hop .. ':' .. job, hop .. ' ' .. nonce
-  if (f.state ~= 'pending' and f.state ~= 'stopping') or f.hop ~= hop or f.kind ~= kind then
+  if (f.state ~= 'pending' and f.state ~= 'stopping') or f.hop ~= hop or f.kind ~= kind or not f.deadline then
     return {0}
   elseif f.claimed == mine then
     return {1, list, ill}

@@ -1,10 +1,11 @@
 -- Takes back released steps that nobody carries any more. A stop call that was marked comes back as a look.
 --
--- KEYS  waiting:small, waiting:stop, waiting:look, released, then the stop of each item
+-- KEYS  control, waiting:small, waiting:stop, waiting:look, released, then the stop of each item
 -- ARGV  now, then for each item: stop id, hop, job id, 1 when it is lost ("" when it is only to be looked after later)
 -- Returns how many were taken back.
-local small, large, look, released = unpack(KEYS, 1, 4)
+local control, small, large, look, released = unpack(KEYS, 1, 5)
 local now, taken = ARGV[1], 0
+local probe = redis.call('HGET', control, 'probe')
 
 local function recover(stop, id, hop, job, lost)
   local member = id .. ':' .. hop .. ':' .. job
@@ -21,11 +22,12 @@ local function recover(stop, id, hop, job, lost)
     end
     redis.call('HSET', stop, 'hop', next_hop, 'kind', kind, 'next', now)
     redis.call('ZADD', kind == 'poll' and look or f[5] and small or large, now, id .. ':' .. next_hop .. ':' .. job)
+    if probe == member then redis.call('HSET', control, 'probe_at', now) end
     taken = taken + 1
   end
 end
 
-for i = 5, #KEYS do
-  recover(KEYS[i], unpack(ARGV, 4 * i - 18, 4 * i - 15))
+for i = 6, #KEYS do
+  recover(KEYS[i], unpack(ARGV, 4 * i - 22, 4 * i - 19))
 end
 return taken

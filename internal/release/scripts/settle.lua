@@ -6,7 +6,8 @@
 --       stops and polls that were released,
 --       watched jobs to look at, each with when it was last seen as stopping (ms),
 --       the stops whose time is up, the released steps that have been silent for long,
---       1 when calls of the project have failed lately
+--       1 when calls of the project have failed lately, since when a list that was read has not shown a job that was
+--       seen before (ms; 0: no list was)
 
 -- visit returns the first of a set whose time has come, and puts them off a little: if this worker dies now, they are
 -- found again.
@@ -32,7 +33,8 @@ local waiting = head(look)
 if not paused then waiting = math.min(waiting, head(small), head(large)) end
 local probe, list = 0, 0
 if hold and open then
-  if #went == 0 and waiting - now < 120000 then -- a step that comes soon is the best probe
+  -- A step that comes soon is the best probe; jobs that are watched wait for no step.
+  if #went == 0 and waiting - now < (watching > 0 and 5000 or 120000) then
     probe_at = waiting
   else
     probe_at = now + probe_time
@@ -47,7 +49,11 @@ if listing and open and not hold and list_at <= now and affordable() >= 1 then
   pay(tonumber(c[8] or 1)) -- as many pages as the last one had
 end
 save(control, now, b)
-if #jobs > 0 then redis.call('HINCRBY', control, 'list_left', #jobs / 2) end
+local left = 0 -- jobs that a list which was read did not show
+for i = 2, #jobs, 2 do
+  if listing and tonumber(jobs[i]) < tonumber(c[7] or 0) then left = left + 1 end
+end
+if left > 0 then redis.call('HINCRBY', control, 'list_left', left) end
 
 local sight = head(watched)
 local due = math.min(waiting, sight < since and now + 25 or sight + fallback) -- nobody was free to look
@@ -65,4 +71,4 @@ if fleet == '1' then due = INF end
 due = math.min(due, head(latest), head(released) + silence)
 return {due == INF and -1 or math.ceil(math.max(0, due - now)), list, probe,
   redis.call('LLEN', uncounted) > 0 and 1 or 0, stops, polls, jobs, late, silent,
-  (hold or redis.call('HEXISTS', control, 'failures') == 1) and 1 or 0}
+  (hold or redis.call('HEXISTS', control, 'failures') == 1) and 1 or 0, listing and tonumber(c[7]) or 0}
