@@ -90,8 +90,8 @@ type Stop struct {
 	// its answer was lost, or the worker died in the middle of it.
 	Unsure bool
 
-	// Missed is set when list checks did not show the job although it was stopping:
-	// such a job is not watched again.
+	// Missed is set when no list check has shown the job although it was stopping for
+	// some time: such a job is not watched again.
 	Missed bool
 
 	// Withdrawn says who withdrew the last wish, if that was too late to take the

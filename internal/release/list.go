@@ -57,6 +57,7 @@ type ListCheck struct {
 	Began  time.Time     // by the fleet's time
 	Next   time.Duration // after how long the next one is due
 	Pages  int           // how many calls it took
+	Jobs   int           // how many it has shown
 	Result ListResult
 	Why    string // it could not be read, or is useless
 }
@@ -65,7 +66,7 @@ type ListCheck struct {
 // alone from now on.
 func (r *Releaser) ListChecked(ctx context.Context, projectID string, c ListCheck) (bool, error) {
 	useless, err := listedScript.Run(ctx, r.rdb, []string{ledger.Keys(projectID).Control()}, r.now().UnixMilli(), c.Began.UnixMilli(),
-		c.Next.Milliseconds(), string(c.Result), c.Why, listRest.Milliseconds(), listFailures, max(1, c.Pages)).Bool()
+		c.Next.Milliseconds(), string(c.Result), c.Why, listRest.Milliseconds(), listFailures, max(1, c.Pages), c.Jobs).Bool()
 	if err != nil {
 		return false, fmt.Errorf("note a list check of project %s: %w", projectID, err)
 	}

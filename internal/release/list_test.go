@@ -42,7 +42,7 @@ func TestListCheckIsDue(t *testing.T) {
 		if r := w.round(listing(0)); r.List {
 			t.Error("a list check although there is to be none")
 		}
-		if r := w.round(listing(3)); !r.List || r.Next != 5*time.Second {
+		if r := w.round(listing(3)); !r.List || r.Next != 2500*time.Millisecond {
 			t.Errorf("round %+v, want a list check, and another if nobody tells of it", r)
 		}
 		if r := w.round(listing(3)); r.List {
@@ -148,7 +148,8 @@ func TestUselessList(t *testing.T) {
 			judged(w, 50, 0)
 			w.checked(ListCheck{Began: w.now(), Result: ListRead}, false) // two hundred are a new count
 			judged(w, 9, 10)
-			w.checked(ListCheck{Began: w.now(), Result: ListRead}, true)
+			w.checked(ListCheck{Began: w.now(), Result: ListRead, Jobs: 50}, false) // some that have changed pages
+			w.checked(ListCheck{Began: w.now(), Result: ListRead, Jobs: 49}, true)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

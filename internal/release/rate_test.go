@@ -301,3 +301,22 @@ func TestClaimsAreCounted(t *testing.T) {
 		}
 	})
 }
+
+// A limit that nobody configured is used in full, too: the burst of a rate that was
+// not configured says nothing.
+func TestAnUnknownLimitIsUsed(t *testing.T) {
+	w := onRedis(t, Config{})
+	refusal := &modelarts.APIError{Kind: modelarts.KindThrottled, Limit: 100}
+	w.report(Call{ProjectID: project, At: w.now()}, refusal)
+	w.advance(parkMost)
+	w.fill(keys.Large(), 7000)
+	calls, need := 0, wide()
+	need.Room = 1 << 30
+	for range 750 { // as often as a busy worker makes rounds
+		calls += len(w.round(need).Stops)
+		w.advance(40 * time.Millisecond)
+	}
+	if calls < 2850 || calls > 3020 {
+		t.Errorf("%d calls in 30 s, want about 3000", calls)
+	}
+}

@@ -36,7 +36,7 @@ const (
 func (l *Loop) listCheck(ctx context.Context, projectID string, ill bool) {
 	check := release.ListCheck{Began: l.Member.Now(), Result: release.ListRead}
 	jobs, pages, err := l.readList(ctx, projectID, check.Began)
-	check.Pages, check.Next = pages, l.interval(ctx, projectID, jobs, pages)
+	check.Pages, check.Jobs, check.Next = pages, jobs, l.interval(ctx, projectID, jobs, pages)
 	if ctx.Err() != nil {
 		return
 	}
@@ -177,7 +177,7 @@ func listRefused(err error) bool {
 // List checks come so often that each call finds several jobs that have stopped.
 const (
 	// listCost is how many list calls may be spent on a job that is about to stop.
-	listCost      = 0.15
+	listCost      = 0.08
 	leastInterval = 250 * time.Millisecond
 	mostInterval  = 2500 * time.Millisecond
 	// listShare is the part of a known rate that list calls may take.

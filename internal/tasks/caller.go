@@ -22,7 +22,7 @@ type caller struct {
 
 // lookTime is how long a detail call may take at first. It is harmless to ask
 // again: mostly one answer is slow, not the API.
-const lookTime = 3 * time.Second
+const lookTime = 1500 * time.Millisecond
 
 // stop makes the stop call of a claimed stop, and keeps what it has told besides
 // its verdict. system says that a failure is the system's.

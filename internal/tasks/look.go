@@ -80,13 +80,14 @@ func (l *Looker) Left(ctx context.Context, c release.Claimed, seen release.Sight
 	if s.Trace == "" {
 		s.Trace = span.Parent()
 	}
+	never := seen.Seen.IsZero() && !s.Looked.IsZero() // no list has shown it, although it is not new
 	if seen.Seen.After(s.Looked) {
 		s.Looked = seen.Seen
 	}
 	res, err := l.moves.guarded(ctx, s, func() (result, error) {
 		job, callErr, system := l.calls.look(ctx, claimed{c, slot})
 		if callErr == nil {
-			l.judgeList(ctx, s, job, seen.Left)
+			l.judgeList(ctx, s, job, seen.Left, never)
 		}
 		return l.moves.apply(ctx, s, judgePoll(s, job, callErr, system, l.moves.chance(s)))
 	})
@@ -96,12 +97,13 @@ func (l *Looker) Left(ctx context.Context, c release.Claimed, seen release.Sight
 }
 
 // judgeList notes that list checks did not show a job that is stopping. The list
-// was wrong only if it was read.
-func (l *Looker) judgeList(ctx context.Context, s *ledger.Stop, job *modelarts.VisualizationJob, read bool) {
+// was wrong only if it was read. One that has shown it before, or was read while it
+// was new, has it on another page by now.
+func (l *Looker) judgeList(ctx context.Context, s *ledger.Stop, job *modelarts.VisualizationJob, read, never bool) {
 	if job.Status.Class() != modelarts.ClassStopping {
 		return
 	}
-	s.Missed = true
+	s.Missed = never
 	if !read {
 		return
 	}

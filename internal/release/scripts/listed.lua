@@ -2,7 +2,7 @@
 --
 -- KEYS  control
 -- ARGV  now, when it began (ms), when the next one is due (ms from now), "read", "failed" or "useless", why, for how long
---       a useless list is left alone (ms), how many failed ones in a row make it useless, how many pages it had
+--       a useless list is left alone (ms), how many failed ones in a row make it useless, how many pages and jobs it had
 -- Returns 1 when the list is left alone from now on.
 local control, now, began, after = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local how, why, rest, enough = ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
@@ -14,7 +14,8 @@ if how == 'read' then
   if tonumber(f[1] or 0) < began then
     redis.call('HSET', control, 'cutoff', string.format('%.0f', began))
   end
-  if wrong >= 10 and 2 * wrong > left then
+  -- While many jobs begin to stop, some change pages as the list is read: a few of many are no fault of it.
+  if wrong >= 10 and 2 * wrong > left and 5 * wrong > tonumber(ARGV[9]) then
     how, why = 'useless', 'wrong about ' .. wrong .. ' jobs of ' .. left
   elseif left >= 200 then
     redis.call('HDEL', control, 'list_left', 'list_wrong')

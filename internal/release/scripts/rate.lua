@@ -34,7 +34,7 @@ local function load(control, now, conf, burst)
     b.stops, b.looks = INF, 0
     return b
   end
-  local most = b.base and math.max(1, math.min(burst, b.rate / 10)) or burst
+  local most = b.base and math.max(1, math.min(conf > 0 and burst or INF, b.rate / 10)) or burst
   local seconds = math.min(60, math.max(0, now - tonumber(f[5] or now)) / 1000)
   local looks = tonumber(f[7] or 0) + 0.2 * b.rate * seconds
   b.looks = math.min(looks, math.max(1, most / 2))

@@ -44,7 +44,7 @@ if hold and open then
 end
 local list_at = tonumber(c[5] or 0)
 if listing and open and not hold and list_at <= now and affordable() >= 1 then
-  list, list_at = 1, now + 5000 -- how long a list check may take
+  list, list_at = 1, now + 2500 -- if nobody tells of it: one that takes longer has company
   redis.call('HSET', control, 'list_at', list_at)
   pay(tonumber(c[8] or 1)) -- as many pages as the last one had
 end
