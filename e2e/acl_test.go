@@ -148,7 +148,7 @@ var rare = []string{
 	"lindex", "scard", // the sweep of old batches, a minute after a worker's start at the earliest
 	"persist", // the takeover of joined stops that an earlier version has left
 	"publish", // of a worker: when it ends in the midst of work
-	"lpos", // looking for the task of a step that nobody has claimed for five seconds
+	"lpos",    // looking for the task of a step that nobody has claimed for five seconds
 }
 
 // commandStat finds the commands that were carried out; denied ones have no calls.
