@@ -54,7 +54,7 @@ func TestTheAnswerOfAnEndIsLost(t *testing.T) {
 		defer run.stop()
 		w.ask("b", "10")
 		wantOutcome(t, w.awaitEnd(3*time.Minute, "b")["10"], ledger.Stopped, "")
-		time.Sleep(10 * time.Second)
+		time.Sleep(10 * time.Second) // virtual: for whoever would count it again
 		wantCountedOnce(t, ledger.Stopped, run)
 	})
 }

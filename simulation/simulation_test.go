@@ -114,7 +114,7 @@ func (s *totals) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return fmt.Sprintf("%d seeds clean, %.0f virtual hours: %d stops (%d stopped, %d already stopped, %d gone, %d expired, %d rejected or canceled), "+
-		"%d calls (%d of them screens' lists), %d workers, %d crashes, %d freezes, %d cuts of Redis", s.seeds, s.virtual.Hours(), s.stops, s.stopped, s.already, s.gone,
+		"%d calls (%d of them lists), %d workers, %d crashes, %d freezes, %d cuts of Redis", s.seeds, s.virtual.Hours(), s.stops, s.stopped, s.already, s.gone,
 		s.expired, s.rest, s.calls, s.lists, s.workers, s.crashes, s.freezes, s.cuts)
 }
 

@@ -17,7 +17,7 @@ import (
 	"vizstop/internal/worker"
 )
 
-// quick has a worker look for tasks twice a second, as screens come every few.
+// quick has a worker look for tasks twice a second, as list checks come every few.
 func quick(c *worker.Config) {
 	c.CheckInterval, c.DelayedCheckInterval = 500*time.Millisecond, 500*time.Millisecond
 }
@@ -225,9 +225,9 @@ func (o odd) ShowVisualizationJob(ctx context.Context, projectID, jobID string) 
 }
 
 // Whatever a call fails with, be it a bug, costs its own stop some time and
-// nothing else, also where a screen polls many stops in one task.
+// nothing else, also where a list check is made for many.
 func TestOddFailures(t *testing.T) {
-	for _, jobs := range []int{2, 20} { // polled one by one, and by a screen
+	for _, jobs := range []int{2, 20} { // polled one by one, and with a list check
 		t.Run(fmt.Sprintf("errors, %d jobs", jobs), func(t *testing.T) {
 			log := failOddly(t, jobs, func() error { return errors.New("odd") })
 			if strings.Contains(log, "panic") {
@@ -237,7 +237,7 @@ func TestOddFailures(t *testing.T) {
 		t.Run(fmt.Sprintf("panics, %d jobs", jobs), func(t *testing.T) {
 			log := failOddly(t, jobs, func() error { panic("odd") })
 			if jobs > 2 && !strings.Contains(log, "a bug in vizstop") {
-				t.Errorf("no screen met the bug:\n%s", log)
+				t.Errorf("no list check met the bug:\n%s", log)
 			}
 		})
 	}
@@ -276,7 +276,7 @@ func failOddly(t *testing.T, jobs int, failure func() error) (log string) {
 	return log
 }
 
-// Only some screens stay at once, and every project is screened.
+// Every project has its list checks, however many there are.
 func TestListChecksOfManyProjects(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
 		const projects = 12
@@ -290,7 +290,7 @@ func TestListChecksOfManyProjects(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		r := w.start(func(c *worker.Config) { quick(c); c.Concurrency = 8 }) // two may stay
+		r := w.start(func(c *worker.Config) { quick(c); c.Concurrency = 8 })
 		defer r.stop()
 		w.await(2*time.Minute, "the end of every stop", func() bool { return w.idle(projects) })
 		if n := r.counted(t, ledger.Stopped); n != 6*projects {

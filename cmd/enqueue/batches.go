@@ -9,6 +9,7 @@ import (
 
 	"vizstop/internal/ledger"
 	"vizstop/internal/report"
+	"vizstop/internal/settings"
 )
 
 // batchList is what "enqueue batches" prints as JSON.
@@ -44,7 +45,7 @@ func batchesCommand(getenv func(string) string, streams streams) *cli.Command {
 		Flags:        c.Flags(),
 		OnUsageError: usageError,
 		Action: c.action(getenv, func(ctx context.Context, cmd *cli.Command, books *books) error {
-			if err := noArguments(cmd); err != nil {
+			if err := settings.NoArguments(cmd); err != nil {
 				return err
 			}
 			rows, err := listBatches(ctx, books.ledger, last)

@@ -127,14 +127,6 @@ func isCommand(commands []*cli.Command, word string) bool {
 	return slices.ContainsFunc(commands, func(c *cli.Command) bool { return c.HasName(word) })
 }
 
-// noArguments refuses words that a command would not look at.
-func noArguments(cmd *cli.Command) error {
-	if cmd.Args().Present() {
-		return fmt.Errorf("%s takes no argument %q: nothing was done (see %s --help)", cmd.FullName(), cmd.Args().First(), cmd.FullName())
-	}
-	return nil
-}
-
 func usageError(_ context.Context, cmd *cli.Command, err error, _ bool) error {
 	return fmt.Errorf("%w (see %s --help)", err, cmd.FullName())
 }

@@ -10,6 +10,7 @@ import (
 	"vizstop/internal/modelarts"
 	"vizstop/internal/release"
 	"vizstop/internal/report"
+	"vizstop/internal/settings"
 )
 
 // brake is what "enqueue pause" and "enqueue resume" print as JSON.
@@ -52,7 +53,7 @@ a stop whose deadline passes while it is paused ends as expired.`,
 		Flags:        c.Flags(),
 		OnUsageError: usageError,
 		Action: c.action(getenv, func(ctx context.Context, cmd *cli.Command, books *books) error {
-			if err := noArguments(cmd); err != nil {
+			if err := settings.NoArguments(cmd); err != nil {
 				return err
 			}
 			changed, err := books.release.Pause(ctx, c.project, c.who(getenv), c.reason)
@@ -89,7 +90,7 @@ func resumeCommand(getenv func(string) string, streams streams) *cli.Command {
 		Flags:        c.Flags(),
 		OnUsageError: usageError,
 		Action: c.action(getenv, func(ctx context.Context, cmd *cli.Command, books *books) error {
-			if err := noArguments(cmd); err != nil {
+			if err := settings.NoArguments(cmd); err != nil {
 				return err
 			}
 			changed, err := books.release.Resume(ctx, c.project)

@@ -57,7 +57,7 @@ does not exist, and one makes the API answer 429.`,
 		Flags:        d.Flags(),
 		OnUsageError: usageError,
 		Action: func(ctx context.Context, cmd *cli.Command) error {
-			if err := errors.Join(noArguments(cmd), d.Load(cmd, getenv)); err != nil {
+			if err := errors.Join(settings.NoArguments(cmd), d.Load(cmd, getenv)); err != nil {
 				return err
 			}
 			d.log.Format = "text"

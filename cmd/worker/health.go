@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v3"
+
+	"vizstop/internal/settings"
 )
 
 // health is the settings of "worker health".
@@ -33,7 +35,7 @@ and no other program, so a container without either can check itself.`,
 		Flags:        h.Flags(),
 		OnUsageError: usageError,
 		Action: func(ctx context.Context, cmd *cli.Command) error {
-			if err := errors.Join(noArguments(cmd), h.Load(cmd, getenv)); err != nil {
+			if err := errors.Join(settings.NoArguments(cmd), h.Load(cmd, getenv)); err != nil {
 				return err
 			}
 			return h.ask(ctx, stdout)

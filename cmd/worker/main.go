@@ -67,11 +67,3 @@ func withDefault(args []string) []string {
 func usageError(_ context.Context, cmd *cli.Command, err error, _ bool) error {
 	return fmt.Errorf("%w (see %s --help)", err, cmd.FullName())
 }
-
-// noArguments refuses what would otherwise be passed over in silence.
-func noArguments(cmd *cli.Command) error {
-	if cmd.Args().Present() {
-		return fmt.Errorf("%s takes no argument %q (see %s --help)", cmd.FullName(), cmd.Args().First(), cmd.Root().Name)
-	}
-	return nil
-}

@@ -12,6 +12,7 @@ import (
 
 	"vizstop/internal/modelarts"
 	"vizstop/internal/redisconn"
+	"vizstop/internal/settings"
 	"vizstop/internal/tracing"
 	"vizstop/internal/tracing/otlp"
 	"vizstop/internal/version"
@@ -34,7 +35,7 @@ from VIZSTOP_REDIS_PASSWORD.
 		OnUsageError: usageError,
 		Action: func(ctx context.Context, cmd *cli.Command) error {
 			manager, err := newSupervisor(getenv)
-			if err := errors.Join(noArguments(cmd), cfg.Load(cmd, getenv), err); err != nil {
+			if err := errors.Join(settings.NoArguments(cmd), cfg.Load(cmd, getenv), err); err != nil {
 				return err
 			}
 			return cfg.serve(ctx, getenv, cfg.log.Logger(stderr), manager)

@@ -56,6 +56,7 @@ func (r Rate) expire(s Share, deadline time.Duration) int {
 	return s.Stops - min(s.Stops, int(called))
 }
 
+// Error tells the figures in one line, and what to do.
 func (r *Refusal) Error() string {
 	var text strings.Builder
 	s, rate := r.batch.slowest, r.batch.rate

@@ -44,6 +44,7 @@ type Worker struct {
 	Slots int    // API calls that it makes at once
 }
 
+// String is the worker as Redis has it: its id, a slash and its slots.
 func (w Worker) String() string { return w.ID + "/" + strconv.Itoa(w.Slots) }
 
 func parseWorker(s string) Worker {

@@ -89,6 +89,7 @@ type Member struct {
 	JobID  string
 }
 
+// String is the member as sorted sets hold it: stop, hop and job with colons between.
 func (m Member) String() string { return m.StopID + ":" + strconv.Itoa(m.Hop) + ":" + m.JobID }
 
 // ParseMember reads what String wrote. What is no member has hop 0.

@@ -420,21 +420,23 @@ func TestMember(t *testing.T) {
 // moves.
 func TestADamagedRecordHarmsNoOther(t *testing.T) {
 	eachRedis(t, func(t *testing.T, w *world) {
-		ids := w.opened(t, "b", "10", "11", "12")
+		ids := w.opened(t, "b", "10", "11", "12", "13")
 		var stops []*ledger.Stop
 		for _, id := range ids {
 			stops = append(stops, w.claim(t, id))
 		}
 		w.rdb.HDel(t.Context(), keys.Stop(ids[2]), "due")
+		advance := func(i int) {
+			stops[i].State = ledger.Stopping
+			step := ledger.Step{Kind: ledger.KindPoll, Due: w.now()}
+			if ok, err := w.ledger.Advance(t.Context(), stops[i], step); ok == (i == 2) || err != nil {
+				t.Errorf("stop %d: moved %t, %v", i, ok, err)
+			}
+		}
+		advance(3) // what follows at once waits for the next script
 		var all sync.WaitGroup
-		for i, s := range stops {
-			all.Go(func() {
-				time.Sleep(time.Duration(i) * 300 * time.Microsecond)
-				s.State = ledger.Stopping
-				if ok, err := w.ledger.Advance(t.Context(), s, ledger.Step{Kind: ledger.KindPoll, Due: w.now()}); ok != (i < 2) || err != nil {
-					t.Errorf("stop %d: moved %t, %v", i, ok, err)
-				}
-			})
+		for i := range 3 {
+			all.Go(func() { advance(i) })
 		}
 		all.Wait()
 		for i, id := range ids[:2] {

@@ -95,14 +95,7 @@ func (r *Releaser) Take(ctx context.Context, projectID string, stops []ledger.Me
 			keys = append(keys, k.Stop(s.StopID))
 			args = append(args, s.StopID, s.JobID, s.Hop, rand.Text()[:10])
 		}
-		answers, err := takeScript.Run(ctx, r.rdb, keys, args...).Slice()
-		for err != nil && ctx.Err() == nil {
-			select {
-			case <-time.After(takeAgain):
-			case <-ctx.Done():
-			}
-			answers, err = takeScript.Run(ctx, r.rdb, keys, args...).Slice()
-		}
+		answers, err := r.runTake(ctx, keys, args)
 		if err != nil {
 			return all, fmt.Errorf("take %d stops of project %s: %w", len(some), projectID, err)
 		}
@@ -114,6 +107,21 @@ func (r *Releaser) Take(ctx context.Context, projectID string, stops []ledger.Me
 		}
 	}
 	return all, nil
+}
+
+// runTake goes on until Redis has answered or ctx ends.
+func (r *Releaser) runTake(ctx context.Context, keys []string, args []any) ([]any, error) {
+	for {
+		answers, err := takeScript.Run(ctx, r.rdb, keys, args...).Slice()
+		if err == nil {
+			return answers, nil
+		}
+		select {
+		case <-time.After(takeAgain):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
 }
 
 func pairs(answer any) map[string]string {

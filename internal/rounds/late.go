@@ -2,6 +2,7 @@ package rounds
 
 import (
 	"context"
+	"errors"
 
 	"vizstop/internal/ledger"
 	"vizstop/internal/release"
@@ -44,15 +45,10 @@ func (l *Loop) tryLate(ctx context.Context, projectID string, ids []string) erro
 	if err := l.Release.Hasten(ctx, projectID, hasten); err != nil {
 		return err
 	}
-	taken, done, err := l.take(ctx, projectID, expire)
-	defer done()
-	if err != nil {
-		return err
-	}
+	taken, err := l.take(ctx, projectID, expire)
 	for _, c := range taken {
-		if err := l.Handlers.Looker.Expire(ctx, c.Stop); err != nil {
-			return err
-		}
+		err = errors.Join(err, l.Handlers.Looker.Expire(ctx, c.Stop))
+		l.Handlers.AtWork.End(c.Stop.ID)
 	}
-	return nil
+	return err
 }

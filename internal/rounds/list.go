@@ -199,17 +199,20 @@ func (l *Loop) interval(ctx context.Context, projectID string, jobs, pages int) 
 	return next
 }
 
-// take takes stops without a task. They are at work until done is called.
-func (l *Loop) take(ctx context.Context, projectID string, stops []ledger.Member) (claimed []release.Claimed, done func(), err error) {
+// take takes stops without a task. Each that it returns, also with an error, is at
+// work until the caller ends that.
+func (l *Loop) take(ctx context.Context, projectID string, stops []ledger.Member) ([]release.Claimed, error) {
 	for _, s := range stops {
 		l.Handlers.AtWork.Begin(s.StopID)
 	}
-	claimed, err = l.Release.Take(ctx, projectID, stops)
-	return claimed, func() {
-		for _, s := range stops {
-			l.Handlers.AtWork.End(s.StopID)
-		}
-	}, err
+	claimed, err := l.Release.Take(ctx, projectID, stops)
+	for _, c := range claimed {
+		l.Handlers.AtWork.Begin(c.Stop.ID)
+	}
+	for _, s := range stops {
+		l.Handlers.AtWork.End(s.StopID)
+	}
+	return claimed, err
 }
 
 // lookAt looks at jobs that the list has not shown.
@@ -230,11 +233,7 @@ func (l *Loop) lookAt(ctx context.Context, projectID string, left []release.Sigh
 	for i, job := range jobs {
 		watched[i] = ledger.Member{StopID: ids[i], JobID: job}
 	}
-	claimed, done, err := l.take(ctx, projectID, watched)
-	for _, c := range claimed {
-		l.Handlers.AtWork.Begin(c.Stop.ID)
-	}
-	done()
+	claimed, err := l.take(ctx, projectID, watched)
 	if err != nil {
 		l.Logger.WarnContext(ctx, "jobs that have left the list are looked at later", "project", projectID, "error", err)
 	}

@@ -14,8 +14,8 @@ local function count(batch, batch_id, from, to)
   end
 end
 
--- close takes the stop out of every set, and returns what is to be saved with it. f is its state, hop, job and kind
--- before.
+-- close takes the stop out of every set, and returns what is to be saved with it. f is its state, hop, job, kind and
+-- lane before.
 local function close(id, f)
   local member = id .. ':' .. f.hop .. ':' .. f.job
   if f.kind == 'watch' then

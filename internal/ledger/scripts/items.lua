@@ -1,9 +1,9 @@
 -- Reads the items of a script that moves or ends stops. Put after gather.lua and before those scripts.
 
--- each calls one(stop, item, keys, fields) for every item, and returns the answers. k and a are where the items begin in
+-- each calls one(stop, item, batches, fields) for every item, and returns the answers. k and a are where the items begin in
 -- KEYS and ARGV. Each has a key for its stop and one for each batch of its wishes, and as arguments: fixed values (item),
--- how many batches, their ids, how many fields to save, their names and values. keys holds the key and the id of each
--- batch, one after the other.
+-- how many batches, their ids, how many fields to save, their names and values. batches holds the key and the id of each,
+-- one after the other.
 local function each(k, a, fixed, one)
   local answers = {}
   while a <= #ARGV do
