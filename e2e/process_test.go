@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -52,11 +53,29 @@ func start(t *testing.T, cmd *exec.Cmd, env []string, stdin string) *process {
 	}
 	t.Cleanup(func() {
 		p.kill()
-		if t.Failed() || strings.Contains(p.stderr.String(), "DATA RACE") {
-			t.Errorf("%q wrote:\n%s\n%s", cmd.Args, &p.stdout, p.stderr.lastLines(60))
+		if _, race, found := strings.Cut(p.stderr.String(), "DATA RACE"); found {
+			t.Errorf("%q has a data race:\n%s", cmd.Args, race)
+		}
+		if t.Failed() {
+			t.Logf("%s wrote %s\n%s", filepath.Base(cmd.Path), p.keepOutput(), p.stderr.lastLines(3))
 		}
 	})
 	return p
+}
+
+// keepOutput writes the command line and all that p wrote to a file that
+// outlives the test. It returns the file's name: a test that failed shows only
+// the end, for some have a dozen programs.
+func (p *process) keepOutput() string {
+	f, err := os.CreateTemp("", "vizstop-failed-*.log")
+	if err != nil {
+		return err.Error()
+	}
+	defer f.Close()
+	if _, err := fmt.Fprintf(f, "%q\n%s\n%s", p.cmd.Args, &p.stdout, &p.stderr); err != nil {
+		return err.Error()
+	}
+	return f.Name()
 }
 
 func (p *process) signal(sig os.Signal) {
@@ -158,9 +177,15 @@ func (o *output) String() string {
 	return o.buf.String()
 }
 
+// lastLines are the last n lines, long ones cut.
 func (o *output) lastLines(n int) string {
+	const width = 240
 	lines := strings.Split(strings.TrimSpace(o.String()), "\n")
-	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+	lines = lines[max(0, len(lines)-n):]
+	for i, l := range lines {
+		lines[i] = l[:min(len(l), width)]
+	}
+	return strings.Join(lines, "\n")
 }
 
 // await waits until done.

@@ -59,7 +59,7 @@ func TestWatching(t *testing.T) {
 		return // what has a wrong name would be waited for in vain
 	}
 	t.Run("dashboards", func(t *testing.T) { tryDashboards(t, p, healthy.name) })
-	w := &watch{p: p, healthy: healthy.name, seen: map[string]bool{}}
+	w := &watch{p: p, healthy: healthy, seen: map[string]bool{}}
 	for round := range 3 {
 		w.play(t, all, round)
 	}
@@ -74,7 +74,7 @@ func TestWatching(t *testing.T) {
 // watch is what has been seen so far.
 type watch struct {
 	p        *prometheusServer
-	healthy  string
+	healthy  *watched
 	seen     map[string]bool // "job alert burn"
 	provoked []string        // names of alerts
 }
@@ -110,9 +110,25 @@ func (w *watch) look(t *testing.T) {
 	t.Helper()
 	for _, a := range w.p.firing() {
 		key := strings.TrimSpace(a["job"] + " " + a["alertname"] + " " + a["burn"])
-		if a["job"] == w.healthy && !w.seen[key] {
+		if a["job"] == w.healthy.name && !w.seen[key] && !w.truly(a["alertname"]) {
 			t.Errorf("the healthy fleet has %v", a)
 		}
 		w.seen[key] = true
 	}
+}
+
+// truly reports whether an alert of the healthy fleet tells the truth: on a busy
+// machine a scrape may fail, and without their time to wait, five minutes, two
+// alerts tell of a single one.
+func (w *watch) truly(alert string) bool {
+	if alert != "VizstopWorkerDown" && alert != "VizstopWorkersAbsent" {
+		return false
+	}
+	select {
+	case <-w.healthy.worker.done:
+		return false // nobody has killed it
+	default:
+	}
+	failed, problem := w.p.values(`min_over_time(up{job="` + w.healthy.name + `"}[5m])`)
+	return problem == "" && slices.Contains(failed, "0")
 }
