@@ -23,7 +23,9 @@ const (
 // Seen notes which jobs the list has shown as stopping, at the given time of the
 // fleet. Jobs that are not watched are passed over. A score in whole ms is a sight
 // of the job; one with a fraction is not (see move.lua and release.lua).
-func (r *Releaser) Seen(ctx context.Context, projectID string, jobIDs []string, at time.Time) error {
+//
+// It returns how many were watched.
+func (r *Releaser) Seen(ctx context.Context, projectID string, jobIDs []string, at time.Time) (int, error) {
 	key, score := ledger.Keys(projectID).Watched(), float64(at.UnixMilli())
 	pipe := r.rdb.Pipeline()
 	for some := range slices.Chunk(jobIDs, seenAtOnce) {
@@ -31,12 +33,41 @@ func (r *Releaser) Seen(ctx context.Context, projectID string, jobIDs []string, 
 		for i, id := range some {
 			jobs[i] = redis.Z{Score: score, Member: id}
 		}
-		pipe.ZAddArgs(ctx, key, redis.ZAddArgs{XX: true, GT: true, Members: jobs})
+		pipe.ZAddArgs(ctx, key, redis.ZAddArgs{XX: true, GT: true, Ch: true, Members: jobs})
 	}
-	if _, err := pipe.Exec(ctx); err != nil && len(jobIDs) > 0 {
-		return fmt.Errorf("note %d jobs that the list has shown: %w", len(jobIDs), err)
+	if len(jobIDs) == 0 {
+		return 0, nil
 	}
-	return nil
+	cmds, err := pipe.Exec(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("note %d jobs that the list has shown: %w", len(jobIDs), err)
+	}
+	watched := 0
+	for _, c := range cmds {
+		watched += int(c.(*redis.IntCmd).Val())
+	}
+	return watched, nil
+}
+
+// ListState is what list checks have found out about a project.
+type ListState struct {
+	Watched int       // jobs that are watched now
+	Pages   int       // of the list, as it was read last; at least 1
+	Others  int       // jobs that it showed then and that are not watched
+	Read    time.Time // when, by the fleet's time; zero: never
+	Since   time.Time // watched jobs that had left it before this are accounted for; zero: never
+	Quiet   bool      // few watched jobs had left it when it was read last
+}
+
+func listState(fields []any) *ListState {
+	if len(fields) == 0 {
+		return nil
+	}
+	n := make([]int64, len(fields))
+	for i, f := range fields {
+		n[i] = f.(int64)
+	}
+	return &ListState{Watched: int(n[0]), Pages: int(n[1]), Others: int(n[2]), Read: milliTime(n[3]), Since: milliTime(n[4]), Quiet: n[5] == 1}
 }
 
 // ListResult is how a list check ended.
@@ -45,32 +76,37 @@ type ListResult string
 // The results of a list check.
 const (
 	ListRead    ListResult = "read"    // what it has not shown is looked at
+	ListPeeked  ListResult = "peeked"  // its length says that reading it is not worth the calls yet
 	ListFailed  ListResult = "failed"  // it could not be read
 	ListUseless ListResult = "useless" // refused, or wrong about the jobs: it is left alone for a while
 )
 
 // ListResults lists the results of a list check.
-func ListResults() []ListResult { return []ListResult{ListRead, ListFailed, ListUseless} }
+func ListResults() []ListResult { return []ListResult{ListRead, ListPeeked, ListFailed, ListUseless} }
 
 // ListCheck is a list check that was made.
 type ListCheck struct {
 	Began  time.Time     // by the fleet's time
 	Next   time.Duration // after how long the next one is due
-	Pages  int           // how many calls it took
+	Pages  int           // how many it has
 	Jobs   int           // how many it has shown
+	Left   int           // how many watched jobs have left it since
+	Quiet  bool          // these are few, as far as it is known
 	Result ListResult
 	Why    string // it could not be read, or is useless
 }
 
-// ListChecked tells how a list check ended. It reports whether the list is left
-// alone from now on.
-func (r *Releaser) ListChecked(ctx context.Context, projectID string, c ListCheck) (bool, error) {
-	useless, err := listedScript.Run(ctx, r.rdb, []string{ledger.Keys(projectID).Control()}, r.now().UnixMilli(), c.Began.UnixMilli(),
-		c.Next.Milliseconds(), string(c.Result), c.Why, listRest.Milliseconds(), listFailures, max(1, c.Pages), c.Jobs).Bool()
+// ListChecked tells how a list check ended. It returns it as it was noted: it may be
+// useless, and then the list is left alone from now on.
+func (r *Releaser) ListChecked(ctx context.Context, projectID string, c ListCheck) (ListCheck, error) {
+	k := ledger.Keys(projectID)
+	noted, err := listedScript.Run(ctx, r.rdb, []string{k.Control(), k.Watched()}, r.now().UnixMilli(), c.Began.UnixMilli(),
+		c.Next.Milliseconds(), string(c.Result), c.Why, listRest.Milliseconds(), listFailures, max(1, c.Pages), c.Jobs, c.Left, c.Quiet).StringSlice()
 	if err != nil {
-		return false, fmt.Errorf("note a list check of project %s: %w", projectID, err)
+		return c, fmt.Errorf("note a list check of project %s: %w", projectID, err)
 	}
-	return useless, nil
+	c.Result, c.Why = ListResult(noted[0]), noted[1]
+	return c, nil
 }
 
 // ListWrong notes that a job had left the list and was stopping all the same.

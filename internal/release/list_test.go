@@ -25,10 +25,19 @@ func (w *world) watched(n int) []string {
 	return ids
 }
 
+// seen has a list show jobs, so many of which are watched and were not seen later.
+func (w *world) seen(watched int, at time.Time, jobs ...string) {
+	w.t.Helper()
+	if n, err := w.Seen(w.t.Context(), project, jobs, at); err != nil || n != watched {
+		w.t.Errorf("%d jobs noted as seen, %v, want %d", n, err, watched)
+	}
+}
+
 func (w *world) checked(c ListCheck, want bool) {
 	w.t.Helper()
-	if useless, err := w.ListChecked(w.t.Context(), project, c); err != nil || useless != want {
-		w.t.Errorf("list left alone: %t, %v, want %t", useless, err, want)
+	noted, err := w.ListChecked(w.t.Context(), project, c)
+	if err != nil || (noted.Result == ListUseless) != want || want && noted.Why == "" {
+		w.t.Errorf("list check noted as %+v, %v, want left alone: %t", noted, err, want)
 	}
 }
 
@@ -36,24 +45,24 @@ func (w *world) checked(c ListCheck, want bool) {
 func TestListCheckIsDue(t *testing.T) {
 	eachRedis(t, Config{}, func(t *testing.T, w *world) {
 		w.watched(3)
-		if r := w.round(listing(4)); r.List {
+		if r := w.round(listing(4)); r.List != nil {
 			t.Error("a list check for too few jobs")
 		}
-		if r := w.round(listing(0)); r.List {
+		if r := w.round(listing(0)); r.List != nil {
 			t.Error("a list check although there is to be none")
 		}
-		if r := w.round(listing(3)); !r.List || r.Next != 2500*time.Millisecond {
+		if r := w.round(listing(3)); r.List == nil || r.Next != 2500*time.Millisecond {
 			t.Errorf("round %+v, want a list check, and another if nobody tells of it", r)
 		}
-		if r := w.round(listing(3)); r.List {
+		if r := w.round(listing(3)); r.List != nil {
 			t.Error("a second list check at once")
 		}
 		w.checked(ListCheck{Began: w.now(), Next: 2 * time.Second, Result: ListRead}, false)
-		if r := w.round(listing(3)); r.List || r.Next != 2*time.Second {
+		if r := w.round(listing(3)); r.List != nil || r.Next != 2*time.Second {
 			t.Errorf("round %+v, want a list check in 2 s", r)
 		}
 		w.advance(2 * time.Second)
-		if r := w.round(listing(3)); !r.List {
+		if r := w.round(listing(3)); r.List == nil {
 			t.Error("no list check when it is due")
 		}
 	})
@@ -66,22 +75,22 @@ func TestWhatTheListHasNotShown(t *testing.T) {
 		ids := w.watched(4)
 		w.advance(time.Second)
 		began := w.now()
-		w.ok(w.Seen(t.Context(), project, []string{"b-0", "b-1", "stranger"}, began))
-		w.ok(w.Seen(t.Context(), project, nil, began))
-		w.ok(w.Seen(t.Context(), project, []string{"b-0"}, began.Add(-time.Minute))) // an older list
+		w.seen(2, began, "b-0", "b-1", "stranger")
+		w.seen(0, began)
+		w.seen(0, began.Add(-time.Minute), "b-0") // an older list
 		if r := w.round(listing(1)); len(r.Left) != 0 {
 			t.Errorf("left %v before the list was read", r.Left)
 		}
 		w.checked(ListCheck{Began: began, Next: time.Hour, Result: ListRead}, false)
 		r := w.round(listing(1))
-		if len(r.Left) != 2 || r.Left[0].JobID != "b-2" || r.Left[1].JobID != "b-3" || !r.Left[0].Seen.IsZero() {
+		if len(r.Left) != 2 || r.Left[0].JobID != "b-2" || r.Left[1].JobID != "b-3" || !r.Left[0].Seen.IsZero() || !r.Left[0].Missed.Equal(began) {
 			t.Errorf("left %+v, want the two that no list has shown", r.Left)
 		}
 		if r := w.round(listing(1)); len(r.Left) != 0 {
 			t.Errorf("left %v once more", r.Left)
 		}
 		w.advance(9 * time.Second)
-		w.ok(w.Seen(t.Context(), project, []string{"b-0"}, w.now()))
+		w.seen(1, w.now(), "b-0")
 		w.advance(2 * time.Second)
 		need := listing(1)
 		need.Inline = 1
@@ -157,11 +166,11 @@ func TestUselessList(t *testing.T) {
 				w.watched(2)
 				row(w)
 				w.advance(listRest - time.Millisecond)
-				if r := w.round(listing(1)); r.List || len(r.Left) != 2 {
+				if r := w.round(listing(1)); r.List != nil || len(r.Left) != 2 {
 					t.Errorf("round %+v, want no list check and looks", r)
 				}
 				w.advance(time.Millisecond)
-				if r := w.round(listing(1)); !r.List {
+				if r := w.round(listing(1)); r.List == nil {
 					t.Error("no list check after its rest")
 				}
 			})
@@ -173,9 +182,9 @@ func TestUselessList(t *testing.T) {
 func TestListPagesArePaid(t *testing.T) {
 	eachRedis(t, Config{Rate: 10}, func(t *testing.T, w *world) {
 		w.watched(1)
-		w.checked(ListCheck{Began: w.now(), Result: ListRead, Pages: 5}, false)
+		w.checked(ListCheck{Began: w.now(), Result: ListRead, Pages: 5, Left: 1}, false)
 		w.advance(time.Second)
-		if r := w.round(listing(1)); !r.List {
+		if r := w.round(listing(1)); r.List == nil {
 			t.Fatal("no list check")
 		}
 		w.fill(keys.Large(), 10)
@@ -221,10 +230,41 @@ func TestSeenInPieces(t *testing.T) {
 			jobs = append(jobs, strconv.Itoa(i))
 			w.ok(w.rdb.ZAdd(t.Context(), keys.Watched(), zAt(jobs[i], w.now())).Err())
 		}
-		w.ok(w.Seen(t.Context(), project, jobs, w.now().Add(time.Second)))
+		w.seen(len(jobs), w.now().Add(time.Second), jobs...)
 		at := strconv.FormatInt(w.now().Add(time.Second).UnixMilli(), 10)
 		if n := w.rdb.ZCount(t.Context(), keys.Watched(), at, "+inf").Val(); int(n) != len(jobs) {
 			t.Errorf("%d jobs are noted as seen, want %d", n, len(jobs))
 		}
+	})
+}
+
+// What list checks have found out is told with the next one that is due.
+func TestListState(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		w.watched(5)
+		check := func(c ListCheck, want ListState) {
+			t.Helper()
+			c.Began = w.now()
+			w.checked(c, false)
+			w.advance(time.Second)
+			r := w.round(listing(1))
+			if r.List == nil {
+				t.Fatal("no list check")
+			}
+			if *r.List != want {
+				t.Errorf("known is %+v, want %+v", *r.List, want)
+			}
+		}
+		if r := w.round(listing(1)); r.List == nil || *r.List != (ListState{Watched: 5, Pages: 1}) {
+			t.Errorf("known at first is %+v", r.List)
+		}
+		first := w.now()
+		check(ListCheck{Result: ListRead, Pages: 2, Jobs: 12, Quiet: true}, ListState{Watched: 5, Pages: 2, Others: 7, Read: first, Since: first, Quiet: true})
+		quiet := w.now()
+		check(ListCheck{Result: ListPeeked, Jobs: 12, Quiet: true}, ListState{Watched: 5, Pages: 2, Others: 7, Read: first, Since: quiet, Quiet: true})
+		check(ListCheck{Result: ListPeeked, Jobs: 11, Left: 1, Quiet: true}, ListState{Watched: 5, Pages: 2, Others: 7, Read: first, Since: quiet, Quiet: true})
+		read := w.now()
+		check(ListCheck{Result: ListRead, Pages: 1, Jobs: 10, Left: 2}, ListState{Watched: 5, Pages: 1, Others: 7, Read: read, Since: read})
+		check(ListCheck{Result: ListFailed, Why: "500"}, ListState{Watched: 5, Pages: 1, Others: 7, Read: read, Since: read})
 	})
 }

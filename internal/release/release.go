@@ -145,7 +145,7 @@ const releasedAtOnce = 250
 // Round is what one round has released, and what else there is to do.
 type Round struct {
 	Next  time.Duration // when the next round is due; less than 0: nothing is left to do
-	List  bool          // the list is to be checked, by ListChecked
+	List  *ListState    // the list is to be checked, by ListChecked; nil: not now
 	Probe bool          // a probe is to be made of no stop: any call of the project
 	Count bool          // stops ended outside of a worker, and are to be counted
 	Ill   bool          // calls of the project have failed lately: a success is worth a report
@@ -158,9 +158,10 @@ type Round struct {
 
 // Sighting is a watched job and when a list has shown it last.
 type Sighting struct {
-	JobID string
-	Seen  time.Time // zero: no list has, since it is watched
-	Left  bool      // a list that was read later has not shown it
+	JobID  string
+	Seen   time.Time // zero: no list has, since it is watched
+	Missed time.Time // when a list was read that did not show it; zero: none
+	Again  bool      // it was found so before, and not looked at
 }
 
 // Round makes a round of one project.
@@ -175,13 +176,16 @@ func (r *Releaser) Round(ctx context.Context, projectID string, need Need) (Roun
 	}
 	number := func(i int) int64 { return answer[i].(int64) }
 	round := Round{
-		Next: time.Duration(number(0)) * time.Millisecond, List: number(1) == 1, Probe: number(2) == 1, Count: number(3) == 1, Ill: number(9) == 1,
+		Next: time.Duration(number(0)) * time.Millisecond, List: listState(answer[1].([]any)), Probe: number(2) == 1, Count: number(3) == 1, Ill: number(9) == 1,
 		Stops: members(answer[4]), Polls: members(answer[5]), Late: texts(answer[7]), Silent: members(answer[8]),
 	}
 	left := texts(answer[6])
 	for i := 0; i+1 < len(left); i += 2 {
 		score, _ := strconv.ParseFloat(left[i+1], 64)
-		seen := Sighting{JobID: left[i], Left: score < float64(number(10))}
+		seen := Sighting{JobID: left[i], Again: strings.HasSuffix(left[i+1], ".5")}
+		if cutoff := number(10); score < float64(cutoff) {
+			seen.Missed = milliTime(cutoff)
+		}
 		if !strings.Contains(left[i+1], ".") {
 			seen.Seen = millis(left[i+1])
 		}

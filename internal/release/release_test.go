@@ -123,7 +123,7 @@ func TestHeldBack(t *testing.T) {
 				row.hold(w)
 				w.ok(w.Refresh(t.Context()))
 				r := w.round(wide())
-				if len(r.Stops) != 0 || len(r.Polls) != row.looks || r.Probe || r.List {
+				if len(r.Stops) != 0 || len(r.Polls) != row.looks || r.Probe || r.List != nil {
 					t.Errorf("round %+v, want %d looks and nothing else", r, row.looks)
 				}
 				if r.Next < 0 || r.Next == 0 {

@@ -142,8 +142,12 @@ func AnnouncedRate(ctx context.Context, rdb redis.UniversalClient) (float64, err
 
 func millis(ms string) time.Time {
 	n, _ := strconv.ParseFloat(ms, 64)
-	if n == 0 {
+	return milliTime(int64(n))
+}
+
+func milliTime(ms int64) time.Time {
+	if ms == 0 {
 		return time.Time{}
 	}
-	return time.UnixMilli(int64(n)).UTC()
+	return time.UnixMilli(ms).UTC()
 }

@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
 	"vizstop/internal/release"
 )
@@ -30,13 +29,11 @@ const (
 	pageTime, pageTimeAgain = time.Second, 2 * time.Second
 )
 
-// listCheck reads the list of a project's stopping jobs. What it shows is noted as
-// seen; what it does not show is looked at in the next rounds. ill says that calls
-// of the project have failed lately.
-func (l *Loop) listCheck(ctx context.Context, projectID string, ill bool) {
-	check := release.ListCheck{Began: l.Member.Now(), Result: release.ListRead}
-	jobs, pages, err := l.readList(ctx, projectID, check.Began)
-	check.Pages, check.Jobs, check.Next = pages, jobs, l.interval(ctx, projectID, jobs, pages)
+// listCheck finds out which watched jobs have left the list of a project's stopping
+// jobs. What the list shows is noted as seen; what it does not show is looked at in
+// the next rounds. ill says that calls of the project have failed lately.
+func (l *Loop) listCheck(ctx context.Context, projectID string, known release.ListState, ill bool) {
+	check, err := l.check(ctx, projectID, known)
 	if ctx.Err() != nil {
 		return
 	}
@@ -50,73 +47,126 @@ func (l *Loop) listCheck(ctx context.Context, projectID string, ill bool) {
 	if err == nil && ill { // the API answers
 		_, rerr = l.Release.Report(ctx, release.Call{ProjectID: projectID, At: check.Began, Ill: true}, nil)
 	}
-	useless, cerr := l.Release.ListChecked(ctx, projectID, check)
+	check, cerr := l.Release.ListChecked(ctx, projectID, check)
 	rerr = errors.Join(rerr, cerr)
-	if useless {
-		check.Result = release.ListUseless
-	}
 	l.Recorder.ListChecked(string(check.Result))
 	switch {
 	case rerr != nil:
 		l.Logger.WarnContext(ctx, "a list check was not noted", "project", projectID, "error", rerr)
-	case check.Result != release.ListRead:
-		l.Logger.WarnContext(ctx, "list check "+string(check.Result), "project", projectID, "pages", pages, "reason", check.Why)
+	case check.Result == release.ListFailed || check.Result == release.ListUseless:
+		l.Logger.WarnContext(ctx, "list check "+string(check.Result), "project", projectID, "pages", check.Pages, "reason", check.Why)
 	default:
-		l.Logger.DebugContext(ctx, "list check read", "project", projectID, "jobs", jobs, "pages", pages, "next", check.Next)
+		l.Logger.DebugContext(ctx, "list check "+string(check.Result), "project", projectID, "jobs", check.Jobs, "left", check.Left,
+			"pages", check.Pages, "next", check.Next)
 	}
 	l.Pull(projectID, 0)
 }
 
-// readList reads every page of the list. A list that shrinks while it is read
-// moves jobs to earlier pages; so pages are read from the last to the first, and
-// such a job is seen twice rather than never.
-func (l *Loop) readList(ctx context.Context, projectID string, began time.Time) (jobs, pages int, err error) {
-	l.mu.Lock()
-	pages = max(1, l.lists[projectID])
-	l.mu.Unlock()
-	total, err := l.readPages(ctx, projectID, began, 1, pages)
-	if more := (total + perPage - 1) / perPage; err == nil && more > pages { // it has grown
-		if more > maxPages {
-			return total, pages, fmt.Errorf("%w: %d pages, more than %d", errUnfiltered, more, maxPages)
+// check reads the list, unless its length alone says that this is not worth the
+// calls yet.
+func (l *Loop) check(ctx context.Context, projectID string, known release.ListState) (release.ListCheck, error) {
+	c := release.ListCheck{Began: l.Member.Now(), Result: release.ListPeeked, Quiet: true, Pages: known.Pages}
+	p := pace{usual: l.Handlers.Usual(ctx, projectID), rate: l.Release.Rate()}
+	c.Next = p.quiet(known)
+	if mayPeek(known, c.Began, l.unseen()) {
+		page, err := l.readPage(ctx, projectID, 1, 1)
+		if err != nil {
+			return c, err
 		}
-		_, err = l.readPages(ctx, projectID, began, pages+1, more)
-		pages = more
+		c.Jobs, c.Left = page.TotalCount, max(0, known.Watched-(page.TotalCount-known.Others))
+		if c.Left == 0 {
+			return c, nil
+		}
+		if worth := p.busy(known, c.Left, c.Began) - c.Began.Sub(known.Since); worth > leastInterval {
+			c.Next = max(leastInterval, min(worth/2, onset))
+			return c, nil
+		}
 	}
-	l.mu.Lock()
-	l.lists[projectID] = max(1, (total+perPage-1)/perPage)
-	if total == 0 {
-		delete(l.lists, projectID)
+	c.Result = release.ListRead
+	list, err := l.readList(ctx, projectID, c.Began, known.Pages)
+	c.Pages, c.Jobs = list.pages, list.total
+	// While a list grows some jobs change pages unseen, but its length tells.
+	c.Left = max(0, known.Watched-max(list.watched, list.total-known.Others))
+	known.Pages = c.Pages
+	c.Quiet = known.Since.IsZero() || fewOf*c.Left <= c.Jobs
+	c.Next = p.quiet(known)
+	if err == nil && !c.Quiet {
+		c.Next = p.busy(known, c.Left, c.Began)
 	}
-	l.mu.Unlock()
-	return total, pages, err
+	return c, err
 }
 
-// readPages reads some pages, the last first, and returns how many jobs the list
-// has in all.
-func (l *Loop) readPages(ctx context.Context, projectID string, began time.Time, first, last int) (total int, err error) {
-	var mu sync.Mutex
-	group, groupCtx := errgroup.WithContext(ctx)
+// unseen is for how long the list may not show a watched job until it is looked at
+// by itself.
+func (l *Loop) unseen() time.Duration { return max(l.Schedule.PollFirst, time.Second) + 2*mostInterval }
+
+// list is what reading one has shown.
+type list struct {
+	total, pages int
+	watched      int // jobs shown that are watched
+}
+
+// readList reads every page of the list, of which so many are expected. A list that
+// shrinks while it is read moves jobs to earlier pages; so pages are read from the
+// last to the first. Several are read at the same time, though, and a list may grow:
+// where a job may have moved unseen is a seam.
+func (l *Loop) readList(ctx context.Context, projectID string, began time.Time, pages int) (list, error) {
+	r := reading{loop: l, projectID: projectID, began: began}
+	err := r.pages(ctx, 1, pages)
+	if more := (r.total + perPage - 1) / perPage; err == nil && more > pages { // it has grown
+		if more > maxPages {
+			return list{r.total, pages, r.watched}, fmt.Errorf("%w: %d pages, more than %d", errUnfiltered, more, maxPages)
+		}
+		err = r.pages(ctx, pages+1, more)
+	}
+	if err == nil {
+		l.keepSeams(projectID, began, r.read)
+	}
+	return list{r.total, max(1, (r.total+perPage-1)/perPage), r.watched}, err
+}
+
+// reading is a list that is being read.
+type reading struct {
+	loop      *Loop
+	projectID string
+	began     time.Time
+
+	mu      sync.Mutex
+	total   int // jobs in all
+	watched int // jobs shown that are watched
+	read    []shown
+}
+
+// pages reads some pages, the last first.
+func (r *reading) pages(ctx context.Context, first, last int) error {
+	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(pagesAtOnce)
 	for n := last; n >= first; n-- {
 		group.Go(func() error {
-			page, err := l.readPage(groupCtx, projectID, n)
+			page, err := r.loop.readPage(ctx, r.projectID, n, perPage)
 			if err != nil {
 				return err
 			}
-			mu.Lock()
-			total = max(total, page.TotalCount, (n-1)*perPage*min(1, len(page.Jobs))+len(page.Jobs))
-			mu.Unlock()
-			return l.seen(groupCtx, projectID, page, began)
+			read := shown{page: n, full: len(page.Jobs) == perPage}
+			if jobs := page.Jobs; len(jobs) > 0 {
+				read.first, read.last = jobs[0].ID, jobs[len(jobs)-1].ID
+			}
+			watched, err := r.loop.seen(ctx, r.projectID, page, r.began)
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.total = max(r.total, page.TotalCount, (n-1)*perPage*min(1, len(page.Jobs))+len(page.Jobs))
+			r.watched += watched
+			r.read = append(r.read, read)
+			return err
 		})
 	}
-	err = group.Wait()
-	return total, err
+	return group.Wait()
 }
 
 var errUnfiltered = errors.New("the list does not keep to the status that was asked for")
 
-// seen notes the jobs of a page.
-func (l *Loop) seen(ctx context.Context, projectID string, page *modelarts.JobPage, began time.Time) error {
+// seen notes the jobs of a page, and returns how many of them are watched.
+func (l *Loop) seen(ctx context.Context, projectID string, page *modelarts.JobPage, began time.Time) (watched int, err error) {
 	ids, strays := make([]string, 0, len(page.Jobs)), 0
 	for _, job := range page.Jobs {
 		if job.Status == modelarts.StatusKilling {
@@ -126,15 +176,15 @@ func (l *Loop) seen(ctx context.Context, projectID string, page *modelarts.JobPa
 		}
 	}
 	if strays > len(page.Jobs)/10 {
-		return errUnfiltered
+		return 0, errUnfiltered
 	}
 	return l.Release.Seen(ctx, projectID, ids, began)
 }
 
-// readPage reads one page, with a second try.
-func (l *Loop) readPage(ctx context.Context, projectID string, n int) (page *modelarts.JobPage, err error) {
+// readPage reads one page of some jobs, with a second try.
+func (l *Loop) readPage(ctx context.Context, projectID string, n, jobs int) (page *modelarts.JobPage, err error) {
 	status := modelarts.StatusKilling
-	query := modelarts.ListQuery{Status: &status, Page: n, PerPage: perPage, SortBy: "job_id", Order: "asc"}
+	query := modelarts.ListQuery{Status: &status, Page: n, PerPage: jobs, SortBy: "job_id", Order: "asc"}
 	for _, limit := range []time.Duration{pageTime, pageTimeAgain} {
 		slot, noSlot := l.Slots.Acquire(ctx, projectID, true)
 		if noSlot != nil {
@@ -171,82 +221,5 @@ func listRefused(err error) bool {
 		return true
 	default:
 		return false
-	}
-}
-
-// List checks come so often that each call finds several jobs that have stopped.
-const (
-	// listCost is how many list calls may be spent on a job that is about to stop.
-	listCost      = 0.08
-	leastInterval = 250 * time.Millisecond
-	mostInterval  = 2500 * time.Millisecond
-	// listShare is the part of a known rate that list calls may take.
-	listShare = 0.2
-)
-
-// interval is how long to wait for the next list check: until the jobs that are
-// expected to stop meanwhile are worth the calls, within limits.
-func (l *Loop) interval(ctx context.Context, projectID string, jobs, pages int) time.Duration {
-	usual := l.Handlers.Usual(ctx, projectID)
-	if jobs == 0 {
-		return min(max(usual/2, leastInterval), time.Second)
-	}
-	worth := time.Duration(float64(pages) / (listCost * float64(jobs)) * float64(usual))
-	next := min(max(worth, leastInterval), mostInterval)
-	if rate := l.Release.Rate(); rate > 0 {
-		next = max(next, time.Duration(float64(pages)/(listShare*rate)*float64(time.Second)))
-	}
-	return next
-}
-
-// take takes stops without a task. Each that it returns, also with an error, is at
-// work until the caller ends that.
-func (l *Loop) take(ctx context.Context, projectID string, stops []ledger.Member) ([]release.Claimed, error) {
-	for _, s := range stops {
-		l.Handlers.AtWork.Begin(s.StopID)
-	}
-	claimed, err := l.Release.Take(ctx, projectID, stops)
-	for _, c := range claimed {
-		l.Handlers.AtWork.Begin(c.Stop.ID)
-	}
-	for _, s := range stops {
-		l.Handlers.AtWork.End(s.StopID)
-	}
-	return claimed, err
-}
-
-// lookAt looks at jobs that the list has not shown.
-func (l *Loop) lookAt(ctx context.Context, projectID string, left []release.Sighting) {
-	jobs, seen := make([]string, len(left)), make(map[string]release.Sighting, len(left))
-	for i, s := range left {
-		jobs[i], seen[s.JobID] = s.JobID, s
-	}
-	l.inline.Add(int64(len(jobs)))
-	waiting := len(jobs) // that count as inline
-	defer func() { l.inline.Add(int64(-waiting)) }()
-	ids, err := l.Ledger.Active(ctx, projectID, jobs)
-	if err != nil {
-		l.Logger.WarnContext(ctx, "jobs that have left the list are looked at later", "project", projectID, "error", err)
-		return
-	}
-	watched := make([]ledger.Member, len(jobs))
-	for i, job := range jobs {
-		watched[i] = ledger.Member{StopID: ids[i], JobID: job}
-	}
-	claimed, err := l.take(ctx, projectID, watched)
-	if err != nil {
-		l.Logger.WarnContext(ctx, "jobs that have left the list are looked at later", "project", projectID, "error", err)
-	}
-	waiting -= len(claimed)
-	var group errgroup.Group
-	for _, c := range claimed {
-		group.Go(func() error {
-			defer l.inline.Add(-1)
-			defer l.Handlers.AtWork.End(c.Stop.ID)
-			return l.Handlers.Looker.Left(ctx, c, seen[c.Stop.JobID])
-		})
-	}
-	if err := group.Wait(); err != nil && ctx.Err() == nil {
-		l.Logger.WarnContext(ctx, "a job that has left the list was not looked at", "project", projectID, "error", err)
 	}
 }

@@ -60,12 +60,12 @@ type Loop struct {
 
 	mu    sync.Mutex
 	pulls map[string]time.Time // projects that need a round, by when
-	lists map[string]int       // pages of each project's list, as last seen
+	seams map[string]seams     // of each project's list, as this worker has read it last
 }
 
 // New returns a loop; Run makes it work.
 func New(cfg Config) *Loop {
-	return &Loop{Config: cfg, wake: make(chan struct{}, 1), probes: make(chan string, 1), pulls: make(map[string]time.Time), lists: make(map[string]int)}
+	return &Loop{Config: cfg, wake: make(chan struct{}, 1), probes: make(chan string, 1), pulls: make(map[string]time.Time), seams: make(map[string]seams)}
 }
 
 // Pull says that a project needs a round after that long, at the latest. It is
@@ -221,7 +221,7 @@ func (l *Loop) slots() int { return max(l.Parallel, l.Member.Census().Slots) }
 func (l *Loop) round(ctx, work context.Context, projectID string, budget int) time.Duration {
 	r, err := l.Release.Round(ctx, projectID, release.Need{
 		Room: roomPerSlot * l.slots(), Most: budget, Inline: max(0, 2*l.Parallel-int(l.inline.Load())),
-		ListFrom: l.Schedule.ListFrom, Unlisted: max(l.Schedule.PollFirst, time.Second) + 2*mostInterval,
+		ListFrom: l.Schedule.ListFrom, Unlisted: l.unseen(),
 		Unwatched: l.Schedule.PollFirst, Silence: fleet.Silence,
 	})
 	if err != nil {
@@ -234,7 +234,7 @@ func (l *Loop) round(ctx, work context.Context, projectID string, budget int) ti
 	l.start(len(r.Left) > 0, func() { l.lookAt(work, projectID, r.Left) })
 	l.start(len(r.Late) > 0, func() { l.late(work, projectID, r.Late) })
 	l.start(len(r.Silent) > 0, func() { l.recover(work, projectID, r.Silent) })
-	l.start(r.List, func() { l.listCheck(work, projectID, r.Ill) })
+	l.start(r.List != nil, func() { l.listCheck(work, projectID, *r.List, r.Ill) })
 	l.start(r.Probe, func() { l.probe(work, projectID) })
 	l.start(r.Count, func() { l.count(work, projectID) })
 	if budget == 0 && r.Next >= 0 {

@@ -87,7 +87,7 @@ func (l *Looker) Left(ctx context.Context, c release.Claimed, seen release.Sight
 	res, err := l.moves.guarded(ctx, s, func() (result, error) {
 		job, callErr, system := l.calls.look(ctx, claimed{c, slot})
 		if callErr == nil {
-			l.judgeList(ctx, s, job, seen.Left, never)
+			l.judgeList(ctx, s, job, !seen.Missed.IsZero(), never)
 		}
 		return l.moves.apply(ctx, s, judgePoll(s, job, callErr, system, l.moves.chance(s)))
 	})

@@ -12,7 +12,7 @@ local fallback, least, inline, fleet = tonumber(ARGV[5]), tonumber(ARGV[7]), ton
 local silence, probe_time = tonumber(ARGV[10]), tonumber(ARGV[11])
 local MOST = tonumber(ARGV[12])
 
-local c = redis.call('HMGET', control, 'paused', 'parked', 'hold', 'probe_at', 'list_at', 'list_rests', 'cutoff', 'list_pages')
+local c = redis.call('HMGET', control, 'paused', 'parked', 'hold', 'probe_at', 'list_at', 'list_rests', 'cutoff')
 local paused = c[1] or fleet == 'stops'
 local parked = tonumber(c[2] or 0) > now
 local hold, probe_at = c[3], tonumber(c[4] or 0)
@@ -70,7 +70,7 @@ elseif open and room > 0 then
   if n > 0 then
     jobs = redis.call('ZRANGEBYSCORE', watched, '-inf', '(' .. since, 'WITHSCORES', 'LIMIT', 0, n)
     for i = 1, #jobs, 2 do
-      redis.call('ZADD', watched, now + 0.25, jobs[i]) -- if this worker dies now, it is found again
+      redis.call('ZADD', watched, now + 0.5, jobs[i]) -- if this worker does not look, it is found again
     end
     pay(#jobs / 2)
     if #jobs == 2 * n then more = true end

@@ -1,0 +1,63 @@
+package rounds
+
+import (
+	"context"
+
+	"golang.org/x/sync/errgroup"
+
+	"vizstop/internal/ledger"
+	"vizstop/internal/release"
+)
+
+// take takes stops without a task. Each that it returns, also with an error, is at
+// work until the caller ends that.
+func (l *Loop) take(ctx context.Context, projectID string, stops []ledger.Member) ([]release.Claimed, error) {
+	for _, s := range stops {
+		l.Handlers.AtWork.Begin(s.StopID)
+	}
+	claimed, err := l.Release.Take(ctx, projectID, stops)
+	for _, c := range claimed {
+		l.Handlers.AtWork.Begin(c.Stop.ID)
+	}
+	for _, s := range stops {
+		l.Handlers.AtWork.End(s.StopID)
+	}
+	return claimed, err
+}
+
+// lookAt looks at jobs that the list has not shown.
+func (l *Loop) lookAt(ctx context.Context, projectID string, left []release.Sighting) {
+	left = l.outsideSeams(projectID, left)
+	jobs, seen := make([]string, len(left)), make(map[string]release.Sighting, len(left))
+	for i, s := range left {
+		jobs[i], seen[s.JobID] = s.JobID, s
+	}
+	l.inline.Add(int64(len(jobs)))
+	waiting := len(jobs) // that count as inline
+	defer func() { l.inline.Add(int64(-waiting)) }()
+	ids, err := l.Ledger.Active(ctx, projectID, jobs)
+	if err != nil {
+		l.Logger.WarnContext(ctx, "jobs that have left the list are looked at later", "project", projectID, "error", err)
+		return
+	}
+	watched := make([]ledger.Member, len(jobs))
+	for i, job := range jobs {
+		watched[i] = ledger.Member{StopID: ids[i], JobID: job}
+	}
+	claimed, err := l.take(ctx, projectID, watched)
+	if err != nil {
+		l.Logger.WarnContext(ctx, "jobs that have left the list are looked at later", "project", projectID, "error", err)
+	}
+	waiting -= len(claimed)
+	var group errgroup.Group
+	for _, c := range claimed {
+		group.Go(func() error {
+			defer l.inline.Add(-1)
+			defer l.Handlers.AtWork.End(c.Stop.ID)
+			return l.Handlers.Looker.Left(ctx, c, seen[c.Stop.JobID])
+		})
+	}
+	if err := group.Wait(); err != nil && ctx.Err() == nil {
+		l.Logger.WarnContext(ctx, "a job that has left the list was not looked at", "project", projectID, "error", err)
+	}
+}

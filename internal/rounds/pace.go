@@ -1,0 +1,72 @@
+package rounds
+
+import (
+	"math"
+	"time"
+
+	"vizstop/internal/release"
+)
+
+const (
+	// callWorth is the waiting, in seconds summed over jobs that have stopped, for
+	// which one list call is well spent.
+	callWorth     = 12.0
+	leastInterval = 250 * time.Millisecond
+	mostInterval  = 4 * time.Second
+	// onset is the longest time to the next look at the length while jobs begin to
+	// leave.
+	onset = time.Second
+	// mostIntervalOfOne is the longest interval while the list has one page: a check
+	// costs little then.
+	mostIntervalOfOne = 2500 * time.Millisecond
+	// fewOf: if no more than the fewOf-th part has left a list, its length is looked at
+	// before it is read again.
+	fewOf = 50
+	// listShare is the part of a known rate that list calls may take.
+	listShare = 0.2
+)
+
+// pace says how long to wait for the next check of a project's list.
+type pace struct {
+	usual time.Duration // how long jobs take to stop
+	rate  float64       // calls a second; 0: without a limit
+}
+
+// busy is the time between two checks while so many watched jobs leave the list.
+// Checks every t s cost pages/t calls a second, and jobs that leave r times a second
+// wait for r*t/2 s a second: with a call worth w s of waiting, the sum is least at
+// t = sqrt(2 * w * pages / r).
+func (p pace) busy(known release.ListState, left int, now time.Time) time.Duration {
+	most := mostInterval
+	if known.Pages == 1 {
+		most = mostIntervalOfOne
+	}
+	return p.within(known.Pages, float64(left)/max(now.Sub(known.Since).Seconds(), 0.001), most)
+}
+
+// quiet is the time while hardly anybody leaves the list: many may begin to. If a look at
+// its length will do, that is the next check.
+func (p pace) quiet(known release.ListState) time.Duration {
+	most := time.Second
+	if known.Pages == 1 {
+		most = 1500 * time.Millisecond
+	}
+	rate := float64(max(1, known.Watched)) / p.usual.Seconds()
+	return p.within(1, rate, most)
+}
+
+func (p pace) within(pages int, leaving float64, most time.Duration) time.Duration {
+	best := math.Sqrt(2 * callWorth * float64(pages) / leaving)
+	next := min(max(time.Duration(best*float64(time.Second)), leastInterval), most)
+	if p.rate > 0 {
+		next = max(next, time.Duration(float64(pages)/(listShare*p.rate)*float64(time.Second)))
+	}
+	return next
+}
+
+// mayPeek reports whether the length of the list is worth a call of its own: when it
+// has several pages, and nobody knows how many leave it, because few had when it was
+// read. What was long unseen is looked at, so the list is read in time all the same.
+func mayPeek(known release.ListState, now time.Time, unseen time.Duration) bool {
+	return known.Quiet && known.Pages > 1 && now.Sub(known.Read) < unseen-mostInterval
+}

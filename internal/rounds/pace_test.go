@@ -1,0 +1,58 @@
+package rounds
+
+import (
+	"testing"
+	"time"
+
+	"vizstop/internal/release"
+)
+
+// The interval between two checks grows with the pages and shrinks with the jobs
+// that leave, within limits, and keeps to the share of a known rate.
+func TestPace(t *testing.T) {
+	const s, ms = time.Second, time.Millisecond
+	now := time.Now()
+	left := func(pages int, since time.Duration) release.ListState {
+		return release.ListState{Pages: pages, Since: now.Add(-since)}
+	}
+	for name, row := range map[string]struct{ got, want time.Duration }{
+		"a page, one job a second":              {pace{}.busy(left(1, s), 1, now), 2500 * ms},
+		"a page, six jobs a second":             {pace{}.busy(left(1, s), 6, now), 2 * s},
+		"the same, counted for longer":          {pace{}.busy(left(1, 10*s), 60, now), 2 * s},
+		"ten pages, 240 a second":               {pace{}.busy(left(10, s), 240, now), s},
+		"a hundred pages":                       {pace{}.busy(left(100, s), 1, now), 4 * s},
+		"one page, very many":                   {pace{}.busy(left(1, s), 10_000, now), 250 * ms},
+		"no time":                               {pace{}.busy(left(1, 0), 1, now), 250 * ms},
+		"ten pages at 10 calls a second":        {pace{rate: 10}.busy(left(10, s), 120, now), 5 * s},
+		"quiet, few jobs":                       {pace{usual: 20 * s}.quiet(release.ListState{Watched: 5, Pages: 1}), 1500 * ms},
+		"quiet, nobody":                         {pace{usual: 20 * s}.quiet(release.ListState{Pages: 1}), 1500 * ms},
+		"quiet, few jobs that stop quickly":     {pace{usual: s}.quiet(release.ListState{Watched: 24, Pages: 1}), s},
+		"quiet, a look will do":                 {pace{usual: s}.quiet(release.ListState{Watched: 12, Pages: 10}), s},
+		"quiet, many jobs":                      {pace{usual: 20 * s}.quiet(release.ListState{Watched: 1920, Pages: 10}), 500 * ms},
+		"quiet, very many":                      {pace{usual: 2 * s}.quiet(release.ListState{Watched: 9_600, Pages: 96}), 250 * ms},
+		"quiet, at one call in two seconds":     {pace{usual: s, rate: 0.5}.quiet(release.ListState{Watched: 1, Pages: 10}), 10 * s},
+		"quiet, many jobs at 10 calls a second": {pace{usual: 2 * s, rate: 10}.quiet(release.ListState{Watched: 9_600, Pages: 96}), 500 * ms},
+	} {
+		if row.got.Round(ms) != row.want {
+			t.Errorf("%s: %v, want %v", name, row.got, row.want)
+		}
+	}
+}
+
+func TestMayPeek(t *testing.T) {
+	now := time.Now()
+	for name, row := range map[string]struct {
+		known release.ListState
+		want  bool
+	}{
+		"quiet, several pages": {release.ListState{Quiet: true, Pages: 2, Read: now.Add(-time.Second)}, true},
+		"one page":             {release.ListState{Quiet: true, Pages: 1, Read: now.Add(-time.Second)}, false},
+		"some have left":       {release.ListState{Pages: 2, Read: now.Add(-time.Second)}, false},
+		"never read":           {release.ListState{Quiet: true, Pages: 2}, false},
+		"read long ago":        {release.ListState{Quiet: true, Pages: 2, Read: now.Add(-9 * time.Second)}, false},
+	} {
+		if got := mayPeek(row.known, now, 13*time.Second); got != row.want {
+			t.Errorf("%s: %t, want %t", name, got, row.want)
+		}
+	}
+}

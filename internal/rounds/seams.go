@@ -1,0 +1,90 @@
+package rounds
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"time"
+
+	"vizstop/internal/release"
+)
+
+// shown is a page of a list as it was read.
+type shown struct {
+	page        int
+	first, last string // ids of its jobs; empty: it had none
+	full        bool   // it had as many as a page holds
+}
+
+// seams are the gaps between the pages of a list, and after a full last one. A job there may have moved from
+// one page to the other while they were read, unseen: it is not on the list, and has
+// not left it either. The next list tells.
+type seams struct {
+	began time.Time   // of the list, by the fleet's time
+	gaps  [][2]string // the last may have no end
+}
+
+// findSeams returns the gaps between pages. A list that is not sorted by id has none.
+func findSeams(read []shown) (gaps [][2]string) {
+	slices.SortFunc(read, func(a, b shown) int { return a.page - b.page })
+	for i, p := range read {
+		if p.first == "" {
+			return gaps
+		}
+		if byID(p.first, p.last) > 0 {
+			return nil
+		}
+		if i == 0 {
+			continue
+		}
+		before := read[i-1]
+		if byID(before.first, p.first) >= 0 || byID(before.last, p.last) >= 0 {
+			return nil
+		}
+		if byID(before.last, p.first) < 0 { // else what has moved was seen twice
+			gaps = append(gaps, [2]string{before.last, p.first})
+		}
+	}
+	if n := len(read); n > 0 && read[n-1].full { // there may be one more page by now
+		gaps = append(gaps, [2]string{read[n-1].last, ""})
+	}
+	return gaps
+}
+
+// byID compares ids as ModelArts sorts them: numbers by their value.
+func byID(a, b string) int {
+	m, errA := strconv.ParseInt(a, 10, 64)
+	n, errB := strconv.ParseInt(b, 10, 64)
+	if errA == nil && errB == nil {
+		return cmp.Compare(m, n)
+	}
+	return cmp.Compare(a, b)
+}
+
+// hide reports whether a job lies in a gap.
+func (s seams) hide(job string) bool {
+	return slices.ContainsFunc(s.gaps, func(g [2]string) bool {
+		return byID(g[0], job) < 0 && (g[1] == "" || byID(job, g[1]) < 0)
+	})
+}
+
+func (l *Loop) keepSeams(projectID string, began time.Time, read []shown) {
+	gaps := findSeams(read)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.seams, projectID)
+	if len(gaps) > 0 {
+		l.seams[projectID] = seams{began, gaps}
+	}
+}
+
+// outsideSeams is what is left without the jobs that may have moved unseen. Nobody
+// is passed over twice.
+func (l *Loop) outsideSeams(projectID string, left []release.Sighting) []release.Sighting {
+	l.mu.Lock()
+	s := l.seams[projectID]
+	l.mu.Unlock()
+	return slices.DeleteFunc(left, func(j release.Sighting) bool {
+		return !j.Again && j.Missed.UnixMilli() == s.began.UnixMilli() && s.hide(j.JobID)
+	})
+}
