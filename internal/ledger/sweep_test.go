@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -136,6 +137,25 @@ func TestSweepOfManyAndOfNone(t *testing.T) {
 		w.sweep(t)
 		if all, want := w.everything(t), []string{"vizstop:{-}:held", keys.Control()}; !slices.Equal(all, want) {
 			t.Errorf("after the retention Redis holds %v, want %v", all, want)
+		}
+	})
+}
+
+// A project that never had a batch is forgotten, too, with the rate to which the
+// calls of a command have kept.
+func TestSweepOfAProjectThatWasListed(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		for range 2 {
+			if err := errors.Join(w.ledger.Visit(t.Context(), project), w.release.Spend(t.Context(), project)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if all := w.everything(t); !slices.Contains(all, keys.Control()) {
+			t.Fatalf("Redis holds %v, want a rate", all)
+		}
+		w.sweep(t)
+		if all := w.everything(t); len(all) != 0 {
+			t.Errorf("after a sweep Redis holds %v, want nothing", all)
 		}
 	})
 }
