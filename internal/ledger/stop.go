@@ -13,7 +13,7 @@ type State string
 // The two states of a stop in flight.
 const (
 	Pending  State = "pending"  // asked, not accepted
-	Stopping State = "stopping" // accepted, not confirmed
+	Stopping State = "stopping" // accepted, or the job was seen stopping; not confirmed
 )
 
 // The outcomes. A stop ends in exactly one of them.
