@@ -158,7 +158,7 @@ func (d *day) checkStop(s *ledger.Stop, calls []recordedCall) {
 		t.Errorf("job %s expired at %v, before its deadline %v", s.JobID, s.Ended, s.Deadline)
 	}
 	var accepted time.Time
-	confirmed := false
+	confirmed, ours := false, false
 	for _, c := range calls {
 		if c.at.Before(s.Asked) || c.at.After(s.Ended.Add(time.Millisecond)) {
 			continue
@@ -176,9 +176,13 @@ func (d *day) checkStop(s *ledger.Stop, calls []recordedCall) {
 		if !accepted.IsZero() && c.at.After(accepted) {
 			t.Errorf("job %s: stop call at %v though accepted at %v, and not seen active since", s.JobID, c.at, accepted)
 		}
+		ours = ours || mayHaveStopped(c.err)
 		if c.err == nil && !d.troubled(span{c.at, c.end.Add(time.Minute)}) {
 			accepted = c.end
 		}
+	}
+	if s.State == ledger.Stopped && !ours && !d.troubled(span{s.Asked, s.Ended}) { // a worker that died may have been about to call
+		t.Errorf("job %s is said to be stopped without a stop call that may have been accepted:\n%+v", s.JobID, calls)
 	}
 	if s.State == ledger.Stopped && !confirmed {
 		t.Errorf("job %s is said to be stopped at %v without a word of the detail endpoint:\n%+v", s.JobID, s.Ended, calls)
@@ -227,6 +231,12 @@ func mayHaveWorked(err error) bool {
 		return false
 	}
 	return true
+}
+
+// mayHaveStopped tells a call that was, perhaps, accepted from one that was refused.
+func mayHaveStopped(err error) bool {
+	kind := modelarts.KindOf(err)
+	return mayHaveWorked(err) && kind != modelarts.KindNotAllowed && kind != modelarts.KindInvalid && kind != modelarts.KindNotFound
 }
 
 // checkStrayCalls: every stop call belongs to a stop in flight.

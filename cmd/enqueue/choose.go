@@ -117,21 +117,34 @@ func (c *chosen) refusal() error {
 	return errors.New(b.String())
 }
 
-// choose finds the jobs that the settings and arguments name: by rule, or by id
-// from arguments, a file and standard input.
-func (c *stopCmd) choose(ctx context.Context, args []string) (*chosen, error) {
+// checkChoice refuses settings and arguments that do not say clearly which jobs
+// are meant.
+func (c *stopCmd) checkChoice(args []string) error {
 	byRule := c.byRule()
 	switch {
 	case byRule && (len(args) > 0 || c.from != ""):
-		return nil, errors.New("choose jobs either by rule (--all, --status, --name, --older-than) or by id (arguments, --from), not both")
+		return errors.New("choose jobs either by rule (--all, --status, --name, --older-than) or by id (arguments, --from), not both")
+	case byRule && len(c.projects) == 0:
+		return errors.New("--project (HW_PROJECT_ID): a project is needed to choose jobs by rule")
 	case byRule:
-		return c.chooseByRule(ctx)
+		return nil
 	case len(args) == 0 && c.from == "":
-		return nil, errors.New("no job to stop: give ids, --from FILE, or a rule such as --all or --older-than 8h")
+		return errors.New("no job to stop: give ids, --from FILE, or a rule such as --all or --older-than 8h")
+	case len(c.exclude) > 0 || c.limit > 0 || c.order != orderOldest:
+		return errors.New("--exclude, --limit and --order go with a rule (--all, --status, --name, --older-than): of jobs given by id each one is stopped; leave out those that are not meant")
 	case len(args) > 0 && len(c.projects) == 0:
-		return nil, errors.New("--project (HW_PROJECT_ID): a project is needed for the jobs given by id: its 32 digits and letters are under My Credentials in the console")
+		return errors.New("--project (HW_PROJECT_ID): a project is needed for the jobs given by id: its 32 digits and letters are under My Credentials in the console")
 	case len(c.projects) > 1:
-		return nil, errors.New("--project (HW_PROJECT_ID): jobs given by id belong to one project; name others in a file with a project_id column")
+		return errors.New("--project (HW_PROJECT_ID): jobs given by id belong to one project; name others in a file with a project_id column")
+	}
+	return nil
+}
+
+// choose finds the jobs that the settings and arguments name: by rule, or by id
+// from arguments, a file and standard input.
+func (c *stopCmd) choose(ctx context.Context, books *books, args []string) (*chosen, error) {
+	if c.byRule() {
+		return c.chooseByRule(ctx, books)
 	}
 	return c.chooseByID(args)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"vizstop/internal/plain"
+	"vizstop/internal/settings"
 	"vizstop/internal/version"
 )
 
@@ -64,7 +65,7 @@ func conclude(err error, stderr io.Writer) int {
 
 // run is the whole program.
 func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) error {
-	streams := streams{in: stdin, out: stdout, err: stderr}
+	streams := streams{in: stdin, out: stdout, err: stderr, terminal: settings.IsTerminal(stdin) && settings.IsTerminal(stderr)}
 	var app *cli.Command
 	app = &cli.Command{
 		Name:  "enqueue",
@@ -102,6 +103,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 type streams struct {
 	in       io.Reader
 	out, err io.Writer
+	terminal bool // a person can be asked on err, and answers on in
 }
 
 // withDefault puts the default command before args that name none. A word

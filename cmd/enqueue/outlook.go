@@ -18,6 +18,7 @@ type outlook struct {
 	LastConfirmation *time.Time `json:"expected_last_confirmation"` // nil: no rate is known
 
 	sentence string
+	tight    string // a warning that the deadline is hardly long enough; "": it is
 }
 
 // lookAhead compares batch, rate and deadline. It gives plan a deadline that fits the batch if nobody has named one, and
@@ -38,9 +39,7 @@ func (c *stopCmd) lookAhead(jobs *chosen, plan *when.Plan, rate estimate.Rate) (
 	if err := batch.Refuse(plan.Deadline, said); err != nil {
 		return o, err
 	}
-	if tight := batch.Tight(plan.Deadline); tight != "" && !c.quiet {
-		fmt.Fprintln(c.streams.err, "note: "+tight)
-	}
+	o.tight = batch.Tight(plan.Deadline)
 	return o, nil
 }
 
@@ -56,20 +55,30 @@ func (c *chosen) shares(plan when.Plan) []estimate.Share {
 	return all
 }
 
-// rateWait is how long a dry run waits for Redis, which it can do without.
-const rateWait = 3 * time.Second
+// dryRunWait is how long a dry run waits for Redis, which it can do without.
+const dryRunWait = 3 * time.Second
 
-// rateIfKnown is the rate for a dry run. Without a Redis there is none.
-func (c *stopCmd) rateIfKnown(ctx context.Context) estimate.Rate {
-	ctx, cancel := context.WithTimeout(ctx, rateWait)
+// openOrNot opens the books. For a dry run without a Redis they are nil.
+func (c *stopCmd) openOrNot(ctx context.Context) (*books, func(), error) {
+	if !c.dryRun {
+		return c.open(ctx)
+	}
+	waitCtx, cancel := context.WithTimeout(ctx, dryRunWait)
 	defer cancel()
-	books, done, err := c.open(ctx)
+	books, done, err := c.open(waitCtx)
 	if err != nil {
 		fmt.Fprintln(c.streams.err, plain.Line("note: how long this would take is not known: "+err.Error(), maxErrorLine))
+		return nil, func() {}, nil
+	}
+	return books, done, nil
+}
+
+// knownRate is what workers announced. Without a Redis there is none.
+func (b *books) knownRate() estimate.Rate {
+	if b == nil {
 		return estimate.Rate{}
 	}
-	defer done()
-	return books.rate
+	return b.rate
 }
 
 // print writes it for people.

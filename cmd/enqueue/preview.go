@@ -36,8 +36,8 @@ type previewJob struct {
 }
 
 // preview shows what the very same command without --dry-run would stop.
-func (c *stopCmd) preview(ctx context.Context, jobs *chosen, plan when.Plan, ahead outlook) error {
-	if err := c.lookUp(ctx, jobs); err != nil {
+func (c *stopCmd) preview(ctx context.Context, books *books, jobs *chosen, plan when.Plan, ahead outlook) error {
+	if err := c.lookUp(ctx, books, jobs); err != nil {
 		return err
 	}
 	p := preview{Kind: "dry_run", outlook: ahead, Count: jobs.count, Repeated: jobs.repeated, Invalid: jobs.bad,
@@ -69,7 +69,7 @@ func (c *stopCmd) preview(ctx context.Context, jobs *chosen, plan when.Plan, ahe
 
 // lookUp fetches what a selection by id doesn't know of its jobs, if there are
 // credentials to ask with.
-func (c *stopCmd) lookUp(ctx context.Context, jobs *chosen) error {
+func (c *stopCmd) lookUp(ctx context.Context, books *books, jobs *chosen) error {
 	if jobs.details != nil || !c.api.HasCredentials() {
 		return nil
 	}
@@ -80,7 +80,7 @@ func (c *stopCmd) lookUp(ctx context.Context, jobs *chosen) error {
 	jobs.details = map[string]map[string]modelarts.VisualizationJob{}
 	for _, project := range jobs.projects {
 		jobs.details[project] = map[string]modelarts.VisualizationJob{}
-		for job, err := range listJobs(ctx, client, project) {
+		for job, err := range listJobs(ctx, books.caller(client), project) {
 			if err != nil {
 				return fmt.Errorf("list the jobs of project %s: %w", project, err)
 			}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"os"
@@ -38,8 +37,11 @@ func (r *rules) declare(s *stopCmd) {
 	s.String(&r.protect, "protect", "VIZSTOP_PROTECT", "",
 		"file of ids and name globs that no rule ever stops; a line may end in \"until 2026-12-31\"", nil)
 	s.Int(&r.limit, "limit", "", 0, "stop at most so many of them (0: no limit)", 0, 1000000)
-	s.OneOf(&r.order, "order", "", "oldest", "which come first with --limit: oldest or newest", "oldest", "newest")
+	s.OneOf(&r.order, "order", "", orderOldest, "which come first with --limit: oldest or newest", orderOldest, "newest")
 }
+
+// orderOldest is the default of --order.
+const orderOldest = "oldest"
 
 // byRule reports whether jobs are to be chosen by rule.
 func (r *rules) byRule() bool {
@@ -74,7 +76,7 @@ func (r *rules) rule(now time.Time) (selection.Rule, error) {
 
 // chooseByRule lists the jobs of every project and picks those that the rule
 // matches.
-func (c *stopCmd) chooseByRule(ctx context.Context) (*chosen, error) {
+func (c *stopCmd) chooseByRule(ctx context.Context, books *books) (*chosen, error) {
 	now := time.Now()
 	rule, err := c.rule(now)
 	if err != nil {
@@ -85,17 +87,15 @@ func (c *stopCmd) chooseByRule(ctx context.Context) (*chosen, error) {
 			fmt.Fprintln(c.streams.err, plain.Line("no longer protected: "+line, maxErrorLine))
 		}
 	}
-	if len(c.projects) == 0 {
-		return nil, errors.New("--project (HW_PROJECT_ID): a project is needed to choose jobs by rule")
-	}
 	client, err := c.api.Client()
 	if err != nil {
 		return nil, err
 	}
+	api := books.caller(client)
 	var items []joblist.Item
 	picked := &chosen{details: map[string]map[string]modelarts.VisualizationJob{}, running: map[string]int{}}
 	for _, project := range c.projects {
-		found, err := selection.Select(listJobs(ctx, client, project), rule, now)
+		found, err := selection.Select(listJobs(ctx, api, project), rule, now)
 		if err != nil {
 			return nil, fmt.Errorf("nothing was enqueued: list the jobs of project %s: %w", project, err)
 		}
@@ -116,45 +116,7 @@ func (c *stopCmd) chooseByRule(ctx context.Context) (*chosen, error) {
 	return all, nil
 }
 
-// listJobs goes through all jobs of a project. A throttled page is asked for
-// again a few times, after the time that the API wants.
-func listJobs(ctx context.Context, client *modelarts.Client, project string) iter.Seq2[modelarts.VisualizationJob, error] {
-	const tries = 5
-	return func(yield func(modelarts.VisualizationJob, error) bool) {
-		for try := 1; ; try++ {
-			var jobs []modelarts.VisualizationJob
-			var fault error
-			for job, err := range client.AllVisualizationJobs(ctx, project, modelarts.ListQuery{}) {
-				if fault = err; err != nil {
-					break
-				}
-				jobs = append(jobs, job)
-			}
-			if apiErr, ok := errors.AsType[*modelarts.APIError](fault); ok && apiErr.Kind == modelarts.KindThrottled && try < tries {
-				if err := rest(ctx, max(apiErr.RetryAfter, 3*time.Second)); err == nil {
-					continue
-				}
-			}
-			for _, job := range jobs {
-				if !yield(job, nil) {
-					return
-				}
-			}
-			if fault != nil {
-				yield(modelarts.VisualizationJob{}, fault)
-			}
-			return
-		}
-	}
-}
-
-func rest(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+// listJobs goes through all jobs of a project.
+func listJobs(ctx context.Context, api *caller, project string) iter.Seq2[modelarts.VisualizationJob, error] {
+	return modelarts.AllVisualizationJobs(ctx, api, project, modelarts.ListQuery{})
 }

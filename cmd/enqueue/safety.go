@@ -42,7 +42,7 @@ func (l *limits) checkMax(n int) error {
 
 // checkPercent refuses a selection that is too large a part of a project. It
 // asks the API how many jobs run where the selection doesn't know.
-func (c *stopCmd) checkPercent(ctx context.Context, jobs *chosen) error {
+func (c *stopCmd) checkPercent(ctx context.Context, books *books, jobs *chosen) error {
 	if c.maxPercent >= 100 {
 		return nil
 	}
@@ -53,7 +53,7 @@ func (c *stopCmd) checkPercent(ctx context.Context, jobs *chosen) error {
 			if err != nil {
 				return fmt.Errorf("--max-percent needs to ask the API how many jobs run: %w", err)
 			}
-			found, err := selection.Select(listJobs(ctx, client, project), selection.Rule{All: true}, c.now())
+			found, err := selection.Select(listJobs(ctx, books.caller(client), project), selection.Rule{All: true}, c.now())
 			if err != nil {
 				return fmt.Errorf("--max-percent: list the jobs of project %s: %w", project, err)
 			}
@@ -73,7 +73,7 @@ func (l *limits) confirm(s streams, n int, what string) error {
 	if l.yes || n <= askAbove {
 		return nil
 	}
-	if !settings.IsTerminal(s.in) || !settings.IsTerminal(s.err) {
+	if !s.terminal {
 		return fmt.Errorf("%d jobs would be affected and there is no terminal to ask at: nothing was done. Pass --yes to %s more than %d without a question",
 			n, what, askAbove)
 	}

@@ -87,7 +87,7 @@ func setup(env *testscript.Env) error {
 	for name, value := range map[string]string{
 		"REDIS": w.redis.AdminURL(), "VIZSTOP_REDIS": redistest.For("enqueue", w.redis.URL),
 		"MODELARTS_ENDPOINT": sim.URL, "HW_ACCESS_KEY": accessKey, "HW_SECRET_KEY": secretKey,
-		"ACCESS_KEY": accessKey, "SECRET_KEY": secretKey, "PROJECT": project, "OTHER": other, "HOOK": w.hook.URL, "USER": "alice", "VIZSTOP_API_RATE": "0",
+		"ACCESS_KEY": accessKey, "SECRET_KEY": secretKey, "PROJECT": project, "OTHER": other, "HOOK": w.hook.URL, "USER": "alice",
 		"GORACE": "atexit_sleep_ms=0", // under -race every process would sleep a second before it ends
 	} {
 		env.Setenv(name, value)

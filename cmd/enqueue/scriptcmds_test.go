@@ -60,7 +60,7 @@ func actions() map[string]command {
 // checks compare the world with what a script expects. "await" and a check
 // waits until it holds.
 //
-//	untouched                     Redis holds nothing at all
+//	untouched                     Redis holds nothing but the rate to which list calls have kept
 //	enqueued N                    the ledger holds N stops, and all of them wait for their call
 //	scheduled N                   N of them are due later
 //	calls OPERATION JOB N         the API got N such calls for the job, in any project with the JOB *

@@ -137,7 +137,15 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 	if err != nil {
 		return err
 	}
-	jobs, err := c.choose(ctx, args)
+	if err := c.checkChoice(args); err != nil {
+		return err
+	}
+	books, done, err := c.openOrNot(ctx)
+	if err != nil {
+		return fmt.Errorf("nothing was enqueued: %w", err)
+	}
+	defer done()
+	jobs, err := c.choose(ctx, books, args)
 	if err != nil {
 		return err
 	}
@@ -145,36 +153,36 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 	if jobs.bad > 0 && !c.skipInvalid {
 		return jobs.refusal()
 	}
-	refusal := errors.Join(c.checkMax(jobs.count), c.checkPercent(ctx, jobs))
+	refusal := errors.Join(c.checkMax(jobs.count), c.checkPercent(ctx, books, jobs))
 	if c.dryRun { // shows what is refused, too
-		ahead, tooMany := c.lookAhead(jobs, &plan, c.rateIfKnown(ctx))
-		return errors.Join(c.preview(ctx, jobs, plan, ahead), refusal, tooMany)
+		ahead, tooMany := c.lookAhead(jobs, &plan, books.knownRate())
+		c.note(ahead.tight)
+		return errors.Join(c.preview(ctx, books, jobs, plan, ahead), refusal, tooMany)
 	}
-	if refusal != nil {
+	switch {
+	case refusal != nil:
 		return refusal
-	}
-	if jobs.count == 0 && !c.byRule() {
+	case jobs.count == 0 && !c.byRule():
 		return errors.New("no job to stop: the list is empty")
-	}
-	if jobs.count == 0 {
+	case jobs.count == 0:
 		return c.nothing(jobs, plan)
 	}
-	books, done, err := c.open(ctx)
-	if err != nil {
-		return fmt.Errorf("nothing was enqueued: %w", err)
-	}
-	defer done()
 	return c.ask(ctx, books, jobs, plan, c.meta(getenv), getenv)
 }
 
 // ask records the stops, unless the batch is too large for its deadline or nobody confirms it, and tells what became of
-// them.
+// them. Times that count from the ask count from when it is confirmed.
 func (c *stopCmd) ask(ctx context.Context, books *books, jobs *chosen, plan when.Plan, meta ledger.Meta, getenv func(string) string) error {
 	ahead, err := c.lookAhead(jobs, &plan, books.rate)
 	if err != nil {
 		return err
 	}
+	c.note(ahead.tight)
 	if err := c.confirm(c.streams, jobs.count, "stop"); err != nil {
+		return err
+	}
+	plan = plan.From(c.now())
+	if ahead, err = c.lookAhead(jobs, &plan, books.rate); err != nil {
 		return err
 	}
 	answer, err := c.submit(ctx, books, jobs, plan, meta, getenv)
@@ -183,6 +191,13 @@ func (c *stopCmd) ask(ctx context.Context, books *books, jobs *chosen, plan when
 	}
 	answer.outlook = ahead
 	return c.conclude(ctx, books, answer)
+}
+
+// note tells people something on standard error; "" is nothing.
+func (c *stopCmd) note(text string) {
+	if text != "" && !c.quiet {
+		fmt.Fprintln(c.streams.err, "note: "+text)
+	}
 }
 
 // nothing tells of a rule that no job matches: there is no batch then.

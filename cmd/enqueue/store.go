@@ -30,7 +30,7 @@ type books struct {
 	release *release.Releaser
 	fleet   *fleet.Member
 	rdb     redis.UniversalClient
-	rate    estimate.Rate // as workers announced it
+	rate    estimate.Rate // as workers announced it; zero if none has
 }
 
 // connections is the size of the connection pool: what a submission keeps busy.
@@ -43,19 +43,31 @@ func (s *store) open(ctx context.Context) (*books, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	member := fleet.New(rdb, 0)
-	rate, err := release.AnnouncedRate(ctx, rdb)
-	if err == nil {
-		err = member.Sync(ctx)
-	}
+	books, err := newBooks(ctx, rdb)
 	if err != nil {
 		rdb.Close()
 		return nil, nil, err
 	}
-	return &books{
-		ledger: ledger.New(rdb, member.Now), release: release.New(rdb, "", member.Now, release.Config{}), fleet: member, rdb: rdb,
-		rate: estimate.Rate{Calls: rate, Stops: release.StopShare * rate},
-	}, func() { rdb.Close() }, nil
+	return books, func() { rdb.Close() }, nil
+}
+
+// newBooks learns the fleet's time and rate. Calls of this program keep to that
+// rate, too.
+func newBooks(ctx context.Context, rdb redis.UniversalClient) (*books, error) {
+	member := fleet.New(rdb, 0)
+	rate, known, err := release.AnnouncedRate(ctx, rdb)
+	if err == nil {
+		err = member.Sync(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	b := &books{ledger: ledger.New(rdb, member.Now), fleet: member, rdb: rdb, rate: estimate.Rate{Calls: rate, Stops: release.StopShare * rate}}
+	if !known {
+		rate = release.DefaultRate
+	}
+	b.release = release.New(rdb, "", member.Now, release.Config{Rate: rate})
+	return b, nil
 }
 
 // action is the Action of a command that reads its settings, opens the ledger

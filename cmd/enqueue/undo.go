@@ -6,14 +6,12 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/urfave/cli/v3"
 	"golang.org/x/sync/errgroup"
 
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
-	"vizstop/internal/release"
 	"vizstop/internal/report"
 	"vizstop/internal/settings"
 )
@@ -25,7 +23,7 @@ type undone struct {
 	DryRun    bool        `json:"dry_run"`
 	Restarted int         `json:"restarted"` // with --dry-run: would be
 	Running   int         `json:"running"`   // were running again already
-	Left      int         `json:"left"`      // were left as they are: no longer as the stop had left them, or asked to stop again
+	Left      int         `json:"left"`      // were left as they are: this batch has not provably stopped them, or they are not to be restarted
 	Failed    int         `json:"failed"`
 	Jobs      []undoneJob `json:"jobs"`
 }
@@ -43,7 +41,6 @@ type undoCmd struct {
 	limits
 	api     settings.API
 	streams streams
-	rate    float64
 	dryRun  bool
 	json    bool
 }
@@ -54,17 +51,17 @@ func undoCommand(getenv func(string) string, streams streams) *cli.Command {
 	c.limits.declare(&c.Set, "restart")
 	c.Bool(&c.dryRun, "dry-run", "", "show what would be restarted, and restart nothing")
 	c.Bool(&c.json, "json", "", "print one JSON object")
-	c.Float(&c.rate, "api-rate", "VIZSTOP_API_RATE", 50, "calls per second and project of the whole fleet; as the workers have it", 0, 100000)
 	c.api.Declare(&c.Set, false)
 	return &cli.Command{
 		Name:      "undo",
 		Usage:     "restart the jobs that a batch has stopped",
 		ArgsUsage: "BATCH",
 		Description: `Restarts the jobs that this batch has stopped: their stop call was accepted, they stand
-as the stop left them, and nobody has asked to stop them again since. All others stay as
-they are. Running it again is harmless.
+as the stop left them, nobody has asked to stop them again since, no other batch wants
+them stopped, and no undo of this batch has restarted them before. All others stay as
+they are. Running it again is harmless. The calls keep to the rate of the workers.
 
-exit codes: 0 all run again, 1 error, 2 some could not be restarted`,
+exit codes: 0 all run again or were left as they are, 1 error, 2 some could not be restarted`,
 		Flags:        c.Flags(),
 		OnUsageError: usageError,
 		Action: c.batchAction(getenv, func(ctx context.Context, books *books, batch string, projects []string) error {
@@ -74,96 +71,109 @@ exit codes: 0 all run again, 1 error, 2 some could not be restarted`,
 }
 
 func (c *undoCmd) run(ctx context.Context, books *books, batch string, projects []string) error {
-	var stopped []*ledger.Stop
+	var stops []*ledger.Stop
 	for s, err := range batchStops(ctx, books.ledger, projects, batch, []string{string(ledger.Stopped)}) {
 		if err != nil {
 			return err
 		}
-		if !s.Accepted.IsZero() { // else the job may have ended by itself
-			stopped = append(stopped, s)
-		}
-	}
-	stops, err := c.unlessAgain(ctx, books.ledger, stopped)
-	if err != nil {
-		return err
+		stops = append(stops, s)
 	}
 	if len(stops) == 0 {
 		return fmt.Errorf("batch %s has stopped no job (yet): there is nothing to undo", batch)
 	}
-	refusal := c.checkMax(len(stops))
+	ahead := newUndo(books.ledger, batch)
+	if err := ahead.pretend(ctx, stops); err != nil {
+		return err
+	}
+	refusal := c.checkMax(ahead.Restarted)
 	if c.dryRun { // shows what is refused, too
-		return errors.Join(c.conclude(pretend(batch, stops)), refusal)
+		ahead.DryRun = true
+		return errors.Join(c.conclude(&ahead.undone), refusal)
 	}
 	if refusal != nil {
 		return refusal
 	}
-	if err := c.confirm(c.streams, len(stops), "restart"); err != nil {
+	if err := c.confirm(c.streams, ahead.Restarted, "restart"); err != nil {
 		return err
 	}
 	client, err := c.api.Client()
 	if err != nil {
 		return err
 	}
-	u := &undo{client: client, ledger: books.ledger, release: release.New(books.rdb, "", books.fleet.Now, release.Config{Rate: c.rate}),
-		undone: undone{Kind: "undo", Batch: batch, Jobs: []undoneJob{}}}
+	u := newUndo(books.ledger, batch)
+	u.api = books.caller(client)
 	if err := u.restartAll(ctx, stops); err != nil {
-		return fmt.Errorf("%d of %d jobs were restarted, then: %w", u.Restarted, len(stops), err)
+		return fmt.Errorf("%d of %d jobs were restarted, then: %w", u.Restarted, ahead.Restarted, err)
 	}
 	return c.conclude(&u.undone)
 }
 
-// unlessAgain leaves out the jobs that were stopped again later, or are being
-// stopped now: whoever asked for that does not want them to run.
-func (c *undoCmd) unlessAgain(ctx context.Context, l *ledger.Ledger, stops []*ledger.Stop) ([]*ledger.Stop, error) {
-	again := make([]bool, len(stops))
+// undo is a batch that is being undone.
+type undo struct {
+	api    *caller
+	ledger *ledger.Ledger
+
+	mu sync.Mutex
+	undone
+}
+
+func newUndo(l *ledger.Ledger, batch string) *undo {
+	return &undo{ledger: l, undone: undone{Kind: "undo", Batch: batch, Jobs: []undoneJob{}}}
+}
+
+// The reasons for which a job is left as it is.
+const (
+	unproven     = "the answer to its stop call was lost: somebody else may have stopped it"
+	askedAgain   = "it was asked to stop again"
+	alsoWanted   = "batch %s wants it stopped, too"
+	undoneBefore = "an undo of this batch has restarted it before"
+)
+
+// why says why the job of s is to be left as it is; "" if it is to be restarted. s
+// is as the batch sees it.
+func (u *undo) why(ctx context.Context, s *ledger.Stop) (string, error) {
+	if s.Accepted.IsZero() {
+		return unproven, nil
+	}
+	all, err := u.ledger.JobStops(ctx, s.ProjectID, s.JobID)
+	if err != nil {
+		return "", err
+	}
+	latest := slices.IndexFunc(all, func(one *ledger.Stop) bool { return one.State != ledger.Canceled })
+	other := s.WantedBesides(u.Batch)
+	switch {
+	case latest >= 0 && all[latest].ID != s.ID:
+		return askedAgain, nil
+	case other != "":
+		return fmt.Sprintf(alsoWanted, other), nil
+	case s.Undone(u.Batch):
+		return undoneBefore, nil
+	}
+	return "", nil
+}
+
+// pretend notes what would become of each job.
+func (u *undo) pretend(ctx context.Context, stops []*ledger.Stop) error {
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(connections / 2)
+	reasons := make([]string, len(stops))
 	for i, s := range stops {
-		group.Go(func() error {
-			var err error
-			again[i], err = stoppedAgain(groupCtx, l, s)
+		group.Go(func() (err error) {
+			reasons[i], err = u.why(groupCtx, s)
 			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return nil, err
+		return err
 	}
-	var left []*ledger.Stop
 	for i, s := range stops {
-		if !again[i] {
-			left = append(left, s)
+		result := "would_restart"
+		if reasons[i] != "" {
+			result = "left"
 		}
+		u.note(s, result, reasons[i])
 	}
-	if n := len(stops) - len(left); n > 0 {
-		fmt.Fprintf(c.streams.err, "left as they are: %d jobs that were asked to stop again after this batch\n", n)
-	}
-	return left, nil
-}
-
-// stoppedAgain reports whether the job of s was stopped again later, or is being
-// stopped now.
-func stoppedAgain(ctx context.Context, l *ledger.Ledger, s *ledger.Stop) (bool, error) {
-	all, err := l.JobStops(ctx, s.ProjectID, s.JobID)
-	at := slices.IndexFunc(all, func(one *ledger.Stop) bool { return !one.State.Ended() || one.State == ledger.Stopped })
-	return at >= 0 && all[at].ID != s.ID, err
-}
-
-func pretend(batch string, stops []*ledger.Stop) *undone {
-	u := &undone{Kind: "undo", Batch: batch, DryRun: true, Restarted: len(stops), Jobs: []undoneJob{}}
-	for _, s := range stops {
-		u.Jobs = append(u.Jobs, undoneJob{s.ProjectID, s.JobID, "would_restart", ""})
-	}
-	return u
-}
-
-// undo is a batch that is being undone.
-type undo struct {
-	client  *modelarts.Client
-	ledger  *ledger.Ledger
-	release *release.Releaser
-
-	mu sync.Mutex
-	undone
+	return nil
 }
 
 // parallelRestarts is how many restart calls are on their way at once.
@@ -182,92 +192,88 @@ func (u *undo) restartAll(ctx context.Context, stops []*ledger.Stop) error {
 	return group.Wait()
 }
 
-// restart restarts one job, if it still stands as its stop left it: whoever
-// confirmed this may have taken a while. The error is that of Redis, of ctx, or of
-// an API that refuses these credentials: they are this command's own, so no worker
-// hears of it. A job's own trouble is noted.
+// restart restarts the job of s, if that is still right: whoever confirmed it may
+// have taken a while. The error is that of Redis, of ctx, or of an API that refuses
+// these credentials. A job's own trouble is noted.
 func (u *undo) restart(ctx context.Context, s *ledger.Stop) error {
-	again, err := stoppedAgain(ctx, u.ledger, s)
+	s, err := u.ledger.Get(ctx, s.ProjectID, s.ID)
 	if err != nil {
 		return err
 	}
-	if again {
-		u.note(s, "left", "it was asked to stop again")
-		return nil
+	why, err := u.why(ctx, s)
+	if err != nil {
+		return err
+	}
+	if why != "" && why != undoneBefore {
+		if s.WantedBesides(u.Batch) != "" { // an undo of that batch restarts it
+			err = u.ledger.Undo(ctx, s, u.Batch)
+		}
+		u.note(s, "left", why)
+		return err
 	}
 	var job *modelarts.VisualizationJob
-	jobErr, err := u.call(ctx, s, func(ctx context.Context) (err error) {
-		job, err = u.client.ShowVisualizationJob(ctx, s.ProjectID, s.JobID)
+	err = u.api.call(ctx, s.ProjectID, func(ctx context.Context) (err error) {
+		job, err = u.api.client.ShowVisualizationJob(ctx, s.ProjectID, s.JobID)
 		return err
 	})
 	switch {
+	case ofJob(ctx, err):
+		u.note(s, "failed", err.Error())
+		return nil
 	case err != nil:
 		return err
-	case jobErr != nil:
-		u.note(s, "failed", jobErr.Error())
-		return nil
 	case job.Status.Class() == modelarts.ClassActive:
 		u.note(s, "running", job.Status.String())
+		return nil
+	case why != "":
+		u.note(s, "left", why+"; now it is "+job.Status.String())
 		return nil
 	case int(job.Status) != s.Status:
 		u.note(s, "left", fmt.Sprintf("job status %v, not %v as its stop left it", job.Status, modelarts.Status(s.Status)))
 		return nil
 	}
-	jobErr, err = u.call(ctx, s, func(ctx context.Context) error {
-		_, err := u.client.RestartVisualizationJob(ctx, s.ProjectID, s.JobID)
-		return err
-	})
-	apiErr, _ := errors.AsType[*modelarts.APIError](jobErr)
-	switch {
-	case err != nil:
-		return err
-	case jobErr == nil:
-		u.note(s, "restarted", "")
-	case apiErr != nil && apiErr.HasJobStatus && apiErr.JobStatus.Class() == modelarts.ClassActive:
-		u.note(s, "running", apiErr.JobStatus.String())
-	default:
-		u.note(s, "failed", jobErr.Error())
-	}
-	return nil
+	return u.call(ctx, s)
 }
 
-// call makes one call for the job of s within the rate, again if there is no
-// answer: a repeat of a restart that worked is told as running. jobErr is what the
-// API says of the job; err ends the undo.
-func (u *undo) call(ctx context.Context, s *ledger.Stop, do func(context.Context) error) (jobErr, err error) {
-	const tries = 5
-	for try := 1; ; try++ {
-		if err := u.release.Spend(ctx, s.ProjectID); err != nil {
-			return nil, err
-		}
-		callCtx, cancel := context.WithTimeout(ctx, 30*time.Second)
-		callErr := do(callCtx)
-		cancel()
-		kind := modelarts.KindOf(callErr)
-		apiErr, _ := errors.AsType[*modelarts.APIError](callErr)
-		switch {
-		case kind == modelarts.KindCredentials || kind == modelarts.KindNoAPI:
-			return nil, callErr
-		case kind == modelarts.KindThrottled:
-			if err := u.release.Throttled(context.WithoutCancel(ctx), s.ProjectID, callErr); err != nil {
-				return nil, err
-			}
-			if ctx.Err() == nil {
-				try-- // it says nothing about the job, and the rate holds the next try back
-				continue
-			}
-		case try < tries && apiErr != nil && (apiErr.MaybeSent || kind == modelarts.KindUnreachable || kind == modelarts.KindUnavailable):
-			continue
-		}
-		return callErr, nil
+// call makes the restart call. It is noted before: if this command is killed, no
+// other undo repeats it.
+func (u *undo) call(ctx context.Context, s *ledger.Stop) error {
+	if err := u.ledger.Undo(ctx, s, u.Batch); err != nil {
+		return err
 	}
+	err := u.api.call(ctx, s.ProjectID, func(ctx context.Context) error {
+		_, err := u.api.client.RestartVisualizationJob(ctx, s.ProjectID, s.JobID)
+		return err
+	})
+	apiErr, _ := errors.AsType[*modelarts.APIError](err)
+	switch {
+	case err == nil:
+		u.note(s, "restarted", "")
+		return nil
+	case apiErr != nil && apiErr.HasJobStatus && apiErr.JobStatus.Class() == modelarts.ClassActive:
+		u.note(s, "running", apiErr.JobStatus.String())
+		return nil
+	}
+	taken := u.ledger.NotUndone(context.WithoutCancel(ctx), s, u.Batch)
+	if !ofJob(ctx, err) {
+		return errors.Join(err, taken)
+	}
+	u.note(s, "failed", err.Error())
+	return taken
+}
+
+// ofJob reports whether an error of a call is one job's own trouble.
+func ofJob(ctx context.Context, err error) bool {
+	kind := modelarts.KindOf(err)
+	_, ok := errors.AsType[*modelarts.APIError](err)
+	return ok && ctx.Err() == nil && kind != modelarts.KindCredentials && kind != modelarts.KindNoAPI
 }
 
 func (u *undo) note(s *ledger.Stop, result, reason string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	switch result {
-	case "restarted":
+	case "restarted", "would_restart":
 		u.Restarted++
 	case "running":
 		u.Running++

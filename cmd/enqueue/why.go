@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"slices"
+	"time"
 
 	"vizstop/internal/release"
 	"vizstop/internal/report"
@@ -13,8 +14,15 @@ func (b *books) watch(batch string, projects []string, progress report.Progress)
 	return report.Watch{Ledger: b.ledger, Batch: batch, Projects: projects, Progress: progress, Rate: b.rate, Why: b.why(projects)}
 }
 
-// noWorker is said when stops wait and nobody would carry them out.
-const noWorker = "no worker is alive: nothing moves until one is started (worker run)"
+// noWorker is said when stops wait and nobody would carry them out. seen is when a
+// worker was last seen; zero: never.
+func noWorker(seen time.Time) string {
+	since := "yet"
+	if !seen.IsZero() {
+		since = "since " + seen.Local().Format(time.RFC3339)
+	}
+	return "no worker has been seen " + since + ": nothing moves until one is started (worker run)"
+}
 
 // why tells what keeps the stops of these projects from moving. status and --wait
 // show it.
@@ -24,8 +32,8 @@ func (b *books) why(projects []string) report.Why {
 		if err := b.fleet.Sync(ctx); err != nil {
 			return nil, err
 		}
-		if len(b.fleet.Census().Alive) == 0 {
-			lines = append(lines, noWorker)
+		if fleet := b.fleet.Census(); len(fleet.Alive) == 0 {
+			lines = append(lines, noWorker(fleet.Seen))
 		}
 		holds, err := b.holds(ctx, projects)
 		for _, h := range holds {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"vizstop/internal/ledger"
+	"vizstop/internal/release"
 	"vizstop/internal/settings"
 	"vizstop/internal/tasks"
 	"vizstop/internal/worker"
@@ -70,7 +71,7 @@ func (c *config) declareListen(def string) {
 }
 
 func (c *config) declareRate() {
-	c.Float(&c.worker.Release.Rate, "api-rate", "VIZSTOP_API_RATE", 50,
+	c.Float(&c.worker.Release.Rate, "api-rate", "VIZSTOP_API_RATE", release.DefaultRate,
 		"calls per second and project of the whole fleet, the same for every worker; 0: no limit", 0, 100000)
 }
 

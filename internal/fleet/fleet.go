@@ -27,7 +27,7 @@ const (
 // The keys, all in one slot of a Redis Cluster.
 const (
 	workersKey = "vizstop:{-}:workers" // sorted set: worker by its last sign of life
-	clockKey   = "vizstop:{-}:clock"   // hash: shift, what is added to Redis' clock (ms)
+	clockKey   = "vizstop:{-}:clock"   // hash: shift, what is added to Redis' clock, and left, when a worker last did (ms)
 )
 
 //go:embed scripts/*.lua
@@ -58,6 +58,7 @@ type Census struct {
 	Alive []Worker
 	Slots int       // of all of them together
 	Fell  time.Time // when the last worker fell silent; zero: none of late
+	Seen  time.Time // when a worker was last seen before this moment, one that has left too; zero: never
 
 	// Reliable says that whoever is not in Alive is dead. After a time in which
 	// nobody was heard, because Redis was away, it is so only when everybody has had
@@ -146,7 +147,7 @@ func (m *Member) ask(ctx context.Context, me string, leave bool) error {
 	if took < slowest || !m.clock.known() { // what came late says less than what is known
 		m.clock.set(sent.Add(took/2), now)
 	}
-	m.learn(sent, answer[3].([]any), fell, answer[4].(int64) == 1)
+	m.learn(sent, answer[3].([]any), Census{Fell: millis(fell), Seen: millis(answer[5].(int64)), Reliable: answer[4].(int64) == 1})
 	return nil
 }
 
@@ -158,20 +159,24 @@ func (m *Member) knows(sent time.Time) bool {
 	return !m.last.IsZero() && sent.Sub(m.last) < 10*BeatInterval && steady(m.last)
 }
 
-// learn keeps what a beat has told.
-func (m *Member) learn(sent time.Time, alive []any, fell int64, reliable bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.last = sent
-	m.census = Census{Reliable: reliable}
-	if fell > 0 {
-		m.census.Fell = time.UnixMilli(fell).UTC()
-	}
+// learn keeps what a beat has told, with those who live.
+func (m *Member) learn(sent time.Time, alive []any, c Census) {
 	for _, s := range alive {
 		w := parseWorker(s.(string))
-		m.census.Alive = append(m.census.Alive, w)
-		m.census.Slots += w.Slots
+		c.Alive = append(c.Alive, w)
+		c.Slots += w.Slots
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.last, m.census = sent, c
+}
+
+// millis is a time as scripts tell it; 0 is the zero time.
+func millis(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
 }
 
 func flag(b bool) int {

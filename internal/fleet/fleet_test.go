@@ -89,6 +89,37 @@ func TestBeats(t *testing.T) {
 	})
 }
 
+// When a worker was last seen is known after all have died or left, also to those
+// who only ask.
+func TestLastSeen(t *testing.T) {
+	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
+		one, asker := New(limited, 1), New(limited, 0)
+		seen := func() time.Time {
+			t.Helper()
+			if err := asker.Sync(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			return asker.Census().Seen
+		}
+		if at := seen(); !at.IsZero() {
+			t.Errorf("before the first worker one was seen at %v", at)
+		}
+		beat(t, one)
+		began := seen()
+		fallSilent(t, rdb, one, time.Hour)
+		if at := seen(); began.IsZero() || !at.Equal(began.Add(-time.Hour)) {
+			t.Errorf("a worker that died was last seen at %v, want an hour before %v", at, began)
+		}
+		beat(t, one)
+		if err := one.Leave(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if at := seen(); at.Before(began) {
+			t.Errorf("a worker that left was last seen at %v, want %v or later", at, began)
+		}
+	})
+}
+
 // Who says nothing for five seconds is dead, and forgotten after two minutes.
 func TestSilence(t *testing.T) {
 	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {

@@ -58,6 +58,7 @@ var (
 	moveScript     = luascript.Load(scripts, "gather", "items", "move")
 	finishScript   = luascript.Load(scripts, "gather", "items", "close", "finish")
 	withdrawScript = luascript.Load(scripts, "gather", "close", "withdraw")
+	undoScript     = luascript.Load(scripts, "undo")
 	sweepScript    = luascript.Load(scripts, "sweep")
 	forgetScript   = luascript.Load(scripts, "forget")
 )

@@ -13,13 +13,13 @@ type State string
 // The two states of a stop in flight.
 const (
 	Pending  State = "pending"  // asked, not accepted
-	Stopping State = "stopping" // accepted, not confirmed
+	Stopping State = "stopping" // accepted, or the job was seen stopping; not confirmed
 )
 
 // The outcomes. A stop ends in exactly one of them.
 const (
 	Stopped        State = "stopped"         // we asked, and the detail endpoint then showed the job ended
-	AlreadyStopped State = "already_stopped" // the job had ended before our call took effect
+	AlreadyStopped State = "already_stopped" // the job had ended, or was stopping, before our call took effect
 	Gone           State = "gone"            // the job does not exist, or vanished while stopping
 	Rejected       State = "rejected"        // the API refuses this job for good, or the task is malformed
 	Expired        State = "expired"         // the deadline passed without confirmation; needs a person

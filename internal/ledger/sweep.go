@@ -121,6 +121,15 @@ func (l *Ledger) forgetBatch(ctx context.Context, projectID, batch string) error
 	return l.rdb.ZRem(ctx, batchesKey, batch).Err()
 }
 
+// Visit has a sweep look at a project: what a command leaves in Redis for one that
+// has no batch is forgotten, too.
+func (l *Ledger) Visit(ctx context.Context, projectID string) error {
+	if err := l.rdb.ZAddNX(ctx, sweepsKey, redis.Z{Score: float64(l.now().UnixMilli()), Member: projectID}).Err(); err != nil {
+		return fmt.Errorf("note project %s in the ledger: %w", projectID, err)
+	}
+	return nil
+}
+
 // Remember has a batch that has ended forgotten when its time is over; for a batch
 // that something else than this ledger has recorded.
 func (l *Ledger) Remember(ctx context.Context, b *Batch) error {

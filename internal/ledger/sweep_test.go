@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -136,6 +137,69 @@ func TestSweepOfManyAndOfNone(t *testing.T) {
 		w.sweep(t)
 		if all, want := w.everything(t), []string{"vizstop:{-}:held", keys.Control()}; !slices.Equal(all, want) {
 			t.Errorf("after the retention Redis holds %v, want %v", all, want)
+		}
+	})
+}
+
+// While one of its stops is in flight nothing of a batch is forgotten: not if it
+// only joined stops, not if it is described again, and not by a worker with a short
+// retention.
+func TestNothingIsForgottenInFlight(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		id := w.open(t, "opened", w.in(10*retention, 20*retention), w.ask("11"))[0].StopID
+		w.open(t, "joined", w.in(10*retention, 20*retention))
+		w.withdraw(t, ledger.StopID("opened", project, "11"), "opened", ledger.Withdrew)
+		if _, err := w.ledger.Uncounted(ctx, project, 10); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			w.advance(retention)
+			for _, batch := range []string{"opened", "joined"} {
+				if err := w.ledger.Describe(ctx, project, batch, ledger.Meta{Requester: "alice"}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.advance(time.Hour)
+			for range 5 {
+				if err := w.ledger.Sweep(ctx, time.Millisecond); err != nil {
+					t.Fatal(err)
+				}
+				w.advance(time.Hour)
+			}
+			for batch, total := range map[string]int{"opened": 2, "joined": 1} {
+				stops, _, err := w.ledger.BatchStops(ctx, project, batch, 0, 10)
+				if b := w.batch(t, batch); err != nil || len(stops) != total || b.Total != total || b.InFlight() != 1 {
+					t.Fatalf("batch %s lists %d stops, %v, and counts %+v", batch, len(stops), err, b)
+				}
+			}
+		}
+		w.advance(10 * retention)
+		w.finished(t, w.claim(t, id), ledger.Gone)
+		w.advance(2 * retention)
+		w.sweep(t)
+		w.sweep(t)
+		if all := w.everything(t); len(all) != 0 {
+			t.Errorf("after the retention Redis holds %v, want nothing", all)
+		}
+	})
+}
+
+// A project that never had a batch is forgotten, too, with the rate to which the
+// calls of a command have kept.
+func TestSweepOfAProjectThatWasListed(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		for range 2 {
+			if err := errors.Join(w.ledger.Visit(t.Context(), project), w.release.Spend(t.Context(), project)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if all := w.everything(t); !slices.Contains(all, keys.Control()) {
+			t.Fatalf("Redis holds %v, want a rate", all)
+		}
+		w.sweep(t)
+		if all := w.everything(t); len(all) != 0 {
+			t.Errorf("after a sweep Redis holds %v, want nothing", all)
 		}
 	})
 }

@@ -20,14 +20,16 @@ type Wish struct {
 
 	Withdrawn time.Time // zero: it stands
 	Why       string    // it was withdrawn, and by whom
+	Late      bool      // it was withdrawn after a call may have gone out: it stands, and asks for nothing
+	Undone    time.Time // zero: its batch has not undone it
 }
 
 // The fields of a stop's hash that hold its wishes: one of each for every batch.
 const (
-	wishField = "wish:" // due, deadline and asked in ms, then labels, with a space between
-	voidField = "void:" // when and why it was withdrawn; absent while it stands
-	// withdraw.lua writes late: and the batch, with why, when a wish was withdrawn
-	// after the call may have gone out: it stands, and asks for nothing.
+	wishField = "wish:"   // due, deadline and asked in ms, then labels, with a space between
+	voidField = "void:"   // when and why it was withdrawn; absent while it stands
+	lateField = "late:"   // why it was withdrawn after the call may have gone out; absent if it was not
+	undoField = "undone:" // when its batch has undone it; absent if it has not
 )
 
 // decodeWishes reads the wishes of a stop, in the order of their asking.
@@ -44,6 +46,8 @@ func decodeWishes(f map[string]string) []Wish {
 			at, why, _ := strings.Cut(void, " ")
 			w.Withdrawn, w.Why = timeIn(at), why
 		}
+		_, w.Late = f[lateField+batch]
+		w.Undone = timeIn(f[undoField+batch])
 		wishes = append(wishes, w)
 	}
 	slices.SortFunc(wishes, func(a, b Wish) int {

@@ -75,17 +75,22 @@ func (c *Client) ListVisualizationJobs(ctx context.Context, projectID string, q 
 	return page, nil
 }
 
-// AllVisualizationJobs goes through the pages from q.Page on, one request each,
-// and yields each job once, even if the list shifts meanwhile. It ends when it
-// has seen as many jobs as match or a page brings no new one. An error is
+// Lister reads a list page by page. Client is one.
+type Lister interface {
+	ListVisualizationJobs(ctx context.Context, projectID string, q ListQuery) (*JobPage, error)
+}
+
+// AllVisualizationJobs goes through the pages from q.Page on, one call of list
+// each, and yields each job once, even if the list shifts meanwhile. It ends when
+// it has seen as many jobs as match or a page brings no new one. An error is
 // yielded once, as the last element, with a zero job.
-func (c *Client) AllVisualizationJobs(ctx context.Context, projectID string, q ListQuery) iter.Seq2[VisualizationJob, error] {
+func AllVisualizationJobs(ctx context.Context, list Lister, projectID string, q ListQuery) iter.Seq2[VisualizationJob, error] {
 	return func(yield func(VisualizationJob, error) bool) {
 		q := q.withDefaults()
 		skipped := (q.Page - 1) * q.PerPage
 		seen := map[string]bool{}
 		for ; ; q.Page++ {
-			page, err := c.ListVisualizationJobs(ctx, projectID, q)
+			page, err := list.ListVisualizationJobs(ctx, projectID, q)
 			if err != nil {
 				yield(VisualizationJob{}, err)
 				return

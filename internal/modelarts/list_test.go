@@ -131,7 +131,7 @@ func TestAllVisualizationJobs(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := pages(t, tt.total, tt.lists...)
 			var got []string
-			for job, err := range c.AllVisualizationJobs(t.Context(), testProject, ListQuery{PerPage: 2}) {
+			for job, err := range AllVisualizationJobs(t.Context(), c, testProject, ListQuery{PerPage: 2}) {
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -146,7 +146,7 @@ func TestAllVisualizationJobs(t *testing.T) {
 
 func TestAllVisualizationJobsStopsEarly(t *testing.T) {
 	c := pages(t, 9, []int{1, 2})
-	for range c.AllVisualizationJobs(t.Context(), testProject, ListQuery{PerPage: 2}) {
+	for range AllVisualizationJobs(t.Context(), c, testProject, ListQuery{PerPage: 2}) {
 		break
 	}
 }
@@ -155,7 +155,7 @@ func TestAllVisualizationJobsError(t *testing.T) {
 	server := answering(t, 403, "{}")
 	c := newClient(t, server.URL)
 	count := 0
-	for job, err := range c.AllVisualizationJobs(t.Context(), testProject, ListQuery{}) {
+	for job, err := range AllVisualizationJobs(t.Context(), c, testProject, ListQuery{}) {
 		count++
 		if KindOf(err) != KindPermission || job != (VisualizationJob{}) {
 			t.Errorf("got %+v, %v", job, err)

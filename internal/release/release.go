@@ -22,6 +22,10 @@ import (
 	"vizstop/internal/luascript"
 )
 
+// DefaultRate is the Rate of a fleet that is told no other: calls per second and
+// project.
+const DefaultRate = 50
+
 // Config settles a Releaser. The zero value is usable and limits nothing but what
 // the API itself refuses.
 type Config struct {

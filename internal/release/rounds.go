@@ -131,13 +131,16 @@ func (r *Releaser) Announce(ctx context.Context) error {
 }
 
 // AnnouncedRate is the rate that workers last announced: calls per second and
-// project, for the whole fleet; 0 when none has, or without a limit.
-func AnnouncedRate(ctx context.Context, rdb redis.UniversalClient) (float64, error) {
-	rate, err := rdb.Get(ctx, announcedKey).Float64()
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return 0, fmt.Errorf("read the rate that workers keep to: %w", err)
+// project, for the whole fleet; 0 without a limit. known is false when none has.
+func AnnouncedRate(ctx context.Context, rdb redis.UniversalClient) (rate float64, known bool, err error) {
+	rate, err = rdb.Get(ctx, announcedKey).Float64()
+	if errors.Is(err, redis.Nil) {
+		return 0, false, nil
 	}
-	return rate, nil
+	if err != nil {
+		return 0, false, fmt.Errorf("read the rate that workers keep to: %w", err)
+	}
+	return rate, true, nil
 }
 
 func millis(ms string) time.Time {

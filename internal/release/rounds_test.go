@@ -138,12 +138,12 @@ func TestManyProjects(t *testing.T) {
 // Producers learn the rate that the workers keep to.
 func TestAnnouncedRate(t *testing.T) {
 	eachRedis(t, Config{Rate: 12.5}, func(t *testing.T, w *world) {
-		if rate, err := AnnouncedRate(t.Context(), w.limited); rate != 0 || err != nil {
-			t.Errorf("rate %v, %v, want none", rate, err)
+		if rate, known, err := AnnouncedRate(t.Context(), w.limited); rate != 0 || known || err != nil {
+			t.Errorf("rate %v, %v, %v, want none", rate, known, err)
 		}
 		w.ok(w.Announce(t.Context()))
-		if rate, err := AnnouncedRate(t.Context(), w.limited); rate != 12.5 || err != nil {
-			t.Errorf("rate %v, %v, want 12.5", rate, err)
+		if rate, known, err := AnnouncedRate(t.Context(), w.limited); rate != 12.5 || !known || err != nil {
+			t.Errorf("rate %v, %v, %v, want 12.5", rate, known, err)
 		}
 	})
 }

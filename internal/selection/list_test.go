@@ -35,7 +35,7 @@ func TestSelectFromTheAPI(t *testing.T) {
 		t.Fatal(err)
 	}
 	list := func(projectID string) iter.Seq2[modelarts.VisualizationJob, error] {
-		return client.AllVisualizationJobs(t.Context(), projectID, modelarts.ListQuery{})
+		return modelarts.AllVisualizationJobs(t.Context(), client, projectID, modelarts.ListQuery{})
 	}
 
 	s, err := Select(list(project), Rule{Names: []string{"board-[0-4]"}, OlderThan: 8 * time.Hour, Limit: 50}, now)

@@ -35,6 +35,10 @@ func (c *claimer) claim(ctx context.Context, projectID string, step ledger.Membe
 	ctx, cancel := until(ctx, c.stopping)
 	defer cancel()
 	slot, err := c.slots.Acquire(ctx, projectID, look)
+	if err == nil && c.stopping.Err() != nil { // it became free when this worker was ending
+		slot.Free()
+		err = c.stopping.Err()
+	}
 	if err != nil {
 		return claimed{}, result{}, err
 	}

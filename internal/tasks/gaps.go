@@ -86,13 +86,25 @@ const mostKnown = 1000
 // next is how long to wait for the next look at s, whose job is stopping: by what
 // is known of other jobs, else by the schedule.
 func (g *gaps) next(ctx context.Context, s *ledger.Stop) time.Duration {
-	elapsed := max(0, g.ledger.Now().Sub(s.Accepted))
+	elapsed := max(0, g.ledger.Now().Sub(stoppingSince(s)))
 	d, ok := g.times(ctx, s.ProjectID).gap(elapsed)
 	if !ok {
 		return g.schedule.poll(elapsed)
 	}
 	d = time.Duration(float64(d) * (0.9 + 0.2*g.schedule.Jitter()))
 	return min(max(d, leastGap), g.schedule.PollMax)
+}
+
+// stoppingSince is about since when the job of s is stopping: the latest accepted stop
+// call or, if none was, the first one.
+func stoppingSince(s *ledger.Stop) time.Time {
+	switch {
+	case !s.Accepted.IsZero():
+		return s.Accepted
+	case !s.Called.IsZero():
+		return s.Called
+	}
+	return s.Marked // its worker died in the middle of it
 }
 
 // Usual is how long jobs of a project usually take to stop: the median of the

@@ -67,6 +67,9 @@ func (m *mover) apply(ctx context.Context, s *ledger.Stop, v verdict) (result, e
 	case actAccept:
 		s.State, s.Accepted = ledger.Stopping, now
 		return m.follow(ctx, s, "stop accepted", v.stopping)
+	case actSeen:
+		s.State, s.Looked = ledger.Stopping, now
+		return m.follow(ctx, s, "job is stopping", v.stopping)
 	case actLook:
 		return m.next(ctx, s, "status in doubt", ledger.KindPoll, 0)
 	case actRetry:

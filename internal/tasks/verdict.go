@@ -15,6 +15,7 @@ type action int
 const (
 	actEnd    action = iota // it ends, with the verdict's outcome
 	actAccept               // the stop call was accepted: look at the job from now on
+	actSeen                 // the job is stopping, though no call of this stop was accepted: look at it from now on
 	actRetry                // the stop call again after a wait; uses up an attempt
 	actWait                 // the same call again when the system is well; uses up nothing
 	actLook                 // ask the detail endpoint now
@@ -24,7 +25,7 @@ const (
 	actCall                 // the job is active and no call is under way: make the stop call again, now
 )
 
-var actionNames = [...]string{"end", "accept", "retry", "wait", "look", "again", "poll", "await", "call"}
+var actionNames = [...]string{"end", "accept", "seen", "retry", "wait", "look", "again", "poll", "await", "call"}
 
 func (a action) String() string { return actionNames[a] }
 
@@ -35,8 +36,8 @@ type verdict struct {
 	reason  string        // in one line; "" when all is well
 	after   time.Duration // of actWait: the shortest wait
 
-	// stopping says that the answer showed the job stopping: of actAccept and
-	// actPoll. Then the list of stopping jobs can be trusted to hold it.
+	// stopping says that the answer showed the job stopping: of actAccept, actSeen
+	// and actPoll. Then the list of stopping jobs can be trusted to hold it.
 	stopping bool
 }
 
@@ -89,7 +90,7 @@ func judgeRefusal(s *ledger.Stop, err error) verdict {
 	}
 	switch apiErr.JobStatus.Class() {
 	case modelarts.ClassStopping:
-		return verdict{action: actAccept, stopping: true}
+		return verdict{action: actSeen, stopping: true}
 	case modelarts.ClassEnded:
 		if s.Unsure || s.State == ledger.Stopping { // our own call may have ended it
 			return verdict{action: actLook}
@@ -130,19 +131,31 @@ func judgePoll(s *ledger.Stop, job *modelarts.VisualizationJob, err error, syste
 	}
 	switch job.Status.Class() {
 	case modelarts.ClassEnded:
-		if s.State == ledger.Pending && !s.Unsure {
-			return end(ledger.AlreadyStopped, fmt.Sprintf("job status %v before the stop call", job.Status))
-		}
-		return end(ledger.Stopped, fmt.Sprintf("job status %v", job.Status))
+		return judgeEnded(s, job.Status)
 	case modelarts.ClassStopping:
 		if s.State == ledger.Pending {
-			return verdict{action: actAccept, stopping: true}
+			return verdict{action: actSeen, stopping: true}
 		}
 		return verdict{action: actPoll, stopping: true}
 	case modelarts.ClassActive:
 		return judgeActive(s, job.Status, may)
 	default:
 		return verdict{action: actPoll, reason: fmt.Sprintf("job status %v says nothing", job.Status)}
+	}
+}
+
+// judgeEnded says what it means that the job has ended. It was stopped by this
+// stop only if a call of it was accepted, or may have been.
+func judgeEnded(s *ledger.Stop, status modelarts.Status) verdict {
+	switch {
+	case !s.Accepted.IsZero():
+		return end(ledger.Stopped, fmt.Sprintf("job status %v", status))
+	case s.Unsure:
+		return end(ledger.Stopped, fmt.Sprintf("job status %v, after a stop call whose answer was lost", status))
+	case s.State == ledger.Stopping:
+		return end(ledger.AlreadyStopped, fmt.Sprintf("job status %v: it was stopping before the stop call", status))
+	default:
+		return end(ledger.AlreadyStopped, fmt.Sprintf("job status %v before the stop call", status))
 	}
 }
 
@@ -153,10 +166,10 @@ func judgeActive(s *ledger.Stop, status modelarts.Status, may chance) verdict {
 		reason = s.Reason + "; then " + reason
 	}
 	switch {
-	case s.State == ledger.Pending && s.Withdrawn != "":
-		return end(ledger.Canceled, s.Withdrawn)
 	case s.State == ledger.Pending && may.lost && !may.over:
 		return verdict{action: actAwait, reason: reason}
+	case s.State == ledger.Pending && s.Withdrawn != "":
+		return end(ledger.Canceled, s.Withdrawn)
 	case s.State == ledger.Pending && may.lost && may.call:
 		return verdict{action: actCall, reason: reason}
 	case s.State == ledger.Pending:

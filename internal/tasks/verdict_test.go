@@ -23,7 +23,11 @@ func refused(status modelarts.Status) error {
 var (
 	pending  = ledger.Stop{State: ledger.Pending}
 	unsure   = ledger.Stop{State: ledger.Pending, Unsure: true}
-	stopping = ledger.Stop{State: ledger.Stopping}
+	stopping = ledger.Stop{State: ledger.Stopping, Accepted: time.UnixMilli(1)}
+
+	// The job was seen stopping, after a refused call or one that got lost.
+	seen       = ledger.Stop{State: ledger.Stopping}
+	seenUnsure = ledger.Stop{State: ledger.Stopping, Unsure: true}
 
 	withdrawn = ledger.Stop{State: ledger.Pending, Withdrawn: "by somebody"}
 )
@@ -61,11 +65,11 @@ func TestJudgeStop(t *testing.T) {
 // Every status that a refusal can name.
 func TestJudgeRefusal(t *testing.T) {
 	for status := modelarts.Status(-1); status <= 30; status++ {
-		for _, s := range []ledger.Stop{pending, unsure, stopping} {
+		for _, s := range []ledger.Stop{pending, unsure, stopping, seen, seenUnsure} {
 			want := verdict{action: actLook}
 			switch status {
 			case 9:
-				want = verdict{action: actAccept, stopping: true}
+				want = verdict{action: actSeen, stopping: true}
 			case 3, 5, 10, 11, 12, 13, 16, 17, 20, 21, 22:
 				if s.State == ledger.Pending && !s.Unsure {
 					want = end(ledger.AlreadyStopped, "")
@@ -87,18 +91,18 @@ func TestJudgePollStatus(t *testing.T) {
 	for status := modelarts.Status(-1); status <= 30; status++ {
 		job := &modelarts.VisualizationJob{Status: status}
 		for _, may := range chances() {
-			for _, s := range []ledger.Stop{pending, unsure, withdrawn, stopping} {
+			for _, s := range []ledger.Stop{pending, unsure, withdrawn, stopping, seen, seenUnsure} {
 				want := verdict{action: actPoll}
 				switch status {
-				case 3, 5, 10, 11, 12, 13, 16, 17, 20, 21, 22:
-					want = end(ledger.Stopped, "")
-					if s.State == ledger.Pending && !s.Unsure {
-						want = end(ledger.AlreadyStopped, "")
+				case 3, 5, 10, 11, 12, 13, 16, 17, 20, 21, 22: // stopped needs an acceptance, or a call that may have been accepted
+					want = end(ledger.AlreadyStopped, "")
+					if !s.Accepted.IsZero() || s.Unsure {
+						want = end(ledger.Stopped, "")
 					}
 				case 9:
 					want.stopping = true
 					if s.State == ledger.Pending {
-						want.action = actAccept
+						want.action = actSeen
 					}
 				case 1, 2, 4, 7, 8, 15, 18, 19:
 					want = wantOfActive(s, may)
@@ -116,10 +120,10 @@ func wantOfActive(s ledger.Stop, may chance) verdict {
 		return verdict{action: actCall} // an accepted call was lost
 	case s.State == ledger.Stopping:
 		return verdict{action: actPoll}
-	case s.Withdrawn != "":
-		return end(ledger.Canceled, "")
 	case may.lost && !may.over:
 		return verdict{action: actAwait} // it may yet take effect
+	case s.Withdrawn != "":
+		return end(ledger.Canceled, "")
 	case may.lost && may.call:
 		return verdict{action: actCall}
 	}

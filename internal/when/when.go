@@ -45,6 +45,23 @@ type Plan struct {
 	First    time.Time     // never before now; in the zone of the Spec
 	Spread   time.Duration // 0 or more
 	Deadline time.Duration // of each stop, from when it is due
+
+	fixed bool      // First was named by the clock
+	made  time.Time // when the plan was
+}
+
+// From is the plan for stops that are asked for at a later time than it was made,
+// because somebody had to confirm it: "in an hour" counts from then. A time that
+// was named by the clock stays, unless it is over: then it is now.
+func (p Plan) From(now time.Time) Plan {
+	now = now.Round(0).In(p.First.Location())
+	if !p.fixed {
+		p.First = p.First.Add(now.Sub(p.made))
+	} else if p.First.Before(now) {
+		p.First = now
+	}
+	p.made = now
+	return p
 }
 
 // Parse makes a plan. The error names every flag with a fault, one a line.
@@ -58,6 +75,7 @@ func Parse(spec Spec, now time.Time) (Plan, error) {
 	faults := &faults{}
 	zone := faults.zone(spec.Timezone, now)
 	plan := Plan{
+		fixed: spec.At != "", made: now,
 		Spread:   faults.duration("--spread", spec.Spread, 0, 0),
 		Deadline: faults.duration("--deadline", spec.Deadline, DefaultDeadline, minDeadline),
 	}

@@ -30,7 +30,7 @@ func at(t *testing.T, text string) time.Time {
 func TestNothingSaid(t *testing.T) {
 	now := time.Now()
 	plan, err := Parse(Spec{}, now)
-	if want := (Plan{First: now.Round(0), Deadline: time.Hour}); err != nil || plan != want {
+	if want := (Plan{First: now.Round(0), Deadline: time.Hour, made: now.Round(0)}); err != nil || plan != want {
 		t.Errorf("plan is %+v, %v, want %+v", plan, err, want)
 	}
 }
@@ -126,4 +126,30 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("plan is %+v at %v", plan, now)
 		}
 	})
+}
+
+// A plan that is confirmed a while later counts from then, unless the clock was named.
+func TestFrom(t *testing.T) {
+	const made, confirmed = "2026-11-23T18:00:00+01:00", "2026-11-23T18:00:40+01:00"
+	for _, tt := range []struct {
+		spec Spec
+		want string
+	}{
+		{Spec{}, confirmed},
+		{Spec{In: "30s"}, "2026-11-23T18:01:10+01:00"},
+		{Spec{At: "20:00"}, "2026-11-23T20:00:00+01:00"},
+		{Spec{At: "18:00:30"}, confirmed}, // meanwhile it is over, by less than a day
+	} {
+		plan, err := Parse(tt.spec, at(t, made))
+		if err != nil {
+			t.Fatal(err)
+		}
+		later := plan.From(at(t, confirmed))
+		if got := later.First.Format(time.RFC3339); got != tt.want || later.Deadline != plan.Deadline {
+			t.Errorf("%+v is due at %s with %v, want %s with %v", tt.spec, got, later.Deadline, tt.want, plan.Deadline)
+		}
+		if again := later.From(at(t, confirmed)); again != later {
+			t.Errorf("%+v counts the wait twice: %v, want %v", tt.spec, again.First, later.First)
+		}
+	}
 }

@@ -4,7 +4,8 @@
 -- ARGV  worker ("" to ask only), 1 when it leaves, for how long a worker may be silent (ms), for how long all of them
 --       together are silent only when something keeps them from beating (ms)
 -- Returns the fleet's time (microseconds), the shift in it, when the last worker fell silent (ms; 0: none of late), the
--- workers that live, and 1 when all others are dead: those that were kept from beating have had the time to do it again.
+-- workers that live, 1 when all others are dead (those that were kept from beating have had the time to do it again), and
+-- when a worker was last seen, one that left among them (ms; 0: never).
 --
 -- The fleet's time is Redis' own plus a shift. It never goes back: when Redis' clock does (a failover), the shift makes
 -- up for it.
@@ -26,10 +27,12 @@ if me ~= '' and (not latest[2] or now - tonumber(latest[2]) > gap or resumed > n
 end
 if leaves then
   redis.call('ZREM', workers, me)
+  redis.call('HSET', clock, 'left', string.format('%.0f', now))
 elseif me ~= '' then
   redis.call('ZADD', workers, string.format('%.3f', now), me)
   redis.call('ZREMRANGEBYSCORE', workers, '-inf', string.format('%.3f', now - 120000))
 end
 local fell = redis.call('ZREVRANGEBYSCORE', workers, string.format('%.3f', now - silence), '-inf', 'WITHSCORES', 'LIMIT', 0, 1)
 local alive = redis.call('ZREVRANGEBYSCORE', workers, '+inf', '(' .. string.format('%.3f', now - silence), 'LIMIT', 0, 1000)
-return {math.floor(now * 1000), shift, tonumber(fell[2] or 0), alive, now - resumed >= silence and 1 or 0}
+local seen = math.max(tonumber(latest[2] or 0), tonumber(redis.call('HGET', clock, 'left') or 0))
+return {math.floor(now * 1000), shift, tonumber(fell[2] or 0), alive, now - resumed >= silence and 1 or 0, math.floor(seen)}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"vizstop/internal/ledger"
+	"vizstop/internal/modelarts"
+)
+
+// caller makes calls of the API at the fleet's rate, and repeats those that got
+// no answer. Credentials that are refused are this command's own: no worker
+// hears of it.
+type caller struct {
+	client *modelarts.Client
+	rate   rate
+}
+
+// rate says when a call may go out.
+type rate interface {
+	Spend(ctx context.Context, projectID string) error
+	Throttled(ctx context.Context, projectID string, err error) error
+}
+
+// caller returns a caller with the settings of the API. The books are nil in a
+// dry run without a Redis.
+func (b *books) caller(client *modelarts.Client) *caller {
+	if b == nil {
+		return &caller{client, &ownRate{}}
+	}
+	return &caller{client, &fleetRate{b.release, b.ledger}}
+}
+
+// fleetRate is what all workers and commands on one Redis keep to together.
+type fleetRate struct {
+	rate
+	ledger *ledger.Ledger
+}
+
+// Spend leaves something in Redis, also for a project that never has a stop.
+func (r *fleetRate) Spend(ctx context.Context, projectID string) error {
+	return errors.Join(r.ledger.Visit(ctx, projectID), r.rate.Spend(ctx, projectID))
+}
+
+// ownRate is all that is known without a Redis: rest after a 429.
+type ownRate struct{ until time.Time }
+
+func (r *ownRate) Spend(ctx context.Context, _ string) error {
+	timer := time.NewTimer(time.Until(r.until))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (r *ownRate) Throttled(_ context.Context, _ string, err error) error {
+	rest := 3 * time.Second // the vendor advises 2 to 5
+	if apiErr, ok := errors.AsType[*modelarts.APIError](err); ok {
+		rest = max(rest, apiErr.RetryAfter)
+	}
+	r.until = time.Now().Add(rest)
+	return nil
+}
+
+const (
+	callTries = 5  // of a call that gets no answer
+	parkTries = 20 // of a call that is answered 429: each waits until the project is no longer parked
+)
+
+// call makes one call of a project, again while the API gives no answer. The
+// error is that of the API, of Redis or of ctx.
+func (c *caller) call(ctx context.Context, projectID string, do func(context.Context) error) error {
+	for tries, parks := 1, 1; ; {
+		if err := c.rate.Spend(ctx, projectID); err != nil {
+			return fmt.Errorf("wait for the rate of project %s: %w", projectID, err)
+		}
+		callCtx, cancel := context.WithTimeout(ctx, 30*time.Second)
+		err := do(callCtx)
+		cancel()
+		kind := modelarts.KindOf(err)
+		apiErr, _ := errors.AsType[*modelarts.APIError](err)
+		switch {
+		case ctx.Err() != nil:
+			return err
+		case kind == modelarts.KindThrottled && parks < parkTries:
+			parks++
+			if err := c.rate.Throttled(ctx, projectID, err); err != nil {
+				return err
+			}
+		case tries < callTries && apiErr != nil && (apiErr.MaybeSent || kind == modelarts.KindUnreachable || kind == modelarts.KindUnavailable):
+			tries++
+		default:
+			return err
+		}
+	}
+}
+
+// ListVisualizationJobs returns one page.
+func (c *caller) ListVisualizationJobs(ctx context.Context, projectID string, q modelarts.ListQuery) (page *modelarts.JobPage, err error) {
+	err = c.call(ctx, projectID, func(ctx context.Context) error {
+		page, err = c.client.ListVisualizationJobs(ctx, projectID, q)
+		return err
+	})
+	return page, err
+}
