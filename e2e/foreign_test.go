@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -58,6 +59,34 @@ func TestMalformedTasks(t *testing.T) {
 			t.Errorf("the log has no %s", want)
 		}
 	}
+}
+
+// A Redis that is set up as docs/operations.md advises takes no task that could use
+// up a worker's memory, and everything else.
+func TestHugeTasksAreKeptOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, modelartstest.Config{}, "--proto-max-bulk-len", "1mb")
+	p := startWorker(t, w.env())
+	queue := asynq.NewClient(asynq.RedisClientOpt{Addr: w.redis.Addr})
+	defer queue.Close()
+	put := func(size int) error {
+		_, err := queue.Enqueue(asynq.NewTask("visualization:stop", make([]byte, size)), asynq.Queue("visualization"))
+		return err
+	}
+	if err := put(2 << 20); err == nil {
+		t.Error("Redis took a task of 2 MB")
+	}
+	if err := put(100 << 10); err != nil {
+		t.Error(err)
+	}
+	labels := []string{"--reason", strings.Repeat("r", 200)}
+	for i := range 8 {
+		labels = append(labels, "--label", fmt.Sprintf("l%d=%s", i, strings.Repeat("x", 200)))
+	}
+	w.addJobs(1000, 10*time.Millisecond)
+	launch(t, w.env(), "", "enqueue", append(labels, "--batch", "b", "--yes", "--max", "1000", "--all", "--wait")...).wantExit(0)
+	await(t, "an outcome of each", func() bool { return outcomes(t, p)[ledger.Stopped] == 1000 })
+	wantOutcomes(t, map[ledger.State]int{ledger.Rejected: 1, ledger.Stopped: 1000}, p)
 }
 
 // rejections are the reasons of the project's rejected stops that foreign tasks

@@ -303,11 +303,27 @@ func (r *running) counted(t *testing.T, outcome ledger.State) int {
 // values.
 func gathered(t *testing.T, r *running, name string, values ...string) float64 {
 	t.Helper()
+	sum := 0.0
+	for _, m := range series(t, r, name, values) {
+		sum += m.GetCounter().GetValue()
+	}
+	return sum
+}
+
+// gauge is the gauge of that name with all the given label values.
+func gauge(t *testing.T, r *running, name string, values ...string) float64 {
+	t.Helper()
+	return series(t, r, name, values)[0].GetGauge().GetValue()
+}
+
+// series are the series of one name that have all the given label values, at least
+// one.
+func series(t *testing.T, r *running, name string, values []string) (found []*dto.Metric) {
+	t.Helper()
 	families, err := r.reg.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
-	sum, found := 0.0, false
 	for _, f := range families {
 		if f.GetName() != name {
 			continue
@@ -317,14 +333,14 @@ func gathered(t *testing.T, r *running, name string, values ...string) float64 {
 				return slices.ContainsFunc(m.GetLabel(), func(l *dto.LabelPair) bool { return l.GetValue() == value })
 			}
 			if !slices.ContainsFunc(values, func(v string) bool { return !has(v) }) {
-				sum, found = sum+m.GetCounter().GetValue(), true
+				found = append(found, m)
 			}
 		}
 	}
-	if !found {
+	if len(found) == 0 {
 		t.Fatalf("no series %s with %q", name, values)
 	}
-	return sum
+	return found
 }
 
 func wantOutcome(t *testing.T, s *ledger.Stop, outcome ledger.State, reason string) {

@@ -102,7 +102,8 @@ func resumeCommand(getenv func(string) string, streams streams) *cli.Command {
 	}
 }
 
-// conclude tells what is paused now: a project's pause outlives the fleet's.
+// conclude tells what is paused now: a project's pause outlives the fleet's, and
+// that of asynq's queue outlives both.
 func (c *brakeCmd) conclude(ctx context.Context, books *books, kind string, changed bool) error {
 	holds, err := books.release.Holds(ctx)
 	if err != nil {
@@ -110,7 +111,7 @@ func (c *brakeCmd) conclude(ctx context.Context, books *books, kind string, chan
 	}
 	b := brake{Kind: kind, Changed: changed, Paused: []string{}}
 	for _, h := range holds {
-		if h.Reason == release.Paused {
+		if h.ByPerson() {
 			b.Paused = append(b.Paused, h.String())
 		}
 	}

@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hibiken/asynq"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"vizstop/internal/tasks"
 )
 
 // patience is how long await waits: a machine may be slow, a test must end.
@@ -27,6 +30,7 @@ type command func(ts *testscript.TestScript, w *world, args []string) error
 //	serve JOB N                               the job's stop serves N batches
 //	losestops BATCH N                         takes N stops of the batch out of Redis that serve no other, as a sweep does
 //	stopredis                                 kills the Redis
+//	pausequeue, unpausequeue                  does that with asynq's own tool
 //	redispassword PASSWORD                    makes it ask for one
 //	fragileredis NAME                         sets a variable to the URL of a way to Redis that breaks for good
 //	                                          when the first round is about to be asked for
@@ -48,6 +52,8 @@ func actions() map[string]command {
 		"stopworker":  func(_ *testscript.TestScript, w *world, _ []string) error { w.stopWorker(); return nil },
 		"idleworker":  idleWorker, "serve": serve, "losestops": loseStops,
 		"stopredis":     func(_ *testscript.TestScript, w *world, _ []string) error { w.redis.Kill(); return nil },
+		"pausequeue":    withQueue((*asynq.Inspector).PauseQueue),
+		"unpausequeue":  withQueue((*asynq.Inspector).UnpauseQueue),
 		"redispassword": func(_ *testscript.TestScript, w *world, args []string) error { return w.setPassword(args[0]) },
 		"fragileredis":  fragileRedis,
 		"exits":         exits, "examples": examples, "recipes": recipes,
@@ -95,6 +101,13 @@ func commands() map[string]func(ts *testscript.TestScript, neg bool, args []stri
 		}
 	}
 	return cmds
+}
+
+// withQueue does something to the queue with asynq's own tool.
+func withQueue(do func(*asynq.Inspector, string) error) command {
+	return func(_ *testscript.TestScript, w *world, _ []string) error {
+		return do(asynq.NewInspectorFromRedisClient(w.rdb), tasks.Queue)
+	}
 }
 
 func await(ts *testscript.TestScript, w *world, args []string) error {

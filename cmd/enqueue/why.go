@@ -51,12 +51,13 @@ func (b *books) holds(ctx context.Context, projects []string) ([]release.Hold, e
 	}), err
 }
 
-// paused is the pauses that hold the stop calls of these projects back, in words.
+// paused is the pauses that hold the stop calls of these projects back, that of
+// asynq's queue among them, in words.
 func (b *books) paused(ctx context.Context, projects []string) ([]string, error) {
 	holds, err := b.holds(ctx, projects)
 	lines := []string{}
 	for _, h := range holds {
-		if h.Reason == release.Paused {
+		if h.ByPerson() {
 			lines = append(lines, h.String())
 		}
 	}

@@ -26,6 +26,7 @@ type Labels struct {
 	Holds      []string // why calls can be held back
 	Recoveries []string // what a recovery can have found
 	ListChecks []string // how a list check can end
+	Drops      []string // why a task can be dropped
 }
 
 // Metrics counts events. Its methods are safe for concurrent use.
@@ -41,6 +42,7 @@ type Metrics struct {
 	recoveries  *prometheus.CounterVec
 	listChecks  *prometheus.CounterVec
 	duplicates  prometheus.Counter
+	drops       *prometheus.CounterVec
 }
 
 // Buckets fit the work: a stop takes seconds to minutes, its deadline is an
@@ -80,6 +82,8 @@ func New(reg prometheus.Registerer, version string, l Labels) *Metrics {
 			"List checks of a project's stopping jobs, by result."), []string{"result"}),
 		duplicates: f.NewCounter(counter("duplicates_total",
 			"Asks that joined an active stop, and tasks that came again and were fenced off.")),
+		drops: f.NewCounterVec(counter("tasks_dropped_total",
+			"Tasks of other programs in the queue that nobody can carry out, by reason."), []string{"reason"}),
 	}
 	f.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "build_info",
 		Help: "Always 1; which version runs."}, []string{"version", "goversion"}).
@@ -114,6 +118,9 @@ func (m *Metrics) zero(l Labels) {
 	}
 	for _, v := range l.ListChecks {
 		m.listChecks.WithLabelValues(v)
+	}
+	for _, v := range l.Drops {
+		m.drops.WithLabelValues(v)
 	}
 }
 
@@ -168,6 +175,9 @@ func (m *Metrics) ListChecked(result string) { m.listChecks.WithLabelValues(resu
 
 // Duplicate counts an ask that joined, or a task that came again.
 func (m *Metrics) Duplicate() { m.duplicates.Inc() }
+
+// Dropped counts a task that nobody can carry out.
+func (m *Metrics) Dropped(reason string) { m.drops.WithLabelValues(reason).Inc() }
 
 // HoldBegan counts that calls were held back.
 func (m *Metrics) HoldBegan(reason string) { m.holds.WithLabelValues(reason).Inc() }

@@ -17,6 +17,7 @@ var labels = Labels{
 	Phases:     []string{"queued"},
 	Operations: []string{"stop"}, Results: []string{"ok", "throttled"},
 	Holds: []string{"throttled"}, Recoveries: []string{"missing"}, ListChecks: []string{"read", "failed"},
+	Drops: []string{"type", "unreadable"},
 }
 
 func TestEveryEventIsCounted(t *testing.T) {
@@ -29,6 +30,7 @@ func TestEveryEventIsCounted(t *testing.T) {
 	m.Recovered("missing")
 	m.ListChecked("read")
 	m.Duplicate()
+	m.Dropped("unreadable")
 
 	want := `
 # HELP vizstop_duplicates_total Asks that joined an active stop, and tasks that came again and were fenced off.
@@ -52,10 +54,14 @@ vizstop_recoveries_total{found="missing"} 1
 # TYPE vizstop_stop_outcomes_total counter
 vizstop_stop_outcomes_total{outcome="gone"} 0
 vizstop_stop_outcomes_total{outcome="stopped"} 1
+# HELP vizstop_tasks_dropped_total Tasks of other programs in the queue that nobody can carry out, by reason.
+# TYPE vizstop_tasks_dropped_total counter
+vizstop_tasks_dropped_total{reason="type"} 0
+vizstop_tasks_dropped_total{reason="unreadable"} 1
 `
 	err := testutil.GatherAndCompare(reg, strings.NewReader(want), "vizstop_duplicates_total",
 		"vizstop_holds_total", "vizstop_list_checks_total", "vizstop_modelarts_requests_total", "vizstop_recoveries_total",
-		"vizstop_stop_outcomes_total")
+		"vizstop_stop_outcomes_total", "vizstop_tasks_dropped_total")
 	if err != nil {
 		t.Error(err)
 	}

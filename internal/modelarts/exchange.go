@@ -3,6 +3,7 @@ package modelarts
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -85,12 +86,12 @@ func (c *Client) roundTrip(req *http.Request, cl *call) *APIError {
 	resp, err := c.http.Do(w.watch(req))
 	if err != nil {
 		sent := w.maybeSent() && !errors.Is(err, errProxy)
-		return noAnswer(req.Context(), cl.operation, sent, err)
+		return noAnswer(req.Context(), cl.operation, sent, withoutAnswer(err))
 	}
 	defer resp.Body.Close()
 	body, err := readAll(resp.Body)
 	if err != nil && !errors.Is(err, errTooLarge) {
-		apiErr := brokenAnswer(req.Context(), cl.operation, err)
+		apiErr := noAnswer(req.Context(), cl.operation, true, withoutAnswer(err))
 		apiErr.HTTPStatus = resp.StatusCode
 		return apiErr
 	}
@@ -111,33 +112,49 @@ func readAll(r io.Reader) ([]byte, error) {
 	return bytes.TrimSpace(body), nil
 }
 
-// noAnswer is the error of a request that brought no response at all; sent tells
-// whether it may have left.
+// noAnswer is the error of a request that brought no response, or none that came
+// whole and could be read; sent tells whether it may have left.
 func noAnswer(ctx context.Context, operation string, sent bool, err error) *APIError {
 	// A login has no effect on jobs, and the call that needs it was not sent.
 	maybeSent := sent && operation != OperationToken
 	if ctx.Err() != nil {
 		return interrupted(ctx, operation, maybeSent)
 	}
-	// The url.Error around it only repeats method and URL.
-	if ue, ok := errors.AsType[*url.Error](err); ok {
-		err = ue.Err
-	}
 	kind := KindUnreachable
-	if sent {
+	switch {
+	case sent && errors.Is(err, errNotHTTP):
+		kind = KindUnavailable
+	case sent:
 		kind = KindTimeout
 	}
 	return &APIError{Operation: operation, Kind: kind, MaybeSent: maybeSent, Err: err}
 }
 
-// brokenAnswer is the error of a response whose body did not come whole.
-func brokenAnswer(ctx context.Context, operation string, err error) *APIError {
-	apiErr := noAnswer(ctx, operation, true, err)
-	_, isNet := errors.AsType[net.Error](err)
-	if ctx.Err() == nil && !isNet && !errors.Is(err, io.ErrUnexpectedEOF) {
-		apiErr.Kind = KindUnavailable // came whole, but for example badly compressed
+// errNotHTTP stands for all that can be wrong with an answer below its content, such
+// as its status line, a header or its compression.
+var errNotHTTP = errors.New("the answer is not valid HTTP")
+
+// withoutAnswer is why there is no answer, without words of the other side: net/http
+// quotes what it can't read, and that may repeat our token. Only what tells of the
+// connection keeps its text.
+func withoutAnswer(err error) error {
+	// The url.Error around it only repeats method and URL.
+	if ue, ok := errors.AsType[*url.Error](err); ok {
+		err = ue.Err
 	}
-	return apiErr
+	_, isNet := errors.AsType[net.Error](err)
+	_, isCertificate := errors.AsType[*tls.CertificateVerificationError](err)
+	_, isTLS := errors.AsType[tls.RecordHeaderError](err)
+	_, isProxy := errors.AsType[proxyError](err)
+	if isNet || isCertificate || isTLS || isProxy {
+		return err
+	}
+	for _, known := range []error{io.EOF, io.ErrUnexpectedEOF, context.Canceled, http.ErrSchemeMismatch, errProxy} {
+		if errors.Is(err, known) {
+			return err
+		}
+	}
+	return errNotHTTP
 }
 
 // wire watches how far a request got.

@@ -219,7 +219,7 @@ type silentTransport struct{ err error }
 func (s silentTransport) RoundTrip(*http.Request) (*http.Response, error) { return nil, s.err }
 
 func TestSilentTransport(t *testing.T) {
-	cause := errors.New("lost")
+	cause := io.ErrUnexpectedEOF
 	c := newClient(t, "https://host", WithHTTPClient(&http.Client{Transport: silentTransport{cause}}))
 	_, err := c.StopVisualizationJob(t.Context(), testProject, "10")
 	if apiErr := asAPIError(t, err); apiErr.Kind != KindTimeout || !apiErr.MaybeSent || !errors.Is(err, cause) {

@@ -52,7 +52,7 @@ func errorFrom(cl *call, a *answer, cause error, now time.Time) *APIError {
 		RequestID:  a.requestID(),
 		Kind:       kindOf(cl.operation, a),
 		ClockSkew:  clockSkew(a.header, now),
-		Err:        cause,
+		Err:        withoutSecrets(cause, a.secrets),
 	}
 	apiErr.RetryAfter = retryAfter(a.header, now.Add(apiErr.ClockSkew))
 	apiErr.MaybeSent = apiErr.Kind == KindUnavailable && cl.operation != OperationToken

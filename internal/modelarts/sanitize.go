@@ -2,6 +2,7 @@ package modelarts
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -56,6 +57,18 @@ func hide(s string, secrets []string) string {
 		}
 	}
 	return s
+}
+
+// withoutSecrets is err, or if its text shows a secret, an error with the rest of
+// the text.
+func withoutSecrets(err error, secrets []string) error {
+	if err == nil {
+		return nil
+	}
+	if text := hide(err.Error(), secrets); text != err.Error() {
+		return errors.New(text)
+	}
+	return err
 }
 
 // formsOf is a secret as it is, and as it stands in JSON (ours writes & as

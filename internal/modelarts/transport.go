@@ -1,8 +1,10 @@
 package modelarts
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -40,7 +42,13 @@ func newTransport(maxConnections int) *http.Transport {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	return &http.Transport{
-		Proxy:               quietly(http.ProxyFromEnvironment),
+		Proxy: quietly(http.ProxyFromEnvironment),
+		OnProxyConnectResponse: func(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
+			if resp.StatusCode != http.StatusOK {
+				return proxyError(resp.StatusCode)
+			}
+			return nil
+		},
 		DialContext:         (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout: 10 * time.Second,
@@ -52,6 +60,14 @@ func newTransport(maxConnections int) *http.Transport {
 		MaxResponseHeaderBytes: 1 << 20,
 		Protocols:              &protocols,
 	}
+}
+
+// proxyError is the HTTP status with which a proxy refuses to connect. Its own words
+// may repeat the password that it was sent.
+type proxyError int
+
+func (e proxyError) Error() string {
+	return fmt.Sprintf("the proxy in HTTPS_PROXY answered %d %s", int(e), http.StatusText(int(e)))
 }
 
 // errProxy happens before a connection is looked for.

@@ -28,6 +28,9 @@ const pendingKey = "vizstop:notify"
 // urlsKey is a hash: batch id to URL.
 const urlsKey = "vizstop:notify:urls"
 
+// triesKey is a hash: since when a batch's report is tried, and how often it was.
+func triesKey(batch string) string { return "vizstop:notify:tries:" + batch }
+
 // CheckURL refuses what no report can be posted to. The URL is kept in Redis,
 // so it must not carry a user name or password.
 func CheckURL(s string) error {
@@ -55,6 +58,10 @@ func Arm(ctx context.Context, rdb redis.UniversalClient, batch, url string) erro
 
 // Report is the body of a notification.
 type Report struct {
+	// Receiver is the URL that it is posted to, without query and fragment. Who may
+	// enqueue chooses that URL: by Receiver, which is signed, a receiver tells a report
+	// of its own from one that was signed for another and sent on.
+	Receiver string            `json:"receiver"`
 	Batch    string            `json:"batch"`
 	Projects []*report.Summary `json:"projects"`
 }
@@ -150,10 +157,13 @@ func (n *Notifier) Round(ctx context.Context) error {
 // visit sends the report of a batch that has ended, or says when to look again.
 func (n *Notifier) visit(ctx context.Context, batch string) error {
 	body, err := n.collect(ctx, batch)
-	if err != nil {
+	switch {
+	case errors.Is(err, ledger.ErrNotFound):
+		n.cfg.Logger.WarnContext(ctx, "batch report dropped: the ledger has no stop of the batch", "batch", batch)
+		return n.forget(ctx, batch)
+	case err != nil:
 		return err
-	}
-	if body == nil {
+	case body == nil:
 		return n.later(ctx, batch, lookAgain)
 	}
 	target, err := n.cfg.Redis.HGet(ctx, urlsKey, batch).Result()
@@ -163,6 +173,7 @@ func (n *Notifier) visit(ctx context.Context, batch string) error {
 	if err != nil {
 		return fmt.Errorf("look up the URL of batch %s: %w", batch, err)
 	}
+	body.Receiver = bare(target)
 	if err := n.sender.post(ctx, target, batch, body); err != nil {
 		return n.failed(ctx, batch, host(target), err)
 	}
@@ -172,7 +183,7 @@ func (n *Notifier) visit(ctx context.Context, batch string) error {
 
 // failed plans another try, further and further away, or gives up.
 func (n *Notifier) failed(ctx context.Context, batch, host string, cause error) error {
-	key := "vizstop:notify:" + batch // hash: since, tries
+	key := triesKey(batch)
 	pipe := n.cfg.Redis.TxPipeline()
 	pipe.HSetNX(ctx, key, "since", n.cfg.Now().UnixMilli())
 	tries := pipe.HIncrBy(ctx, key, "tries", 1)
@@ -201,29 +212,35 @@ func (n *Notifier) later(ctx context.Context, batch string, d time.Duration) err
 
 func (n *Notifier) forget(ctx context.Context, batch string) error {
 	err := errors.Join(n.cfg.Redis.ZRem(ctx, pendingKey, batch).Err(), n.cfg.Redis.HDel(ctx, urlsKey, batch).Err(),
-		n.cfg.Redis.Del(ctx, "vizstop:notify:"+batch).Err())
+		n.cfg.Redis.Del(ctx, triesKey(batch)).Err())
 	if err != nil {
 		return fmt.Errorf("forget the notification of batch %s: %w", batch, err)
 	}
 	return nil
 }
 
-// collect is the report of a batch, nil while one of its stops is in flight.
+// collect is the report of a batch, nil while one of its stops is in flight. It
+// returns ledger.ErrNotFound for a batch without any stop.
 func (n *Notifier) collect(ctx context.Context, batch string) (*Report, error) {
 	projects, err := n.cfg.Ledger.BatchProjects(ctx, batch)
-	if errors.Is(err, ledger.ErrNotFound) {
-		return &Report{Batch: batch, Projects: []*report.Summary{}}, nil
-	}
 	if err != nil {
 		return nil, err
 	}
-	r := &Report{Batch: batch}
+	var some []string
 	for _, p := range projects {
-		if over, err := report.Over(ctx, n.cfg.Ledger, p, batch); err != nil || !over {
+		switch over, err := report.Over(ctx, n.cfg.Ledger, p, batch); {
+		case errors.Is(err, ledger.ErrNotFound): // every job was refused there
+		case err != nil || !over:
 			return nil, err
+		default:
+			some = append(some, p)
 		}
 	}
-	for _, p := range projects {
+	if len(some) == 0 {
+		return nil, fmt.Errorf("batch %s: %w", batch, ledger.ErrNotFound)
+	}
+	r := &Report{Batch: batch}
+	for _, p := range some {
 		s, err := report.Summarize(ctx, n.cfg.Ledger, p, batch)
 		if err != nil {
 			return nil, err
@@ -231,6 +248,16 @@ func (n *Notifier) collect(ctx context.Context, batch string) (*Report, error) {
 		r.Projects = append(r.Projects, s)
 	}
 	return r, nil
+}
+
+// bare is a URL without query and fragment, which may be secrets.
+func bare(target string) string {
+	u, err := url.Parse(target)
+	if err != nil {
+		return ""
+	}
+	u.RawQuery, u.ForceQuery, u.Fragment, u.RawFragment = "", false, "", ""
+	return u.String()
 }
 
 // host is the part of a URL that a log may show: the rest may be a secret.

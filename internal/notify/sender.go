@@ -70,12 +70,15 @@ func public(ip netip.Addr) bool {
 // notPublic lists what net/netip takes for global unicast although it leads
 // nowhere, into a provider's network, or to an IPv4 address within an IPv6 one.
 //
-// Source: IANA IPv4 and IPv6 Special-Purpose Address Registries.
+// Source: IANA IPv4 and IPv6 Special-Purpose Address Registries; RFC 2765 for
+// ::ffff:0:0:0/96.
 func notPublic() []netip.Prefix {
 	var all []netip.Prefix
 	for _, p := range []string{
-		"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4",
-		"::/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "2002::/16", "fec0::/10",
+		"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24",
+		"203.0.113.0/24", "240.0.0.0/4",
+		"::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "100:0:0:1::/64", "2001::/23", "2001:db8::/32",
+		"2002::/16", "3fff::/20", "5f00::/16", "fec0::/10",
 	} {
 		all = append(all, netip.MustParsePrefix(p))
 	}

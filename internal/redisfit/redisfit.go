@@ -22,8 +22,7 @@ type Risk string
 // The risks, a closed set.
 const (
 	Eviction           Risk = "eviction"            // drops keys when memory is short
-	NoPersistence      Risk = "no_persistence"      // a restart forgets everything
-	SnapshotsOnly      Risk = "snapshots_only"      // a crash forgets what came after the last snapshot
+	NoAppendOnly       Risk = "no_append_only"      // a crash forgets what came after the last snapshot, or everything
 	PersistenceFailing Risk = "persistence_failing" // the disk does not take what is to be kept
 	MemoryNearlyFull   Risk = "memory_nearly_full"  // soon refuses to take more
 	Version            Risk = "version"             // too old for commands that are sent to it
@@ -31,7 +30,7 @@ const (
 
 // Risks lists every Risk, in the order in which Look reports them.
 func Risks() []Risk {
-	return []Risk{Eviction, NoPersistence, SnapshotsOnly, PersistenceFailing, MemoryNearlyFull, Version}
+	return []Risk{Eviction, NoAppendOnly, PersistenceFailing, MemoryNearlyFull, Version}
 }
 
 // Finding is one risk that a Redis runs. Its texts are for people: short, on
@@ -56,7 +55,6 @@ func (f Finding) String() string {
 // Report is what one look has found.
 type Report struct {
 	Findings []Finding // in the order of Risks
-	Notes    []string  // no risk, but good to know
 	Unknown  []string  // settings that Redis does not show; managed ones often hide them
 }
 
@@ -70,9 +68,9 @@ type masters interface {
 	ForEachMaster(ctx context.Context, visit func(context.Context, *redis.Client) error) error
 }
 
-// Look asks the Redis behind client with INFO and CONFIG GET; of a cluster,
-// every master. What Redis does not allow or know is Unknown. An error means
-// that it did not answer.
+// Look asks the Redis behind client with INFO; of a cluster, every master. CONFIG
+// would tell more, its passwords too. What Redis does not allow or know is Unknown.
+// An error means that it did not answer.
 func Look(ctx context.Context, client redis.UniversalClient) (Report, error) {
 	cluster, ok := client.(masters)
 	if !ok {
@@ -99,11 +97,11 @@ func Look(ctx context.Context, client redis.UniversalClient) (Report, error) {
 
 // lookAt looks at one server. addr is "" where only one is there.
 func lookAt(ctx context.Context, client redis.Cmdable, addr string) (Report, error) {
-	s, err := read(ctx, client)
-	if err != nil {
-		return Report{}, err
+	text, err := client.Info(ctx).Result()
+	if err != nil && !refused(err) {
+		return Report{}, fmt.Errorf("ask Redis for its state: %w", err)
 	}
-	r := s.judge()
+	r := fields(text).judge()
 	if addr != "" {
 		for i := range r.Findings {
 			r.Findings[i].Servers = []string{addr}
@@ -123,7 +121,6 @@ func (r *Report) merge(other Report) {
 			r.Findings = append(r.Findings, f)
 		}
 	}
-	r.Notes = append(r.Notes, other.Notes...)
 	r.Unknown = append(r.Unknown, other.Unknown...)
 }
 
@@ -134,48 +131,24 @@ func (r *Report) sort() {
 	slices.SortFunc(r.Findings, func(a, b Finding) int {
 		return cmp.Or(slices.Index(Risks(), a.Risk)-slices.Index(Risks(), b.Risk), strings.Compare(a.Problem, b.Problem))
 	})
-	for _, list := range []*[]string{&r.Notes, &r.Unknown} {
-		slices.Sort(*list)
-		*list = slices.Compact(*list)
-	}
+	slices.Sort(r.Unknown)
+	r.Unknown = slices.Compact(r.Unknown)
 }
 
-// settings is what a server tells of itself. A missing entry is unknown.
-type settings struct {
-	info   map[string]string // the fields of INFO
-	config map[string]string // the answers of CONFIG GET
-}
-
-// read asks for the settings. Being refused is an answer too.
-func read(ctx context.Context, client redis.Cmdable) (settings, error) {
-	s := settings{config: map[string]string{}}
-	text, err := client.Info(ctx).Result()
-	if err != nil && !refused(err) {
-		return settings{}, fmt.Errorf("ask Redis for its state: %w", err)
-	}
-	s.info = fields(text)
-	for _, name := range []string{"save", "appendfsync"} {
-		answer, err := client.ConfigGet(ctx, name).Result()
-		if err != nil && !refused(err) {
-			return settings{}, fmt.Errorf("ask Redis for its settings: %w", err)
-		}
-		if value, ok := answer[name]; ok {
-			s.config[name] = value
-		}
-	}
-	return s, nil
-}
-
-// refused tells an answer that Redis gave from none.
+// refused tells an answer that Redis gave from none: being refused is an answer too.
 func refused(err error) bool {
 	_, ok := errors.AsType[redis.Error](err)
 	return ok
 }
 
+// info is what a server tells of itself, by the names of INFO. A missing entry is
+// unknown.
+type info map[string]string
+
 // fields reads the lines "name:value" of INFO.
-func fields(info string) map[string]string {
-	all := map[string]string{}
-	for line := range strings.Lines(info) {
+func fields(text string) info {
+	all := info{}
+	for line := range strings.Lines(text) {
 		if name, value, ok := strings.Cut(strings.TrimRight(line, "\r\n"), ":"); ok {
 			all[name] = value
 		}

@@ -3,7 +3,20 @@ package redistest
 import (
 	"os"
 	"path/filepath"
+	"strings"
 )
+
+// AwaitLog waits until a server that was told to keep an append-only file has begun
+// it: until then it refuses to end.
+func (s *Server) AwaitLog() {
+	s.t.Helper()
+	client := s.Client(s.t)
+	Await(s.t, "an append-only file", func() bool {
+		info := client.Info(s.t.Context(), "persistence").Val()
+		return strings.Contains(info, "aof_enabled:1") && strings.Contains(info, "aof_rewrite_in_progress:0") &&
+			strings.Contains(info, "aof_rewrite_scheduled:0")
+	})
+}
 
 // LogSize is how much of the append-only file's newest part has been written.
 // The server must keep one, and not rewrite it meanwhile.

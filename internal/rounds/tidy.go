@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/hibiken/asynq"
+
 	"vizstop/internal/tasks"
 )
 
@@ -35,29 +37,40 @@ func (l *Loop) Tidy(ctx context.Context) {
 	}
 }
 
-// tidyQueue looks through the tasks that asynq itself has archived. A foreign one
-// that lies there for longer than its deadline is left alone: it would stop a job
-// that may have been restarted.
+// tidyQueue looks through the tasks that asynq itself does not carry any more, and
+// takes each out of the queue. A foreign one that asynq has archived longer ago than
+// its deadline is left alone: it would stop a job that may have been restarted.
 func (l *Loop) tidyQueue(ctx context.Context) error {
-	given, err := l.Queue.GivenUp(ctx, tasks.Queue, time.Now().Add(-l.Schedule.Deadline))
+	abandoned, err := l.Queue.Abandoned(ctx, tasks.Queue, time.Now().Add(-l.Schedule.Deadline))
 	if err != nil {
 		return err
 	}
-	for _, info := range given {
-		if info.Type == tasks.TypeStop && tasks.IsForeign(info.ID, info.Payload) {
-			deadline := info.LastFailedAt.Add(l.Schedule.Deadline)
-			if !info.Deadline.IsZero() && info.Deadline.Before(deadline) {
-				deadline = info.Deadline
-			}
-			s, err := l.Handlers.GivenUp(ctx, info.ID, info.Payload, time.Until(deadline))
-			if err != nil {
+	for _, task := range abandoned {
+		if task.Info != nil {
+			if err := l.Handlers.Adopt(ctx, task.Info, l.lifeOf(task.Info)); err != nil {
 				return err
 			}
-			l.Logger.WarnContext(ctx, "task adopted that asynq had given up", "task", info.ID, "stop", s.ID, "project", s.ProjectID, "job", s.JobID)
 		}
-		if _, err := l.Queue.Remove(ctx, tasks.Queue, info.ID); err != nil {
+		removed, err := l.Queue.Remove(ctx, tasks.Queue, task.ID)
+		if err != nil {
 			return err
+		}
+		if removed {
+			l.Handlers.Removed(ctx, task.ID, task.Info)
 		}
 	}
 	return nil
+}
+
+// lifeOf is what is left of the time of a task; negative if it is over.
+func (l *Loop) lifeOf(info *asynq.TaskInfo) time.Duration {
+	heard := info.LastFailedAt
+	if heard.IsZero() {
+		heard = time.Now()
+	}
+	deadline := heard.Add(l.Schedule.Deadline)
+	if !info.Deadline.IsZero() && info.Deadline.Before(deadline) {
+		deadline = info.Deadline
+	}
+	return time.Until(deadline)
 }

@@ -1,9 +1,12 @@
 package tasks
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
+
+	"github.com/hibiken/asynq"
 
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
@@ -62,17 +65,48 @@ func (a *adopter) task(ctx context.Context, name string, p Payload, bad error, l
 	return result{stop: s, what: "task adopted"}, nil
 }
 
-// GivenUp adopts a foreign task that asynq itself has given up before a worker
-// could take it. life is what is left of its deadline.
-func (h *Handlers) GivenUp(ctx context.Context, name string, payload []byte, life time.Duration) (*ledger.Stop, error) {
-	p, bad := DecodePayload(payload)
-	res, err := h.Stop.adopt.task(ctx, name, p, bad, life)
-	return res.stop, err
+// Adopt adopts a foreign task that asynq itself does not carry any more, and logs
+// that. life is what is left of the task's time; if it is over, the stop ends as
+// expired. Other tasks it leaves alone.
+func (h *Handlers) Adopt(ctx context.Context, info *asynq.TaskInfo, life time.Duration) error {
+	if info.Type != TypeStop || !isForeign(info.ID, info.Payload) {
+		return nil // what a task of ours carried is found by its step
+	}
+	p, bad := DecodePayload(info.Payload)
+	res, err := h.Stop.adopt.task(ctx, info.ID, p, bad, life)
+	if err != nil {
+		return err
+	}
+	h.logger.tell(ctx, res, nil, "task", info.ID, "type", info.Type, "abandoned", cmp.Or(info.LastErr, "its worker died"))
+	return nil
 }
 
-// IsForeign reports whether a task of that id is another producer's, or is not
+// Removed logs and counts a task that was taken out of the queue, if nobody can
+// carry it out: one of another type, or one whose message can't be read (nil).
+func (h *Handlers) Removed(ctx context.Context, id string, info *asynq.TaskInfo) {
+	switch {
+	case info == nil:
+		h.recorder.Dropped(DroppedUnreadable)
+		note := "its message in Redis can't be read: look which program writes to the queue " + Queue
+		h.logger.tell(ctx, result{what: "task dropped", note: note}, nil, "task", id)
+	case info.Type != TypeStop && info.Type != TypePoll:
+		h.logger.tell(ctx, dropped(h.recorder), nil, "task", id, "type", info.Type)
+	}
+}
+
+// drop does nothing for a task of a type that is not ours.
+func (h *Handlers) drop(context.Context, *asynq.Task) (result, error) {
+	return dropped(h.recorder), nil
+}
+
+func dropped(r Recorder) result {
+	r.Dropped(DroppedType)
+	return result{what: "task dropped", note: "the queue " + Queue + " is for tasks of type " + TypeStop + " only"}
+}
+
+// isForeign reports whether a task of that id is another producer's, or is not
 // what we would have written.
-func IsForeign(name string, payload []byte) bool {
+func isForeign(name string, payload []byte) bool {
 	_, ours := parseTaskID(name)
 	p, bad := DecodePayload(payload)
 	return !ours || bad != nil && p.JobID != ""

@@ -43,7 +43,9 @@ type Handlers struct {
 	Poll   *PollHandler
 	Looker *Looker
 	AtWork *AtWork // of all of them; whoever takes steps without a task notes them there, too
-	logger *logger
+
+	logger   *logger
+	recorder Recorder
 }
 
 // New returns the handlers.
@@ -61,26 +63,47 @@ func New(cfg Config) *Handlers {
 	adopt := &adopter{ledger: cfg.Ledger, recorder: cfg.Recorder, pull: cfg.Pull, deadline: cfg.Schedule.Deadline}
 	return &Handlers{
 		Stop:   &StopHandler{claims: claims, calls: calls, moves: moves, look: look, adopt: adopt},
-		Poll:   &PollHandler{claims: claims, look: look},
+		Poll:   &PollHandler{claims: claims, look: look, recorder: cfg.Recorder},
 		Looker: look,
 		AtWork: claims.work,
-		logger: log,
+
+		logger: log, recorder: cfg.Recorder,
 	}
 }
 
 // typeScreen is a task type of the first version, which may still be in a queue.
 const typeScreen = "visualization:screen"
 
-// Mux routes the task types to their handlers and logs one line for each
-// finished task.
-func (h *Handlers) Mux() *asynq.ServeMux {
-	mux := asynq.NewServeMux()
-	mux.HandleFunc(TypeStop, h.logger.logged(h.Stop.process))
-	mux.HandleFunc(TypePoll, h.logger.logged(h.Poll.process))
-	mux.HandleFunc(typeScreen, func(context.Context, *asynq.Task) error { return nil })
-	return mux
+// Handler is asynq's handler of all tasks: each goes to that of its type, and gets
+// one line of log when it is finished. A type must match as a whole; asynq's own
+// ServeMux goes by its beginning.
+func (h *Handlers) Handler() asynq.Handler {
+	stop, poll, other := h.logger.logged(h.Stop.process), h.logger.logged(h.Poll.process), h.logger.logged(h.drop)
+	return asynq.HandlerFunc(func(ctx context.Context, t *asynq.Task) error {
+		switch t.Type() {
+		case TypeStop:
+			return stop(ctx, t)
+		case TypePoll:
+			return poll(ctx, t)
+		case typeScreen:
+			return nil
+		default:
+			return other(ctx, t)
+		}
+	})
 }
 
+// lateDelay is asynq's delay before it delivers a task again whose own deadline has
+// passed: it would never call the handler. Long before, the tasks that asynq has
+// given up are looked through.
+const lateDelay = time.Minute
+
 // RedeliveryDelay is asynq's delay before a task comes again whose handler met
-// an error of Redis, or whose worker ended: a second.
-func RedeliveryDelay(int, error, *asynq.Task) time.Duration { return time.Second }
+// an error of Redis, or whose worker ended: a second. A task that asynq itself has
+// given up because its deadline has passed waits for a minute.
+func RedeliveryDelay(_ int, err error, _ *asynq.Task) time.Duration {
+	if err == context.DeadlineExceeded { // as asynq says it; an error of a handler would be wrapped
+		return lateDelay
+	}
+	return time.Second
+}

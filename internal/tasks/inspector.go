@@ -5,7 +5,9 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -33,8 +35,9 @@ func NewInspector(rdb redis.UniversalClient) *Inspector {
 var scripts embed.FS
 
 var (
-	lookScript  = luascript.Load(scripts, "look")
-	sweepScript = luascript.Load(scripts, "sweep")
+	lookScript    = luascript.Load(scripts, "look")
+	orphansScript = luascript.Load(scripts, "orphans")
+	sweepScript   = luascript.Load(scripts, "sweep")
 )
 
 func queueKey(queue, name string) string { return "asynq:{" + queue + "}:" + name }
@@ -98,31 +101,85 @@ func (i *Inspector) Remove(ctx context.Context, queue, id string) (bool, error) 
 	return err == nil, err
 }
 
-// givenUpAtOnce bounds how many tasks GivenUp reads.
-const givenUpAtOnce = 500
+// atOnce bounds how many tasks of one state are looked through at once.
+const atOnce = 500
 
-// GivenUp lists the tasks of a queue that asynq itself has archived since the
-// given time, newest first. What a person has archived is not among them.
-func (i *Inspector) GivenUp(ctx context.Context, queue string, since time.Time) ([]*asynq.TaskInfo, error) {
-	archived, err := i.rdb.ZRevRangeByScoreWithScores(ctx, queueKey(queue, "archived"), &redis.ZRangeBy{
-		Min: strconv.FormatInt(since.Unix(), 10), Max: "+inf", Count: givenUpAtOnce,
-	}).Result()
+// Abandoned is a task that asynq itself does not carry any more.
+type Abandoned struct {
+	ID   string
+	Info *asynq.TaskInfo // nil if its message can't be read
+}
+
+// Abandoned lists the tasks of a queue that asynq itself has archived since the
+// given time, those that it tries again and again although their own deadline has
+// passed, and those whose worker has died. What a person has archived is not among
+// them.
+func (i *Inspector) Abandoned(ctx context.Context, queue string, since time.Time) ([]Abandoned, error) {
+	// First, since one without a message that can be read ends asynq's own recovery of the whole queue.
+	all, err := i.orphans(ctx, queue)
+	if err != nil {
+		return nil, err
+	}
+	archived, err := i.among(ctx, queue, "archived", strconv.FormatInt(since.Unix(), 10), func(info *asynq.TaskInfo, score time.Time) bool {
+		return info.LastErr != "" && info.LastFailedAt.Equal(score) // asynq archives a task in the second of its last failure
+	})
+	if err != nil {
+		return nil, err
+	}
+	late, err := i.among(ctx, queue, "retry", "-inf", func(info *asynq.TaskInfo, _ time.Time) bool {
+		return info.LastErr == context.DeadlineExceeded.Error()
+	})
+	return slices.Concat(all, archived, late), err
+}
+
+// orphans lists the tasks whose worker has died, oldest first.
+func (i *Inspector) orphans(ctx context.Context, queue string) ([]Abandoned, error) {
+	ids, err := orphansScript.Run(ctx, i.rdb, []string{queueKey(queue, "active"), queueKey(queue, "lease")}, leaseTooOld(), atOnce).StringSlice()
+	if err != nil {
+		return nil, fmt.Errorf("look for tasks of queue %s whose worker has died: %w", queue, err)
+	}
+	orphans := make([]Abandoned, len(ids))
+	for n, id := range ids {
+		info, err := i.read(queue, id)
+		if err != nil {
+			return nil, err
+		}
+		orphans[n] = Abandoned{id, info}
+	}
+	return orphans, nil
+}
+
+// among lists the tasks that asynq keeps in a sorted set and that are wanted, the
+// highest score first. It leaves out what nobody can read.
+func (i *Inspector) among(ctx context.Context, queue, state, least string, wanted func(*asynq.TaskInfo, time.Time) bool) ([]Abandoned, error) {
+	found, err := i.rdb.ZRevRangeByScoreWithScores(ctx, queueKey(queue, state), &redis.ZRangeBy{Min: least, Max: "+inf", Count: atOnce}).Result()
 	if err != nil {
 		return nil, fmt.Errorf("look for tasks that queue %s has given up: %w", queue, err)
 	}
-	var tasks []*asynq.TaskInfo
-	for _, z := range archived {
-		info, err := i.inspect.GetTaskInfo(queue, fmt.Sprint(z.Member))
-		switch {
-		case errors.Is(err, asynq.ErrTaskNotFound):
-			continue
-		case err != nil:
-			return nil, fmt.Errorf("read a task that queue %s has given up: %w", queue, err)
+	var tasks []Abandoned
+	for _, z := range found {
+		id := fmt.Sprint(z.Member)
+		info, err := i.read(queue, id)
+		if err != nil {
+			return nil, err
 		}
-		// asynq archives a task in the second of its last failure.
-		if info.LastErr != "" && info.LastFailedAt.Unix() == int64(z.Score) {
-			tasks = append(tasks, info)
+		if info != nil && wanted(info, time.Unix(int64(z.Score), 0)) {
+			tasks = append(tasks, Abandoned{id, info})
 		}
 	}
 	return tasks, nil
+}
+
+// read reads one task; nil if it is gone, or nobody can read it.
+func (i *Inspector) read(queue, id string) (*asynq.TaskInfo, error) {
+	info, err := i.inspect.GetTaskInfo(queue, id)
+	switch {
+	case errors.Is(err, asynq.ErrTaskNotFound), err != nil && strings.Contains(err.Error(), "could not decode"):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("read task %s of queue %s: %w", id, queue, err)
+	case info.ID != id: // without a message, or with another task's
+		return nil, nil
+	}
+	return info, nil
 }

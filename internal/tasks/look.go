@@ -15,8 +15,9 @@ import (
 
 // PollHandler handles visualization:poll.
 type PollHandler struct {
-	claims *claimer
-	look   *Looker
+	claims   *claimer
+	look     *Looker
+	recorder Recorder
 }
 
 // process asks the detail endpoint once where the job of the stop named in t
@@ -26,7 +27,7 @@ func (h *PollHandler) process(ctx context.Context, t *asynq.Task) (result, error
 	payload, bad := DecodePayload(t.Payload())
 	id, ours := parseTaskID(name)
 	if bad != nil || !ours {
-		return result{what: "foreign poll task dropped", note: TypePoll + " is not for other producers: enqueue " + TypeStop}, nil
+		return dropped(h.recorder), nil
 	}
 	step := ledger.Member{StopID: id.stopID, Hop: id.hop, JobID: payload.JobID}
 	h.claims.work.Begin(id.stopID)
@@ -38,7 +39,7 @@ func (h *PollHandler) process(ctx context.Context, t *asynq.Task) (result, error
 	}
 	defer c.slot.Free()
 	ctx, s.Trace = tracing.Join(ctx, s.Trace)
-	h.look.recorder.PollStarted(max(0, c.At.Sub(s.Next)), tracing.IDFrom(ctx))
+	h.recorder.PollStarted(max(0, c.At.Sub(s.Next)), tracing.IDFrom(ctx))
 	return h.look.moves.guarded(ctx, s, func() (result, error) { return h.look.claimed(ctx, c) })
 }
 

@@ -20,7 +20,17 @@ type Recorder interface {
 	StopPhase(phase string, took time.Duration, trace string)
 	PollStarted(lag time.Duration, trace string) // planned to actual start
 	Duplicate()                                  // an ask that joined an active stop, or a task that came again
+	Dropped(why string)                          // a task that nobody can carry out; why is one of DropReasons
 }
+
+// Why a task is dropped.
+const (
+	DroppedType       = "type"       // vizstop has no such type, or keeps it to itself
+	DroppedUnreadable = "unreadable" // its message can't be decoded, or is gone
+)
+
+// DropReasons lists why a task can be dropped.
+func DropReasons() []string { return []string{DroppedType, DroppedUnreadable} }
 
 // The phases of a stop.
 const (

@@ -144,7 +144,7 @@ func TestForeign(t *testing.T) {
 		name, payload string
 		want          bool
 	}{{ours, good, false}, {ours, "", false}, {ours, `{"project_id":"p1","job_id":"../x"}`, true}, {"theirs", good, true}, {"theirs", "", true}} {
-		if got := IsForeign(tt.name, []byte(tt.payload)); got != tt.want {
+		if got := isForeign(tt.name, []byte(tt.payload)); got != tt.want {
 			t.Errorf("%s with %q: foreign %t, want %t", tt.name, tt.payload, got, tt.want)
 		}
 	}

@@ -44,9 +44,6 @@ func (f *fitness) first(ctx context.Context) {
 	if !ok {
 		return
 	}
-	for _, note := range r.Notes {
-		f.log.InfoContext(ctx, "Redis: "+note)
-	}
 	if len(r.Unknown) > 0 {
 		f.log.InfoContext(ctx, "Redis does not show all settings that would tell whether it is fit", "unknown", strings.Join(r.Unknown, ", "))
 	}

@@ -83,23 +83,24 @@ func TestUnfitRedis(t *testing.T) {
 			t.Errorf("%d warnings of %s, want %d:\n%s", n, risk, want, &log)
 		}
 	}
-	shows(redisfit.NoPersistence)
-	warnings(redisfit.NoPersistence, 1)
+	shows(redisfit.NoAppendOnly)
+	warnings(redisfit.NoAppendOnly, 1)
 	warnings(redisfit.Eviction, 0)
 
 	set("maxmemory-policy", "allkeys-lru")
-	shows(redisfit.Eviction, redisfit.NoPersistence)
-	set("save", "900 1")
-	shows(redisfit.Eviction, redisfit.SnapshotsOnly)
+	shows(redisfit.Eviction, redisfit.NoAppendOnly)
 	set("maxmemory-policy", "noeviction")
-	shows(redisfit.SnapshotsOnly)
+	shows(redisfit.NoAppendOnly)
+	set("appendonly", "yes")
+	shows()
+	s.AwaitLog()
 	set("maxmemory-policy", "volatile-lru")
-	shows(redisfit.Eviction, redisfit.SnapshotsOnly)
-	warnings(redisfit.NoPersistence, 1)
+	shows(redisfit.Eviction)
+	warnings(redisfit.NoAppendOnly, 1)
 	warnings(redisfit.Eviction, 2)
 	for _, want := range []string{
-		`"loss":"a restart forgets every stop and task"`, `"do":"redis-cli CONFIG SET maxmemory-policy noeviction`,
-		`"level":"INFO","msg":"Redis no longer runs a risk","risk":"no_persistence"`,
+		`"loss":"a crash forgets the stops and outcomes since its last snapshot, or all if it takes none"`, `"do":"redis-cli CONFIG SET maxmemory-policy noeviction`,
+		`"level":"INFO","msg":"Redis no longer runs a risk","risk":"no_append_only"`,
 	} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log has no %s:\n%s", want, &log)
@@ -114,7 +115,7 @@ func TestFitnessOfAnAbsentRedis(t *testing.T) {
 	f := &fitness{redis: s.Client(t), log: slog.New(slog.DiscardHandler)}
 	f.first(t.Context())
 	s.Kill()
-	if _, ok := f.look(t.Context()); ok || !f.unfit()["no_persistence"] || len(f.notes()) != 1 {
+	if _, ok := f.look(t.Context()); ok || !f.unfit()["no_append_only"] || len(f.notes()) != 1 {
 		t.Errorf("after a look at nothing (%v): %v, %q", ok, f.unfit(), f.notes())
 	}
 }

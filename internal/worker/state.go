@@ -88,14 +88,15 @@ func (w *Worker) queue() (metrics.Queue, error) {
 	}
 	return metrics.Queue{Name: tasks.Queue, Latency: info.Latency, Tasks: map[string]int{
 		"pending": info.Pending, "active": info.Active, "scheduled": info.Scheduled, "retry": info.Retry, "archived": info.Archived,
+		"aggregating": info.Aggregating,
 	}}, nil
 }
 
 // Ready reports whether the worker can do its work now: Redis answers, and
 // calls of the API are not held for the fleet or for every project that has
 // stops in flight. If it can't, faults say why, one line each; notes are pauses,
-// holds that leave other projects at work, projects slowed down, and risks that
-// Redis runs.
+// holds that leave other projects at work, projects slowed down, tasks that no
+// worker will take, and risks that Redis runs.
 func (w *Worker) Ready(ctx context.Context) (faults, notes []string) {
 	select {
 	case <-w.stopping.Done():
@@ -105,6 +106,13 @@ func (w *Worker) Ready(ctx context.Context) (faults, notes []string) {
 	now, err := w.state(ctx)
 	if err != nil {
 		return []string{"Redis: " + err.Error()}, nil
+	}
+	queue, err := w.queue()
+	if err != nil {
+		return []string{"Redis: " + err.Error()}, nil
+	}
+	if n := queue.Tasks["aggregating"]; n > 0 {
+		notes = append(notes, fmt.Sprintf("%d tasks in the queue have an asynq Group: no worker will take them; enqueue them without", n))
 	}
 	working := now.load.Projects
 	for _, h := range now.holds {

@@ -181,6 +181,7 @@ func NewMetrics(reg prometheus.Registerer, version string) *metrics.Metrics {
 		Holds:      texts(release.Reasons()),
 		Recoveries: rounds.RecoveryKinds(),
 		ListChecks: texts(release.ListResults()),
+		Drops:      tasks.DropReasons(),
 	})
 }
 
@@ -221,9 +222,9 @@ func (w *Worker) Start(ctx context.Context) error {
 	if err := w.release.Announce(ctx); err != nil {
 		return err
 	}
-	mux := w.handlers.Mux()
+	handler := w.handlers.Handler()
 	for _, server := range w.servers {
-		if err := server.Start(mux); err != nil {
+		if err := server.Start(handler); err != nil {
 			return fmt.Errorf("start the queue: %w", err)
 		}
 	}

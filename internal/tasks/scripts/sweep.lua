@@ -1,14 +1,14 @@
--- Removes a task that asynq calls active although nobody holds a lease on it, or although its message is lost: asynq
--- itself looks at such a task late, or never again.
+-- Removes a task that asynq calls active although nobody holds a lease on it, or although its record or its message is
+-- lost: asynq itself looks at such a task late, or never again.
 --
 -- KEYS  task (hash), lease (sorted set), active (list)
 -- ARGV  task id, since when a lease is too old (Unix s)
 -- Returns 1 when it was there and is gone.
 local state, msg = unpack(redis.call('HMGET', KEYS[1], 'state', 'msg'))
 local lease = tonumber(redis.call('ZSCORE', KEYS[2], ARGV[1]) or 0)
-if state ~= 'active' or (msg and lease > tonumber(ARGV[2])) then
+if (state and state ~= 'active') or (msg and lease > tonumber(ARGV[2])) then
   return 0
 end
-redis.call('LREM', KEYS[3], 0, ARGV[1])
+local n = redis.call('LREM', KEYS[3], 0, ARGV[1])
 redis.call('ZREM', KEYS[2], ARGV[1])
-return redis.call('DEL', KEYS[1])
+return math.max(n, redis.call('DEL', KEYS[1]))

@@ -1,0 +1,196 @@
+package simulation
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"vizstop/internal/ledger"
+	"vizstop/internal/modelarts"
+	"vizstop/internal/modelarts/modelartstest"
+	"vizstop/internal/tasks"
+)
+
+// Each test here puts something into the queue that asynq alone would keep, or try
+// again, for ever.
+
+// put enqueues a task of any type, with a payload that would be good for a stop of
+// job 10.
+func (w *world) put(id, typ string, opts ...asynq.Option) {
+	w.t.Helper()
+	body := []byte(`{"project_id":"` + project + `","job_id":"10"}`)
+	opts = append(opts, asynq.Queue(tasks.Queue), asynq.TaskID(id))
+	if _, err := w.queue.Enqueue(asynq.NewTask(typ, body), opts...); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// ofToday is the batch of the foreign tasks that are adopted today.
+func ofToday() string { return "queue-" + time.Now().UTC().Format("20060102") }
+
+// awaitAdopted waits until that many foreign tasks are recorded and have ended, and
+// returns their stops by job.
+func (w *world) awaitAdopted(n int) map[string]*ledger.Stop {
+	w.t.Helper()
+	w.await(5*time.Minute, "the adoption", func() bool {
+		b, err := w.ledger.Batch(context.Background(), project, ofToday())
+		return err == nil && b.Total == n
+	})
+	return w.awaitEnd(5*time.Minute, ofToday())
+}
+
+// asynq tries a task whose own deadline has passed again and again, and never calls
+// the handler. Each is recorded once, ends as expired, and leaves the queue.
+func TestAForeignTaskWhoseDeadlineHasPassed(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		for _, job := range []string{"10", "11", "12"} {
+			w.sim.AddJob(project, modelartstest.Job{ID: job, StopTime: time.Second})
+		}
+		passed := asynq.Deadline(time.Now().Add(-time.Minute))
+		w.enqueueForeign("retried", "10", passed)
+		w.enqueueForeign("not retried", "11", passed, asynq.MaxRetry(0))
+		w.enqueueForeign("too early", "12", asynq.ProcessIn(time.Minute), asynq.Deadline(time.Now().Add(30*time.Second)))
+		r := w.start(nil)
+		defer r.stop()
+		for _, s := range w.awaitAdopted(3) {
+			wantOutcome(t, s, ledger.Expired, "")
+			if n := len(w.sim.Calls(project, s.JobID)); n != 0 {
+				t.Errorf("job %s: %d calls", s.JobID, n)
+			}
+		}
+		w.wantEmptyQueue()
+		if n := r.counted(t, ledger.Expired); n != 3 {
+			t.Errorf("%d expired stops were counted, want 3", n)
+		}
+	})
+}
+
+// A task of a type that is not ours is dropped, with one line and counted, even if it
+// begins like one of ours, or its deadline has passed.
+func TestATaskOfAnotherType(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: time.Second})
+		ids := []string{"mail", "all", "late", "poll"}
+		w.put(ids[0], "email:send")
+		w.put(ids[1], tasks.TypeStop+"-all")
+		w.put(ids[2], "email:send", asynq.Deadline(time.Now().Add(-time.Minute)))
+		w.put(ids[3], tasks.TypePoll)
+		r := w.start(nil)
+		defer r.stop()
+		w.wantEmptyQueue()
+		if n := gathered(t, r, "vizstop_tasks_dropped_total", "type"); n != float64(len(ids)) {
+			t.Errorf("%v tasks were counted as dropped, want %d", n, len(ids))
+		}
+		for _, id := range ids {
+			if n := strings.Count(w.log.String(), `task=`+id+` `); n != 1 {
+				t.Errorf("%d lines about task %s, want 1", n, id)
+			}
+		}
+		if calls := w.sim.Calls(project, "10"); len(calls) > 0 {
+			t.Errorf("%d calls for a job that no task of ours names", len(calls))
+		}
+	})
+}
+
+// spoil makes the message of a task one that nobody can read.
+func (w *world) spoil(id string) {
+	w.t.Helper()
+	if err := w.rdb.HSet(context.Background(), "asynq:{visualization}:t:"+id, "msg", "\xff\xff\xff").Err(); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// A worker took tasks and died. The message of one can't be read, the record of
+// another is gone, and asynq's recoverer would stop at the first for ever. Both are
+// removed; the task beside them is adopted.
+func TestAMessageThatNobodyCanRead(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		ctx := context.Background()
+		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: time.Second})
+		taken := []string{"spoilt", "lost", "good"}
+		for _, id := range taken {
+			w.enqueueForeign(id, "10")
+			w.rdb.LMove(ctx, "asynq:{visualization}:pending", "asynq:{visualization}:active", "right", "left")
+			w.rdb.HSet(ctx, "asynq:{visualization}:t:"+id, "state", "active")
+			w.rdb.ZAdd(ctx, "asynq:{visualization}:lease", redis.Z{Score: float64(time.Now().Add(-time.Hour).Unix()), Member: id})
+		}
+		w.spoil("spoilt")
+		w.rdb.Del(ctx, "asynq:{visualization}:t:lost")
+		w.enqueueForeign("next", "10") // becomes the worker's own
+		w.spoil("next")
+		w.enqueueForeign("put away", "10", asynq.ProcessIn(time.Hour))
+		if err := w.inspector().ArchiveTask(tasks.Queue, "put away"); err != nil { // by a person
+			t.Fatal(err)
+		}
+		w.spoil("put away")
+		r := w.start(nil)
+		defer r.stop()
+		wantOutcome(t, w.awaitAdopted(1)["10"], ledger.Stopped, "")
+		w.await(3*time.Minute, "the end of what can't be read", func() bool {
+			return gathered(t, r, "vizstop_tasks_dropped_total", "unreadable") == 3
+		})
+		if info, err := w.inspector().GetQueueInfo(tasks.Queue); err != nil || info.Active != 0 || info.Retry != 0 || info.Archived != 1 {
+			t.Errorf("the queue is %+v, %v; want only what a person has archived", info, err)
+		}
+		if n := w.calls("10", modelarts.OperationStop); n != 1 {
+			t.Errorf("%d stop calls, want 1", n)
+		}
+		wantCountedOnce(t, ledger.Stopped, r)
+	})
+}
+
+// The queue was paused with a tool for asynq. No call goes out; every view says why,
+// and stops expire in time.
+func TestTheQueueIsPausedInAsynq(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: time.Second})
+		if err := w.inspector().PauseQueue(tasks.Queue); err != nil {
+			t.Fatal(err)
+		}
+		r := w.start(nil)
+		defer r.stop()
+		deadline := time.Now().Add(5 * time.Minute)
+		if _, err := w.producer.Ask(context.Background(), project, "b", []ledger.Ask{{JobID: "10", Deadline: deadline}}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		faults, _ := r.Ready(context.Background())
+		if len(faults) != 1 || !strings.Contains(faults[0], "the queue visualization is paused in asynq") {
+			t.Errorf("not ready because of %q", faults)
+		}
+		if gauge(t, r, "vizstop_held", "queue_paused", "fleet") != 1 {
+			t.Error("vizstop_held does not show the pause")
+		}
+		s := w.awaitEnd(10*time.Minute, "b")["10"]
+		wantOutcome(t, s, ledger.Expired, "")
+		if late := s.Ended.Sub(deadline); late < 0 || late > 10*time.Second {
+			t.Errorf("expired %v after its deadline", late)
+		}
+		if calls := w.sim.Calls(project, "10"); len(calls) > 0 {
+			t.Errorf("%d calls while the queue is paused", len(calls))
+		}
+	})
+}
+
+// Tasks with a group wait for an aggregator, and no worker is one. They are counted,
+// and readiness says so.
+func TestTasksWithAGroup(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		w.enqueueForeign("a", "10", asynq.Group("g"))
+		w.enqueueForeign("b", "11", asynq.Group("h"))
+		r := w.start(nil)
+		defer r.stop()
+		time.Sleep(time.Minute)
+		if n := gauge(t, r, "vizstop_queue_tasks", "aggregating"); n != 2 {
+			t.Errorf("%v tasks are counted as aggregating, want 2", n)
+		}
+		faults, notes := r.Ready(context.Background())
+		if len(faults) > 0 || len(notes) != 1 || !strings.HasPrefix(notes[0], "2 tasks in the queue have an asynq Group") {
+			t.Errorf("faults %q, notes %q", faults, notes)
+		}
+	})
+}
