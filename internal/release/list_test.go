@@ -51,6 +51,11 @@ func TestListCheckIsDue(t *testing.T) {
 		if r := w.round(listing(0)); r.List != nil {
 			t.Error("a list check although there is to be none")
 		}
+		busy := listing(3)
+		busy.Inline = 0
+		if r := w.round(busy); r.List != nil || r.Next != 250*time.Millisecond {
+			t.Errorf("round %+v, want no list check while nobody is free to look", r)
+		}
 		if r := w.round(listing(3)); r.List == nil || r.Next != 2500*time.Millisecond {
 			t.Errorf("round %+v, want a list check, and another if nobody tells of it", r)
 		}

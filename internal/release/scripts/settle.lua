@@ -43,7 +43,8 @@ if hold and open then
   redis.call('HSET', control, 'probe', went[2] or '', 'probe_at', string.format('%.0f', probe_at))
 end
 local list_at = tonumber(c[5] or 0)
-if listing and open and not hold and list_at <= now and affordable() >= 1 then
+local free = #jobs / 2 < inline -- while nobody is free to look, there is no need to know more
+if listing and open and not hold and free and list_at <= now and affordable() >= 1 then
   list_at = now + 2500 -- if nobody tells of it: one that takes longer has company
   redis.call('HSET', control, 'list_at', list_at)
   local known = redis.call('HMGET', control, 'list_pages', 'list_others', 'cutoff', 'list_since', 'list_quiet')
@@ -61,7 +62,7 @@ if left > 0 then redis.call('HINCRBY', control, 'list_left', left) end
 
 local sight = head(watched)
 local due = math.min(waiting, sight < since and now + 25 or sight + fallback) -- nobody was free to look
-if listing then due = math.min(due, list_at) end
+if listing then due = math.min(due, free and list_at or math.max(list_at, now + 250)) end
 if hold then
   due = probe_at
 elseif more and room > #went / 2 then
