@@ -117,6 +117,9 @@ func (c *chosen) refusal() error {
 	return errors.New(b.String())
 }
 
+// whereProjectIs tells somebody who gave no project where to find its id.
+const whereProjectIs = "its 32 digits and letters are under My Credentials in the console"
+
 // choose finds the jobs that the settings and arguments name: by rule, or by id
 // from arguments, a file and standard input.
 func (c *stopCmd) choose(ctx context.Context, args []string) (*chosen, error) {
@@ -129,7 +132,7 @@ func (c *stopCmd) choose(ctx context.Context, args []string) (*chosen, error) {
 	case len(args) == 0 && c.from == "":
 		return nil, errors.New("no job to stop: give ids, --from FILE, or a rule such as --all or --older-than 8h")
 	case len(args) > 0 && len(c.projects) == 0:
-		return nil, errors.New("--project (HW_PROJECT_ID): a project is needed for the jobs given by id: its 32 digits and letters are under My Credentials in the console")
+		return nil, errors.New("--project (HW_PROJECT_ID): a project is needed for the jobs given by id: " + whereProjectIs)
 	case len(c.projects) > 1:
 		return nil, errors.New("--project (HW_PROJECT_ID): jobs given by id belong to one project; name others in a file with a project_id column")
 	}

@@ -57,7 +57,7 @@ func (c *stopCmd) preview(ctx context.Context, jobs *chosen, plan when.Plan, ahe
 	t.row("project", "job", "name", "status", "age", "running", "due")
 	for _, j := range p.Jobs {
 		t.row(j.ProjectID, j.JobID, orDash(j.Name), orDash(j.Status),
-			span(j.Age), span(j.Running), j.Due.Local().Format("2006-01-02 15:04:05"))
+			span(j.Age), span(j.Running), when.Stamp(j.Due))
 	}
 	if err := t.flush(); err != nil {
 		return err

@@ -28,13 +28,13 @@ type rules struct {
 
 func (r *rules) declare(s *stopCmd) {
 	s.Bool(&r.all, "all", "", "rule: every job that can be stopped")
-	s.Strings(&r.statuses, "status", "", "rule: jobs of this status, such as running; several by comma", func(v string) error {
+	s.Strings(&r.statuses, "status", "", "rule: jobs of this status, such as running; repeatable, or several by comma", func(v string) error {
 		_, err := selection.ParseStatuses(v)
 		return err
 	})
-	s.Strings(&r.names, "name", "", "rule: jobs whose name matches this glob; repeatable", selection.CheckGlob)
+	s.Strings(&r.names, "name", "", "rule: jobs whose name matches this glob; repeatable, or several by comma", selection.CheckGlob)
 	s.Duration(&r.olderThan, "older-than", "", 0, "rule: jobs created longer ago than this", 0, 100*365*24*time.Hour)
-	s.Strings(&r.exclude, "exclude", "", "but not this id or name glob; repeatable", selection.CheckGlob)
+	s.Strings(&r.exclude, "exclude", "", "but not this id or name glob; repeatable, or several by comma", selection.CheckGlob)
 	s.String(&r.protect, "protect", "VIZSTOP_PROTECT", "",
 		"file of ids and name globs that no rule ever stops; a line may end in \"until 2026-12-31\"", nil)
 	s.Int(&r.limit, "limit", "", 0, "stop at most so many of them (0: no limit)", 0, 1000000)
@@ -86,7 +86,7 @@ func (c *stopCmd) chooseByRule(ctx context.Context) (*chosen, error) {
 		}
 	}
 	if len(c.projects) == 0 {
-		return nil, errors.New("--project (HW_PROJECT_ID): a project is needed to choose jobs by rule")
+		return nil, errors.New("--project (HW_PROJECT_ID): a project is needed to choose jobs by rule: " + whereProjectIs)
 	}
 	client, err := c.api.Client()
 	if err != nil {

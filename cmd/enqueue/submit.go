@@ -193,15 +193,31 @@ func (a *answer) refused() error {
 		a.Full, a.FullJobs[0].JobID, ledger.MaxWishes)
 }
 
-// print writes an answer for people.
-func (c *stopCmd) print(a *answer) {
-	if c.quiet {
-		fmt.Fprintln(c.streams.out, a.Batch)
-		return
+// tell writes an answer, as it was asked for. The error names the batch, which nobody can have read.
+func (c *stopCmd) tell(a *answer) error {
+	var err error
+	switch {
+	case c.json:
+		err = report.WriteJSON(c.streams.out, a)
+	case c.quiet:
+		_, err = fmt.Fprintln(c.streams.out, a.Batch)
+	default:
+		err = c.print(a)
 	}
-	fmt.Fprintf(c.streams.out, "batch %s\n", a.Batch)
+	if err != nil {
+		return fmt.Errorf("batch %s is recorded, but that could not be told: %w", a.Batch, err)
+	}
+	return nil
+}
+
+// print writes an answer for people.
+func (c *stopCmd) print(a *answer) error {
+	if _, err := fmt.Fprintf(c.streams.out, "batch %s\n", a.Batch); err != nil {
+		return err
+	}
 	c.printCounts(a)
 	a.outlook.print(c.streams.out)
+	return nil
 }
 
 // printCounts writes what became of the jobs of an ask, kind by kind.

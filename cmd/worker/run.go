@@ -48,6 +48,9 @@ func (c *config) serve(ctx context.Context, getenv func(string) string, log *slo
 	tracer, flush := startTraces(ctx, getenv, log)
 	defer flush()
 	log = tracer.Logger(log)
+	for _, warning := range c.Warnings() {
+		log.WarnContext(ctx, warning)
+	}
 	redisconn.RouteLogs(log)
 	rdb, done, err := c.connect(ctx, log)
 	if err != nil {
