@@ -140,6 +140,9 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 	if err != nil {
 		return err
 	}
+	if err := c.readProtected(c.now(), c.streams.err); err != nil {
+		return err
+	}
 	jobs, err := c.choose(ctx, args)
 	if err != nil {
 		return err
@@ -148,7 +151,7 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 	if jobs.bad > 0 && !c.skipInvalid {
 		return jobs.refusal()
 	}
-	refusal := errors.Join(c.checkMax(jobs.count), c.checkPercent(ctx, jobs))
+	refusal := errors.Join(c.checkMax(jobs.count), c.checkPercent(ctx, jobs), c.checkProtected(ctx, jobs))
 	if c.dryRun { // shows what is refused, too
 		ahead, tooMany := c.lookAhead(jobs, &plan, c.rateIfKnown(ctx))
 		return errors.Join(c.preview(ctx, jobs, plan, ahead), refusal, tooMany)
