@@ -15,6 +15,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -133,7 +134,7 @@ func (c *config) serve(ctx context.Context, stdout io.Writer) error {
 	pages := []struct {
 		flag, addr string
 		handler    http.Handler
-	}{{"--listen", c.listen, sim}, {"--control", c.control, sim.Control()}}
+	}{{"--listen", c.listen, sim}, {"--control", c.control, localOnly(sim.Control())}}
 	group, ctx := errgroup.WithContext(ctx)
 	for _, p := range pages {
 		if p.addr == "" {
@@ -148,6 +149,24 @@ func (c *config) serve(ctx context.Context, stdout io.Writer) error {
 		group.Go(func() error { return serveUntil(ctx, l, p.handler) })
 	}
 	return group.Wait()
+}
+
+// localOnly keeps web pages out that a browser on this machine has open: those that come by another name for this
+// machine's address, and those of other origins that write.
+func localOnly(h http.Handler) http.Handler {
+	sameOrigin := http.NewCrossOriginProtection().Handler(h)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+		ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+		if !strings.EqualFold(host, "localhost") && (err != nil || !ip.IsLoopback()) {
+			http.Error(w, fmt.Sprintf("host %.80q is not this machine: use 127.0.0.1, [::1] or localhost", host), http.StatusMisdirectedRequest)
+			return
+		}
+		sameOrigin.ServeHTTP(w, r)
+	})
 }
 
 // serveUntil serves until ctx ends.

@@ -54,6 +54,9 @@ func (c *config) serve(ctx context.Context, getenv func(string) string, log *slo
 	for _, warning := range c.Warnings() {
 		log.WarnContext(ctx, warning)
 	}
+	if proxied(getenv) {
+		log.InfoContext(ctx, "batch reports (--notify) are posted without the proxy that API calls use: receivers must be reachable directly")
+	}
 	redisconn.RouteLogs(log)
 	rdb, done, err := c.connect(ctx, log)
 	if err != nil {
@@ -100,6 +103,17 @@ func (c *config) serve(ctx context.Context, getenv func(string) string, log *slo
 	w.Shutdown()
 	log.Info("worker stopped")
 	return fault
+}
+
+// proxied reports whether API calls go through a proxy. Reports don't: only who dials himself can refuse addresses that
+// are not public.
+func proxied(getenv func(string) string) bool {
+	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"} {
+		if getenv(name) != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // startTraces sets up traces, if the environment asks for them. What goes wrong
