@@ -45,6 +45,16 @@ build: ## build the programs into bin/
 	@mkdir -p bin
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -o bin/ ./cmd/...
 
+PREFIX ?= /usr/local
+BIN    ?= bin
+
+.PHONY: install
+install: ## copy what "make build" has built, and docs/, below PREFIX (/usr/local)
+	@[ -x '$(BIN)/worker' ] || { echo 'nothing is built yet: run make build first, as yourself' >&2; exit 1; }
+	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/doc/vizstop'
+	install -m 0755 $(addprefix '$(BIN)'/,worker enqueue simulator) '$(DESTDIR)$(PREFIX)/bin'
+	install -m 0644 docs/*.md docs/*.json '$(DESTDIR)$(PREFIX)/share/doc/vizstop'
+
 .PHONY: test
 test: deps ## run all tests with the race detector, hold deploy/ against the programs, play some bad days (GOTESTFLAGS='-run Name')
 	CGO_ENABLED=1 $(GO) test -race -timeout 15m $(GOTESTFLAGS) $$($(GO) list ./... | grep -v '/simulation$$')
@@ -117,7 +127,8 @@ bench-go: deps ## measure the hot pieces, with allocations per operation
 
 .PHONY: demo
 demo: ## stop simulated jobs with everything in one process
-	$(GO) run ./cmd/worker demo
+	@echo 'building; the first time this takes a few minutes'
+	@$(GO) run ./cmd/worker demo
 
 .PHONY: watch
 watch: deps ## stop simulated jobs for as long as it is watched, with a Prometheus beside

@@ -18,6 +18,7 @@ import (
 
 	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
+	"vizstop/internal/redistest"
 	"vizstop/internal/tasks"
 )
 
@@ -97,11 +98,15 @@ func TestAccessListIsMinimal(t *testing.T) {
 
 	w.sim.AddJob(project, modelartstest.Job{ID: "7"})
 	turn("producer", func() {
-		foreign := asynq.NewClient(asynq.RedisClientOpt{Addr: w.redis.Addr, DB: 1})
+		login, err := asynq.ParseRedisURI(redistest.For("producer", env[0][len("VIZSTOP_REDIS="):]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		foreign := asynq.NewClient(login)
 		defer foreign.Close()
 		task := asynq.NewTask(tasks.TypeStop, []byte(`{"project_id":"`+project+`","job_id":"7"}`))
 		later := asynq.NewTask(tasks.TypeStop, []byte(`{"project_id":"`+project+`","job_id":"9"}`))
-		err := foreign.Ping()
+		err = foreign.Ping()
 		if err == nil {
 			_, err = foreign.Enqueue(task, asynq.Queue(tasks.Queue), asynq.Unique(time.Hour))
 		}
@@ -220,6 +225,31 @@ func TestAccessListIsAnACLFile(t *testing.T) {
 	users, err := admin.ACLList(context.Background()).Result()
 	if err != nil || len(users) != 4 {
 		t.Errorf("users %q, %v; want the default one and ours", users, err)
+	}
+	for command, want := range map[string]string{
+		// What asynq's client writes, and nothing else: neither the ledger nor other queues, nor what workers have in hand.
+		"SADD asynq:queues visualization":                    "OK",
+		"HSET asynq:{visualization}:t:7 msg x":               "OK",
+		"LPUSH asynq:{visualization}:pending 7":              "OK",
+		"ZADD asynq:{visualization}:scheduled 1 7":           "OK",
+		"SET asynq:{visualization}:unique:stop:7 7 NX EX 60": "OK",
+		"HSET vizstop:{p}:stop:1 state stopped":              "denied",
+		"ZADD vizstop:notify 1 b":                            "denied",
+		"LPUSH asynq:{other}:pending 7":                      "denied",
+		"SET asynq:{visualization}:paused 1":                 "denied",
+		"ZADD asynq:{visualization}:lease 1 7":               "denied",
+		"LPUSH asynq:{visualization}:active 7":               "denied",
+		"DEL asynq:{visualization}:t:7":                      "denied",
+		"CONFIG GET requirepass":                             "denied",
+		"KEYS *":                                             "denied",
+	} {
+		args := []any{"ACL", "DRYRUN", "vizstop-producer"}
+		for _, word := range strings.Fields(command) {
+			args = append(args, word)
+		}
+		if got, err := admin.Do(context.Background(), args...).Text(); err != nil || (got == "OK") != (want == "OK") {
+			t.Errorf("producer: %s: %q, %v; want %s", command, got, err, want)
+		}
 	}
 	for _, password := range []string{"", "0", strings.Repeat("0", 64)} {
 		if err := admin.Do(context.Background(), "AUTH", "vizstop-worker", password).Err(); err == nil {

@@ -122,17 +122,28 @@ type workerProcess struct {
 // returns when it takes tasks.
 func startWorker(t *testing.T, env []string, args ...string) *workerProcess {
 	t.Helper()
-	quick := []string{"--listen", "127.0.0.1:0", "--log-format", "json", "--api-rate", "0",
+	w := &workerProcess{process: launch(t, env, "", "worker", quick(args)...)}
+	w.awaitStart(&w.stderr)
+	return w
+}
+
+// quick puts settings of a worker that is quick before args.
+func quick(args []string) []string {
+	return append([]string{"--listen", "127.0.0.1:0", "--log-format", "json", "--api-rate", "0",
 		"--check-interval", "10ms", "--delayed-check-interval", "100ms",
-		"--poll-first", "500ms", "--poll-max", "2s", "--retry-first", "100ms"}
-	w := &workerProcess{process: launch(t, env, "", "worker", append(quick, args...)...)}
-	await(t, "the worker's start", func() bool {
+		"--poll-first", "500ms", "--poll-max", "2s", "--retry-first", "100ms"}, args...)
+}
+
+// awaitStart waits until the worker's log says that it has started, and where its pages are.
+func (w *workerProcess) awaitStart(log *output) {
+	w.t.Helper()
+	await(w.t, "the worker's start", func() bool {
 		select {
 		case <-w.done:
-			t.Fatalf("the worker has ended: %v", w.cmd.ProcessState)
+			w.t.Fatalf("the worker has ended: %v", w.cmd.ProcessState)
 		default:
 		}
-		for line := range strings.Lines(w.stderr.String()) {
+		for line := range strings.Lines(log.String()) {
 			var said struct{ Msg, Listen string }
 			if json.Unmarshal([]byte(line), &said) == nil && said.Msg == "worker started" {
 				w.url = "http://" + said.Listen
@@ -140,7 +151,6 @@ func startWorker(t *testing.T, env []string, args ...string) *workerProcess {
 		}
 		return w.url != ""
 	})
-	return w
 }
 
 // get fetches one of the worker's pages.

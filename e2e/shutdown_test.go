@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -10,6 +12,7 @@ import (
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
+	"vizstop/internal/redistest"
 	"vizstop/internal/tasks"
 )
 
@@ -92,10 +95,45 @@ func TestShutdownTimeout(t *testing.T) {
 	w.awaitEmptyQueue()
 }
 
+// A worker whose terminal is gone ends as with SIGTERM: what is at work is finished. With nohup it stays.
+func TestSIGHUP(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, modelartstest.Config{})
+	p := startWorker(t, w.env())
+	p.signal(syscall.SIGHUP)
+	p.wantExit(0)
+	if !strings.Contains(p.stderr.String(), `"msg":"worker stopped"`) {
+		t.Error("the worker does not say that it has stopped")
+	}
+
+	args := append([]string{"nohup", filepath.Join(bin, "worker")}, quick(nil)...)
+	stays := &workerProcess{process: start(t, exec.Command("env", args...), w.envWith(redistest.For("worker", w.redis.URL)), "")}
+	stays.awaitStart(&stays.stderr)
+	stays.signal(syscall.SIGHUP)
+	batch := w.ask(w.addJobs(1, time.Second)...)
+	w.awaitEnd(batch)
+	stays.signal(syscall.SIGTERM)
+	stays.wantExit(0)
+}
+
+// A log that nobody reads any more, because the program behind the pipe has ended, does not end the worker.
+func TestBrokenLogPipe(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, modelartstest.Config{})
+	log := filepath.Join(t.TempDir(), "log")
+	const script = `mkfifo "$0" && { sed -n '/worker started/{p;q;}' <"$0" & } && exec "$@" 2>"$0"`
+	args := append([]string{"-c", script, log, filepath.Join(bin, "worker")}, quick([]string{"--log-level", "debug"})...)
+	p := &workerProcess{process: start(t, exec.Command("sh", args...), append(w.envWith(redistest.For("worker", w.redis.URL)), "PATH="+os.Getenv("PATH")), "")}
+	p.awaitStart(&p.stdout)
+	w.awaitEnd(w.ask(w.addJobs(20, time.Second)...)) // each is a line of log
+	p.signal(syscall.SIGTERM)
+	p.wantExit(0)
+}
+
 // A second signal ends the worker at once, whatever it waits for.
 func TestSecondSignalEndsAtOnce(t *testing.T) {
 	t.Parallel()
-	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
 		t.Run(sig.String(), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, modelartstest.Config{})

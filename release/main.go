@@ -26,7 +26,7 @@ import (
 var (
 	programs  = []string{"enqueue", "simulator", "worker"}
 	platforms = []string{"darwin/amd64", "darwin/arm64", "linux/amd64", "linux/arm64"}
-	beside    = []string{"CHANGELOG.md", "LICENSE", "README.md", "deploy", "docs"}
+	beside    = []string{"CHANGELOG.md", "LICENSE", "README.md", "SECURITY.md", "deploy", "docs"}
 )
 
 func main() {

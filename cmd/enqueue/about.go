@@ -19,7 +19,7 @@ type about struct {
 
 func (a *about) declare(s *settings.Set) {
 	a.declareWhy(s)
-	s.Strings(&a.labels, "label", "", "key=value to keep with the batch and show in reports; repeatable", func(v string) error {
+	s.Repeated(&a.labels, "label", "key=value to keep with the batch and show in reports; repeatable", func(v string) error {
 		key, _, ok := strings.Cut(v, "=")
 		if !ok || key == "" || unfit(v) {
 			return fmt.Errorf("%q is not key=value of at most 256 bytes that can all be shown", v)

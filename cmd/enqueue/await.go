@@ -12,21 +12,17 @@ import (
 // conclude prints an answer and, with --wait, waits for the end of the batch
 // and turns its outcomes into an exit code.
 func (c *stopCmd) conclude(ctx context.Context, books *books, a *answer) error {
-	if !c.json {
-		c.print(a)
-	}
-	if !c.wait {
-		if c.json {
-			return errors.Join(report.WriteJSON(c.streams.out, a), a.refused())
+	if !c.json || !c.wait {
+		if err := c.tell(a); err != nil || !c.wait {
+			return errors.Join(err, a.refused())
 		}
-		return a.refused()
 	}
 	err := c.await(ctx, books, a)
 	if err != nil {
 		return errors.Join(err, a.refused())
 	}
 	if c.json {
-		err = report.WriteJSON(c.streams.out, a)
+		err = c.tell(a)
 	} else if !c.quiet {
 		err = writeSummaries(c.streams.out, a.Result)
 	}

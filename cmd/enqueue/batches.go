@@ -10,6 +10,7 @@ import (
 	"vizstop/internal/ledger"
 	"vizstop/internal/report"
 	"vizstop/internal/settings"
+	"vizstop/internal/when"
 )
 
 // batchList is what "enqueue batches" prints as JSON.
@@ -58,7 +59,7 @@ func batchesCommand(getenv func(string) string, streams streams) *cli.Command {
 			t := newTable(streams.out)
 			t.row("batch", "project", "asked for at", "by", "stops", "in flight", "good", "bad", "reason")
 			for _, r := range rows {
-				t.row(r.Batch, r.ProjectID, r.Created.Local().Format(time.DateTime),
+				t.row(r.Batch, r.ProjectID, when.Stamp(r.Created),
 					r.Requester, r.Stops, r.InFlight, r.Good, r.Bad, r.Reason)
 			}
 			return t.flush()

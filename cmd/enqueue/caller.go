@@ -108,3 +108,12 @@ func (c *caller) ListVisualizationJobs(ctx context.Context, projectID string, q 
 	})
 	return page, err
 }
+
+// ShowVisualizationJob looks at one job.
+func (c *caller) ShowVisualizationJob(ctx context.Context, projectID, jobID string) (job *modelarts.VisualizationJob, err error) {
+	err = c.call(ctx, projectID, func(ctx context.Context) error {
+		job, err = c.client.ShowVisualizationJob(ctx, projectID, jobID)
+		return err
+	})
+	return job, err
+}

@@ -117,6 +117,9 @@ func (c *chosen) refusal() error {
 	return errors.New(b.String())
 }
 
+// whereProjectIs tells somebody who gave no project where to find its id.
+const whereProjectIs = "its 32 digits and letters are under My Credentials in the console"
+
 // checkChoice refuses settings and arguments that do not say clearly which jobs
 // are meant.
 func (c *stopCmd) checkChoice(args []string) error {
@@ -125,7 +128,7 @@ func (c *stopCmd) checkChoice(args []string) error {
 	case byRule && (len(args) > 0 || c.from != ""):
 		return errors.New("choose jobs either by rule (--all, --status, --name, --older-than) or by id (arguments, --from), not both")
 	case byRule && len(c.projects) == 0:
-		return errors.New("--project (HW_PROJECT_ID): a project is needed to choose jobs by rule")
+		return errors.New("--project (HW_PROJECT_ID): a project is needed to choose jobs by rule: " + whereProjectIs)
 	case byRule:
 		return nil
 	case len(args) == 0 && c.from == "":
@@ -133,7 +136,7 @@ func (c *stopCmd) checkChoice(args []string) error {
 	case len(c.exclude) > 0 || c.limit > 0 || c.order != orderOldest:
 		return errors.New("--exclude, --limit and --order go with a rule (--all, --status, --name, --older-than): of jobs given by id each one is stopped; leave out those that are not meant")
 	case len(args) > 0 && len(c.projects) == 0:
-		return errors.New("--project (HW_PROJECT_ID): a project is needed for the jobs given by id: its 32 digits and letters are under My Credentials in the console")
+		return errors.New("--project (HW_PROJECT_ID): a project is needed for the jobs given by id: " + whereProjectIs)
 	case len(c.projects) > 1:
 		return errors.New("--project (HW_PROJECT_ID): jobs given by id belong to one project; name others in a file with a project_id column")
 	}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,12 +13,14 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/urfave/cli/v3"
 
 	"vizstop/internal/plain"
 	"vizstop/internal/settings"
 	"vizstop/internal/version"
+	"vizstop/internal/when"
 )
 
 // The exit codes. They are a contract with scripts.
@@ -41,6 +44,9 @@ func (e exitCode) Error() string { return e.text }
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal kills at once
+	if zone, err := when.Zone(os.Getenv("TZ")); err == nil {
+		time.Local = zone // Go takes UTC for a rule such as CST-8
+	}
 	os.Exit(conclude(run(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr), os.Stderr))
 }
 
@@ -65,7 +71,8 @@ func conclude(err error, stderr io.Writer) int {
 
 // run is the whole program.
 func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) error {
-	streams := streams{in: stdin, out: stdout, err: stderr, terminal: settings.IsTerminal(stdin) && settings.IsTerminal(stderr)}
+	out := &output{w: stdout}
+	streams := streams{in: stdin, out: out, err: stderr, terminal: settings.IsTerminal(stdin) && settings.IsTerminal(stderr)}
 	var app *cli.Command
 	app = &cli.Command{
 		Name:  "enqueue",
@@ -74,7 +81,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 
 ` + exitCodeHelp,
 		Version:   version.String(),
-		Writer:    stdout,
+		Writer:    out,
 		ErrWriter: stderr,
 		Commands: []*cli.Command{
 			stopCommand(getenv, streams, func(word string) bool { return isCommand(app.Commands, word) }),
@@ -96,7 +103,11 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 	if err != nil {
 		return err
 	}
-	return app.Run(ctx, append([]string{"enqueue"}, args...))
+	err = app.Run(ctx, append([]string{"enqueue"}, args...))
+	if out.err != nil && !errors.Is(err, out.err) {
+		err = errors.Join(err, out.err)
+	}
+	return err
 }
 
 // streams are where a command reads and writes.
@@ -104,6 +115,21 @@ type streams struct {
 	in       io.Reader
 	out, err io.Writer
 	terminal bool // a person can be asked on err, and answers on in
+}
+
+// output is standard output. It keeps the first error: what a command has to tell must not get lost in silence.
+type output struct {
+	w   io.Writer
+	err error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.w.Write(p)
+	if err != nil {
+		err = fmt.Errorf("standard output: %w", err)
+		o.err = cmp.Or(o.err, err)
+	}
+	return n, err
 }
 
 // withDefault puts the default command before args that name none. A word

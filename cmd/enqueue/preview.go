@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"time"
 
 	"vizstop/internal/joblist"
@@ -15,11 +16,14 @@ import (
 type preview struct {
 	Kind string `json:"kind"` // "dry_run"
 	outlook
-	Count    int          `json:"count"`
-	Repeated int          `json:"repeated"`
-	Invalid  int          `json:"invalid"`
-	Left     []leftOut    `json:"left_out"`
-	Jobs     []previewJob `json:"jobs"`
+	Count       int          `json:"count"` // what would be asked for
+	Looked      bool         `json:"looked"`
+	Unstoppable int          `json:"unstoppable"` // of these, not in a status that can be stopped; 0 if nobody looked
+	NotFound    int          `json:"not_found"`   // of these, not there; 0 if nobody looked
+	Repeated    int          `json:"repeated"`
+	Invalid     int          `json:"invalid"`
+	Left        []leftOut    `json:"left_out"`
+	Jobs        []previewJob `json:"jobs"`
 }
 
 // previewJob is a job that would be stopped. What is not known is null: by id
@@ -40,8 +44,8 @@ func (c *stopCmd) preview(ctx context.Context, books *books, jobs *chosen, plan 
 	if err := c.lookUp(ctx, books, jobs); err != nil {
 		return err
 	}
-	p := preview{Kind: "dry_run", outlook: ahead, Count: jobs.count, Repeated: jobs.repeated, Invalid: jobs.bad,
-		Left: append([]leftOut{}, jobs.left...), Jobs: []previewJob{}}
+	p := preview{Kind: "dry_run", outlook: ahead, Count: jobs.count, Looked: jobs.details != nil, Repeated: jobs.repeated,
+		Invalid: jobs.bad, Left: append([]leftOut{}, jobs.left...), Jobs: []previewJob{}}
 	i := 0
 	for item, err := range jobs.items() {
 		if err != nil {
@@ -49,6 +53,13 @@ func (c *stopCmd) preview(ctx context.Context, books *books, jobs *chosen, plan 
 		}
 		p.Jobs = append(p.Jobs, c.previewJob(jobs, item, plan.Due(i, jobs.count)))
 		i++
+		switch job, ok := jobs.job(item.ProjectID, item.JobID); {
+		case !p.Looked:
+		case !ok:
+			p.NotFound++
+		case job.Status.Class() != modelarts.ClassActive:
+			p.Unstoppable++
+		}
 	}
 	if c.json {
 		return report.WriteJSON(c.streams.out, p)
@@ -57,37 +68,29 @@ func (c *stopCmd) preview(ctx context.Context, books *books, jobs *chosen, plan 
 	t.row("project", "job", "name", "status", "age", "running", "due")
 	for _, j := range p.Jobs {
 		t.row(j.ProjectID, j.JobID, orDash(j.Name), orDash(j.Status),
-			span(j.Age), span(j.Running), j.Due.Local().Format("2006-01-02 15:04:05"))
+			span(j.Age), span(j.Running), when.Stamp(j.Due))
 	}
 	if err := t.flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(c.streams.out, "%d jobs would be stopped; this was a dry run, nothing was\n", p.Count)
+	p.conclude(c.streams.out)
 	p.outlook.print(c.streams.out)
 	return nil
 }
 
-// lookUp fetches what a selection by id doesn't know of its jobs, if there are
-// credentials to ask with.
-func (c *stopCmd) lookUp(ctx context.Context, books *books, jobs *chosen) error {
-	if jobs.details != nil || !c.api.HasCredentials() {
-		return nil
+// conclude says in words what the table comes to.
+func (p *preview) conclude(out io.Writer) {
+	const nothing = "this was a dry run, nothing was"
+	if !p.Looked {
+		fmt.Fprintf(out, "%d jobs would be asked for, whether they run or not: without credentials nobody has looked at them; %s\n", p.Count, nothing)
+		return
 	}
-	client, err := c.api.Client()
-	if err != nil {
-		return err
-	}
-	jobs.details = map[string]map[string]modelarts.VisualizationJob{}
-	for _, project := range jobs.projects {
-		jobs.details[project] = map[string]modelarts.VisualizationJob{}
-		for job, err := range listJobs(ctx, books.caller(client), project) {
-			if err != nil {
-				return fmt.Errorf("list the jobs of project %s: %w", project, err)
-			}
-			jobs.details[project][job.ID] = job
-		}
-	}
-	return nil
+	fmt.Fprintf(out, "%d jobs would be stopped; %s\n", p.Count-p.Unstoppable-p.NotFound, nothing)
+	t := newCounts(out)
+	t.row(p.Unstoppable, "unstoppable", "asked for all the same: not in a status that can be stopped")
+	t.row(p.NotFound, "not found", "asked for all the same: the project has no such job")
+	t.left(p.Left)
+	t.flush()
 }
 
 func (c *stopCmd) previewJob(jobs *chosen, item joblist.Item, due time.Time) previewJob {

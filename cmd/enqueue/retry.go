@@ -16,7 +16,7 @@ func retryCommand(getenv func(string) string, streams streams) *cli.Command {
 	c := &stopCmd{streams: streams, now: time.Now}
 	var outcomes []string
 	c.store.declare()
-	c.Strings(&outcomes, "outcome", "", "ask again for stops with this outcome; several by comma (default: rejected,expired)", checkStates)
+	c.Strings(&outcomes, "outcome", "", "ask again for stops with this outcome; several by comma (default: rejected,expired)", checkState)
 	c.declareAsk()
 	return &cli.Command{
 		Name:                      "retry",

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"iter"
 	"os"
 	"time"
@@ -23,19 +24,24 @@ type rules struct {
 	protect   string
 	limit     int
 	order     string
+
+	forceProtected bool
+
+	keep *selection.Protected // what protect names, once read; nil without it
 }
 
 func (r *rules) declare(s *stopCmd) {
 	s.Bool(&r.all, "all", "", "rule: every job that can be stopped")
-	s.Strings(&r.statuses, "status", "", "rule: jobs of this status, such as running; several by comma", func(v string) error {
+	s.Strings(&r.statuses, "status", "", "rule: jobs of this status, such as running; repeatable, or several by comma", func(v string) error {
 		_, err := selection.ParseStatuses(v)
 		return err
 	})
-	s.Strings(&r.names, "name", "", "rule: jobs whose name matches this glob; repeatable", selection.CheckGlob)
+	s.Strings(&r.names, "name", "", "rule: jobs whose name matches this glob; repeatable, or several by comma", selection.CheckGlob)
 	s.Duration(&r.olderThan, "older-than", "", 0, "rule: jobs created longer ago than this", 0, 100*365*24*time.Hour)
-	s.Strings(&r.exclude, "exclude", "", "but not this id or name glob; repeatable", selection.CheckGlob)
+	s.Strings(&r.exclude, "exclude", "", "but not this id or name glob; repeatable, or several by comma", selection.CheckGlob)
 	s.String(&r.protect, "protect", "VIZSTOP_PROTECT", "",
-		"file of ids and name globs that no rule ever stops; a line may end in \"until 2026-12-31\"", nil)
+		"file of ids and name globs of jobs that are never stopped; a line may end in \"until 2026-12-31\"", nil)
+	s.Bool(&r.forceProtected, "force-protected", "", "stop jobs given by id even if --protect names them")
 	s.Int(&r.limit, "limit", "", 0, "stop at most so many of them (0: no limit)", 0, 1000000)
 	s.OneOf(&r.order, "order", "", orderOldest, "which come first with --limit: oldest or newest", orderOldest, "newest")
 }
@@ -48,7 +54,7 @@ func (r *rules) byRule() bool {
 	return r.all || len(r.statuses) > 0 || len(r.names) > 0 || r.olderThan > 0
 }
 
-func (r *rules) rule(now time.Time) (selection.Rule, error) {
+func (r *rules) rule() (selection.Rule, error) {
 	rule := selection.Rule{
 		All: r.all, Names: r.names, OlderThan: r.olderThan, Exclude: r.exclude, Limit: r.limit, Order: r.order,
 	}
@@ -59,33 +65,36 @@ func (r *rules) rule(now time.Time) (selection.Rule, error) {
 		}
 		rule.Statuses = append(rule.Statuses, statuses...)
 	}
+	rule.Protect = r.keep
+	return rule, nil
+}
+
+// readProtected reads the file of --protect, and tells of its lines that protect no more.
+func (r *rules) readProtected(now time.Time, stderr io.Writer) error {
 	if r.protect == "" {
-		return rule, nil
+		return nil
 	}
 	f, err := os.Open(r.protect)
 	if err != nil {
-		return rule, fmt.Errorf("--protect: %w", err)
+		return fmt.Errorf("--protect: %w", err)
 	}
 	defer f.Close()
-	rule.Protect, err = selection.ParseProtected(f, r.protect, now)
-	if err != nil {
-		return rule, fmt.Errorf("--protect: %w", err)
+	if r.keep, err = selection.ParseProtected(f, r.protect, now); err != nil {
+		return fmt.Errorf("--protect: %w", err)
 	}
-	return rule, nil
+	for _, line := range r.keep.Expired() {
+		fmt.Fprintln(stderr, plain.Line("no longer protected: "+line, maxErrorLine))
+	}
+	return nil
 }
 
 // chooseByRule lists the jobs of every project and picks those that the rule
 // matches.
 func (c *stopCmd) chooseByRule(ctx context.Context, books *books) (*chosen, error) {
-	now := time.Now()
-	rule, err := c.rule(now)
+	now := c.now()
+	rule, err := c.rule()
 	if err != nil {
 		return nil, err
-	}
-	if rule.Protect != nil {
-		for _, line := range rule.Protect.Expired() {
-			fmt.Fprintln(c.streams.err, plain.Line("no longer protected: "+line, maxErrorLine))
-		}
 	}
 	client, err := c.api.Client()
 	if err != nil {
@@ -108,6 +117,7 @@ func (c *stopCmd) chooseByRule(ctx context.Context, books *books) (*chosen, erro
 			picked.details[project][job.ID] = job
 		}
 	}
+	c.tellUnmatched()
 	all, err := survey(fixed(items))
 	if err != nil {
 		return nil, err

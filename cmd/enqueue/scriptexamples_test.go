@@ -35,8 +35,11 @@ func examples(ts *testscript.TestScript, w *world, _ []string) error {
 
 var cronLine = regexp.MustCompile(`(?m)^\d+ \d+ \* \* \* (.*)$`)
 
+// installedAt is where "make install" puts the programs; cron's own PATH doesn't lead there.
+const installedAt = "/usr/local/bin/"
+
 // recipes runs the lines for cron in a file of the repository: with a shell and
-// next to no environment.
+// next to no environment. What they name below installedAt is the program of the tests.
 func recipes(ts *testscript.TestScript, w *world, args []string) error {
 	text, err := os.ReadFile(filepath.Join("../..", args[0]))
 	if err != nil {
@@ -51,8 +54,9 @@ func recipes(ts *testscript.TestScript, w *world, args []string) error {
 			return errors.New("cron makes line breaks of %: " + m[1])
 		}
 		ts.Logf("recipe: %s", m[1])
-		err := exits(ts, w, []string{"0", "env", "-i", "HOME=" + ts.Getenv("WORK"), "PATH=" + ts.Getenv("PATH"),
-			"LOGNAME=cron", "GORACE=" + ts.Getenv("GORACE"), "sh", "-c", m[1]})
+		programs, _, _ := strings.Cut(ts.Getenv("PATH"), string(filepath.ListSeparator)) // testscript puts its own first
+		err := exits(ts, w, []string{"0", "env", "-i", "HOME=" + ts.Getenv("WORK"), "PATH=/usr/bin:/bin",
+			"LOGNAME=cron", "GORACE=" + ts.Getenv("GORACE"), "sh", "-c", strings.ReplaceAll(m[1], installedAt, programs+"/")})
 		if err != nil {
 			return err
 		}

@@ -16,6 +16,7 @@ import (
 	"vizstop/internal/plain"
 	"vizstop/internal/report"
 	"vizstop/internal/settings"
+	"vizstop/internal/when"
 )
 
 // batchStatus is what "enqueue status" prints as JSON.
@@ -151,7 +152,7 @@ const maxTitle = 16 << 10
 // writeSummaries writes a batch for people, project by project.
 func writeSummaries(out io.Writer, summaries []*report.Summary) error {
 	for _, s := range summaries {
-		title := fmt.Sprintf("batch %s, project %s, asked for at %s%s", s.Batch, s.ProjectID, s.Created.Local().Format(time.DateTime), by(s))
+		title := fmt.Sprintf("batch %s, project %s, asked for at %s%s", s.Batch, s.ProjectID, when.Stamp(s.Created), by(s))
 		fmt.Fprintln(out, plain.Line(title, maxTitle))
 		if err := s.WriteTable(out); err != nil {
 			return err

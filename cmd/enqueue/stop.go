@@ -46,7 +46,7 @@ type stopCmd struct {
 
 func (c *stopCmd) declareAll() {
 	c.store.declare()
-	c.Strings(&c.projects, "project", "HW_PROJECT_ID", "id of the Huawei Cloud project that the jobs are in; repeatable with a rule", func(v string) error {
+	c.Strings(&c.projects, "project", "HW_PROJECT_ID", "id of the Huawei Cloud project that the jobs are in; with a rule repeatable, or several by comma", func(v string) error {
 		return modelarts.ValidateID("project", v)
 	})
 	c.String(&c.from, "from", "", "", "file of jobs: ids, CSV with a header, or JSON lines; - for standard input", nil)
@@ -124,7 +124,7 @@ func stopCommand(getenv func(string) string, streams streams, isCommand func(str
 					return fmt.Errorf("%q is a command, not a job: nothing was done; write it first: enqueue %s", word, word)
 				}
 			}
-			if err := c.Load(cmd, getenv); err != nil {
+			if err := c.load(cmd, getenv); err != nil {
 				return err
 			}
 			return c.run(ctx, cmd.Args().Slice(), getenv)
@@ -133,11 +133,17 @@ func stopCommand(getenv func(string) string, streams streams, isCommand func(str
 }
 
 func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) string) error {
+	if err := c.checkZone(getenv("TZ")); err != nil {
+		return err
+	}
 	plan, err := when.Parse(c.spec, c.now())
 	if err != nil {
 		return err
 	}
 	if err := c.checkChoice(args); err != nil {
+		return err
+	}
+	if err := c.readProtected(c.now(), c.streams.err); err != nil {
 		return err
 	}
 	books, done, err := c.openOrNot(ctx)
@@ -153,7 +159,7 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 	if jobs.bad > 0 && !c.skipInvalid {
 		return jobs.refusal()
 	}
-	refusal := errors.Join(c.checkMax(jobs.count), c.checkPercent(ctx, books, jobs))
+	refusal := errors.Join(c.checkMax(jobs.count), c.checkPercent(ctx, books, jobs), c.checkProtected(ctx, books, jobs))
 	if c.dryRun { // shows what is refused, too
 		ahead, tooMany := c.lookAhead(jobs, &plan, books.knownRate())
 		c.note(ahead.tight)
@@ -168,6 +174,15 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 		return c.nothing(jobs, plan)
 	}
 	return c.ask(ctx, books, jobs, plan, c.meta(getenv), getenv)
+}
+
+// checkZone refuses a time zone that nobody understands where a time of day or a date is told by it.
+func (c *stopCmd) checkZone(tz string) error {
+	if c.protect == "" && (c.spec.At == "" || c.spec.Timezone != "") {
+		return nil
+	}
+	_, err := when.Zone(tz)
+	return err
 }
 
 // ask records the stops, unless the batch is too large for its deadline or nobody confirms it, and tells what became of

@@ -19,6 +19,7 @@ import (
 	"vizstop/internal/modelarts"
 	"vizstop/internal/plain"
 	"vizstop/internal/report"
+	"vizstop/internal/when"
 )
 
 // stopList is what "enqueue stops" and "enqueue show" print as JSON.
@@ -84,7 +85,7 @@ type stopsCmd struct {
 func stopsCommand(getenv func(string) string, streams streams) *cli.Command {
 	c := &stopsCmd{streams: streams}
 	c.declare()
-	c.Strings(&c.outcomes, "outcome", "", "only stops in this state: an outcome, pending or stopping; several by comma", checkStates)
+	c.Strings(&c.outcomes, "outcome", "", "only stops in this state: an outcome, pending or stopping; several by comma", checkState)
 	c.Bool(&c.csv, "csv", "", "print CSV with a header")
 	c.Bool(&c.json, "json", "", "print one JSON object")
 	return &cli.Command{
@@ -105,6 +106,9 @@ func showCommand(getenv func(string) string, streams streams) *cli.Command {
 	var project string
 	c.declare()
 	c.String(&project, "project", "HW_PROJECT_ID", "", "id of the project that the job is in", func(v string) error {
+		if v == "" {
+			return nil
+		}
 		return modelarts.ValidateID("project", v)
 	})
 	c.Bool(&c.csv, "csv", "", "print CSV with a header")
@@ -122,6 +126,9 @@ func showCommand(getenv func(string) string, streams streams) *cli.Command {
 			}
 			if err := modelarts.ValidateID("job", job); err != nil {
 				return err
+			}
+			if project == "" {
+				return errors.New("--project (HW_PROJECT_ID): name the project that the job is in: " + whereProjectIs)
 			}
 			stops, err := books.ledger.JobStops(ctx, project, job)
 			if err == nil && len(stops) == 0 {
@@ -141,21 +148,23 @@ func showCommand(getenv func(string) string, streams streams) *cli.Command {
 	}
 }
 
-// checkStates checks a list of states by comma.
-func checkStates(v string) error {
-	for _, one := range strings.Split(v, ",") {
-		if !slices.Contains(append(ledger.Outcomes(), ledger.InFlight()...), ledger.State(one)) {
-			return fmt.Errorf("%q is none of %v %v", one, ledger.Outcomes(), ledger.InFlight())
-		}
+// checkState refuses a word that is not a state of a stop.
+func checkState(v string) error {
+	all := append(ledger.Outcomes(), ledger.InFlight()...)
+	if slices.Contains(all, ledger.State(v)) {
+		return nil
 	}
-	return nil
+	words := make([]string, len(all))
+	for i, s := range all {
+		words[i] = string(s)
+	}
+	return fmt.Errorf("%.40q is none of %s", v, strings.Join(words, ", "))
 }
 
 // batchStops goes through the stops of a batch, those in one of the given
 // states if any is given.
 func batchStops(ctx context.Context, l *ledger.Ledger, projects []string, batch string, states []string) iter.Seq2[*ledger.Stop, error] {
 	const page = 1000
-	wanted := strings.Split(strings.Join(states, ","), ",")
 	return func(yield func(*ledger.Stop, error) bool) {
 		for _, p := range projects {
 			for offset := 0; ; {
@@ -165,7 +174,7 @@ func batchStops(ctx context.Context, l *ledger.Ledger, projects []string, batch 
 					return
 				}
 				for _, s := range stops {
-					if (len(states) == 0 || slices.Contains(wanted, string(s.State))) && !yield(s, nil) {
+					if (len(states) == 0 || slices.Contains(states, string(s.State))) && !yield(s, nil) {
 						return
 					}
 				}
@@ -205,7 +214,7 @@ func (c *stopsCmd) write(kind string, stops iter.Seq2[*ledger.Stop, error]) erro
 		if s.State.Ended() {
 			took = max(0, s.Ended.Sub(s.Due)).Round(100 * time.Millisecond).String()
 		}
-		t.row(s.JobID, s.State, s.Due.Local().Format(time.DateTime), took,
+		t.row(s.JobID, s.State, when.Stamp(s.Due), took,
 			s.Attempts, s.Polls, lastStatus(s), s.RequestID, s.Reason)
 	}
 	return t.flush()

@@ -11,6 +11,7 @@ import (
 	"vizstop/internal/estimate"
 	"vizstop/internal/fleet"
 	"vizstop/internal/ledger"
+	"vizstop/internal/plain"
 	"vizstop/internal/redisconn"
 	"vizstop/internal/release"
 	"vizstop/internal/settings"
@@ -70,11 +71,22 @@ func newBooks(ctx context.Context, rdb redis.UniversalClient) (*books, error) {
 	return b, nil
 }
 
+// load fills the settings, and tells of what should not stay so.
+func (s *store) load(cmd *cli.Command, getenv func(string) string) error {
+	if err := s.Load(cmd, getenv); err != nil {
+		return err
+	}
+	for _, warning := range s.Warnings() {
+		fmt.Fprintln(cmd.Root().ErrWriter, plain.Line("warning: "+warning, maxErrorLine))
+	}
+	return nil
+}
+
 // action is the Action of a command that reads its settings, opens the ledger
 // and does its work there.
 func (s *store) action(getenv func(string) string, work func(context.Context, *cli.Command, *books) error) cli.ActionFunc {
 	return func(ctx context.Context, cmd *cli.Command) error {
-		if err := s.Load(cmd, getenv); err != nil {
+		if err := s.load(cmd, getenv); err != nil {
 			return err
 		}
 		books, done, err := s.open(ctx)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"text/tabwriter"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -193,54 +192,45 @@ func (a *answer) refused() error {
 		a.Full, a.FullJobs[0].JobID, ledger.MaxWishes)
 }
 
-// print writes an answer for people.
-func (c *stopCmd) print(a *answer) {
-	if c.quiet {
-		fmt.Fprintln(c.streams.out, a.Batch)
-		return
+// tell writes an answer, as it was asked for. The error names the batch, which nobody can have read.
+func (c *stopCmd) tell(a *answer) error {
+	var err error
+	switch {
+	case c.json:
+		err = report.WriteJSON(c.streams.out, a)
+	case c.quiet:
+		_, err = fmt.Fprintln(c.streams.out, a.Batch)
+	default:
+		err = c.print(a)
 	}
-	fmt.Fprintf(c.streams.out, "batch %s\n", a.Batch)
+	if err != nil {
+		return fmt.Errorf("batch %s is recorded, but that could not be told: %w", a.Batch, err)
+	}
+	return nil
+}
+
+// print writes an answer for people.
+func (c *stopCmd) print(a *answer) error {
+	if _, err := fmt.Fprintf(c.streams.out, "batch %s\n", a.Batch); err != nil {
+		return err
+	}
 	c.printCounts(a)
 	a.outlook.print(c.streams.out)
+	return nil
 }
 
 // printCounts writes what became of the jobs of an ask, kind by kind.
 func (c *stopCmd) printCounts(a *answer) {
-	t := tabwriter.NewWriter(c.streams.out, 0, 0, 2, ' ', 0)
-	row := func(always bool, name string, n int, note string) {
-		if n == 0 {
-			note = ""
-		}
-		if always || n > 0 {
-			fmt.Fprintf(t, "  %s\t%d\t%s\n", name, n, note)
-		}
-	}
-	row(true, "accepted", a.Accepted, "")
-	row(true, "joined", a.Joined, "a stop of the job is active already")
-	row(false, "known", a.Known, "asked for in this batch before")
-	row(false, "full", a.Full, fmt.Sprintf("refused: the job's stop serves %d batches already", ledger.MaxWishes))
-	row(false, "repeated", a.Repeated, "named more than once")
-	row(true, "invalid", a.Invalid, "left out")
-	total := sum(a.Left)
-	row(false, "unstoppable", total.Unstoppable, "left out: not in a status that can be stopped")
-	row(false, "protected", total.Protected, "left out by --protect")
-	row(false, "excluded", total.Excluded, "left out by --exclude")
-	row(false, "over limit", total.OverLimit, "left out by --limit")
-	row(false, "ageless", total.Ageless, "left out: created at an unknown time")
-	t.Flush()
+	t := newCounts(c.streams.out)
+	t.always(a.Accepted, "accepted", "")
+	t.always(a.Joined, "joined", "a stop of the job is active already")
+	t.row(a.Known, "known", "asked for in this batch before")
+	t.row(a.Full, "full", fmt.Sprintf("refused: the job's stop serves %d batches already", ledger.MaxWishes))
+	t.row(a.Repeated, "repeated", "named more than once")
+	t.always(a.Invalid, "invalid", "left out")
+	t.left(a.Left)
+	t.flush()
 	for _, b := range a.InvalidNames {
 		fmt.Fprintln(c.streams.err, plain.Line("invalid: "+b.Place+": "+b.Reason, maxErrorLine))
 	}
-}
-
-func sum(left []leftOut) leftOut {
-	var all leftOut
-	for _, l := range left {
-		all.Unstoppable += l.Unstoppable
-		all.Protected += l.Protected
-		all.Excluded += l.Excluded
-		all.OverLimit += l.OverLimit
-		all.Ageless += l.Ageless
-	}
-	return all
 }

@@ -211,11 +211,7 @@ func (u *undo) restart(ctx context.Context, s *ledger.Stop) error {
 		u.note(s, "left", why)
 		return err
 	}
-	var job *modelarts.VisualizationJob
-	err = u.api.call(ctx, s.ProjectID, func(ctx context.Context) (err error) {
-		job, err = u.api.client.ShowVisualizationJob(ctx, s.ProjectID, s.JobID)
-		return err
-	})
+	job, err := u.api.ShowVisualizationJob(ctx, s.ProjectID, s.JobID)
 	switch {
 	case ofJob(ctx, err):
 		u.note(s, "failed", err.Error())

@@ -15,6 +15,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -62,7 +63,7 @@ type config struct {
 func (c *config) declare() {
 	c.String(&c.listen, "listen", "", "127.0.0.1:9470", "address of the API", nil)
 	c.String(&c.control, "control", "", "", "loopback address of a second listener that tells calls and jobs and takes faults; none: no such listener", onLoopback)
-	c.Strings(&c.projects, "project", "HW_PROJECT_ID", "project of the jobs; repeatable (default: "+defaultProject+")", nil)
+	c.Strings(&c.projects, "project", "HW_PROJECT_ID", "project of the jobs; repeatable, or several by comma (default: "+defaultProject+")", nil)
 	c.Int(&c.more, "more-projects", "", 0,
 		"so many projects besides, each with the same jobs; their ids are the numbers from 1 on, in 32 hex digits", 0, 100000)
 	c.Int(&c.jobs, "jobs", "", 50, "running jobs of each project to begin with; their ids begin at 1000", 0, 1000000)
@@ -133,7 +134,7 @@ func (c *config) serve(ctx context.Context, stdout io.Writer) error {
 	pages := []struct {
 		flag, addr string
 		handler    http.Handler
-	}{{"--listen", c.listen, sim}, {"--control", c.control, sim.Control()}}
+	}{{"--listen", c.listen, sim}, {"--control", c.control, localOnly(sim.Control())}}
 	group, ctx := errgroup.WithContext(ctx)
 	for _, p := range pages {
 		if p.addr == "" {
@@ -148,6 +149,24 @@ func (c *config) serve(ctx context.Context, stdout io.Writer) error {
 		group.Go(func() error { return serveUntil(ctx, l, p.handler) })
 	}
 	return group.Wait()
+}
+
+// localOnly keeps web pages out that a browser on this machine has open: those that come by another name for this
+// machine's address, and those of other origins that write.
+func localOnly(h http.Handler) http.Handler {
+	sameOrigin := http.NewCrossOriginProtection().Handler(h)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+		ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+		if !strings.EqualFold(host, "localhost") && (err != nil || !ip.IsLoopback()) {
+			http.Error(w, fmt.Sprintf("host %.80q is not this machine: use 127.0.0.1, [::1] or localhost", host), http.StatusMisdirectedRequest)
+			return
+		}
+		sameOrigin.ServeHTTP(w, r)
+	})
 }
 
 // serveUntil serves until ctx ends.

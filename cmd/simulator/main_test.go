@@ -66,6 +66,41 @@ func TestControlIsAListenerOfItsOwn(t *testing.T) {
 	}
 }
 
+// A page that a browser has open must not reach the control pages, by whatever name and from wherever it came.
+func TestControlIsForThisMachineOnly(t *testing.T) {
+	_, control := simulator(t, "--jobs", "3")
+	ask := func(method, host, origin string) int {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), method, control+"/faults", strings.NewReader(`{"operation":"stop"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = host
+		if origin != "" {
+			req.Header.Set("Origin", origin)
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		return res.StatusCode
+	}
+	for _, host := range []string{"", "localhost", "localhost:9471", "127.0.0.1", "127.0.0.1:9471", "127.9.9.9:1", "[::1]", "[::1]:9471", "LOCALHOST"} {
+		if code := ask("DELETE", host, ""); code != http.StatusNoContent {
+			t.Errorf("as %q: %d", host, code)
+		}
+	}
+	for _, host := range []string{"evil.example", "evil.example:9471", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1", "0.0.0.0", "[::]:9471"} {
+		if code := ask("DELETE", host, ""); code != http.StatusMisdirectedRequest {
+			t.Errorf("as %q: %d", host, code)
+		}
+	}
+	if code := ask("POST", "localhost", "http://evil.example"); code != http.StatusForbidden {
+		t.Errorf("a page of another origin: %d", code)
+	}
+}
+
 func TestMoreProjectsHaveTheSameJobs(t *testing.T) {
 	api, _ := simulator(t, "--jobs", "2", "--more-projects", "3")
 	for _, project := range []string{defaultProject, strings.Repeat("0", 31) + "1", strings.Repeat("0", 31) + "3"} {

@@ -75,6 +75,7 @@ type demoResult struct {
 }
 
 func (d *demo) run(ctx context.Context, stdout, stderr io.Writer) error {
+	fmt.Fprintln(stderr, "demo: a Redis, a simulated ModelArts and a worker in this process")
 	sim, err := modelartstest.Start(modelartstest.Config{
 		Latency: func(string) time.Duration { return 20 * time.Millisecond },
 	})

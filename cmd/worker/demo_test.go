@@ -35,6 +35,9 @@ func TestDemoJSON(t *testing.T) {
 	if calls := got.APICalls; calls["stop"] != 24 || calls["detail"] < 21 || calls["list"] == 0 || len(calls) != 3 {
 		t.Errorf("API calls %v, want 24 stop, at least 21 detail, and some list", calls)
 	}
+	if first, _, _ := strings.Cut(stderr.String(), "\n"); !strings.HasPrefix(first, "demo: ") { // before anything can take time
+		t.Errorf("the first line is %q", first)
+	}
 	wantContains(t, stderr.String(), "metrics: http://", "stopping 23 simulated jobs, batch ", "23 of 23 stops have an outcome")
 }
 

@@ -22,7 +22,7 @@ import (
 const maxErrorLine = 4096
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), endings()...)
 	context.AfterFunc(ctx, stop) // a second signal kills at once
 	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
 	if err != nil {
@@ -31,6 +31,16 @@ func main() {
 		}
 		os.Exit(1)
 	}
+}
+
+// endings are the signals that end a worker when it has finished what is at work. SIGHUP, of a terminal that is gone, is
+// none for a worker that was started with nohup.
+func endings() []os.Signal {
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signals
 }
 
 // run is the whole program. It returns when ctx ends or the command is done.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"os/signal"
+	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
@@ -24,7 +26,7 @@ func runCommand(getenv func(string) string, stderr io.Writer) *cli.Command {
 	cfg.declareRun()
 	return &cli.Command{
 		Name:  "run",
-		Usage: "take tasks from the queue until SIGTERM (the default command)",
+		Usage: "take tasks from the queue until SIGTERM, SIGINT or SIGHUP (the default command)",
 		Description: `Credentials come from variables, or from files named by the variable with _FILE:
 HW_ACCESS_KEY and HW_SECRET_KEY (and HW_SECURITY_TOKEN), or HW_AUTH_TOKEN, or
 HW_USER_NAME, HW_USER_PASSWORD and HW_DOMAIN_NAME. A password for Redis may come
@@ -38,6 +40,7 @@ from VIZSTOP_REDIS_PASSWORD.
 			if err := errors.Join(settings.NoArguments(cmd), cfg.Load(cmd, getenv), err); err != nil {
 				return err
 			}
+			signal.Ignore(syscall.SIGPIPE) // a log that nobody reads any more is no reason to stop
 			return cfg.serve(ctx, getenv, cfg.log.Logger(stderr), manager)
 		},
 	}
@@ -48,6 +51,12 @@ func (c *config) serve(ctx context.Context, getenv func(string) string, log *slo
 	tracer, flush := startTraces(ctx, getenv, log)
 	defer flush()
 	log = tracer.Logger(log)
+	for _, warning := range c.Warnings() {
+		log.WarnContext(ctx, warning)
+	}
+	if proxied(getenv) {
+		log.InfoContext(ctx, "batch reports (--notify) are posted without the proxy that API calls use: receivers must be reachable directly")
+	}
 	redisconn.RouteLogs(log)
 	rdb, done, err := c.connect(ctx, log)
 	if err != nil {
@@ -94,6 +103,17 @@ func (c *config) serve(ctx context.Context, getenv func(string) string, log *slo
 	w.Shutdown()
 	log.Info("worker stopped")
 	return fault
+}
+
+// proxied reports whether API calls go through a proxy. Reports don't: only who dials himself can refuse addresses that
+// are not public.
+func proxied(getenv func(string) string) bool {
+	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"} {
+		if getenv(name) != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // startTraces sets up traces, if the environment asks for them. What goes wrong

@@ -108,6 +108,27 @@ func TestPages(t *testing.T) {
 	}
 }
 
+// What a worker's surroundings mean for it, its log says at the start.
+func TestLogTellsOfSurroundings(t *testing.T) {
+	t.Parallel()
+	server, sim := redistest.Start(t), simulate(t)
+	env := signing(server, sim)
+	const proxied, readable = "batch reports (--notify) are posted without the proxy", "HW_SECRET_KEY_FILE: every user of this machine may read "
+	if log := start(t, env).log.String(); strings.Contains(log, proxied) || strings.Contains(log, readable) {
+		t.Errorf("without any of it, the log says\n%s", log)
+	}
+	file := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(file, []byte(env["HW_SECRET_KEY"]+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(file, 0o644); err != nil { // whatever the umask
+		t.Fatal(err)
+	}
+	delete(env, "HW_SECRET_KEY")
+	env["HW_SECRET_KEY_FILE"], env["https_proxy"] = file, "http://127.0.0.1:9"
+	wantContains(t, start(t, env).log.String(), proxied, readable+file)
+}
+
 // A worker whose credentials are refused says so, and that it is not ready.
 func TestNotReadyWhileHeld(t *testing.T) {
 	server, sim := redistest.Start(t), simulate(t, "10", "11")

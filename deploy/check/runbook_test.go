@@ -2,6 +2,7 @@ package check
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -43,6 +44,69 @@ func TestRunbookCommands(t *testing.T) {
 		if got := unknownInCommand(t, line); len(got) != 1 || !strings.Contains(got[0], want) {
 			t.Errorf("%s: found %q, want one fault, about %s", line, got, want)
 		}
+	}
+}
+
+var metricsPattern = regexp.MustCompile(`(?m)^curl -s http://\$WORKER/metrics (\| .*)$`)
+
+// What the runbooks pick from /metrics are the series that tell something, whatever digits their values end in.
+func TestRunbookPicksSeries(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(filepath.Join(repository, "docs/operations.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const metrics = `# HELP vizstop_held Whether something is held.
+go_goroutines 50
+process_cpu_seconds_total 10
+vizstop_list_checks_total{result="read"} 10
+vizstop_redis_unfit{risk="eviction"} 1
+vizstop_held{reason="paused",scope="fleet"} 0
+vizstop_held{reason="throttled",scope="project"} 1
+vizstop_holds_total{reason="throttled"} 10
+vizstop_modelarts_requests_total{operation="detail",result="ok"} 0
+vizstop_modelarts_requests_total{operation="stop",result="ok"} 1230
+vizstop_modelarts_requests_total{operation="stop",result="timeout"} 7
+vizstop_poll_lag_seconds_count 100
+vizstop_poll_lag_seconds_sum 0.5
+vizstop_queue_latency_seconds{queue="visualization"} 0.25
+vizstop_queue_tasks{queue="visualization",state="active"} 0
+vizstop_queue_tasks{queue="visualization",state="pending"} 20
+vizstop_rate 100
+vizstop_configured_rate 50
+vizstop_stop_duration_seconds_bucket{outcome="stopped",le="1"} 10
+vizstop_stop_phase_seconds_count{phase="queued"} 30
+vizstop_stops_in_flight{state="pending"} 100
+vizstop_stops_in_flight{state="stopping"} 0
+`
+	picked := map[string]string{}
+	for _, m := range metricsPattern.FindAllStringSubmatch(string(page), -1) {
+		cmd := exec.Command("sh", "-c", "cat "+m[1])
+		cmd.Stdin = strings.NewReader(metrics)
+		out, err := cmd.Output()
+		if err != nil {
+			t.Errorf("%s finds nothing: %v", m[1], err)
+		}
+		picked[m[1]] = string(out)
+	}
+	found := false
+	for pipe, lines := range picked {
+		if !strings.Contains(pipe, "stops_in_flight") { // of VizstopNothingConfirmed
+			continue
+		}
+		found = true
+		const want = `vizstop_modelarts_requests_total{operation="stop",result="ok"} 1230
+vizstop_modelarts_requests_total{operation="stop",result="timeout"} 7
+vizstop_queue_latency_seconds{queue="visualization"} 0.25
+vizstop_queue_tasks{queue="visualization",state="pending"} 20
+vizstop_stops_in_flight{state="pending"} 100
+`
+		if lines != want {
+			t.Errorf("%s picks\n%swant\n%s", pipe, lines, want)
+		}
+	}
+	if !found || len(picked) < 5 {
+		t.Errorf("found %d lines that read /metrics", len(picked))
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 // programsAt is where the units expect the programs.
-const programsAt = "/opt/vizstop"
+const programsAt = "/usr/local/bin"
 
 var units = []string{"vizstop-worker.service", "vizstop-evening.service", "vizstop-evening.timer"}
 

@@ -2,6 +2,7 @@ package estimate
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 )
@@ -11,6 +12,9 @@ var fifty = Rate{Calls: 50, Stops: 40}
 
 // evening is when the batches of these tests are asked for, and due.
 var evening = time.Date(2026, 11, 23, 20, 0, 0, 0, time.Local)
+
+// withOffset puts this machine's offset from UTC in the place of OFF.
+func withOffset(text string) string { return strings.ReplaceAll(text, "OFF", evening.Format("-07:00")) }
 
 // share is n stops of one project, spread over so long.
 func share(n int, spread time.Duration) Share {
@@ -68,7 +72,7 @@ func TestRefusal(t *testing.T) {
 	for i, id := range []string{"p", "q", "r"} {
 		others[i].ProjectID = id
 	}
-	const figures = "  at 50 calls a second and project, the last stop call would go out at about 22:05:00, the last confirmation come at about 23:20:00\n"
+	const figures = "  at 50 calls a second and project, the last stop call would go out at about 22:05:00 OFF, the last confirmation come at about 23:20:00 OFF\n"
 	const choose = "  choose a longer --deadline (without one the batch gets 6h40m), a smaller batch, or a higher --api-rate of the workers if the API allows it"
 	for _, tt := range []struct {
 		name     string
@@ -91,12 +95,12 @@ func TestRefusal(t *testing.T) {
 				"  1 more of the batch's projects have too many stops for it\n" + figures + choose},
 		{"no deadline holds", Rate{Calls: 0.0125, Stops: 0.01}, []Share{share(26_784, 0)}, 30 * 24 * time.Hour,
 			"26,784 stops at 0.01 a second take 31 d; D would let 864 expire: nothing was done\n" +
-				"  at 0.013 calls a second and project, the last stop call would go out at about 2026-12-24 20:00:00, the last confirmation come at about 2027-01-12 10:24:00\n" +
+				"  at 0.013 calls a second and project, the last stop call would go out at about 2026-12-24 20:00:00 OFF, the last confirmation come at about 2027-01-12 10:24:00 OFF\n" +
 				"  choose a smaller batch, or a higher --api-rate of the workers if the API allows it"},
 	} {
 		err := Of(evening, tt.rate, tt.shares).Refuse(tt.deadline, "D")
-		if tt.want == "" && err != nil || tt.want != "" && (err == nil || err.Error() != tt.want) {
-			t.Errorf("%s:\n%v\nwant:\n%s", tt.name, err, tt.want)
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || err.Error() != withOffset(tt.want)) {
+			t.Errorf("%s:\n%v\nwant:\n%s", tt.name, err, withOffset(tt.want))
 		}
 		if _, ok := errors.AsType[*Refusal](err); err != nil && !ok {
 			t.Errorf("%s: it is a %T", tt.name, err)
@@ -105,10 +109,10 @@ func TestRefusal(t *testing.T) {
 }
 
 func TestSentence(t *testing.T) {
-	const want = "at 50 calls a second and project, the last stop call goes out at about 22:05:00, the last confirmation comes at about 23:20:00; a stop expires 6 h 40 min after it was due"
+	const want = "at 50 calls a second and project, the last stop call goes out at about 22:05:00 OFF, the last confirmation comes at about 23:20:00 OFF; a stop expires 6 h 40 min after it was due"
 	b := Of(evening, fifty, []Share{share(300_000, 0)})
-	if got := b.Sentence(b.Deadline()); got != want {
-		t.Errorf("%s\nwant %s", got, want)
+	if got := b.Sentence(b.Deadline()); got != withOffset(want) {
+		t.Errorf("%s\nwant %s", got, withOffset(want))
 	}
 	if got := Of(evening, fifty, []Share{share(249, 0)}).Sentence(time.Hour); got != "" {
 		t.Errorf("of what takes less than 10 s it says %s", got)

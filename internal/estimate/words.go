@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"vizstop/internal/when"
 )
 
 // Count is a number with commas between thousands: 300,000.
@@ -69,11 +71,11 @@ func Flag(d time.Duration) string {
 	return text
 }
 
-// Clock is a time as the clock on the wall shows it, with its date if that is not today.
+// Clock is a time as this machine's clock shows it, with its offset from UTC, and with its date if that is not today.
 func Clock(t, now time.Time) string {
 	t, now = t.Local().Round(time.Second), now.Local()
 	if t.YearDay() == now.YearDay() && t.Year() == now.Year() {
-		return t.Format(time.TimeOnly)
+		return t.Format(time.TimeOnly + " -07:00")
 	}
-	return t.Format(time.DateTime)
+	return when.Stamp(t)
 }

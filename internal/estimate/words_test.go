@@ -34,7 +34,7 @@ func TestWords(t *testing.T) {
 			t.Errorf("%s is read as %v, %v", Flag(d), back, err)
 		}
 	}
-	if got := Clock(evening.Add(-24*time.Hour), evening); got != "2026-11-22 20:00:00" {
+	if got := Clock(evening.Add(-24*time.Hour), evening); got != withOffset("2026-11-22 20:00:00 OFF") {
 		t.Errorf("yesterday is %s", got)
 	}
 }

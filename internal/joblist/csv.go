@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // csvLines parses records by the columns of a header.
@@ -20,9 +21,14 @@ type csvLines struct {
 	hashes bool
 }
 
-func newCSV(header string) (*csvLines, error) {
+// commas are what may stand between values. Spreadsheets write ; where a comma stands before decimals.
+const commas = ",;"
+
+// newCSV reads a header whose columns comma separates.
+func newCSV(header string, comma rune) (*csvLines, error) {
 	c := &csvLines{}
 	c.reader = csv.NewReader(&c.line)
+	c.reader.Comma = comma
 	c.reader.FieldsPerRecord = -1 // parse says it more plainly
 	c.reader.TrimLeadingSpace = true
 	c.reader.ReuseRecord = true
@@ -40,6 +46,8 @@ func newCSV(header string) (*csvLines, error) {
 	c.hashes = c.job != 0 && c.project != 0
 	named := slices.DeleteFunc(slices.Clone(c.labels), func(s string) bool { return s == "" })
 	switch {
+	case c.job < 0 && strings.Contains(header, "\t"):
+		return nil, errors.New("the columns of the CSV are separated by tabs: separate them by , or ;")
 	case c.job < 0:
 		return nil, fmt.Errorf("the header of the CSV has no column %s, only %.200q", jobKey, header)
 	case len(named) > maxLabels:
@@ -56,10 +64,12 @@ func (c *csvLines) column(i int, name string) error {
 		twice, c.project = c.project >= 0, i
 	case jobKey:
 		twice, c.job = c.job >= 0, i
-	case "":
 	default:
+		if !utf8.ValidString(name) {
+			name = "" // of another encoding, of which a part may look like text
+		}
 		name = clean(name)
-		twice, c.labels[i] = slices.Contains(c.labels, name), name
+		twice, c.labels[i] = name != "" && slices.Contains(c.labels, name), name
 	}
 	switch {
 	case twice:
@@ -94,6 +104,22 @@ func (c *csvLines) parse(line string) (record, error) {
 		}
 	}
 	return rec, nil
+}
+
+// commaOf is what separates the columns of a header of CSV: that of commas which makes a column job_id of it, or else a
+// comma. It is 0 for what is no header.
+func commaOf(line string) rune {
+	for _, comma := range commas {
+		for name := range strings.SplitSeq(line, string(comma)) {
+			if keyOf(strings.Trim(name, `" `)) == jobKey {
+				return comma
+			}
+		}
+	}
+	if ids, _, _ := strings.Cut(line, "#"); strings.Contains(ids, ",") { // a comment may hold anything
+		return ','
+	}
+	return 0
 }
 
 // fields splits one line. The result holds until the next call.

@@ -13,6 +13,28 @@ func TestCSVColumns(t *testing.T) {
 	expect(t, ",job_id,\n0,12,x\n", Options{Project: "p"}, "p/12")
 }
 
+// Spreadsheets separate by semicolons where a comma stands before decimals, and say so.
+func TestCSVSeparators(t *testing.T) {
+	p := Options{Project: "p"}
+	expect(t, "job_id;team\n12;\"a; b\"\n13;1,5\n", p, "p/12 [team:a; b]", "p/13 [team:1,5]")
+	expect(t, "team;\"Job_ID\"\r\na;12\r\n", p, "p/12 [team:a]")
+	expect(t, "sep=;\r\njob_id;team\r\n12;a\r\n", p, "p/12 [team:a]")
+	expect(t, "\ufeff\"sep=;\"\njob_id\n12\n", p, "p/12")
+	expect(t, "sep=,\njob_id,a;b\n12,x\n", p, "p/12 [a;b:x]")
+	expect(t, "sep=;\nid;team\n12;a\n", p, `end list line 2: the header of the CSV has no column job_id, only "id;team"`)
+	expect(t, "sep=;\n", p)
+	expect(t, "sep=|\njob_id|a\n12|x\n", p, `end list line 1: "sep=|" names a separator that is neither , nor ;`)
+	expect(t, "job_id\tteam\n12\ta\n", p, "end list line 1: the columns of the CSV are separated by tabs: separate them by , or ;")
+}
+
+// A name that can't be shown is none, whatever the encoding.
+func TestCSVColumnsWithoutAName(t *testing.T) {
+	p := Options{Project: "p"}
+	expect(t, "\u200b,job_id,\u200b,a\n0,12,1,x\n", p, "p/12 [a:x]")
+	expect(t, "\xd7\xf7\xd2\xb5,job_id,\xc3\xfb\xd7\xd6\n0,12,1\n", p, "p/12") // GBK
+	expect(t, "\xd7\xf7;job_id\n0;12\n", p, "p/12")
+}
+
 func TestCSVHeaderIsBad(t *testing.T) {
 	p := Options{Project: "p"}
 	expect(t, "12,13\n", p, `end list line 1: the header of the CSV has no column job_id, only "12,13"`)
@@ -57,7 +79,7 @@ func TestCSVComments(t *testing.T) {
 }
 
 func TestCSVReaderServesLineAfterLine(t *testing.T) {
-	c, err := newCSV("job_id,a")
+	c, err := newCSV("job_id,a", ',')
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package joblist
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -42,19 +43,40 @@ func (l *list) open() error {
 	if err != nil {
 		return err
 	}
-	if format == formatAuto {
-		format = detect(first)
+	comma, err := l.separator(&first)
+	if err == io.EOF {
+		return nil
 	}
-	if err := l.choose(format, first); err != nil {
+	if err == nil {
+		if format == formatAuto {
+			format = detect(first, comma)
+		}
+		err = l.choose(format, first, cmp.Or(comma, commaOf(first), ','))
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %w", l.lines.place(), err)
 	}
 	return nil
 }
 
-func (l *list) choose(format, first string) error {
+// separator is what a first line such as "sep=;" says, which spreadsheets write for each other; first is then the line
+// after it. Without such a line it is 0.
+func (l *list) separator(first *string) (comma rune, err error) {
+	said, ok := strings.CutPrefix(strings.Trim(*first, `"`), "sep=")
+	if !ok {
+		return 0, nil
+	}
+	if len(said) != 1 || !strings.Contains(commas, said) {
+		return 0, fmt.Errorf("%.40q names a separator that is neither , nor ;", *first)
+	}
+	*first, err = l.next()
+	return rune(said[0]), err
+}
+
+func (l *list) choose(format, first string, comma rune) error {
 	switch format {
 	case formatCSV:
-		c, err := newCSV(first)
+		c, err := newCSV(first, comma)
 		if err != nil {
 			return err
 		}
@@ -78,13 +100,12 @@ func (l *list) choose(format, first string) error {
 	return nil
 }
 
-// detect tells the formats apart by the first line.
-func detect(first string) string {
-	ids, _, _ := strings.Cut(first, "#") // a comment may hold anything
+// detect tells the formats apart by the first line, and by the separator that was named before it.
+func detect(first string, comma rune) string {
 	switch {
 	case first[0] == '{' || first[0] == '[':
 		return formatJSONLines
-	case strings.Contains(ids, ",") || keyOf(strings.Trim(first, `"`)) == jobKey:
+	case comma != 0 || commaOf(first) != 0 || slices.ContainsFunc(strings.Split(first, "\t"), func(s string) bool { return keyOf(s) == jobKey }):
 		return formatCSV
 	}
 	return formatIDs

@@ -2,12 +2,14 @@
 // line, in memory that doesn't grow with the list.
 //
 // There are three formats. All are UTF-8; a byte order mark, CRLF and blank
-// lines do no harm, and a line that begins with # is a comment.
+// lines do no harm, and a line that begins with # is a comment. A carriage
+// return within a line is an error.
 //
 //   - Plain ids: one job id a line; a comment may follow it.
-//   - CSV: the first line names the columns. job_id must be among them,
+//   - CSV: the first line names the columns, separated by commas or semicolons;
+//     a line such as "sep=;" may stand before it. job_id must be among them,
 //     project_id may be, in any order and case. Every other column is a label;
-//     one without a name is passed over. A record is one line, so a line break
+//     one without a name that can be shown is passed over. A record is one line, so a line break
 //     inside of quotes is an error. Where the first column is not an id, a
 //     record that begins with # must have it quoted.
 //   - JSON lines: one object a line, with job_id and maybe project_id, as text

@@ -36,12 +36,14 @@ func (l *lines) next() (string, error) {
 		}
 		line := bytes.TrimSpace(raw)
 		switch {
+		case l.number == 1 && isUTF16(line):
+			return "", fmt.Errorf("%s is UTF-16: save it as UTF-8", l.name)
+		case bytes.IndexByte(line, '\r') >= 0:
+			return "", fmt.Errorf("%s holds a carriage return that is not at its end: save the list with the line ends of Unix or Windows", l.place())
 		case errors.Is(err, bufio.ErrBufferFull) || len(line) > maxLine:
 			return "", fmt.Errorf("%s is longer than %d bytes: one job a line is expected", l.place(), maxLine)
 		case err != nil && err != io.EOF:
 			return "", fmt.Errorf("read %s: %w", l.name, err)
-		case l.number == 1 && isUTF16(line):
-			return "", fmt.Errorf("%s is UTF-16: save it as UTF-8", l.name)
 		case len(line) > 0:
 			return string(line), nil
 		}

@@ -26,3 +26,14 @@ func TestOtherEncodings(t *testing.T) {
 	expect(t, "12\n\ufeff13\n", p, "p/12",
 		`bad list line 2: job id "\ufeff13" is not valid: it must be 1 to 64 letters, digits, '_' or '-', starting with a letter or digit`)
 }
+
+// Text of old Macs would be one comment, or one line with a job of a strange id.
+func TestBareCarriageReturns(t *testing.T) {
+	p := Options{Project: "p"}
+	const what = " holds a carriage return that is not at its end: save the list with the line ends of Unix or Windows"
+	expect(t, "# jobs\r12\r13\r", p, "end list line 1"+what)
+	expect(t, "job_id,a\r12,x\r", p, "end list line 1"+what)
+	expect(t, "12\n13\r14\n15\n", p, "p/12", "end list line 2"+what)
+	expect(t, strings.Repeat("12345678\r", maxLine/4), p, "end list line 1"+what)
+	expect(t, "12\r\n13\r\r\n14\r", p, "p/12", "p/13", "p/14")
+}

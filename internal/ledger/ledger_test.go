@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"sync"
@@ -317,6 +318,35 @@ func TestStopsOfAJob(t *testing.T) {
 		active, err := w.ledger.Active(t.Context(), project, []string{"none", "10"})
 		if err != nil || !slices.Equal(active, []string{"", want[0]}) {
 			t.Errorf("active stops %q, %v, want none and %s", active, err, want[0])
+		}
+	})
+}
+
+// Whoever may write to Redis can have records lead in a circle, or on without end: reading ends all the same.
+func TestStopsOfAJobEnd(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		k := ledger.Keys(project)
+		link := func(from, to string) {
+			t.Helper()
+			if err := w.rdb.HSet(t.Context(), k.Stop(from), "job", "10", "state", "stopped", "prev", to).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.rdb.HSet(t.Context(), k.Last(), "10", "a").Err(); err != nil {
+			t.Fatal(err)
+		}
+		link("a", "b")
+		link("b", "c")
+		link("c", "b")
+		if stops, err := w.ledger.JobStops(t.Context(), project, "10"); err != nil || len(stops) != 3 {
+			t.Errorf("of a circle of three, %d stops, %v", len(stops), err)
+		}
+		link("c", "c0")
+		for i := range 1100 {
+			link(fmt.Sprintf("c%d", i), fmt.Sprintf("c%d", i+1))
+		}
+		if stops, err := w.ledger.JobStops(t.Context(), project, "10"); err != nil || len(stops) != 1000 {
+			t.Errorf("of 1,100, %d stops, %v", len(stops), err)
 		}
 	})
 }

@@ -89,7 +89,11 @@ func (l *Ledger) Active(ctx context.Context, projectID string, jobIDs []string) 
 	return ids, nil
 }
 
-// JobStops reads every stop of a job that the ledger remembers, newest first.
+// maxJobStops bounds what JobStops reads, whatever Redis holds.
+const maxJobStops = 1000
+
+// JobStops reads the stops of a job that the ledger remembers, newest first, up
+// to 1,000 of them. Each is there once, even if records lead in a circle.
 func (l *Ledger) JobStops(ctx context.Context, projectID, jobID string) ([]*Stop, error) {
 	k := Keys(projectID)
 	pipe := l.rdb.Pipeline()
@@ -98,7 +102,9 @@ func (l *Ledger) JobStops(ctx context.Context, projectID, jobID string) ([]*Stop
 		return nil, fmt.Errorf("look for stops of job %s: %w", jobID, err)
 	}
 	var stops []*Stop
+	seen := map[string]bool{}
 	read := func(id string) (prev string, err error) {
+		seen[id] = true
 		s, err := l.Get(ctx, projectID, id)
 		if errors.Is(err, ErrNotFound) {
 			return "", nil
@@ -114,7 +120,7 @@ func (l *Ledger) JobStops(ctx context.Context, projectID, jobID string) ([]*Stop
 			return nil, err
 		}
 	}
-	for id := last.Val(); id != ""; {
+	for id := last.Val(); id != "" && !seen[id] && len(stops) < maxJobStops; {
 		prev, err := read(id)
 		if err != nil {
 			return nil, err

@@ -20,6 +20,11 @@ const (
 	maxSearch  = 64
 )
 
+// maxListed is how many jobs of one project AllVisualizationJobs yields at most.
+const maxListed = 100_000
+
+var errEndless = errors.New("the list has more than 100,000 jobs, or does not end")
+
 // ListQuery selects and orders jobs. The zero value is the first page of all
 // jobs in the default workspace, by id.
 //
@@ -83,7 +88,8 @@ type Lister interface {
 // AllVisualizationJobs goes through the pages from q.Page on, one call of list
 // each, and yields each job once, even if the list shifts meanwhile. It ends when
 // it has seen as many jobs as match or a page brings no new one. An error is
-// yielded once, as the last element, with a zero job.
+// yielded once, as the last element, with a zero job. So is a list of more than
+// 100,000 jobs: one that does not end must not fill the memory.
 func AllVisualizationJobs(ctx context.Context, list Lister, projectID string, q ListQuery) iter.Seq2[VisualizationJob, error] {
 	return func(yield func(VisualizationJob, error) bool) {
 		q := q.withDefaults()
@@ -101,6 +107,10 @@ func AllVisualizationJobs(ctx context.Context, list Lister, projectID string, q 
 					continue
 				}
 				seen[job.ID] = true
+				if len(seen) > maxListed {
+					yield(VisualizationJob{}, &APIError{Operation: OperationList, Kind: KindUnavailable, RequestID: page.RequestID, Err: errEndless})
+					return
+				}
 				if !yield(job, nil) {
 					return
 				}

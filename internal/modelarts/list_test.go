@@ -165,3 +165,26 @@ func TestAllVisualizationJobsError(t *testing.T) {
 		t.Errorf("%d elements, want the error alone", count)
 	}
 }
+
+// A list that brings new jobs for ever is not read for ever.
+func TestEndlessList(t *testing.T) {
+	next := 0
+	server := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		var jobs []string
+		for range maxPerPage {
+			next++
+			jobs = append(jobs, fmt.Sprintf(`{"job_id":%d,"status":8}`, next))
+		}
+		fmt.Fprintf(w, `{"total_count":1000000000,"jobs":[%s]}`, strings.Join(jobs, ","))
+	})
+	n := 0
+	var fault error
+	for _, err := range AllVisualizationJobs(t.Context(), newClient(t, server.URL), testProject, ListQuery{}) {
+		if fault = err; err == nil {
+			n++
+		}
+	}
+	if n != maxListed || KindOf(fault) != KindUnavailable || !strings.Contains(fault.Error(), "does not end") {
+		t.Errorf("%d jobs, then %v", n, fault)
+	}
+}

@@ -71,7 +71,14 @@ func (o *Options) tlsConfig() *tls.Config {
 	if !o.tls {
 		return nil
 	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.roots}
+	config := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.roots}
+	if o.certificate != nil {
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			c, err := o.certificate()
+			return &c, err
+		}
+	}
+	return config
 }
 
 // dialer does what go-redis' own does, but honours the context in a TLS

@@ -147,16 +147,20 @@ func (o *Options) explainERR(reply string) string {
 	return at + ": " + o.quote(reply)
 }
 
+// clientCertificate is what to do about the most frequent reason why a server ends a handshake.
+const clientCertificate = "; a certificate that it asks for is named by --redis-cert and --redis-key (VIZSTOP_REDIS_CERT, VIZSTOP_REDIS_KEY)"
+
 // explainTLS covers a handshake that failed on either side.
 func (o *Options) explainTLS(err error) string {
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return o.where() + " does not speak TLS: use redis instead of rediss in the URL"
 	}
 	if bad, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return o.where() + " has a certificate that is not trusted: " + oneLine(bad.Err.Error())
+		return o.where() + " has a certificate that is not trusted: " + oneLine(bad.Err.Error()) +
+			"; a CA of your own is named by --redis-ca (VIZSTOP_REDIS_CA)"
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok && (op.Op == "remote error" || op.Op == "local error") {
-		return o.where() + " and vizstop do not agree on TLS: " + oneLine(op.Err.Error())
+		return o.where() + " and vizstop do not agree on TLS: " + oneLine(op.Err.Error()) + clientCertificate
 	}
 	return ""
 }
@@ -178,7 +182,7 @@ func (o *Options) explainNetwork(err error) string {
 	case isTimeout(err):
 		return "no answer from " + o.where() + o.tlsDoubt("; does it speak TLS?", "")
 	case o.tls && hangsUp(err): // the alert that says why may get lost
-		return o.where() + " hangs up at once: perhaps it and vizstop do not agree on TLS (version, client certificate)"
+		return o.where() + " hangs up at once: perhaps it and vizstop do not agree on TLS" + clientCertificate
 	case hangsUp(err):
 		return o.where() + " hangs up at once: is it Redis?" +
 			o.tlsDoubt("", " if it speaks TLS, use rediss instead of redis in the URL")

@@ -4,6 +4,7 @@
 package redisconn
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"io"
@@ -35,6 +36,8 @@ type Options struct {
 	master   string // name of the master, sentinel only
 	poolSize int    // per server; 0 leaves it to go-redis
 	roots    *x509.CertPool
+	// certificate is asked for at each handshake in which the server wants one; nil: there is none.
+	certificate func() (tls.Certificate, error)
 	// login is a function because fmt prints one as an address, whatever the
 	// verb: so not even a struct with Options in it shows a password.
 	login func() login
@@ -94,6 +97,17 @@ func (o *Options) WithRootCAs(pool *x509.CertPool) *Options {
 	c.roots = pool
 	return &c
 }
+
+// WithCertificate returns a copy that shows servers which ask for it the certificate that load returns. It is loaded
+// for each connection, so one that is renewed is used from then on. It matters to TLS only.
+func (o *Options) WithCertificate(load func() (tls.Certificate, error)) *Options {
+	c := *o
+	c.certificate = load
+	return &c
+}
+
+// TLS reports whether connections are encrypted.
+func (o *Options) TLS() bool { return o.tls }
 
 // String is the URL with *** in place of each secret. Parse accepts it. Like
 // the other ways to show Options it works on a copy as well.

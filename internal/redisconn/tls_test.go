@@ -2,16 +2,8 @@ package redisconn
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
+	"crypto/tls"
 	"net"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -20,28 +12,38 @@ import (
 
 func TestTLS(t *testing.T) {
 	t.Parallel()
-	roots, files := selfSigned(t)
-	args := append([]string{"--port", "0", "--tls-port", "{port}", "--tls-auth-clients", "no"}, files...)
+	cert := redistest.SelfSigned(t)
+	args := append([]string{"--port", "0", "--tls-port", "{port}", "--tls-auth-clients", "no"}, cert.Args()...)
 	s := redistest.Start(t, args...)
 
 	o := mustParse(t, "rediss://"+s.Addr)
-	if err := checkOptions(t, o.WithRootCAs(roots)); err != nil {
+	if err := checkOptions(t, o.WithRootCAs(cert.Pool)); err != nil {
 		t.Error(err)
 	}
-	if err := checkOptions(t, mustParse(t, "redis://"+s.Addr+"?tls=true").WithRootCAs(roots)); err != nil {
+	if err := checkOptions(t, mustParse(t, "redis://"+s.Addr+"?tls=true").WithRootCAs(cert.Pool)); err != nil {
 		t.Error(err)
 	}
-	wantHint(t, checkOptions(t, o), "has a certificate that is not trusted: x509: certificate signed by unknown authority")
+	wantHint(t, checkOptions(t, o), "has a certificate that is not trusted: x509: certificate signed by unknown authority; a CA of your own is named by --redis-ca (VIZSTOP_REDIS_CA)")
 	wantHint(t, check(t, "redis://"+s.Addr), "use rediss instead of redis in the URL")
 }
 
 func TestTLSVersionAndClientCertificate(t *testing.T) {
 	t.Parallel()
-	roots, files := selfSigned(t)
-	args := append([]string{"--port", "0", "--tls-port", "{port}", "--tls-auth-clients", "yes"}, files...)
+	cert := redistest.SelfSigned(t)
+	args := append([]string{"--port", "0", "--tls-port", "{port}", "--tls-auth-clients", "yes"}, cert.Args()...)
 	s := redistest.Start(t, args...)
-	o := mustParse(t, "rediss://"+s.Addr).WithRootCAs(roots)
+	o := mustParse(t, "rediss://"+s.Addr).WithRootCAs(cert.Pool)
 	wantHint(t, checkOptions(t, o), "do not agree on TLS")
+	wantHint(t, checkOptions(t, o), "--redis-cert and --redis-key")
+
+	loaded := 0
+	o = o.WithCertificate(func() (tls.Certificate, error) {
+		loaded++
+		return tls.LoadX509KeyPair(cert.File, cert.KeyFile)
+	})
+	if err := checkOptions(t, o); err != nil || loaded == 0 {
+		t.Errorf("with a certificate, loaded %d times: %v", loaded, err)
+	}
 }
 
 func TestTLSContextEndsHandshake(t *testing.T) {
@@ -63,46 +65,4 @@ func TestTLSToPlainServer(t *testing.T) {
 	t.Parallel()
 	plain := listen(t, func(c net.Conn) { _, _ = c.Write([]byte("-ERR Protocol error\r\n")) })
 	wantHint(t, check(t, "rediss://"+plain), "does not speak TLS: use redis instead of rediss")
-}
-
-// selfSigned makes a certificate for 127.0.0.1 and returns it as a trusted one
-// and as arguments of redis-server.
-func selfSigned(t *testing.T) (*x509.CertPool, []string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1),
-		Subject:      pkix.Name{CommonName: "vizstop test"},
-		NotBefore:    time.Now().Add(-time.Hour),
-		NotAfter:     time.Now().Add(time.Hour),
-		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
-
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
-	}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})
-	certFile := writeFile(t, "cert.pem", certPEM)
-	keyFile := writeFile(t, "key.pem", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}))
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(certPEM)
-	return roots, []string{"--tls-cert-file", certFile, "--tls-key-file", keyFile, "--tls-ca-cert-file", certFile}
-}
-
-func writeFile(t *testing.T, name string, content []byte) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, content, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
 }

@@ -32,6 +32,9 @@ func match(glob, name string) bool {
 	return err == nil && ok
 }
 
+// isGlob says whether an entry that passed CheckGlob has a wildcard.
+func isGlob(entry string) bool { return strings.ContainsAny(entry, `*?[\`) }
+
 // matcher finds ids and names among entries which are ids or globs.
 type matcher struct {
 	plain map[string]bool // ids, and names without a wildcard
@@ -48,7 +51,7 @@ func newMatcher(entries ...string) *matcher {
 }
 
 func (m *matcher) add(entry string) {
-	if strings.ContainsAny(entry, `*?[\`) {
+	if isGlob(entry) {
 		m.globs = append(m.globs, entry)
 		return
 	}

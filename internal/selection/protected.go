@@ -6,15 +6,24 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 )
 
-// Protected are the jobs that no rule stops. A nil *Protected protects nothing.
-// It doesn't change after ParseProtected and is safe for concurrent use.
+// Protected are the jobs that are not to be stopped. A nil *Protected protects
+// nothing. It is not safe for concurrent use.
 type Protected struct {
-	entries *matcher
+	lines   []protection     // that still protect
+	plain   map[string][]int // which of them are this id or name
+	globs   []int            // which of them are globs
 	expired []string
+}
+
+// protection is one line.
+type protection struct {
+	place, entry string
+	matched      bool // Protects was asked about a job that it names
 }
 
 // The limits of a file: how long a line may be in bytes, and how many faults
@@ -34,7 +43,7 @@ const (
 // mark and CRLF do no harm. Any other line is an error, of which up to five are
 // told, each with its place, such as "keep.txt line 3", where name is "keep.txt".
 func ParseProtected(r io.Reader, name string, now time.Time) (*Protected, error) {
-	p := &Protected{entries: newMatcher()}
+	p := &Protected{plain: map[string][]int{}}
 	var faults []error
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxProtectLine)
@@ -85,7 +94,12 @@ func (p *Protected) add(place, line string, now time.Time) error {
 			return nil
 		}
 	}
-	p.entries.add(entry)
+	if isGlob(entry) {
+		p.globs = append(p.globs, len(p.lines))
+	} else {
+		p.plain[entry] = append(p.plain[entry], len(p.lines))
+	}
+	p.lines = append(p.lines, protection{place: place, entry: entry})
 	return nil
 }
 
@@ -100,9 +114,42 @@ func parseUntil(text string, zone *time.Location) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%.40q is not a date such as 2026-12-24, or a time such as 2026-12-24T18:00:00+01:00", text)
 }
 
-// Protects says whether a job is protected by its id or its name.
-func (p *Protected) Protects(id, name string) bool {
-	return p != nil && p.entries.matches(id, name)
+// Protects says whether a job is protected by its id or its name, and by which
+// line, such as "keep.txt line 3: nightly-*".
+func (p *Protected) Protects(id, name string) (line string, ok bool) {
+	if p == nil {
+		return "", false
+	}
+	named := slices.Concat(p.plain[id], p.plain[name])
+	for _, i := range p.globs {
+		if match(p.lines[i].entry, name) {
+			named = append(named, i)
+		}
+	}
+	for _, i := range named {
+		p.lines[i].matched = true
+	}
+	if len(named) == 0 {
+		return "", false
+	}
+	return p.lines[slices.Min(named)].String(), true
+}
+
+func (l *protection) String() string { return l.place + ": " + l.entry }
+
+// Unmatched are the lines that name no job that Protects was asked about, in
+// their order.
+func (p *Protected) Unmatched() []string {
+	if p == nil {
+		return nil
+	}
+	var lines []string
+	for _, l := range p.lines {
+		if !l.matched {
+			lines = append(lines, l.String())
+		}
+	}
+	return lines
 }
 
 // Expired are the lines that protect no more, such as "keep.txt line 3:

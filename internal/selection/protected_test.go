@@ -8,6 +8,8 @@ import (
 	"testing/iotest"
 	"time"
 	"unicode"
+
+	"vizstop/internal/modelarts"
 )
 
 func protect(t *testing.T, text string, now time.Time) *Protected {
@@ -28,7 +30,7 @@ func TestProtected(t *testing.T) {
 		{"4711", "x", true}, {"471", "x", false}, {"1", "4711", true}, {"1", "board-", true}, {"board-7", "x", false},
 		{"1", "loss", true}, {"1", "late-1", true}, {"1", "late-12", false}, {"", "", false},
 	} {
-		if got := p.Protects(tt.id, tt.name); got != tt.want {
+		if _, got := p.Protects(tt.id, tt.name); got != tt.want {
 			t.Errorf("%s %q is protected: %v", tt.id, tt.name, got)
 		}
 	}
@@ -39,8 +41,24 @@ func TestProtected(t *testing.T) {
 
 func TestNothingIsProtected(t *testing.T) {
 	var none *Protected
-	if none.Protects("1", "a") || none.Expired() != nil || protect(t, "", now).Protects("1", "a") {
-		t.Error("something is protected by nothing")
+	for _, p := range []*Protected{none, protect(t, "", now)} {
+		if line, ok := p.Protects("1", "a"); ok || line != "" || p.Expired() != nil || p.Unmatched() != nil {
+			t.Errorf("%+v protects something: %q", p, line)
+		}
+	}
+}
+
+// Each line that names a job is noted, of every job of the list, and the first one is told.
+func TestUnmatchedLines(t *testing.T) {
+	p := protect(t, "4711\nboard-*\nlost-*\n4712\nboard-1\n4711\n99 until 2020-01-01", now)
+	const running = modelarts.StatusRunning
+	jobs := []modelarts.VisualizationJob{ago("4711", "x", running, time.Hour), ago("1", "board-1", modelarts.StatusKilled, time.Hour)}
+	choose(t, Rule{Names: []string{"nothing"}, Protect: p}, jobs...)
+	if got := p.Unmatched(); !slices.Equal(got, []string{"keep.txt line 3: lost-*", "keep.txt line 4: 4712"}) {
+		t.Errorf("unmatched are %q", got)
+	}
+	if line, ok := p.Protects("1", "board-1"); !ok || line != "keep.txt line 2: board-*" {
+		t.Errorf("protected by %q, %v", line, ok)
 	}
 }
 
@@ -62,8 +80,10 @@ func TestProtectionExpires(t *testing.T) {
 		if !slices.Equal(p.Expired(), tt.expired) {
 			t.Errorf("%v: expired %q", tt.now, p.Expired())
 		}
-		if p.Protects("1", "a") != (len(tt.expired) < 2) || p.Protects("1", "b") != (len(tt.expired) < 1) || !p.Protects("1", "c") {
-			t.Errorf("%v: wrong ones are protected", tt.now)
+		for name, want := range map[string]bool{"a": len(tt.expired) < 2, "b": len(tt.expired) < 1, "c": true} {
+			if _, got := p.Protects("1", name); got != want {
+				t.Errorf("%v: %s is protected: %v", tt.now, name, got)
+			}
 		}
 	}
 }

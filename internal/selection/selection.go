@@ -82,7 +82,7 @@ type Selection struct {
 }
 
 // Select applies rule to all jobs of one project, which are read to the end.
-// Ages are as of now, and so is what Protected protects. The first error of jobs
+// Ages are as of now. The first error of jobs
 // is returned as it is, and then nothing is selected.
 func Select(jobs iter.Seq2[modelarts.VisualizationJob, error], rule Rule, now time.Time) (*Selection, error) {
 	if err := rule.Check(); err != nil {
@@ -98,8 +98,9 @@ func Select(jobs iter.Seq2[modelarts.VisualizationJob, error], rule Rule, now ti
 		if job.Status == modelarts.StatusRunning {
 			s.Running++
 		}
+		_, protected := rule.Protect.Protects(job.ID, job.Name) // asked of all: it notes which of its lines name a job
 		if rule.matches(&job, now) {
-			s.add(job, &rule, excluded)
+			s.add(job, &rule, excluded, protected)
 		}
 	}
 	slices.SortStableFunc(s.Jobs, rule.compare)
@@ -122,7 +123,7 @@ func (r *Rule) matches(job *modelarts.VisualizationJob, now time.Time) bool {
 }
 
 // add puts a matching job where it belongs.
-func (s *Selection) add(job modelarts.VisualizationJob, rule *Rule, excluded *matcher) {
+func (s *Selection) add(job modelarts.VisualizationJob, rule *Rule, excluded *matcher, protected bool) {
 	switch {
 	case job.Status.Class() != modelarts.ClassActive || modelarts.ValidateID("job", job.ID) != nil:
 		s.Unstoppable++
@@ -130,7 +131,7 @@ func (s *Selection) add(job modelarts.VisualizationJob, rule *Rule, excluded *ma
 		s.Ageless++
 	case excluded.matches(job.ID, job.Name):
 		s.Excluded++
-	case rule.Protect.Protects(job.ID, job.Name):
+	case protected:
 		s.Protected++
 	default:
 		s.Jobs = append(s.Jobs, job)

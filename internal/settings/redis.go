@@ -2,7 +2,11 @@ package settings
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
+	"os"
 
 	"github.com/redis/go-redis/v9"
 
@@ -11,8 +15,9 @@ import (
 
 // Redis is where the queue and the ledger live.
 type Redis struct {
-	URL      string
-	Password string
+	URL           string
+	Password      string
+	CA, Cert, Key string // PEM files; "" means the system's CAs, and no certificate of our own
 
 	opts *redisconn.Options
 }
@@ -32,6 +37,54 @@ func (r *Redis) Declare(s *Set, embedded bool) {
 		return err
 	})
 	s.Secret(&r.Password, "VIZSTOP_REDIS_PASSWORD")
+	s.String(&r.CA, "redis-ca", "VIZSTOP_REDIS_CA", "", "PEM file of the CAs that Redis' certificate may come from (default: the system's)", nil)
+	s.String(&r.Cert, "redis-cert", "VIZSTOP_REDIS_CERT", "", "PEM file of the certificate to show to a Redis that asks for one", nil)
+	s.String(&r.Key, "redis-key", "VIZSTOP_REDIS_KEY", "", "PEM file of its private key", nil)
+	s.Check(r.secure)
+}
+
+// secure reads the files for TLS.
+func (r *Redis) secure() error {
+	if r.CA == "" && r.Cert == "" && r.Key == "" {
+		return nil
+	}
+	if !r.opts.TLS() {
+		return errors.New("--redis-ca, --redis-cert and --redis-key go with TLS: write rediss:// in --redis (VIZSTOP_REDIS)")
+	}
+	return errors.Join(r.trust(), r.identify())
+}
+
+// trust has the certificates of CA trusted.
+func (r *Redis) trust() error {
+	if r.CA == "" {
+		return nil
+	}
+	text, err := os.ReadFile(r.CA)
+	roots := x509.NewCertPool()
+	if err == nil && !roots.AppendCertsFromPEM(text) {
+		err = fmt.Errorf("%s holds no certificate in PEM", r.CA)
+	}
+	if err != nil {
+		return fmt.Errorf("--redis-ca (VIZSTOP_REDIS_CA): %w", err)
+	}
+	r.opts = r.opts.WithRootCAs(roots)
+	return nil
+}
+
+// identify has our certificate shown.
+func (r *Redis) identify() error {
+	if r.Cert == "" && r.Key == "" {
+		return nil
+	}
+	if r.Cert == "" || r.Key == "" {
+		return errors.New("--redis-cert (VIZSTOP_REDIS_CERT) and --redis-key (VIZSTOP_REDIS_KEY) go together")
+	}
+	load := func() (tls.Certificate, error) { return tls.LoadX509KeyPair(r.Cert, r.Key) }
+	if _, err := load(); err != nil {
+		return fmt.Errorf("--redis-cert, --redis-key (VIZSTOP_REDIS_CERT, VIZSTOP_REDIS_KEY): %w", err)
+	}
+	r.opts = r.opts.WithCertificate(load)
+	return nil
 }
 
 // Embedded reports whether the worker is to run its own Redis.

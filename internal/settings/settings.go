@@ -6,7 +6,6 @@ package settings
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -28,7 +27,8 @@ type setting struct {
 	value     string // the default, until Load
 	parse     func(string) error
 	secret    bool
-	list      bool // several texts, kept apart by separator
+	list      bool   // several values, kept apart by separator
+	warning   string // about how the value was given, once loaded
 }
 
 // name is how errors call a setting.
@@ -62,16 +62,30 @@ func (s *Set) String(p *string, flag, env, def, usage string, check func(string)
 	})
 }
 
-// Strings declares a text setting that may be given several times, or in its
-// variable by comma. check may be nil; it sees one text at a time.
+// Strings declares a text setting of several values: by comma, and as a flag
+// also given several times. check may be nil; it sees one value at a time.
 func (s *Set) Strings(p *[]string, flag, env, usage string, check func(string) error) {
 	if env != "" {
 		usage += " [$" + env + "]"
 	}
+	s.addList(p, flag, env, usage, check, func(v string) []string {
+		return strings.FieldsFunc(v, func(r rune) bool { return r == ',' || r == separator })
+	})
+}
+
+// Repeated declares a text flag that may be given several times. Its values may
+// hold commas.
+func (s *Set) Repeated(p *[]string, flag, usage string, check func(string) error) {
+	s.addList(p, flag, "", usage, check, func(v string) []string {
+		return strings.FieldsFunc(v, func(r rune) bool { return r == separator })
+	})
+}
+
+func (s *Set) addList(p *[]string, flag, env, usage string, check func(string) error, split func(string) []string) {
 	parse := func(v string) error {
 		*p = nil
-		for one := range strings.SplitSeq(v, separator) {
-			if one == "" {
+		for _, one := range split(v) {
+			if one = strings.TrimSpace(one); one == "" {
 				continue
 			}
 			if check != nil {
@@ -87,8 +101,8 @@ func (s *Set) Strings(p *[]string, flag, env, usage string, check func(string) e
 	s.flags = append(s.flags, &cli.StringSliceFlag{Name: flag, Usage: usage, HideDefault: true})
 }
 
-// separator keeps the texts of one setting apart until they are parsed.
-const separator = "\x00"
+// separator keeps the values of a repeated flag apart until they are parsed.
+const separator = '\x00'
 
 // OneOf declares a setting with a closed set of values.
 func (s *Set) OneOf(p *string, flag, env, def, usage string, values ...string) {
@@ -155,8 +169,8 @@ func (s *Set) Bool(p *bool, flag, env, usage string) {
 }
 
 // Secret declares a variable without a flag. Its value may also stand in the
-// file that the variable of the same name with _FILE names; a newline at the
-// file's end is not part of it.
+// file that the variable of the same name with _FILE names, of at most 64 KiB.
+// A byte order mark before it and the line end after it are not part of it.
 func (s *Set) Secret(p *string, env string) {
 	s.settings = append(s.settings, &setting{env: env, secret: true, parse: func(v string) error {
 		*p = v
@@ -215,6 +229,18 @@ func (s *Set) Load(cmd *cli.Command, getenv func(string) string) error {
 	return errors.Join(faults...)
 }
 
+// Warnings are what is right but should not stay so, one a line: a file with a
+// secret that every user of the machine may read. They are known after Load.
+func (s *Set) Warnings() []string {
+	var all []string
+	for _, one := range s.settings {
+		if one.warning != "" {
+			all = append(all, one.warning)
+		}
+	}
+	return all
+}
+
 func (s *setting) load(cmd *cli.Command, getenv func(string) string) error {
 	value := s.value
 	if s.env != "" {
@@ -226,43 +252,24 @@ func (s *setting) load(cmd *cli.Command, getenv func(string) string) error {
 			value = v
 		}
 	}
-	if s.list {
-		value = strings.ReplaceAll(value, ",", separator)
-	}
 	if s.flag != "" && cmd.IsSet(s.flag) {
 		value = fmt.Sprint(cmd.Value(s.flag))
 		if s.list {
-			value = strings.Join(cmd.StringSlice(s.flag), separator)
+			value = strings.Join(cmd.StringSlice(s.flag), string(separator))
 		}
 	}
 	return s.parse(value)
 }
 
 func (s *setting) fromEnv(getenv func(string) string) (string, error) {
-	value := getenv(s.env)
-	if !s.secret {
-		return strings.TrimSpace(value), nil
+	if s.secret {
+		return s.fromSecret(getenv)
 	}
-	path := getenv(s.env + "_FILE")
-	switch {
-	case path == "":
-		return value, nil
-	case value != "":
-		return "", fmt.Errorf("set either %s or %s_FILE, not both", s.env, s.env)
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return "", fmt.Errorf("read %s_FILE: %w", s.env, err)
-	}
-	value = strings.TrimRight(string(b), "\r\n")
-	if value == "" {
-		return "", fmt.Errorf("%s_FILE: %s is empty", s.env, path)
-	}
-	return value, nil
+	return strings.TrimSpace(bare(getenv(s.env))), nil
 }
 
 func within[T int | float64 | time.Duration](v, least, most T, format func(T) string) error {
-	if v < least || v > most {
+	if !(v >= least && v <= most) { // NaN is neither less nor more
 		return fmt.Errorf("%s is not between %s and %s", format(v), format(least), format(most))
 	}
 	return nil

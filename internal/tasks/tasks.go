@@ -53,7 +53,7 @@ func DecodePayload(b []byte) (Payload, error) {
 		JobID     json.RawMessage `json:"job_id"`
 	}
 	if err := json.Unmarshal(b, &raw); err != nil {
-		return Payload{}, fmt.Errorf(`payload is not {"project_id": "...", "job_id": "..."}: %w`, err)
+		return Payload{}, fmt.Errorf(`payload is not {"project_id": "...", "job_id": "..."}: %s`, inWords(err))
 	}
 	p := Payload{ProjectID: raw.ProjectID, JobID: string(bytes.Trim(raw.JobID, `"`))}
 	if strings.HasPrefix(string(raw.JobID), `"`) {
@@ -67,6 +67,19 @@ func DecodePayload(b []byte) (Payload, error) {
 	return p, errors.Join(
 		modelarts.ValidateID("project", p.ProjectID),
 		modelarts.ValidateID("job", p.JobID))
+}
+
+// inWords says what is wrong with JSON without the names of Go's types.
+func inWords(err error) string {
+	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	switch {
+	case !ok:
+		return "it is no JSON: " + err.Error()
+	case wrong.Field == "":
+		return "it is of the JSON type " + wrong.Value
+	default:
+		return wrong.Field + " is of the JSON type " + wrong.Value
+	}
 }
 
 // taskID is the identity of a task of ours: which stop it carries, and for

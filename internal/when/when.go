@@ -37,6 +37,7 @@ type Spec struct {
 	// to 30 days; empty means DefaultDeadline.
 	Deadline string
 	// Timezone is the zone of At, such as Europe/Berlin; empty means that of now.
+	// It needs At.
 	Timezone string
 }
 
@@ -84,6 +85,8 @@ func Parse(spec Spec, now time.Time) (Plan, error) {
 	switch {
 	case spec.At != "" && spec.In != "":
 		faults.add(errors.New("--at and --in exclude each other"))
+	case spec.At == "" && spec.Timezone != "" && !faults.badZone:
+		faults.add(errors.New("--timezone goes with --at: without it there is no time of day to look up"))
 	case spec.At != "" && !faults.badZone:
 		first, err := parseAt(spec.At, now.In(zone))
 		if err != nil {
@@ -107,6 +110,9 @@ func (p Plan) Due(i, n int) time.Time {
 	offset, _ := bits.Div64(hi, lo, uint64(n))
 	return p.First.Add(time.Duration(offset))
 }
+
+// Stamp is a time for people, on this machine's clock and with its offset from UTC.
+func Stamp(t time.Time) string { return t.Local().Format(time.DateTime + " -07:00") }
 
 // DeadlineOf is the deadline of a stop that is due at that time.
 func (p Plan) DeadlineOf(due time.Time) time.Time { return due.Add(p.Deadline) }

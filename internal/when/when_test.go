@@ -42,8 +42,8 @@ func TestEverythingSaid(t *testing.T) {
 		plan.Spread != 10*time.Minute || plan.Deadline != 90*time.Minute {
 		t.Errorf("plan is %+v, %v", plan, err)
 	}
-	plan, err = Parse(Spec{In: "2h", Timezone: "Asia/Shanghai"}, now)
-	if err != nil || !plan.First.Equal(now.Add(2*time.Hour)) || plan.First.Hour() != 4 {
+	plan, err = Parse(Spec{In: "2h"}, now)
+	if err != nil || !plan.First.Equal(now.Add(2*time.Hour)) || plan.First.Hour() != 20 {
 		t.Errorf("plan is %+v, %v", plan, err)
 	}
 }
@@ -59,6 +59,7 @@ func TestFaultsNameTheirFlag(t *testing.T) {
 		"--spread: 721h0m0s is not between 0s and 720h0m0s":                                        {Spread: "721h"},
 		"--deadline: 0s is not between 1s and 720h0m0s":                                            {Deadline: "0"},
 		`--timezone: "Berlin" is not a time zone such as Europe/Berlin or UTC`:                     {Timezone: "Berlin", At: "nonsense"},
+		"--timezone goes with --at: without it there is no time of day to look up":                 {Timezone: "Asia/Shanghai", In: "2h"},
 		`--timezone: "../etc/passwd" is not a time zone such as Europe/Berlin or UTC`:              {Timezone: "../etc/passwd"},
 		"--spread: \"x\"" + example + "\n--deadline: \"y\"" + example:                              {Spread: "x", Deadline: "y"},
 		`--at: "25:00" is not a time such as 20:00, 2026-11-23 20:00 or 2026-11-23T20:00:00+01:00`: {At: "25:00"},

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"vizstop/internal/modelarts"
+	"vizstop/internal/plain"
+)
+
+// askEach is up to how many jobs of a project are looked at one by one. More are looked for in the project's list.
+const askEach = 50
+
+// lookUp fetches what a selection by id doesn't know of its jobs, if there are
+// credentials to ask with.
+func (c *stopCmd) lookUp(ctx context.Context, books *books, jobs *chosen) error {
+	if jobs.details != nil || !c.api.HasCredentials() {
+		return nil
+	}
+	client, err := c.api.Client()
+	if err != nil {
+		return err
+	}
+	api := books.caller(client)
+	details := map[string]map[string]modelarts.VisualizationJob{}
+	for _, project := range jobs.projects {
+		if jobs.each[project] <= askEach {
+			details[project], err = showJobs(ctx, api, project, jobs)
+		} else {
+			details[project], err = findJobs(ctx, api, project)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	jobs.details = details
+	return nil
+}
+
+// showJobs asks for each chosen job of a project. One that does not exist is not in the result.
+func showJobs(ctx context.Context, api *caller, project string, jobs *chosen) (map[string]modelarts.VisualizationJob, error) {
+	found := map[string]modelarts.VisualizationJob{}
+	for item, err := range jobs.items() {
+		if err != nil {
+			return nil, err
+		}
+		if item.ProjectID != project {
+			continue
+		}
+		switch job, err := api.ShowVisualizationJob(ctx, project, item.JobID); {
+		case err == nil:
+			found[item.JobID] = *job
+		case modelarts.KindOf(err) != modelarts.KindNotFound:
+			return nil, fmt.Errorf("look at job %s of project %s: %w", item.JobID, project, err)
+		}
+	}
+	return found, nil
+}
+
+// findJobs lists all jobs of a project.
+func findJobs(ctx context.Context, api *caller, project string) (map[string]modelarts.VisualizationJob, error) {
+	found := map[string]modelarts.VisualizationJob{}
+	for job, err := range listJobs(ctx, api, project) {
+		if err != nil {
+			return nil, fmt.Errorf("list the jobs of project %s: %w", project, err)
+		}
+		found[job.ID] = job
+	}
+	return found, nil
+}
+
+// shownProtected is how many protected jobs a refusal names.
+const shownProtected = 5
+
+// checkProtected refuses jobs given by id that --protect names. Names can be compared only with credentials to look the
+// jobs up, which is told.
+func (c *stopCmd) checkProtected(ctx context.Context, books *books, jobs *chosen) error {
+	if c.keep == nil || c.byRule() || c.forceProtected {
+		return nil
+	}
+	if err := c.lookUp(ctx, books, jobs); err != nil {
+		return fmt.Errorf("whether --protect (VIZSTOP_PROTECT) names a job is not known: nothing was done: %w", err)
+	}
+	if jobs.details == nil && !c.quiet {
+		fmt.Fprintln(c.streams.err, "note: without credentials, --protect (VIZSTOP_PROTECT) is compared with ids only, not with names")
+	}
+	var named []string
+	n := 0
+	for item, err := range jobs.items() {
+		if err != nil {
+			return err
+		}
+		job, _ := jobs.job(item.ProjectID, item.JobID)
+		line, ok := c.keep.Protects(item.JobID, job.Name)
+		if !ok {
+			continue
+		}
+		if n++; n <= shownProtected {
+			named = append(named, "\n  job "+item.JobID+": "+line)
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("%d of %d jobs are protected by --protect (VIZSTOP_PROTECT): nothing was done; leave them out, or stop them all the same with --force-protected",
+		n, jobs.count) + strings.Join(named, "")
+	if more := n - len(named); more > 0 {
+		text += fmt.Sprintf("\n  and %d more", more)
+	}
+	return errors.New(text)
+}
+
+// tellUnmatched tells of the lines of --protect that no job of the projects has to do with: one that is misspelt protects
+// nothing.
+func (c *stopCmd) tellUnmatched() {
+	if c.quiet {
+		return
+	}
+	for _, line := range c.keep.Unmatched() {
+		fmt.Fprintln(c.streams.err, plain.Line("note: no job is named by "+line, maxErrorLine))
+	}
+}
