@@ -42,6 +42,8 @@ type stopCmd struct {
 	quiet   bool
 	wait    bool
 	timeout time.Duration
+
+	allowNotFound bool
 }
 
 func (c *stopCmd) declareAll() {
@@ -83,11 +85,15 @@ func (c *stopCmd) declareAsk() {
 	})
 	c.Bool(&c.wait, "wait", "", "wait until every stop has an outcome, then print a table")
 	c.Duration(&c.timeout, "timeout", "", 0, "give up waiting after this long; the batch goes on (0: never)", 0, 30*24*time.Hour)
+	c.Bool(&c.allowNotFound, "allow-not-found", "", "with --wait: a job that the API does not know is as good as stopped")
 	c.Bool(&c.json, "json", "", "print one JSON object")
 	c.Bool(&c.quiet, "quiet", "", "print nothing but the batch id, and errors")
 	c.Check(func() error {
 		if c.timeout > 0 && !c.wait {
 			return errors.New("--timeout goes with --wait")
+		}
+		if c.allowNotFound && !c.wait {
+			return errors.New("--allow-not-found goes with --wait")
 		}
 		return nil
 	})

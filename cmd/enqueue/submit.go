@@ -131,9 +131,10 @@ func (s *submission) carryOut(ctx context.Context, jobs *chosen) error {
 			return fmt.Errorf("the list changed while it was read: %w", err)
 		}
 		due := s.plan.Due(i, s.total)
+		_, listed := jobs.details[item.ProjectID][item.JobID]
 		i++
 		waiting[item.ProjectID] = append(waiting[item.ProjectID],
-			ledger.Ask{JobID: item.JobID, Due: due, Deadline: s.plan.DeadlineOf(due), Labels: item.Labels})
+			ledger.Ask{JobID: item.JobID, Due: due, Deadline: s.plan.DeadlineOf(due), Labels: item.Labels, Listed: listed})
 		if len(waiting[item.ProjectID]) == ledger.OpenChunk {
 			send(item.ProjectID)
 		}

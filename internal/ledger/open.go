@@ -16,6 +16,7 @@ type Ask struct {
 	Deadline time.Time // must lie after Due
 	Labels   map[string]string
 	Trace    string // the traceparent of its trace; "": none
+	Listed   bool   // its producer has seen the job in a list of the API
 	Fault    string // why nobody can carry it out: its stop ends at once, as rejected; "" if it has a job id
 }
 
@@ -112,7 +113,7 @@ func (l *Ledger) openNew(ctx context.Context, projectID, batch string, asks []As
 	for _, i := range todo {
 		a := asks[i]
 		keys = append(keys, k.Stop(ids[i]))
-		args = append(args, ids[i], a.JobID, millis(a.Due), millis(a.Deadline), a.Trace, encodeLabels(a.Labels), a.Fault)
+		args = append(args, ids[i], a.JobID, millis(a.Due), millis(a.Deadline), a.Trace, encodeLabels(a.Labels), a.Fault, flag(a.Listed))
 	}
 	answers, err := openScript.Run(ctx, l.rdb, keys, args...).StringSlice()
 	if err != nil {
@@ -139,7 +140,7 @@ func (l *Ledger) join(ctx context.Context, projectID, batch string, asks []Ask, 
 	for _, i := range joins {
 		a := asks[i]
 		keys = append(keys, k.Stop(openings[i].StopID), k.Stop(ids[i]))
-		args = append(args, openings[i].StopID, ids[i], a.JobID, millis(a.Due), millis(a.Deadline), encodeLabels(a.Labels))
+		args = append(args, openings[i].StopID, ids[i], a.JobID, millis(a.Due), millis(a.Deadline), encodeLabels(a.Labels), flag(a.Listed))
 	}
 	answers, err := joinScript.Run(ctx, l.rdb, keys, args...).StringSlice()
 	if err != nil {
