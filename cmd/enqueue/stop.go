@@ -180,6 +180,11 @@ func (c *stopCmd) ask(ctx context.Context, books *books, jobs *chosen, plan when
 	if err != nil {
 		return err
 	}
+	for _, project := range jobs.projects {
+		if err := books.ledger.CheckEndpoint(ctx, project, c.endpoint()); err != nil {
+			return fmt.Errorf("nothing was enqueued: %w", err)
+		}
+	}
 	if err := c.confirm(c.streams, jobs.count, "stop"); err != nil {
 		return err
 	}
@@ -189,6 +194,15 @@ func (c *stopCmd) ask(ctx context.Context, books *books, jobs *chosen, plan when
 	}
 	answer.outlook = ahead
 	return c.conclude(ctx, books, answer)
+}
+
+// endpoint is where the jobs are: where a rule has listed them, or where somebody
+// who gave ids has said; "" if that is not known.
+func (c *stopCmd) endpoint() string {
+	if c.byRule() || c.api.Chosen() {
+		return c.api.URL()
+	}
+	return ""
 }
 
 // nothing tells of a rule that no job matches: there is no batch then.

@@ -79,7 +79,7 @@ func (c *stopCmd) submit(ctx context.Context, books *books, jobs *chosen, plan w
 	}
 	tracer, flush := startTraces(ctx, getenv, c.streams.err)
 	defer flush()
-	s.producer = tasks.NewProducer(books.ledger, books.rdb).Traced(tracer)
+	s.producer = tasks.NewProducer(books.ledger, books.rdb).Traced(tracer).At(c.endpoint())
 	if s.Batch == "" {
 		s.Batch = ledger.NewBatchID(c.now())
 	}

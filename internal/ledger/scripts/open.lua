@@ -1,16 +1,21 @@
 -- Opens stops of one batch in one project, where no stop of the job is active.
 --
--- KEYS  active, waiting:small, waiting:stop, state:pending, latest, batch, batch stops, ended, uncounted, then the stop of
---       each ask
--- ARGV  now, batch, how many stops of a batch are small, then for each ask: stop id, job id, due, deadline,
+-- KEYS  active, waiting:small, waiting:stop, state:pending, latest, batch, batch stops, ended, uncounted, control, then the
+--       stop of each ask
+-- ARGV  now, batch, how many stops of a batch are small, the endpoint that the jobs are at ("" if the producer does not
+--       know), then for each ask: stop id, job id, due, deadline,
 --       traceparent, labels, fault, 1 when the job was listed (times in ms since the epoch; texts may be ""). One with a
 --       fault ends as rejected.
 -- Returns two values for each ask: what happened, and the id of the stop that serves it.
 --       opened    a new stop
 --       known     asked for in this batch before
 --       join      another stop of the job is active: nothing was done
-local active, small, large, pending, latest, batch, stops, ended, uncounted = unpack(KEYS, 1, 9)
-local now, batch_id, few = ARGV[1], ARGV[2], tonumber(ARGV[3])
+-- If stops in flight are at another endpoint, nothing is done, and the answer is "elsewhere" and that endpoint.
+local active, small, large, pending, latest, batch, stops, ended, uncounted, control =
+  unpack(KEYS, 1, 10)
+local now, batch_id, few, endpoint = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local at = redis.call('HGET', control, 'endpoint')
+if endpoint ~= '' and at and at ~= endpoint then return {'elsewhere', at} end
 local total = tonumber(redis.call('HGET', batch, 'total') or 0)
 local before, opened, rejected, results = redis.call('ZCARD', pending), 0, 0, {}
 
@@ -42,8 +47,8 @@ local function reject(stop, id, due, deadline, trace, fault)
   rejected = rejected + 1
 end
 
-for i = 10, #KEYS do
-  local a = 4 + (i - 10) * 8
+for i = 11, #KEYS do
+  local a = 5 + (i - 11) * 8
   local id, job = ARGV[a], ARGV[a + 1]
   local known = redis.call('HMGET', KEYS[i], 'state', 'served')
   local fault = ARGV[a + 6]
@@ -61,6 +66,7 @@ for i = 10, #KEYS do
   results[#results + 1], results[#results + 2] = what, by
 end
 
+if opened > 0 and endpoint ~= '' then redis.call('HSET', control, 'endpoint', endpoint) end
 if opened + rejected > 0 then
   redis.call('HSETNX', batch, 'created', now)
   redis.call('HINCRBY', batch, 'total', opened + rejected)
