@@ -28,6 +28,7 @@ type chosen struct {
 	each     map[string]int // jobs by project
 	places   map[string]places
 	repeated int       // named more than once
+	headers  int       // lines that name columns, passed over
 	invalid  []badName // what can't be a job, up to shownInvalid of them
 	bad      int       // how many there are
 	left     []leftOut // by a rule, by project
@@ -60,6 +61,10 @@ func survey(pass func() iter.Seq2[joblist.Item, error]) (*chosen, error) {
 	var seen joblist.Seen
 	for item, err := range pass() {
 		if line, ok := errors.AsType[*joblist.LineError](err); ok {
+			if line.Header {
+				c.headers++
+				continue
+			}
 			c.bad++
 			if len(c.invalid) < shownInvalid {
 				c.invalid = append(c.invalid, badName{line.Place, line.Reason})

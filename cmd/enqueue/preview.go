@@ -17,6 +17,7 @@ type preview struct {
 	outlook
 	Count    int          `json:"count"`
 	Repeated int          `json:"repeated"`
+	Headers  int          `json:"headers"`
 	Invalid  int          `json:"invalid"`
 	Left     []leftOut    `json:"left_out"`
 	Jobs     []previewJob `json:"jobs"`
@@ -40,7 +41,7 @@ func (c *stopCmd) preview(ctx context.Context, jobs *chosen, plan when.Plan, ahe
 	if err := c.lookUp(ctx, jobs); err != nil {
 		return err
 	}
-	p := preview{Kind: "dry_run", outlook: ahead, Count: jobs.count, Repeated: jobs.repeated, Invalid: jobs.bad,
+	p := preview{Kind: "dry_run", outlook: ahead, Count: jobs.count, Repeated: jobs.repeated, Headers: jobs.headers, Invalid: jobs.bad,
 		Left: append([]leftOut{}, jobs.left...), Jobs: []previewJob{}}
 	i := 0
 	for item, err := range jobs.items() {

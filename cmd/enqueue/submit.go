@@ -30,6 +30,7 @@ type answer struct {
 	Known    int       `json:"known"`    // asked for in this batch before
 	Full     int       `json:"full"`     // refused: the job's stop serves as many batches as it may
 	Repeated int       `json:"repeated"` // named more than once in this ask
+	Headers  int       `json:"headers"`  // lines of the list that name columns, passed over
 	Invalid  int       `json:"invalid"`  // left out by --skip-invalid
 	Left     []leftOut `json:"left_out"` // by a rule
 
@@ -71,7 +72,7 @@ func (c *stopCmd) submit(ctx context.Context, books *books, jobs *chosen, plan w
 
 	s := &submission{
 		answer: &answer{
-			Kind: "stop", Batch: c.batch, Projects: jobs.projects, Due: plan.Due(0, max(1, jobs.count)).UTC(), Repeated: jobs.repeated,
+			Kind: "stop", Batch: c.batch, Projects: jobs.projects, Due: plan.Due(0, max(1, jobs.count)).UTC(), Repeated: jobs.repeated, Headers: jobs.headers,
 			Invalid: jobs.bad, Left: append([]leftOut{}, jobs.left...), InvalidNames: append([]badName{}, jobs.invalid...),
 			JoinedJobs: []joinedStop{}, FullJobs: []joinedStop{},
 		},
@@ -221,6 +222,7 @@ func (c *stopCmd) printCounts(a *answer) {
 	row(false, "known", a.Known, "asked for in this batch before")
 	row(false, "full", a.Full, fmt.Sprintf("refused: the job's stop serves %d batches already", ledger.MaxWishes))
 	row(false, "repeated", a.Repeated, "named more than once")
+	row(false, "headers", a.Headers, "passed over: lines that name columns")
 	row(true, "invalid", a.Invalid, "left out")
 	total := sum(a.Left)
 	row(false, "unstoppable", total.Unstoppable, "left out: not in a status that can be stopped")
