@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -226,6 +227,29 @@ func TestAJobThatStaysActiveIsCalledAgainLater(t *testing.T) {
 		calls := w.callsOf("10", modelarts.OperationStop)
 		if len(calls) != 2 || calls[1].Sub(calls[0]) < time.Minute || calls[1].Sub(calls[0]) > 2*time.Minute {
 			t.Errorf("stop calls at %v, want 2, a minute and a look apart", calls)
+		}
+	})
+}
+
+// With a password, each project needs a token of its own. A project that IAM does
+// not know, because its id is a slip, holds back no other one.
+func TestAProjectWithoutATokenHoldsBackNobodyElse(t *testing.T) {
+	const typo = "0123456789abcdef0123456789abcdee"
+	cfg := modelartstest.Config{Projects: []modelartstest.Project{{ID: project}}}
+	login := credentials(2, &cfg)
+	inBubble(t, cfg, func(w *world) {
+		r := w.start(nil, login()...)
+		defer r.stop()
+		w.askIn(typo, "b", 10, time.Second)
+		w.await(5*time.Minute, "a hold", func() bool { return len(w.holds()) > 0 })
+		w.askIn(project, "b", 40, time.Second)
+		if took := w.endsIn(project, "b", 5*time.Minute); took > 10*time.Second {
+			t.Errorf("the stops of another project took %v", took)
+		}
+		for _, h := range w.holds() {
+			if h.Scope != release.ScopeProject || h.ProjectID != typo || !strings.Contains(h.Detail, "IAM gives no token for this project") {
+				t.Errorf("held: %v", h)
+			}
 		}
 	})
 }
