@@ -32,6 +32,7 @@ type chosen struct {
 	invalid  []badName // what can't be a job, up to shownInvalid of them
 	bad      int       // how many there are
 	left     []leftOut // by a rule, by project
+	unlisted []error   // by a rule, one for each project whose jobs could not be listed
 	details  map[string]map[string]modelarts.VisualizationJob
 	running  map[string]int // running jobs by project, where known
 
@@ -87,6 +88,15 @@ func survey(pass func() iter.Seq2[joblist.Item, error]) (*chosen, error) {
 		c.count++
 	}
 	return c, nil
+}
+
+// missing is the error of projects that could not be listed while others were; nil if
+// all were.
+func (c *chosen) missing() error {
+	if len(c.unlisted) == 0 {
+		return nil
+	}
+	return fmt.Errorf("of the projects, %d were left out and the others were not: %w", len(c.unlisted), errors.Join(c.unlisted...))
 }
 
 // items is the second pass: each job once.

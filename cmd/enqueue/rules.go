@@ -73,7 +73,7 @@ func (r *rules) rule(now time.Time) (selection.Rule, error) {
 }
 
 // chooseByRule lists the jobs of every project and picks those that the rule
-// matches.
+// matches. A project that can't be listed keeps out no other one.
 func (c *stopCmd) chooseByRule(ctx context.Context) (*chosen, error) {
 	now := time.Now()
 	rule, err := c.rule(now)
@@ -97,7 +97,8 @@ func (c *stopCmd) chooseByRule(ctx context.Context) (*chosen, error) {
 	for _, project := range c.projects {
 		found, err := selection.Select(listJobs(ctx, client, project), rule, now)
 		if err != nil {
-			return nil, fmt.Errorf("nothing was enqueued: list the jobs of project %s: %w", project, err)
+			picked.unlisted = append(picked.unlisted, fmt.Errorf("list the jobs of project %s: %w", project, err))
+			continue
 		}
 		picked.details[project] = map[string]modelarts.VisualizationJob{}
 		picked.running[project] = found.Running
@@ -108,11 +109,14 @@ func (c *stopCmd) chooseByRule(ctx context.Context) (*chosen, error) {
 			picked.details[project][job.ID] = job
 		}
 	}
+	if len(picked.unlisted) == len(c.projects) || ctx.Err() != nil {
+		return nil, fmt.Errorf("nothing was enqueued: %w", errors.Join(picked.unlisted...))
+	}
 	all, err := survey(fixed(items))
 	if err != nil {
 		return nil, err
 	}
-	all.details, all.running, all.left = picked.details, picked.running, picked.left
+	all.details, all.running, all.left, all.unlisted = picked.details, picked.running, picked.left, picked.unlisted
 	return all, nil
 }
 

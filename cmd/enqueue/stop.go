@@ -154,7 +154,7 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 	refusal := errors.Join(c.checkMax(jobs.count), c.checkPercent(ctx, jobs))
 	if c.dryRun { // shows what is refused, too
 		ahead, tooMany := c.lookAhead(jobs, &plan, c.rateIfKnown(ctx))
-		return errors.Join(c.preview(ctx, jobs, plan, ahead), refusal, tooMany)
+		return errors.Join(c.preview(ctx, jobs, plan, ahead), refusal, tooMany, jobs.missing())
 	}
 	if refusal != nil {
 		return refusal
@@ -163,7 +163,7 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 		return errors.New("no job to stop: the list is empty")
 	}
 	if jobs.count == 0 {
-		return c.nothing(jobs, plan)
+		return errors.Join(c.nothing(jobs, plan), jobs.missing())
 	}
 	books, done, err := c.open(ctx)
 	if err != nil {
@@ -192,7 +192,7 @@ func (c *stopCmd) ask(ctx context.Context, books *books, jobs *chosen, plan when
 	if err != nil {
 		return err
 	}
-	answer.outlook = ahead
+	answer.outlook, answer.missing = ahead, jobs.missing()
 	return c.conclude(ctx, books, answer)
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -39,6 +40,8 @@ type answer struct {
 	FullJobs     []joinedStop      `json:"full_jobs"`           // the first few
 	Result       []*report.Summary `json:"result,omitempty"`    // with --wait, one for each project
 	TimedOut     bool              `json:"timed_out,omitempty"` // --timeout passed
+
+	missing error // projects that were left out
 }
 
 type joinedStop struct {
@@ -186,13 +189,13 @@ func appendShown(list []joinedStop, s joinedStop) []joinedStop {
 	return list
 }
 
-// refused is the error of jobs that were not taken; nil if all were.
+// refused is the error of jobs and projects that were not taken; nil if all were.
 func (a *answer) refused() error {
 	if a.Full == 0 {
-		return nil
+		return a.missing
 	}
-	return fmt.Errorf("%d jobs were refused, such as job %s: its stop serves %d batches already, as many as it may; everything else is carried out",
-		a.Full, a.FullJobs[0].JobID, ledger.MaxWishes)
+	return errors.Join(a.missing, fmt.Errorf("%d jobs were refused, such as job %s: its stop serves %d batches already, as many as it may; everything else is carried out",
+		a.Full, a.FullJobs[0].JobID, ledger.MaxWishes))
 }
 
 // print writes an answer for people.
