@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -80,6 +81,8 @@ type Config struct {
 type Notifier struct {
 	cfg    Config
 	sender *sender
+	hosts  lanes
+	work   sync.WaitGroup // deliveries
 }
 
 // New returns a notifier; Run makes it work.
@@ -96,12 +99,14 @@ func New(cfg Config) *Notifier {
 	return &Notifier{cfg: cfg, sender: newSender(cfg.Secret, cfg.Hosts, cfg.Now)}
 }
 
-// Run looks for batches that have ended until ctx ends.
+// Run looks for batches that have ended until ctx ends, and returns when the
+// deliveries under way have ended, too.
 func (n *Notifier) Run(ctx context.Context) {
+	defer n.work.Wait()
 	ticker := time.NewTicker(n.cfg.Interval)
 	defer ticker.Stop()
 	for {
-		if err := n.Round(ctx); err != nil && ctx.Err() == nil {
+		if err := n.round(ctx); err != nil && ctx.Err() == nil {
 			n.cfg.Logger.WarnContext(ctx, "notifications not finished", "error", err)
 		}
 		select {
@@ -120,8 +125,9 @@ const (
 	giveUp    = 72 * time.Hour   // after a batch's report was first tried
 )
 
-// Round looks once at every batch whose time has come.
-func (n *Notifier) Round(ctx context.Context) error {
+// round looks once at batches whose time has come, and begins to send the reports of
+// those that have ended.
+func (n *Notifier) round(ctx context.Context) error {
 	now := n.cfg.Now()
 	batches, err := n.cfg.Redis.ZRangeByScore(ctx, pendingKey, &redis.ZRangeBy{
 		Min: "-inf", Max: fmt.Sprint(now.UnixMilli()), Count: perRound,
@@ -147,13 +153,14 @@ func (n *Notifier) Round(ctx context.Context) error {
 	return nil
 }
 
-// visit sends the report of a batch that has ended, or says when to look again.
+// visit begins to send the report of a batch that has ended, or says when to look
+// again. A receiver that does not answer holds up only its own reports.
 func (n *Notifier) visit(ctx context.Context, batch string) error {
-	body, err := n.collect(ctx, batch)
+	projects, over, err := n.over(ctx, batch)
 	if err != nil {
 		return err
 	}
-	if body == nil {
+	if !over {
 		return n.later(ctx, batch, lookAgain)
 	}
 	target, err := n.cfg.Redis.HGet(ctx, urlsKey, batch).Result()
@@ -162,6 +169,24 @@ func (n *Notifier) visit(ctx context.Context, batch string) error {
 	}
 	if err != nil {
 		return fmt.Errorf("look up the URL of batch %s: %w", batch, err)
+	}
+	if !n.hosts.take(host(target)) {
+		return n.later(ctx, batch, lookAgain)
+	}
+	n.work.Go(func() {
+		defer n.hosts.free(host(target))
+		if err := n.deliver(ctx, batch, projects, target); err != nil && ctx.Err() == nil {
+			n.cfg.Logger.WarnContext(ctx, "batch report not finished", "batch", batch, "error", err)
+		}
+	})
+	return nil
+}
+
+// deliver sends the report of a batch once.
+func (n *Notifier) deliver(ctx context.Context, batch string, projects []string, target string) error {
+	body, err := n.collect(ctx, batch, projects)
+	if err != nil {
+		return err
 	}
 	if err := n.sender.post(ctx, target, batch, body); err != nil {
 		return n.failed(ctx, batch, host(target), err)
@@ -208,21 +233,26 @@ func (n *Notifier) forget(ctx context.Context, batch string) error {
 	return nil
 }
 
-// collect is the report of a batch, nil while one of its stops is in flight.
-func (n *Notifier) collect(ctx context.Context, batch string) (*Report, error) {
-	projects, err := n.cfg.Ledger.BatchProjects(ctx, batch)
+// over reports whether a batch has ended, and lists its projects.
+func (n *Notifier) over(ctx context.Context, batch string) (projects []string, over bool, err error) {
+	projects, err = n.cfg.Ledger.BatchProjects(ctx, batch)
 	if errors.Is(err, ledger.ErrNotFound) {
-		return &Report{Batch: batch, Projects: []*report.Summary{}}, nil
+		return nil, true, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	r := &Report{Batch: batch}
 	for _, p := range projects {
 		if over, err := report.Over(ctx, n.cfg.Ledger, p, batch); err != nil || !over {
-			return nil, err
+			return nil, false, err
 		}
 	}
+	return projects, true, nil
+}
+
+// collect is the report of a batch.
+func (n *Notifier) collect(ctx context.Context, batch string, projects []string) (*Report, error) {
+	r := &Report{Batch: batch, Projects: []*report.Summary{}}
 	for _, p := range projects {
 		s, err := report.Summarize(ctx, n.cfg.Ledger, p, batch)
 		if err != nil {

@@ -89,9 +89,10 @@ func (s *scene) after(d time.Duration, notifiers ...*Notifier) {
 	s.t.Helper()
 	s.now = s.now.Add(d)
 	for _, n := range notifiers {
-		if err := n.Round(context.Background()); err != nil {
+		if err := n.round(context.Background()); err != nil {
 			s.t.Fatal(err)
 		}
+		n.work.Wait()
 	}
 }
 
