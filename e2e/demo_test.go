@@ -17,7 +17,7 @@ func TestDemo(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := got.Outcomes
-	if got.Requested != 203 || o["stopped"] != 201 || o["already_stopped"] != 1 || o["gone"] != 1 {
+	if got.Requested != 203 || o["stopped"] != 201 || o["already_stopped"] != 1 || o["not_found"] != 1 {
 		t.Errorf("requested %d, outcomes %v", got.Requested, o)
 	}
 }

@@ -31,7 +31,7 @@ func TestPromtool(t *testing.T) {
 	if out, err := cmd.CombinedOutput(); err != nil || len(bytes.TrimSpace(out)) > 0 {
 		t.Errorf("promtool check metrics: %v\n%s", err, out)
 	}
-	wantOutcomes(t, map[ledger.State]int{ledger.Stopped: 3, ledger.Gone: 1}, p)
+	wantOutcomes(t, map[ledger.State]int{ledger.Stopped: 3, ledger.NotFound: 1}, p)
 	if n := metricOf(t, page, "vizstop_stop_polls_count"); n != 4 {
 		t.Errorf("%v stops in vizstop_stop_polls, want 4", n)
 	}

@@ -157,6 +157,7 @@ func (d *day) checkStop(s *ledger.Stop, calls []recordedCall) {
 	if s.State == ledger.Expired && s.Ended.Before(s.Deadline) {
 		t.Errorf("job %s expired at %v, before its deadline %v", s.JobID, s.Ended, s.Deadline)
 	}
+	d.checkAbsent(s, calls)
 	var accepted time.Time
 	confirmed, ours := false, false
 	for _, c := range calls {
@@ -186,6 +187,26 @@ func (d *day) checkStop(s *ledger.Stop, calls []recordedCall) {
 	}
 	if s.State == ledger.Stopped && !confirmed {
 		t.Errorf("job %s is said to be stopped at %v without a word of the detail endpoint:\n%+v", s.JobID, s.Ended, calls)
+	}
+}
+
+// checkAbsent: a job is gone, or was not found, only after the API said twice, at
+// least 10 s apart, that there is no such job.
+func (d *day) checkAbsent(s *ledger.Stop, calls []recordedCall) {
+	if s.State != ledger.Gone && s.State != ledger.NotFound {
+		return
+	}
+	var first, last time.Time
+	for _, c := range calls {
+		if modelarts.KindOf(c.err) != modelarts.KindNotFound || c.at.Before(s.Asked) || c.at.After(s.Ended.Add(time.Millisecond)) {
+			continue
+		}
+		if last = c.end; first.IsZero() {
+			first = c.end
+		}
+	}
+	if last.Sub(first) < 10*time.Second-time.Millisecond {
+		d.t.Errorf("job %s is %s: the API said that there is no such job from %v to %v, want 10 s", s.JobID, s.State, first, last)
 	}
 }
 

@@ -66,11 +66,11 @@ func TestSimulation(t *testing.T) {
 
 // totals is what all seeds together have seen.
 type totals struct {
-	mu                                    sync.Mutex
-	seeds, stops, calls, lists            int
-	workers, crashes, freezes, cuts       int
-	virtual                               time.Duration
-	stopped, gone, already, expired, rest int
+	mu                                              sync.Mutex
+	seeds, stops, calls, lists                      int
+	workers, crashes, freezes, cuts                 int
+	virtual                                         time.Duration
+	stopped, gone, notFound, already, expired, rest int
 }
 
 func (s *totals) add(d *day, lasted time.Duration, ended map[ledger.State]int) {
@@ -101,6 +101,8 @@ func (s *totals) add(d *day, lasted time.Duration, ended map[ledger.State]int) {
 			s.already += n
 		case ledger.Gone:
 			s.gone += n
+		case ledger.NotFound:
+			s.notFound += n
 		case ledger.Expired:
 			s.expired += n
 		default:
@@ -113,8 +115,8 @@ func (s *totals) add(d *day, lasted time.Duration, ended map[ledger.State]int) {
 func (s *totals) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return fmt.Sprintf("%d seeds clean, %.0f virtual hours: %d stops (%d stopped, %d already stopped, %d gone, %d expired, %d rejected or canceled), "+
-		"%d calls (%d of them lists), %d workers, %d crashes, %d freezes, %d cuts of Redis", s.seeds, s.virtual.Hours(), s.stops, s.stopped, s.already, s.gone,
+	return fmt.Sprintf("%d seeds clean, %.0f virtual hours: %d stops (%d stopped, %d already stopped, %d gone, %d not found, %d expired, %d rejected or canceled), "+
+		"%d calls (%d of them lists), %d workers, %d crashes, %d freezes, %d cuts of Redis", s.seeds, s.virtual.Hours(), s.stops, s.stopped, s.already, s.gone, s.notFound,
 		s.expired, s.rest, s.calls, s.lists, s.workers, s.crashes, s.freezes, s.cuts)
 }
 

@@ -186,3 +186,43 @@ func TestClockOffByMoreThanFifteenMinutes(t *testing.T) {
 		})
 	}
 }
+
+// The API says that there is no such job. One that has been seen is gone once it
+// has said so twice, 10 s apart; one that it never showed may be a slip.
+func TestNoSuchJob(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		absent := modelartstest.ReplyError(404, "ModelArts.0102", "The job does not exist.")
+		for _, id := range []string{"once", "accepted"} {
+			w.sim.AddJob(project, modelartstest.Job{ID: id, StopTime: time.Hour})
+		}
+		w.sim.Inject(modelartstest.Fault{JobID: "once", Times: 1, Reply: absent})
+		r := w.start(nil)
+		defer r.stop()
+		asks := []ledger.Ask{{JobID: "once"}, {JobID: "accepted"}, {JobID: "a-name"}, {JobID: "listed", Listed: true}, {JobID: "urgent"}}
+		for i := range asks {
+			asks[i].Deadline = time.Now().Add(10 * time.Minute)
+		}
+		asks[4].Deadline = time.Now().Add(5 * time.Second)
+		began := time.Now()
+		if _, err := w.producer.Ask(context.Background(), project, "b", asks); err != nil {
+			t.Fatal(err)
+		}
+		w.await(time.Minute, "an accepted stop", func() bool {
+			b, err := w.ledger.Batch(context.Background(), project, "b")
+			return err == nil && b.Counts[ledger.Stopping] == 2
+		})
+		w.sim.RemoveJob(project, "accepted")
+		w.sim.SetStatus(project, "once", modelarts.StatusKilled)
+		stops := w.awaitEnd(15*time.Minute, "b")
+		wantOutcome(t, stops["once"], ledger.Stopped, "12 (killed)")
+		wantOutcome(t, stops["accepted"], ledger.Gone, "404")
+		wantOutcome(t, stops["a-name"], ledger.NotFound, "check the project, the region and the id")
+		wantOutcome(t, stops["listed"], ledger.Gone, "404")
+		wantOutcome(t, stops["urgent"], ledger.Expired, "404") // there was no time to ask twice
+		for _, id := range []string{"a-name", "listed"} {
+			if s := stops[id]; s.Ended.Sub(began) < 10*time.Second || s.Calls != 1 || s.Polls != 1 || s.Attempts != 0 {
+				t.Errorf("job %s ended after %v, %d stop calls, %d looks, %d attempts; want at least 10s, 1, 1, 0", id, s.Ended.Sub(began), s.Calls, s.Polls, s.Attempts)
+			}
+		}
+	})
+}

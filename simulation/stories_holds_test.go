@@ -4,18 +4,24 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
+	"vizstop/internal/modelarts/sdkhmac"
 	"vizstop/internal/release"
 	"vizstop/internal/worker"
 )
 
-// otherProject is a project beside that of most stories.
-const otherProject = "fedcba9876543210fedcba9876543210"
+// Projects beside that of most stories.
+const (
+	otherProject = "fedcba9876543210fedcba9876543210"
+	thirdProject = "00112233445566778899aabbccddeeff"
+)
 
 // askIn asks for running jobs in a project, n of them, that take that long to stop.
 func (w *world) askIn(projectID, batch string, n int, stopTime time.Duration) {
@@ -58,8 +64,8 @@ func (w *world) holds() []release.Hold {
 	return holds
 }
 
-// A stop that is answered 401 in another project, and a job that is answered 403,
-// hold back nobody else.
+// A stop that is answered 401 in another project, one that is answered with a page of
+// HTML in a third, and a job that is answered 403, hold back nobody else.
 func TestASingleRefusalHoldsBackNobodyElse(t *testing.T) {
 	alone := time.Duration(0)
 	for _, refused := range []bool{false, true} {
@@ -68,13 +74,15 @@ func TestASingleRefusalHoldsBackNobodyElse(t *testing.T) {
 				r := w.start(nil)
 				defer r.stop()
 				w.sim.AddJob(otherProject, modelartstest.Job{ID: "401"})
+				w.sim.AddJob(thirdProject, modelartstest.Job{ID: "404"})
 				w.sim.AddJob(project, modelartstest.Job{ID: "403"})
 				if refused {
+					w.sim.Inject(modelartstest.Fault{ProjectID: thirdProject, Reply: modelartstest.ReplyHTML(404)})
 					w.sim.Inject(modelartstest.Fault{ProjectID: otherProject, Reply: modelartstest.ReplyError(http.StatusUnauthorized, "APIGW.0301", "Incorrect IAM authentication information")})
 					w.sim.Inject(modelartstest.Fault{JobID: "403", Reply: modelartstest.ReplyError(http.StatusForbidden, "ModelArts.0112", "No permission")})
 				}
 				deadline := time.Now().Add(20 * time.Minute)
-				for projectID, job := range map[string]string{otherProject: "401", project: "403"} {
+				for projectID, job := range map[string]string{otherProject: "401", thirdProject: "404", project: "403"} {
 					if _, err := w.producer.Ask(context.Background(), projectID, "refused", []ledger.Ask{{JobID: job, Deadline: deadline}}); err != nil {
 						t.Fatal(err)
 					}
@@ -226,6 +234,77 @@ func TestAJobThatStaysActiveIsCalledAgainLater(t *testing.T) {
 		calls := w.callsOf("10", modelarts.OperationStop)
 		if len(calls) != 2 || calls[1].Sub(calls[0]) < time.Minute || calls[1].Sub(calls[0]) > 2*time.Minute {
 			t.Errorf("stop calls at %v, want 2, a minute and a look apart", calls)
+		}
+	})
+}
+
+// With a password, each project needs a token of its own. A project that IAM does
+// not know, because its id is a slip, holds back no other one.
+func TestAProjectWithoutATokenHoldsBackNobodyElse(t *testing.T) {
+	const typo = "0123456789abcdef0123456789abcdee"
+	cfg := modelartstest.Config{Projects: []modelartstest.Project{{ID: project}}}
+	login := credentials(2, &cfg)
+	inBubble(t, cfg, func(w *world) {
+		r := w.start(nil, login()...)
+		defer r.stop()
+		w.askIn(typo, "b", 10, time.Second)
+		w.await(5*time.Minute, "a hold", func() bool { return len(w.holds()) > 0 })
+		w.askIn(project, "b", 40, time.Second)
+		if took := w.endsIn(project, "b", 5*time.Minute); took > 10*time.Second {
+			t.Errorf("the stops of another project took %v", took)
+		}
+		for _, h := range w.holds() {
+			if h.Scope != release.ScopeProject || h.ProjectID != typo || !strings.Contains(h.Detail, "IAM gives no token for this project") {
+				t.Errorf("held: %v", h)
+			}
+		}
+	})
+}
+
+// stampedCalls notes when each call went out.
+type stampedCalls struct {
+	http.RoundTripper
+	mu sync.Mutex
+	at []time.Time
+}
+
+func (s *stampedCalls) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.mu.Lock()
+	s.at = append(s.at, time.Now())
+	s.mu.Unlock()
+	return s.RoundTripper.RoundTrip(r)
+}
+
+// An access key locks after more than five refusals within five minutes. With one
+// that is refused from the start, no five minutes have more calls than that, those
+// under way among them.
+func TestARefusedAccessKeyIsNotLocked(t *testing.T) {
+	cfg := modelartstest.Config{
+		Latency: func(string) time.Duration { return 300 * time.Millisecond },
+		Auth:    modelartstest.Auth{AccessKeys: map[string]string{"AK1": "another"}},
+	}
+	inBubble(t, cfg, func(w *world) {
+		var calls stampedCalls
+		count := modelarts.WithRoundTripper(func(next http.RoundTripper) http.RoundTripper {
+			calls.RoundTripper = next
+			return &calls
+		})
+		key := modelarts.WithCredentials(modelarts.NewAKSK(sdkhmac.Key{AccessKey: "AK1", SecretKey: "SK1"}, ""))
+		r := w.start(func(c *worker.Config) { c.Release.Rate = 50; c.Concurrency = 32 }, key, count)
+		defer r.stop()
+		for _, p := range []string{project, otherProject, thirdProject} {
+			w.askIn(p, "b", 100, time.Second)
+		}
+		time.Sleep(20 * time.Minute)
+		calls.mu.Lock()
+		defer calls.mu.Unlock()
+		for i := 5; i < len(calls.at); i++ {
+			if span := calls.at[i].Sub(calls.at[i-5]); span < 5*time.Minute {
+				t.Errorf("6 calls within %v, from %v on", span, calls.at[i-5])
+			}
+		}
+		if len(calls.at) < 5 {
+			t.Errorf("only %d calls in 20 minutes: nobody finds out when the key is good again", len(calls.at))
 		}
 	})
 }

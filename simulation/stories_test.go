@@ -36,8 +36,8 @@ func TestOutcomes(t *testing.T) {
 		wantOutcome(t, stops["11"], ledger.AlreadyStopped, "10 (completed)")
 		wantOutcome(t, stops["12"], ledger.AlreadyStopped, "stopping before the stop call")
 		wantOutcome(t, stops["13"], ledger.Rejected, "Illegal id")
-		wantOutcome(t, stops["404"], ledger.Gone, "404")
-		for outcome, n := range map[ledger.State]int{ledger.Stopped: 1, ledger.AlreadyStopped: 2, ledger.Rejected: 1, ledger.Gone: 1, ledger.Expired: 0} {
+		wantOutcome(t, stops["404"], ledger.NotFound, "check the project, the region and the id")
+		for outcome, n := range map[ledger.State]int{ledger.Stopped: 1, ledger.AlreadyStopped: 2, ledger.Rejected: 1, ledger.NotFound: 1, ledger.Gone: 0, ledger.Expired: 0} {
 			if got := r.counted(t, outcome); got != n {
 				t.Errorf("%d counted as %s, want %d", got, outcome, n)
 			}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"vizstop/internal/ledger"
 	"vizstop/internal/report"
 	"vizstop/internal/settings"
 )
@@ -32,7 +33,7 @@ func (c *stopCmd) conclude(ctx context.Context, books *books, a *answer) error {
 	if refused := a.refused(); refused != nil {
 		return refused
 	}
-	return verdict(a)
+	return verdict(a, c.allowNotFound)
 }
 
 // await fills in the result of a batch when it has ended, or --timeout passed.
@@ -69,18 +70,27 @@ func (c *stopCmd) await(ctx context.Context, books *books, a *answer) error {
 }
 
 // verdict is the exit code of a batch.
-func verdict(a *answer) error {
-	requested, left, good := 0, 0, true
+func verdict(a *answer, allowNotFound bool) error {
+	var also []ledger.State
+	if allowNotFound {
+		also = append(also, ledger.NotFound)
+	}
+	requested, left, notFound, good := 0, 0, 0, true
 	for _, s := range a.Result {
 		requested += s.Requested
 		left += s.Requested - s.Done()
-		good = good && s.Good()
+		notFound += s.Outcomes[string(ledger.NotFound)]
+		good = good && s.Good(also...)
 	}
 	switch {
 	case a.TimedOut && left > 0:
 		return exitCode{exitTimeout, fmt.Sprintf("%d of %d stops are still in flight; the batch goes on (see: enqueue status %s)", left, requested, a.Batch)}
 	case left == 0 && !good:
-		return exitCode{exitBad, fmt.Sprintf("some jobs of batch %s may still run: see enqueue stops %s --outcome rejected,expired,canceled", a.Batch, a.Batch)}
+		text := fmt.Sprintf("some jobs of batch %s may still run: see enqueue stops %s --outcome not_found,rejected,expired,canceled", a.Batch, a.Batch)
+		if notFound > 0 && !allowNotFound {
+			text = fmt.Sprintf("%d jobs were not found: check the project, the region and the ids (--allow-not-found accepts them); %s", notFound, text)
+		}
+		return exitCode{exitBad, text}
 	}
 	return nil
 }

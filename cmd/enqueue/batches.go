@@ -30,7 +30,7 @@ type batchRow struct {
 	Stops     int               `json:"stops"`
 	InFlight  int               `json:"in_flight"`
 	Good      int               `json:"good"` // stopped, already_stopped or gone
-	Bad       int               `json:"bad"`  // rejected, expired or canceled
+	Bad       int               `json:"bad"`  // not_found, rejected, expired or canceled
 }
 
 func batchesCommand(getenv func(string) string, streams streams) *cli.Command {

@@ -28,9 +28,11 @@ type chosen struct {
 	each     map[string]int // jobs by project
 	places   map[string]places
 	repeated int       // named more than once
+	headers  int       // lines that name columns, passed over
 	invalid  []badName // what can't be a job, up to shownInvalid of them
 	bad      int       // how many there are
 	left     []leftOut // by a rule, by project
+	unlisted []error   // by a rule, one for each project whose jobs could not be listed
 	details  map[string]map[string]modelarts.VisualizationJob
 	running  map[string]int // running jobs by project, where known
 
@@ -60,6 +62,10 @@ func survey(pass func() iter.Seq2[joblist.Item, error]) (*chosen, error) {
 	var seen joblist.Seen
 	for item, err := range pass() {
 		if line, ok := errors.AsType[*joblist.LineError](err); ok {
+			if line.Header {
+				c.headers++
+				continue
+			}
 			c.bad++
 			if len(c.invalid) < shownInvalid {
 				c.invalid = append(c.invalid, badName{line.Place, line.Reason})
@@ -82,6 +88,15 @@ func survey(pass func() iter.Seq2[joblist.Item, error]) (*chosen, error) {
 		c.count++
 	}
 	return c, nil
+}
+
+// missing is the error of projects that could not be listed while others were; nil if
+// all were.
+func (c *chosen) missing() error {
+	if len(c.unlisted) == 0 {
+		return nil
+	}
+	return fmt.Errorf("of the projects, %d were left out and the others were not: %w", len(c.unlisted), errors.Join(c.unlisted...))
 }
 
 // items is the second pass: each job once.

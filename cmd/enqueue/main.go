@@ -27,9 +27,9 @@ import (
 const (
 	exitGood     = 0 // every stop reached its goal, or nobody waited
 	exitError    = 1 // nothing was enqueued, or the error says what was
-	exitBad      = 2 // at least one stop was rejected, expired or canceled
+	exitBad      = 2 // at least one stop was rejected, expired or canceled, or its job was not found
 	exitTimeout  = 3 // --timeout passed with stops still in flight
-	exitCodeHelp = "exit codes: 0 all stopped (or enqueued, without --wait), 1 error, 2 some were rejected, expired or canceled, 3 --timeout passed"
+	exitCodeHelp = "exit codes: 0 all stopped (or enqueued, without --wait), 1 error, 2 some were rejected, expired, canceled or not found, 3 --timeout passed"
 )
 
 // exitCode is an error that ends the program with a code and, if it has text,

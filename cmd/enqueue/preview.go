@@ -21,6 +21,7 @@ type preview struct {
 	Unstoppable int          `json:"unstoppable"` // of these, not in a status that can be stopped; 0 if nobody looked
 	NotFound    int          `json:"not_found"`   // of these, not there; 0 if nobody looked
 	Repeated    int          `json:"repeated"`
+	Headers     int          `json:"headers"`
 	Invalid     int          `json:"invalid"`
 	Left        []leftOut    `json:"left_out"`
 	Jobs        []previewJob `json:"jobs"`
@@ -45,7 +46,7 @@ func (c *stopCmd) preview(ctx context.Context, books *books, jobs *chosen, plan 
 		return err
 	}
 	p := preview{Kind: "dry_run", outlook: ahead, Count: jobs.count, Looked: jobs.details != nil, Repeated: jobs.repeated,
-		Invalid: jobs.bad, Left: append([]leftOut{}, jobs.left...), Jobs: []previewJob{}}
+		Headers: jobs.headers, Invalid: jobs.bad, Left: append([]leftOut{}, jobs.left...), Jobs: []previewJob{}}
 	i := 0
 	for item, err := range jobs.items() {
 		if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -89,7 +90,7 @@ func (r *rules) readProtected(now time.Time, stderr io.Writer) error {
 }
 
 // chooseByRule lists the jobs of every project and picks those that the rule
-// matches.
+// matches. A project that can't be listed keeps out no other one.
 func (c *stopCmd) chooseByRule(ctx context.Context, books *books) (*chosen, error) {
 	now := c.now()
 	rule, err := c.rule()
@@ -106,7 +107,8 @@ func (c *stopCmd) chooseByRule(ctx context.Context, books *books) (*chosen, erro
 	for _, project := range c.projects {
 		found, err := selection.Select(listJobs(ctx, api, project), rule, now)
 		if err != nil {
-			return nil, fmt.Errorf("nothing was enqueued: list the jobs of project %s: %w", project, err)
+			picked.unlisted = append(picked.unlisted, fmt.Errorf("list the jobs of project %s: %w", project, err))
+			continue
 		}
 		picked.details[project] = map[string]modelarts.VisualizationJob{}
 		picked.running[project] = found.Running
@@ -117,12 +119,15 @@ func (c *stopCmd) chooseByRule(ctx context.Context, books *books) (*chosen, erro
 			picked.details[project][job.ID] = job
 		}
 	}
+	if len(picked.unlisted) == len(c.projects) || ctx.Err() != nil {
+		return nil, fmt.Errorf("nothing was enqueued: %w", errors.Join(picked.unlisted...))
+	}
 	c.tellUnmatched()
 	all, err := survey(fixed(items))
 	if err != nil {
 		return nil, err
 	}
-	all.details, all.running, all.left = picked.details, picked.running, picked.left
+	all.details, all.running, all.left, all.unlisted = picked.details, picked.running, picked.left, picked.unlisted
 	return all, nil
 }
 

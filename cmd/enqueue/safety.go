@@ -26,8 +26,12 @@ func (l *limits) declare(s *settings.Set, what string) {
 }
 
 func (l *limits) declarePercent(s *settings.Set) {
-	s.Float(&l.maxPercent, "max-percent", "", 100, "refuse to stop anything if it is more of the project's running jobs than this", 0, 100)
+	s.Float(&l.maxPercent, "max-percent", "", 100, fmt.Sprintf("refuse to stop anything if it is more of the project's running jobs than this; counts from %d running jobs on", shareFrom), 0, 100)
 }
+
+// shareFrom is from how many running jobs of a project on a share of them says
+// something: one of one is 100 %.
+const shareFrom = 20
 
 // askAbove is how many jobs may be stopped without a question.
 const askAbove = 20
@@ -60,7 +64,7 @@ func (c *stopCmd) checkPercent(ctx context.Context, books *books, jobs *chosen) 
 			running = found.Running
 		}
 		n := jobs.each[project]
-		if float64(n) > float64(running)*c.maxPercent/100 {
+		if running >= shareFrom && float64(n) > float64(running)*c.maxPercent/100 {
 			return fmt.Errorf("%d jobs of project %s are chosen, more than --max-percent %g of the %d that run: nothing was done",
 				n, project, c.maxPercent, running)
 		}

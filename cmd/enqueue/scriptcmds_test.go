@@ -22,7 +22,7 @@ type command func(ts *testscript.TestScript, w *world, args []string) error
 //	addjobs [stop=DURATION] [status=NAME] [created=AGO] [name=NAME] JOB ...
 //	                                          puts jobs in, running unless told otherwise; * in NAME becomes the id
 //	setstatus JOB NAME                        puts a job into a status where it stays
-//	fault OPERATION JOB HTTP-STATUS CODE [MESSAGE]   answers every such call so, without an effect; JOB may be *
+//	fault OPERATION JOB HTTP-STATUS CODE [MESSAGE]   answers every such call so, without an effect; JOB may be *, and PROJECT/JOB
 //	healed                                    takes all faults away
 //	announce RATE                             says what a worker with this --api-rate says
 //	startworker, stopworker                   a worker of the real code, with quick settings

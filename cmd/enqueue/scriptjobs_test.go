@@ -100,7 +100,11 @@ func fault(_ *testscript.TestScript, w *world, args []string) error {
 	if err != nil {
 		return err
 	}
-	w.sim.Inject(modelartstest.Fault{Operation: args[0], JobID: strings.Trim(args[1], "*"),
+	job, of := args[1], ""
+	if before, after, ok := strings.Cut(job, "/"); ok {
+		of, job = before, after
+	}
+	w.sim.Inject(modelartstest.Fault{Operation: args[0], ProjectID: of, JobID: strings.Trim(job, "*"),
 		Reply: modelartstest.ReplyError(status, args[3], strings.Join(args[4:], " "))})
 	return nil
 }

@@ -31,10 +31,17 @@ type batchStatus struct {
 
 func statusCommand(getenv func(string) string, streams streams) *cli.Command {
 	var c store
-	var json, watch bool
+	var json, watch, allowNotFound bool
 	c.declare()
 	c.Bool(&watch, "watch", "", "go on until every stop has an outcome")
+	c.Bool(&allowNotFound, "allow-not-found", "", "with --watch: a job that the API does not know is as good as stopped")
 	c.Bool(&json, "json", "", "print one JSON object")
+	c.Check(func() error {
+		if allowNotFound && !watch {
+			return errors.New("--allow-not-found goes with --watch")
+		}
+		return nil
+	})
 	return &cli.Command{
 		Name:         "status",
 		Usage:        "show how a batch stands",
@@ -56,7 +63,7 @@ func statusCommand(getenv func(string) string, streams streams) *cli.Command {
 			if err := s.write(streams.out, json); err != nil || !watch {
 				return err
 			}
-			return verdict(&answer{Batch: batch, Result: s.Projects})
+			return verdict(&answer{Batch: batch, Result: s.Projects}, allowNotFound)
 		}),
 	}
 }

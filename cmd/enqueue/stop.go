@@ -42,6 +42,8 @@ type stopCmd struct {
 	quiet   bool
 	wait    bool
 	timeout time.Duration
+
+	allowNotFound bool
 }
 
 func (c *stopCmd) declareAll() {
@@ -83,11 +85,15 @@ func (c *stopCmd) declareAsk() {
 	})
 	c.Bool(&c.wait, "wait", "", "wait until every stop has an outcome, then print a table")
 	c.Duration(&c.timeout, "timeout", "", 0, "give up waiting after this long; the batch goes on (0: never)", 0, 30*24*time.Hour)
+	c.Bool(&c.allowNotFound, "allow-not-found", "", "with --wait: a job that the API does not know is as good as stopped")
 	c.Bool(&c.json, "json", "", "print one JSON object")
 	c.Bool(&c.quiet, "quiet", "", "print nothing but the batch id, and errors")
 	c.Check(func() error {
 		if c.timeout > 0 && !c.wait {
 			return errors.New("--timeout goes with --wait")
+		}
+		if c.allowNotFound && !c.wait {
+			return errors.New("--allow-not-found goes with --wait")
 		}
 		return nil
 	})
@@ -163,7 +169,7 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 	if c.dryRun { // shows what is refused, too
 		ahead, tooMany := c.lookAhead(jobs, &plan, books.knownRate())
 		c.note(ahead.tight)
-		return errors.Join(c.preview(ctx, books, jobs, plan, ahead), refusal, tooMany)
+		return errors.Join(c.preview(ctx, books, jobs, plan, ahead), refusal, tooMany, jobs.missing())
 	}
 	switch {
 	case refusal != nil:
@@ -171,7 +177,7 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 	case jobs.count == 0 && !c.byRule():
 		return errors.New("no job to stop: the list is empty")
 	case jobs.count == 0:
-		return c.nothing(jobs, plan)
+		return errors.Join(c.nothing(jobs, plan), jobs.missing())
 	}
 	return c.ask(ctx, books, jobs, plan, c.meta(getenv), getenv)
 }
@@ -192,6 +198,11 @@ func (c *stopCmd) ask(ctx context.Context, books *books, jobs *chosen, plan when
 	if err != nil {
 		return err
 	}
+	for _, project := range jobs.projects {
+		if err := books.ledger.CheckEndpoint(ctx, project, c.endpoint()); err != nil {
+			return fmt.Errorf("nothing was enqueued: %w", err)
+		}
+	}
 	c.note(ahead.tight)
 	if err := c.confirm(c.streams, jobs.count, "stop"); err != nil {
 		return err
@@ -204,7 +215,7 @@ func (c *stopCmd) ask(ctx context.Context, books *books, jobs *chosen, plan when
 	if err != nil {
 		return err
 	}
-	answer.outlook = ahead
+	answer.outlook, answer.missing = ahead, jobs.missing()
 	return c.conclude(ctx, books, answer)
 }
 
@@ -213,6 +224,15 @@ func (c *stopCmd) note(text string) {
 	if text != "" && !c.quiet {
 		fmt.Fprintln(c.streams.err, "note: "+text)
 	}
+}
+
+// endpoint is where the jobs are: where a rule has listed them, or where somebody
+// who gave ids has said; "" if that is not known.
+func (c *stopCmd) endpoint() string {
+	if c.byRule() || c.api.Chosen() {
+		return c.api.URL()
+	}
+	return ""
 }
 
 // nothing tells of a rule that no job matches: there is no batch then.

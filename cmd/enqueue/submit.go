@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -29,6 +30,7 @@ type answer struct {
 	Known    int       `json:"known"`    // asked for in this batch before
 	Full     int       `json:"full"`     // refused: the job's stop serves as many batches as it may
 	Repeated int       `json:"repeated"` // named more than once in this ask
+	Headers  int       `json:"headers"`  // lines of the list that name columns, passed over
 	Invalid  int       `json:"invalid"`  // left out by --skip-invalid
 	Left     []leftOut `json:"left_out"` // by a rule
 
@@ -37,6 +39,8 @@ type answer struct {
 	FullJobs     []joinedStop      `json:"full_jobs"`           // the first few
 	Result       []*report.Summary `json:"result,omitempty"`    // with --wait, one for each project
 	TimedOut     bool              `json:"timed_out,omitempty"` // --timeout passed
+
+	missing error // projects that were left out
 }
 
 type joinedStop struct {
@@ -70,7 +74,7 @@ func (c *stopCmd) submit(ctx context.Context, books *books, jobs *chosen, plan w
 
 	s := &submission{
 		answer: &answer{
-			Kind: "stop", Batch: c.batch, Projects: jobs.projects, Due: plan.Due(0, max(1, jobs.count)).UTC(), Repeated: jobs.repeated,
+			Kind: "stop", Batch: c.batch, Projects: jobs.projects, Due: plan.Due(0, max(1, jobs.count)).UTC(), Repeated: jobs.repeated, Headers: jobs.headers,
 			Invalid: jobs.bad, Left: append([]leftOut{}, jobs.left...), InvalidNames: append([]badName{}, jobs.invalid...),
 			JoinedJobs: []joinedStop{}, FullJobs: []joinedStop{},
 		},
@@ -78,7 +82,7 @@ func (c *stopCmd) submit(ctx context.Context, books *books, jobs *chosen, plan w
 	}
 	tracer, flush := startTraces(ctx, getenv, c.streams.err)
 	defer flush()
-	s.producer = tasks.NewProducer(books.ledger, books.rdb).Traced(tracer)
+	s.producer = tasks.NewProducer(books.ledger, books.rdb).Traced(tracer).At(c.endpoint())
 	if s.Batch == "" {
 		s.Batch = ledger.NewBatchID(c.now())
 	}
@@ -130,9 +134,10 @@ func (s *submission) carryOut(ctx context.Context, jobs *chosen) error {
 			return fmt.Errorf("the list changed while it was read: %w", err)
 		}
 		due := s.plan.Due(i, s.total)
+		_, listed := jobs.details[item.ProjectID][item.JobID]
 		i++
 		waiting[item.ProjectID] = append(waiting[item.ProjectID],
-			ledger.Ask{JobID: item.JobID, Due: due, Deadline: s.plan.DeadlineOf(due), Labels: item.Labels})
+			ledger.Ask{JobID: item.JobID, Due: due, Deadline: s.plan.DeadlineOf(due), Labels: item.Labels, Listed: listed})
 		if len(waiting[item.ProjectID]) == ledger.OpenChunk {
 			send(item.ProjectID)
 		}
@@ -183,13 +188,13 @@ func appendShown(list []joinedStop, s joinedStop) []joinedStop {
 	return list
 }
 
-// refused is the error of jobs that were not taken; nil if all were.
+// refused is the error of jobs and projects that were not taken; nil if all were.
 func (a *answer) refused() error {
 	if a.Full == 0 {
-		return nil
+		return a.missing
 	}
-	return fmt.Errorf("%d jobs were refused, such as job %s: its stop serves %d batches already, as many as it may; everything else is carried out",
-		a.Full, a.FullJobs[0].JobID, ledger.MaxWishes)
+	return errors.Join(a.missing, fmt.Errorf("%d jobs were refused, such as job %s: its stop serves %d batches already, as many as it may; everything else is carried out",
+		a.Full, a.FullJobs[0].JobID, ledger.MaxWishes))
 }
 
 // tell writes an answer, as it was asked for. The error names the batch, which nobody can have read.
@@ -227,6 +232,7 @@ func (c *stopCmd) printCounts(a *answer) {
 	t.row(a.Known, "known", "asked for in this batch before")
 	t.row(a.Full, "full", fmt.Sprintf("refused: the job's stop serves %d batches already", ledger.MaxWishes))
 	t.row(a.Repeated, "repeated", "named more than once")
+	t.row(a.Headers, "headers", "passed over: lines that name columns")
 	t.always(a.Invalid, "invalid", "left out")
 	t.left(a.Left)
 	t.flush()

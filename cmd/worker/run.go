@@ -72,6 +72,7 @@ func (c *config) serve(ctx context.Context, getenv func(string) string, log *slo
 		return err
 	}
 	c.worker.Redis, c.worker.Jobs, c.worker.Logger = rdb, client, log
+	c.worker.Release.Endpoint = c.api.URL()
 	c.worker.Registry, c.worker.Metrics, c.worker.Tracer = reg, events, tracer
 	w := worker.New(c.worker)
 

@@ -17,6 +17,8 @@ type csvLines struct {
 	project, job int
 	// labels are the names of the columns; empty for one that is not a label.
 	labels []string
+	// names are those of all columns, as they are compared.
+	names []string
 	// hashes says that a record may begin with #, as its first value is no id.
 	hashes bool
 }
@@ -39,6 +41,7 @@ func newCSV(header string, comma rune) (*csvLines, error) {
 	c.project, c.job = -1, -1
 	c.labels = make([]string, len(names))
 	for i, name := range names {
+		c.names = append(c.names, keyOf(name))
 		if err := c.column(i, name); err != nil {
 			return nil, err
 		}
@@ -86,8 +89,11 @@ func (c *csvLines) parse(line string) (record, error) {
 		// it might stop one that somebody took off the list.
 		return record{}, errors.New("begins with #, a comment or a value: quote the value, or take the line out")
 	}
-	fields, err := c.fields(line)
+	fields, err := c.fields(strings.TrimPrefix(line, bom)) // a list in the middle may begin with one
 	if err != nil {
+		return record{}, err
+	}
+	if err := c.header(fields); err != nil {
 		return record{}, err
 	}
 	if len(fields) != len(c.labels) {
@@ -120,6 +126,18 @@ func commaOf(line string) rune {
 		return ','
 	}
 	return 0
+}
+
+// header returns errHeader for the names of the columns, and a fatal error for those
+// of other columns: whatever follows could mean other jobs.
+func (c *csvLines) header(fields []string) error {
+	switch {
+	case slices.EqualFunc(fields, c.names, func(field, name string) bool { return keyOf(field) == name }):
+		return errHeader
+	case slices.ContainsFunc(fields, func(field string) bool { return keyOf(field) == jobKey }):
+		return fatal("is the header of a list with other columns: read the two lists one by one")
+	}
+	return nil
 }
 
 // fields splits one line. The result holds until the next call.

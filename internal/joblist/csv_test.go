@@ -94,3 +94,25 @@ func TestCSVReaderServesLineAfterLine(t *testing.T) {
 		}
 	}
 }
+
+// Lists that were put together have the header again in the middle. Another one
+// than the first would make values of one column ids of jobs.
+func TestCSVHeaderInTheMiddle(t *testing.T) {
+	const again = "bad list line 3: names columns, not a job"
+	p := Options{Project: "p"}
+	expect(t, "job_id,team\n12,a\njob_id,team\n13,b\n", p, "p/12 [team:a]", again, "p/13 [team:b]")
+	expect(t, "job_id,team\n12,a\n\ufeffJob_ID , Team\n13,b\n", p, "p/12 [team:a]", again, "p/13 [team:b]")
+	expect(t, "job_id\n12\njob_id\n13\n", p, "p/12", again, "p/13")
+	const other = "end list line 3: is the header of a list with other columns: read the two lists one by one"
+	expect(t, "job_id,team\n12,a\nteam,job_id\nb,13\n", p, "p/12 [team:a]", other)
+	expect(t, "job_id,team\n12,a\njob_id\n13\n", p, "p/12 [team:a]", other)
+}
+
+// A line with the name of a column is no job.
+func TestIDsWithAHeader(t *testing.T) {
+	for _, name := range []string{"id", "ID", "jobid", "JobId", `"id"`, "job-id", "job id", "id # of the job"} {
+		expect(t, name+"\n12\n\ufeff"+name+"\n13\n", Options{Project: "p"},
+			"bad list line 1: names columns, not a job", "p/12", "bad list line 3: names columns, not a job", "p/13")
+	}
+	expect(t, "12\njob_id\n13\n", Options{Project: "p", Format: "ids"}, "p/12", "bad list line 2: names columns, not a job", "p/13")
+}

@@ -114,5 +114,8 @@ func detect(first string, comma rune) string {
 // parseID reads one id and maybe a comment. No id holds a #.
 func parseID(line string) (record, error) {
 	id, _, _ := strings.Cut(line, "#")
+	if namesIDs(strings.Trim(strings.TrimPrefix(strings.TrimSpace(id), bom), `"`)) {
+		return record{}, errHeader
+	}
 	return record{job: strings.TrimSpace(id)}, nil
 }

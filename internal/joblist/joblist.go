@@ -5,9 +5,11 @@
 // lines do no harm, and a line that begins with # is a comment. A carriage
 // return within a line is an error.
 //
-//   - Plain ids: one job id a line; a comment may follow it.
+//   - Plain ids: one job id a line; a comment may follow it. A line that is the
+//     name of a column, such as id or job_id, is passed over.
 //   - CSV: the first line names the columns, separated by commas or semicolons;
-//     a line such as "sep=;" may stand before it. job_id must be among them,
+//     a line such as "sep=;" may stand before it. Where the names stand again,
+//     they are passed over. job_id must be among them,
 //     project_id may be, in any order and case. Every other column is a label;
 //     one without a name that can be shown is passed over. A record is one line, so a line break
 //     inside of quotes is an error. Where the first column is not an id, a
@@ -61,6 +63,9 @@ type Item struct {
 type LineError struct {
 	Place  string // such as "jobs.csv line 7"
 	Reason string
+	// Header is set for a line that names columns, as lists that were put together
+	// have in the middle: it is passed over, and no fault.
+	Header bool
 }
 
 // Error is one line: the place and what is wrong there.
@@ -132,7 +137,7 @@ func (l *list) item(line string) (Item, error) {
 		return Item{}, fmt.Errorf("%s: %w", l.lines.place(), fault)
 	}
 	if err != nil {
-		return Item{}, &LineError{Place: l.lines.place(), Reason: err.Error()}
+		return Item{}, &LineError{Place: l.lines.place(), Reason: err.Error(), Header: errors.Is(err, errHeader)}
 	}
 	return Item{
 		ProjectID: rec.project,

@@ -1,6 +1,7 @@
 package joblist
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,36 +10,59 @@ import (
 	"strings"
 )
 
-// parseJSON reads one object, token by token: a map would hide a field that is
-// there twice.
-func parseJSON(line string) (record, error) {
-	var rec record
-	d := json.NewDecoder(strings.NewReader(line))
+// parseJSON reads one object.
+func parseJSON(line string) (rec record, err error) {
+	rec.project, rec.job, err = readObject(line, rec.field)
+	return rec, err
+}
+
+// IDs reads the ids of one JSON object, as a line of JSON lines has them: text or a
+// whole number, each at most once. Other fields are passed over. With an error come
+// the ids that could be read. They need not be valid; one that is missing is "".
+func IDs(object string) (projectID, jobID string, err error) {
+	return readObject(object, func(string, any) error { return nil })
+}
+
+// readObject reads the ids of one object, and hands its other fields to field. It
+// goes token by token: a map would hide a field that is there twice. What is wrong
+// with one field keeps no other from being read.
+func readObject(text string, field func(name string, value any) error) (project, job string, fault error) {
+	d := json.NewDecoder(strings.NewReader(text))
 	d.UseNumber()
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return rec, errors.New("is not a JSON object")
+		return "", "", errors.New("is not a JSON object")
 	}
+	seen := map[string]bool{}
 	for d.More() {
 		key, err := d.Token()
 		if err != nil {
-			return rec, badJSON(err)
+			return project, job, badJSON(err)
 		}
 		var value any
 		if err := d.Decode(&value); err != nil {
-			return rec, badJSON(err)
+			return project, job, badJSON(err)
 		}
 		name, _ := key.(string) // any other key was an error above
-		if err := rec.field(name, value); err != nil {
-			return rec, err
+		switch key := keyOf(name); {
+		case (key == projectKey || key == jobKey) && seen[key]:
+			err = fmt.Errorf("%s is there twice", key)
+		case key == projectKey:
+			project, err = readID(key, value)
+		case key == jobKey:
+			job, err = readID(key, value)
+		default:
+			err = field(name, value)
 		}
+		seen[keyOf(name)] = true
+		fault = cmp.Or(fault, err)
 	}
 	if _, err := d.Token(); err != nil {
-		return rec, badJSON(err)
+		return project, job, badJSON(err)
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return rec, errors.New("there is more than one object on the line")
+		return project, job, errors.New("there is more than one object on the line")
 	}
-	return rec, nil
+	return project, job, fault
 }
 
 func badJSON(err error) error {
@@ -48,14 +72,8 @@ func badJSON(err error) error {
 	return fmt.Errorf("is not a JSON object: %w", err)
 }
 
-// field notes one field of an object.
+// field notes one field of an object that is no id.
 func (r *record) field(name string, value any) error {
-	switch key := keyOf(name); key {
-	case projectKey:
-		return setID(&r.project, key, value)
-	case jobKey:
-		return setID(&r.job, key, value)
-	}
 	switch v := value.(type) {
 	case string:
 		return r.label(name, v)
@@ -67,22 +85,20 @@ func (r *record) field(name string, value any) error {
 	return nil
 }
 
-func setID(id *string, key string, value any) error {
-	if *id != "" {
-		return fmt.Errorf("%s is there twice", key)
-	}
+// readID reads an id; null is as good as none.
+func readID(key string, value any) (string, error) {
 	switch v := value.(type) {
 	case string:
-		*id = strings.TrimSpace(v)
+		return strings.TrimSpace(v), nil
 	case json.Number:
 		// 1e3 would pass for an id, of another job than the one that is meant.
 		if strings.Trim(v.String(), "0123456789") != "" {
-			return fmt.Errorf("%s %.40s is not a whole number", key, v)
+			return "", fmt.Errorf("%s %.40s is not a whole number", key, v)
 		}
-		*id = v.String()
+		return v.String(), nil
 	case nil:
+		return "", nil
 	default:
-		return fmt.Errorf("%s is neither text nor a number", key)
+		return "", fmt.Errorf("%s is neither text nor a number", key)
 	}
-	return nil
 }

@@ -22,6 +22,7 @@ func TestJSONLineIsBad(t *testing.T) {
 		`{"job_id":-1}`:            "job_id -1 is not a whole number",
 		`{"job_id":1.0}`:           "job_id 1.0 is not a whole number",
 		`{"job_id":1,"Job_Id":2}`:  "job_id is there twice",
+		`{"job_id":"","Job_Id":2}`: "job_id is there twice",
 		`{"job_id":1,"a":1,"a":2}`: `label "a" is there twice`,
 		`{"job_id":1}{"job_id":2}`: "there is more than one object on the line",
 		`{"job_id":1},`:            "there is more than one object on the line",

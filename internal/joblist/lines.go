@@ -32,7 +32,7 @@ func (l *lines) next() (string, error) {
 			return "", io.EOF
 		}
 		if l.number++; l.number == 1 {
-			raw = bytes.TrimPrefix(raw, []byte("\ufeff"))
+			raw = bytes.TrimPrefix(raw, []byte(bom))
 		}
 		line := bytes.TrimSpace(raw)
 		switch {

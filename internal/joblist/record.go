@@ -18,6 +18,22 @@ const (
 // keyOf is how a column's or field's name is compared with those.
 func keyOf(name string) string { return strings.ToLower(strings.TrimSpace(name)) }
 
+// bom is a byte order mark.
+const bom = "\ufeff"
+
+// errHeader is why a line is passed over that names columns.
+var errHeader = errors.New("names columns, not a job")
+
+// namesIDs reports whether text is what people call a column of job ids. No job has
+// such an id.
+func namesIDs(text string) bool {
+	switch strings.NewReplacer("_", "", "-", "", " ", "").Replace(keyOf(text)) {
+	case "id", "jobid":
+		return true
+	}
+	return false
+}
+
 // record is what one line says.
 type record struct {
 	project, job string

@@ -63,7 +63,8 @@ func (k Keys) Latest() string { return k.key("latest") }
 // was due.
 func (k Keys) In(s State) string { return k.key("state", string(s)) }
 
-// Control is a hash: rate, holds and list check of the project (package release).
+// Control is a hash: rate, holds and list check of the project (package release),
+// and the API endpoint of its stops in flight.
 func (k Keys) Control() string { return k.key("control") }
 
 // Uncounted is a list: ids of stops that ended outside of a worker.
@@ -79,7 +80,7 @@ func (k Keys) times() string { return k.key("times") } // list: how long the lat
 // closing are the keys that close.lua takes.
 func (k Keys) closing() []string {
 	return []string{k.Active(), k.Last(), k.Small(), k.Large(), k.Look(), k.Released(), k.Watched(), k.Latest(),
-		k.In(Pending), k.In(Stopping), k.ended(), k.Uncounted(), k.times()}
+		k.In(Pending), k.In(Stopping), k.ended(), k.Uncounted(), k.times(), k.Control()}
 }
 
 // Member is a stop at one hop, as sorted sets hold it.

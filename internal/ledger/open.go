@@ -16,6 +16,7 @@ type Ask struct {
 	Deadline time.Time // must lie after Due
 	Labels   map[string]string
 	Trace    string // the traceparent of its trace; "": none
+	Listed   bool   // its producer has seen the job in a list of the API
 	Fault    string // why nobody can carry it out: its stop ends at once, as rejected; "" if it has a job id
 }
 
@@ -35,6 +36,32 @@ const (
 	toJoin  Result = "join"
 	toRenew Result = "again"
 )
+
+// elsewhere is what the open script answers, in place of results, if the stops in
+// flight are at another endpoint.
+const elsewhere = "elsewhere"
+
+// ElsewhereError is returned for asks of jobs at one endpoint while stops of their
+// project are in flight at another.
+type ElsewhereError struct{ ProjectID, Recorded, Named string }
+
+func (e *ElsewhereError) Error() string {
+	return fmt.Sprintf("stops of project %s are in flight at %s, and these jobs are at %s: name that endpoint or region, or wait until they have ended",
+		e.ProjectID, e.Recorded, e.Named)
+}
+
+// CheckEndpoint returns an *ElsewhereError if asks of jobs at an endpoint would be
+// refused now.
+func (l *Ledger) CheckEndpoint(ctx context.Context, projectID, endpoint string) error {
+	recorded, err := l.rdb.HGet(ctx, Keys(projectID).Control(), "endpoint").Result()
+	switch {
+	case errors.Is(err, redis.Nil) || err == nil && (endpoint == "" || recorded == endpoint):
+		return nil
+	case err != nil:
+		return fmt.Errorf("look at which endpoint the stops of project %s are: %w", projectID, err)
+	}
+	return &ElsewhereError{projectID, recorded, endpoint}
+}
 
 // Opening is the answer to one Ask.
 type Opening struct {
@@ -57,6 +84,14 @@ const (
 // changes nothing. The answers stand in the order of asks, of which there are at
 // most OpenChunk.
 func (l *Ledger) Open(ctx context.Context, projectID, batch string, asks []Ask) ([]Opening, error) {
+	return l.OpenAt(ctx, projectID, batch, "", asks)
+}
+
+// OpenAt is Open for jobs that are known to be at an API endpoint; "" if that is
+// not known. While stops of the project are in flight, they are all at the endpoint
+// that was named first: another one is an *ElsewhereError, and nothing is recorded
+// of the asks that it is returned for.
+func (l *Ledger) OpenAt(ctx context.Context, projectID, batch, endpoint string, asks []Ask) ([]Opening, error) {
 	if len(asks) > OpenChunk {
 		return nil, fmt.Errorf("open %d stops at once: the limit is %d", len(asks), OpenChunk)
 	}
@@ -64,13 +99,13 @@ func (l *Ledger) Open(ctx context.Context, projectID, batch string, asks []Ask) 
 	for i, a := range asks {
 		ids[i] = StopID(batch, projectID, a.JobID)
 	}
-	return l.open(ctx, projectID, batch, asks, ids)
+	return l.open(ctx, projectID, batch, endpoint, asks, ids)
 }
 
 // tries is how often an ask may meet a stop that ends in this moment.
 const tries = 10
 
-func (l *Ledger) open(ctx context.Context, projectID, batch string, asks []Ask, ids []string) ([]Opening, error) {
+func (l *Ledger) open(ctx context.Context, projectID, batch, endpoint string, asks []Ask, ids []string) ([]Opening, error) {
 	if len(asks) == 0 {
 		return nil, nil
 	}
@@ -89,7 +124,7 @@ func (l *Ledger) open(ctx context.Context, projectID, batch string, asks []Ask, 
 		todo[i] = i
 	}
 	for range tries {
-		joins, err := l.openNew(ctx, projectID, batch, asks, ids, todo, openings)
+		joins, err := l.openNew(ctx, projectID, batch, endpoint, asks, ids, todo, openings)
 		if err == nil {
 			todo, err = l.join(ctx, projectID, batch, asks, ids, joins, openings)
 		}
@@ -105,18 +140,21 @@ func (l *Ledger) open(ctx context.Context, projectID, batch string, asks []Ask, 
 
 // openNew opens what no stop is active for, and returns the asks that are to
 // join one.
-func (l *Ledger) openNew(ctx context.Context, projectID, batch string, asks []Ask, ids []string, todo []int, openings []Opening) (joins []int, err error) {
+func (l *Ledger) openNew(ctx context.Context, projectID, batch, endpoint string, asks []Ask, ids []string, todo []int, openings []Opening) (joins []int, err error) {
 	k := Keys(projectID)
-	keys := []string{k.Active(), k.Small(), k.Large(), k.In(Pending), k.Latest(), k.batch(batch), k.stops(batch), k.ended(), k.Uncounted()}
-	args := []any{l.now().UnixMilli(), batch, smallStops}
+	keys := []string{k.Active(), k.Small(), k.Large(), k.In(Pending), k.Latest(), k.batch(batch), k.stops(batch), k.ended(), k.Uncounted(), k.Control()}
+	args := []any{l.now().UnixMilli(), batch, smallStops, endpoint}
 	for _, i := range todo {
 		a := asks[i]
 		keys = append(keys, k.Stop(ids[i]))
-		args = append(args, ids[i], a.JobID, millis(a.Due), millis(a.Deadline), a.Trace, encodeLabels(a.Labels), a.Fault)
+		args = append(args, ids[i], a.JobID, millis(a.Due), millis(a.Deadline), a.Trace, encodeLabels(a.Labels), a.Fault, flag(a.Listed))
 	}
 	answers, err := openScript.Run(ctx, l.rdb, keys, args...).StringSlice()
 	if err != nil {
 		return nil, err
+	}
+	if answers[0] == elsewhere {
+		return nil, &ElsewhereError{projectID, answers[1], endpoint}
 	}
 	for n, i := range todo {
 		openings[i] = Opening{Result: Result(answers[2*n]), StopID: answers[2*n+1], JobID: asks[i].JobID}
@@ -139,7 +177,7 @@ func (l *Ledger) join(ctx context.Context, projectID, batch string, asks []Ask, 
 	for _, i := range joins {
 		a := asks[i]
 		keys = append(keys, k.Stop(openings[i].StopID), k.Stop(ids[i]))
-		args = append(args, openings[i].StopID, ids[i], a.JobID, millis(a.Due), millis(a.Deadline), encodeLabels(a.Labels))
+		args = append(args, openings[i].StopID, ids[i], a.JobID, millis(a.Due), millis(a.Deadline), encodeLabels(a.Labels), flag(a.Listed))
 	}
 	answers, err := joinScript.Run(ctx, l.rdb, keys, args...).StringSlice()
 	if err != nil {
@@ -185,7 +223,7 @@ func (l *Ledger) OpenForeign(ctx context.Context, projectID, taskID string, ask 
 		return Opening{}, fmt.Errorf("record task %q in the ledger: %w", taskID, err)
 	}
 	batch := "queue-" + l.now().UTC().Format("20060102")
-	openings, err := l.open(ctx, projectID, batch, []Ask{ask}, []string{id})
+	openings, err := l.open(ctx, projectID, batch, "", []Ask{ask}, []string{id})
 	if err != nil {
 		return Opening{}, err
 	}

@@ -20,7 +20,8 @@ const (
 const (
 	Stopped        State = "stopped"         // we asked, and the detail endpoint then showed the job ended
 	AlreadyStopped State = "already_stopped" // the job had ended, or was stopping, before our call took effect
-	Gone           State = "gone"            // the job does not exist, or vanished while stopping
+	Gone           State = "gone"            // the job, which this stop has seen, does not exist any more
+	NotFound       State = "not_found"       // the API knows no such job, and this stop never saw it: a wrong project, region or id?
 	Rejected       State = "rejected"        // the API refuses this job for good, or the task is malformed
 	Expired        State = "expired"         // the deadline passed without confirmation; needs a person
 	Canceled       State = "canceled"        // withdrawn before a call was accepted
@@ -31,7 +32,7 @@ func InFlight() []State { return []State{Pending, Stopping} }
 
 // Outcomes lists every outcome.
 func Outcomes() []State {
-	return []State{Stopped, AlreadyStopped, Gone, Rejected, Expired, Canceled}
+	return []State{Stopped, AlreadyStopped, Gone, NotFound, Rejected, Expired, Canceled}
 }
 
 // Ended reports whether s is an outcome.
@@ -76,6 +77,7 @@ type Stop struct {
 	Called   time.Time // first stop call
 	Accepted time.Time // latest accepted stop call
 	Looked   time.Time // latest sight of the job as stopping, by its detail or in a list
+	Absent   time.Time // when the API first said that there is no such job; zero once it says otherwise
 	Ended    time.Time
 
 	Attempts  int    // attempts used up by failures that are this job's own
@@ -89,6 +91,9 @@ type Stop struct {
 	// Unsure is set when a stop call may have taken effect without our knowing:
 	// its answer was lost, or the worker died in the middle of it.
 	Unsure bool
+
+	// Listed is set when a producer has seen the job in a list of the API.
+	Listed bool
 
 	// Missed is set when no list check has shown the job although it was stopping for
 	// some time: such a job is not watched again.
@@ -125,6 +130,12 @@ func (s *Stop) nonce() string {
 	return s.reader + ":" + strconv.Itoa(s.Hop)
 }
 
+// Seen reports whether the API has shown that the job existed: in a list, or by an
+// answer about it.
+func (s *Stop) Seen() bool {
+	return s.Listed || s.Status != NoStatus || !s.Accepted.IsZero() || !s.Looked.IsZero()
+}
+
 // Member is the stop at its present hop.
 func (s *Stop) Member() Member { return Member{s.ID, s.Hop, s.JobID} }
 
@@ -141,7 +152,7 @@ func (s *Stop) fields() []field {
 		{"resends", text(int64(s.Resends), 0)}, {"polls", text(int64(s.Polls), 0)},
 		{"marked", text(millis(s.Marked), 0)}, {"called", text(millis(s.Called), 0)},
 		{"accepted", text(millis(s.Accepted), 0)}, {"looked", text(millis(s.Looked), 0)},
-		{"unsure", flag(s.Unsure)}, {"missed", flag(s.Missed)},
+		{"absent", text(millis(s.Absent), 0)}, {"unsure", flag(s.Unsure)}, {"missed", flag(s.Missed)},
 	}
 }
 
@@ -186,10 +197,10 @@ func Decode(projectID, id string, f map[string]string) *Stop {
 		State: State(f["state"]), Reason: f["reason"],
 		Hop: int(number("hop")), Kind: Kind(f["kind"]), Next: at("next"),
 		Asked: at("asked"), Due: at("due"), Deadline: at("deadline"), Marked: at("marked"),
-		Called: at("called"), Accepted: at("accepted"), Looked: at("looked"), Ended: at("ended"),
+		Called: at("called"), Accepted: at("accepted"), Looked: at("looked"), Absent: at("absent"), Ended: at("ended"),
 		Attempts: int(number("attempts")), Failures: int(number("failures")), Calls: int(number("calls")),
 		Resends: int(number("resends")), Polls: int(number("polls")),
-		Status: NoStatus, RequestID: f["request"], Unsure: f["unsure"] == "1", Missed: f["missed"] == "1",
+		Status: NoStatus, RequestID: f["request"], Unsure: f["unsure"] == "1", Missed: f["missed"] == "1", Listed: f["listed"] == "1",
 		Withdrawn: f["withdrawn"], Worker: f["worker"], Trace: f["trace"], Wishes: decodeWishes(f), version: f["version"], prev: f["prev"], saved: f,
 	}
 	claimed, _, _ := strings.Cut(f["claimed"], " ")

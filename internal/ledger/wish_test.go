@@ -284,3 +284,34 @@ func TestWishesThatChangeMeanwhile(t *testing.T) {
 		}
 	})
 }
+
+// Whoever has seen the job in a list says so for all: a stop that was opened by its
+// id is listed once a rule has joined it.
+func TestListed(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		listed := func(id string) bool {
+			s, err := w.ledger.Get(t.Context(), project, id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s.Listed && s.Seen()
+		}
+		ask := func(batch string, seen bool) string {
+			openings, err := w.ledger.Open(t.Context(), project, batch, []ledger.Ask{{JobID: "10", Deadline: w.now().Add(time.Hour), Listed: seen}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return openings[0].StopID
+		}
+		id := ask("id", false)
+		if listed(id) {
+			t.Error("a stop by id is listed")
+		}
+		if ask("id2", false) != id || listed(id) {
+			t.Error("a stop that was asked for by id again is listed")
+		}
+		if ask("rule", true) != id || !listed(id) {
+			t.Error("a stop that a rule has joined is not listed")
+		}
+	})
+}

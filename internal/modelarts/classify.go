@@ -14,7 +14,7 @@ import (
 // one after) and "Status Code"; API Gateway, "Error Codes".
 func kindOf(operation string, a *answer) Kind {
 	if operation == OperationToken {
-		return kindOfLogin(a.status)
+		return kindOfLogin(a.status, a.problem.message)
 	}
 	kind := kindOfCall(a)
 	switch {
@@ -72,8 +72,10 @@ func kindOfCall(a *answer) Kind {
 	return KindUnavailable
 }
 
-// kindOfLogin never blames the job: whatever IAM refuses, it refuses for all.
-func kindOfLogin(status int) Kind {
+// kindOfLogin never blames the job. What IAM refuses, it refuses to all jobs of the
+// project for which the token was to be; to those of all projects if it is about the
+// user. No document says which text comes for a project that does not exist.
+func kindOfLogin(status int, message string) Kind {
 	switch {
 	case status/100 == 3:
 		return KindNoAPI
@@ -81,8 +83,10 @@ func kindOfLogin(status int) Kind {
 		return KindThrottled
 	case status == http.StatusRequestTimeout, status/100 != 4:
 		return KindUnavailable
+	case status == http.StatusUnauthorized && !mentions(message, "project") && mentions(message, "password", "user", "account", "domain"):
+		return KindCredentials
 	}
-	return KindCredentials
+	return KindPermission
 }
 
 // kindOfUnauthorized: an account that is frozen or a policy that forbids also

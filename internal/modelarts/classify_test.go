@@ -195,9 +195,9 @@ func TestKindOfForeignAnswer(t *testing.T) {
 // Whatever IAM refuses is never a job's fault.
 func TestKindOfLogin(t *testing.T) {
 	for status, want := range map[int]Kind{
-		200: KindUnavailable, 302: KindNoAPI, 400: KindCredentials, 401: KindCredentials,
-		403: KindCredentials, 404: KindCredentials, 405: KindCredentials, 408: KindUnavailable,
-		409: KindCredentials, 429: KindThrottled, 500: KindUnavailable, 503: KindUnavailable,
+		200: KindUnavailable, 302: KindNoAPI, 400: KindPermission, 401: KindPermission,
+		403: KindPermission, 404: KindPermission, 405: KindPermission, 408: KindUnavailable,
+		409: KindPermission, 429: KindThrottled, 500: KindUnavailable, 503: KindUnavailable,
 	} {
 		apiErr := judgeBody(OperationToken, status, `{"error":{"code":1,"message":"no","error_code":"IAM.1"}}`)
 		if apiErr.Kind != want || apiErr.MaybeSent {

@@ -97,6 +97,8 @@ func (e *APIError) hint() string {
 	switch {
 	case e.Kind == KindNoAPI && e.Operation == OperationToken:
 		return "this endpoint does not offer the IAM token API"
+	case e.Kind == KindPermission && e.Operation == OperationToken:
+		return "IAM gives no token for this project: check its id, and that the user may use it"
 	case e.Kind == KindNoAPI:
 		return "this region or endpoint does not offer the v1 visualization-jobs API"
 	// A login has nothing to do with clocks.

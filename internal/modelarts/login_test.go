@@ -18,10 +18,13 @@ func TestLoginErrors(t *testing.T) {
 		answer func(http.ResponseWriter, string)
 		want   Kind
 	}{
-		{"400", refuse(400, "The request body is invalid"), KindCredentials},
+		{"400", refuse(400, "The request body is invalid"), KindPermission},
 		{"401", refuse(401, "The username or password is wrong."), KindCredentials},
-		{"403", refuse(403, "You are not authorized"), KindCredentials},
-		{"404", refuse(404, "Could not find project"), KindCredentials},
+		{"401 of a locked user", refuse(401, "The user is locked"), KindCredentials},
+		{"401 of a project", refuse(401, "The user is not in project x"), KindPermission},
+		{"401 of anything", refuse(401, "The request you have made requires authentication."), KindPermission},
+		{"403", refuse(403, "You are not authorized"), KindPermission},
+		{"404", refuse(404, "Could not find project"), KindPermission},
 		{"429", refuse(429, "slow down"), KindThrottled},
 		{"500", refuse(500, "internal"), KindUnavailable},
 		{"503", refuse(503, "unavailable"), KindUnavailable},
@@ -47,7 +50,7 @@ func TestLoginErrorsHidePassword(t *testing.T) {
 	i.answer = refuse(400, "cannot parse "+testPassword)
 	err := stop(t, c, testProject)
 	mustHide(t, err, testPassword)
-	if want := "modelarts token: http 400 400: cannot parse [hidden]"; err.Error() != want {
+	if want := "modelarts token: http 400 400: cannot parse [hidden] (IAM gives no token for this project: check its id, and that the user may use it)"; err.Error() != want {
 		t.Errorf("got %q, want %q", err, want)
 	}
 }
@@ -83,7 +86,7 @@ func TestRefusedProjectStandsAlone(t *testing.T) {
 	stop(t, c, "bad")
 	i.set(func() { i.answer = nil })
 	mustStop(t, c, "good")
-	if err := stop(t, c, "bad"); KindOf(err) != KindCredentials {
+	if err := stop(t, c, "bad"); KindOf(err) != KindPermission {
 		t.Errorf("got %v", err)
 	}
 	if n := i.logins(); n != 2 {

@@ -82,8 +82,8 @@ type refusal struct {
 // token until it has less than 10 minutes left or the API refuses it; then the
 // request is sent once more with a new one. Concurrent calls share one login,
 // and a call that gives up does not end it for the others. A login that IAM
-// refuses is answered from memory for 30 seconds, and for all projects if the
-// password was wrong, because wrong passwords lock the account. Nothing is sent
+// refuses is answered from memory for 30 seconds, and for all projects if it was
+// about the user (KindCredentials; else KindPermission), because wrong passwords lock the account. Nothing is sent
 // before the first call; the login goes through the HTTP client, clock and
 // observer of the Client that needs it.
 func NewPassword(cfg PasswordConfig) (Credentials, error) {
@@ -188,15 +188,15 @@ func (p *password) keep(project, value string, expires, now time.Time) {
 	p.tokens[project] = &cachedToken{newSecret(value), renewAt}
 }
 
-// refused remembers err if IAM refused us. It means one project unless it is
-// about the password: tasks may name any project, and a bad one must not shut
-// out the others.
+// refused remembers err if IAM refused us: for one project, or for all if it is
+// about the user. Tasks may name any project, and a bad one must not shut out the
+// others.
 func (p *password) refused(project string, err error, now time.Time) {
 	apiErr, ok := errors.AsType[*APIError](err)
-	if !ok || apiErr.Kind != KindCredentials {
+	switch {
+	case !ok || apiErr.Kind != KindCredentials && apiErr.Kind != KindPermission:
 		return
-	}
-	if apiErr.HTTPStatus == http.StatusUnauthorized && mentions(apiErr.Message, "password") {
+	case apiErr.Kind == KindCredentials:
 		project = allProjects
 	}
 	p.mu.Lock()

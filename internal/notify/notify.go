@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -87,6 +88,8 @@ type Config struct {
 type Notifier struct {
 	cfg    Config
 	sender *sender
+	hosts  lanes
+	work   sync.WaitGroup // deliveries
 }
 
 // New returns a notifier; Run makes it work.
@@ -103,12 +106,14 @@ func New(cfg Config) *Notifier {
 	return &Notifier{cfg: cfg, sender: newSender(cfg.Secret, cfg.Hosts, cfg.Now)}
 }
 
-// Run looks for batches that have ended until ctx ends.
+// Run looks for batches that have ended until ctx ends, and returns when the
+// deliveries under way have ended, too.
 func (n *Notifier) Run(ctx context.Context) {
+	defer n.work.Wait()
 	ticker := time.NewTicker(n.cfg.Interval)
 	defer ticker.Stop()
 	for {
-		if err := n.Round(ctx); err != nil && ctx.Err() == nil {
+		if err := n.round(ctx); err != nil && ctx.Err() == nil {
 			n.cfg.Logger.WarnContext(ctx, "notifications not finished", "error", err)
 		}
 		select {
@@ -127,8 +132,9 @@ const (
 	giveUp    = 72 * time.Hour   // after a batch's report was first tried
 )
 
-// Round looks once at every batch whose time has come.
-func (n *Notifier) Round(ctx context.Context) error {
+// round looks once at batches whose time has come, and begins to send the reports of
+// those that have ended.
+func (n *Notifier) round(ctx context.Context) error {
 	now := n.cfg.Now()
 	batches, err := n.cfg.Redis.ZRangeByScore(ctx, pendingKey, &redis.ZRangeBy{
 		Min: "-inf", Max: fmt.Sprint(now.UnixMilli()), Count: perRound,
@@ -154,16 +160,17 @@ func (n *Notifier) Round(ctx context.Context) error {
 	return nil
 }
 
-// visit sends the report of a batch that has ended, or says when to look again.
+// visit begins to send the report of a batch that has ended, or says when to look
+// again. A receiver that does not answer holds up only its own reports.
 func (n *Notifier) visit(ctx context.Context, batch string) error {
-	body, err := n.collect(ctx, batch)
+	projects, err := n.over(ctx, batch)
 	switch {
 	case errors.Is(err, ledger.ErrNotFound):
 		n.cfg.Logger.WarnContext(ctx, "batch report dropped: the ledger has no stop of the batch", "batch", batch)
 		return n.forget(ctx, batch)
 	case err != nil:
 		return err
-	case body == nil:
+	case len(projects) == 0:
 		return n.later(ctx, batch, lookAgain)
 	}
 	target, err := n.cfg.Redis.HGet(ctx, urlsKey, batch).Result()
@@ -172,6 +179,24 @@ func (n *Notifier) visit(ctx context.Context, batch string) error {
 	}
 	if err != nil {
 		return fmt.Errorf("look up the URL of batch %s: %w", batch, err)
+	}
+	if !n.hosts.take(host(target)) {
+		return n.later(ctx, batch, lookAgain)
+	}
+	n.work.Go(func() {
+		defer n.hosts.free(host(target))
+		if err := n.deliver(ctx, batch, projects, target); err != nil && ctx.Err() == nil {
+			n.cfg.Logger.WarnContext(ctx, "batch report not finished", "batch", batch, "error", err)
+		}
+	})
+	return nil
+}
+
+// deliver sends the report of a batch once.
+func (n *Notifier) deliver(ctx context.Context, batch string, projects []string, target string) error {
+	body, err := n.collect(ctx, batch, projects)
+	if err != nil {
+		return err
 	}
 	body.Receiver = bare(target)
 	if err := n.sender.post(ctx, target, batch, body); err != nil {
@@ -219,9 +244,9 @@ func (n *Notifier) forget(ctx context.Context, batch string) error {
 	return nil
 }
 
-// collect is the report of a batch, nil while one of its stops is in flight. It
-// returns ledger.ErrNotFound for a batch without any stop.
-func (n *Notifier) collect(ctx context.Context, batch string) (*Report, error) {
+// over lists the projects of a batch that has ended; none while one of its stops is
+// in flight. It returns ledger.ErrNotFound for a batch without any stop.
+func (n *Notifier) over(ctx context.Context, batch string) ([]string, error) {
 	projects, err := n.cfg.Ledger.BatchProjects(ctx, batch)
 	if err != nil {
 		return nil, err
@@ -239,8 +264,13 @@ func (n *Notifier) collect(ctx context.Context, batch string) (*Report, error) {
 	if len(some) == 0 {
 		return nil, fmt.Errorf("batch %s: %w", batch, ledger.ErrNotFound)
 	}
+	return some, nil
+}
+
+// collect is the report of a batch.
+func (n *Notifier) collect(ctx context.Context, batch string, projects []string) (*Report, error) {
 	r := &Report{Batch: batch}
-	for _, p := range some {
+	for _, p := range projects {
 		s, err := report.Summarize(ctx, n.cfg.Ledger, p, batch)
 		if err != nil {
 			return nil, err

@@ -81,6 +81,21 @@ func (r *Releaser) Unproven() bool {
 	return !r.fleet.accepted
 }
 
+// Few is how many calls may be under way at once while the credential is unproven:
+// three, and one at a time once a call was refused, because those that were under
+// way then may be refused, too. 0: any number.
+func (r *Releaser) Few() int {
+	r.fleet.mu.Lock()
+	defer r.fleet.mu.Unlock()
+	switch {
+	case r.fleet.accepted:
+		return 0
+	case r.fleet.failures:
+		return 1
+	}
+	return 3
+}
+
 // Refresh reads what holds the whole fleet back. Call it every second.
 func (r *Releaser) Refresh(ctx context.Context) error {
 	asked := time.Now()

@@ -32,6 +32,12 @@ type Config struct {
 	Rate  float64 // calls per second and project, for the whole fleet; 0 or less: no limit
 	Burst int     // stop calls that may go out at once after a rest; 0 means a tenth of Rate, at least 1
 
+	// Endpoint is the API endpoint that this worker calls. The first worker that claims
+	// a step of a project, or the producer that knows, ties the project to its endpoint
+	// while stops are in flight; workers with another one leave the project alone. "":
+	// any project is this worker's.
+	Endpoint string
+
 	// CallTimeout is how long a call may take: so long a probe has. 0 means 30 s.
 	CallTimeout time.Duration
 	// FirstProbe is how long after a hold its first probe goes out, by default 2 s
@@ -158,6 +164,8 @@ type Round struct {
 	Left         []Sighting      // watched jobs to look at
 	Late         []string        // ids of stops whose time is up
 	Silent       []ledger.Member // released steps that have been silent for long
+
+	Elsewhere string // the endpoint of the project's stops in flight, if this worker calls another; else ""
 }
 
 // Sighting is a watched job and when a list has shown it last.
@@ -174,7 +182,7 @@ func (r *Releaser) Round(ctx context.Context, projectID string, need Need) (Roun
 	keys := []string{k.Control(), k.Small(), k.Large(), k.Look(), k.Released(), k.Watched(), k.Latest(), k.Uncounted()}
 	answer, err := releaseScript.Run(ctx, r.rdb, keys, r.now().UnixMilli(), need.Room, r.cfg.Rate, r.cfg.Burst,
 		need.Unlisted.Milliseconds(), need.Unwatched.Milliseconds(), max(0, need.ListFrom), need.Inline, r.fleet.holds(),
-		need.Silence.Milliseconds(), (r.cfg.CallTimeout + 5*time.Second).Milliseconds(), min(need.Most, releasedAtOnce)).Slice()
+		need.Silence.Milliseconds(), (r.cfg.CallTimeout + 5*time.Second).Milliseconds(), min(need.Most, releasedAtOnce), r.cfg.Endpoint).Slice()
 	if err != nil {
 		return Round{}, fmt.Errorf("release steps of project %s: %w", projectID, err)
 	}
@@ -182,6 +190,7 @@ func (r *Releaser) Round(ctx context.Context, projectID string, need Need) (Roun
 	round := Round{
 		Next: time.Duration(number(0)) * time.Millisecond, List: listState(answer[1].([]any)), Probe: number(2) == 1, Count: number(3) == 1, Ill: number(9) == 1,
 		Stops: members(answer[4]), Polls: members(answer[5]), Late: texts(answer[7]), Silent: members(answer[8]),
+		Elsewhere: answer[11].(string),
 	}
 	left := texts(answer[6])
 	for i := 0; i+1 < len(left); i += 2 {

@@ -58,6 +58,9 @@ func (r *Releaser) Report(ctx context.Context, c Call, err error) (system bool, 
 		return true, errors.Join(rerr, r.credentialRefused(ctx, c, err))
 	case modelarts.KindPermission:
 		_, rerr := r.failed(ctx, c, Permission, refusedAfter, true, err)
+		if apiErr, ok := errors.AsType[*modelarts.APIError](err); ok && apiErr.Operation == modelarts.OperationToken {
+			return true, rerr // of a login for this project: nothing was accepted
+		}
 		return true, errors.Join(rerr, r.answered(ctx, Call{}, true))
 	case modelarts.KindNoAPI:
 		_, rerr := r.failed(ctx, c, NoAPI, refusedAfter, true, err)

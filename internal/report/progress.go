@@ -52,7 +52,7 @@ type bar struct {
 
 func (b *bar) Show(s Sight) {
 	if b.bar == nil {
-		b.text = "confirmed"
+		b.text = "ended"
 		b.bar = progressbar.NewOptions(s.Total,
 			progressbar.OptionSetWriter(b.w),
 			progressbar.OptionSetDescription(b.text),
@@ -67,7 +67,7 @@ func (b *bar) Show(s Sight) {
 		writeLines(b.w, s.Why)
 		b.told = s.Why
 	}
-	text := "confirmed"
+	text := "ended"
 	if !s.End.IsZero() {
 		text += ", all at about " + estimate.Clock(s.End, time.Now())
 	}

@@ -41,7 +41,7 @@ func TestBar(t *testing.T) {
 	p.Show(Sight{Done: 10, Total: 50, Why: []string{"no worker is alive"}})
 	p.Show(Sight{Done: 50, Total: 50})
 	p.Close()
-	for _, want := range []string{"confirmed, all at about " + estimate.Clock(end, time.Now()), "\rno worker is alive\n", "confirmed 100%", "(50/50)"} {
+	for _, want := range []string{"ended, all at about " + estimate.Clock(end, time.Now()), "\rno worker is alive\n", "ended 100%", "(50/50)"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in %q", want, &out)
 		}

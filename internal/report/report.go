@@ -55,11 +55,12 @@ func (s *Summary) Done() int {
 	return n
 }
 
-// Good reports whether every stop has reached its goal: the job does not run.
-func (s *Summary) Good() bool {
+// Good reports whether every stop has reached its goal: the job does not run. It
+// may be that some other outcomes are good enough, too.
+func (s *Summary) Good(also ...ledger.State) bool {
 	good := 0
 	for _, o := range ledger.Outcomes() {
-		if o.Good() {
+		if o.Good() || slices.Contains(also, o) {
 			good += s.Outcomes[string(o)]
 		}
 	}

@@ -61,11 +61,14 @@ type Loop struct {
 	mu    sync.Mutex
 	pulls map[string]time.Time // projects that need a round, by when
 	seams map[string]seams     // of each project's list, as this worker has read it last
+
+	elsewhere map[string]string // projects whose stops in flight are at another endpoint, and at which
 }
 
 // New returns a loop; Run makes it work.
 func New(cfg Config) *Loop {
-	return &Loop{Config: cfg, wake: make(chan struct{}, 1), probes: make(chan string, 1), pulls: make(map[string]time.Time), seams: make(map[string]seams)}
+	return &Loop{Config: cfg, wake: make(chan struct{}, 1), probes: make(chan string, 1), pulls: make(map[string]time.Time),
+		seams: make(map[string]seams), elsewhere: make(map[string]string)}
 }
 
 // Pull says that a project needs a round after that long, at the latest. It is
@@ -230,6 +233,7 @@ func (l *Loop) round(ctx, work context.Context, projectID string, budget int) ti
 		}
 		return errorWait
 	}
+	l.noteElsewhere(ctx, projectID, r.Elsewhere)
 	l.start(len(r.Stops)+len(r.Polls) > 0, func() { l.carry(work, projectID, r) })
 	l.start(len(r.Left) > 0, func() { l.lookAt(work, projectID, r.Left) })
 	l.start(len(r.Late) > 0, func() { l.late(work, projectID, r.Late) })

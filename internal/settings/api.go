@@ -3,6 +3,7 @@ package settings
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"regexp"
 	"strings"
 
@@ -23,12 +24,14 @@ type API struct {
 	User, Password, Domain              string // IAM password
 }
 
+const defaultRegion = "cn-north-4"
+
 var regionPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 
 // Declare adds the settings of a to s. Credentials may be missing if they are
 // optional; what is set must be right all the same.
 func (a *API) Declare(s *Set, optional bool) {
-	s.String(&a.Region, "region", "HW_REGION_NAME", "cn-north-4", "Huawei Cloud region; gives both endpoints", func(v string) error {
+	s.String(&a.Region, "region", "HW_REGION_NAME", defaultRegion, "Huawei Cloud region; gives both endpoints", func(v string) error {
 		if !regionPattern.MatchString(v) {
 			return fmt.Errorf("%q is not a region such as cn-north-4", v)
 		}
@@ -118,6 +121,24 @@ func (a *API) orRegional(endpoint, service string) string {
 	}
 	return "https://" + service + "." + a.Region + ".myhuaweicloud.com"
 }
+
+// URL is the ModelArts endpoint in one spelling: two URLs are the same if they name
+// the same host, port and path.
+func (a *API) URL() string {
+	raw := a.orRegional(a.Endpoint, "modelarts")
+	u, err := url.Parse(raw)
+	if err != nil {
+		return raw // Client says what is wrong
+	}
+	host := strings.ToLower(u.Host)
+	if port := map[string]string{"https": ":443", "http": ":80"}[u.Scheme]; port != "" {
+		host = strings.TrimSuffix(host, port)
+	}
+	return u.Scheme + "://" + host + strings.TrimRight(u.EscapedPath(), "/")
+}
+
+// Chosen reports whether somebody has chosen an endpoint or a region.
+func (a *API) Chosen() bool { return a.Endpoint != "" || a.Region != "" && a.Region != defaultRegion }
 
 // Client returns a client of the API with these settings and further options.
 // The error names every fault of endpoints and credentials.

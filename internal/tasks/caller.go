@@ -35,6 +35,7 @@ func (c *caller) stop(ctx context.Context, step claimed) (err error, system bool
 	requestID, err := c.jobs.StopVisualizationJob(callCtx, s.ProjectID, s.JobID)
 	cancel()
 	noteCall(s, requestID, err)
+	noteAbsent(s, err, c.release.Now())
 	return err, c.report(ctx, step, err)
 }
 
@@ -53,6 +54,7 @@ func (c *caller) look(ctx context.Context, step claimed) (job *modelarts.Visuali
 		s.Polls++ // the slow one
 	}
 	notePoll(s, job, err, step.At)
+	noteAbsent(s, err, c.release.Now())
 	return job, err, c.report(ctx, step, err)
 }
 
@@ -105,5 +107,16 @@ func notePoll(s *ledger.Stop, job *modelarts.VisualizationJob, err error, at tim
 	s.Status, s.RequestID = int(job.Status), job.RequestID
 	if job.Status.Class() == modelarts.ClassStopping {
 		s.Looked = at
+	}
+}
+
+// noteAbsent keeps since when the API says that there is no such job. A call that
+// got no answer about the job changes nothing.
+func noteAbsent(s *ledger.Stop, err error, now time.Time) {
+	switch kind := modelarts.KindOf(err); {
+	case kind == modelarts.KindNotFound && s.Absent.IsZero():
+		s.Absent = now
+	case kind == modelarts.KindOK || kind == modelarts.KindNotAllowed:
+		s.Absent = time.Time{}
 	}
 }

@@ -26,13 +26,14 @@ func (m *mover) mayCall(s *ledger.Stop) bool {
 	return s.Withdrawn == "" && m.ledger.Now().Before(s.Deadline)
 }
 
-// chance is what judgePoll has to know of the time.
+// chance is what judgeStop and judgePoll have to know of the time.
 func (m *mover) chance(s *ledger.Stop) chance {
 	now := m.ledger.Now()
 	return chance{
-		call: m.mayCall(s),
-		lost: !s.Marked.IsZero(),
-		over: now.Sub(s.Marked) >= m.schedule.CallTimeout+beginWithin,
+		call:   m.mayCall(s),
+		lost:   !s.Marked.IsZero(),
+		absent: !s.Absent.IsZero() && now.Sub(s.Absent) >= absentWait,
+		over:   now.Sub(s.Marked) >= m.schedule.CallTimeout+beginWithin,
 		resend: s.Resends < m.schedule.MaxResends &&
 			(s.Looked.After(s.Accepted) || now.Sub(s.Accepted) >= m.schedule.ResendAfter),
 	}
@@ -92,6 +93,8 @@ func (m *mover) apply(ctx context.Context, s *ledger.Stop, v verdict) (result, e
 		return m.next(ctx, s, "stop call will be repeated", ledger.KindStop, 0)
 	case actAwait:
 		return m.next(ctx, s, "waiting for a lost call to end", ledger.KindPoll, s.Marked.Add(m.schedule.CallTimeout).Sub(now))
+	case actAbsent:
+		return m.next(ctx, s, "no such job: asking once more", ledger.KindPoll, s.Absent.Add(absentWait).Sub(now))
 	case actWait:
 		return m.next(ctx, s, "waiting for the API", s.Kind, max(v.after, min(m.schedule.retry(s.Failures), systemWait)))
 	case actAgain:

@@ -20,6 +20,8 @@ type Producer struct {
 	release *release.Releaser
 	rdb     redis.UniversalClient
 	tracer  *tracing.Tracer
+
+	endpoint string
 }
 
 // NewProducer returns a producer on the given ledger, whose Redis is behind rdb.
@@ -31,6 +33,13 @@ func NewProducer(l *ledger.Ledger, rdb redis.UniversalClient) *Producer {
 // p is shared; a nil t changes nothing.
 func (p *Producer) Traced(t *tracing.Tracer) *Producer {
 	p.tracer = t
+	return p
+}
+
+// At makes p say at which API endpoint the jobs are, and returns p. Call it before p
+// is shared; "": that is not known.
+func (p *Producer) At(endpoint string) *Producer {
+	p.endpoint = endpoint
 	return p
 }
 
@@ -50,7 +59,7 @@ func (p *Producer) Ask(ctx context.Context, projectID, batch string, asks []ledg
 			return all, err
 		}
 		spans := p.trace(ctx, projectID, batch, chunk)
-		openings, err := p.ledger.Open(ctx, projectID, batch, chunk)
+		openings, err := p.ledger.OpenAt(ctx, projectID, batch, p.endpoint, chunk)
 		if err != nil {
 			spans.fail(err)
 			return all, err

@@ -14,7 +14,7 @@ import (
 type Slots struct {
 	mu      sync.Mutex
 	all     int
-	few     func() bool // nil, or whether only a few calls may be made at once
+	few     func() int // nil, or how many calls may be made at once for now; 0: all
 	used    int
 	looks   int                  // of those used
 	held    map[string]int       // by project
@@ -36,12 +36,10 @@ func kindOf(look bool) int {
 	return 0
 }
 
-// fewCalls may be under way at once while it is not known whether the credential
-// is accepted; of one project one less, so that another one can show that it is.
-const fewCalls = 3
-
-// NewSlots returns n slots. While few says so, only three of them are given out.
-func NewSlots(n int, few func() bool) *Slots {
+// NewSlots returns n slots. As long as few returns more than 0, so many of them are
+// given out; to one project one less, so that another one can show that the
+// credential is accepted.
+func NewSlots(n int, few func() int) *Slots {
 	return &Slots{all: n, few: few, held: make(map[string]int), waiting: make(map[string]*queues), seen: make(map[string]time.Time)}
 }
 
@@ -126,10 +124,13 @@ func (s *Slots) free(projectID string, look bool) {
 
 // give gives free slots to those who wait.
 func (s *Slots) give() {
-	all, each := s.all, s.all
+	all, each, few := s.all, s.all, 0
+	if s.few != nil {
+		few = s.few()
+	}
 	switch {
-	case s.few != nil && s.few():
-		all = min(all, fewCalls)
+	case few > 0:
+		all = min(all, few)
 		each = max(1, all-1)
 	case s.company():
 		each = max(1, all-all/4)

@@ -140,23 +140,30 @@ func TestTheLastQuarter(t *testing.T) {
 }
 
 // Only three calls are under way while it is not known whether the credential is
-// accepted, and only two of one project: its calls may hang.
+// accepted, and only two of one project: its calls may hang. Once one is refused,
+// one at a time goes out.
 func TestFewCallsWhileUnproven(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		unproven := true
+		few := 3
 		l := newLine(t, 10)
-		l.slots.few = func() bool { return unproven }
+		l.slots.few = func() int { return few }
 		l.wait(6, "a", false)
 		l.want("a stop", "a stop")
 		l.wait(2, "b", false)
 		l.want("b stop")
 		l.slots.Wake()
 		l.want()
-		unproven = false
+		few = 1 // one was refused
+		l.slots.release("a", false)
+		l.slots.release("a", false)
+		l.want() // one of b is under way
+		l.slots.release("b", false)
+		l.want("a stop")
+		few = 0
 		l.slots.Wake()
 		got := l.order() // all at once: in any order
 		slices.Sort(got)
-		if !slices.Equal(got, []string{"a stop", "a stop", "a stop", "a stop", "b stop"}) {
+		if !slices.Equal(got, []string{"a stop", "a stop", "a stop", "b stop"}) {
 			t.Errorf("got slots: %q, want all who waited", got)
 		}
 	})

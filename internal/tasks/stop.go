@@ -42,7 +42,7 @@ func (h *StopHandler) process(ctx context.Context, t *asynq.Task) (result, error
 		switch {
 		case h.moves.mayCall(s):
 			callErr, system := h.calls.stop(ctx, c)
-			return h.moves.apply(ctx, s, judgeStop(s, callErr, system))
+			return h.moves.apply(ctx, s, judgeStop(s, callErr, system, h.moves.chance(s)))
 		case s.Unsure || s.State == ledger.Stopping: // a call may have worked: have a last look
 			return h.look.claimed(ctx, c)
 		case s.Withdrawn != "":

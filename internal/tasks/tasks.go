@@ -6,19 +6,18 @@
 package tasks
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/hibiken/asynq"
 	"golang.org/x/sync/errgroup"
 
+	"vizstop/internal/joblist"
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
 	"vizstop/internal/release"
@@ -42,44 +41,21 @@ type Payload struct {
 // maxPayload bounds what the worker is ready to read as a payload.
 const maxPayload = 64 << 10
 
-// DecodePayload reads and checks a payload. The job id may be a JSON number,
-// as the API itself writes it. On error, what could be read is returned too.
+// DecodePayload reads and checks a payload, as a list of jobs is read: ids are text
+// or whole numbers, as the API itself writes them, and there once. On error, what
+// could be read is returned too.
 func DecodePayload(b []byte) (Payload, error) {
 	if len(b) > maxPayload {
 		return Payload{}, fmt.Errorf("payload of %d bytes: the limit is %d", len(b), maxPayload)
 	}
-	var raw struct {
-		ProjectID string          `json:"project_id"`
-		JobID     json.RawMessage `json:"job_id"`
-	}
-	if err := json.Unmarshal(b, &raw); err != nil {
-		return Payload{}, fmt.Errorf(`payload is not {"project_id": "...", "job_id": "..."}: %s`, inWords(err))
-	}
-	p := Payload{ProjectID: raw.ProjectID, JobID: string(bytes.Trim(raw.JobID, `"`))}
-	if strings.HasPrefix(string(raw.JobID), `"`) {
-		if err := json.Unmarshal(raw.JobID, &p.JobID); err != nil {
-			return Payload{ProjectID: p.ProjectID}, fmt.Errorf("payload: job_id: %w", err)
-		}
-	}
-	if p.JobID == "null" {
-		p.JobID = ""
+	projectID, jobID, err := joblist.IDs(string(b))
+	p := Payload{ProjectID: projectID, JobID: jobID}
+	if err != nil {
+		return p, fmt.Errorf(`payload: %w (it has to be {"project_id": "...", "job_id": "..."})`, err)
 	}
 	return p, errors.Join(
 		modelarts.ValidateID("project", p.ProjectID),
 		modelarts.ValidateID("job", p.JobID))
-}
-
-// inWords says what is wrong with JSON without the names of Go's types.
-func inWords(err error) string {
-	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
-	switch {
-	case !ok:
-		return "it is no JSON: " + err.Error()
-	case wrong.Field == "":
-		return "it is of the JSON type " + wrong.Value
-	default:
-		return wrong.Field + " is of the JSON type " + wrong.Value
-	}
 }
 
 // taskID is the identity of a task of ours: which stop it carries, and for

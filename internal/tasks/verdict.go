@@ -22,10 +22,11 @@ const (
 	actAgain                // ask the detail endpoint again after a short wait: it gave no answer
 	actPoll                 // ask the detail endpoint again, on schedule
 	actAwait                // ask the detail endpoint again when a call that got lost can no longer be under way
+	actAbsent               // there is no such job: ask the detail endpoint a second time, absentWait after the first answer
 	actCall                 // the job is active and no call is under way: make the stop call again, now
 )
 
-var actionNames = [...]string{"end", "accept", "seen", "retry", "wait", "look", "again", "poll", "await", "call"}
+var actionNames = [...]string{"end", "accept", "seen", "retry", "wait", "look", "again", "poll", "await", "absent", "call"}
 
 func (a action) String() string { return actionNames[a] }
 
@@ -48,7 +49,7 @@ func end(outcome ledger.State, reason string) verdict {
 // judgeStop says what the answer to a stop call means. It and judgePoll are the
 // only place that decides this. system says that a failure is held to be the
 // system's rather than this job's.
-func judgeStop(s *ledger.Stop, err error, system bool) verdict {
+func judgeStop(s *ledger.Stop, err error, system bool, may chance) verdict {
 	if err == nil {
 		return verdict{action: actAccept, stopping: true}
 	}
@@ -57,7 +58,7 @@ func judgeStop(s *ledger.Stop, err error, system bool) verdict {
 	case system:
 		return verdict{action: actWait, reason: reason, after: refusalWait(kind)}
 	case kind == modelarts.KindNotFound:
-		return end(ledger.Gone, reason)
+		return judgeAbsent(s, err, may)
 	case kind == modelarts.KindNotAllowed:
 		return judgeRefusal(s, err)
 	case s.State == ledger.Stopping: // it was accepted once: only the detail endpoint ends it
@@ -106,12 +107,30 @@ func judgeRefusal(s *ledger.Stop, err error) verdict {
 	}
 }
 
+// absentWait is how long after the API has said that there is no such job it has to
+// say so again.
+const absentWait = 10 * time.Second
+
+// judgeAbsent reads the API's own word that there is no such job. A job that this
+// stop never saw may exist in another project or region, or under another id.
+func judgeAbsent(s *ledger.Stop, err error, may chance) verdict {
+	switch {
+	case !may.absent:
+		return verdict{action: actAbsent, reason: err.Error()}
+	case s.Seen():
+		return end(ledger.Gone, err.Error())
+	default:
+		return end(ledger.NotFound, "the API knows no such job: check the project, the region and the id; "+err.Error())
+	}
+}
+
 // chance is what may still be done for a stop, as far as time and its producers
 // have a say.
 type chance struct {
 	call   bool // a stop call may go out: its deadline has not passed, and somebody still wants it
 	lost   bool // a worker has died in the middle of a stop call
 	over   bool // that call can no longer be under way
+	absent bool // the API said at least absentWait ago that there is no such job, and has not shown it since
 	resend bool // an accepted call was lost: the job was seen stopping since, or had time enough to leave its active status
 }
 
@@ -120,7 +139,7 @@ func judgePoll(s *ledger.Stop, job *modelarts.VisualizationJob, err error, syste
 	if err != nil {
 		switch {
 		case modelarts.KindOf(err) == modelarts.KindNotFound:
-			return end(ledger.Gone, err.Error())
+			return judgeAbsent(s, err, may)
 		case system:
 			return verdict{action: actWait, reason: err.Error(), after: refusalWait(modelarts.KindOf(err))}
 		case s.State == ledger.Pending && !may.lost: // a look that showed nothing

@@ -21,15 +21,18 @@ func refused(status modelarts.Status) error {
 }
 
 var (
-	pending  = ledger.Stop{State: ledger.Pending}
-	unsure   = ledger.Stop{State: ledger.Pending, Unsure: true}
-	stopping = ledger.Stop{State: ledger.Stopping, Accepted: time.UnixMilli(1)}
+	pending  = ledger.Stop{State: ledger.Pending, Status: ledger.NoStatus}
+	unsure   = ledger.Stop{State: ledger.Pending, Status: ledger.NoStatus, Unsure: true}
+	listed   = ledger.Stop{State: ledger.Pending, Status: ledger.NoStatus, Listed: true}
+	stopping = ledger.Stop{State: ledger.Stopping, Status: ledger.NoStatus, Accepted: time.UnixMilli(1)}
 
 	// The job was seen stopping, after a refused call or one that got lost.
 	seen       = ledger.Stop{State: ledger.Stopping}
 	seenUnsure = ledger.Stop{State: ledger.Stopping, Unsure: true}
 
-	withdrawn = ledger.Stop{State: ledger.Pending, Withdrawn: "by somebody"}
+	withdrawn = ledger.Stop{State: ledger.Pending, Status: ledger.NoStatus, Withdrawn: "by somebody"}
+
+	absent = chance{absent: true}
 )
 
 // Every kind of answer to a stop call, alone and as the system's fault.
@@ -37,13 +40,17 @@ func TestJudgeStop(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		stop   ledger.Stop
+		may    chance
 		err    error
 		system bool
 		want   verdict
 	}{
 		{name: "accepted", stop: pending, want: verdict{action: actAccept, stopping: true}},
-		{name: "no such job", stop: pending, err: apiErr(modelarts.KindNotFound), want: end(ledger.Gone, "")},
-		{name: "no such job any more", stop: stopping, err: apiErr(modelarts.KindNotFound), want: end(ledger.Gone, "")},
+		{name: "no such job", stop: pending, err: apiErr(modelarts.KindNotFound), want: verdict{action: actAbsent}},
+		{name: "no such job, again", stop: pending, may: absent, err: apiErr(modelarts.KindNotFound), want: end(ledger.NotFound, "")},
+		{name: "no such job any more", stop: listed, err: apiErr(modelarts.KindNotFound), want: verdict{action: actAbsent}},
+		{name: "no such job any more, again", stop: listed, may: absent, err: apiErr(modelarts.KindNotFound), want: end(ledger.Gone, "")},
+		{name: "gone on a resend", stop: stopping, may: absent, err: apiErr(modelarts.KindNotFound), want: end(ledger.Gone, "")},
 		{name: "malformed", stop: pending, err: apiErr(modelarts.KindInvalid), want: end(ledger.Rejected, "")},
 		{name: "malformed though accepted once", stop: stopping, err: apiErr(modelarts.KindInvalid), want: verdict{action: actPoll}},
 		{name: "lone 500", stop: pending, err: apiErr(modelarts.KindUnavailable), want: verdict{action: actRetry}},
@@ -58,7 +65,7 @@ func TestJudgeStop(t *testing.T) {
 		{name: "not ours", stop: pending, err: context.Canceled, system: true, want: verdict{action: actWait}},
 		{name: "refused without a status", stop: pending, err: apiErr(modelarts.KindNotAllowed), want: verdict{action: actLook}},
 	} {
-		check(t, tt.name, judgeStop(&tt.stop, tt.err, tt.system), tt.want)
+		check(t, tt.name, judgeStop(&tt.stop, tt.err, tt.system, tt.may), tt.want)
 	}
 }
 
@@ -81,7 +88,7 @@ func TestJudgeRefusal(t *testing.T) {
 				}
 			}
 			name := status.String() + " " + string(s.State)
-			check(t, name, judgeStop(&s, refused(status), false), want)
+			check(t, name, judgeStop(&s, refused(status), false, chance{}), want)
 		}
 	}
 }
@@ -132,22 +139,26 @@ func wantOfActive(s ledger.Stop, may chance) verdict {
 
 // chances lists all that may still be done.
 func chances() (all []chance) {
-	for i := range 16 {
-		all = append(all, chance{call: i&1 > 0, lost: i&2 > 0, over: i&4 > 0, resend: i&8 > 0})
+	for i := range 32 {
+		all = append(all, chance{call: i&1 > 0, lost: i&2 > 0, over: i&4 > 0, resend: i&8 > 0, absent: i&16 > 0})
 	}
 	return all
 }
 
-// No error of a detail call but "not found" ends a stop.
+// No error of a detail call but "not found", a second time, ends a stop.
 func TestJudgePollErrors(t *testing.T) {
 	for _, kind := range modelarts.Kinds()[1:] {
 		for _, system := range []bool{false, true} {
 			for _, may := range chances() {
-				for _, s := range []ledger.Stop{pending, unsure, stopping} {
+				for _, s := range []ledger.Stop{pending, unsure, listed, stopping} {
 					want := verdict{action: actAgain}
 					switch {
-					case kind == modelarts.KindNotFound:
+					case kind == modelarts.KindNotFound && !may.absent:
+						want = verdict{action: actAbsent}
+					case kind == modelarts.KindNotFound && s.Seen():
 						want = end(ledger.Gone, "")
+					case kind == modelarts.KindNotFound:
+						want = end(ledger.NotFound, "")
 					case system:
 						want = verdict{action: actWait}
 					case s.State == ledger.Pending && !may.lost: // nothing was accepted yet, or is under way: the stop call again
@@ -167,7 +178,7 @@ func TestRefusedStopsWait(t *testing.T) {
 		modelarts.KindCredentials: 100 * time.Second, modelarts.KindPermission: 5 * time.Second, modelarts.KindNoAPI: 5 * time.Second,
 		modelarts.KindThrottled: 0, modelarts.KindUnavailable: 0,
 	} {
-		stop, look := judgeStop(&pending, apiErr(kind), true), judgePoll(&stopping, nil, apiErr(kind), true, chance{})
+		stop, look := judgeStop(&pending, apiErr(kind), true, chance{}), judgePoll(&stopping, nil, apiErr(kind), true, chance{})
 		if stop.after != want || look.after != want {
 			t.Errorf("%v: a stop call waits for %v and a look for %v, want %v", kind, stop.after, look.after, want)
 		}

@@ -131,10 +131,24 @@ func (w *Worker) Ready(ctx context.Context) (faults, notes []string) {
 	}); held && len(working) == 0 {
 		faults, notes = append(faults, notes...), nil
 	}
+	notes = append(notes, w.elsewhere(now.load.Projects)...)
 	for _, a := range now.rates {
 		if a.Reduced() {
 			notes = append(notes, a.String())
 		}
 	}
 	return faults, append(notes, w.fitness.notes()...)
+}
+
+// elsewhere says which of the projects with stops in flight this worker leaves
+// alone.
+func (w *Worker) elsewhere(inFlight map[string]int) (notes []string) {
+	for project, endpoint := range w.loop.Elsewhere() {
+		if inFlight[project] > 0 {
+			notes = append(notes, fmt.Sprintf("project %s is left alone: its stops are at %s, and this worker calls %s; they need a worker with that endpoint",
+				project, endpoint, w.cfg.Release.Endpoint))
+		}
+	}
+	slices.Sort(notes)
+	return notes
 }

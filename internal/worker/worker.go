@@ -135,7 +135,7 @@ func New(cfg Config) *Worker {
 	w.stopping, w.stop = context.WithCancel(context.Background())
 	w.ended, w.giveUp = context.WithCancel(context.Background())
 	queue := queueconn.New(cfg.Redis, cfg.CheckInterval)
-	slots := tasks.NewSlots(cfg.Concurrency, w.release.Unproven)
+	slots := tasks.NewSlots(cfg.Concurrency, w.release.Few)
 	w.handlers = tasks.New(tasks.Config{
 		Ledger: w.ledger, Release: w.release, Jobs: cfg.Jobs, Slots: slots, Recorder: cfg.Metrics,
 		Pull:   func(projectID string, after time.Duration) { w.loop.Pull(projectID, after) },

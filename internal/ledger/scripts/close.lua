@@ -1,8 +1,8 @@
 -- How a stop ends. Put after gather.lua and before the scripts that end stops.
 --
 -- The keys that they all need stand first in KEYS.
-local active, last, small, large, look, released, watched, latest, pending, stopping, ended, uncounted, times =
-  unpack(KEYS, 1, 13)
+local active, last, small, large, look, released, watched, latest, pending, stopping, ended, uncounted, times,
+  control = unpack(KEYS, 1, 14)
 local touched = {} -- batches, each a key and an id, that may have ended
 
 -- count moves a wish of a batch from one state to another.
@@ -33,9 +33,11 @@ local function close(id, f)
   return before and {'prev', before} or {}
 end
 
--- finally makes all changes, and notes the batches that have ended.
+-- finally makes all changes, and notes the batches that have ended. When no stop is in flight, the project is no longer
+-- tied to an endpoint.
 local function finally(now)
   flush()
+  if redis.call('EXISTS', pending, stopping) == 0 then redis.call('HDEL', control, 'endpoint') end
   for i = 1, #touched do
     local batch, batch_id = unpack(touched[i])
     local left = redis.call('HMGET', batch, 'pending', 'stopping')

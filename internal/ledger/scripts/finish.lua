@@ -28,7 +28,7 @@ local function finish(stop, item, batches, fields)
   return 1
 end
 
-local answers = each(14, 3, 6, finish)
+local answers = each(15, 3, 6, finish)
 finally(now)
 if learned then redis.call('LTRIM', times, 0, kept - 1) end
 return answers

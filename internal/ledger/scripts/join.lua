@@ -3,7 +3,7 @@
 -- KEYS  active, waiting:small, waiting:stop, state:pending, latest, batch, batch stops, ended, then for each ask: the
 --       stop that serves it, and the stop that it would have been
 -- ARGV  now, batch, the most wishes of a stop, then for each ask: id of the stop that serves it, id of the stop that it
---       would have been, job id, due, deadline, labels (times in ms)
+--       would have been, job id, due, deadline, labels, 1 when the job was listed (times in ms; texts may be "")
 -- Returns what happened to each ask:
 --       joined    the stop serves this wish too
 --       known     it did so before
@@ -29,7 +29,7 @@ end
 
 for i = 1, (#KEYS - 8) / 2 do
   local stop, own = KEYS[7 + 2 * i], KEYS[8 + 2 * i]
-  local id, own_id, job, due, deadline, labels = unpack(ARGV, 6 * i - 2, 6 * i + 3)
+  local id, own_id, job, due, deadline, labels, listed = unpack(ARGV, 7 * i - 3, 7 * i + 3)
   local f = redis.call('HMGET', stop, 'state', 'wishes', 'deadline', 'kind', 'wish:' .. batch_id)
   local what = 'joined'
   if redis.call('HGET', active, job) ~= id or not f[1] then
@@ -41,6 +41,7 @@ for i = 1, (#KEYS - 8) / 2 do
   else
     redis.call('HSET', stop, 'wish:' .. batch_id, due .. ' ' .. deadline .. ' ' .. now .. ' ' .. labels)
     redis.call('HINCRBY', stop, 'wishes', 1)
+    if listed ~= '' then redis.call('HSET', stop, 'listed', listed) end
     redis.call('HINCRBY', stop, 'version', 1)
     redis.call('HDEL', stop, 'withdrawn') -- somebody wants it again
     redis.call('HSET', own, 'served', id, 'job', job)

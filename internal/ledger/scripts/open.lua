@@ -1,19 +1,25 @@
 -- Opens stops of one batch in one project, where no stop of the job is active.
 --
--- KEYS  active, waiting:small, waiting:stop, state:pending, latest, batch, batch stops, ended, uncounted, then the stop of
---       each ask
--- ARGV  now, batch, how many stops of a batch are small, then for each ask: stop id, job id, due, deadline,
---       traceparent, labels, fault (times in ms since the epoch; texts may be ""). One with a fault ends as rejected.
+-- KEYS  active, waiting:small, waiting:stop, state:pending, latest, batch, batch stops, ended, uncounted, control, then the
+--       stop of each ask
+-- ARGV  now, batch, how many stops of a batch are small, the endpoint that the jobs are at ("" if the producer does not
+--       know), then for each ask: stop id, job id, due, deadline,
+--       traceparent, labels, fault, 1 when the job was listed (times in ms since the epoch; texts may be ""). One with a
+--       fault ends as rejected.
 -- Returns two values for each ask: what happened, and the id of the stop that serves it.
 --       opened    a new stop
 --       known     asked for in this batch before
 --       join      another stop of the job is active: nothing was done
-local active, small, large, pending, latest, batch, stops, ended, uncounted = unpack(KEYS, 1, 9)
-local now, batch_id, few = ARGV[1], ARGV[2], tonumber(ARGV[3])
+-- If stops in flight are at another endpoint, nothing is done, and the answer is "elsewhere" and that endpoint.
+local active, small, large, pending, latest, batch, stops, ended, uncounted, control =
+  unpack(KEYS, 1, 10)
+local now, batch_id, few, endpoint = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local at = redis.call('HGET', control, 'endpoint')
+if endpoint ~= '' and at and at ~= endpoint then return {'elsewhere', at} end
 local total = tonumber(redis.call('HGET', batch, 'total') or 0)
 local before, opened, rejected, results = redis.call('ZCARD', pending), 0, 0, {}
 
-local function open(stop, id, job, due, deadline, trace, labels)
+local function open(stop, id, job, due, deadline, trace, labels, _, listed)
   -- Stops with one due time stand in the order of their asking, a microsecond apart (within a millisecond): Redis then
   -- mostly appends them, which costs half of putting them in by the order of their ids.
   local place = string.format('%.3f', due + (before + opened) % 1000 / 1000)
@@ -22,6 +28,7 @@ local function open(stop, id, job, due, deadline, trace, labels)
     'asked', now, 'due', due, 'deadline', deadline, 'wishes', 1, 'wish:' .. batch_id,
     due .. ' ' .. deadline .. ' ' .. now .. ' ' .. labels)
   if lane ~= '' then redis.call('HSET', stop, 'lane', lane) end
+  if listed ~= '' then redis.call('HSET', stop, 'listed', listed) end
   if trace ~= '' then redis.call('HSET', stop, 'trace', trace) end
   redis.call('HSET', active, job, id)
   redis.call('ZADD', lane ~= '' and small or large, place, id .. ':1:' .. job)
@@ -40,8 +47,8 @@ local function reject(stop, id, due, deadline, trace, fault)
   rejected = rejected + 1
 end
 
-for i = 10, #KEYS do
-  local a = 4 + (i - 10) * 7
+for i = 11, #KEYS do
+  local a = 5 + (i - 11) * 8
   local id, job = ARGV[a], ARGV[a + 1]
   local known = redis.call('HMGET', KEYS[i], 'state', 'served')
   local fault = ARGV[a + 6]
@@ -54,11 +61,12 @@ for i = 10, #KEYS do
   elseif fault ~= '' then
     reject(KEYS[i], id, ARGV[a + 2], ARGV[a + 3], ARGV[a + 4], fault)
   else
-    open(KEYS[i], unpack(ARGV, a, a + 5))
+    open(KEYS[i], unpack(ARGV, a, a + 7))
   end
   results[#results + 1], results[#results + 2] = what, by
 end
 
+if opened > 0 and endpoint ~= '' then redis.call('HSET', control, 'endpoint', endpoint) end
 if opened + rejected > 0 then
   redis.call('HSETNX', batch, 'created', now)
   redis.call('HINCRBY', batch, 'total', opened + rejected)

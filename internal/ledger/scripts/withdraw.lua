@@ -8,7 +8,7 @@
 --       ended     the stop had an outcome before
 --       missing   the stop has no such wish
 local now, id, batch_id, why = unpack(ARGV)
-local stop, batch = KEYS[14], KEYS[15]
+local stop, batch = KEYS[15], KEYS[16]
 local f, list = {}, redis.call('HGETALL', stop)
 for i = 1, #list, 2 do
   f[list[i]] = list[i + 1]

@@ -7,7 +7,8 @@
 --       watched jobs to look at, each with when it was last seen as stopping (ms),
 --       the stops whose time is up, the released steps that have been silent for long,
 --       1 when calls of the project have failed lately, since when a list that was read has not shown a job that was
---       seen before (ms; 0: no list was)
+--       seen before (ms; 0: no list was),
+--       the endpoint of the stops in flight, if this worker calls another ("": it does not)
 
 -- visit returns the first of a set whose time has come, and puts them off a little: if this worker dies now, they are
 -- found again.
@@ -73,7 +74,9 @@ end
 if b.limited and b.stops < 1 then due = math.max(due, now + (1 - b.stops) * 1000 / b.rate) end
 if parked then due = math.max(due, tonumber(c[2])) end
 if fleet == '1' then due = INF end
+if elsewhere then due = math.max(due, now + 250) end -- leave others the turn
 due = math.min(due, head(latest), head(released) + silence)
 return {due == INF and -1 or math.ceil(math.max(0, due - now)), list, probe,
   redis.call('LLEN', uncounted) > 0 and 1 or 0, stops, polls, jobs, late, silent,
-  (hold or redis.call('HEXISTS', control, 'failures') == 1) and 1 or 0, listing and tonumber(c[7]) or 0}
+  (hold or redis.call('HEXISTS', control, 'failures') == 1) and 1 or 0, listing and tonumber(c[7]) or 0,
+  elsewhere and c[8] or ''}
