@@ -54,7 +54,7 @@ func TestMalformedTasks(t *testing.T) {
 			t.Errorf("no stop was rejected because of %s, but of %q", want, reasons)
 		}
 	}
-	for _, want := range []string{`project id \"a/b\" is not valid`, `payload is not {`} { // they have no project
+	for _, want := range []string{`project id \"a/b\" is not valid`, `payload: is not a JSON object`} { // they have no project
 		if !strings.Contains(p.stderr.String(), want) {
 			t.Errorf("the log has no %s", want)
 		}

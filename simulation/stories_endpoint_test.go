@@ -11,6 +11,7 @@ import (
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
+	"vizstop/internal/tasks"
 	"vizstop/internal/worker"
 )
 
@@ -77,7 +78,8 @@ func TestTwoEndpoints(t *testing.T) {
 
 		// Stops that only a worker with the right endpoint could make end in time.
 		w.sim.AddJob(project, modelartstest.Job{ID: "x"})
-		if _, err := w.ledger.OpenAt(ctx, project, "late", here, []ledger.Ask{{JobID: "x", Due: time.Now().Add(time.Minute), Deadline: time.Now().Add(2 * time.Minute)}}); err != nil {
+		late := ledger.Ask{JobID: "x", Due: time.Now().Add(time.Minute), Deadline: time.Now().Add(2 * time.Minute)}
+		if _, err := tasks.NewProducer(w.ledger, w.rdb).At(here).Ask(ctx, project, "late", []ledger.Ask{late}); err != nil {
 			t.Fatal(err)
 		}
 		a.stop()

@@ -83,10 +83,15 @@ func kindOfLogin(status int, message string) Kind {
 		return KindThrottled
 	case status == http.StatusRequestTimeout, status/100 != 4:
 		return KindUnavailable
-	case status == http.StatusUnauthorized && !mentions(message, "project") && mentions(message, "password", "user", "account", "domain"):
+	case status == http.StatusUnauthorized && isAboutUser(message):
 		return KindCredentials
 	}
 	return KindPermission
+}
+
+// isAboutUser reports whether a refused login would be refused for any project.
+func isAboutUser(message string) bool {
+	return mentions(message, "password") || mentions(message, "user", "account", "domain") && !mentions(message, "project")
 }
 
 // kindOfUnauthorized: an account that is frozen or a policy that forbids also

@@ -21,6 +21,7 @@ func TestLoginErrors(t *testing.T) {
 		{"400", refuse(400, "The request body is invalid"), KindPermission},
 		{"401", refuse(401, "The username or password is wrong."), KindCredentials},
 		{"401 of a locked user", refuse(401, "The user is locked"), KindCredentials},
+		{"401 that repeats what was sent", refuse(401, `refused: {"password":"x","project":"y"}`), KindCredentials},
 		{"401 of a project", refuse(401, "The user is not in project x"), KindPermission},
 		{"401 of anything", refuse(401, "The request you have made requires authentication."), KindPermission},
 		{"403", refuse(403, "You are not authorized"), KindPermission},
