@@ -23,7 +23,7 @@ const (
 	// maxPages bounds a list: with more stopping jobs than this it is of no use.
 	maxPages = 1000
 	// pagesAtOnce is how many pages of one list are read at the same time.
-	pagesAtOnce = 8
+	pagesAtOnce = 16
 	// A page has a short time, and a second one if it fails: nobody waits for a slow
 	// list, because each watched stop has a look of its own in the end.
 	pageTime, pageTimeAgain = time.Second, 2 * time.Second
@@ -186,7 +186,7 @@ func (l *Loop) readPage(ctx context.Context, projectID string, n, jobs int) (pag
 	status := modelarts.StatusKilling
 	query := modelarts.ListQuery{Status: &status, Page: n, PerPage: jobs, SortBy: "job_id", Order: "asc"}
 	for _, limit := range []time.Duration{pageTime, pageTimeAgain} {
-		slot, noSlot := l.Slots.Acquire(ctx, projectID, true)
+		slot, noSlot := l.Slots.AcquirePage(ctx, projectID)
 		if noSlot != nil {
 			return nil, noSlot
 		}

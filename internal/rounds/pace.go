@@ -11,6 +11,8 @@ const (
 	// callWorth is the waiting, in seconds summed over jobs that have stopped, for
 	// which one list call is well spent.
 	callWorth     = 12.0
+	// cheap is how many list calls for each job that leaves are not worth saving.
+	cheap         = 0.06
 	leastInterval = 250 * time.Millisecond
 	mostInterval  = 4 * time.Second
 	// onset is the longest time to the next look at the length while jobs begin to
@@ -35,13 +37,15 @@ type pace struct {
 // busy is the time between two checks while so many watched jobs leave the list.
 // Checks every t s cost pages/t calls a second, and jobs that leave r times a second
 // wait for r*t/2 s a second: with a call worth w s of waiting, the sum is least at
-// t = sqrt(2 * w * pages / r).
+// t = sqrt(2 * w * pages / r), or less where checks are cheap.
 func (p pace) busy(known release.ListState, left int, now time.Time) time.Duration {
 	most := mostInterval
 	if known.Pages == 1 {
 		most = mostIntervalOfOne
 	}
-	return p.within(known.Pages, float64(left)/max(now.Sub(known.Since).Seconds(), 0.001), most)
+	rate := float64(left) / max(now.Sub(known.Since).Seconds(), 0.001)
+	best := math.Sqrt(2 * callWorth * float64(known.Pages) / rate)
+	return p.within(known.Pages, min(best, float64(known.Pages)/(cheap*rate)), most)
 }
 
 // quiet is the time while hardly anybody leaves the list: many may begin to. If a look at
@@ -52,12 +56,12 @@ func (p pace) quiet(known release.ListState) time.Duration {
 		most = 1500 * time.Millisecond
 	}
 	rate := float64(max(1, known.Watched)) / p.usual.Seconds()
-	return p.within(1, rate, most)
+	return p.within(1, math.Sqrt(2*callWorth/rate), most)
 }
 
-func (p pace) within(pages int, leaving float64, most time.Duration) time.Duration {
-	best := math.Sqrt(2 * callWorth * float64(pages) / leaving)
-	next := min(max(time.Duration(best*float64(time.Second)), leastInterval), most)
+// within keeps a time in seconds to the limits.
+func (p pace) within(pages int, seconds float64, most time.Duration) time.Duration {
+	next := min(max(time.Duration(seconds*float64(time.Second)), leastInterval), most)
 	if p.rate > 0 {
 		next = max(next, time.Duration(float64(pages)/(listShare*p.rate)*float64(time.Second)))
 	}

@@ -51,6 +51,16 @@ func (s *Slot) Free() { s.free() }
 
 // Acquire waits for a slot for a call of a project, which must be freed.
 func (s *Slots) Acquire(ctx context.Context, projectID string, look bool) (*Slot, error) {
+	return s.acquire(ctx, projectID, look, false)
+}
+
+// AcquirePage is Acquire for a page of a list. It goes before other looks: it may
+// tell of a hundred jobs.
+func (s *Slots) AcquirePage(ctx context.Context, projectID string) (*Slot, error) {
+	return s.acquire(ctx, projectID, true, true)
+}
+
+func (s *Slots) acquire(ctx context.Context, projectID string, look, first bool) (*Slot, error) {
 	ready, kind := make(chan struct{}), kindOf(look)
 	s.mu.Lock()
 	s.seen[projectID] = time.Now()
@@ -58,7 +68,11 @@ func (s *Slots) Acquire(ctx context.Context, projectID string, look bool) (*Slot
 		s.waiting[projectID] = new(queues)
 	}
 	q := s.waiting[projectID]
-	q[kind] = append(q[kind], ready)
+	if first {
+		q[kind] = slices.Insert(q[kind], 0, ready)
+	} else {
+		q[kind] = append(q[kind], ready)
+	}
 	s.give()
 	s.mu.Unlock()
 	select {
