@@ -23,7 +23,7 @@ const (
 
 // gap is how long to wait for the next look at a job that is still stopping
 // after so long: until a third of those that took longer have stopped. A job
-// that takes longer than (almost) all others is looked at after an eighth of its
+// that takes longer than (almost) all others is looked at after a tenth of its
 // time again: it may stop at any moment, and such jobs are few. It reports false
 // when too little is known.
 func (p stopTimes) gap(elapsed time.Duration) (time.Duration, bool) {
@@ -33,7 +33,7 @@ func (p stopTimes) gap(elapsed time.Duration) (time.Duration, bool) {
 	first, _ := slices.BinarySearch(p, elapsed+1)
 	longer := p[first:]
 	if len(longer) < 3 {
-		return elapsed / 8, true
+		return elapsed / 10, true
 	}
 	return longer[len(longer)/3] - elapsed, true
 }
