@@ -26,8 +26,8 @@ func TestGap(t *testing.T) {
 		{0, 11 * time.Second},               // a third of thirty have stopped by then
 		{20 * time.Second, 4 * time.Second}, // of the ten that take longer, 24 s is the fourth
 		{27 * time.Second, 2 * time.Second},
-		{28 * time.Second, 28 * time.Second / 8}, // too few take longer to tell
-		{time.Minute, time.Minute / 8},
+		{28 * time.Second, 28 * time.Second / 10}, // too few take longer to tell
+		{time.Minute, time.Minute / 10},
 	} {
 		if got, ok := p.gap(c.elapsed); !ok || got != c.want {
 			t.Errorf("after %v: %v, %v; want %v", c.elapsed, got, ok, c.want)
