@@ -3,6 +3,7 @@ package e2e
 import (
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,6 +27,10 @@ func buildAndRun(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	bin = dir
+	if err := readSources(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	args := []string{"build", "-buildvcs=false", "-o", dir + string(filepath.Separator)}
 	if raceDetector {
 		args = append(args, "-race")
@@ -44,6 +49,17 @@ func buildAndRun(m *testing.M) int {
 	code := m.Run()
 	chaosTable.print(os.Stdout)
 	return code
+}
+
+// readSources reads the folders of the sources: go test notes what a test reads,
+// but not what "go build" does, and would take old results for those of new programs.
+func readSources() error {
+	for _, dir := range []string{"../cmd", "../internal"} {
+		if err := filepath.WalkDir(dir, func(_ string, _ fs.DirEntry, err error) error { return err }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // isSet reports whether the command line has that flag.

@@ -4,14 +4,12 @@
 -- ARGV  now, room, rate configured, burst, after how long a watched stop is looked at that no list has shown, with and
 --       without a list check (ms), least number of watched jobs for a list check, how many watched jobs this worker can
 --       look at, 1 when the fleet is held ("stops" when its stop calls are), for how long a step at work may be silent,
---       how long a probe may take (ms), how many steps are released at most, the
---       endpoint that this worker calls ("" for any)
+--       how long a probe may take (ms), how many steps are released at most, the endpoint this worker calls ("": any)
 -- What it returns is said in settle.lua, which ends it.
 local control, small, large, look, released, watched, latest, uncounted = unpack(KEYS)
 local now, room, conf, burst = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local fallback, least, inline, fleet = tonumber(ARGV[5]), tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9]
-local silence, probe_time = tonumber(ARGV[10]), tonumber(ARGV[11])
-local MOST = tonumber(ARGV[12])
+local silence, probe_time, MOST = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
 
 local c = redis.call('HMGET', control, 'paused', 'parked', 'hold', 'probe_at', 'list_at', 'list_rests', 'cutoff', 'endpoint')
 local paused = c[1] or fleet == 'stops'

@@ -1,8 +1,7 @@
--- What else is to be done for the project, and when its next round is due. Put after release.lua.
---
--- Returns
+-- What else is to be done for the project, and when its next round is due. Put after release.lua. Returns
 --       when the next round is due (ms from now; -1: nothing is left to do),
---       what is known of the list if it is to be checked (see ListState in list.go), 1 when a probe is to be made of no stop, 1 when there are stops to count,
+--       what is known of the list if it is to be checked (see listState in list.go), 1 when a probe is to be made of no
+--       stop, 1 when there are stops to count,
 --       stops and polls that were released,
 --       watched jobs to look at, each with when it was last seen as stopping (ms),
 --       the stops whose time is up, the released steps that have been silent for long,
@@ -32,7 +31,7 @@ end
 
 local waiting = head(look)
 if not paused then waiting = math.min(waiting, head(small), head(large)) end
-local probe, list = 0, {}
+local probe, list, list_at = 0, {}, tonumber(c[5] or 0)
 if hold and open then
   -- A step that comes soon is the best probe; jobs that are watched wait for no step.
   if #went == 0 and waiting - now < (watching > 0 and 5000 or 120000) then
@@ -43,15 +42,13 @@ if hold and open then
   end
   redis.call('HSET', control, 'probe', went[2] or '', 'probe_at', string.format('%.0f', probe_at))
 end
-local list_at = tonumber(c[5] or 0)
 local free = #jobs / 2 < inline -- while nobody is free to look, there is no need to know more
 if listing and open and not hold and free and list_at <= now and affordable() >= 1 then
   list_at = now + 2500 -- if nobody tells of it: one that takes longer has company
   redis.call('HSET', control, 'list_at', list_at)
   local known = redis.call('HMGET', control, 'list_pages', 'list_others', 'cutoff', 'list_since', 'list_quiet')
-  list[1] = watching
-  for i = 1, #known do list[i + 1] = tonumber(known[i] or 0) end
-  list[2] = math.max(1, list[2])
+  list = {watching, math.max(1, tonumber(known[1] or 1))}
+  for i = 2, #known do list[i + 1] = tonumber(known[i] or 0) end
   pay(list[6] == 1 and 1 or list[2]) -- a look at its length, or as many pages as the last one had
 end
 save(control, now, b)
