@@ -3,16 +3,12 @@
 -- KEYS  active, waiting:small, waiting:stop, state:pending, latest, batch, batch stops, ended, uncounted, control, then the
 --       stop of each ask
 -- ARGV  now, batch, how many stops of a batch are small, the endpoint that the jobs are at ("" if the producer does not
---       know), then for each ask: stop id, job id, due, deadline,
---       traceparent, labels, fault, 1 when the job was listed (times in ms since the epoch; texts may be ""). One with a
---       fault ends as rejected.
--- Returns two values for each ask: what happened, and the id of the stop that serves it.
---       opened    a new stop
---       known     asked for in this batch before
---       join      another stop of the job is active: nothing was done
--- If stops in flight are at another endpoint, nothing is done, and the answer is "elsewhere" and that endpoint.
-local active, small, large, pending, latest, batch, stops, ended, uncounted, control =
-  unpack(KEYS, 1, 10)
+--       know), then for each ask: stop id, job id, due, deadline, traceparent, labels, fault, 1 when the job was listed
+--       (times in ms since the epoch; texts may be ""). One with a fault ends as rejected.
+-- Returns for each ask what happened ("opened" a new stop, "known": asked for in this batch before, "join": another stop of
+-- the job is active, nothing was done) and the id of the stop that serves it. If stops in flight are at another endpoint,
+-- nothing is done, and the answer is "elsewhere" and that endpoint.
+local active, small, large, pending, latest, batch, stops, ended, uncounted, control = unpack(KEYS, 1, 10)
 local now, batch_id, few, endpoint = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local at = redis.call('HGET', control, 'endpoint')
 if endpoint ~= '' and at and at ~= endpoint then return {'elsewhere', at} end
@@ -49,9 +45,8 @@ end
 
 for i = 11, #KEYS do
   local a = 5 + (i - 11) * 8
-  local id, job = ARGV[a], ARGV[a + 1]
+  local id, job, fault = ARGV[a], ARGV[a + 1], ARGV[a + 6]
   local known = redis.call('HMGET', KEYS[i], 'state', 'served')
-  local fault = ARGV[a + 6]
   local other = not known[1] and not known[2] and fault == '' and redis.call('HGET', active, job)
   local what, by = 'opened', id
   if known[1] or known[2] then
