@@ -31,6 +31,7 @@ type fleetState struct {
 	wake     bool   // what held the fleet back has ended, and projects have not been told
 
 	accepted bool // since this process started
+	doubted  bool // a call of this process was refused since one was accepted
 }
 
 // FleetDelay is how old what a process knows of the fleet may be, and so how long
@@ -60,7 +61,7 @@ func (f *fleetState) stale() bool { return !f.read.IsZero() && fleet.Passed(f.re
 func (f *fleetState) succeeded() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.accepted = true
+	f.accepted, f.doubted = true, false
 	tell := f.failures || f.held
 	f.failures, f.held = false, false
 	return tell
@@ -69,31 +70,32 @@ func (f *fleetState) succeeded() bool {
 func (f *fleetState) refused() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.failures = true
+	f.failures, f.doubted = true, true
 }
 
-// Unproven reports whether the credential of this process has not been accepted
-// yet: then only a few calls may be under way at once, because an access key
-// locks after more than five failures in a row.
-func (r *Releaser) Unproven() bool {
-	r.fleet.mu.Lock()
-	defer r.fleet.mu.Unlock()
-	return !r.fleet.accepted
-}
-
-// Few is how many calls may be under way at once while the credential is unproven:
-// three, and one at a time once a call was refused, because those that were under
-// way then may be refused, too. 0: any number.
+// Few is how many calls may be under way at once, because an access key locks after
+// more than five failures in five minutes: three until the credential was accepted,
+// and one at a time once a call was refused, until another is accepted. 0: any
+// number.
 func (r *Releaser) Few() int {
+	f := &r.fleet
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.failures || f.doubted:
+		return 1
+	case !f.accepted:
+		return 3
+	}
+	return 0
+}
+
+// Doubt notes that a call was refused for its credential, which is not told to the
+// fleet: it was of a list, and calls of stops say whether it is that or the list.
+func (r *Releaser) Doubt() {
 	r.fleet.mu.Lock()
 	defer r.fleet.mu.Unlock()
-	switch {
-	case r.fleet.accepted:
-		return 0
-	case r.fleet.failures:
-		return 1
-	}
-	return 3
+	r.fleet.doubted = true
 }
 
 // Refresh reads what holds the whole fleet back. Call it every second.

@@ -86,7 +86,7 @@ func TestRowsOfOneKind(t *testing.T) {
 // others accept it, holds itself only.
 func TestCredential(t *testing.T) {
 	eachRedis(t, Config{}, func(t *testing.T, w *world) {
-		if !w.Unproven() {
+		if w.Few() != 3 {
 			t.Error("proven before the first call")
 		}
 		refuse := func(project, id string) {
@@ -105,11 +105,14 @@ func TestCredential(t *testing.T) {
 		w.holdsAre()
 		for _, id := range []string{"y", "z"} {
 			w.report(good, nil)
+			if w.Few() != 0 {
+				t.Error("not any number after a success")
+			}
 			refuse(project, id)
 		}
 		w.holdsAre("project credentials")
-		if w.Unproven() {
-			t.Error("unproven after a success")
+		if w.Few() != 1 {
+			t.Error("more than one at a time after a refusal")
 		}
 		refuse("another", "a")
 		w.holdsAre("credential credentials", "project credentials")

@@ -194,6 +194,9 @@ func (l *Loop) readPage(ctx context.Context, projectID string, n, jobs int) (pag
 		callCtx, cancel := context.WithTimeout(ctx, limit)
 		page, err = l.Lists.ListVisualizationJobs(callCtx, projectID, query)
 		cancel()
+		if modelarts.KindOf(err) == modelarts.KindCredentials {
+			l.Release.Doubt()
+		}
 		slot.Free()
 		if modelarts.KindOf(err) == modelarts.KindThrottled { // that says something about other calls, too
 			if _, rerr := l.Release.Report(ctx, release.Call{ProjectID: projectID, At: at}, err); rerr != nil {
@@ -209,9 +212,8 @@ func (l *Loop) readPage(ctx context.Context, projectID string, n, jobs int) (pag
 }
 
 // listRefused reports whether the project's list is of no use although other
-// calls may be: it is forbidden, not offered, or not what was asked for. A refused
-// credential is not told to the fleet: the calls of stops say whether it is that
-// or the list. But the list is left alone, or it would lock an access key.
+// calls may be: it is forbidden, not offered, or not what was asked for. After a
+// refused credential it is left alone, or it would lock an access key.
 func listRefused(err error) bool {
 	if errors.Is(err, errUnfiltered) {
 		return true

@@ -61,14 +61,14 @@ func (c *caller) look(ctx context.Context, step claimed) (job *modelarts.Visuali
 // report tells how a call ended, and whether a failure is the system's. What the
 // call has shown counts all the same if Redis can't be told.
 func (c *caller) report(ctx context.Context, step claimed, err error) (system bool) {
-	s, unproven := step.Stop, c.release.Unproven()
+	s, few := step.Stop, c.release.Few()
 	system, rerr := c.release.Report(context.WithoutCancel(ctx),
 		release.Call{ProjectID: s.ProjectID, Step: s.Member(), At: step.At, Ill: step.Ill}, err)
 	step.slot.Free() // not before: what is refused counts before another call goes out
 	if rerr != nil {
 		c.log.WarnContext(ctx, "the fleet did not learn of an answer", "project", s.ProjectID, "error", rerr)
 	}
-	if unproven && !c.release.Unproven() {
+	if few > 0 && c.release.Few() == 0 {
 		c.slots.Wake()
 	}
 	if err != nil {
