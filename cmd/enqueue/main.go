@@ -99,6 +99,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 		ExitErrHandler:        func(context.Context, *cli.Command, error) {}, // main decides
 		OnUsageError:          usageError,
 	}
+	for _, c := range app.Commands { // "enqueue status BATCH --help": the library takes BATCH for a topic
+		c.CommandNotFound = func(ctx context.Context, c *cli.Command, _ string) { _ = cli.ShowCommandHelp(ctx, app, c.Name) }
+	}
 	args, err := withDefault(args, app.Commands)
 	if err != nil {
 		return err

@@ -22,6 +22,7 @@ import (
 	"github.com/urfave/cli/v3"
 	"golang.org/x/sync/errgroup"
 
+	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/settings"
 	"vizstop/internal/version"
@@ -63,7 +64,8 @@ type config struct {
 func (c *config) declare() {
 	c.String(&c.listen, "listen", "", "127.0.0.1:9470", "address of the API", nil)
 	c.String(&c.control, "control", "", "", "loopback address of a second listener that tells calls and jobs and takes faults; none: no such listener", onLoopback)
-	c.Strings(&c.projects, "project", "HW_PROJECT_ID", "project of the jobs; repeatable, or several by comma (default: "+defaultProject+")", nil)
+	c.Strings(&c.projects, "project", "HW_PROJECT_ID", "project of the jobs; repeatable, or several by comma (default: "+defaultProject+")",
+		func(id string) error { return modelarts.ValidateID("project", id) })
 	c.Int(&c.more, "more-projects", "", 0,
 		"so many projects besides, each with the same jobs; their ids are the numbers from 1 on, in 32 hex digits", 0, 100000)
 	c.Int(&c.jobs, "jobs", "", 50, "running jobs of each project to begin with; their ids begin at 1000", 0, 1000000)
@@ -91,7 +93,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 		Flags:          c.Flags(),
 		ExitErrHandler: func(context.Context, *cli.Command, error) {}, // main decides
 		Action: func(ctx context.Context, cmd *cli.Command) error {
-			if err := c.Load(cmd, getenv); err != nil {
+			if err := errors.Join(settings.NoArguments(cmd), c.Load(cmd, getenv)); err != nil {
 				return err
 			}
 			if len(c.projects) == 0 {

@@ -129,6 +129,20 @@ func TestFaultShareMeetsAShareOfTheCalls(t *testing.T) {
 	}
 }
 
+// What can't be meant is refused before anything is served.
+func TestWhatCannotBeMeantIsRefused(t *testing.T) {
+	for want, args := range map[string][]string{
+		`takes no argument "jobs"`:         {"--listen", "127.0.0.1:0", "jobs", "100"},
+		`project id "../x" is not valid: `: {"--listen", "127.0.0.1:0", "--project", defaultProject + ",../x"},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // one that serves would go on for ever
+		if err := run(ctx, args, func(string) string { return "" }, io.Discard); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("simulator %q: %v, want %s", args, err, want)
+		}
+		cancel()
+	}
+}
+
 func TestControlStaysOnThisMachine(t *testing.T) {
 	for _, addr := range []string{":9471", "0.0.0.0:9471", "192.0.2.1:9471", "example.com:9471", "9471"} {
 		err := run(t.Context(), []string{"--control", addr}, func(string) string { return "" }, io.Discard)

@@ -31,7 +31,9 @@ func healthCommand(getenv func(string) string, stdout io.Writer) *cli.Command {
 		Name:  "health",
 		Usage: "ask the worker on this machine how it is; exit code 0 means well",
 		Description: `Takes the same --listen (or VIZSTOP_LISTEN) as the worker it asks. It needs no shell
-and no other program, so a container without either can check itself.`,
+and no other program, so a container without either can check itself. Pages that want
+TLS or a password (--web-config-file) tell it that the worker lives, but not whether
+it is ready.`,
 		Flags:        h.Flags(),
 		OnUsageError: usageError,
 		Action: func(ctx context.Context, cmd *cli.Command) error {
@@ -55,6 +57,9 @@ func (h *health) ask(ctx context.Context, stdout io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, h.timeout)
 	defer cancel()
 	answer, err := getPage(ctx, url)
+	if h.webConfig != "" && !h.ready && errors.Is(err, errRefused) {
+		answer, err = "ok: it answers, and its pages want TLS or a password\n", nil // as the watchdog sees it
+	}
 	if err != nil {
 		return err
 	}

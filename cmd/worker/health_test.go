@@ -61,6 +61,28 @@ func TestHealthOfAHungWorker(t *testing.T) {
 	}
 }
 
+// A worker whose pages want TLS or a password lives; whether it is ready, only who
+// has the password can tell.
+func TestHealthBehindAWebConfig(t *testing.T) {
+	server, sim := redistest.Start(t), simulate(t)
+	for _, text := range []string{withTLS, withPassword(t, webPassword)} {
+		config := newWebFiles(t).write("web.yml", text)
+		r := start(t, signing(server, sim), "--web-config-file", config)
+		if got, err := askHealth(t, r.addr, "--web-config-file", config); !strings.HasPrefix(got, "ok") || err != nil {
+			t.Errorf("a worker that lives: %q, %v", got, err)
+		}
+		for _, args := range [][]string{nil, {"--web-config-file", config, "--ready"}} {
+			if got, err := askHealth(t, r.addr, args...); got != "" || err == nil {
+				t.Errorf("worker health %q: %q, %v", args, got, err)
+			}
+		}
+		r.stop()
+		if got, err := askHealth(t, r.addr, "--web-config-file", config); got != "" || err == nil {
+			t.Errorf("after the end: %q, %v", got, err)
+		}
+	}
+}
+
 // The health check of a worker that listens on every address asks this machine.
 func TestLocalURL(t *testing.T) {
 	t.Parallel()

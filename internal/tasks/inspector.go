@@ -35,6 +35,7 @@ func NewInspector(rdb redis.UniversalClient) *Inspector {
 var scripts embed.FS
 
 var (
+	countsScript  = luascript.Load(scripts, "counts")
 	lookScript    = luascript.Load(scripts, "look")
 	orphansScript = luascript.Load(scripts, "orphans")
 	sweepScript   = luascript.Load(scripts, "sweep")
@@ -80,6 +81,28 @@ func (i *Inspector) Pending(ctx context.Context, queue string) (int, error) {
 		return 0, fmt.Errorf("count tasks that wait in queue %s: %w", queue, err)
 	}
 	return int(n), nil
+}
+
+// Counts tells how many tasks of a queue are in each state, and for how long the
+// one that is next has been ready.
+func (i *Inspector) Counts(ctx context.Context, queue string) (tasks map[string]int, latency time.Duration, err error) {
+	states := []string{"pending", "active", "scheduled", "retry", "archived", "aggregating"}
+	var keys []string
+	for _, name := range []string{"pending", "active", "scheduled", "retry", "archived", "groups"} {
+		keys = append(keys, queueKey(queue, name))
+	}
+	counts, err := countsScript.Run(ctx, i.rdb, keys, queueKey(queue, "t:"), queueKey(queue, "g:")).Slice()
+	if err != nil {
+		return nil, 0, fmt.Errorf("count the tasks of queue %s: %w", queue, err)
+	}
+	tasks = make(map[string]int, len(states))
+	for n, state := range states {
+		tasks[state] = int(counts[n].(int64))
+	}
+	if since, err := strconv.ParseInt(counts[len(states)].(string), 10, 64); err == nil && since > 0 {
+		latency = max(0, time.Since(time.Unix(0, since)))
+	}
+	return tasks, latency, nil
 }
 
 // Remove takes a task out of its queue and reports whether it did. It leaves
@@ -174,7 +197,9 @@ func (i *Inspector) among(ctx context.Context, queue, state, least string, wante
 func (i *Inspector) read(queue, id string) (*asynq.TaskInfo, error) {
 	info, err := i.inspect.GetTaskInfo(queue, id)
 	switch {
-	case errors.Is(err, asynq.ErrTaskNotFound), err != nil && strings.Contains(err.Error(), "could not decode"):
+	case errors.Is(err, asynq.ErrTaskNotFound):
+		return nil, nil
+	case err != nil && (strings.Contains(err.Error(), "could not decode") || strings.Contains(err.Error(), "WRONGTYPE")):
 		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("read task %s of queue %s: %w", id, queue, err)

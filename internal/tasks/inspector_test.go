@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -19,7 +20,7 @@ func TestAbandoned(t *testing.T) {
 	server := redistest.Start(t)
 	ctx, admin, inspector := t.Context(), server.Client(t), NewInspector(server.Limited(t))
 	queue := asynq.NewClientFromRedisClient(admin)
-	for i, id := range []string{"good", "spoilt", "lost", "without a message", "without a lease", "at work"} {
+	for i, id := range []string{"good", "spoilt", "lost", "without a message", "without a lease", "no hash", "at work"} {
 		if _, err := queue.Enqueue(asynq.NewTask(TypeStop, nil), asynq.Queue(Queue), asynq.TaskID(id)); err != nil {
 			t.Fatal(err)
 		}
@@ -35,6 +36,7 @@ func TestAbandoned(t *testing.T) {
 	admin.Del(ctx, queueKey(Queue, "t:lost"))
 	admin.HDel(ctx, queueKey(Queue, "t:without a message"), "msg")
 	admin.ZRem(ctx, queueKey(Queue, "lease"), "without a lease")
+	admin.Set(ctx, queueKey(Queue, "t:no hash"), "x", 0)
 
 	tasks, err := inspector.Abandoned(ctx, Queue, time.Now().Add(-time.Hour))
 	if err != nil {
@@ -50,11 +52,61 @@ func TestAbandoned(t *testing.T) {
 			t.Errorf("%s was removed twice: %v", task.ID, err)
 		}
 	}
-	want := []string{"good true", "spoilt false", "lost false", "without a message false", "without a lease true"}
+	want := []string{"good true", "spoilt false", "lost false", "without a message false", "without a lease true", "no hash false"}
 	if !slices.Equal(got, want) {
 		t.Errorf("abandoned are %q, want %q", got, want)
 	}
 	if left := admin.LRange(ctx, queueKey(Queue, "active"), 0, -1).Val(); !slices.Equal(left, []string{"at work"}) {
 		t.Errorf("%q are left", left)
+	}
+}
+
+// What a queue holds is counted even where the records of its tasks are lost or
+// spoilt. All by the rights that a worker has.
+func TestCounts(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	ctx, admin, inspector := t.Context(), server.Client(t), NewInspector(server.Limited(t))
+	count := func(want map[string]int) time.Duration {
+		t.Helper()
+		got, latency, err := inspector.Counts(ctx, Queue)
+		if err != nil || !maps.Equal(got, want) {
+			t.Errorf("counted %v, %v, want %v", got, err, want)
+		}
+		return latency
+	}
+	none := map[string]int{"pending": 0, "active": 0, "scheduled": 0, "retry": 0, "archived": 0, "aggregating": 0}
+	if latency := count(none); latency != 0 {
+		t.Errorf("nothing waits, and that for %v", latency)
+	}
+	queue := asynq.NewClientFromRedisClient(admin)
+	put := func(id string, option asynq.Option) {
+		t.Helper()
+		if _, err := queue.Enqueue(asynq.NewTask(TypeStop, nil), asynq.Queue(Queue), asynq.TaskID(id), option); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("first", asynq.MaxRetry(1))
+	put("second", asynq.MaxRetry(1))
+	put("later", asynq.ProcessIn(time.Hour))
+	put("together", asynq.Group("g"))
+	admin.HSet(ctx, queueKey(Queue, "t:first"), "pending_since", time.Now().Add(-time.Hour).UnixNano())
+	for _, state := range []string{"scheduled", "retry", "archived"} {
+		admin.ZAdd(ctx, queueKey(Queue, state), redis.Z{Score: 1, Member: "lost"})
+	}
+	admin.LPush(ctx, queueKey(Queue, "active"), "lost")
+	want := map[string]int{"pending": 2, "active": 1, "scheduled": 2, "retry": 1, "archived": 1, "aggregating": 1}
+	if latency := count(want); latency < time.Hour || latency > time.Hour+time.Minute {
+		t.Errorf("the oldest waits for %v, want an hour", latency)
+	}
+	for _, spoil := range []func(){
+		func() { admin.HSet(ctx, queueKey(Queue, "t:first"), "pending_since", "x") },
+		func() { admin.Del(ctx, queueKey(Queue, "t:first")) },
+		func() { admin.Set(ctx, queueKey(Queue, "t:first"), "x", 0) },
+	} {
+		spoil()
+		if latency := count(want); latency != 0 {
+			t.Errorf("the oldest waits for %v, which nobody can know", latency)
+		}
 	}
 }

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/hibiken/asynq"
-
 	"vizstop/internal/ledger"
 	"vizstop/internal/metrics"
 	"vizstop/internal/release"
@@ -71,25 +69,13 @@ func (w *Worker) snapshot(ctx context.Context) (metrics.Snapshot, error) {
 	for _, a := range now.rates {
 		s.Rate = min(s.Rate, a.Rate)
 	}
-	s.Queue, err = w.queue()
+	s.Queue, err = w.queue(ctx)
 	return s, err
 }
 
-func (w *Worker) queue() (metrics.Queue, error) {
-	existing, err := w.inspect.Queues()
-	if err != nil {
-		return metrics.Queue{}, fmt.Errorf("list queues: %w", err)
-	}
-	info := &asynq.QueueInfo{} // of a queue into which nothing was ever put
-	if slices.Contains(existing, tasks.Queue) {
-		if info, err = w.inspect.GetQueueInfo(tasks.Queue); err != nil {
-			return metrics.Queue{}, fmt.Errorf("read queue %s: %w", tasks.Queue, err)
-		}
-	}
-	return metrics.Queue{Name: tasks.Queue, Latency: info.Latency, Tasks: map[string]int{
-		"pending": info.Pending, "active": info.Active, "scheduled": info.Scheduled, "retry": info.Retry, "archived": info.Archived,
-		"aggregating": info.Aggregating,
-	}}, nil
+func (w *Worker) queue(ctx context.Context) (metrics.Queue, error) {
+	counts, latency, err := tasks.NewInspector(w.cfg.Redis).Counts(ctx, tasks.Queue)
+	return metrics.Queue{Name: tasks.Queue, Latency: latency, Tasks: counts}, err
 }
 
 // Ready reports whether the worker can do its work now: Redis answers, and
@@ -107,7 +93,7 @@ func (w *Worker) Ready(ctx context.Context) (faults, notes []string) {
 	if err != nil {
 		return []string{"Redis: " + err.Error()}, nil
 	}
-	queue, err := w.queue()
+	queue, err := w.queue(ctx)
 	if err != nil {
 		return []string{"Redis: " + err.Error()}, nil
 	}

@@ -1,10 +1,10 @@
 -- Removes a task that asynq calls active although nobody holds a lease on it, or although its record or its message is
--- lost: asynq itself looks at such a task late, or never again.
+-- lost or spoilt: asynq itself looks at such a task late, or never again.
 --
 -- KEYS  task (hash), lease (sorted set), active (list)
 -- ARGV  task id, since when a lease is too old (Unix s)
 -- Returns 1 when it was there and is gone.
-local state, msg = unpack(redis.call('HMGET', KEYS[1], 'state', 'msg'))
+local state, msg = unpack(redis.pcall('HMGET', KEYS[1], 'state', 'msg')) -- both nil if it is no hash
 local lease = tonumber(redis.call('ZSCORE', KEYS[2], ARGV[1]) or 0)
 if (state and state ~= 'active') or (msg and lease > tonumber(ARGV[2])) then
   return 0
