@@ -301,3 +301,24 @@ func TestListChecksOfManyProjects(t *testing.T) {
 		}
 	})
 }
+
+// The pages of a long list that hardly anybody leaves are calls like all others: with them, the fleet keeps to its rate.
+func TestALongListKeepsToTheRate(t *testing.T) {
+	const rate, seconds = 10, 60
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		for i := range 2000 { // somebody else stops these
+			w.sim.AddJob(project, modelartstest.Job{ID: fmt.Sprint(500_000 + i), Status: modelarts.StatusKilling, StopTime: time.Hour})
+		}
+		jobs := w.addJobs(900, func(int) time.Duration { return time.Hour })
+		r := w.start(func(c *worker.Config) { c.Release.Rate = rate })
+		defer r.stop()
+		w.ask("b", jobs...)
+		time.Sleep(10 * time.Second)
+		before := len(w.sim.AllCalls())
+		time.Sleep(seconds * time.Second)
+		lists, stops := w.count(modelarts.OperationList), w.count(modelarts.OperationStop)
+		if n := len(w.sim.AllCalls()) - before; n > seconds*rate+3*rate || lists < 20 || stops == len(jobs) {
+			t.Errorf("%d calls in %d s at %d a second; so far %d pages of lists and %d stop calls", n, seconds, rate, lists, stops)
+		}
+	})
+}

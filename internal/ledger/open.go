@@ -53,14 +53,17 @@ func (e *ElsewhereError) Error() string {
 // CheckEndpoint returns an *ElsewhereError if asks of jobs at an endpoint would be
 // refused now.
 func (l *Ledger) CheckEndpoint(ctx context.Context, projectID, endpoint string) error {
-	recorded, err := l.rdb.HGet(ctx, Keys(projectID).Control(), "endpoint").Result()
-	switch {
-	case errors.Is(err, redis.Nil) || err == nil && (endpoint == "" || recorded == endpoint):
-		return nil
-	case err != nil:
+	k := Keys(projectID)
+	pipe := l.rdb.Pipeline()
+	recorded := pipe.HGet(ctx, k.Control(), "endpoint")
+	inFlight := pipe.Exists(ctx, k.In(Pending), k.In(Stopping))
+	switch _, err := pipe.Exec(ctx); {
+	case err != nil && !errors.Is(err, redis.Nil):
 		return fmt.Errorf("look at which endpoint the stops of project %s are: %w", projectID, err)
+	case recorded.Val() == "" || endpoint == "" || recorded.Val() == endpoint || inFlight.Val() == 0:
+		return nil
 	}
-	return &ElsewhereError{projectID, recorded, endpoint}
+	return &ElsewhereError{projectID, recorded.Val(), endpoint}
 }
 
 // Opening is the answer to one Ask.
@@ -142,7 +145,7 @@ func (l *Ledger) open(ctx context.Context, projectID, batch, endpoint string, as
 // join one.
 func (l *Ledger) openNew(ctx context.Context, projectID, batch, endpoint string, asks []Ask, ids []string, todo []int, openings []Opening) (joins []int, err error) {
 	k := Keys(projectID)
-	keys := []string{k.Active(), k.Small(), k.Large(), k.In(Pending), k.Latest(), k.batch(batch), k.stops(batch), k.ended(), k.Uncounted(), k.Control()}
+	keys := []string{k.Active(), k.Small(), k.Large(), k.In(Pending), k.Latest(), k.batch(batch), k.stops(batch), k.ended(), k.Uncounted(), k.Control(), k.In(Stopping)}
 	args := []any{l.now().UnixMilli(), batch, smallStops, endpoint}
 	for _, i := range todo {
 		a := asks[i]

@@ -134,6 +134,10 @@ func noAnswer(ctx context.Context, operation string, sent bool, err error) *APIE
 // as its status line, a header or its compression.
 var errNotHTTP = errors.New("the answer is not valid HTTP")
 
+// closedIdle is the whole text of an error of net/http that has no name: the other side
+// closed a connection in the moment in which it was used again. It happens every day.
+const closedIdle = "http: server closed idle connection"
+
 // withoutAnswer is why there is no answer, without words of the other side: net/http
 // quotes what it can't read, and that may repeat our token. Only what tells of the
 // connection keeps its text.
@@ -146,7 +150,8 @@ func withoutAnswer(err error) error {
 	_, isCertificate := errors.AsType[*tls.CertificateVerificationError](err)
 	_, isTLS := errors.AsType[tls.RecordHeaderError](err)
 	_, isProxy := errors.AsType[proxyError](err)
-	if isNet || isCertificate || isTLS || isProxy {
+	isIdle := err.Error() == closedIdle
+	if isNet || isCertificate || isTLS || isProxy || isIdle {
 		return err
 	}
 	for _, known := range []error{io.EOF, io.ErrUnexpectedEOF, context.Canceled, http.ErrSchemeMismatch, errProxy} {

@@ -226,3 +226,13 @@ func TestSilentTransport(t *testing.T) {
 		t.Errorf("got %#v", apiErr)
 	}
 }
+
+// A connection that is closed as it is used again says nothing about the other side's HTTP.
+func TestIdleConnectionIsClosed(t *testing.T) {
+	cause := errors.New("http: server closed idle connection")
+	c := newClient(t, "https://host", WithHTTPClient(&http.Client{Transport: silentTransport{cause}}))
+	_, err := c.StopVisualizationJob(t.Context(), testProject, "10")
+	if apiErr := asAPIError(t, err); apiErr.Kind != KindTimeout || !apiErr.MaybeSent || !errors.Is(err, cause) {
+		t.Errorf("%v: got %#v", err, apiErr)
+	}
+}

@@ -59,6 +59,15 @@ type ListState struct {
 	Quiet   bool      // few watched jobs had left it when it was read last
 }
 
+// Paid is how many calls a check has been given of the rate: a look at the length of
+// a quiet list, or as many pages as it had. settle.lua says the same.
+func (s ListState) Paid() int {
+	if s.Quiet {
+		return 1
+	}
+	return s.Pages
+}
+
 func listState(fields []any) *ListState {
 	if len(fields) == 0 {
 		return nil
@@ -92,6 +101,7 @@ type ListCheck struct {
 	Jobs   int           // how many it has shown
 	Left   int           // how many watched jobs have left it since
 	Quiet  bool          // these are few, as far as it is known
+	Unpaid int           // how many calls it took beyond those of which the rate was asked before (see ListState.Paid)
 	Result ListResult
 	Why    string // it could not be read, or is useless
 }
@@ -101,7 +111,8 @@ type ListCheck struct {
 func (r *Releaser) ListChecked(ctx context.Context, projectID string, c ListCheck) (ListCheck, error) {
 	k := ledger.Keys(projectID)
 	noted, err := listedScript.Run(ctx, r.rdb, []string{k.Control(), k.Watched()}, r.now().UnixMilli(), c.Began.UnixMilli(),
-		c.Next.Milliseconds(), string(c.Result), c.Why, listRest.Milliseconds(), listFailures, max(1, c.Pages), c.Jobs, c.Left, c.Quiet).StringSlice()
+		c.Next.Milliseconds(), string(c.Result), c.Why, listRest.Milliseconds(), listFailures, max(1, c.Pages), c.Jobs, c.Left, c.Quiet,
+		max(0, c.Unpaid), r.cfg.Rate, r.cfg.Burst).StringSlice()
 	if err != nil {
 		return c, fmt.Errorf("note a list check of project %s: %w", projectID, err)
 	}

@@ -273,3 +273,23 @@ func TestListState(t *testing.T) {
 		check(ListCheck{Result: ListFailed, Why: "500"}, ListState{Watched: 5, Pages: 1, Others: 7, Read: read, Since: read})
 	})
 }
+
+// What a check took more than the rate was asked for is paid afterwards.
+func TestAListCheckPaysForItsPages(t *testing.T) {
+	eachRedis(t, Config{Rate: 10, Burst: 10}, func(t *testing.T, w *world) {
+		w.watched(3)
+		w.advance(time.Minute)
+		if w.round(listing(3)).List == nil {
+			t.Fatal("no list check")
+		}
+		w.checked(ListCheck{Began: w.now(), Next: time.Hour, Result: ListRead, Pages: 30, Unpaid: 30}, false)
+		w.advance(time.Second)
+		if wait := w.spend(); wait == 0 {
+			t.Error("a call goes out a second after 30 pages at 10 calls a second")
+		}
+		w.advance(time.Second)
+		if wait := w.spend(); wait != 0 {
+			t.Errorf("two seconds after 30 pages a call waits for %v", wait)
+		}
+	})
+}

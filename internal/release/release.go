@@ -123,7 +123,7 @@ var (
 	throttledScript = luascript.Load(scripts, "rate", "throttled")
 	failedScript    = luascript.Load(scripts, "failed")
 	answeredScript  = luascript.Load(scripts, "answered")
-	listedScript    = luascript.Load(scripts, "listed")
+	listedScript    = luascript.Load(scripts, "rate", "listed")
 	lateScript      = luascript.Load(scripts, "late")
 	probeScript     = luascript.Load(scripts, "probe")
 	spendScript     = luascript.Load(scripts, "rate", "spend")

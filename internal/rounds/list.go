@@ -67,8 +67,9 @@ func (l *Loop) listCheck(ctx context.Context, projectID string, known release.Li
 func (l *Loop) check(ctx context.Context, projectID string, known release.ListState) (release.ListCheck, error) {
 	c := release.ListCheck{Began: l.Member.Now(), Result: release.ListPeeked, Quiet: true, Pages: known.Pages}
 	p := pace{usual: l.Handlers.Usual(ctx, projectID), rate: l.Release.Rate()}
-	c.Next = p.quiet(known)
-	if mayPeek(known, c.Began, l.unseen()) {
+	c.Next, c.Unpaid = p.quiet(known), -known.Paid()
+	if p.mayPeek(known, c.Began, l.unseen()) {
+		c.Unpaid++
 		page, err := l.readPage(ctx, projectID, 1, 1)
 		if err != nil {
 			return c, err
@@ -85,6 +86,7 @@ func (l *Loop) check(ctx context.Context, projectID string, known release.ListSt
 	c.Result = release.ListRead
 	list, err := l.readList(ctx, projectID, c.Began, known.Pages)
 	c.Pages, c.Jobs = list.pages, list.total
+	c.Unpaid += max(known.Pages, list.pages)
 	// While a list grows some jobs change pages unseen, but its length tells.
 	c.Left = max(0, known.Watched-max(list.watched, list.total-known.Others))
 	known.Pages = c.Pages

@@ -62,15 +62,21 @@ func (p pace) quiet(known release.ListState) time.Duration {
 // within keeps a time in seconds to the limits.
 func (p pace) within(pages int, seconds float64, most time.Duration) time.Duration {
 	next := min(max(time.Duration(seconds*float64(time.Second)), leastInterval), most)
-	if p.rate > 0 {
-		next = max(next, time.Duration(float64(pages)/(listShare*p.rate)*float64(time.Second)))
+	return max(next, p.share(pages))
+}
+
+// share is how long so many list calls take at their share of a known rate.
+func (p pace) share(pages int) time.Duration {
+	if p.rate <= 0 {
+		return 0
 	}
-	return next
+	return time.Duration(float64(pages) / (listShare * p.rate) * float64(time.Second))
 }
 
 // mayPeek reports whether the length of the list is worth a call of its own: when it
 // has several pages, and nobody knows how many leave it, because few had when it was
-// read. What was long unseen is looked at, so the list is read in time all the same.
-func mayPeek(known release.ListState, now time.Time, unseen time.Duration) bool {
-	return known.Quiet && known.Pages > 1 && now.Sub(known.Read) < unseen-mostInterval
+// read. What was long unseen is looked at, so the list is read in time all the same, as
+// far as its share of the rate allows.
+func (p pace) mayPeek(known release.ListState, now time.Time, unseen time.Duration) bool {
+	return known.Quiet && known.Pages > 1 && now.Sub(known.Read) < max(unseen-mostInterval, p.share(known.Pages))
 }

@@ -46,14 +46,17 @@ func TestMayPeek(t *testing.T) {
 	for name, row := range map[string]struct {
 		known release.ListState
 		want  bool
+		rate  float64
 	}{
-		"quiet, several pages": {release.ListState{Quiet: true, Pages: 2, Read: now.Add(-time.Second)}, true},
-		"one page":             {release.ListState{Quiet: true, Pages: 1, Read: now.Add(-time.Second)}, false},
-		"some have left":       {release.ListState{Pages: 2, Read: now.Add(-time.Second)}, false},
-		"never read":           {release.ListState{Quiet: true, Pages: 2}, false},
-		"read long ago":        {release.ListState{Quiet: true, Pages: 2, Read: now.Add(-9 * time.Second)}, false},
+		"quiet, several pages": {known: release.ListState{Quiet: true, Pages: 2, Read: now.Add(-time.Second)}, want: true},
+		"one page":             {known: release.ListState{Quiet: true, Pages: 1, Read: now.Add(-time.Second)}, want: false},
+		"some have left":       {known: release.ListState{Pages: 2, Read: now.Add(-time.Second)}, want: false},
+		"never read":           {known: release.ListState{Quiet: true, Pages: 2}, want: false},
+		"its share is not due": {known: release.ListState{Quiet: true, Pages: 20, Read: now.Add(-9 * time.Second)}, want: true, rate: 10},
+		"its share is due":     {known: release.ListState{Quiet: true, Pages: 20, Read: now.Add(-10 * time.Second)}, rate: 10},
+		"read long ago":        {known: release.ListState{Quiet: true, Pages: 2, Read: now.Add(-9 * time.Second)}, want: false},
 	} {
-		if got := mayPeek(row.known, now, 13*time.Second); got != row.want {
+		if got := (pace{rate: row.rate}).mayPeek(row.known, now, 13*time.Second); got != row.want {
 			t.Errorf("%s: %t, want %t", name, got, row.want)
 		}
 	}

@@ -24,9 +24,20 @@ type Slots struct {
 
 // queues are the calls of one project that wait, by kind and in their order: stop
 // calls, looks.
-type queues [2][]chan struct{}
+type queues struct {
+	of    [2][]chan struct{}
+	pages int // how many of the looks, the first, are pages of a list
+}
 
-func (q *queues) len() int { return len(q[0]) + len(q[1]) }
+func (q *queues) len() int { return len(q.of[0]) + len(q.of[1]) }
+
+// remove takes a call out of its queue.
+func (q *queues) remove(kind, i int) {
+	q.of[kind] = slices.Delete(q.of[kind], i, i+1)
+	if kind == kindOf(true) && i < q.pages {
+		q.pages--
+	}
+}
 
 // kindOf is the index of a kind of call in queues.
 func kindOf(look bool) int {
@@ -68,10 +79,11 @@ func (s *Slots) acquire(ctx context.Context, projectID string, look, first bool)
 		s.waiting[projectID] = new(queues)
 	}
 	q := s.waiting[projectID]
-	if first {
-		q[kind] = slices.Insert(q[kind], 0, ready)
+	if first { // but pages keep their order
+		q.of[kind] = slices.Insert(q.of[kind], q.pages, ready)
+		q.pages++
 	} else {
-		q[kind] = append(q[kind], ready)
+		q.of[kind] = append(q.of[kind], ready)
 	}
 	s.give()
 	s.mu.Unlock()
@@ -82,8 +94,8 @@ func (s *Slots) acquire(ctx context.Context, projectID string, look, first bool)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if i := slices.Index(q[kind], ready); i >= 0 {
-		q[kind] = slices.Delete(q[kind], i, i+1)
+	if i := slices.Index(q.of[kind], ready); i >= 0 {
+		q.remove(kind, i)
 		if q.len() == 0 && s.waiting[projectID] == q {
 			delete(s.waiting, projectID)
 		}
@@ -155,8 +167,8 @@ func (s *Slots) give() {
 			return
 		}
 		q := s.waiting[project]
-		ready := q[kind][0]
-		q[kind] = q[kind][1:]
+		ready := q.of[kind][0]
+		q.remove(kind, 0)
 		if q.len() == 0 {
 			delete(s.waiting, project)
 		}
@@ -177,7 +189,7 @@ func (s *Slots) next(all, each int) (project string, kind int) {
 			continue
 		}
 		k := turn
-		if len(q[k]) == 0 {
+		if len(q.of[k]) == 0 {
 			k = 1 - turn
 		}
 		rank := 2 * s.held[p]

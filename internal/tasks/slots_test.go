@@ -191,3 +191,31 @@ func TestGivingUp(t *testing.T) {
 		}
 	})
 }
+
+// Pages of a list go before other looks, and keep their order: a list is read from its last page to the first.
+func TestPagesKeepTheirOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine(t, 1)
+		l.take(1, "a", true)
+		l.wait(1, "a", true)
+		given, giveUp := context.WithCancel(t.Context())
+		for _, page := range []string{"4", "given up", "3", "2", "1"} {
+			ctx := t.Context()
+			if page == "given up" {
+				ctx = given
+			}
+			go func() {
+				if _, err := l.slots.AcquirePage(ctx, "a"); err == nil {
+					l.got <- "page " + page
+				}
+			}()
+			synctest.Wait()
+		}
+		giveUp()
+		for _, want := range []string{"page 4", "page 3", "page 2", "page 1", "a look"} {
+			l.want()
+			l.slots.release("a", true)
+			l.want(want)
+		}
+	})
+}

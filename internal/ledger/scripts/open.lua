@@ -1,16 +1,19 @@
 -- Opens stops of one batch in one project, where no stop of the job is active.
 --
--- KEYS  active, waiting:small, waiting:stop, state:pending, latest, batch, batch stops, ended, uncounted, control, then the
---       stop of each ask
+-- KEYS  active, waiting:small, waiting:stop, state:pending, latest, batch, batch stops, ended, uncounted, control,
+--       state:stopping, then the stop of each ask
 -- ARGV  now, batch, how many stops of a batch are small, the endpoint that the jobs are at ("" if the producer does not
 --       know), then for each ask: stop id, job id, due, deadline, traceparent, labels, fault, 1 when the job was listed
 --       (times in ms since the epoch; texts may be ""). One with a fault ends as rejected.
 -- Returns for each ask what happened ("opened" a new stop, "known": asked for in this batch before, "join": another stop of
 -- the job is active, nothing was done) and the id of the stop that serves it. If stops in flight are at another endpoint,
 -- nothing is done, and the answer is "elsewhere" and that endpoint.
-local active, small, large, pending, latest, batch, stops, ended, uncounted, control = unpack(KEYS, 1, 10)
+local active, small, large, pending, latest, batch, stops, ended, uncounted, control, stopping = unpack(KEYS, 1, 11)
 local now, batch_id, few, endpoint = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local at = redis.call('HGET', control, 'endpoint')
+if at and redis.call('EXISTS', pending, stopping) == 0 then -- a worker that knows of none has ended the last stop
+  at = redis.call('HDEL', control, 'endpoint') and nil
+end
 if endpoint ~= '' and at and at ~= endpoint then return {'elsewhere', at} end
 local total = tonumber(redis.call('HGET', batch, 'total') or 0)
 local before, opened, rejected, results = redis.call('ZCARD', pending), 0, 0, {}
@@ -43,8 +46,8 @@ local function reject(stop, id, due, deadline, trace, fault)
   rejected = rejected + 1
 end
 
-for i = 11, #KEYS do
-  local a = 5 + (i - 11) * 8
+for i = 12, #KEYS do
+  local a = 5 + (i - 12) * 8
   local id, job, fault = ARGV[a], ARGV[a + 1], ARGV[a + 6]
   local known = redis.call('HMGET', KEYS[i], 'state', 'served')
   local other = not known[1] and not known[2] and fault == '' and redis.call('HGET', active, job)

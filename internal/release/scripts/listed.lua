@@ -1,9 +1,10 @@
--- Notes how a list check ended, and when the next one is due.
+-- Notes how a list check ended, and when the next one is due. Put after rate.lua.
 --
 -- KEYS  control, watched
 -- ARGV  now, when it began (ms), when the next one is due (ms from now), "read", "peeked", "failed" or "useless", why, for
 --       how long a useless list is left alone (ms), how many failed ones in a row make it useless, how many pages and jobs
---       it had, how many watched jobs have left it, 1 when these are few
+--       it had, how many watched jobs have left it, 1 when these are few, how many calls it took that were not paid, rate
+--       configured, burst
 -- Returns how it ended, and why. A useless list is left alone from now on.
 local control, now, began, after = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local how, why, rest, enough = ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
@@ -11,6 +12,15 @@ local left_now = tonumber(ARGV[10])
 local f = redis.call('HMGET', control, 'cutoff', 'list_left', 'list_wrong')
 local left, wrong = tonumber(f[2] or 0), tonumber(f[3] or 0)
 redis.call('HSET', control, 'list_at', string.format('%.0f', now + after))
+local unpaid = tonumber(ARGV[12])
+if unpaid > 0 then
+  local b = load(control, now, tonumber(ARGV[13]), tonumber(ARGV[14]))
+  if b.limited then
+    local own = math.max(0, math.min(b.looks, unpaid))
+    b.looks, b.stops = b.looks - own, b.stops - (unpaid - own)
+    save(control, now, b)
+  end
+end
 if how == 'read' or (how == 'peeked' and left_now == 0) then
   redis.call('HSET', control, 'list_since', string.format('%.0f', began))
 end
