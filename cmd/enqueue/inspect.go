@@ -10,7 +10,7 @@ import (
 	"vizstop/internal/plain"
 )
 
-// askEach is up to how many jobs of a project are looked at one by one. More are looked for in the project's list.
+// askEach is up to how many jobs of a project are looked at one by one. More are looked for in the project's list first.
 const askEach = 50
 
 // lookUp fetches what a selection by id doesn't know of its jobs, if there are
@@ -26,12 +26,7 @@ func (c *stopCmd) lookUp(ctx context.Context, books *books, jobs *chosen) error 
 	api := books.caller(client)
 	details := map[string]map[string]modelarts.VisualizationJob{}
 	for _, project := range jobs.projects {
-		if jobs.each[project] <= askEach {
-			details[project], err = showJobs(ctx, api, project, jobs)
-		} else {
-			details[project], err = findJobs(ctx, api, project)
-		}
-		if err != nil {
+		if details[project], err = findJobs(ctx, api, project, jobs, c.keep != nil); err != nil {
 			return err
 		}
 	}
@@ -39,14 +34,26 @@ func (c *stopCmd) lookUp(ctx context.Context, books *books, jobs *chosen) error 
 	return nil
 }
 
-// showJobs asks for each chosen job of a project. One that does not exist is not in the result.
-func showJobs(ctx context.Context, api *caller, project string, jobs *chosen) (map[string]modelarts.VisualizationJob, error) {
+// findJobs looks for the chosen jobs of a project. One that does not exist is not in the result. A list does not show those
+// of other workspaces than the default one: if all must be known, what it has not shown is asked for.
+func findJobs(ctx context.Context, api *caller, project string, jobs *chosen, all bool) (map[string]modelarts.VisualizationJob, error) {
 	found := map[string]modelarts.VisualizationJob{}
+	if jobs.each[project] > askEach {
+		for job, err := range listJobs(ctx, api, project) {
+			if err != nil {
+				return nil, fmt.Errorf("list the jobs of project %s: %w", project, err)
+			}
+			found[job.ID] = job
+		}
+		if !all {
+			return found, nil
+		}
+	}
 	for item, err := range jobs.items() {
 		if err != nil {
 			return nil, err
 		}
-		if item.ProjectID != project {
+		if _, listed := found[item.JobID]; listed || item.ProjectID != project {
 			continue
 		}
 		switch job, err := api.ShowVisualizationJob(ctx, project, item.JobID); {
@@ -55,18 +62,6 @@ func showJobs(ctx context.Context, api *caller, project string, jobs *chosen) (m
 		case modelarts.KindOf(err) != modelarts.KindNotFound:
 			return nil, fmt.Errorf("look at job %s of project %s: %w", item.JobID, project, err)
 		}
-	}
-	return found, nil
-}
-
-// findJobs lists all jobs of a project.
-func findJobs(ctx context.Context, api *caller, project string) (map[string]modelarts.VisualizationJob, error) {
-	found := map[string]modelarts.VisualizationJob{}
-	for job, err := range listJobs(ctx, api, project) {
-		if err != nil {
-			return nil, fmt.Errorf("list the jobs of project %s: %w", project, err)
-		}
-		found[job.ID] = job
 	}
 	return found, nil
 }
