@@ -75,6 +75,10 @@ func TestClaimHeldBack(t *testing.T) {
 		"parked": {func(w *world) {
 			w.report(w.call("x"), &modelarts.APIError{Kind: modelarts.KindThrottled, RetryAfter: 7 * time.Second})
 		}, true, true, 7 * time.Second},
+		"parked beyond the deadline": {func(w *world) {
+			w.advance(time.Hour - 3*time.Second)
+			w.report(w.call("x"), &modelarts.APIError{Kind: modelarts.KindThrottled, RetryAfter: 7 * time.Second})
+		}, true, true, 7 * time.Second},
 		"held": {func(w *world) {
 			for range outageAfter {
 				w.report(w.call("x"), answer(modelarts.KindUnavailable))
@@ -97,8 +101,12 @@ func TestClaimHeldBack(t *testing.T) {
 						continue
 					}
 					s, want := w.get(ids[i]), map[ledger.Kind]string{ledger.KindStop: "small", ledger.KindPoll: "look"}[before.Kind]
-					if w.place(ids[i]) != want || s.Hop != before.Hop+1 || !s.Next.Equal(w.now().Add(row.wait)) || s.Marked != before.Marked {
-						t.Errorf("held back as %+v in %s, want it unmarked in %s after %v", s, w.place(ids[i]), want, row.wait)
+					next := w.now().Add(row.wait)
+					if next.After(s.Deadline) {
+						next = s.Deadline
+					}
+					if w.place(ids[i]) != want || s.Hop != before.Hop+1 || !s.Next.Equal(next) || s.Marked != before.Marked {
+						t.Errorf("held back as %+v in %s, want it unmarked in %s at %v", s, w.place(ids[i]), want, next)
 					}
 				}
 			})
