@@ -61,7 +61,7 @@ test: deps ## run all tests with the race detector, hold deploy/ against the pro
 	CGO_ENABLED=1 $(GO) test -race -timeout 15m -run 'TestSimulation$$|TestOutcomes|TestFrozen|TestListChecks' $(GOTESTFLAGS) ./simulation
 	$(GO) test -timeout 15m $(GOTESTFLAGS) ./simulation
 	@$(MAKE) --no-print-directory check-deploy
-	@$(MAKE) --no-print-directory simulate SEEDS=100 SIMULATE_FOR=30s
+	@$(MAKE) --no-print-directory simulate SEEDS=100 SIMULATE_FOR=20s
 
 .PHONY: check-deploy
 check-deploy: deps ## hold deploy/ against the programs: flags, variables, series, schemas

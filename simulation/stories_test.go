@@ -446,7 +446,7 @@ func TestAQueueWithoutItsLists(t *testing.T) {
 func TestABacklogIsNotRepaired(t *testing.T) {
 	inBubble(t, modelartstest.Config{Latency: func(string) time.Duration { return 20 * time.Second }}, func(w *world) {
 		var jobs []string
-		for i := range 40 {
+		for i := range 20 {
 			jobs = append(jobs, fmt.Sprint(1000+i))
 			w.sim.AddJob(project, modelartstest.Job{ID: jobs[i], StopTime: time.Second})
 		}
