@@ -134,6 +134,15 @@ func TestACrashInACallThatGotLost(t *testing.T) {
 		if look := firstAfter(w.callsOf("10", modelarts.OperationDetail), crashed); look.Sub(crashed) > 10*time.Second {
 			t.Errorf("looked %v after the crash, want at most 10 s", look.Sub(crashed))
 		}
+		looks := 0 // between the calls
+		for _, at := range w.callsOf("10", modelarts.OperationDetail) {
+			if at.Before(calls[1]) {
+				looks++
+			}
+		}
+		if looks != 2 {
+			t.Errorf("%d looks before the call was repeated, want one after the crash and one when the lost call is over", looks)
+		}
 		crash.end()
 		time.Sleep(time.Minute)
 		wantCountedOnce(t, ledger.Stopped, r, dead)

@@ -26,6 +26,11 @@ func (m *mover) mayCall(s *ledger.Stop) bool {
 	return s.Withdrawn == "" && m.ledger.Now().Before(s.Deadline)
 }
 
+// lostTill is when the call of s that got lost can no longer be under way.
+func (m *mover) lostTill(s *ledger.Stop) time.Time {
+	return s.Marked.Add(m.schedule.CallTimeout + beginWithin)
+}
+
 // chance is what judgeStop and judgePoll have to know of the time.
 func (m *mover) chance(s *ledger.Stop) chance {
 	now := m.ledger.Now()
@@ -33,7 +38,7 @@ func (m *mover) chance(s *ledger.Stop) chance {
 		call:   m.mayCall(s),
 		lost:   !s.Marked.IsZero(),
 		absent: !s.Absent.IsZero() && now.Sub(s.Absent) >= absentWait,
-		over:   now.Sub(s.Marked) >= m.schedule.CallTimeout+beginWithin,
+		over:   !now.Before(m.lostTill(s)),
 		resend: s.Resends < m.schedule.MaxResends &&
 			(s.Looked.After(s.Accepted) || now.Sub(s.Accepted) >= m.schedule.ResendAfter),
 	}
@@ -92,7 +97,7 @@ func (m *mover) apply(ctx context.Context, s *ledger.Stop, v verdict) (result, e
 		}
 		return m.next(ctx, s, "stop call will be repeated", ledger.KindStop, 0)
 	case actAwait:
-		return m.next(ctx, s, "waiting for a lost call to end", ledger.KindPoll, s.Marked.Add(m.schedule.CallTimeout).Sub(now))
+		return m.next(ctx, s, "waiting for a lost call to end", ledger.KindPoll, m.lostTill(s).Sub(now))
 	case actAbsent:
 		return m.next(ctx, s, "no such job: asking once more", ledger.KindPoll, s.Absent.Add(absentWait).Sub(now))
 	case actWait:
