@@ -45,6 +45,7 @@ const elsewhere = "elsewhere"
 // project are in flight at another.
 type ElsewhereError struct{ ProjectID, Recorded, Named string }
 
+// Error says where the stops in flight are, and what to do.
 func (e *ElsewhereError) Error() string {
 	return fmt.Sprintf("stops of project %s are in flight at %s, and these jobs are at %s: name that endpoint or region, or wait until they have ended",
 		e.ProjectID, e.Recorded, e.Named)
