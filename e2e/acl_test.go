@@ -16,7 +16,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
-	"vizstop/internal/modelarts"
+	"vizstop/internal/jobs"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/redistest"
 	"vizstop/internal/tasks"
@@ -74,16 +74,16 @@ func TestAccessListIsMinimal(t *testing.T) {
 		p.wantExit(code)
 		return p.stdout.String()
 	}
-	jobs := w.addJobs(5, 500*time.Millisecond)
-	w.sim.Inject(modelartstest.Fault{Operation: modelarts.OperationStop, JobID: jobs[0], Times: 1,
+	ids := w.addJobs(5, 500*time.Millisecond)
+	w.sim.Inject(modelartstest.Fault{Operation: jobs.OperationStop, JobID: ids[0], Times: 1,
 		Reply: modelartstest.ReplyError(429, "ModelArts.0429", "too many requests")})
-	w.sim.Inject(modelartstest.Fault{Operation: modelarts.OperationStop, JobID: jobs[1],
+	w.sim.Inject(modelartstest.Fault{Operation: jobs.OperationStop, JobID: ids[1],
 		Reply: modelartstest.ReplyError(400, "ModelArts.0104", "Illegal id")})
 
 	turn("enqueue", func() {
-		enqueue(0, append([]string{"--batch", "now", "--reason", "test", "--label", "a=b", "--notify", "http://127.0.0.1:9/"}, jobs[:4]...)...)
-		enqueue(0, "--batch", "joined", jobs[0])
-		enqueue(0, "--batch", "later", "--in", "1h", jobs[4])
+		enqueue(0, append([]string{"--batch", "now", "--reason", "test", "--label", "a=b", "--notify", "http://127.0.0.1:9/"}, ids[:4]...)...)
+		enqueue(0, "--batch", "joined", ids[0])
+		enqueue(0, "--batch", "later", "--in", "1h", ids[4])
 		enqueue(0, "--batch", "soon", "8")
 		enqueue(0, "cancel", "later")
 		enqueue(0, "cancel", "soon")
@@ -91,7 +91,7 @@ func TestAccessListIsMinimal(t *testing.T) {
 		enqueue(0, "pause", "--project", project)
 		enqueue(0, "resume", "--project", project)
 		enqueue(0, "batches")
-		enqueue(0, "show", jobs[0])
+		enqueue(0, "show", ids[0])
 		enqueue(0, "stops", "now")
 		enqueue(0, "resume")
 	})
@@ -133,7 +133,7 @@ func TestAccessListIsMinimal(t *testing.T) {
 		enqueue(2, "status", "--watch", "now")
 		enqueue(0, "undo", "now", "--yes")
 		enqueue(0, "retry", "now")
-		enqueue(0, "show", jobs[0])
+		enqueue(0, "show", ids[0])
 	})
 
 	for program, commands := range allowed(t) {

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"vizstop/internal/modelarts"
+	"vizstop/internal/jobs"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/redistest"
 )
@@ -45,7 +45,7 @@ func TestChaosRejections(t *testing.T) {
 		l.jobs, l.spread, l.latency, l.concurrency = size(200, 12000), 0, 10*time.Millisecond, 32
 		f := newFleet(t, l)
 		const reason = "The job is locked by its owner"
-		f.sim.fail(modelartstest.Order{Operation: modelarts.OperationStop, HTTPStatus: http.StatusBadRequest,
+		f.sim.fail(modelartstest.Order{Operation: jobs.OperationStop, HTTPStatus: http.StatusBadRequest,
 			Code: "ModelArts.0104", Message: reason})
 		f.ask()
 		s := f.settle("rejected")

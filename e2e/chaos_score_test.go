@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"vizstop/internal/modelarts"
+	"vizstop/internal/jobs"
 	"vizstop/internal/modelarts/modelartstest"
 )
 
@@ -105,7 +105,7 @@ func (f *fleet) report(outcomes []string) []reported {
 	}
 	ended := 0
 	for _, j := range readLines[modelartstest.Job](f.sim, "/jobs?project="+project) {
-		if j.Status.Class() == modelarts.ClassEnded {
+		if j.Status.Job().State == jobs.Ended {
 			ended++
 		}
 	}

@@ -9,8 +9,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/tasks"
 )
@@ -42,7 +42,7 @@ func TestKilledBetweenAcceptanceAndAcknowledgement(t *testing.T) {
 			w := newWorld(t, modelartstest.Config{})
 			w.addJobs(1, 3*time.Second)
 			w.killFirstWorker(c.at)
-			if calls := w.calls(modelarts.OperationStop, "1000"); calls != 1 {
+			if calls := w.calls(jobs.OperationStop, "1000"); calls != 1 {
 				t.Fatalf("the first worker made %d stop calls", calls)
 			}
 			w.recoverAndCheck(c.recorded)
@@ -61,7 +61,7 @@ func (w *world) killFirstWorker(at func(keys []string) bool) {
 		close(dead)
 	})
 	if at == nil {
-		w.sim.Inject(modelartstest.Fault{Operation: modelarts.OperationStop, Times: 1,
+		w.sim.Inject(modelartstest.Fault{Operation: jobs.OperationStop, Times: 1,
 			Hook: func(modelartstest.Call) { kill() }})
 	}
 	p := newProxy(w.t, w.redis, func(command []string) {
@@ -94,7 +94,7 @@ func (w *world) recoverAndCheck(recorded bool) {
 	w.ageLeases()
 	third := startWorker(t, w.env())
 	w.awaitEmptyQueue()
-	stops, polls := w.calls(modelarts.OperationStop, "1000"), w.calls(modelarts.OperationDetail, "1000")
+	stops, polls := w.calls(jobs.OperationStop, "1000"), w.calls(jobs.OperationDetail, "1000")
 	if stops != 1 {
 		t.Errorf("%d stop calls", stops)
 	}

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
 )
 
@@ -18,10 +18,10 @@ func TestTwoWorkersShareABatch(t *testing.T) {
 	t.Parallel()
 	const n = 800
 	w := newWorld(t, modelartstest.Config{})
-	jobs := w.addJobs(n, time.Second)
+	ids := w.addJobs(n, time.Second)
 	one := startWorker(t, w.env())
 	two := startWorker(t, w.env())
-	enqueue := launch(t, w.env(), strings.Join(jobs, "\n"), "enqueue", "--from", "-", "--yes", "--max", "2000", "--wait", "--json")
+	enqueue := launch(t, w.env(), strings.Join(ids, "\n"), "enqueue", "--from", "-", "--yes", "--max", "2000", "--wait", "--json")
 	enqueue.wantExit(0)
 
 	var answer struct{ Batch string }
@@ -37,8 +37,8 @@ func TestTwoWorkersShareABatch(t *testing.T) {
 			t.Error("one worker made all stop calls")
 		}
 	}
-	for _, job := range jobs {
-		if k := w.calls(modelarts.OperationStop, job); k != 1 {
+	for _, job := range ids {
+		if k := w.calls(jobs.OperationStop, job); k != 1 {
 			t.Errorf("job %s: %d stop calls, want 1", job, k)
 		}
 	}

@@ -10,8 +10,8 @@ import (
 
 	"github.com/hibiken/asynq"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
 )
 
@@ -44,7 +44,7 @@ func TestMalformedTasks(t *testing.T) {
 		return n == 6
 	})
 	wantOutcomes(t, map[ledger.State]int{ledger.Rejected: 5, ledger.Stopped: 1}, p)
-	if calls := w.sim.Counts(); calls[modelarts.OperationStop] != 1 {
+	if calls := w.sim.Counts(); calls[jobs.OperationStop] != 1 {
 		t.Errorf("calls %v, want one stop call", calls)
 	}
 	w.awaitEmptyQueue()

@@ -21,7 +21,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/crypto/bcrypt"
 
-	"vizstop/internal/modelarts"
+	"vizstop/internal/jobs"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/redistest"
 )
@@ -140,7 +140,7 @@ func (r *secretRun) play() {
 	for _, id := range []string{"1", "2", "3", "4", "5", "6"} {
 		r.sim.AddJob(project, modelartstest.Job{ID: id})
 	}
-	r.sim.Inject(modelartstest.Fault{Operation: modelarts.OperationStop, JobID: "3", Reply: modelartstest.ReplyError(400, "ModelArts.0104", "no")})
+	r.sim.Inject(modelartstest.Fault{Operation: jobs.OperationStop, JobID: "3", Reply: modelartstest.ReplyError(400, "ModelArts.0104", "no")})
 	w := startWorker(r.t, r.env, "--log-level", "debug")
 	r.pages(w)
 

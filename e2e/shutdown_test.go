@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/redistest"
 	"vizstop/internal/tasks"
@@ -24,24 +24,24 @@ func TestSIGTERMUnderLoad(t *testing.T) {
 	w := newWorld(t, modelartstest.Config{
 		Latency: func(string) time.Duration { return 50 * time.Millisecond },
 	})
-	jobs := w.addJobs(n, 500*time.Millisecond)
+	ids := w.addJobs(n, 500*time.Millisecond)
 	first := startWorker(t, w.env(), "--concurrency", "4")
-	enqueue := launch(t, w.env(), strings.Join(jobs, "\n"), "enqueue", "--from", "-", "--yes", "--wait")
-	await(t, "some stop calls", func() bool { return w.sim.Counts()[modelarts.OperationStop] > n/10 })
+	enqueue := launch(t, w.env(), strings.Join(ids, "\n"), "enqueue", "--from", "-", "--yes", "--wait")
+	await(t, "some stop calls", func() bool { return w.sim.Counts()[jobs.OperationStop] > n/10 })
 	first.signal(syscall.SIGTERM)
 	first.wantExit(0)
 	if !strings.Contains(first.stderr.String(), `"msg":"worker stopped"`) {
 		t.Error("the first worker does not say that it has stopped")
 	}
-	called := w.sim.Counts()[modelarts.OperationStop]
+	called := w.sim.Counts()[jobs.OperationStop]
 	if called >= n {
 		t.Fatal("the first worker had made every stop call: nothing was left to hand back")
 	}
 
 	second := startWorker(t, w.env())
 	enqueue.wantExit(0)
-	for _, job := range jobs {
-		if k := w.calls(modelarts.OperationStop, job); k != 1 {
+	for _, job := range ids {
+		if k := w.calls(jobs.OperationStop, job); k != 1 {
 			t.Errorf("job %s: %d stop calls, want 1", job, k)
 		}
 	}
@@ -57,7 +57,7 @@ func TestSIGTERMUnderLoad(t *testing.T) {
 func (w *world) stuckWorker(args ...string) *workerProcess {
 	w.t.Helper()
 	stuck, release := make(chan struct{}), make(chan struct{})
-	w.sim.Inject(modelartstest.Fault{Operation: modelarts.OperationStop, Times: 1, Hook: func(modelartstest.Call) {
+	w.sim.Inject(modelartstest.Fault{Operation: jobs.OperationStop, Times: 1, Hook: func(modelartstest.Call) {
 		close(stuck)
 		<-release
 	}})

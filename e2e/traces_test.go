@@ -13,16 +13,16 @@ import (
 
 	"github.com/hibiken/asynq"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/tasks"
 )
 
-// askTraced asks for jobs with that environment and returns the batch.
-func (w *world) askTraced(env []string, jobs ...string) string {
+// askTraced asks for ids with that environment and returns the batch.
+func (w *world) askTraced(env []string, ids ...string) string {
 	w.t.Helper()
-	p := launch(w.t, env, "", "enqueue", append([]string{"--quiet"}, jobs...)...)
+	p := launch(w.t, env, "", "enqueue", append([]string{"--quiet"}, ids...)...)
 	p.wantExit(0)
 	if said := p.stderr.String(); said != "" {
 		w.t.Errorf("enqueue said %q", said)
@@ -56,7 +56,7 @@ func TestOneTracePerStop(t *testing.T) {
 		}
 		gets := count["vizstop-worker GET"]
 		return count["vizstop-enqueue send visualization"] == 1 && count["vizstop-worker process visualization"] == 1+gets &&
-			count["vizstop-worker POST"] == 1 && gets >= 1 && gets == w.calls(modelarts.OperationDetail, "1000")
+			count["vizstop-worker POST"] == 1 && gets >= 1 && gets == w.calls(jobs.OperationDetail, "1000")
 	})
 	checkFamily(t, c.of(trace))
 	for _, secret := range []string{accessKey, secretKey, "Authorization", "SDK-HMAC"} {
@@ -158,10 +158,10 @@ func TestTraceOfWatchedStops(t *testing.T) {
 	w, c := newWorld(t, modelartstest.Config{}), newCollector(t)
 	env := c.traced(w.env())
 	startWorker(t, env, "--list-from", "2")
-	jobs := w.addJobs(8, 2*time.Second)
-	w.awaitEnd(w.askTraced(env, jobs...))
+	ids := w.addJobs(8, 2*time.Second)
+	w.awaitEnd(w.askTraced(env, ids...))
 	await(t, "a look at a job that has left the list", func() bool { return len(c.named("list check visualization", "")) > 0 })
-	for _, job := range jobs {
+	for _, job := range ids {
 		await(t, "the ask for job "+job, func() bool { return len(c.named("send visualization", job)) == 1 })
 		trace := c.named("send visualization", job)[0].trace
 		await(t, "the confirming call in the trace of job "+job, func() bool {

@@ -8,8 +8,8 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/tasks"
 )
@@ -19,12 +19,12 @@ func provokeSlow(f *watched) {
 	refuse := func(operation, job string, status int, code string) {
 		f.sim.Inject(modelartstest.Fault{Operation: operation, JobID: job, Reply: modelartstest.ReplyError(status, code, "refused by the test")})
 	}
-	refuse(modelarts.OperationList, "", http.StatusForbidden, "ModelArts.0110")
+	refuse(jobs.OperationList, "", http.StatusForbidden, "ModelArts.0110")
 	f.ask(12, 0, -10*time.Minute, time.Hour)    // asked for while no worker ran: late
 	f.ask(6, hours, -20*time.Minute, time.Hour) // these hang
 	f.ask(1, hours, 0, 2*time.Second)           // expires
 	bad := f.asks(1, 0, 0, time.Hour)
-	refuse(modelarts.OperationStop, bad[0].JobID, http.StatusBadRequest, "ModelArts.0104")
+	refuse(jobs.OperationStop, bad[0].JobID, http.StatusBadRequest, "ModelArts.0104")
 	ctx := context.Background()
 	if _, err := f.producer.Ask(ctx, project, ledger.NewBatchID(time.Now()), bad); err != nil {
 		f.t.Fatal(err)
@@ -68,7 +68,7 @@ func provokeCredentials(f *watched) {
 
 // provokeRefusal has an API that does not let the caller stop jobs.
 func provokeRefusal(f *watched) {
-	f.sim.Inject(modelartstest.Fault{Operation: modelarts.OperationStop, Reply: modelartstest.ReplyError(http.StatusForbidden, "APIGW.0302", "not allowed")})
+	f.sim.Inject(modelartstest.Fault{Operation: jobs.OperationStop, Reply: modelartstest.ReplyError(http.StatusForbidden, "APIGW.0302", "not allowed")})
 	f.ask(3, 0, 0, time.Hour) // fewer could be refused for a fault of their own
 }
 

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	v1 "vizstop/internal/modelarts/v1"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/hibiken/asynq"
@@ -220,7 +221,7 @@ func (w *world) start(change func(*worker.Config), opts ...modelarts.Option) *ru
 		w.t.Fatal(err)
 	}
 	cfg := worker.Config{
-		Redis: w.connect(), Jobs: client, Registry: reg, Metrics: events, Concurrency: 10,
+		Redis: w.connect(), Jobs: v1.New(client), Registry: reg, Metrics: events, Concurrency: 10,
 		CheckInterval: 2 * time.Second, DelayedCheckInterval: 2 * time.Second,
 		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelInfo})),
 	}

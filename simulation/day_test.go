@@ -13,8 +13,8 @@ import (
 	"github.com/hibiken/asynq"
 
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
+	v1 "vizstop/internal/modelarts/v1"
 	"vizstop/internal/release"
 	"vizstop/internal/tasks"
 )
@@ -290,7 +290,7 @@ func (d *day) badCredentials() {
 
 func (d *day) tokensEnd() { d.sim.RevokeTokens() }
 
-func (d *day) revive() { d.sim.SetStatus(project, d.job(), modelarts.StatusRunning) }
+func (d *day) revive() { d.sim.SetStatus(project, d.job(), v1.StatusRunning) }
 func (d *day) vanish() { d.sim.RemoveJob(project, d.job()) }
 
 func (d *day) pause() {

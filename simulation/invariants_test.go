@@ -7,8 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
 	"vizstop/internal/tasks"
 )
 
@@ -164,11 +164,11 @@ func (d *day) checkStop(s *ledger.Stop, calls []recordedCall) {
 		if c.at.Before(s.Asked) || c.at.After(s.Ended.Add(time.Millisecond)) {
 			continue
 		}
-		if c.operation == modelarts.OperationDetail {
-			if c.err == nil && c.status.Class() == modelarts.ClassEnded {
+		if c.operation == jobs.OperationDetail {
+			if c.err == nil && c.status.State == jobs.Ended {
 				confirmed = true
 			}
-			if c.err == nil && c.status.Class() == modelarts.ClassActive {
+			if c.err == nil && c.status.State == jobs.Active {
 				accepted = time.Time{}
 			}
 			continue
@@ -198,7 +198,7 @@ func (d *day) checkAbsent(s *ledger.Stop, calls []recordedCall) {
 	}
 	var first, last time.Time
 	for _, c := range calls {
-		if modelarts.KindOf(c.err) != modelarts.KindNotFound || c.at.Before(s.Asked) || c.at.After(s.Ended.Add(time.Millisecond)) {
+		if jobs.KindOf(c.err) != jobs.KindNotFound || c.at.Before(s.Asked) || c.at.After(s.Ended.Add(time.Millisecond)) {
 			continue
 		}
 		if last = c.end; first.IsZero() {
@@ -244,11 +244,11 @@ func (d *day) checkStopCall(s *ledger.Stop, c recordedCall) {
 // mayHaveWorked tells a call that was, perhaps, carried out from one that was
 // turned away at the door or never got beyond the login.
 func mayHaveWorked(err error) bool {
-	if apiErr, ok := errors.AsType[*modelarts.APIError](err); ok && apiErr.Operation == modelarts.OperationToken {
+	if apiErr, ok := errors.AsType[*jobs.Error](err); ok && apiErr.Operation == jobs.OperationToken {
 		return false
 	}
-	switch modelarts.KindOf(err) {
-	case modelarts.KindCredentials, modelarts.KindThrottled, modelarts.KindUnreachable:
+	switch jobs.KindOf(err) {
+	case jobs.KindCredentials, jobs.KindThrottled, jobs.KindUnreachable:
 		return false
 	}
 	return true
@@ -256,14 +256,14 @@ func mayHaveWorked(err error) bool {
 
 // mayHaveStopped tells a call that was, perhaps, accepted from one that was refused.
 func mayHaveStopped(err error) bool {
-	kind := modelarts.KindOf(err)
-	return mayHaveWorked(err) && kind != modelarts.KindNotAllowed && kind != modelarts.KindInvalid && kind != modelarts.KindNotFound
+	kind := jobs.KindOf(err)
+	return mayHaveWorked(err) && kind != jobs.KindNotAllowed && kind != jobs.KindInvalid && kind != jobs.KindNotFound
 }
 
 // checkStrayCalls: every stop call belongs to a stop in flight.
 func (d *day) checkStrayCalls(spans map[string][]span) {
 	for _, c := range d.recorded() {
-		if c.operation != modelarts.OperationStop {
+		if c.operation != jobs.OperationStop {
 			continue
 		}
 		wanted := false
@@ -323,7 +323,7 @@ func (d *day) checkProbes() {
 	var refused []time.Time // of calls that went out a second or more after the first refusal
 	var known time.Time
 	for _, c := range d.recorded() {
-		switch bad := modelarts.KindOf(c.err) == modelarts.KindCredentials; {
+		switch bad := jobs.KindOf(c.err) == jobs.KindCredentials; {
 		case !bad && c.end.After(known):
 			known, refused = time.Time{}, nil
 		case bad && known.IsZero():

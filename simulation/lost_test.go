@@ -14,8 +14,8 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/release"
 	"vizstop/internal/tasks"
@@ -73,7 +73,7 @@ func TestLooksThatWaitForASlotRestInAHold(t *testing.T) {
 				var first time.Time
 				during, after := 0, 0
 				for _, c := range w.sim.AllCalls() {
-					if c.Operation != modelarts.OperationDetail || c.At.Before(time.Now().Add(-40*time.Second)) {
+					if c.Operation != jobs.OperationDetail || c.At.Before(time.Now().Add(-40*time.Second)) {
 						continue
 					}
 					if first.IsZero() {
@@ -112,7 +112,7 @@ func TestWatchedJobsAreNoReasonToWait(t *testing.T) {
 				}
 				rel := release.New(w.rdb, "x", time.Now, release.Config{})
 				for range 5 {
-					if _, err := rel.Report(ctx, release.Call{ProjectID: project, At: time.Now()}, &modelarts.APIError{Kind: modelarts.KindUnavailable}); err != nil {
+					if _, err := rel.Report(ctx, release.Call{ProjectID: project, At: time.Now()}, &jobs.Error{Kind: jobs.KindUnavailable}); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -136,7 +136,7 @@ func TestTheAnswerThatGivesAProbeIsLost(t *testing.T) {
 		defer run.stop()
 		rel := release.New(w.rdb, "x", time.Now, release.Config{CredentialProbe: 10 * time.Second})
 		for i := range 3 {
-			if _, err := rel.Report(ctx, release.Call{ProjectID: project, Step: ledger.Member{StopID: fmt.Sprint("s", i), Hop: 1, JobID: "1"}, At: time.Now()}, &modelarts.APIError{Kind: modelarts.KindCredentials}); err != nil {
+			if _, err := rel.Report(ctx, release.Call{ProjectID: project, Step: ledger.Member{StopID: fmt.Sprint("s", i), Hop: 1, JobID: "1"}, At: time.Now()}, &jobs.Error{Kind: jobs.KindCredentials}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -196,10 +196,10 @@ func TestNoProbeDuringShutdown(t *testing.T) {
 		run := w.start(func(c *worker.Config) { c.Release.CredentialProbe = 5 * time.Second })
 		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: time.Second})
 		w.ask("b", "10")
-		w.await(time.Minute, "a look", func() bool { return w.calls("10", modelarts.OperationDetail) == 1 })
+		w.await(time.Minute, "a look", func() bool { return w.calls("10", jobs.OperationDetail) == 1 })
 		rel := release.New(w.rdb, "x", time.Now, release.Config{CredentialProbe: 5 * time.Second})
 		for i := range 3 {
-			if _, err := rel.Report(ctx, release.Call{ProjectID: project, Step: ledger.Member{StopID: fmt.Sprint("s", i), Hop: 1, JobID: "1"}, At: time.Now()}, &modelarts.APIError{Kind: modelarts.KindCredentials}); err != nil {
+			if _, err := rel.Report(ctx, release.Call{ProjectID: project, Step: ledger.Member{StopID: fmt.Sprint("s", i), Hop: 1, JobID: "1"}, At: time.Now()}, &jobs.Error{Kind: jobs.KindCredentials}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -227,7 +227,7 @@ func TestAProbeThatWasLostIsMadeAgain(t *testing.T) {
 				}}
 				rel := release.New(w.rdb, "x", time.Now, release.Config{})
 				for range 5 {
-					if _, err := rel.Report(ctx, release.Call{ProjectID: project, At: time.Now()}, &modelarts.APIError{Kind: modelarts.KindUnavailable}); err != nil {
+					if _, err := rel.Report(ctx, release.Call{ProjectID: project, At: time.Now()}, &jobs.Error{Kind: jobs.KindUnavailable}); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -235,7 +235,7 @@ func TestAProbeThatWasLostIsMadeAgain(t *testing.T) {
 				began := time.Now()
 				run := w.start(func(c *worker.Config) { c.Redis.AddHook(h) })
 				defer run.stop()
-				w.await(5*time.Minute, "a stop call", func() bool { return w.calls("5001", modelarts.OperationStop) > 0 })
+				w.await(5*time.Minute, "a stop call", func() bool { return w.calls("5001", jobs.OperationStop) > 0 })
 				var first time.Time
 				for _, c := range w.sim.AllCalls() {
 					if first.IsZero() {

@@ -6,7 +6,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"vizstop/internal/modelarts"
+	"vizstop/internal/jobs"
 	"vizstop/internal/worker"
 )
 
@@ -57,15 +57,15 @@ func (p *pause) wait() {
 // pausable makes a worker obey p. At what it is paused is up to spy, which sees each
 // command to Redis before and, if it succeeds, after, and to jobs, around the client of the API;
 // both may be nil.
-func pausable(p *pause, spy func(cmd redis.Cmder, after bool), jobs func(worker.Jobs) worker.Jobs) func(*worker.Config) {
+func pausable(p *pause, spy func(cmd redis.Cmder, after bool), wrap func(worker.Jobs) worker.Jobs) func(*worker.Config) {
 	if spy == nil {
 		spy = func(redis.Cmder, bool) {}
 	}
 	return func(cfg *worker.Config) {
 		rarely(cfg)
 		cfg.Redis.AddHook(&pauseHook{p, spy})
-		if jobs != nil {
-			cfg.Jobs = jobs(cfg.Jobs)
+		if wrap != nil {
+			cfg.Jobs = wrap(cfg.Jobs)
 		}
 	}
 }
@@ -105,8 +105,8 @@ func (h *pauseHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pr
 // pauseInCall pauses a worker when the API has answered its first call of that
 // operation, and before the worker has seen the answer.
 func pauseInCall(p *pause, operation string) func(worker.Jobs) worker.Jobs {
-	return func(jobs worker.Jobs) worker.Jobs {
-		return &callSpy{Jobs: jobs, before: p.wait, after: func(called string) {
+	return func(api worker.Jobs) worker.Jobs {
+		return &callSpy{Jobs: api, before: p.wait, after: func(called string) {
 			if called == operation {
 				p.begin()
 			}
@@ -122,20 +122,20 @@ type callSpy struct {
 	after  func(operation string)
 }
 
-func (j *callSpy) StopVisualizationJob(ctx context.Context, projectID, jobID string) (string, error) {
+func (j *callSpy) Stop(ctx context.Context, projectID, jobID string) (jobs.Accepted, error) {
 	j.before()
-	defer j.after(modelarts.OperationStop)
-	return j.Jobs.StopVisualizationJob(ctx, projectID, jobID)
+	defer j.after(jobs.OperationStop)
+	return j.Jobs.Stop(ctx, projectID, jobID)
 }
 
-func (j *callSpy) ShowVisualizationJob(ctx context.Context, projectID, jobID string) (*modelarts.VisualizationJob, error) {
+func (j *callSpy) Get(ctx context.Context, projectID, jobID string) (*jobs.Job, error) {
 	j.before()
-	defer j.after(modelarts.OperationDetail)
-	return j.Jobs.ShowVisualizationJob(ctx, projectID, jobID)
+	defer j.after(jobs.OperationDetail)
+	return j.Jobs.Get(ctx, projectID, jobID)
 }
 
-func (j *callSpy) ListVisualizationJobs(ctx context.Context, projectID string, q modelarts.ListQuery) (*modelarts.JobPage, error) {
+func (j *callSpy) List(ctx context.Context, projectID string, q jobs.Query) (*jobs.Page, error) {
 	j.before()
-	defer j.after(modelarts.OperationList)
-	return j.Jobs.ListVisualizationJobs(ctx, projectID, q)
+	defer j.after(jobs.OperationList)
+	return j.Jobs.List(ctx, projectID, q)
 }

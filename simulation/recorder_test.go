@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"vizstop/internal/modelarts"
+	"vizstop/internal/jobs"
 	"vizstop/internal/worker"
 )
 
@@ -21,7 +21,7 @@ type recordedCall struct {
 	by        *faultyWorker
 	operation string
 	job       string // "" when it is a list
-	status    modelarts.Status
+	status    jobs.Status
 	err       error
 }
 
@@ -48,29 +48,29 @@ type recordingJobs struct {
 	by       *faultyWorker
 }
 
-func (j *recordingJobs) StopVisualizationJob(ctx context.Context, projectID, jobID string) (string, error) {
+func (j *recordingJobs) Stop(ctx context.Context, projectID, jobID string) (jobs.Accepted, error) {
 	if !j.by.survives() {
-		return "", errDead
+		return jobs.Accepted{}, errDead
 	}
 	if ctx.Err() != nil { // it froze for so long that nothing is sent
-		return j.Jobs.StopVisualizationJob(ctx, projectID, jobID)
+		return j.Jobs.Stop(ctx, projectID, jobID)
 	}
 	at := time.Now()
-	id, err := j.Jobs.StopVisualizationJob(ctx, projectID, jobID)
-	j.recorder.record(recordedCall{at: at, by: j.by, operation: modelarts.OperationStop, job: jobID, err: err})
-	return id, err
+	accepted, err := j.Jobs.Stop(ctx, projectID, jobID)
+	j.recorder.record(recordedCall{at: at, by: j.by, operation: jobs.OperationStop, job: jobID, err: err})
+	return accepted, err
 }
 
-func (j *recordingJobs) ShowVisualizationJob(ctx context.Context, projectID, jobID string) (*modelarts.VisualizationJob, error) {
+func (j *recordingJobs) Get(ctx context.Context, projectID, jobID string) (*jobs.Job, error) {
 	if !j.by.survives() {
 		return nil, errDead
 	}
 	if ctx.Err() != nil {
-		return j.Jobs.ShowVisualizationJob(ctx, projectID, jobID)
+		return j.Jobs.Get(ctx, projectID, jobID)
 	}
 	at := time.Now()
-	job, err := j.Jobs.ShowVisualizationJob(ctx, projectID, jobID)
-	c := recordedCall{at: at, by: j.by, operation: modelarts.OperationDetail, job: jobID, err: err}
+	job, err := j.Jobs.Get(ctx, projectID, jobID)
+	c := recordedCall{at: at, by: j.by, operation: jobs.OperationDetail, job: jobID, err: err}
 	if err == nil {
 		c.status = job.Status
 	}
@@ -78,15 +78,15 @@ func (j *recordingJobs) ShowVisualizationJob(ctx context.Context, projectID, job
 	return job, err
 }
 
-func (j *recordingJobs) ListVisualizationJobs(ctx context.Context, projectID string, q modelarts.ListQuery) (*modelarts.JobPage, error) {
+func (j *recordingJobs) List(ctx context.Context, projectID string, q jobs.Query) (*jobs.Page, error) {
 	if !j.by.survives() {
 		return nil, errDead
 	}
 	if ctx.Err() != nil {
-		return j.Jobs.ListVisualizationJobs(ctx, projectID, q)
+		return j.Jobs.List(ctx, projectID, q)
 	}
 	at := time.Now()
-	page, err := j.Jobs.ListVisualizationJobs(ctx, projectID, q)
-	j.recorder.record(recordedCall{at: at, by: j.by, operation: modelarts.OperationList, err: err})
+	page, err := j.Jobs.List(ctx, projectID, q)
+	j.recorder.record(recordedCall{at: at, by: j.by, operation: jobs.OperationList, err: err})
 	return page, err
 }

@@ -17,10 +17,12 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/modelarts/sdkhmac"
+	v1 "vizstop/internal/modelarts/v1"
 	"vizstop/internal/redisconn"
 	"vizstop/internal/release"
 	"vizstop/internal/tasks"
@@ -80,7 +82,7 @@ func (s *totals) add(d *day, lasted time.Duration, ended map[ledger.State]int) {
 	s.virtual += lasted
 	for _, c := range d.recorded() {
 		s.calls++
-		if c.operation == modelarts.OperationList {
+		if c.operation == jobs.OperationList {
 			s.lists++
 		}
 	}
@@ -150,9 +152,9 @@ type day struct {
 func simulate(t *testing.T, seed uint64, sum *totals) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	long := random.IntN(8) == 0
-	jobs, length := 3+random.IntN(8), time.Duration(8+random.IntN(12))*time.Minute
+	count, length := 3+random.IntN(8), time.Duration(8+random.IntN(12))*time.Minute
 	if long {
-		jobs, length = 8+random.IntN(30), time.Duration(30+random.IntN(150))*time.Minute
+		count, length = 8+random.IntN(30), time.Duration(30+random.IntN(150))*time.Minute
 	}
 	cfg := modelartstest.Config{
 		Phases: modelartstest.Phases{Stop: modelartstest.Spread(time.Second, time.Duration(1+random.IntN(600))*time.Second)},
@@ -172,7 +174,7 @@ func simulate(t *testing.T, seed uint64, sum *totals) {
 			Release:  release.Config{Rate: 0.5 + 10*random.Float64()*random.Float64(), Burst: 1 + random.IntN(4)},
 			Schedule: tasks.Schedule{Jitter: jitter, ListFrom: 1 + random.IntN(8)},
 		}
-		for i := range jobs {
+		for i := range count {
 			job := modelartstest.Job{ID: fmt.Sprint(1000 + i)}
 			if long && random.IntN(8) == 0 { // takes hours
 				job.StopTime = d.upTo(4 * time.Hour)
@@ -248,7 +250,7 @@ func (d *day) hire() {
 	redisconn.PauseAfterRefusals(rdb)
 	cfg := d.cfg
 	cfg.Redis, cfg.Registry, cfg.Metrics = rdb, reg, events
-	cfg.Jobs = &recordingJobs{Jobs: client, recorder: d.callRecorder, by: f}
+	cfg.Jobs = &recordingJobs{Jobs: v1.New(client), recorder: d.callRecorder, by: f}
 	cfg.Logger = slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	f.running = running{worker.New(cfg), reg, rdb}
 	if err := f.Start(context.Background()); err != nil {

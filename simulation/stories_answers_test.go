@@ -7,10 +7,12 @@ import (
 	"testing"
 	"time"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/modelarts/sdkhmac"
+	v1 "vizstop/internal/modelarts/v1"
 	"vizstop/internal/worker"
 )
 
@@ -68,7 +70,7 @@ var noAPI = []lie{
 // for ever: the stop ends, in an outcome that is true, with a reason that names
 // what was wrong.
 func TestAnswersThatLie(t *testing.T) {
-	for _, operation := range []string{modelarts.OperationStop, modelarts.OperationDetail} {
+	for _, operation := range []string{jobs.OperationStop, jobs.OperationDetail} {
 		for _, howLong := range []string{"once", "a while", "for ever"} {
 			t.Run(operation+" "+howLong, func(t *testing.T) { tell(t, operation, howLong, lies...) })
 			for _, l := range noAPI {
@@ -108,7 +110,7 @@ func tell(t *testing.T, operation, howLong string, all ...lie) {
 				t.Fatal(err)
 			}
 			want, why := ledger.Stopped, "12 (killed)"
-			if howLong == "for ever" && operation == modelarts.OperationStop {
+			if howLong == "for ever" && operation == jobs.OperationStop {
 				want, why = l.stop, l.stopWhy
 			} else if howLong == "for ever" {
 				want, why = l.detail, l.detailWhy
@@ -139,7 +141,7 @@ func TestLoneLiesAreLookedUp(t *testing.T) {
 			w.ask("others", fmt.Sprint(1000+i))
 		}
 		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: 5 * time.Minute})
-		lie := w.sim.Inject(modelartstest.Fault{JobID: "10", Operation: modelarts.OperationStop, Reply: modelartstest.ReplyTruncated()})
+		lie := w.sim.Inject(modelartstest.Fault{JobID: "10", Operation: jobs.OperationStop, Reply: modelartstest.ReplyTruncated()})
 		r := w.start(rarely)
 		defer r.stop()
 		w.ask("b", "10")
@@ -212,7 +214,7 @@ func TestNoSuchJob(t *testing.T) {
 			return err == nil && b.Counts[ledger.Stopping] == 2
 		})
 		w.sim.RemoveJob(project, "accepted")
-		w.sim.SetStatus(project, "once", modelarts.StatusKilled)
+		w.sim.SetStatus(project, "once", v1.StatusKilled)
 		stops := w.awaitEnd(15*time.Minute, "b")
 		wantOutcome(t, stops["once"], ledger.Stopped, "12 (killed)")
 		wantOutcome(t, stops["accepted"], ledger.Gone, "404")

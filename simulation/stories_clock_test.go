@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"vizstop/internal/fleet"
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
 )
 
@@ -34,7 +34,7 @@ func (w *world) askDue(l *ledger.Ledger, job string, after, life time.Duration) 
 // began, give or take slack.
 func (w *world) wantCalledAfter(job string, began time.Time, after, slack time.Duration) {
 	w.t.Helper()
-	calls := w.callsOf(job, modelarts.OperationStop)
+	calls := w.callsOf(job, jobs.OperationStop)
 	if len(calls) != 1 {
 		w.t.Fatalf("job %s: stop calls at %v, want 1", job, calls)
 	}

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/tasks"
 	"vizstop/internal/worker"
@@ -20,19 +20,19 @@ type strangeAPI struct{ calls atomic.Int64 }
 
 func (a *strangeAPI) refuse(operation string) error {
 	a.calls.Add(1)
-	return &modelarts.APIError{Operation: operation, HTTPStatus: 404, Code: "ModelArts.0102", Kind: modelarts.KindNotFound}
+	return &jobs.Error{Operation: operation, HTTPStatus: 404, Code: "ModelArts.0102", Kind: jobs.KindNotFound}
 }
 
-func (a *strangeAPI) StopVisualizationJob(context.Context, string, string) (string, error) {
-	return "", a.refuse(modelarts.OperationStop)
+func (a *strangeAPI) Stop(context.Context, string, string) (jobs.Accepted, error) {
+	return jobs.Accepted{}, a.refuse(jobs.OperationStop)
 }
 
-func (a *strangeAPI) ShowVisualizationJob(context.Context, string, string) (*modelarts.VisualizationJob, error) {
-	return nil, a.refuse(modelarts.OperationDetail)
+func (a *strangeAPI) Get(context.Context, string, string) (*jobs.Job, error) {
+	return nil, a.refuse(jobs.OperationDetail)
 }
 
-func (a *strangeAPI) ListVisualizationJobs(context.Context, string, modelarts.ListQuery) (*modelarts.JobPage, error) {
-	return nil, a.refuse(modelarts.OperationList)
+func (a *strangeAPI) List(context.Context, string, jobs.Query) (*jobs.Page, error) {
+	return nil, a.refuse(jobs.OperationList)
 }
 
 // Two workers with different endpoints on one Redis: the project belongs to the
@@ -46,18 +46,18 @@ func TestTwoEndpoints(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
 		ctx, strange := context.Background(), &strangeAPI{}
 		other := func(c *worker.Config) { at(there)(c); c.Jobs = strange }
-		var jobs []string
+		var ids []string
 		for i := range 20 {
-			jobs = append(jobs, string(rune('a'+i)))
-			w.sim.AddJob(project, modelartstest.Job{ID: jobs[i], StopTime: 20 * time.Second})
+			ids = append(ids, string(rune('a'+i)))
+			w.sim.AddJob(project, modelartstest.Job{ID: ids[i], StopTime: 20 * time.Second})
 		}
 		w.sim.AddJob(project, modelartstest.Job{ID: "z", StopTime: 20 * time.Second})
 		a := w.start(at(here))
 		w.ask("first", "z")
-		w.await(time.Minute, "an accepted stop", func() bool { return w.calls("z", modelarts.OperationStop) > 0 })
+		w.await(time.Minute, "an accepted stop", func() bool { return w.calls("z", jobs.OperationStop) > 0 })
 
 		b := w.start(other)
-		w.ask("b", jobs...)
+		w.ask("b", ids...)
 		w.await(time.Minute, "a word of the other worker", func() bool {
 			_, notes := b.Ready(ctx)
 			return strings.Contains(strings.Join(notes, "\n"), "project "+project+" is left alone: its stops are at "+here+", and this worker calls "+there)
@@ -94,3 +94,5 @@ func TestTwoEndpoints(t *testing.T) {
 		b.stop()
 	})
 }
+
+func (a *strangeAPI) PageSize(string) int { return 100 }

@@ -9,10 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/modelarts/sdkhmac"
+	v1 "vizstop/internal/modelarts/v1"
 	"vizstop/internal/release"
 	"vizstop/internal/worker"
 )
@@ -176,14 +178,14 @@ func TestASlowList(t *testing.T) {
 	for _, from := range []int{-1, 5} {
 		t.Run(fmt.Sprint("from ", from), func(t *testing.T) {
 			bubble(t, modelartstest.Config{}, func(w *world) {
-				w.sim.Inject(modelartstest.Fault{Operation: modelarts.OperationList, Delay: 15 * time.Second})
+				w.sim.Inject(modelartstest.Fault{Operation: jobs.OperationList, Delay: 15 * time.Second})
 				r := w.start(func(c *worker.Config) { c.Schedule.ListFrom = from })
 				defer r.stop()
 				w.ask("b", w.addJobs(100, func(i int) time.Duration { return time.Duration(5+i%40) * time.Second })...)
 				stops := w.awaitEnd(5*time.Minute, "b")
 				for job, s := range stops {
 					wantOutcome(t, s, ledger.Stopped, "")
-					if n := w.calls(job, modelarts.OperationStop); n != 1 {
+					if n := w.calls(job, jobs.OperationStop); n != 1 {
 						t.Errorf("job %s: %d stop calls, want 1", job, n)
 					}
 				}
@@ -206,15 +208,15 @@ func TestAJobThatIsActiveAgainIsCalledAtOnce(t *testing.T) {
 		r := w.start(nil)
 		defer r.stop()
 		w.ask("b", "10")
-		w.await(time.Minute, "a look", func() bool { return w.calls("10", modelarts.OperationDetail) > 0 })
-		w.sim.SetStatus(project, "10", modelarts.StatusRunning)
+		w.await(time.Minute, "a look", func() bool { return w.calls("10", jobs.OperationDetail) > 0 })
+		w.sim.SetStatus(project, "10", v1.StatusRunning)
 		active := time.Now()
 		wantOutcome(t, w.awaitEnd(3*time.Minute, "b")["10"], ledger.Stopped, "")
-		calls := w.callsOf("10", modelarts.OperationStop)
+		calls := w.callsOf("10", jobs.OperationStop)
 		if len(calls) != 2 {
 			t.Fatalf("stop calls at %v, want 2", calls)
 		}
-		look := firstAfter(w.callsOf("10", modelarts.OperationDetail), active)
+		look := firstAfter(w.callsOf("10", jobs.OperationDetail), active)
 		if wait := calls[1].Sub(look); wait < 0 || wait > time.Second {
 			t.Errorf("the call was repeated %v after a look that saw the job active", wait)
 		}
@@ -226,12 +228,12 @@ func TestAJobThatIsActiveAgainIsCalledAtOnce(t *testing.T) {
 func TestAJobThatStaysActiveIsCalledAgainLater(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
 		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: 5 * time.Second})
-		w.sim.Inject(modelartstest.Fault{Operation: modelarts.OperationStop, Times: 1, Reply: modelartstest.ReplyEmpty(202)})
+		w.sim.Inject(modelartstest.Fault{Operation: jobs.OperationStop, Times: 1, Reply: modelartstest.ReplyEmpty(202)})
 		r := w.start(nil)
 		defer r.stop()
 		w.ask("b", "10")
 		wantOutcome(t, w.awaitEnd(5*time.Minute, "b")["10"], ledger.Stopped, "")
-		calls := w.callsOf("10", modelarts.OperationStop)
+		calls := w.callsOf("10", jobs.OperationStop)
 		if len(calls) != 2 || calls[1].Sub(calls[0]) < time.Minute || calls[1].Sub(calls[0]) > 2*time.Minute {
 			t.Errorf("stop calls at %v, want 2, a minute and a look apart", calls)
 		}

@@ -9,8 +9,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/worker"
 )
@@ -59,7 +59,7 @@ func TestAClaimThatComesLateIsNotUsed(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantOutcome(t, w.awaitEnd(10*time.Minute, "b")["10"], ledger.Expired, "before the stop call was accepted")
-		if n := w.calls("10", modelarts.OperationStop); n != 0 {
+		if n := w.calls("10", jobs.OperationStop); n != 0 {
 			t.Errorf("%d stop calls after the deadline, want none", n)
 		}
 	})

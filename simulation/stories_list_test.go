@@ -11,9 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
+	v1 "vizstop/internal/modelarts/v1"
 	"vizstop/internal/worker"
 )
 
@@ -24,12 +25,12 @@ func quick(c *worker.Config) {
 
 // addJobs adds running jobs with ids from 1001 on and returns their ids.
 func (w *world) addJobs(n int, stopTime func(i int) time.Duration) []string {
-	var jobs []string
+	var ids []string
 	for i := range n {
 		job := w.sim.AddJob(project, modelartstest.Job{ID: fmt.Sprint(1001 + i), StopTime: stopTime(i)})
-		jobs = append(jobs, job.ID)
+		ids = append(ids, job.ID)
 	}
-	return jobs
+	return ids
 }
 
 // count counts the calls of one operation for all jobs.
@@ -58,15 +59,15 @@ func (w *world) lags(stops map[string]*ledger.Stop) []time.Duration {
 // cheaply and soon who has stopped.
 func TestListChecksComeCloseToTwoCallsPerStop(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
-		jobs := w.addJobs(300, func(i int) time.Duration { return time.Duration(5+i%60) * time.Second })
+		ids := w.addJobs(300, func(i int) time.Duration { return time.Duration(5+i%60) * time.Second })
 		r := w.start(quick)
 		defer r.stop()
-		w.ask("b", jobs...)
+		w.ask("b", ids...)
 		stops := w.awaitEnd(5*time.Minute, "b")
 		for _, s := range stops {
 			wantOutcome(t, s, ledger.Stopped, "12 (killed)")
 		}
-		stop, list, detail := w.count(modelarts.OperationStop), w.count(modelarts.OperationList), w.count(modelarts.OperationDetail)
+		stop, list, detail := w.count(jobs.OperationStop), w.count(jobs.OperationList), w.count(jobs.OperationDetail)
 		if perStop := float64(stop+list+detail) / 300; perStop > 2.4 || list == 0 {
 			t.Errorf("%.2f calls per stop (%d stop, %d list, %d detail), want 2.4 at most", perStop, stop, list, detail)
 		}
@@ -78,7 +79,7 @@ func TestListChecksComeCloseToTwoCallsPerStop(t *testing.T) {
 			t.Error("no list check was counted")
 		}
 		time.Sleep(time.Minute)
-		if n := w.count(modelarts.OperationList); n != list {
+		if n := w.count(jobs.OperationList); n != list {
 			t.Errorf("%d list calls with nothing to watch", n-list)
 		}
 	})
@@ -86,12 +87,12 @@ func TestListChecksComeCloseToTwoCallsPerStop(t *testing.T) {
 
 func TestFewJobsAreNotListed(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
-		jobs := w.addJobs(4, func(int) time.Duration { return 20 * time.Second })
+		ids := w.addJobs(4, func(int) time.Duration { return 20 * time.Second })
 		r := w.start(nil)
 		defer r.stop()
-		w.ask("b", jobs...)
+		w.ask("b", ids...)
 		w.awaitEnd(5*time.Minute, "b")
-		if n := w.count(modelarts.OperationList); n != 0 {
+		if n := w.count(jobs.OperationList); n != 0 {
 			t.Errorf("%d list calls for four jobs, want 0", n)
 		}
 	})
@@ -102,7 +103,7 @@ func TestUselessLists(t *testing.T) {
 	for name, reply := range map[string]modelartstest.Reply{
 		"forbidden":        modelartstest.ReplyError(http.StatusForbidden, "ModelArts.0201", "no permission"),
 		"not offered":      modelartstest.ReplyError(http.StatusNotFound, "APIG.0101", "The API does not exist"),
-		"other status":     modelartstest.ReplyStatus(modelarts.StatusRunning),
+		"other status":     modelartstest.ReplyStatus(v1.StatusRunning),
 		"html":             modelartstest.ReplyHTML(http.StatusOK),
 		"server error":     modelartstest.ReplyError(http.StatusInternalServerError, "ModelArts.0010", ""),
 		"truncated":        modelartstest.ReplyTruncated(),
@@ -112,15 +113,15 @@ func TestUselessLists(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, modelartstest.Config{}, func(w *world) {
-				jobs := w.addJobs(20, func(i int) time.Duration { return time.Duration(10+3*i) * time.Second })
-				w.sim.Inject(modelartstest.Fault{Operation: modelarts.OperationList, Reply: reply})
+				ids := w.addJobs(20, func(i int) time.Duration { return time.Duration(10+3*i) * time.Second })
+				w.sim.Inject(modelartstest.Fault{Operation: jobs.OperationList, Reply: reply})
 				r := w.start(quick)
 				defer r.stop()
-				w.ask("b", jobs...)
+				w.ask("b", ids...)
 				for _, s := range w.awaitEnd(15*time.Minute, "b") {
 					wantOutcome(t, s, ledger.Stopped, "")
 				}
-				if n := w.count(modelarts.OperationStop); n != 20 {
+				if n := w.count(jobs.OperationStop); n != 20 {
 					t.Errorf("%d stop calls, want 20", n)
 				}
 			})
@@ -131,32 +132,32 @@ func TestUselessLists(t *testing.T) {
 // lyingList answers list calls by itself.
 type lyingList struct {
 	worker.Jobs
-	list  func() []modelarts.VisualizationJob
+	list  func() []jobs.Job
 	calls int
 }
 
-func (l *lyingList) ListVisualizationJobs(context.Context, string, modelarts.ListQuery) (*modelarts.JobPage, error) {
+func (l *lyingList) List(context.Context, string, jobs.Query) (*jobs.Page, error) {
 	l.calls++
-	jobs := l.list()
-	return &modelarts.JobPage{Jobs: jobs, TotalCount: len(jobs)}, nil
+	list := l.list()
+	return &jobs.Page{Jobs: list, Total: len(list)}, nil
 }
 
 // A list that misses jobs which are stopping, as those of another workspace,
 // is found out and left alone.
 func TestAListThatMissesJobs(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
-		jobs := w.addJobs(20, func(int) time.Duration { return 2 * time.Minute })
-		lie := &lyingList{list: func() []modelarts.VisualizationJob { return nil }}
+		ids := w.addJobs(20, func(int) time.Duration { return 2 * time.Minute })
+		lie := &lyingList{list: func() []jobs.Job { return nil }}
 		r := w.start(func(c *worker.Config) { quick(c); lie.Jobs = c.Jobs; c.Jobs = lie })
 		defer r.stop()
-		w.ask("b", jobs...)
+		w.ask("b", ids...)
 		for _, s := range w.awaitEnd(15*time.Minute, "b") {
 			wantOutcome(t, s, ledger.Stopped, "12 (killed)")
 		}
 		if lie.calls > 10 {
 			t.Errorf("%d list calls, want it to be left alone after a few", lie.calls)
 		}
-		if n := w.count(modelarts.OperationDetail); n > 20*9 {
+		if n := w.count(jobs.OperationDetail); n > 20*9 {
 			t.Errorf("%d detail calls for 20 jobs", n)
 		}
 	})
@@ -166,16 +167,16 @@ func TestAListThatMissesJobs(t *testing.T) {
 // no longer than the watch limit, and the poll gap of a minute for the last few.
 func TestAListThatIsStale(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
-		jobs := w.addJobs(20, func(int) time.Duration { return 30 * time.Second })
-		lie := &lyingList{list: func() (all []modelarts.VisualizationJob) {
-			for _, id := range jobs {
-				all = append(all, modelarts.VisualizationJob{ID: id, Status: modelarts.StatusKilling})
+		ids := w.addJobs(20, func(int) time.Duration { return 30 * time.Second })
+		lie := &lyingList{list: func() (all []jobs.Job) {
+			for _, id := range ids {
+				all = append(all, jobs.Job{ID: id, Status: v1.StatusKilling.Job()})
 			}
 			return all
 		}}
 		r := w.start(func(c *worker.Config) { quick(c); lie.Jobs = c.Jobs; c.Jobs = lie })
 		defer r.stop()
-		w.ask("b", jobs...)
+		w.ask("b", ids...)
 		for _, s := range w.awaitEnd(7*time.Minute, "b") {
 			wantOutcome(t, s, ledger.Stopped, "12 (killed)")
 		}
@@ -184,11 +185,11 @@ func TestAListThatIsStale(t *testing.T) {
 
 func TestWatchedStopsExpireAtTheirDeadline(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
-		jobs := w.addJobs(20, func(int) time.Duration { return 24 * time.Hour })
+		ids := w.addJobs(20, func(int) time.Duration { return 24 * time.Hour })
 		r := w.start(quick)
 		defer r.stop()
 		asked := time.Now()
-		w.ask("b", jobs...)
+		w.ask("b", ids...)
 		for _, s := range w.awaitEnd(time.Hour, "b") {
 			wantOutcome(t, s, ledger.Expired, "before the detail endpoint confirmed")
 			if took := s.Ended.Sub(asked); took < 20*time.Minute || took > 21*time.Minute {
@@ -206,37 +207,37 @@ type odd struct {
 	fail func(operation string) error
 }
 
-func (o odd) StopVisualizationJob(ctx context.Context, projectID, jobID string) (string, error) {
+func (o odd) Stop(ctx context.Context, projectID, jobID string) (jobs.Accepted, error) {
 	if jobID == o.job {
-		if err := o.fail(modelarts.OperationStop); err != nil {
-			return "", err
+		if err := o.fail(jobs.OperationStop); err != nil {
+			return jobs.Accepted{}, err
 		}
 	}
-	return o.Jobs.StopVisualizationJob(ctx, projectID, jobID)
+	return o.Jobs.Stop(ctx, projectID, jobID)
 }
 
-func (o odd) ShowVisualizationJob(ctx context.Context, projectID, jobID string) (*modelarts.VisualizationJob, error) {
+func (o odd) Get(ctx context.Context, projectID, jobID string) (*jobs.Job, error) {
 	if jobID == o.job {
-		if err := o.fail(modelarts.OperationDetail); err != nil {
+		if err := o.fail(jobs.OperationDetail); err != nil {
 			return nil, err
 		}
 	}
-	return o.Jobs.ShowVisualizationJob(ctx, projectID, jobID)
+	return o.Jobs.Get(ctx, projectID, jobID)
 }
 
 // Whatever a call fails with, be it a bug, costs its own stop some time and
 // nothing else, also where a list check is made for many.
 func TestOddFailures(t *testing.T) {
-	for _, jobs := range []int{2, 20} { // polled one by one, and with a list check
-		t.Run(fmt.Sprintf("errors, %d jobs", jobs), func(t *testing.T) {
-			log := failOddly(t, jobs, func() error { return errors.New("odd") })
+	for _, ids := range []int{2, 20} { // polled one by one, and with a list check
+		t.Run(fmt.Sprintf("errors, %d jobs", ids), func(t *testing.T) {
+			log := failOddly(t, ids, func() error { return errors.New("odd") })
 			if strings.Contains(log, "panic") {
 				t.Errorf("a worker panicked:\n%s", log)
 			}
 		})
-		t.Run(fmt.Sprintf("panics, %d jobs", jobs), func(t *testing.T) {
-			log := failOddly(t, jobs, func() error { panic("odd") })
-			if jobs > 2 && !strings.Contains(log, "a bug in vizstop") {
+		t.Run(fmt.Sprintf("panics, %d jobs", ids), func(t *testing.T) {
+			log := failOddly(t, ids, func() error { panic("odd") })
+			if ids > 2 && !strings.Contains(log, "a bug in vizstop") {
 				t.Errorf("no list check met the bug:\n%s", log)
 			}
 		})
@@ -245,16 +246,16 @@ func TestOddFailures(t *testing.T) {
 
 // failOddly stops jobs, one of whose first calls of each kind fail, and returns
 // what the worker logged.
-func failOddly(t *testing.T, jobs int, failure func() error) (log string) {
+func failOddly(t *testing.T, ids int, failure func() error) (log string) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
-		ids := w.addJobs(jobs, func(i int) time.Duration { return time.Duration(20+i) * time.Second })
+		ids := w.addJobs(ids, func(i int) time.Duration { return time.Duration(20+i) * time.Second })
 		var stops, details atomic.Int64
 		r := w.start(func(c *worker.Config) {
 			quick(c)
 			c.Jobs = odd{c.Jobs, ids[0], func(operation string) error {
 				switch {
-				case operation == modelarts.OperationStop && stops.Add(1) > 1,
-					operation == modelarts.OperationDetail && details.Add(1) > 3:
+				case operation == jobs.OperationStop && stops.Add(1) > 1,
+					operation == jobs.OperationDetail && details.Add(1) > 3:
 					return nil
 				}
 				return failure()
@@ -296,7 +297,7 @@ func TestListChecksOfManyProjects(t *testing.T) {
 		if n := r.counted(t, ledger.Stopped); n != 6*projects {
 			t.Errorf("%d stopped, want %d", n, 6*projects)
 		}
-		if n := w.count(modelarts.OperationDetail); n > 2*6*projects {
+		if n := w.count(jobs.OperationDetail); n > 2*6*projects {
 			t.Errorf("%d detail calls, want lists to spare most", n)
 		}
 	})
@@ -307,17 +308,17 @@ func TestALongListKeepsToTheRate(t *testing.T) {
 	const rate, seconds = 10, 60
 	inBubble(t, modelartstest.Config{}, func(w *world) {
 		for i := range 2000 { // somebody else stops these
-			w.sim.AddJob(project, modelartstest.Job{ID: fmt.Sprint(500_000 + i), Status: modelarts.StatusKilling, StopTime: time.Hour})
+			w.sim.AddJob(project, modelartstest.Job{ID: fmt.Sprint(500_000 + i), Status: v1.StatusKilling, StopTime: time.Hour})
 		}
-		jobs := w.addJobs(900, func(int) time.Duration { return time.Hour })
+		ids := w.addJobs(900, func(int) time.Duration { return time.Hour })
 		r := w.start(func(c *worker.Config) { c.Release.Rate = rate })
 		defer r.stop()
-		w.ask("b", jobs...)
+		w.ask("b", ids...)
 		time.Sleep(10 * time.Second)
 		before := len(w.sim.AllCalls())
 		time.Sleep(seconds * time.Second)
-		lists, stops := w.count(modelarts.OperationList), w.count(modelarts.OperationStop)
-		if n := len(w.sim.AllCalls()) - before; n > seconds*rate+3*rate || lists < 20 || stops == len(jobs) {
+		lists, stops := w.count(jobs.OperationList), w.count(jobs.OperationStop)
+		if n := len(w.sim.AllCalls()) - before; n > seconds*rate+3*rate || lists < 20 || stops == len(ids) {
 			t.Errorf("%d calls in %d s at %d a second; so far %d pages of lists and %d stop calls", n, seconds, rate, lists, stops)
 		}
 	})

@@ -9,8 +9,8 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/tasks"
 )
@@ -136,7 +136,7 @@ func TestAMessageThatNobodyCanRead(t *testing.T) {
 		if info, err := w.inspector().GetQueueInfo(tasks.Queue); err != nil || info.Active != 0 || info.Retry != 0 || info.Archived != 1 {
 			t.Errorf("the queue is %+v, %v; want only what a person has archived", info, err)
 		}
-		if n := w.calls("10", modelarts.OperationStop); n != 1 {
+		if n := w.calls("10", jobs.OperationStop); n != 1 {
 			t.Errorf("%d stop calls, want 1", n)
 		}
 		wantCountedOnce(t, ledger.Stopped, r)

@@ -11,9 +11,10 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
+	v1 "vizstop/internal/modelarts/v1"
 	"vizstop/internal/tasks"
 	"vizstop/internal/worker"
 )
@@ -85,7 +86,7 @@ func TestACrashInACallThatWorked(t *testing.T) {
 		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: time.Minute})
 		w.ask("b", "10")
 		crash := &pause{}
-		dead := w.start(pausable(crash, nil, pauseInCall(crash, modelarts.OperationStop)))
+		dead := w.start(pausable(crash, nil, pauseInCall(crash, jobs.OperationStop)))
 		defer func() { crash.end(); dead.stop() }()
 		w.await(time.Minute, "the crash", crash.paused)
 		crashed := time.Now()
@@ -93,10 +94,10 @@ func TestACrashInACallThatWorked(t *testing.T) {
 		defer r.stop()
 		s := w.awaitEnd(3*time.Minute, "b")["10"]
 		wantOutcome(t, s, ledger.Stopped, "12 (killed)")
-		if look := firstAfter(w.callsOf("10", modelarts.OperationDetail), crashed); look.Sub(crashed) > 10*time.Second {
+		if look := firstAfter(w.callsOf("10", jobs.OperationDetail), crashed); look.Sub(crashed) > 10*time.Second {
 			t.Errorf("looked %v after the crash, want at most 10 s", look.Sub(crashed))
 		}
-		if n := w.calls("10", modelarts.OperationStop); n != 1 {
+		if n := w.calls("10", jobs.OperationStop); n != 1 {
 			t.Errorf("%d stop calls, want 1", n)
 		}
 		if n := gathered(t, r, "vizstop_recoveries_total", "dead"); n != 1 {
@@ -114,28 +115,28 @@ func TestACrashInACallThatWorked(t *testing.T) {
 func TestACrashInACallThatGotLost(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
 		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: 5 * time.Second})
-		w.sim.Inject(modelartstest.Fault{Operation: modelarts.OperationStop, Times: 1, Reply: modelartstest.ReplyEmpty(202)})
+		w.sim.Inject(modelartstest.Fault{Operation: jobs.OperationStop, Times: 1, Reply: modelartstest.ReplyEmpty(202)})
 		w.ask("b", "10")
 		crash := &pause{}
-		dead := w.start(pausable(crash, nil, pauseInCall(crash, modelarts.OperationStop)))
+		dead := w.start(pausable(crash, nil, pauseInCall(crash, jobs.OperationStop)))
 		defer func() { crash.end(); dead.stop() }()
 		w.await(time.Minute, "the crash", crash.paused)
 		crashed := time.Now()
 		r := w.start(nil)
 		defer r.stop()
 		wantOutcome(t, w.awaitEnd(3*time.Minute, "b")["10"], ledger.Stopped, "12 (killed)")
-		calls := w.callsOf("10", modelarts.OperationStop)
+		calls := w.callsOf("10", jobs.OperationStop)
 		if len(calls) != 2 {
 			t.Fatalf("stop calls at %v, want 2", calls)
 		}
 		if wait := calls[1].Sub(calls[0]); wait < 30*time.Second || wait > 40*time.Second {
 			t.Errorf("the call was repeated after %v, want soon after the call timeout of 30 s", wait)
 		}
-		if look := firstAfter(w.callsOf("10", modelarts.OperationDetail), crashed); look.Sub(crashed) > 10*time.Second {
+		if look := firstAfter(w.callsOf("10", jobs.OperationDetail), crashed); look.Sub(crashed) > 10*time.Second {
 			t.Errorf("looked %v after the crash, want at most 10 s", look.Sub(crashed))
 		}
 		looks := 0 // between the calls
-		for _, at := range w.callsOf("10", modelarts.OperationDetail) {
+		for _, at := range w.callsOf("10", jobs.OperationDetail) {
 			if at.Before(calls[1]) {
 				looks++
 			}
@@ -153,14 +154,14 @@ func TestACrashInACallThatGotLost(t *testing.T) {
 // A worker crashes with looks or a list check in hand. Limits are with the 20 s that
 // a job takes.
 func TestACrashWhileItLooks(t *testing.T) {
-	for _, operation := range []string{modelarts.OperationDetail, modelarts.OperationList} {
+	for _, operation := range []string{jobs.OperationDetail, jobs.OperationList} {
 		t.Run(operation, func(t *testing.T) {
 			inBubble(t, modelartstest.Config{}, func(w *world) {
-				jobs := w.addJobs(20, func(int) time.Duration { return 20 * time.Second })
-				if operation == modelarts.OperationDetail { // too few for a list check
-					jobs = jobs[:2]
+				ids := w.addJobs(20, func(int) time.Duration { return 20 * time.Second })
+				if operation == jobs.OperationDetail { // too few for a list check
+					ids = ids[:2]
 				}
-				w.ask("b", jobs...)
+				w.ask("b", ids...)
 				crash := &pause{}
 				dead := w.start(pausable(crash, nil, pauseInCall(crash, operation)))
 				defer func() { crash.end(); dead.stop() }()
@@ -173,7 +174,7 @@ func TestACrashWhileItLooks(t *testing.T) {
 					if took := s.Ended.Sub(crashed); took > 40*time.Second {
 						t.Errorf("job %s ended %v after the crash", s.JobID, took)
 					}
-					if n := w.calls(s.JobID, modelarts.OperationStop); n != 1 {
+					if n := w.calls(s.JobID, jobs.OperationStop); n != 1 {
 						t.Errorf("job %s: %d stop calls, want 1", s.JobID, n)
 					}
 				}
@@ -189,12 +190,12 @@ func TestFrozenInTheCall(t *testing.T) {
 		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: 2 * time.Minute})
 		id := w.ask("b", "10")[0].StopID
 		frozen := &pause{}
-		first := w.start(pausable(frozen, nil, pauseInCall(frozen, modelarts.OperationStop)))
+		first := w.start(pausable(frozen, nil, pauseInCall(frozen, jobs.OperationStop)))
 		defer func() { frozen.end(); first.stop() }()
 		w.await(time.Minute, "the freeze", frozen.paused)
 		second := w.start(rarely)
 		defer second.stop()
-		w.await(time.Minute, "another worker", func() bool { return w.calls("10", modelarts.OperationDetail) > 1 })
+		w.await(time.Minute, "another worker", func() bool { return w.calls("10", jobs.OperationDetail) > 1 })
 		before, err := w.ledger.Get(context.Background(), project, id)
 		if err != nil {
 			t.Fatal(err)
@@ -207,10 +208,10 @@ func TestFrozenInTheCall(t *testing.T) {
 		s := w.awaitEnd(15*time.Minute, "b")["10"]
 		time.Sleep(2 * time.Minute) // for a second chain of looks to show itself
 		wantOutcome(t, s, ledger.Stopped, "12 (killed)")
-		if n := w.calls("10", modelarts.OperationStop); n != 1 {
+		if n := w.calls("10", jobs.OperationStop); n != 1 {
 			t.Errorf("%d stop calls, want 1", n)
 		}
-		if n := w.calls("10", modelarts.OperationDetail); n != s.Polls {
+		if n := w.calls("10", jobs.OperationDetail); n != s.Polls {
 			t.Errorf("%d detail calls, the stop's chain made %d: there is a second chain", n, s.Polls)
 		}
 		wantCountedOnce(t, ledger.Stopped, first, second)
@@ -230,7 +231,7 @@ func TestFrozenBeforeTheCall(t *testing.T) {
 		w.ask("b", "10")
 		frozen := &pause{}
 		afterTheClaim := func(cmd redis.Cmder, after bool) {
-			if after && isClaim(cmd) && w.calls("10", modelarts.OperationStop) == 0 {
+			if after && isClaim(cmd) && w.calls("10", jobs.OperationStop) == 0 {
 				frozen.begin()
 			}
 		}
@@ -240,13 +241,13 @@ func TestFrozenBeforeTheCall(t *testing.T) {
 		second := w.start(rarely)
 		defer second.stop()
 		wantOutcome(t, w.awaitEnd(4*time.Minute, "b")["10"], ledger.Stopped, "")
-		w.sim.SetStatus(project, "10", modelarts.StatusRunning)
+		w.sim.SetStatus(project, "10", v1.StatusRunning)
 		frozen.end()
 		time.Sleep(2 * time.Minute)
-		if n := w.calls("10", modelarts.OperationStop); n != 1 {
+		if n := w.calls("10", jobs.OperationStop); n != 1 {
 			t.Errorf("%d stop calls: the job was stopped again after its owner had restarted it", n)
 		}
-		if job, _ := w.sim.Job(project, "10"); job.Status != modelarts.StatusRunning {
+		if job, _ := w.sim.Job(project, "10"); job.Status != v1.StatusRunning {
 			t.Errorf("the restarted job is %v", job.Status)
 		}
 		wantCountedOnce(t, ledger.Stopped, first, second)
@@ -301,14 +302,14 @@ func TestAForeignTaskThatACrashUsesUp(t *testing.T) {
 		wantOutcome(t, w.awaitEnd(time.Minute, batch)["10"], ledger.Stopped, "")
 		crash.end() // even if the dead rises, and to read its metrics
 		time.Sleep(time.Minute)
-		if n := w.calls("10", modelarts.OperationStop); n != 1 {
+		if n := w.calls("10", jobs.OperationStop); n != 1 {
 			t.Errorf("%d stop calls, want 1", n)
 		}
 		wantCountedOnce(t, ledger.Stopped, r, dead)
 		if w.archived("theirs") {
 			t.Error("the adopted task is still in the archive")
 		}
-		if n := w.calls("11", modelarts.OperationStop); n != 0 || !w.archived("put away") {
+		if n := w.calls("11", jobs.OperationStop); n != 0 || !w.archived("put away") {
 			t.Errorf("%d stop calls for a task that a person has archived", n)
 		}
 	})
@@ -330,7 +331,7 @@ func TestATaskIDTakenByTheArchive(t *testing.T) {
 				r := w.start(rarely)
 				defer r.stop()
 				wantOutcome(t, w.awaitEnd(2*time.Minute, "b")["10"], ledger.Stopped, "")
-				if n := w.calls("10", modelarts.OperationStop); n != 1 {
+				if n := w.calls("10", jobs.OperationStop); n != 1 {
 					t.Errorf("%d stop calls, want 1", n)
 				}
 				if n := gathered(t, r, "vizstop_recoveries_total", "missing"); n != 1 {
@@ -344,14 +345,14 @@ func TestATaskIDTakenByTheArchive(t *testing.T) {
 
 // Redis takes no data for some seconds while steps are at work.
 func TestABlipOfRedisCostsSeconds(t *testing.T) {
-	for _, operation := range []string{modelarts.OperationStop, modelarts.OperationDetail, modelarts.OperationList} {
+	for _, operation := range []string{jobs.OperationStop, jobs.OperationDetail, jobs.OperationList} {
 		t.Run(operation, func(t *testing.T) {
 			inBubble(t, modelartstest.Config{}, func(w *world) {
-				jobs := w.addJobs(20, func(int) time.Duration { return 20 * time.Second })
-				if operation == modelarts.OperationDetail {
-					jobs = jobs[:2]
+				ids := w.addJobs(20, func(int) time.Duration { return 20 * time.Second })
+				if operation == jobs.OperationDetail {
+					ids = ids[:2]
 				}
-				w.ask("b", jobs...)
+				w.ask("b", ids...)
 				var once sync.Once
 				var blip time.Time
 				r := w.start(func(cfg *worker.Config) {
@@ -373,7 +374,7 @@ func TestABlipOfRedisCostsSeconds(t *testing.T) {
 					if took := s.Ended.Sub(blip); took > 40*time.Second {
 						t.Errorf("job %s ended %v after the blip, want 20 s for the job, 8 s for the blip and a few", s.JobID, took)
 					}
-					if n := w.calls(s.JobID, modelarts.OperationStop); n != 1 {
+					if n := w.calls(s.JobID, jobs.OperationStop); n != 1 {
 						t.Errorf("job %s: %d stop calls, want 1", s.JobID, n)
 					}
 				}

@@ -10,10 +10,12 @@ import (
 
 	"github.com/hibiken/asynq"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/modelarts/sdkhmac"
+	v1 "vizstop/internal/modelarts/v1"
 	"vizstop/internal/release"
 	"vizstop/internal/tasks"
 	"vizstop/internal/worker"
@@ -22,10 +24,10 @@ import (
 func TestOutcomes(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
 		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: 12 * time.Second})
-		w.sim.AddJob(project, modelartstest.Job{ID: "11", Status: modelarts.StatusCompleted})
-		w.sim.AddJob(project, modelartstest.Job{ID: "12", Status: modelarts.StatusKilling, StopTime: 20 * time.Second})
+		w.sim.AddJob(project, modelartstest.Job{ID: "11", Status: v1.StatusCompleted})
+		w.sim.AddJob(project, modelartstest.Job{ID: "12", Status: v1.StatusKilling, StopTime: 20 * time.Second})
 		w.sim.AddJob(project, modelartstest.Job{ID: "13"})
-		w.sim.Inject(modelartstest.Fault{JobID: "13", Operation: modelarts.OperationStop,
+		w.sim.Inject(modelartstest.Fault{JobID: "13", Operation: jobs.OperationStop,
 			Reply: modelartstest.ReplyError(400, "ModelArts.0104", "Illegal id")})
 		r := w.start(nil)
 		defer r.stop()
@@ -42,14 +44,14 @@ func TestOutcomes(t *testing.T) {
 				t.Errorf("%d counted as %s, want %d", got, outcome, n)
 			}
 		}
-		if n := w.calls("10", modelarts.OperationStop); n != 1 {
+		if n := w.calls("10", jobs.OperationStop); n != 1 {
 			t.Errorf("%d stop calls for an ordinary job, want 1", n)
 		}
-		if n := w.calls("11", modelarts.OperationDetail); n != 0 {
+		if n := w.calls("11", jobs.OperationDetail); n != 0 {
 			t.Errorf("%d detail calls for a job that had ended, want 0", n)
 		}
-		if s := stops["10"]; s.Polls != w.calls("10", modelarts.OperationDetail) || s.RequestID == "" || s.Status != 12 {
-			t.Errorf("polls %d, request id %q, status %d", s.Polls, s.RequestID, s.Status)
+		if s := stops["10"]; s.Polls != w.calls("10", jobs.OperationDetail) || s.RequestID == "" || s.Status != "12 (killed)" {
+			t.Errorf("polls %d, request id %q, status %s", s.Polls, s.RequestID, s.Status)
 		}
 	})
 }
@@ -90,7 +92,7 @@ func TestAStopThatIsNeverConfirmedExpires(t *testing.T) {
 func TestResend(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
 		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: time.Second})
-		lie := w.sim.Inject(modelartstest.Fault{Operation: modelarts.OperationStop, Reply: modelartstest.ReplyEmpty(202)})
+		lie := w.sim.Inject(modelartstest.Fault{Operation: jobs.OperationStop, Reply: modelartstest.ReplyEmpty(202)})
 		r := w.start(nil)
 		defer r.stop()
 		w.ask("b", "10")
@@ -114,7 +116,7 @@ func TestLoneFailuresUseAttempts(t *testing.T) {
 		w.sim.AddJob(project, modelartstest.Job{ID: "10"})
 		w.sim.AddJob(project, modelartstest.Job{ID: "11", StopTime: time.Second})
 		w.sim.Inject(modelartstest.Fault{JobID: "10", Reply: modelartstest.ReplyHTML(500)})
-		w.sim.Inject(modelartstest.Fault{JobID: "11", Times: 2, Operation: modelarts.OperationStop, Reply: modelartstest.ReplyReset()})
+		w.sim.Inject(modelartstest.Fault{JobID: "11", Times: 2, Operation: jobs.OperationStop, Reply: modelartstest.ReplyReset()})
 		r := w.start(nil)
 		defer r.stop()
 		w.ask("b", "10", "11")
@@ -132,7 +134,7 @@ func TestLoneFailuresUseAttempts(t *testing.T) {
 func TestEffectWithoutAnswer(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
 		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: 10 * time.Millisecond})
-		w.sim.Inject(modelartstest.Fault{JobID: "10", Times: 1, Operation: modelarts.OperationStop,
+		w.sim.Inject(modelartstest.Fault{JobID: "10", Times: 1, Operation: jobs.OperationStop,
 			AfterEffect: true, Reply: modelartstest.ReplyReset()})
 		r := w.start(nil)
 		defer r.stop()
@@ -148,15 +150,15 @@ func TestEffectWithoutAnswer(t *testing.T) {
 // An outage of the API ends no stop, uses up no attempt, and is not hammered.
 func TestOutageOfTheAPI(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
-		var jobs []string
+		var ids []string
 		for i := range 60 {
-			jobs = append(jobs, fmt.Sprint(1000+i))
-			w.sim.AddJob(project, modelartstest.Job{ID: jobs[i], StopTime: 5 * time.Second})
+			ids = append(ids, fmt.Sprint(1000+i))
+			w.sim.AddJob(project, modelartstest.Job{ID: ids[i], StopTime: 5 * time.Second})
 		}
 		down := w.sim.Inject(modelartstest.Fault{Reply: modelartstest.ReplyHTML(503)})
 		r := w.start(nil)
 		defer r.stop()
-		w.ask("b", jobs...)
+		w.ask("b", ids...)
 		time.Sleep(10 * time.Minute)
 		if n := down.Hits(); n > 320 {
 			t.Errorf("%d calls in 10 minutes of outage, want single probes, one every 2 s", n)
@@ -180,17 +182,17 @@ func TestCredentialsHalt(t *testing.T) {
 	key := sdkhmac.Key{AccessKey: "AK1", SecretKey: "SK1"}
 	cfg := modelartstest.Config{Auth: modelartstest.Auth{AccessKeys: map[string]string{"AK1": "another"}}}
 	inBubble(t, cfg, func(w *world) {
-		var jobs []string
+		var ids []string
 		for i := range 50 {
-			jobs = append(jobs, fmt.Sprint(1000+i))
-			w.sim.AddJob(project, modelartstest.Job{ID: jobs[i], StopTime: 5 * time.Second})
+			ids = append(ids, fmt.Sprint(1000+i))
+			w.sim.AddJob(project, modelartstest.Job{ID: ids[i], StopTime: 5 * time.Second})
 		}
 		one := func(c *worker.Config) { c.Concurrency = 1 }
 		r := w.start(one, modelarts.WithCredentials(modelarts.NewAKSK(key, "")))
 		defer r.stop()
-		w.ask("b", jobs...)
+		w.ask("b", ids...)
 		time.Sleep(8 * time.Minute)
-		if n := w.sim.Counts()[modelarts.OperationStop]; n > 6 {
+		if n := w.sim.Counts()[jobs.OperationStop]; n > 6 {
 			t.Errorf("%d calls with bad credentials in 8 minutes, want single probes further and further apart", n)
 		}
 		faults, _ := r.Ready(context.Background())
@@ -210,17 +212,17 @@ func TestCredentialsHalt(t *testing.T) {
 // 429 parks the whole project for as long as the API asks.
 func TestThrottledByTheAPI(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
-		var jobs []string
+		var ids []string
 		for i := range 20 {
-			jobs = append(jobs, fmt.Sprint(1000+i))
-			w.sim.AddJob(project, modelartstest.Job{ID: jobs[i], StopTime: time.Second})
+			ids = append(ids, fmt.Sprint(1000+i))
+			w.sim.AddJob(project, modelartstest.Job{ID: ids[i], StopTime: time.Second})
 		}
 		w.sim.Inject(modelartstest.Fault{Times: 1, Reply: modelartstest.ReplyError(http.StatusTooManyRequests, "APIGW.0308", "").With("Retry-After", "30")})
 		r := w.start(func(c *worker.Config) { c.Concurrency = 1 })
 		defer r.stop()
-		w.ask("b", jobs...)
+		w.ask("b", ids...)
 		time.Sleep(29 * time.Second)
-		if n := w.sim.Counts()[modelarts.OperationStop]; n != 1 {
+		if n := w.sim.Counts()[jobs.OperationStop]; n != 1 {
 			t.Errorf("%d calls while parked, want only the refused one", n)
 		}
 		for _, s := range w.awaitEnd(time.Minute, "b") {
@@ -237,10 +239,10 @@ func TestRateOfTheFleet(t *testing.T) {
 	const rate = 20
 	cfg := modelartstest.Config{RateLimit: modelartstest.RateLimit{PerSecond: rate + 2, Burst: rate}}
 	inBubble(t, cfg, func(w *world) {
-		var jobs []string
+		var ids []string
 		for i := range 300 {
-			jobs = append(jobs, fmt.Sprint(1000+i))
-			w.sim.AddJob(project, modelartstest.Job{ID: jobs[i], StopTime: time.Second})
+			ids = append(ids, fmt.Sprint(1000+i))
+			w.sim.AddJob(project, modelartstest.Job{ID: ids[i], StopTime: time.Second})
 		}
 		limit := func(c *worker.Config) { quick(c); c.Release = release.Config{Rate: rate} }
 		for range 2 {
@@ -248,7 +250,7 @@ func TestRateOfTheFleet(t *testing.T) {
 			defer r.stop()
 		}
 		began := time.Now()
-		w.ask("b", jobs...)
+		w.ask("b", ids...)
 		stops := w.awaitEnd(5*time.Minute, "b")
 		took, calls := time.Since(began), 0
 		for _, n := range w.sim.Counts() {
@@ -312,7 +314,7 @@ func TestForeignTasks(t *testing.T) {
 			return err == nil && b.Counts[ledger.Rejected] == 1
 		})
 		wantOutcome(t, w.awaitEnd(time.Minute, "b")["11"], ledger.Stopped, "")
-		if n := w.calls("11", modelarts.OperationStop); n != 1 {
+		if n := w.calls("11", jobs.OperationStop); n != 1 {
 			t.Errorf("%d stop calls for a job that two asked for, want 1", n)
 		}
 		info, err := asynq.NewInspectorFromRedisClient(w.rdb).GetQueueInfo(tasks.Queue)
@@ -361,7 +363,7 @@ func TestRedelivery(t *testing.T) {
 		r := w.start(nil)
 		defer r.stop()
 		id := w.ask("b", "10")[0].StopID
-		w.await(time.Minute, "acceptance", func() bool { return w.calls("10", modelarts.OperationStop) == 1 })
+		w.await(time.Minute, "acceptance", func() bool { return w.calls("10", jobs.OperationStop) == 1 })
 		time.Sleep(8 * time.Second)
 		body := []byte(`{"project_id":"` + project + `","job_id":"10"}`)
 		for range 3 {
@@ -372,7 +374,7 @@ func TestRedelivery(t *testing.T) {
 			time.Sleep(3 * time.Second)
 		}
 		wantOutcome(t, w.awaitEnd(time.Minute, "b")["10"], ledger.Stopped, "")
-		if n := w.calls("10", modelarts.OperationStop); n != 1 {
+		if n := w.calls("10", jobs.OperationStop); n != 1 {
 			t.Errorf("%d stop calls, want 1", n)
 		}
 		if n := r.counted(t, ledger.Stopped); n != 1 {
@@ -406,7 +408,7 @@ func TestLostOnTheWay(t *testing.T) {
 		defer r.stop()
 		for _, s := range w.awaitEnd(20*time.Second, "b") {
 			wantOutcome(t, s, ledger.Stopped, "")
-			if n := w.calls(s.JobID, modelarts.OperationStop); n != 1 {
+			if n := w.calls(s.JobID, jobs.OperationStop); n != 1 {
 				t.Errorf("%d stop calls for job %s, want 1", n, s.JobID)
 			}
 		}
@@ -445,17 +447,17 @@ func TestAQueueWithoutItsLists(t *testing.T) {
 // Stops that wait for their turn in a long queue are not taken for lost.
 func TestABacklogIsNotRepaired(t *testing.T) {
 	inBubble(t, modelartstest.Config{Latency: func(string) time.Duration { return 20 * time.Second }}, func(w *world) {
-		var jobs []string
+		var ids []string
 		for i := range 20 {
-			jobs = append(jobs, fmt.Sprint(1000+i))
-			w.sim.AddJob(project, modelartstest.Job{ID: jobs[i], StopTime: time.Second})
+			ids = append(ids, fmt.Sprint(1000+i))
+			w.sim.AddJob(project, modelartstest.Job{ID: ids[i], StopTime: time.Second})
 		}
 		r := w.start(func(c *worker.Config) { c.Concurrency = 2 })
 		defer r.stop()
-		w.ask("b", jobs...)
+		w.ask("b", ids...)
 		for job, s := range w.awaitEnd(time.Hour, "b") {
 			wantOutcome(t, s, ledger.Stopped, "")
-			if n := w.calls(job, modelarts.OperationStop); n != 1 {
+			if n := w.calls(job, jobs.OperationStop); n != 1 {
 				t.Errorf("job %s: %d stop calls, want 1", job, n)
 			}
 		}

@@ -8,9 +8,10 @@ import (
 
 	"github.com/hibiken/asynq"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
+	v1 "vizstop/internal/modelarts/v1"
 	"vizstop/internal/tasks"
 )
 
@@ -35,21 +36,21 @@ func (w *world) withdrawAll(batch string) map[ledger.Withdrawal]int {
 // After a cancel no further stop call goes out, also for stops whose call has got
 // no clear answer: those are looked at, and are canceled if their job runs on.
 func TestCancelIsFinal(t *testing.T) {
-	for name, sick := range map[string]string{"stop calls fail": modelarts.OperationStop, "all calls fail": ""} {
+	for name, sick := range map[string]string{"stop calls fail": jobs.OperationStop, "all calls fail": ""} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, modelartstest.Config{}, func(w *world) {
-				jobs := []string{"1", "2", "3", "4", "5", "6", "7"}
-				for _, id := range jobs {
+				ids := []string{"1", "2", "3", "4", "5", "6", "7"}
+				for _, id := range ids {
 					w.sim.AddJob(project, modelartstest.Job{ID: id, StopTime: time.Second})
 				}
 				outage := w.sim.Inject(modelartstest.Fault{Operation: sick, Reply: modelartstest.ReplyHTML(503)})
 				r := w.start(nil)
 				defer r.stop()
-				w.ask("b", jobs...)
+				w.ask("b", ids...)
 				w.await(5*time.Minute, "a stop call for several jobs", func() bool {
 					called := 0
-					for _, id := range jobs {
-						called += min(1, w.calls(id, modelarts.OperationStop))
+					for _, id := range ids {
+						called += min(1, w.calls(id, jobs.OperationStop))
 					}
 					return called >= 3
 				})
@@ -59,18 +60,18 @@ func TestCancelIsFinal(t *testing.T) {
 				}
 				time.Sleep(30 * time.Second) // a call that was under way has ended
 				before := map[string]int{}
-				for _, id := range jobs {
-					before[id] = w.calls(id, modelarts.OperationStop)
+				for _, id := range ids {
+					before[id] = w.calls(id, jobs.OperationStop)
 				}
 				outage.Clear()
 				for id, s := range w.awaitEnd(15*time.Minute, "b") {
 					wantOutcome(w.t, s, ledger.Canceled, "by the story")
-					if n := w.calls(id, modelarts.OperationStop); n != before[id] {
+					if n := w.calls(id, jobs.OperationStop); n != before[id] {
 						w.t.Errorf("job %s: %d stop calls after the cancel", id, n-before[id])
 					}
 				}
 				for _, job := range w.sim.Jobs(project) {
-					if job.Status != modelarts.StatusRunning {
+					if job.Status != v1.StatusRunning {
 						w.t.Errorf("job %s is %v", job.ID, job.Status)
 					}
 				}
@@ -111,13 +112,13 @@ func TestAForeignTaskPullsAStopForward(t *testing.T) {
 func TestTheReasonTellsOfALostCall(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
 		w.sim.AddJob(project, modelartstest.Job{ID: "10"})
-		w.sim.Inject(modelartstest.Fault{Operation: modelarts.OperationStop, Times: 1, Reply: modelartstest.ReplyEmpty(202)})
+		w.sim.Inject(modelartstest.Fault{Operation: jobs.OperationStop, Times: 1, Reply: modelartstest.ReplyEmpty(202)})
 		w.ask("b", "10")
 		crash := &pause{}
-		dead := w.start(pausable(crash, nil, pauseInCall(crash, modelarts.OperationStop)))
+		dead := w.start(pausable(crash, nil, pauseInCall(crash, jobs.OperationStop)))
 		defer func() { crash.end(); dead.stop() }()
 		w.await(time.Minute, "the crash", crash.paused)
-		w.sim.SetStatus(project, "10", modelarts.StatusCompleted)
+		w.sim.SetStatus(project, "10", v1.StatusCompleted)
 		r := w.start(nil)
 		defer r.stop()
 		s := w.awaitEnd(5*time.Minute, "b")["10"]

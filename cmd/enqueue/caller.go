@@ -6,16 +6,16 @@ import (
 	"fmt"
 	"time"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
 )
 
 // caller makes calls of the API at the fleet's rate, and repeats those that got
 // no answer. Credentials that are refused are this command's own: no worker
 // hears of it.
 type caller struct {
-	client *modelarts.Client
-	rate   rate
+	api  jobs.API
+	rate rate
 }
 
 // rate says when a call may go out.
@@ -26,11 +26,11 @@ type rate interface {
 
 // caller returns a caller with the settings of the API. The books are nil in a
 // dry run without a Redis.
-func (b *books) caller(client *modelarts.Client) *caller {
+func (b *books) caller(api jobs.API) *caller {
 	if b == nil {
-		return &caller{client, &ownRate{}}
+		return &caller{api, &ownRate{}}
 	}
-	return &caller{client, &fleetRate{b.release, b.ledger}}
+	return &caller{api, &fleetRate{b.release, b.ledger}}
 }
 
 // fleetRate is what all workers and commands on one Redis keep to together.
@@ -60,7 +60,7 @@ func (r *ownRate) Spend(ctx context.Context, _ string) error {
 
 func (r *ownRate) Throttled(_ context.Context, _ string, err error) error {
 	rest := 3 * time.Second // the vendor advises 2 to 5
-	if apiErr, ok := errors.AsType[*modelarts.APIError](err); ok {
+	if apiErr, ok := errors.AsType[*jobs.Error](err); ok {
 		rest = max(rest, apiErr.RetryAfter)
 	}
 	r.until = time.Now().Add(rest)
@@ -82,17 +82,17 @@ func (c *caller) call(ctx context.Context, projectID string, do func(context.Con
 		callCtx, cancel := context.WithTimeout(ctx, 30*time.Second)
 		err := do(callCtx)
 		cancel()
-		kind := modelarts.KindOf(err)
-		apiErr, _ := errors.AsType[*modelarts.APIError](err)
+		kind := jobs.KindOf(err)
+		apiErr, _ := errors.AsType[*jobs.Error](err)
 		switch {
 		case ctx.Err() != nil:
 			return err
-		case kind == modelarts.KindThrottled && parks < parkTries:
+		case kind == jobs.KindThrottled && parks < parkTries:
 			parks++
 			if err := c.rate.Throttled(ctx, projectID, err); err != nil {
 				return err
 			}
-		case tries < callTries && apiErr != nil && (apiErr.MaybeSent || kind == modelarts.KindUnreachable || kind == modelarts.KindUnavailable):
+		case tries < callTries && apiErr != nil && (apiErr.MaybeSent || kind == jobs.KindUnreachable || kind == jobs.KindUnavailable):
 			tries++
 		default:
 			return err
@@ -101,18 +101,18 @@ func (c *caller) call(ctx context.Context, projectID string, do func(context.Con
 }
 
 // ListVisualizationJobs returns one page.
-func (c *caller) ListVisualizationJobs(ctx context.Context, projectID string, q modelarts.ListQuery) (page *modelarts.JobPage, err error) {
+func (c *caller) List(ctx context.Context, projectID string, q jobs.Query) (page *jobs.Page, err error) {
 	err = c.call(ctx, projectID, func(ctx context.Context) error {
-		page, err = c.client.ListVisualizationJobs(ctx, projectID, q)
+		page, err = c.api.List(ctx, projectID, q)
 		return err
 	})
 	return page, err
 }
 
 // ShowVisualizationJob looks at one job.
-func (c *caller) ShowVisualizationJob(ctx context.Context, projectID, jobID string) (job *modelarts.VisualizationJob, err error) {
+func (c *caller) Get(ctx context.Context, projectID, jobID string) (job *jobs.Job, err error) {
 	err = c.call(ctx, projectID, func(ctx context.Context) error {
-		job, err = c.client.ShowVisualizationJob(ctx, projectID, jobID)
+		job, err = c.api.Get(ctx, projectID, jobID)
 		return err
 	})
 	return job, err

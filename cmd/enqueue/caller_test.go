@@ -8,10 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/modelarts/sdkhmac"
+	v1 "vizstop/internal/modelarts/v1"
 	"vizstop/internal/redistest"
 	"vizstop/internal/release"
 )
@@ -42,7 +44,7 @@ func newCaller(t *testing.T, rate rate, n int) (*caller, *modelartstest.Server) 
 		t.Fatal(err)
 	}
 	t.Cleanup(sim.Close)
-	client, err := modelarts.New(sim.URL, modelarts.WithCredentials(modelarts.NewAKSK(sdkhmac.Key{AccessKey: accessKey, SecretKey: secretKey}, "")))
+	api, err := sim.API(modelarts.WithCredentials(modelarts.NewAKSK(sdkhmac.Key{AccessKey: accessKey, SecretKey: secretKey}, "")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +53,7 @@ func newCaller(t *testing.T, rate rate, n int) (*caller, *modelartstest.Server) 
 			sim.AddJob(p, modelartstest.Job{ID: fmt.Sprint(i + 1)})
 		}
 	}
-	return &caller{client, rate}, sim
+	return &caller{api, rate}, sim
 }
 
 // Each page of a list, and each repeat of one, asks for the rate of its project.
@@ -62,7 +64,7 @@ func TestListsKeepToTheRate(t *testing.T) {
 		status int
 		code   string
 	}{{429, "APIGW.0308"}, {500, "ModelArts.0010"}} {
-		sim.Inject(modelartstest.Fault{Operation: modelarts.OperationList, Times: 1, Reply: modelartstest.ReplyError(code.status, code.code, "later")})
+		sim.Inject(modelartstest.Fault{Operation: jobs.OperationList, Times: 1, Reply: modelartstest.ReplyError(code.status, code.code, "later")})
 	}
 	for _, p := range []string{project, other} {
 		n := 0
@@ -89,9 +91,9 @@ func TestListsKeepToTheRate(t *testing.T) {
 func TestThrottledForEver(t *testing.T) {
 	spent := &spending{calls: map[string]int{}}
 	api, sim := newCaller(t, spent, 1)
-	sim.Inject(modelartstest.Fault{Operation: modelarts.OperationList, Reply: modelartstest.ReplyError(429, "APIGW.0308", "later")})
+	sim.Inject(modelartstest.Fault{Operation: jobs.OperationList, Reply: modelartstest.ReplyError(429, "APIGW.0308", "later")})
 	for _, err := range listJobs(t.Context(), api, project) {
-		if modelarts.KindOf(err) != modelarts.KindThrottled || spent.calls[project] != parkTries {
+		if jobs.KindOf(err) != jobs.KindThrottled || spent.calls[project] != parkTries {
 			t.Errorf("%v after %d calls, want it throttled after %d", err, spent.calls[project], parkTries)
 		}
 	}
@@ -112,7 +114,7 @@ func TestUndoKeepsToTheRate(t *testing.T) {
 	var stops []*ledger.Stop
 	for i := range jobs {
 		id := fmt.Sprint(i + 1)
-		sim.SetStatus(project, id, modelarts.StatusKilled)
+		sim.SetStatus(project, id, v1.StatusKilled)
 		stops = append(stops, stoppedStop(t, books, id))
 	}
 	if err := u.restartAll(t.Context(), stops); err != nil || u.Restarted != jobs {
@@ -167,7 +169,7 @@ func stoppedStop(t *testing.T, b *books, job string) *ledger.Stop {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Accepted, s.Status = time.Now(), int(modelarts.StatusKilled)
+	s.Accepted, s.Status = time.Now(), v1.StatusKilled.Job().String()
 	if ended, err := b.ledger.Finish(ctx, s, ledger.Stopped, "", time.Second); !ended || err != nil {
 		t.Fatal(ended, err)
 	}

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"vizstop/internal/joblist"
-	"vizstop/internal/modelarts"
+	"vizstop/internal/jobs"
 )
 
 // badName is something that can't be a job's id, and where it stood.
@@ -33,7 +33,7 @@ type chosen struct {
 	bad      int       // how many there are
 	left     []leftOut // by a rule, by project
 	unlisted []error   // by a rule, one for each project whose jobs could not be listed
-	details  map[string]map[string]modelarts.VisualizationJob
+	details  map[string]map[string]jobs.Job
 	running  map[string]int // running jobs by project, where known
 
 	pass  func() iter.Seq2[joblist.Item, error]
@@ -181,7 +181,7 @@ func (c *stopCmd) chooseByID(args []string) (*chosen, error) {
 			for i, id := range args {
 				item := joblist.Item{ProjectID: project, JobID: id, Place: fmt.Sprintf("argument %d", i+1)}
 				var err error
-				if bad := modelarts.ValidateID("job", id); bad != nil {
+				if bad := jobs.ValidateID("job", id); bad != nil {
 					err = &joblist.LineError{Place: item.Place, Reason: bad.Error()}
 				}
 				if !yield(item, err) {
@@ -254,7 +254,7 @@ func fixed(items []joblist.Item) func() iter.Seq2[joblist.Item, error] {
 		return func(yield func(joblist.Item, error) bool) {
 			for _, item := range items {
 				var err error
-				if bad := modelarts.ValidateID("job", item.JobID); bad != nil { // an answer of the API can hold anything
+				if bad := jobs.ValidateID("job", item.JobID); bad != nil { // an answer of the API can hold anything
 					item, err = joblist.Item{}, &joblist.LineError{Place: "project " + item.ProjectID, Reason: bad.Error()}
 				}
 				if !yield(item, err) {

@@ -36,7 +36,7 @@ func wantTame(t *testing.T, what, text string, want int) {
 func TestWhatIsPrintedIsTame(t *testing.T) {
 	t.Parallel()
 	stop := &ledger.Stop{ID: "s", ProjectID: project, JobID: "10", Batch: "b", State: ledger.Rejected, Reason: evil, RequestID: evil,
-		Status: ledger.NoStatus, Labels: map[string]string{"a" + evil: evil}}
+		Status: evil, Labels: map[string]string{"a" + evil: evil}}
 	list := func(yield func(*ledger.Stop, error) bool) { yield(stop, nil) }
 	for name, c := range map[string]struct {
 		cmd  stopsCmd

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"vizstop/internal/modelarts"
+	"vizstop/internal/jobs"
 	"vizstop/internal/plain"
 )
 
@@ -15,30 +15,30 @@ const askEach = 50
 
 // lookUp fetches what a selection by id doesn't know of its jobs, if there are
 // credentials to ask with.
-func (c *stopCmd) lookUp(ctx context.Context, books *books, jobs *chosen) error {
-	if jobs.details != nil || !c.api.HasCredentials() {
+func (c *stopCmd) lookUp(ctx context.Context, books *books, picked *chosen) error {
+	if picked.details != nil || !c.api.HasCredentials() {
 		return nil
 	}
-	client, err := c.api.Client()
+	api, err := c.api.Open()
 	if err != nil {
 		return err
 	}
-	api := books.caller(client)
-	details := map[string]map[string]modelarts.VisualizationJob{}
-	for _, project := range jobs.projects {
-		if details[project], err = findJobs(ctx, api, project, jobs, c.keep != nil); err != nil {
+	calls := books.caller(api)
+	details := map[string]map[string]jobs.Job{}
+	for _, project := range picked.projects {
+		if details[project], err = findJobs(ctx, calls, project, picked, c.keep != nil); err != nil {
 			return err
 		}
 	}
-	jobs.details = details
+	picked.details = details
 	return nil
 }
 
 // findJobs looks for the chosen jobs of a project. One that does not exist is not in the result. A list does not show those
 // of other workspaces than the default one: if all must be known, what it has not shown is asked for.
-func findJobs(ctx context.Context, api *caller, project string, jobs *chosen, all bool) (map[string]modelarts.VisualizationJob, error) {
-	found := map[string]modelarts.VisualizationJob{}
-	if jobs.each[project] > askEach {
+func findJobs(ctx context.Context, api *caller, project string, picked *chosen, all bool) (map[string]jobs.Job, error) {
+	found := map[string]jobs.Job{}
+	if picked.each[project] > askEach {
 		for job, err := range listJobs(ctx, api, project) {
 			if err != nil {
 				return nil, fmt.Errorf("list the jobs of project %s: %w", project, err)
@@ -49,17 +49,17 @@ func findJobs(ctx context.Context, api *caller, project string, jobs *chosen, al
 			return found, nil
 		}
 	}
-	for item, err := range jobs.items() {
+	for item, err := range picked.items() {
 		if err != nil {
 			return nil, err
 		}
 		if _, listed := found[item.JobID]; listed || item.ProjectID != project {
 			continue
 		}
-		switch job, err := api.ShowVisualizationJob(ctx, project, item.JobID); {
+		switch job, err := api.Get(ctx, project, item.JobID); {
 		case err == nil:
 			found[item.JobID] = *job
-		case modelarts.KindOf(err) != modelarts.KindNotFound:
+		case jobs.KindOf(err) != jobs.KindNotFound:
 			return nil, fmt.Errorf("look at job %s of project %s: %w", item.JobID, project, err)
 		}
 	}
@@ -71,23 +71,23 @@ const shownProtected = 5
 
 // checkProtected refuses jobs given by id that --protect names. Names can be compared only with credentials to look the
 // jobs up, which is told.
-func (c *stopCmd) checkProtected(ctx context.Context, books *books, jobs *chosen) error {
+func (c *stopCmd) checkProtected(ctx context.Context, books *books, picked *chosen) error {
 	if c.keep == nil || c.byRule() || c.forceProtected {
 		return nil
 	}
-	if err := c.lookUp(ctx, books, jobs); err != nil {
+	if err := c.lookUp(ctx, books, picked); err != nil {
 		return fmt.Errorf("whether --protect (VIZSTOP_PROTECT) names a job is not known: nothing was done: %w", err)
 	}
-	if jobs.details == nil && !c.quiet {
+	if picked.details == nil && !c.quiet {
 		fmt.Fprintln(c.streams.err, "note: without credentials, --protect (VIZSTOP_PROTECT) is compared with ids only, not with names")
 	}
 	var named []string
 	n := 0
-	for item, err := range jobs.items() {
+	for item, err := range picked.items() {
 		if err != nil {
 			return err
 		}
-		job, _ := jobs.job(item.ProjectID, item.JobID)
+		job, _ := picked.job(item.ProjectID, item.JobID)
 		line, ok := c.keep.Protects(item.JobID, job.Name)
 		if !ok {
 			continue
@@ -100,7 +100,7 @@ func (c *stopCmd) checkProtected(ctx context.Context, books *books, jobs *chosen
 		return nil
 	}
 	text := fmt.Sprintf("%d of %d jobs are protected by --protect (VIZSTOP_PROTECT): nothing was done; leave them out, or stop them all the same with --force-protected",
-		n, jobs.count) + strings.Join(named, "")
+		n, picked.count) + strings.Join(named, "")
 	if more := n - len(named); more > 0 {
 		text += fmt.Sprintf("\n  and %d more", more)
 	}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
-	"vizstop/internal/modelarts"
+	"vizstop/internal/jobs"
 	"vizstop/internal/release"
 	"vizstop/internal/report"
 	"vizstop/internal/settings"
@@ -36,7 +36,7 @@ func (c *brakeCmd) declareAll() {
 		if v == "" {
 			return nil
 		}
-		return modelarts.ValidateID("project", v)
+		return jobs.ValidateID("project", v)
 	})
 	c.declareWhy(&c.Set)
 	c.Bool(&c.json, "json", "", "print one JSON object")

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"vizstop/internal/joblist"
-	"vizstop/internal/modelarts"
+	"vizstop/internal/jobs"
 	"vizstop/internal/report"
 	"vizstop/internal/when"
 )
@@ -41,24 +41,24 @@ type previewJob struct {
 }
 
 // preview shows what the very same command without --dry-run would stop.
-func (c *stopCmd) preview(ctx context.Context, books *books, jobs *chosen, plan when.Plan, ahead outlook) error {
-	if err := c.lookUp(ctx, books, jobs); err != nil {
+func (c *stopCmd) preview(ctx context.Context, books *books, picked *chosen, plan when.Plan, ahead outlook) error {
+	if err := c.lookUp(ctx, books, picked); err != nil {
 		return err
 	}
-	p := preview{Kind: "dry_run", outlook: ahead, Count: jobs.count, Looked: jobs.details != nil, Repeated: jobs.repeated,
-		Headers: jobs.headers, Invalid: jobs.bad, Left: append([]leftOut{}, jobs.left...), Jobs: []previewJob{}}
+	p := preview{Kind: "dry_run", outlook: ahead, Count: picked.count, Looked: picked.details != nil, Repeated: picked.repeated,
+		Headers: picked.headers, Invalid: picked.bad, Left: append([]leftOut{}, picked.left...), Jobs: []previewJob{}}
 	i := 0
-	for item, err := range jobs.items() {
+	for item, err := range picked.items() {
 		if err != nil {
 			return err
 		}
-		p.Jobs = append(p.Jobs, c.previewJob(jobs, item, plan.Due(i, jobs.count)))
+		p.Jobs = append(p.Jobs, c.previewJob(picked, item, plan.Due(i, picked.count)))
 		i++
-		switch job, ok := jobs.job(item.ProjectID, item.JobID); {
+		switch job, ok := picked.job(item.ProjectID, item.JobID); {
 		case !p.Looked:
 		case !ok:
 			p.NotFound++
-		case job.Status.Class() != modelarts.ClassActive:
+		case job.Status.State != jobs.Active:
 			p.Unstoppable++
 		}
 	}
@@ -94,12 +94,12 @@ func (p *preview) conclude(out io.Writer) {
 	t.flush()
 }
 
-func (c *stopCmd) previewJob(jobs *chosen, item joblist.Item, due time.Time) previewJob {
+func (c *stopCmd) previewJob(picked *chosen, item joblist.Item, due time.Time) previewJob {
 	p := previewJob{ProjectID: item.ProjectID, JobID: item.JobID, Due: due.UTC(), Labels: item.Labels}
 	if p.Labels == nil {
 		p.Labels = map[string]string{}
 	}
-	job, ok := jobs.job(item.ProjectID, item.JobID)
+	job, ok := picked.job(item.ProjectID, item.JobID)
 	if !ok {
 		return p
 	}

@@ -52,16 +52,16 @@ func (c *stopCmd) retry(ctx context.Context, books *books, batch string, project
 	if len(items) == 0 {
 		return fmt.Errorf("no stop of batch %s is %s: there is nothing to ask for again", batch, strings.Join(outcomes, " or "))
 	}
-	jobs, err := survey(fixed(items))
+	picked, err := survey(fixed(items))
 	if err != nil {
 		return err
 	}
-	if err := c.checkMax(jobs.count); err != nil {
+	if err := c.checkMax(picked.count); err != nil {
 		return err
 	}
 	meta := c.meta(getenv)
 	if meta.Reason == "" {
 		meta.Reason = "retry of " + batch
 	}
-	return c.ask(ctx, books, jobs, plan, meta, getenv)
+	return c.ask(ctx, books, picked, plan, meta, getenv)
 }

@@ -10,9 +10,10 @@ import (
 	"time"
 
 	"vizstop/internal/joblist"
-	"vizstop/internal/modelarts"
+	"vizstop/internal/jobs"
 	"vizstop/internal/plain"
 	"vizstop/internal/selection"
+	"vizstop/internal/settings"
 )
 
 // rules is the settings that choose jobs by what they are.
@@ -34,7 +35,7 @@ type rules struct {
 func (r *rules) declare(s *stopCmd) {
 	s.Bool(&r.all, "all", "", "rule: every job that can be stopped")
 	s.Strings(&r.statuses, "status", "", "rule: jobs of this status, such as running; repeatable, or several by comma", func(v string) error {
-		_, err := selection.ParseStatuses(v)
+		_, err := selection.ParseStatuses(v, settings.Statuses())
 		return err
 	})
 	s.Strings(&r.names, "name", "", "rule: jobs whose name matches this glob; repeatable, or several by comma", selection.CheckGlob)
@@ -60,7 +61,7 @@ func (r *rules) rule() (selection.Rule, error) {
 		All: r.all, Names: r.names, OlderThan: r.olderThan, Exclude: r.exclude, Limit: r.limit, Order: r.order,
 	}
 	for _, v := range r.statuses {
-		statuses, err := selection.ParseStatuses(v)
+		statuses, err := selection.ParseStatuses(v, settings.Statuses())
 		if err != nil {
 			return rule, err
 		}
@@ -97,20 +98,20 @@ func (c *stopCmd) chooseByRule(ctx context.Context, books *books) (*chosen, erro
 	if err != nil {
 		return nil, err
 	}
-	client, err := c.api.Client()
+	api, err := c.api.Open()
 	if err != nil {
 		return nil, err
 	}
-	api := books.caller(client)
+	calls := books.caller(api)
 	var items []joblist.Item
-	picked := &chosen{details: map[string]map[string]modelarts.VisualizationJob{}, running: map[string]int{}}
+	picked := &chosen{details: map[string]map[string]jobs.Job{}, running: map[string]int{}}
 	for _, project := range c.projects {
-		found, err := selection.Select(listJobs(ctx, api, project), rule, now)
+		found, err := selection.Select(listJobs(ctx, calls, project), rule, now)
 		if err != nil {
 			picked.unlisted = append(picked.unlisted, fmt.Errorf("list the jobs of project %s: %w", project, err))
 			continue
 		}
-		picked.details[project] = map[string]modelarts.VisualizationJob{}
+		picked.details[project] = map[string]jobs.Job{}
 		picked.running[project] = found.Running
 		picked.left = append(picked.left, leftOut{ProjectID: project, Unstoppable: found.Unstoppable, Protected: found.Protected,
 			Excluded: found.Excluded, OverLimit: found.OverLimit, Ageless: found.Ageless})
@@ -132,6 +133,6 @@ func (c *stopCmd) chooseByRule(ctx context.Context, books *books) (*chosen, erro
 }
 
 // listJobs goes through all jobs of a project.
-func listJobs(ctx context.Context, api *caller, project string) iter.Seq2[modelarts.VisualizationJob, error] {
-	return modelarts.AllVisualizationJobs(ctx, api, project, modelarts.ListQuery{})
+func listJobs(ctx context.Context, api *caller, project string) iter.Seq2[jobs.Job, error] {
+	return jobs.All(ctx, api, project)
 }

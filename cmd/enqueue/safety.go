@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"vizstop/internal/modelarts"
+	"vizstop/internal/jobs"
 	"vizstop/internal/selection"
 	"vizstop/internal/settings"
 )
@@ -46,24 +46,24 @@ func (l *limits) checkMax(n int) error {
 
 // checkPercent refuses a selection that is too large a part of a project. It
 // asks the API how many jobs run where the selection doesn't know.
-func (c *stopCmd) checkPercent(ctx context.Context, books *books, jobs *chosen) error {
+func (c *stopCmd) checkPercent(ctx context.Context, books *books, picked *chosen) error {
 	if c.maxPercent >= 100 {
 		return nil
 	}
-	for _, project := range jobs.projects {
-		running, known := jobs.running[project]
+	for _, project := range picked.projects {
+		running, known := picked.running[project]
 		if !known {
-			client, err := c.api.Client()
+			api, err := c.api.Open()
 			if err != nil {
 				return fmt.Errorf("--max-percent needs to ask the API how many jobs run: %w", err)
 			}
-			found, err := selection.Select(listJobs(ctx, books.caller(client), project), selection.Rule{All: true}, c.now())
+			found, err := selection.Select(listJobs(ctx, books.caller(api), project), selection.Rule{All: true}, c.now())
 			if err != nil {
 				return fmt.Errorf("--max-percent: list the jobs of project %s: %w", project, err)
 			}
 			running = found.Running
 		}
-		n := jobs.each[project]
+		n := picked.each[project]
 		if running >= shareFrom && float64(n) > float64(running)*c.maxPercent/100 {
 			return fmt.Errorf("%d jobs of project %s are chosen, more than --max-percent %g of the %d that run: nothing was done",
 				n, project, c.maxPercent, running)
@@ -93,7 +93,7 @@ func (l *limits) confirm(s streams, n int, what string) error {
 }
 
 // details of a job, if they are known.
-func (c *chosen) job(project, id string) (modelarts.VisualizationJob, bool) {
+func (c *chosen) job(project, id string) (jobs.Job, bool) {
 	job, ok := c.details[project][id]
 	return job, ok
 }

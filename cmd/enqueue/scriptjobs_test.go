@@ -3,13 +3,15 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"vizstop/internal/jobs"
+	v1 "vizstop/internal/modelarts/v1"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
 )
 
@@ -79,12 +81,12 @@ func describeJob(job *modelartstest.Job, option, value string) (err error) {
 	return err
 }
 
-func parseStatus(name string) (modelarts.Status, error) {
-	s, ok := modelarts.ParseStatus(name)
-	if !ok {
-		return s, fmt.Errorf("%q is no status", name)
+func parseStatus(name string) (v1.Status, error) {
+	i := slices.IndexFunc(v1.Statuses(), func(s jobs.Status) bool { return s.Name == name })
+	if i < 0 {
+		return 0, fmt.Errorf("%q is no status", name)
 	}
-	return s, nil
+	return v1.Status(i), nil
 }
 
 func setStatus(_ *testscript.TestScript, w *world, args []string) error {
@@ -134,7 +136,7 @@ func jobStatus(_ *testscript.TestScript, w *world, args []string) error {
 	}
 	for _, ref := range refs {
 		job, ok := w.sim.Job(ref.project, ref.id)
-		if !ok || job.Status.Name() != args[1] {
+		if !ok || job.Status.Job().Name != args[1] {
 			return fmt.Errorf("job %s: exists %t, status %v, want %s", ref.id, ok, job.Status, args[1])
 		}
 	}
@@ -144,7 +146,7 @@ func jobStatus(_ *testscript.TestScript, w *world, args []string) error {
 func jobsIn(_ *testscript.TestScript, w *world, args []string) error {
 	n := 0
 	for _, job := range w.sim.Jobs(project) {
-		if job.Status.Name() == args[0] {
+		if job.Status.Job().Name == args[0] {
 			n++
 		}
 	}

@@ -27,12 +27,12 @@ func (w *world) startWorker() error {
 	w.metrics = prometheus.NewRegistry()
 	events := worker.NewMetrics(w.metrics, "test")
 	key := sdkhmac.Key{AccessKey: accessKey, SecretKey: secretKey}
-	client, err := modelarts.New(w.sim.URL, modelarts.WithCredentials(modelarts.NewAKSK(key, "")), worker.ObserveAPI(events))
+	api, err := w.sim.API(modelarts.WithCredentials(modelarts.NewAKSK(key, "")), worker.ObserveAPI(events))
 	if err != nil {
 		return err
 	}
 	w.worker = worker.New(worker.Config{
-		Redis: w.limited, Jobs: client, Registry: w.metrics, Metrics: events,
+		Redis: w.limited, Jobs: api, Registry: w.metrics, Metrics: events,
 		CheckInterval: 10 * time.Millisecond, DelayedCheckInterval: 100 * time.Millisecond,
 		Schedule:     tasks.Schedule{PollFirst: 100 * time.Millisecond, PollMax: time.Second, RetryFirst: 10 * time.Millisecond},
 		NotifySecret: hookSecret, NotifyHosts: []string{strings.TrimPrefix(w.hook.URL, "http://")},

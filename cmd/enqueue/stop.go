@@ -10,8 +10,8 @@ import (
 
 	"vizstop/internal/estimate"
 	"vizstop/internal/joblist"
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
 	"vizstop/internal/notify"
 	"vizstop/internal/report"
 	"vizstop/internal/settings"
@@ -49,7 +49,7 @@ type stopCmd struct {
 func (c *stopCmd) declareAll() {
 	c.store.declare()
 	c.Strings(&c.projects, "project", "HW_PROJECT_ID", "id of the Huawei Cloud project that the jobs are in; with a rule repeatable, or several by comma", func(v string) error {
-		return modelarts.ValidateID("project", v)
+		return jobs.ValidateID("project", v)
 	})
 	c.String(&c.from, "from", "", "", "file of jobs: ids, CSV with a header, or JSON lines; - for standard input", nil)
 	c.OneOf(&c.format, "format", "", "auto", "of --from: "+formats(), joblist.Formats()...)
@@ -157,29 +157,29 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 		return fmt.Errorf("nothing was enqueued: %w", err)
 	}
 	defer done()
-	jobs, err := c.choose(ctx, books, args)
+	picked, err := c.choose(ctx, books, args)
 	if err != nil {
 		return err
 	}
-	defer jobs.close()
-	if jobs.bad > 0 && !c.skipInvalid {
-		return jobs.refusal()
+	defer picked.close()
+	if picked.bad > 0 && !c.skipInvalid {
+		return picked.refusal()
 	}
-	refusal := errors.Join(c.checkMax(jobs.count), c.checkPercent(ctx, books, jobs), c.checkProtected(ctx, books, jobs))
+	refusal := errors.Join(c.checkMax(picked.count), c.checkPercent(ctx, books, picked), c.checkProtected(ctx, books, picked))
 	if c.dryRun { // shows what is refused, too
-		ahead, tooMany := c.lookAhead(jobs, &plan, books.knownRate())
+		ahead, tooMany := c.lookAhead(picked, &plan, books.knownRate())
 		c.note(ahead.tight)
-		return errors.Join(c.preview(ctx, books, jobs, plan, ahead), refusal, tooMany, jobs.missing())
+		return errors.Join(c.preview(ctx, books, picked, plan, ahead), refusal, tooMany, picked.missing())
 	}
 	switch {
 	case refusal != nil:
 		return refusal
-	case jobs.count == 0 && !c.byRule():
+	case picked.count == 0 && !c.byRule():
 		return errors.New("no job to stop: the list is empty")
-	case jobs.count == 0:
-		return errors.Join(c.nothing(jobs, plan), jobs.missing())
+	case picked.count == 0:
+		return errors.Join(c.nothing(picked, plan), picked.missing())
 	}
-	return c.ask(ctx, books, jobs, plan, c.meta(getenv), getenv)
+	return c.ask(ctx, books, picked, plan, c.meta(getenv), getenv)
 }
 
 // checkZone refuses a time zone that nobody understands where a time of day or a date is told by it.
@@ -193,29 +193,29 @@ func (c *stopCmd) checkZone(tz string) error {
 
 // ask records the stops, unless the batch is too large for its deadline or nobody confirms it, and tells what became of
 // them. Times that count from the ask count from when it is confirmed.
-func (c *stopCmd) ask(ctx context.Context, books *books, jobs *chosen, plan when.Plan, meta ledger.Meta, getenv func(string) string) error {
-	ahead, err := c.lookAhead(jobs, &plan, books.rate)
+func (c *stopCmd) ask(ctx context.Context, books *books, picked *chosen, plan when.Plan, meta ledger.Meta, getenv func(string) string) error {
+	ahead, err := c.lookAhead(picked, &plan, books.rate)
 	if err != nil {
 		return err
 	}
-	for _, project := range jobs.projects {
+	for _, project := range picked.projects {
 		if err := books.ledger.CheckEndpoint(ctx, project, c.endpoint()); err != nil {
 			return fmt.Errorf("nothing was enqueued: %w", err)
 		}
 	}
 	c.note(ahead.tight)
-	if err := c.confirm(c.streams, jobs.count, "stop"); err != nil {
+	if err := c.confirm(c.streams, picked.count, "stop"); err != nil {
 		return err
 	}
 	plan = plan.From(c.now())
-	if ahead, err = c.lookAhead(jobs, &plan, books.rate); err != nil {
+	if ahead, err = c.lookAhead(picked, &plan, books.rate); err != nil {
 		return err
 	}
-	answer, err := c.submit(ctx, books, jobs, plan, meta, getenv)
+	answer, err := c.submit(ctx, books, picked, plan, meta, getenv)
 	if err != nil {
 		return err
 	}
-	answer.outlook, answer.missing = ahead, jobs.missing()
+	answer.outlook, answer.missing = ahead, picked.missing()
 	return c.conclude(ctx, books, answer)
 }
 
@@ -236,8 +236,8 @@ func (c *stopCmd) endpoint() string {
 }
 
 // nothing tells of a rule that no job matches: there is no batch then.
-func (c *stopCmd) nothing(jobs *chosen, plan when.Plan) error {
-	a := &answer{Kind: "stop", Projects: []string{}, Due: c.now().UTC(), Left: append([]leftOut{}, jobs.left...),
+func (c *stopCmd) nothing(picked *chosen, plan when.Plan) error {
+	a := &answer{Kind: "stop", Projects: []string{}, Due: c.now().UTC(), Left: append([]leftOut{}, picked.left...),
 		outlook: outlook{Deadline: plan.Deadline.Seconds()}, InvalidNames: []badName{}, JoinedJobs: []joinedStop{}, FullJobs: []joinedStop{}}
 	switch {
 	case c.json:

@@ -15,8 +15,8 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
 	"vizstop/internal/plain"
 	"vizstop/internal/report"
 	"vizstop/internal/when"
@@ -46,7 +46,7 @@ type stopRow struct {
 	Attempts  int               `json:"attempts"`
 	Calls     int               `json:"calls"`
 	Polls     int               `json:"polls"`
-	Status    *int              `json:"last_status"`
+	Status    *string           `json:"last_status"`
 	RequestID string            `json:"request_id"`
 	Labels    map[string]string `json:"labels"`
 }
@@ -57,7 +57,7 @@ func newStopRow(s *ledger.Stop) stopRow {
 		Asked: known(s.Asked), Due: known(s.Due), Called: known(s.Called), Accepted: known(s.Accepted), Ended: known(s.Ended),
 		Deadline: known(s.Deadline), Attempts: s.Attempts, Calls: s.Calls, Polls: s.Polls, RequestID: s.RequestID, Labels: s.Labels,
 	}
-	if s.Status != ledger.NoStatus {
+	if s.Status != "" {
 		r.Status = &s.Status
 	}
 	if r.Labels == nil {
@@ -109,7 +109,7 @@ func showCommand(getenv func(string) string, streams streams) *cli.Command {
 		if v == "" {
 			return nil
 		}
-		return modelarts.ValidateID("project", v)
+		return jobs.ValidateID("project", v)
 	})
 	c.Bool(&c.csv, "csv", "", "print CSV with a header")
 	c.Bool(&c.json, "json", "", "print one JSON object")
@@ -124,7 +124,7 @@ func showCommand(getenv func(string) string, streams streams) *cli.Command {
 			if err != nil {
 				return err
 			}
-			if err := modelarts.ValidateID("job", job); err != nil {
+			if err := jobs.ValidateID("job", job); err != nil {
 				return err
 			}
 			if project == "" {
@@ -215,16 +215,9 @@ func (c *stopsCmd) write(kind string, stops iter.Seq2[*ledger.Stop, error]) erro
 			took = max(0, s.Ended.Sub(s.Due)).Round(100 * time.Millisecond).String()
 		}
 		t.row(s.JobID, s.State, when.Stamp(s.Due), took,
-			s.Attempts, s.Polls, lastStatus(s), s.RequestID, s.Reason)
+			s.Attempts, s.Polls, orDash(newStopRow(s).Status), s.RequestID, s.Reason)
 	}
 	return t.flush()
-}
-
-func lastStatus(s *ledger.Stop) string {
-	if s.Status == ledger.NoStatus {
-		return "-"
-	}
-	return modelarts.Status(s.Status).String()
 }
 
 // csvColumns are the columns of --csv. New ones are only ever added at the end.
@@ -248,13 +241,9 @@ func writeCSV(out io.Writer, stops iter.Seq2[*ledger.Stop, error]) error {
 			}
 			labels = string(b)
 		}
-		status := ""
-		if s.Status != ledger.NoStatus {
-			status = strconv.Itoa(s.Status)
-		}
 		err := w.Write([]string{s.Batch, s.ProjectID, s.JobID, string(s.State), cell(s.Reason), stamp(s.Asked), stamp(s.Due), stamp(s.Called),
 			stamp(s.Accepted), stamp(s.Ended), stamp(s.Deadline), strconv.Itoa(s.Attempts), strconv.Itoa(s.Calls), strconv.Itoa(s.Polls),
-			status, cell(s.RequestID), s.ID, plain.Escape(labels)})
+			cell(s.Status), cell(s.RequestID), s.ID, plain.Escape(labels)})
 		if err != nil {
 			return err
 		}

@@ -69,16 +69,16 @@ type submission struct {
 }
 
 // submit records and enqueues the stops. On error it says how many are safe.
-func (c *stopCmd) submit(ctx context.Context, books *books, jobs *chosen, plan when.Plan, meta ledger.Meta,
+func (c *stopCmd) submit(ctx context.Context, books *books, picked *chosen, plan when.Plan, meta ledger.Meta,
 	getenv func(string) string) (*answer, error) {
 
 	s := &submission{
 		answer: &answer{
-			Kind: "stop", Batch: c.batch, Projects: jobs.projects, Due: plan.Due(0, max(1, jobs.count)).UTC(), Repeated: jobs.repeated, Headers: jobs.headers,
-			Invalid: jobs.bad, Left: append([]leftOut{}, jobs.left...), InvalidNames: append([]badName{}, jobs.invalid...),
+			Kind: "stop", Batch: c.batch, Projects: picked.projects, Due: plan.Due(0, max(1, picked.count)).UTC(), Repeated: picked.repeated, Headers: picked.headers,
+			Invalid: picked.bad, Left: append([]leftOut{}, picked.left...), InvalidNames: append([]badName{}, picked.invalid...),
 			JoinedJobs: []joinedStop{}, FullJobs: []joinedStop{},
 		},
-		plan: plan, total: jobs.count, served: map[string]bool{},
+		plan: plan, total: picked.count, served: map[string]bool{},
 	}
 	tracer, flush := startTraces(ctx, getenv, c.streams.err)
 	defer flush()
@@ -91,7 +91,7 @@ func (c *stopCmd) submit(ctx context.Context, books *books, jobs *chosen, plan w
 	}
 	err := s.describe(ctx, books, meta)
 	if err == nil {
-		err = s.carryOut(ctx, jobs)
+		err = s.carryOut(ctx, picked)
 	}
 	if err == nil { // where every job was refused there is nothing to wait for
 		s.Projects = slices.DeleteFunc(slices.Clone(s.Projects), func(p string) bool { return !s.served[p] })
@@ -119,7 +119,7 @@ func (s *submission) describe(ctx context.Context, books *books, meta ledger.Met
 }
 
 // carryOut goes through the jobs once, in chunks of one project each.
-func (s *submission) carryOut(ctx context.Context, jobs *chosen) error {
+func (s *submission) carryOut(ctx context.Context, picked *chosen) error {
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(parallelChunks)
 	waiting := map[string][]ledger.Ask{}
@@ -129,12 +129,12 @@ func (s *submission) carryOut(ctx context.Context, jobs *chosen) error {
 		group.Go(func() error { return s.send(groupCtx, project, asks) })
 	}
 	i := 0
-	for item, err := range jobs.items() {
+	for item, err := range picked.items() {
 		if err != nil {
 			return fmt.Errorf("the list changed while it was read: %w", err)
 		}
 		due := s.plan.Due(i, s.total)
-		_, listed := jobs.details[item.ProjectID][item.JobID]
+		_, listed := picked.details[item.ProjectID][item.JobID]
 		i++
 		waiting[item.ProjectID] = append(waiting[item.ProjectID],
 			ledger.Ask{JobID: item.JobID, Due: due, Deadline: s.plan.DeadlineOf(due), Labels: item.Labels, Listed: listed})

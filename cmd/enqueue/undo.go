@@ -10,8 +10,8 @@ import (
 	"github.com/urfave/cli/v3"
 	"golang.org/x/sync/errgroup"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
 	"vizstop/internal/report"
 	"vizstop/internal/settings"
 )
@@ -96,12 +96,12 @@ func (c *undoCmd) run(ctx context.Context, books *books, batch string, projects 
 	if err := c.confirm(c.streams, ahead.Restarted, "restart"); err != nil {
 		return err
 	}
-	client, err := c.api.Client()
+	api, err := c.api.Open()
 	if err != nil {
 		return err
 	}
 	u := newUndo(books.ledger, batch)
-	u.api = books.caller(client)
+	u.api = books.caller(api)
 	if err := u.restartAll(ctx, stops); err != nil {
 		return fmt.Errorf("%d of %d jobs were restarted, then: %w", u.Restarted, ahead.Restarted, err)
 	}
@@ -211,21 +211,21 @@ func (u *undo) restart(ctx context.Context, s *ledger.Stop) error {
 		u.note(s, "left", why)
 		return err
 	}
-	job, err := u.api.ShowVisualizationJob(ctx, s.ProjectID, s.JobID)
+	job, err := u.api.Get(ctx, s.ProjectID, s.JobID)
 	switch {
 	case ofJob(ctx, err):
 		u.note(s, "failed", err.Error())
 		return nil
 	case err != nil:
 		return err
-	case job.Status.Class() == modelarts.ClassActive:
+	case job.Status.State == jobs.Active:
 		u.note(s, "running", job.Status.String())
 		return nil
 	case why != "":
 		u.note(s, "left", why+"; now it is "+job.Status.String())
 		return nil
-	case int(job.Status) != s.Status:
-		u.note(s, "left", fmt.Sprintf("job status %v, not %v as its stop left it", job.Status, modelarts.Status(s.Status)))
+	case !job.Status.Is(s.Status):
+		u.note(s, "left", fmt.Sprintf("job status %v, not %s as its stop left it", job.Status, s.Status))
 		return nil
 	}
 	return u.call(ctx, s)
@@ -238,15 +238,15 @@ func (u *undo) call(ctx context.Context, s *ledger.Stop) error {
 		return err
 	}
 	err := u.api.call(ctx, s.ProjectID, func(ctx context.Context) error {
-		_, err := u.api.client.RestartVisualizationJob(ctx, s.ProjectID, s.JobID)
+		_, err := u.api.api.Restart(ctx, s.ProjectID, s.JobID)
 		return err
 	})
-	apiErr, _ := errors.AsType[*modelarts.APIError](err)
+	apiErr, _ := errors.AsType[*jobs.Error](err)
 	switch {
 	case err == nil:
 		u.note(s, "restarted", "")
 		return nil
-	case apiErr != nil && apiErr.HasJobStatus && apiErr.JobStatus.Class() == modelarts.ClassActive:
+	case apiErr != nil && apiErr.JobStatus.State == jobs.Active:
 		u.note(s, "running", apiErr.JobStatus.String())
 		return nil
 	}
@@ -260,9 +260,9 @@ func (u *undo) call(ctx context.Context, s *ledger.Stop) error {
 
 // ofJob reports whether an error of a call is one job's own trouble.
 func ofJob(ctx context.Context, err error) bool {
-	kind := modelarts.KindOf(err)
-	_, ok := errors.AsType[*modelarts.APIError](err)
-	return ok && ctx.Err() == nil && kind != modelarts.KindCredentials && kind != modelarts.KindNoAPI
+	kind := jobs.KindOf(err)
+	_, ok := errors.AsType[*jobs.Error](err)
+	return ok && ctx.Err() == nil && kind != jobs.KindCredentials && kind != jobs.KindNoAPI
 }
 
 func (u *undo) note(s *ledger.Stop, result, reason string) {

@@ -8,8 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
+	v1 "vizstop/internal/modelarts/v1"
 	"vizstop/internal/redistest"
 	"vizstop/internal/settings"
 )
@@ -22,16 +23,16 @@ func TestUndoLooksAgainAfterTheAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const jobs = askAbove + 4
-	_, sim := newCaller(t, nil, jobs)
-	for i := range jobs {
+	const count = askAbove + 4
+	_, sim := newCaller(t, nil, count)
+	for i := range count {
 		id := fmt.Sprint(i + 1)
-		sim.SetStatus(project, id, modelarts.StatusKilled)
+		sim.SetStatus(project, id, v1.StatusKilled)
 		stoppedStop(t, books, id)
 	}
 	meanwhile := func() {
-		sim.SetStatus(project, "1", modelarts.StatusRunning)
-		sim.SetStatus(project, "2", modelarts.StatusCompleted)
+		sim.SetStatus(project, "1", v1.StatusRunning)
+		sim.SetStatus(project, "2", v1.StatusCompleted)
 		ask := []ledger.Ask{{JobID: "3", Deadline: time.Now().Add(time.Hour)}}
 		if _, err := books.ledger.Open(context.Background(), project, "later", ask); err != nil {
 			t.Error(err)
@@ -47,17 +48,17 @@ func TestUndoLooksAgainAfterTheAnswer(t *testing.T) {
 	var out, asked bytes.Buffer
 	c := &undoCmd{limits: limits{max: 1000}, json: true,
 		api:     settings.API{Endpoint: sim.URL, AccessKey: accessKey, SecretKey: secretKey},
-		streams: streams{in: slowly{strings.NewReader(fmt.Sprintln(jobs)), meanwhile}, out: &out, err: &asked, terminal: true}}
+		streams: streams{in: slowly{strings.NewReader(fmt.Sprintln(count)), meanwhile}, out: &out, err: &asked, terminal: true}}
 	if err := c.run(t.Context(), books, "b", []string{project}); err != nil {
 		t.Fatal(err)
 	}
 	restarted := map[string]int{}
 	for _, call := range sim.AllCalls() {
-		if call.Operation == modelarts.OperationRestart {
+		if call.Operation == jobs.OperationRestart {
 			restarted[call.JobID]++
 		}
 	}
-	for i := range jobs {
+	for i := range count {
 		id := fmt.Sprint(i + 1)
 		if want := i >= 4; restarted[id] == 1 != want || restarted[id] > 1 {
 			t.Errorf("job %s was restarted %d times", id, restarted[id])

@@ -22,7 +22,7 @@ import (
 	"github.com/urfave/cli/v3"
 	"golang.org/x/sync/errgroup"
 
-	"vizstop/internal/modelarts"
+	"vizstop/internal/jobs"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/settings"
 	"vizstop/internal/version"
@@ -65,7 +65,7 @@ func (c *config) declare() {
 	c.String(&c.listen, "listen", "", "127.0.0.1:9470", "address of the API", nil)
 	c.String(&c.control, "control", "", "", "loopback address of a second listener that tells calls and jobs and takes faults; none: no such listener", onLoopback)
 	c.Strings(&c.projects, "project", "HW_PROJECT_ID", "project of the jobs; repeatable, or several by comma (default: "+defaultProject+")",
-		func(id string) error { return modelarts.ValidateID("project", id) })
+		func(id string) error { return jobs.ValidateID("project", id) })
 	c.Int(&c.more, "more-projects", "", 0,
 		"so many projects besides, each with the same jobs; their ids are the numbers from 1 on, in 32 hex digits", 0, 100000)
 	c.Int(&c.jobs, "jobs", "", 50, "running jobs of each project to begin with; their ids begin at 1000", 0, 1000000)

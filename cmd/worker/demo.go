@@ -16,8 +16,8 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"vizstop/internal/estimate"
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/redisconn"
 	"vizstop/internal/release"
@@ -100,13 +100,13 @@ func (d *demo) run(ctx context.Context, stdout, stderr io.Writer) error {
 	defer rdb.Close()
 	reg := prometheus.NewRegistry()
 	events := worker.NewMetrics(reg, version.String())
-	client, err := modelarts.New(sim.URL, worker.ObserveAPI(events))
+	api, err := sim.API(worker.ObserveAPI(events))
 	if err != nil {
 		return err
 	}
 	log := d.log.Logger(stderr)
 	redisconn.RouteLogs(slog.New(slog.DiscardHandler))
-	d.worker.Redis, d.worker.Jobs, d.worker.Logger = rdb, client, log
+	d.worker.Redis, d.worker.Jobs, d.worker.Logger = rdb, api, log
 	d.worker.Registry, d.worker.Metrics = reg, events
 	d.worker.ShutdownTimeout = time.Second
 	w := worker.New(d.worker)
@@ -149,9 +149,9 @@ func (d *demo) populate(sim *modelartstest.Simulator) []string {
 		sim.AddJob(demoProject, modelartstest.Job{ID: id, StopTime: time.Duration(seconds * float64(time.Second))})
 		ids = append(ids, id)
 	}
-	sim.AddJob(demoProject, modelartstest.Job{ID: "1", Status: modelarts.StatusCompleted})
+	sim.AddJob(demoProject, modelartstest.Job{ID: "1", Status: modelartstest.Completed})
 	sim.AddJob(demoProject, modelartstest.Job{ID: "2", StopTime: time.Second})
-	sim.Inject(modelartstest.Fault{Operation: modelarts.OperationStop, JobID: "2", Times: 1, Reply: modelartstest.ReplyError(http.StatusTooManyRequests, "APIGW.0308", "The throttling threshold has been reached").With("Retry-After", "2")})
+	sim.Inject(modelartstest.Fault{Operation: jobs.OperationStop, JobID: "2", Times: 1, Reply: modelartstest.ReplyError(http.StatusTooManyRequests, "APIGW.0308", "The throttling threshold has been reached").With("Retry-After", "2")})
 	return append(ids, "1", "2", "404")
 }
 
@@ -214,6 +214,6 @@ func (d *demo) print(s *report.Summary, calls map[string]int, stdout io.Writer) 
 		total += n
 	}
 	fmt.Fprintf(stdout, "\nAPI calls: %d stop, %d list, %d detail: %.2f for each stop\n",
-		calls[modelarts.OperationStop], calls[modelarts.OperationList], calls[modelarts.OperationDetail], float64(total)/float64(s.Requested))
+		calls[jobs.OperationStop], calls[jobs.OperationList], calls[jobs.OperationDetail], float64(total)/float64(s.Requested))
 	return nil
 }

@@ -12,8 +12,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/redistest"
 	"vizstop/internal/tasks"
@@ -56,7 +56,7 @@ func awaitStopped(t *testing.T, rdb *redis.Client, batch string, n int) {
 func stopCalls(sim *modelartstest.Server, job string) int {
 	n := 0
 	for _, c := range sim.Calls(project, job) {
-		if c.Operation == modelarts.OperationStop {
+		if c.Operation == jobs.OperationStop {
 			n++
 		}
 	}
@@ -156,7 +156,7 @@ func TestShutdownFinishesWhatIsAtWork(t *testing.T) {
 	server, sim := redistest.Start(t), simulate(t, "10", "11", "12")
 	rdb := server.Client(t)
 	atWork, finish := make(chan string), make(chan struct{})
-	sim.Inject(modelartstest.Fault{Operation: modelarts.OperationStop, Times: 1, Hook: func(c modelartstest.Call) {
+	sim.Inject(modelartstest.Fault{Operation: jobs.OperationStop, Times: 1, Hook: func(c modelartstest.Call) {
 		atWork <- c.JobID
 		<-finish
 	}})
@@ -174,13 +174,13 @@ func TestShutdownFinishesWhatIsAtWork(t *testing.T) {
 	if got := counts(t, rdb, "b"); got[ledger.Stopping] != 1 || got[ledger.Pending] != 2 {
 		t.Errorf("after the first worker: %v, want 1 stopping and 2 pending", got)
 	}
-	if calls := sim.Counts(); stopCalls(sim, first) != 1 || calls[modelarts.OperationStop] != 1 {
+	if calls := sim.Counts(); stopCalls(sim, first) != 1 || calls[jobs.OperationStop] != 1 {
 		t.Errorf("the first worker made %v calls, want one stop call for job %s", calls, first)
 	}
 
 	start(t, signing(server, sim))
 	awaitStopped(t, rdb, "b", 3)
-	if n := sim.Counts()[modelarts.OperationStop]; n != 3 {
+	if n := sim.Counts()[jobs.OperationStop]; n != 3 {
 		t.Errorf("%d stop calls, want one for each job", n)
 	}
 }

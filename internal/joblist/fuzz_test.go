@@ -6,8 +6,7 @@ import (
 	"testing"
 	"unicode"
 	"unicode/utf8"
-
-	"vizstop/internal/modelarts"
+	"vizstop/internal/jobs"
 )
 
 // check reads text in a format and fails if anything that comes out breaks a
@@ -36,7 +35,7 @@ func check(t *testing.T, text, format string) {
 }
 
 func checkItem(t *testing.T, item Item) {
-	if modelarts.ValidateID("job", item.JobID) != nil || modelarts.ValidateID("project", item.ProjectID) != nil {
+	if jobs.ValidateID("job", item.JobID) != nil || jobs.ValidateID("project", item.ProjectID) != nil {
 		t.Fatalf("the ids of %+v are not valid", item)
 	}
 	if !strings.HasPrefix(item.Place, "list line ") || len(item.Labels) > maxLabels {

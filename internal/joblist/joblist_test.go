@@ -8,8 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
-
-	"vizstop/internal/modelarts"
+	"vizstop/internal/jobs"
 )
 
 const (
@@ -206,7 +205,7 @@ func TestMemoryIsBounded(t *testing.T) {
 func TestItemsAreValid(t *testing.T) {
 	text := "project_id,job_id,team\n" + projectB + ",4211,a\n"
 	for item, err := range Read(strings.NewReader(text), Options{Name: "x", Project: projectA}) {
-		if err != nil || modelarts.ValidateID("job", item.JobID) != nil || item.ProjectID != projectB || item.Labels["team"] != "a" {
+		if err != nil || jobs.ValidateID("job", item.JobID) != nil || item.ProjectID != projectB || item.Labels["team"] != "a" {
 			t.Errorf("item is %+v, %v", item, err)
 		}
 	}

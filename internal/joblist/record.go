@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"vizstop/internal/modelarts"
+	"vizstop/internal/jobs"
 	"vizstop/internal/plain"
 )
 
@@ -47,10 +47,10 @@ func (r *record) check() error {
 	if r.project == "" {
 		return fmt.Errorf("there is no %s, and no project was given for all jobs", projectKey)
 	}
-	if err := modelarts.ValidateID("job", r.job); err != nil {
+	if err := jobs.ValidateID("job", r.job); err != nil {
 		return err
 	}
-	return modelarts.ValidateID("project", r.project)
+	return jobs.ValidateID("project", r.project)
 }
 
 // label keeps one label. One with an empty key or value says nothing and is

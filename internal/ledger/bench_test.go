@@ -139,7 +139,7 @@ func BenchmarkFinish(b *testing.B) {
 	stops := opened(b, l, b.N+1)
 	accept(b, l, stops)
 	end := func(s *ledger.Stop) {
-		s.Polls, s.Status = 1, 12
+		s.Polls, s.Status = 1, "12 (killed)"
 		if ok, err := l.Finish(context.Background(), s, ledger.Stopped, "job status 12", 0); err != nil || !ok {
 			b.Error(ok, err)
 		}

@@ -29,13 +29,13 @@ func TestLifeOfAStop(t *testing.T) {
 
 		w.advance(5 * time.Second)
 		s = w.claim(t, id)
-		if s.State != ledger.Stopping || !s.Accepted.Equal(w.now().Add(-5*time.Second)) || s.RequestID != "req-1" || s.Status != ledger.NoStatus {
+		if s.State != ledger.Stopping || !s.Accepted.Equal(w.now().Add(-5*time.Second)) || s.RequestID != "req-1" || s.Status != "" {
 			t.Errorf("claimed %+v", s)
 		}
-		s.Polls, s.Status = 1, 12
+		s.Polls, s.Status = 1, "12 (killed)"
 		w.finished(t, s, ledger.Stopped)
 		got := w.get(t, id)
-		if got.State != ledger.Stopped || got.Status != 12 || got.Polls != 1 || !got.Ended.Equal(w.now()) || !got.Due.Equal(asked) || !got.Next.IsZero() {
+		if got.State != ledger.Stopped || got.Status != "12 (killed)" || got.Polls != 1 || !got.Ended.Equal(w.now()) || !got.Due.Equal(asked) || !got.Next.IsZero() {
 			t.Errorf("ended as %+v", got)
 		}
 		if places := w.places(t, got); len(places) != 0 {

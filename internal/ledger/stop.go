@@ -51,9 +51,6 @@ const (
 	KindWatch Kind = "watch" // the project's list check; the stop has no task of its own
 )
 
-// NoStatus is Stop.Status before the API has told one.
-const NoStatus = -1
-
 // Stop is the work of stopping one job, as the ledger has it. It serves the
 // wishes of one or more batches. Times are kept in whole milliseconds; the zero
 // time means "not yet".
@@ -85,7 +82,7 @@ type Stop struct {
 	Calls     int    // stop calls sent and answered
 	Resends   int    // stop calls repeated because the job was seen active again
 	Polls     int    // detail calls answered
-	Status    int    // last status that the API told, or NoStatus
+	Status    string // that the API told last, such as "8 (running)"; "" if it told none
 	RequestID string // the API's id of the last answer
 
 	// Unsure is set when a stop call may have taken effect without our knowing:
@@ -133,7 +130,7 @@ func (s *Stop) nonce() string {
 // Seen reports whether the API has shown that the job existed: in a list, or by an
 // answer about it.
 func (s *Stop) Seen() bool {
-	return s.Listed || s.Status != NoStatus || !s.Accepted.IsZero() || !s.Looked.IsZero()
+	return s.Listed || s.Status != "" || !s.Accepted.IsZero() || !s.Looked.IsZero()
 }
 
 // Member is the stop at its present hop.
@@ -147,7 +144,7 @@ type field struct{ name, value string }
 func (s *Stop) fields() []field {
 	return []field{
 		{"reason", s.Reason}, {"request", s.RequestID}, {"trace", s.Trace},
-		{"status", text(int64(s.Status), NoStatus)}, {"attempts", text(int64(s.Attempts), 0)},
+		{"status", s.Status}, {"attempts", text(int64(s.Attempts), 0)},
 		{"failures", text(int64(s.Failures), 0)}, {"calls", text(int64(s.Calls), 0)},
 		{"resends", text(int64(s.Resends), 0)}, {"polls", text(int64(s.Polls), 0)},
 		{"marked", text(millis(s.Marked), 0)}, {"called", text(millis(s.Called), 0)},
@@ -200,7 +197,7 @@ func Decode(projectID, id string, f map[string]string) *Stop {
 		Called: at("called"), Accepted: at("accepted"), Looked: at("looked"), Absent: at("absent"), Ended: at("ended"),
 		Attempts: int(number("attempts")), Failures: int(number("failures")), Calls: int(number("calls")),
 		Resends: int(number("resends")), Polls: int(number("polls")),
-		Status: NoStatus, RequestID: f["request"], Unsure: f["unsure"] == "1", Missed: f["missed"] == "1", Listed: f["listed"] == "1",
+		Status: f["status"], RequestID: f["request"], Unsure: f["unsure"] == "1", Missed: f["missed"] == "1", Listed: f["listed"] == "1",
 		Withdrawn: f["withdrawn"], Worker: f["worker"], Trace: f["trace"], Wishes: decodeWishes(f), version: f["version"], prev: f["prev"], saved: f,
 	}
 	claimed, _, _ := strings.Cut(f["claimed"], " ")
@@ -212,9 +209,6 @@ func Decode(projectID, id string, f map[string]string) *Stop {
 		if w.Batch == s.Batch {
 			s.Labels = w.Labels
 		}
-	}
-	if f["status"] != "" {
-		s.Status = int(number("status"))
 	}
 	return s
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"testing"
 	"time"
+	"vizstop/internal/jobs"
 )
 
 // detailBody is a detail answer as the API writes it.
@@ -13,11 +14,11 @@ const detailBody = `{"is_success":true,"job_id":10,"job_name":"board-10","job_de
 
 // BenchmarkJudge reads the two answers that most stops see, and a refusal.
 func BenchmarkJudge(b *testing.B) {
-	show := &call{operation: OperationDetail, accept: func(a *answer) error { _, err := readJob(a); return err }}
-	stop := &call{operation: OperationStop, accept: func(*answer) error { return nil }}
+	show := &Call{Operation: jobs.OperationDetail}
+	stop := &Call{Operation: jobs.OperationStop, Accept: func(*Answer) error { return nil }}
 	for _, bb := range []struct {
 		name   string
-		call   *call
+		call   *Call
 		status int
 		body   string
 		ok     bool
@@ -32,7 +33,7 @@ func BenchmarkJudge(b *testing.B) {
 			now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 			header := http.Header{"X-Request-Id": {"0123456789abcdef"}}
 			for b.Loop() {
-				err := judge(bb.call, &answer{status: bb.status, header: header, body: []byte(bb.body)}, nil, now)
+				err := judge(bb.call, &Answer{Status: bb.status, Header: header, Body: []byte(bb.body)}, nil, now)
 				if (err == nil) != bb.ok {
 					b.Fatal(err)
 				}

@@ -4,26 +4,32 @@ import (
 	"bytes"
 	"net/http"
 	"strings"
+	"vizstop/internal/jobs"
 )
 
 // kindOf is the one place where an answer becomes a kind. Codes changed their
 // meaning between editions of the documents, so the HTTP status goes first
-// wherever it says enough; the code decides where it does not.
+// wherever it says enough; the code decides where it does not, or where the
+// generation of the API says that it does.
 //
 // Source: ModelArts API reference, "Error Codes" (the table before 2021 and the
 // one after) and "Status Code"; API Gateway, "Error Codes".
-func kindOf(operation string, a *answer) Kind {
-	if operation == OperationToken {
-		return kindOfLogin(a.status, a.problem.message)
+func kindOf(cl *Call, a *Answer) jobs.Kind {
+	if cl.Operation == jobs.OperationToken {
+		return kindOfLogin(a.Status, a.problem.message)
 	}
-	kind := kindOfCall(a)
+	code := normalizeCode(a.problem.code)
+	kind, decided := cl.generation().Codes[code]
+	if !decided {
+		kind = kindOfCall(a)
+	}
 	switch {
-	case !kind.aboutJob() || isOwn(normalizeCode(a.problem.code)):
+	case !aboutJob(kind) || isOwn(code):
 		return kind
-	case !a.problem.object && isObject(bytes.TrimSpace(a.body)):
-		return KindUnavailable // JSON that breaks off comes from the right server
+	case !a.problem.object && isObject(bytes.TrimSpace(a.Body)):
+		return jobs.KindUnavailable // JSON that breaks off comes from the right server
 	}
-	return KindNoAPI
+	return jobs.KindNoAPI
 }
 
 // isOwn reports whether a normalized code is of ModelArts itself: only it can judge a
@@ -31,62 +37,62 @@ func kindOf(operation string, a *answer) Kind {
 // says nothing about one, or ten thousand jobs would look gone.
 func isOwn(code string) bool { return strings.HasPrefix(code, "modelarts.") }
 
-func (k Kind) aboutJob() bool {
-	return k == KindNotFound || k == KindNotAllowed || k == KindInvalid
+func aboutJob(k jobs.Kind) bool {
+	return k == jobs.KindNotFound || k == jobs.KindNotAllowed || k == jobs.KindInvalid
 }
 
-func kindOfCall(a *answer) Kind {
+func kindOfCall(a *Answer) jobs.Kind {
 	code := normalizeCode(a.problem.code)
 	gateway := strings.HasPrefix(code, "apig.")
 	switch {
 	case code == "modelarts.0105":
-		return KindNotAllowed // no document says which HTTP status comes with it
-	case a.status/100 == 3, a.status == http.StatusGone:
-		return KindNoAPI
-	case a.status == http.StatusTooManyRequests:
-		return KindThrottled
-	case a.status >= 500, a.status == http.StatusRequestTimeout:
-		return KindUnavailable
-	case a.status == http.StatusUnauthorized:
+		return jobs.KindNotAllowed // no document says which HTTP status comes with it
+	case a.Status/100 == 3, a.Status == http.StatusGone:
+		return jobs.KindNoAPI
+	case a.Status == http.StatusTooManyRequests:
+		return jobs.KindThrottled
+	case a.Status >= 500, a.Status == http.StatusRequestTimeout:
+		return jobs.KindUnavailable
+	case a.Status == http.StatusUnauthorized:
 		return kindOfUnauthorized(code)
-	case a.status == http.StatusConflict:
-		return KindNotAllowed
-	case a.status == http.StatusNotFound:
+	case a.Status == http.StatusConflict:
+		return jobs.KindNotAllowed
+	case a.Status == http.StatusNotFound:
 		return kindOfMissing(gateway, code, a.problem.message)
 	}
 	if kind, ok := codeKinds[code]; ok {
 		return kind
 	}
-	if code == "modelarts.0102" && a.status != http.StatusForbidden {
+	if code == "modelarts.0102" && a.Status != http.StatusForbidden {
 		return kindOfMissingResource(a.problem.message)
 	}
-	switch a.status {
+	switch a.Status {
 	case http.StatusForbidden:
-		return KindPermission
+		return jobs.KindPermission
 	case 431, 494:
-		return KindCredentials // headers too large, and only a token makes ours large
+		return jobs.KindCredentials // headers too large, and only a token makes ours large
 	case 400, 405, 411, 413, 414, 415, 422:
-		return KindInvalid
+		return jobs.KindInvalid
 	}
 	// A refusal that nobody documents says nothing about the job.
-	return KindUnavailable
+	return jobs.KindUnavailable
 }
 
 // kindOfLogin never blames the job. What IAM refuses, it refuses to all jobs of the
 // project for which the token was to be; to those of all projects if it is about the
 // user. No document says which text comes for a project that does not exist.
-func kindOfLogin(status int, message string) Kind {
+func kindOfLogin(status int, message string) jobs.Kind {
 	switch {
 	case status/100 == 3:
-		return KindNoAPI
+		return jobs.KindNoAPI
 	case status == http.StatusTooManyRequests:
-		return KindThrottled
+		return jobs.KindThrottled
 	case status == http.StatusRequestTimeout, status/100 != 4:
-		return KindUnavailable
+		return jobs.KindUnavailable
 	case status == http.StatusUnauthorized && isAboutUser(message):
-		return KindCredentials
+		return jobs.KindCredentials
 	}
-	return KindPermission
+	return jobs.KindPermission
 }
 
 // isAboutUser reports whether a refused login would be refused for any project.
@@ -96,32 +102,32 @@ func isAboutUser(message string) bool {
 
 // kindOfUnauthorized: an account that is frozen or a policy that forbids also
 // answers 401, and no new token helps against that.
-func kindOfUnauthorized(code string) Kind {
+func kindOfUnauthorized(code string) jobs.Kind {
 	switch code {
 	case "modelarts.0112", "modelarts.6201", "modelarts.6203":
-		return KindPermission
+		return jobs.KindPermission
 	}
-	return KindCredentials
+	return jobs.KindCredentials
 }
 
 // kindOfMissing reads a 404: the gateway means the API, ModelArts the job.
-func kindOfMissing(gateway bool, code, message string) Kind {
+func kindOfMissing(gateway bool, code, message string) jobs.Kind {
 	switch {
 	case gateway:
-		return KindNoAPI
+		return jobs.KindNoAPI
 	case code == "modelarts.0102" && mentions(message, "workspace"):
-		return KindInvalid
+		return jobs.KindInvalid
 	}
-	return KindNotFound
+	return jobs.KindNotFound
 }
 
 // kindOfMissingResource reads 0102, which the old table calls "resource does not
 // exist" and the new one "workspace does not exist".
-func kindOfMissingResource(message string) Kind {
+func kindOfMissingResource(message string) jobs.Kind {
 	if mentions(message, "job", "resource") && !mentions(message, "workspace") {
-		return KindNotFound
+		return jobs.KindNotFound
 	}
-	return KindInvalid
+	return jobs.KindInvalid
 }
 
 func mentions(message string, words ...string) bool {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"vizstop/internal/jobs"
 )
 
 // kindRow is one row of the documents' tables. Codes without a dot are
@@ -13,7 +14,7 @@ type kindRow struct {
 	status  int
 	code    string
 	message string
-	want    Kind
+	want    jobs.Kind
 }
 
 func (r kindRow) codes() []string {
@@ -32,14 +33,14 @@ func checkKinds(t *testing.T, rows []kindRow) {
 		for _, code := range r.codes() {
 			t.Run(fmt.Sprintf("%d %s %s", r.status, code, r.message), func(t *testing.T) {
 				body := fmt.Sprintf(`{"error_code":%q,"error_msg":%q}`, code, r.message)
-				apiErr := judgeBody(OperationStop, r.status, body)
+				apiErr := judgeBody(jobs.OperationStop, r.status, body)
 				if apiErr == nil {
 					t.Fatal("taken for a success")
 				}
 				if apiErr.Kind != r.want {
 					t.Errorf("kind = %v, want %v", apiErr.Kind, r.want)
 				}
-				if want := r.want == KindUnavailable; apiErr.MaybeSent != want {
+				if want := r.want == jobs.KindUnavailable; apiErr.MaybeSent != want {
 					t.Errorf("MaybeSent = %v, want %v", apiErr.MaybeSent, want)
 				}
 			})
@@ -48,25 +49,25 @@ func checkKinds(t *testing.T, rows []kindRow) {
 }
 
 // judgeBody judges an answer without a server.
-func judgeBody(operation string, status int, body string) *APIError {
-	cl := &call{operation: operation, accept: func(*answer) error { return nil }}
-	a := &answer{status: status, header: http.Header{}, body: []byte(body)}
+func judgeBody(operation string, status int, body string) *jobs.Error {
+	cl := &Call{Operation: operation, Accept: func(*Answer) error { return nil }}
+	a := &Answer{Status: status, Header: http.Header{}, Body: []byte(body)}
 	return judge(cl, a, nil, newClock().Now())
 }
 
 func TestKindOfStatus(t *testing.T) {
-	for status, want := range map[int]Kind{
-		301: KindNoAPI, 302: KindNoAPI, 307: KindNoAPI, 308: KindNoAPI,
-		400: KindInvalid, 401: KindCredentials, 402: KindUnavailable, 403: KindPermission,
-		404: KindNotFound, 405: KindInvalid, 408: KindUnavailable, 409: KindNotAllowed,
-		410: KindNoAPI, 411: KindInvalid, 413: KindInvalid, 414: KindInvalid, 415: KindInvalid,
-		418: KindUnavailable, 422: KindInvalid, 429: KindThrottled, 431: KindCredentials, 494: KindCredentials,
-		500: KindUnavailable, 501: KindUnavailable, 502: KindUnavailable, 503: KindUnavailable,
-		504: KindUnavailable, 505: KindUnavailable,
+	for status, want := range map[int]jobs.Kind{
+		301: jobs.KindNoAPI, 302: jobs.KindNoAPI, 307: jobs.KindNoAPI, 308: jobs.KindNoAPI,
+		400: jobs.KindInvalid, 401: jobs.KindCredentials, 402: jobs.KindUnavailable, 403: jobs.KindPermission,
+		404: jobs.KindNotFound, 405: jobs.KindInvalid, 408: jobs.KindUnavailable, 409: jobs.KindNotAllowed,
+		410: jobs.KindNoAPI, 411: jobs.KindInvalid, 413: jobs.KindInvalid, 414: jobs.KindInvalid, 415: jobs.KindInvalid,
+		418: jobs.KindUnavailable, 422: jobs.KindInvalid, 429: jobs.KindThrottled, 431: jobs.KindCredentials, 494: jobs.KindCredentials,
+		500: jobs.KindUnavailable, 501: jobs.KindUnavailable, 502: jobs.KindUnavailable, 503: jobs.KindUnavailable,
+		504: jobs.KindUnavailable, 505: jobs.KindUnavailable,
 	} {
 		bare := want
-		if want.aboutJob() { // only ModelArts' own code says something about a job
-			bare = KindNoAPI
+		if aboutJob(want) { // only ModelArts' own code says something about a job
+			bare = jobs.KindNoAPI
 		}
 		checkKinds(t, []kindRow{{status: status, want: bare}, {status, "9999", "never heard of", want}})
 	}
@@ -77,95 +78,95 @@ func TestKindOfStatus(t *testing.T) {
 func TestKindOfCode(t *testing.T) {
 	var rows []kindRow
 	for _, status := range []int{200, 400, 403, 404, 409, 500} {
-		rows = append(rows, kindRow{status, "0105", "This job can't be stop. job status: 10", KindNotAllowed})
+		rows = append(rows, kindRow{status, "0105", "This job can't be stop. job status: 10", jobs.KindNotAllowed})
 	}
 	for _, code := range []string{"0101", "0103", "0104", "0106", "0107", "0110", "0113", "0116", "0118", "2604"} {
-		rows = append(rows, kindRow{200, code, "", KindInvalid}, kindRow{400, code, "", KindInvalid})
+		rows = append(rows, kindRow{200, code, "", jobs.KindInvalid}, kindRow{400, code, "", jobs.KindInvalid})
 	}
 	for _, code := range []string{"0201", "0202", "0203", "0204", "0205", "0206", "0208", "0209", "0211", "0212"} {
 		for _, status := range []int{200, 400, 401, 403} {
-			rows = append(rows, kindRow{status, code, "", KindCredentials})
+			rows = append(rows, kindRow{status, code, "", jobs.KindCredentials})
 		}
 	}
 	for _, code := range []string{"0108", "0109", "0111", "0112", "0207", "0210", "6201", "6203"} {
 		for _, status := range []int{200, 400, 403} {
-			rows = append(rows, kindRow{status, code, "", KindPermission})
+			rows = append(rows, kindRow{status, code, "", jobs.KindPermission})
 		}
 	}
 	for _, code := range []string{"0114", "2799", "4206", "6101"} {
 		for _, status := range []int{200, 400, 403, 429} {
-			rows = append(rows, kindRow{status, code, "", KindThrottled})
+			rows = append(rows, kindRow{status, code, "", jobs.KindThrottled})
 		}
 	}
 	for _, code := range []string{"0010", "0012", "0013", "6100", "6102", "6200", "0401"} {
 		for _, status := range []int{200, 400, 408, 500} {
-			rows = append(rows, kindRow{status, code, "", KindUnavailable})
+			rows = append(rows, kindRow{status, code, "", jobs.KindUnavailable})
 		}
 	}
 	checkKinds(t, append(rows, []kindRow{
-		{404, "0015", "The requested resource does not exist.", KindNotFound},
-		{404, "0102", "The job does not exist.", KindNotFound},
-		{400, "0102", "The job 4211 does not exist.", KindNotFound},
-		{200, "0102", "Resource not found.", KindNotFound},
-		{400, "0102", "The workspace does not exist.", KindInvalid},
-		{404, "0102", "The workspace does not exist.", KindInvalid},
-		{400, "0102", "The workspace of the job does not exist.", KindInvalid},
-		{400, "0102", "", KindInvalid},
-		{403, "0102", "The job does not exist.", KindPermission},
-		{500, "0102", "The job does not exist.", KindUnavailable},
-		{500, "0109", "", KindUnavailable},
-		{401, "0112", "", KindPermission},
-		{401, "6201", "", KindPermission},
-		{401, "6203", "", KindPermission},
-		{401, "0207", "", KindCredentials},
-		{401, "0210", "", KindCredentials},
-		{409, "2796", "", KindNotAllowed},
-		{409, "2813", "", KindNotAllowed},
-		{409, "2878", "", KindNotAllowed},
-		{200, "2796", "", KindNotAllowed},
-		{413, "4104", "", KindInvalid},
-		{500, "6102", "", KindUnavailable},
-		{200, "9999", "never heard of", KindUnavailable},
+		{404, "0015", "The requested resource does not exist.", jobs.KindNotFound},
+		{404, "0102", "The job does not exist.", jobs.KindNotFound},
+		{400, "0102", "The job 4211 does not exist.", jobs.KindNotFound},
+		{200, "0102", "Resource not found.", jobs.KindNotFound},
+		{400, "0102", "The workspace does not exist.", jobs.KindInvalid},
+		{404, "0102", "The workspace does not exist.", jobs.KindInvalid},
+		{400, "0102", "The workspace of the job does not exist.", jobs.KindInvalid},
+		{400, "0102", "", jobs.KindInvalid},
+		{403, "0102", "The job does not exist.", jobs.KindPermission},
+		{500, "0102", "The job does not exist.", jobs.KindUnavailable},
+		{500, "0109", "", jobs.KindUnavailable},
+		{401, "0112", "", jobs.KindPermission},
+		{401, "6201", "", jobs.KindPermission},
+		{401, "6203", "", jobs.KindPermission},
+		{401, "0207", "", jobs.KindCredentials},
+		{401, "0210", "", jobs.KindCredentials},
+		{409, "2796", "", jobs.KindNotAllowed},
+		{409, "2813", "", jobs.KindNotAllowed},
+		{409, "2878", "", jobs.KindNotAllowed},
+		{200, "2796", "", jobs.KindNotAllowed},
+		{413, "4104", "", jobs.KindInvalid},
+		{500, "6102", "", jobs.KindUnavailable},
+		{200, "9999", "never heard of", jobs.KindUnavailable},
 	}...))
 }
 
 // The gateway's table.
 func TestKindOfGatewayCode(t *testing.T) {
 	checkKinds(t, []kindRow{
-		{404, ".0101", "The API does not exist", KindNoAPI},
-		{404, ".0103", "backend not found", KindNoAPI},
-		{500, ".0103", "", KindUnavailable},
-		{400, ".0104", "", KindUnavailable},
-		{500, ".0104", "", KindUnavailable},
-		{400, ".0105", "", KindUnavailable},
-		{500, ".0105", "", KindUnavailable},
-		{400, ".0106", "", KindUnavailable},
-		{400, ".0201", "", KindNoAPI},
-		{413, ".0201", "", KindNoAPI},
-		{414, ".0201", "", KindNoAPI},
-		{494, ".0201", "", KindCredentials},
-		{500, ".0201", "", KindUnavailable},
-		{502, ".0201", "", KindUnavailable},
-		{504, ".0201", "", KindUnavailable},
-		{400, ".0204", "", KindUnavailable},
-		{401, ".0301", "", KindCredentials},
-		{403, ".0301", "", KindCredentials},
-		{403, ".0302", "", KindPermission},
-		{401, ".0303", "", KindCredentials},
-		{403, ".0304", "", KindPermission},
-		{401, ".0305", "", KindCredentials},
-		{403, ".0306", "", KindPermission},
-		{401, ".0307", "The token must be updated", KindCredentials},
-		{429, ".0308", "", KindThrottled},
-		{403, ".0308", "", KindThrottled},
-		{403, ".0310", "", KindPermission},
-		{403, ".0401", "", KindPermission},
-		{403, ".0402", "", KindPermission},
-		{500, ".0601", "", KindUnavailable},
-		{400, ".0602", "", KindNoAPI},
-		{502, ".0610", "", KindUnavailable},
-		{503, ".0613", "", KindUnavailable},
-		{403, ".0802", "", KindPermission},
+		{404, ".0101", "The API does not exist", jobs.KindNoAPI},
+		{404, ".0103", "backend not found", jobs.KindNoAPI},
+		{500, ".0103", "", jobs.KindUnavailable},
+		{400, ".0104", "", jobs.KindUnavailable},
+		{500, ".0104", "", jobs.KindUnavailable},
+		{400, ".0105", "", jobs.KindUnavailable},
+		{500, ".0105", "", jobs.KindUnavailable},
+		{400, ".0106", "", jobs.KindUnavailable},
+		{400, ".0201", "", jobs.KindNoAPI},
+		{413, ".0201", "", jobs.KindNoAPI},
+		{414, ".0201", "", jobs.KindNoAPI},
+		{494, ".0201", "", jobs.KindCredentials},
+		{500, ".0201", "", jobs.KindUnavailable},
+		{502, ".0201", "", jobs.KindUnavailable},
+		{504, ".0201", "", jobs.KindUnavailable},
+		{400, ".0204", "", jobs.KindUnavailable},
+		{401, ".0301", "", jobs.KindCredentials},
+		{403, ".0301", "", jobs.KindCredentials},
+		{403, ".0302", "", jobs.KindPermission},
+		{401, ".0303", "", jobs.KindCredentials},
+		{403, ".0304", "", jobs.KindPermission},
+		{401, ".0305", "", jobs.KindCredentials},
+		{403, ".0306", "", jobs.KindPermission},
+		{401, ".0307", "The token must be updated", jobs.KindCredentials},
+		{429, ".0308", "", jobs.KindThrottled},
+		{403, ".0308", "", jobs.KindThrottled},
+		{403, ".0310", "", jobs.KindPermission},
+		{403, ".0401", "", jobs.KindPermission},
+		{403, ".0402", "", jobs.KindPermission},
+		{500, ".0601", "", jobs.KindUnavailable},
+		{400, ".0602", "", jobs.KindNoAPI},
+		{502, ".0610", "", jobs.KindUnavailable},
+		{503, ".0613", "", jobs.KindUnavailable},
+		{403, ".0802", "", jobs.KindPermission},
 	})
 }
 
@@ -174,18 +175,18 @@ func TestKindOfGatewayCode(t *testing.T) {
 func TestKindOfForeignAnswer(t *testing.T) {
 	for _, body := range []string{"", "{}", "<html>404 Not Found</html>", "default backend - 404", `["no", "object"]`,
 		`{"message":"no Route matched with those values"}`, `{"error_code":"IAM.0011","error_msg":"not found"}`, `{"code":404,"message":"job not found"}`} {
-		for status, want := range map[int]Kind{
-			400: KindNoAPI, 404: KindNoAPI, 405: KindNoAPI, 409: KindNoAPI, 413: KindNoAPI,
-			401: KindCredentials, 403: KindPermission, 429: KindThrottled, 502: KindUnavailable,
+		for status, want := range map[int]jobs.Kind{
+			400: jobs.KindNoAPI, 404: jobs.KindNoAPI, 405: jobs.KindNoAPI, 409: jobs.KindNoAPI, 413: jobs.KindNoAPI,
+			401: jobs.KindCredentials, 403: jobs.KindPermission, 429: jobs.KindThrottled, 502: jobs.KindUnavailable,
 		} {
-			if apiErr := judgeBody(OperationStop, status, body); apiErr.Kind != want {
+			if apiErr := judgeBody(jobs.OperationStop, status, body); apiErr.Kind != want {
 				t.Errorf("%d with %q is %v, want %v", status, body, apiErr.Kind, want)
 			}
 		}
 	}
 	for _, body := range []string{`{"is_success": false, "error_mess`, ` {"is_success"`} { // our own server's, cut off
 		for _, status := range []int{400, 404, 409} {
-			if apiErr := judgeBody(OperationStop, status, body); apiErr.Kind != KindUnavailable || !apiErr.MaybeSent {
+			if apiErr := judgeBody(jobs.OperationStop, status, body); apiErr.Kind != jobs.KindUnavailable || !apiErr.MaybeSent {
 				t.Errorf("%d with %q is %v, maybe sent %v", status, body, apiErr.Kind, apiErr.MaybeSent)
 			}
 		}
@@ -194,12 +195,12 @@ func TestKindOfForeignAnswer(t *testing.T) {
 
 // Whatever IAM refuses is never a job's fault.
 func TestKindOfLogin(t *testing.T) {
-	for status, want := range map[int]Kind{
-		200: KindUnavailable, 302: KindNoAPI, 400: KindPermission, 401: KindPermission,
-		403: KindPermission, 404: KindPermission, 405: KindPermission, 408: KindUnavailable,
-		409: KindPermission, 429: KindThrottled, 500: KindUnavailable, 503: KindUnavailable,
+	for status, want := range map[int]jobs.Kind{
+		200: jobs.KindUnavailable, 302: jobs.KindNoAPI, 400: jobs.KindPermission, 401: jobs.KindPermission,
+		403: jobs.KindPermission, 404: jobs.KindPermission, 405: jobs.KindPermission, 408: jobs.KindUnavailable,
+		409: jobs.KindPermission, 429: jobs.KindThrottled, 500: jobs.KindUnavailable, 503: jobs.KindUnavailable,
 	} {
-		apiErr := judgeBody(OperationToken, status, `{"error":{"code":1,"message":"no","error_code":"IAM.1"}}`)
+		apiErr := judgeBody(jobs.OperationToken, status, `{"error":{"code":1,"message":"no","error_code":"IAM.1"}}`)
 		if apiErr.Kind != want || apiErr.MaybeSent {
 			t.Errorf("login with %d is %v, MaybeSent %v; want %v, false", status, apiErr.Kind, apiErr.MaybeSent, want)
 		}

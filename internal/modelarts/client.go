@@ -3,7 +3,7 @@
 //
 // Every call sends one request, or two where a token that the API refused could
 // be renewed. Retries, rates and timeouts are the caller's: a call lasts as long
-// as its context lets it. Every error of a call is an *APIError whose Kind says
+// as its context lets it. Every error of a call is an *jobs.Error whose Kind says
 // what kind of trouble it is.
 //
 // Source: ModelArts API reference, "Visualization Jobs", in its editions from
@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+	"vizstop/internal/jobs"
 )
 
 // Client calls the API of one endpoint. Make one with New; it is safe for use
@@ -72,7 +73,7 @@ func New(baseURL string, opts ...Option) (*Client, error) {
 // do authenticates a call, sends it and judges the answer. It is sent a second
 // time only if its credentials were refused and could be renewed: a refusal
 // proves that the first one took no effect.
-func (c *Client) do(ctx context.Context, cl *call) error {
+func (c *Client) do(ctx context.Context, cl *Call) error {
 	for repeated := false; ; repeated = true {
 		req, err := c.newRequest(ctx, cl)
 		if err != nil {
@@ -85,7 +86,7 @@ func (c *Client) do(ctx context.Context, cl *call) error {
 		if apiErr == nil {
 			return nil
 		}
-		if repeated || apiErr.Kind != KindCredentials || !c.creds.renew(req, cl) {
+		if repeated || apiErr.Kind != jobs.KindCredentials || !c.creds.renew(req, cl) {
 			return apiErr
 		}
 	}

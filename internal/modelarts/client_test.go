@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"vizstop/internal/jobs"
+	"vizstop/internal/modelarts/samples"
 )
 
 func TestNewChecksOptions(t *testing.T) {
@@ -39,19 +41,19 @@ func TestRequestHeaders(t *testing.T) {
 		call               func() error
 	}{
 		{"stop", "POST", jobsPath + "/10/stop", func() error {
-			_, err := c.StopVisualizationJob(t.Context(), testProject, "10")
+			_, err := stopJob(c, t.Context(), testProject, "10")
 			return err
 		}},
 		{"restart", "POST", jobsPath + "/10/restart", func() error {
-			_, err := c.RestartVisualizationJob(t.Context(), testProject, "10")
+			_, err := restartJob(c, t.Context(), testProject, "10")
 			return err
 		}},
 		{"detail", "GET", jobsPath + "/10", func() error {
-			_, err := c.ShowVisualizationJob(t.Context(), testProject, "10")
+			_, err := getJob(c, t.Context(), testProject, "10")
 			return err
 		}},
 		{"list", "GET", jobsPath, func() error {
-			_, err := c.ListVisualizationJobs(t.Context(), testProject, ListQuery{})
+			_, err := listJobs(c, t.Context(), testProject)
 			return err
 		}},
 	}
@@ -109,8 +111,8 @@ func TestConnectionsAreReused(t *testing.T) {
 		status int
 		body   string
 	}{
-		{200, sampleStop}, {200, ""}, {204, ""}, {200, samplePage502}, {502, samplePage502}, {404, sampleNoAPI},
-		{302, "moved"}, {401, sampleGateway}, {500, strings.Repeat("x", 1<<20)},
+		{200, samples.Stop}, {200, ""}, {204, ""}, {200, samples.Page502}, {502, samples.Page502}, {404, samples.NoAPI},
+		{302, "moved"}, {401, samples.Gateway}, {500, strings.Repeat("x", 1<<20)},
 	}
 	next := make(chan int, 1)
 	url, connections := countConnections(t, func(w http.ResponseWriter, r *http.Request) {
@@ -121,7 +123,7 @@ func TestConnectionsAreReused(t *testing.T) {
 	c := newClient(t, url)
 	for i := range bodies {
 		next <- i
-		c.StopVisualizationJob(t.Context(), testProject, "10")
+		stopJob(c, t.Context(), testProject, "10")
 	}
 	if got := connections.Load(); got != 1 {
 		t.Errorf("%d calls made %d connections, want 1", len(bodies), got)
@@ -131,14 +133,14 @@ func TestConnectionsAreReused(t *testing.T) {
 func TestPoolFitsConcurrency(t *testing.T) {
 	const workers = 8
 	url, connections := countConnections(t, func(w http.ResponseWriter, r *http.Request) {
-		io.WriteString(w, sampleStop)
+		io.WriteString(w, samples.Stop)
 	})
 	c := newClient(t, url, WithMaxConnections(workers))
 	var wg sync.WaitGroup
 	for range workers {
 		wg.Go(func() {
 			for range 20 {
-				if _, err := c.StopVisualizationJob(t.Context(), testProject, "10"); err != nil {
+				if _, err := stopJob(c, t.Context(), testProject, "10"); err != nil {
 					t.Error(err)
 				}
 			}
@@ -159,15 +161,15 @@ func TestObserver(t *testing.T) {
 			w.WriteHeader(429)
 			return
 		}
-		io.WriteString(w, sampleDetail)
+		io.WriteString(w, samples.Detail)
 	})
 	c := newClient(t, server.URL, WithObserver(seen.add), WithClock(now.Now))
-	c.StopVisualizationJob(t.Context(), testProject, "4211")
-	c.ShowVisualizationJob(t.Context(), testProject, "4211")
-	c.ShowVisualizationJob(t.Context(), testProject, "not an id")
+	stopJob(c, t.Context(), testProject, "4211")
+	getJob(c, t.Context(), testProject, "4211")
+	getJob(c, t.Context(), testProject, "not an id")
 	want := []Observation{
-		{OperationStop, KindThrottled, 1500 * time.Millisecond, t.Context()},
-		{OperationDetail, KindOK, 1500 * time.Millisecond, t.Context()},
+		{jobs.OperationStop, jobs.KindThrottled, 1500 * time.Millisecond, t.Context()},
+		{jobs.OperationDetail, jobs.KindOK, 1500 * time.Millisecond, t.Context()},
 	}
 	if !slices.Equal(seen.all, want) {
 		t.Errorf("observed %v, want %v", seen.all, want)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/modelarts/sdkhmac"
 )
 
@@ -14,11 +15,11 @@ import (
 // without their secrets.
 type Credentials interface {
 	// authorize adds the proof to a request that is about to be sent.
-	authorize(ctx context.Context, c *Client, req *http.Request, cl *call) error
+	authorize(ctx context.Context, c *Client, req *http.Request, cl *Call) error
 
 	// renew is told that the proof on req was refused. It answers whether the
 	// next authorize brings another one, so that one repeat makes sense.
-	renew(req *http.Request, cl *call) bool
+	renew(req *http.Request, cl *Call) bool
 }
 
 // errHeader stands for a secret with, say, a line break in it, which net/http
@@ -34,24 +35,24 @@ func newSecret(s string) secret { return func() string { return s } }
 // anonymous sends no proof.
 type anonymous struct{}
 
-func (anonymous) authorize(context.Context, *Client, *http.Request, *call) error { return nil }
-func (anonymous) renew(*http.Request, *call) bool                                { return false }
+func (anonymous) authorize(context.Context, *Client, *http.Request, *Call) error { return nil }
+func (anonymous) renew(*http.Request, *Call) bool                                { return false }
 
 // token is a ready token.
 type token struct{ value secret }
 
 // NewToken uses a token that somebody else got from IAM. It is good for at most
-// 24 hours, and then every call ends with KindCredentials. White space around it
+// 24 hours, and then every call ends with jobs.KindCredentials. White space around it
 // is ignored.
 func NewToken(value string) Credentials {
 	return &token{newSecret(strings.TrimSpace(value))}
 }
 
-func (t *token) authorize(_ context.Context, _ *Client, req *http.Request, cl *call) error {
+func (t *token) authorize(_ context.Context, _ *Client, req *http.Request, cl *Call) error {
 	return setSecret(req, cl, "X-Auth-Token", t.value())
 }
 
-func (t *token) renew(*http.Request, *call) bool { return false }
+func (t *token) renew(*http.Request, *Call) bool { return false }
 
 // String does not show the token.
 func (t *token) String() string { return "a ready token" }
@@ -78,27 +79,27 @@ func NewAKSK(key sdkhmac.Key, securityToken string) Credentials {
 
 // authorize signs what the documents recommend and nothing that net/http could
 // add or rewrite later.
-func (a *aksk) authorize(_ context.Context, c *Client, req *http.Request, cl *call) error {
+func (a *aksk) authorize(_ context.Context, c *Client, req *http.Request, cl *Call) error {
 	if !validHeader(a.accessKey) {
-		return &APIError{Operation: cl.operation, Kind: KindCredentials, Err: errHeader}
+		return &jobs.Error{Operation: cl.Operation, Kind: jobs.KindCredentials, Err: errHeader}
 	}
 	signed := []string{"host", "x-project-id"}
-	req.Header.Set("X-Project-Id", cl.project)
+	req.Header.Set("X-Project-Id", cl.ProjectID)
 	if value := a.securityToken(); value != "" {
 		if err := setSecret(req, cl, "X-Security-Token", value); err != nil {
 			return err
 		}
 		signed = append(signed, "x-security-token")
 	}
-	if len(cl.body) > 0 {
+	if len(cl.Body) > 0 {
 		signed = append(signed, "content-type")
 	}
 	key := sdkhmac.Key{AccessKey: a.accessKey, SecretKey: a.secretKey()}
-	sdkhmac.Sign(req, key, cl.body, signed, c.now())
+	sdkhmac.Sign(req, key, cl.Body, signed, c.now())
 	return nil
 }
 
-func (a *aksk) renew(*http.Request, *call) bool { return false }
+func (a *aksk) renew(*http.Request, *Call) bool { return false }
 
 // String shows the access key, which is sent in clear anyway, and no secret.
 func (a *aksk) String() string { return "AK " + a.accessKey }
@@ -107,9 +108,9 @@ func (a *aksk) String() string { return "AK " + a.accessKey }
 func (a *aksk) GoString() string { return "modelarts.NewAKSK(" + a.accessKey + ", ...)" }
 
 // setSecret puts a secret value into a header, or says that it does not fit into one.
-func setSecret(req *http.Request, cl *call, header, value string) error {
+func setSecret(req *http.Request, cl *Call, header, value string) error {
 	if !validHeader(value) {
-		return &APIError{Operation: cl.operation, Kind: KindCredentials, Err: errHeader}
+		return &jobs.Error{Operation: cl.Operation, Kind: jobs.KindCredentials, Err: errHeader}
 	}
 	req.Header.Set(header, value)
 	return nil

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"vizstop/internal/jobs"
+	"vizstop/internal/modelarts/samples"
 	"vizstop/internal/modelarts/sdkhmac"
 )
 
@@ -45,12 +47,13 @@ func TestAKSKSignsEachRequestAnew(t *testing.T) {
 			t.Errorf("a token was sent too: %v", r.Header)
 		}
 		dates = append(dates, r.Header.Get("X-Sdk-Date"))
-		io.WriteString(w, sampleList)
+		io.WriteString(w, samples.List)
 	})
 	c := newClient(t, server.URL, WithCredentials(NewAKSK(testKey, "")), WithClock(now.Now))
 	for range 2 {
-		q := ListQuery{Search: "a b/测试+~", Status: new(StatusKilling)}
-		if _, err := c.ListVisualizationJobs(t.Context(), testProject, q); err != nil {
+		cl := &Call{Operation: jobs.OperationList, Method: http.MethodGet, ProjectID: testProject,
+			Path: []string{"v1", testProject, "visualization-jobs"}, Query: "search_content=a%20b%2F%E6%B5%8B%2B~&status=9"}
+		if err := c.Do(t.Context(), cl); err != nil {
 			t.Fatal(err)
 		}
 		now.Add(time.Minute)
@@ -66,10 +69,10 @@ func TestAKSKTemporaryKey(t *testing.T) {
 		if got := r.Header.Get("X-Security-Token"); got != "security-token" {
 			t.Errorf("X-Security-Token = %q", got)
 		}
-		io.WriteString(w, sampleStop)
+		io.WriteString(w, samples.Stop)
 	})
 	c := newClient(t, server.URL, WithCredentials(NewAKSK(testKey, "security-token")))
-	if _, err := c.StopVisualizationJob(t.Context(), testProject, "10"); err != nil {
+	if _, err := stopJob(c, t.Context(), testProject, "10"); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -77,7 +80,7 @@ func TestAKSKTemporaryKey(t *testing.T) {
 // None of today's calls has a body; one that had would be signed with its type.
 func TestAKSKSignsBody(t *testing.T) {
 	c := newClient(t, "https://host")
-	cl := &call{contentType: "application/json", project: testProject, method: "PUT", url: c.base, body: []byte(`{"job_desc":"x"}`)}
+	cl := &Call{contentType: "application/json", ProjectID: testProject, Method: "PUT", url: c.base, Body: []byte(`{"job_desc":"x"}`)}
 	req, err := c.newRequest(t.Context(), cl)
 	if err != nil {
 		t.Fatal(err)
@@ -100,11 +103,11 @@ func TestRefusalsAreNotRepeated(t *testing.T) {
 			server := serve(t, func(w http.ResponseWriter, r *http.Request) {
 				calls++
 				w.WriteHeader(401)
-				io.WriteString(w, sampleEcho)
+				io.WriteString(w, samples.Echo)
 			})
 			c := newClient(t, server.URL, WithCredentials(creds))
-			_, err := c.StopVisualizationJob(t.Context(), testProject, "10")
-			if calls != 1 || KindOf(err) != KindCredentials {
+			_, err := stopJob(c, t.Context(), testProject, "10")
+			if calls != 1 || jobs.KindOf(err) != jobs.KindCredentials {
 				t.Errorf("%d calls, %v", calls, err)
 			}
 			mustHide(t, err, "HUSH")
@@ -121,8 +124,8 @@ func TestSecretsThatNoHeaderCanCarry(t *testing.T) {
 		NewAKSK(sdkhmac.Key{AccessKey: "secret\n", SecretKey: "secret"}, ""),
 	} {
 		c := newClient(t, server.URL, WithCredentials(creds))
-		_, err := c.StopVisualizationJob(t.Context(), testProject, "10")
-		if apiErr := asAPIError(t, err); apiErr.Kind != KindCredentials || apiErr.MaybeSent || apiErr.Operation != OperationStop {
+		_, err := stopJob(c, t.Context(), testProject, "10")
+		if apiErr := asError(t, err); apiErr.Kind != jobs.KindCredentials || apiErr.MaybeSent || apiErr.Operation != jobs.OperationStop {
 			t.Errorf("got %#v", apiErr)
 		}
 		mustHide(t, err, "secret")
@@ -136,7 +139,7 @@ func TestTokenIsTrimmed(t *testing.T) {
 		}
 	})
 	c := newClient(t, server.URL, WithCredentials(NewToken("from a file\n")))
-	if _, err := c.StopVisualizationJob(t.Context(), testProject, "10"); err != nil {
+	if _, err := stopJob(c, t.Context(), testProject, "10"); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -179,7 +182,7 @@ func TestAnonymous(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.StopVisualizationJob(t.Context(), testProject, "10"); err != nil {
+	if _, err := stopJob(c, t.Context(), testProject, "10"); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"sync/atomic"
+	"vizstop/internal/jobs"
 )
 
 // maxAnswer is far more than a page of 100 jobs needs.
@@ -18,47 +19,16 @@ const maxAnswer = 4 << 20
 
 var errTooLarge = errors.New("the answer is larger than 4 MiB")
 
-// call is one request before it is authenticated.
-type call struct {
-	operation   string
-	method      string
-	url         *url.URL
-	project     string
-	contentType string
-	body        []byte
-	secrets     []string            // parts of the body that no error may show
-	accept      func(*answer) error // reads a 2xx answer; an error says why it makes no sense
-}
-
-// answer is a response that was read to its end.
-type answer struct {
-	status  int
-	header  http.Header
-	body    []byte
-	problem problem
-	secrets []string // that the request carried
-}
-
-// requestID is what the body says, else the header. It goes to logs and reports
-// of calls that went well, too.
-func (a *answer) requestID() string {
-	id := a.problem.requestID
-	if id == "" {
-		id = a.header.Get("X-Request-Id")
-	}
-	return clean(hide(id, a.secrets), maxToken)
-}
-
-func (c *Client) newRequest(ctx context.Context, cl *call) (*http.Request, error) {
+func (c *Client) newRequest(ctx context.Context, cl *Call) (*http.Request, error) {
 	// NoBody, not nil: it makes a POST say Content-Length: 0, which the gateway
 	// demands.
 	var body io.Reader = http.NoBody
-	if len(cl.body) > 0 {
-		body = bytes.NewReader(cl.body)
+	if len(cl.Body) > 0 {
+		body = bytes.NewReader(cl.Body)
 	}
-	req, err := http.NewRequestWithContext(ctx, cl.method, cl.url.String(), body)
+	req, err := http.NewRequestWithContext(ctx, cl.Method, cl.url.String(), body)
 	if err != nil {
-		return nil, invalid(cl.operation, err)
+		return nil, invalid(cl.Operation, err)
 	}
 	req.Header.Set("Content-Type", cl.contentType)
 	req.Header.Set("Accept", "application/json")
@@ -67,13 +37,13 @@ func (c *Client) newRequest(ctx context.Context, cl *call) (*http.Request, error
 }
 
 // exchange sends req once and tells the observer.
-func (c *Client) exchange(req *http.Request, cl *call) *APIError {
+func (c *Client) exchange(req *http.Request, cl *Call) *jobs.Error {
 	if req.Context().Err() != nil {
-		return interrupted(req.Context(), cl.operation, false)
+		return interrupted(req.Context(), cl.Operation, false)
 	}
 	start := c.now()
 	apiErr := c.roundTrip(req, cl)
-	o := Observation{Operation: cl.operation, Duration: c.now().Sub(start), Context: req.Context()}
+	o := Observation{Operation: cl.Operation, Duration: c.now().Sub(start), Context: req.Context()}
 	if apiErr != nil {
 		o.Kind = apiErr.Kind
 	}
@@ -81,21 +51,21 @@ func (c *Client) exchange(req *http.Request, cl *call) *APIError {
 	return apiErr
 }
 
-func (c *Client) roundTrip(req *http.Request, cl *call) *APIError {
+func (c *Client) roundTrip(req *http.Request, cl *Call) *jobs.Error {
 	var w wire
 	resp, err := c.http.Do(w.watch(req))
 	if err != nil {
 		sent := w.maybeSent() && !errors.Is(err, errProxy)
-		return noAnswer(req.Context(), cl.operation, sent, withoutAnswer(err))
+		return noAnswer(req.Context(), cl.Operation, sent, withoutAnswer(err))
 	}
 	defer resp.Body.Close()
 	body, err := readAll(resp.Body)
 	if err != nil && !errors.Is(err, errTooLarge) {
-		apiErr := noAnswer(req.Context(), cl.operation, true, withoutAnswer(err))
+		apiErr := noAnswer(req.Context(), cl.Operation, true, withoutAnswer(err))
 		apiErr.HTTPStatus = resp.StatusCode
 		return apiErr
 	}
-	a := &answer{status: resp.StatusCode, header: resp.Header, body: body, secrets: secretsOf(req, cl)}
+	a := &Answer{Status: resp.StatusCode, Header: resp.Header, Body: body, secrets: secretsOf(req, cl)}
 	return judge(cl, a, err, c.now())
 }
 
@@ -112,22 +82,36 @@ func readAll(r io.Reader) ([]byte, error) {
 	return bytes.TrimSpace(body), nil
 }
 
+// invalid is an error of ours: nothing was sent.
+func invalid(operation string, err error) *jobs.Error {
+	return &jobs.Error{Operation: operation, Kind: jobs.KindInvalid, Err: err}
+}
+
+// interrupted is the error of a call whose context has ended.
+func interrupted(ctx context.Context, operation string, maybeSent bool) *jobs.Error {
+	kind := jobs.KindTimeout
+	if errors.Is(ctx.Err(), context.Canceled) {
+		kind = jobs.KindCanceled
+	}
+	return &jobs.Error{Operation: operation, Kind: kind, MaybeSent: maybeSent, Err: ctx.Err()}
+}
+
 // noAnswer is the error of a request that brought no response, or none that came
 // whole and could be read; sent tells whether it may have left.
-func noAnswer(ctx context.Context, operation string, sent bool, err error) *APIError {
+func noAnswer(ctx context.Context, operation string, sent bool, err error) *jobs.Error {
 	// A login has no effect on jobs, and the call that needs it was not sent.
-	maybeSent := sent && operation != OperationToken
+	maybeSent := sent && operation != jobs.OperationToken
 	if ctx.Err() != nil {
 		return interrupted(ctx, operation, maybeSent)
 	}
-	kind := KindUnreachable
+	kind := jobs.KindUnreachable
 	switch {
 	case sent && errors.Is(err, errNotHTTP):
-		kind = KindUnavailable
+		kind = jobs.KindUnavailable
 	case sent:
-		kind = KindTimeout
+		kind = jobs.KindTimeout
 	}
-	return &APIError{Operation: operation, Kind: kind, MaybeSent: maybeSent, Err: err}
+	return &jobs.Error{Operation: operation, Kind: kind, MaybeSent: maybeSent, Err: err}
 }
 
 // errNotHTTP stands for all that can be wrong with an answer below its content, such

@@ -11,20 +11,22 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"vizstop/internal/jobs"
+	"vizstop/internal/modelarts/samples"
 )
 
 // stopKind makes one stop call and returns its error's kind and MaybeSent.
-func stopKind(t *testing.T, ctx context.Context, c *Client) (Kind, bool) {
+func stopKind(t *testing.T, ctx context.Context, c *Client) (jobs.Kind, bool) {
 	t.Helper()
-	_, err := c.StopVisualizationJob(ctx, testProject, "10")
-	apiErr := asAPIError(t, err)
+	_, err := stopJob(c, ctx, testProject, "10")
+	apiErr := asError(t, err)
 	if strings.ContainsAny(err.Error(), "\n\r") {
 		t.Errorf("the error has several lines: %q", err)
 	}
 	return apiErr.Kind, apiErr.MaybeSent
 }
 
-func checkStop(t *testing.T, ctx context.Context, c *Client, wantKind Kind, wantSent bool) {
+func checkStop(t *testing.T, ctx context.Context, c *Client, wantKind jobs.Kind, wantSent bool) {
 	t.Helper()
 	if kind, sent := stopKind(t, ctx, c); kind != wantKind || sent != wantSent {
 		t.Errorf("kind %v, MaybeSent %v; want %v, %v", kind, sent, wantKind, wantSent)
@@ -58,7 +60,7 @@ func TestNothingListens(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Close()
-	checkStop(t, t.Context(), newClient(t, "http://"+l.Addr().String()), KindUnreachable, false)
+	checkStop(t, t.Context(), newClient(t, "http://"+l.Addr().String()), jobs.KindUnreachable, false)
 }
 
 // hangUp closes the connection that r came on; hard resets it.
@@ -82,7 +84,7 @@ func TestConnectionBreaksAfterRequest(t *testing.T) {
 				calls.Add(1)
 				hangUp(w, hard)
 			})
-			checkStop(t, t.Context(), newClient(t, server.URL), KindTimeout, true)
+			checkStop(t, t.Context(), newClient(t, server.URL), jobs.KindTimeout, true)
 			if n := calls.Load(); n != 1 {
 				t.Errorf("the stop was sent %d times", n)
 			}
@@ -100,13 +102,13 @@ func TestReusedConnectionBreaks(t *testing.T) {
 			hangUp(w, true)
 			return
 		}
-		io.WriteString(w, sampleDetail)
+		io.WriteString(w, samples.Detail)
 	})
 	c := newClient(t, server.URL)
-	if _, err := c.ShowVisualizationJob(t.Context(), testProject, "4211"); err != nil {
+	if _, err := getJob(c, t.Context(), testProject, "4211"); err != nil {
 		t.Fatal(err)
 	}
-	checkStop(t, t.Context(), c, KindTimeout, true)
+	checkStop(t, t.Context(), c, jobs.KindTimeout, true)
 	if n := stops.Load(); n != 1 {
 		t.Errorf("the stop was sent %d times", n)
 	}
@@ -117,12 +119,12 @@ func TestConnectionBreaksInsideAnswer(t *testing.T) {
 		w.Header().Set("Content-Length", "100")
 		io.WriteString(w, `{"is_success":`)
 	})
-	checkStop(t, t.Context(), newClient(t, server.URL), KindTimeout, true)
+	checkStop(t, t.Context(), newClient(t, server.URL), jobs.KindTimeout, true)
 }
 
 func TestAnswerBadlyCompressed(t *testing.T) {
 	server := answering(t, 200, "not gzip at all", "Content-Encoding", "gzip")
-	checkStop(t, t.Context(), newClient(t, server.URL), KindUnavailable, true)
+	checkStop(t, t.Context(), newClient(t, server.URL), jobs.KindUnavailable, true)
 }
 
 func TestContextEndsBeforeSending(t *testing.T) {
@@ -132,10 +134,10 @@ func TestContextEndsBeforeSending(t *testing.T) {
 	c := newClient(t, server.URL)
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
-	checkStop(t, canceled, c, KindCanceled, false)
+	checkStop(t, canceled, c, jobs.KindCanceled, false)
 	late := newEndingContext(t.Context())
 	late.end()
-	checkStop(t, late, c, KindTimeout, false)
+	checkStop(t, late, c, jobs.KindTimeout, false)
 }
 
 func TestContextEndsWhileWaiting(t *testing.T) {
@@ -148,11 +150,11 @@ func TestContextEndsWhileWaiting(t *testing.T) {
 
 	canceled, cancel := context.WithCancel(t.Context())
 	arrived = cancel
-	checkStop(t, canceled, c, KindCanceled, true)
+	checkStop(t, canceled, c, jobs.KindCanceled, true)
 
 	late := newEndingContext(t.Context())
 	arrived = late.end
-	checkStop(t, late, c, KindTimeout, true)
+	checkStop(t, late, c, jobs.KindTimeout, true)
 }
 
 // The peer takes the connection but no handshake happens: nothing was sent.
@@ -172,7 +174,7 @@ func TestContextEndsWhileConnecting(t *testing.T) {
 		io.Copy(io.Discard, conn)
 		conn.Close()
 	}()
-	checkStop(t, late, newClient(t, "https://"+l.Addr().String()), KindTimeout, false)
+	checkStop(t, late, newClient(t, "https://"+l.Addr().String()), jobs.KindTimeout, false)
 }
 
 func TestContextEndsInsideAnswer(t *testing.T) {
@@ -183,7 +185,7 @@ func TestContextEndsInsideAnswer(t *testing.T) {
 		late.end()
 		<-r.Context().Done()
 	})
-	checkStop(t, late, newClient(t, server.URL), KindTimeout, true)
+	checkStop(t, late, newClient(t, server.URL), jobs.KindTimeout, true)
 }
 
 func TestAnswerSizeCap(t *testing.T) {
@@ -191,10 +193,10 @@ func TestAnswerSizeCap(t *testing.T) {
 	if body, err := readAll(strings.NewReader(whole)); err != nil || len(body) != maxAnswer {
 		t.Errorf("4 MiB: %d bytes, %v", len(body), err)
 	}
-	for status, want := range map[int]Kind{200: KindUnavailable, 404: KindUnavailable, 403: KindPermission} {
+	for status, want := range map[int]jobs.Kind{200: jobs.KindUnavailable, 404: jobs.KindUnavailable, 403: jobs.KindPermission} {
 		server := answering(t, status, `{"is_success":true,"x":"`+whole+`"}`)
-		_, err := newClient(t, server.URL).StopVisualizationJob(t.Context(), testProject, "10")
-		if KindOf(err) != want || !errors.Is(err, errTooLarge) {
+		_, err := stopJob(newClient(t, server.URL), t.Context(), testProject, "10")
+		if jobs.KindOf(err) != want || !errors.Is(err, errTooLarge) {
 			t.Errorf("%d with more than 4 MiB: %v", status, err)
 		}
 	}
@@ -210,7 +212,7 @@ func TestEndlessAnswer(t *testing.T) {
 			}
 		}
 	})
-	checkStop(t, t.Context(), newClient(t, server.URL), KindUnavailable, true)
+	checkStop(t, t.Context(), newClient(t, server.URL), jobs.KindUnavailable, true)
 }
 
 // A transport that tells nothing about its connections might have sent.
@@ -221,8 +223,8 @@ func (s silentTransport) RoundTrip(*http.Request) (*http.Response, error) { retu
 func TestSilentTransport(t *testing.T) {
 	cause := io.ErrUnexpectedEOF
 	c := newClient(t, "https://host", WithHTTPClient(&http.Client{Transport: silentTransport{cause}}))
-	_, err := c.StopVisualizationJob(t.Context(), testProject, "10")
-	if apiErr := asAPIError(t, err); apiErr.Kind != KindTimeout || !apiErr.MaybeSent || !errors.Is(err, cause) {
+	_, err := stopJob(c, t.Context(), testProject, "10")
+	if apiErr := asError(t, err); apiErr.Kind != jobs.KindTimeout || !apiErr.MaybeSent || !errors.Is(err, cause) {
 		t.Errorf("got %#v", apiErr)
 	}
 }
@@ -231,8 +233,8 @@ func TestSilentTransport(t *testing.T) {
 func TestIdleConnectionIsClosed(t *testing.T) {
 	cause := errors.New("http: server closed idle connection")
 	c := newClient(t, "https://host", WithHTTPClient(&http.Client{Transport: silentTransport{cause}}))
-	_, err := c.StopVisualizationJob(t.Context(), testProject, "10")
-	if apiErr := asAPIError(t, err); apiErr.Kind != KindTimeout || !apiErr.MaybeSent || !errors.Is(err, cause) {
+	_, err := stopJob(c, t.Context(), testProject, "10")
+	if apiErr := asError(t, err); apiErr.Kind != jobs.KindTimeout || !apiErr.MaybeSent || !errors.Is(err, cause) {
 		t.Errorf("%v: got %#v", err, apiErr)
 	}
 }

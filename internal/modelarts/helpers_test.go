@@ -1,6 +1,7 @@
 package modelarts
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"vizstop/internal/jobs"
 )
 
 const (
@@ -46,14 +48,50 @@ func newClient(t *testing.T, url string, opts ...Option) *Client {
 	return c
 }
 
-// asAPIError fails the test if err is not an *APIError.
-func asAPIError(t *testing.T, err error) *APIError {
+// asError fails the test if err is not an *jobs.Error.
+func asError(t *testing.T, err error) *jobs.Error {
 	t.Helper()
-	apiErr, ok := errors.AsType[*APIError](err)
+	apiErr, ok := errors.AsType[*jobs.Error](err)
 	if !ok {
-		t.Fatalf("error is %#v, want an *APIError", err)
+		t.Fatalf("error is %#v, want an *jobs.Error", err)
 	}
 	return apiErr
+}
+
+// send makes one call of a job of a project, or of all with jobID "", and returns the answer's request id.
+func send(c *Client, ctx context.Context, operation, method, projectID, jobID string, more ...string) (requestID string, err error) {
+	path := []string{"v1", projectID, "visualization-jobs"}
+	if jobID != "" {
+		path = append(path, jobID)
+	}
+	err = c.Do(ctx, &Call{
+		Generation: &Generation{Name: "v1 visualization-jobs API"},
+		Operation:  operation, Method: method, ProjectID: projectID, JobID: jobID, Path: append(path, more...),
+		Accept: func(a *Answer) error {
+			requestID = a.RequestID()
+			if !a.IsObject() && (len(a.Body) > 0 || method == http.MethodGet) {
+				return ErrNotJSON
+			}
+			return nil
+		},
+	})
+	return requestID, err
+}
+
+func stopJob(c *Client, ctx context.Context, projectID, jobID string) (string, error) {
+	return send(c, ctx, jobs.OperationStop, http.MethodPost, projectID, jobID, "stop")
+}
+
+func restartJob(c *Client, ctx context.Context, projectID, jobID string) (string, error) {
+	return send(c, ctx, jobs.OperationRestart, http.MethodPost, projectID, jobID, "restart")
+}
+
+func getJob(c *Client, ctx context.Context, projectID, jobID string) (string, error) {
+	return send(c, ctx, jobs.OperationDetail, http.MethodGet, projectID, jobID)
+}
+
+func listJobs(c *Client, ctx context.Context, projectID string) (string, error) {
+	return send(c, ctx, jobs.OperationList, http.MethodGet, projectID, "")
 }
 
 // clock is a time that tests move.

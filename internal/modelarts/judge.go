@@ -8,23 +8,18 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"vizstop/internal/jobs"
 )
 
 // maxRetryAfter bounds what one answer can make us wait.
 const maxRetryAfter = 10 * time.Minute
 
-var errNotJSON = errors.New("the answer is not a JSON object")
-
-// jobStatus finds the status in the text of ModelArts.0105, such as "This job
-// can't be stop. job status: 10".
-var jobStatus = regexp.MustCompile(`(?i)job status:\s*(\d+)`)
-
 // judge decides whether an answer is a success: 2xx, is_success not false, no
 // error_code, and readable for the call. readErr is why the body is cut off.
 // Anything else is an error.
-func judge(cl *call, a *answer, readErr error, now time.Time) *APIError {
-	a.problem = readProblem(a.body)
-	if a.status/100 != 2 || a.problem.failed {
+func judge(cl *Call, a *Answer, readErr error, now time.Time) *jobs.Error {
+	a.problem = readProblem(a.Body)
+	if a.Status/100 != 2 || a.problem.failed {
 		return errorFrom(cl, a, readErr, now)
 	}
 	if readErr == nil {
@@ -34,34 +29,35 @@ func judge(cl *call, a *answer, readErr error, now time.Time) *APIError {
 		return nil
 	}
 	apiErr := errorFrom(cl, a, readErr, now)
-	apiErr.Kind, apiErr.MaybeSent = KindUnavailable, cl.operation != OperationToken
+	apiErr.Kind, apiErr.MaybeSent = jobs.KindUnavailable, cl.Operation != jobs.OperationToken
 	return apiErr
 }
 
 // errorFrom is the error that an answer tells of.
-func errorFrom(cl *call, a *answer, cause error, now time.Time) *APIError {
+func errorFrom(cl *Call, a *Answer, cause error, now time.Time) *jobs.Error {
 	p := &a.problem
-	if cause == nil && !p.object && len(a.body) > 0 {
-		cause = errNotJSON
+	if cause == nil && !p.object && len(a.Body) > 0 {
+		cause = ErrNotJSON
 	}
-	apiErr := &APIError{
-		Operation:  cl.operation,
-		HTTPStatus: a.status,
+	apiErr := &jobs.Error{
+		Operation:  cl.Operation,
+		HTTPStatus: a.Status,
 		Code:       clean(hide(p.code, a.secrets), maxToken),
 		Message:    clean(hide(p.message, a.secrets), maxMessage),
-		RequestID:  a.requestID(),
-		Kind:       kindOf(cl.operation, a),
-		ClockSkew:  clockSkew(a.header, now),
+		RequestID:  a.RequestID(),
+		Kind:       kindOf(cl, a),
+		ClockSkew:  clockSkew(a.Header, now),
 		Err:        withoutSecrets(cause, a.secrets),
 	}
-	apiErr.RetryAfter = retryAfter(a.header, now.Add(apiErr.ClockSkew))
-	apiErr.MaybeSent = apiErr.Kind == KindUnavailable && cl.operation != OperationToken
-	if apiErr.Kind == KindThrottled {
+	apiErr.RetryAfter = retryAfter(a.Header, now.Add(apiErr.ClockSkew))
+	apiErr.MaybeSent = apiErr.Kind == jobs.KindUnavailable && cl.Operation != jobs.OperationToken
+	if apiErr.Kind == jobs.KindThrottled {
 		apiErr.Limit = limitIn(p.message)
 	}
-	if apiErr.Kind == KindNotAllowed {
-		apiErr.JobStatus, apiErr.HasJobStatus = statusIn(p.message)
+	if apiErr.Kind == jobs.KindNotAllowed {
+		apiErr.JobStatus = cl.generation().statusIn(p.message)
 	}
+	apiErr.Hint = hint(apiErr, cl.generation())
 	return apiErr
 }
 
@@ -83,15 +79,6 @@ func limitIn(message string) float64 {
 		return 0
 	}
 	return calls / (times * seconds)
-}
-
-func statusIn(message string) (Status, bool) {
-	m := jobStatus.FindStringSubmatch(message)
-	if m == nil {
-		return 0, false
-	}
-	n, err := strconv.ParseInt(m[1], 10, 32)
-	return Status(n), err == nil
 }
 
 // clockSkew is the server's clock minus ours.

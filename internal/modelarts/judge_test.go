@@ -5,55 +5,55 @@ import (
 	"net/http"
 	"testing"
 	"time"
+	"vizstop/internal/jobs"
+	"vizstop/internal/modelarts/samples"
 )
 
 func TestJudgeSamples(t *testing.T) {
 	tests := []struct {
-		name      string
-		status    int
-		body      string
-		kind      Kind
-		code      string
-		message   string
-		jobStatus Status
-		hasStatus bool
+		name    string
+		status  int
+		body    string
+		kind    jobs.Kind
+		code    string
+		message string
 	}{
-		{name: "detail", status: 200, body: sampleDetail},
-		{name: "detail without is_success", status: 200, body: sampleDetailBare},
-		{name: "create", status: 200, body: sampleCreate},
-		{name: "list", status: 200, body: sampleList},
-		{name: "stop", status: 202, body: sampleStop},
-		{name: "stop refused, old field", status: 200, body: sampleStopOld, kind: KindNotAllowed, code: "ModelArts.0105",
-			message: "This job can't be stop. job status: 10", jobStatus: StatusCompleted, hasStatus: true},
-		{name: "stop refused, new field", status: 400, body: sampleStopNew, kind: KindNotAllowed, code: "ModelArts.0105",
-			message: "This job can't be stop. job status: 10", jobStatus: StatusCompleted, hasStatus: true},
-		{name: "restart refused", status: 403, body: sampleRestart, kind: KindNotAllowed, code: "ModelArts.0105",
-			message: "This job can't be resubmit. job status: 8", jobStatus: StatusRunning, hasStatus: true},
-		{name: "delete refused", status: 409, body: sampleDelete, kind: KindNotAllowed, code: "ModelArts.0105",
-			message: "This job can't be delete. job status: 9", jobStatus: StatusKilling, hasStatus: true},
-		{name: "search", status: 200, body: sampleSearch, kind: KindInvalid, code: "ModelArts.0104",
+		{name: "detail", status: 200, body: samples.Detail},
+		{name: "detail without is_success", status: 200, body: samples.DetailBare},
+		{name: "create", status: 200, body: samples.Create},
+		{name: "list", status: 200, body: samples.List},
+		{name: "stop", status: 202, body: samples.Stop},
+		{name: "stop refused, old field", status: 200, body: samples.StopOld, kind: jobs.KindNotAllowed, code: "ModelArts.0105",
+			message: "This job can't be stop. job status: 10"},
+		{name: "stop refused, new field", status: 400, body: samples.StopNew, kind: jobs.KindNotAllowed, code: "ModelArts.0105",
+			message: "This job can't be stop. job status: 10"},
+		{name: "restart refused", status: 403, body: samples.Restart, kind: jobs.KindNotAllowed, code: "ModelArts.0105",
+			message: "This job can't be resubmit. job status: 8"},
+		{name: "delete refused", status: 409, body: samples.Delete, kind: jobs.KindNotAllowed, code: "ModelArts.0105",
+			message: "This job can't be delete. job status: 9"},
+		{name: "search", status: 200, body: samples.Search, kind: jobs.KindInvalid, code: "ModelArts.0104",
 			message: "The length of search content should be in [0,100]"},
-		{name: "search without is_success", status: 200, body: sampleSearchBare, kind: KindInvalid, code: "ModelArts.0104",
+		{name: "search without is_success", status: 200, body: samples.SearchBare, kind: jobs.KindInvalid, code: "ModelArts.0104",
 			message: "The length of search content should be in [0,100]"},
-		{name: "name", status: 400, body: sampleName, kind: KindInvalid, code: "ModelArts.0104", message: "Illegal name: %%123"},
-		{name: "filler", status: 200, body: sampleFiller, kind: KindInvalid, code: "ModelArts.0103", message: "error message"},
-		{name: "gateway", status: 401, body: sampleGateway, kind: KindCredentials, code: "APIGW.0301",
+		{name: "name", status: 400, body: samples.Name, kind: jobs.KindInvalid, code: "ModelArts.0104", message: "Illegal name: %%123"},
+		{name: "filler", status: 200, body: samples.Filler, kind: jobs.KindInvalid, code: "ModelArts.0103", message: "error message"},
+		{name: "gateway", status: 401, body: samples.Gateway, kind: jobs.KindCredentials, code: "APIGW.0301",
 			message: "Incorrect IAM authentication information: decrypt token fail"},
-		{name: "echo", status: 401, body: sampleEcho, kind: KindCredentials, code: "APIG.0301",
+		{name: "echo", status: 401, body: samples.Echo, kind: jobs.KindCredentials, code: "APIG.0301",
 			message: "Incorrect IAM authentication information: verify aksk signature fail,"},
-		{name: "throttled", status: 429, body: sampleThrottled, kind: KindThrottled, code: "APIG.0308",
+		{name: "throttled", status: 429, body: samples.Throttled, kind: jobs.KindThrottled, code: "APIG.0308",
 			message: "The throttling threshold has been reached: policy user over ratelimit,limit:5,time:1 minute"},
-		{name: "no API", status: 404, body: sampleNoAPI, kind: KindNoAPI, code: "APIGW.0101",
+		{name: "no API", status: 404, body: samples.NoAPI, kind: jobs.KindNoAPI, code: "APIGW.0101",
 			message: "The API does not exist or has not been published in the environment"},
-		{name: "IAM's shape", status: 401, body: sampleIAM, kind: KindCredentials, code: "401",
+		{name: "IAM's shape", status: 401, body: samples.IAM, kind: jobs.KindCredentials, code: "401",
 			message: "The username or password is wrong."},
-		{name: "page", status: 502, body: samplePage502, kind: KindUnavailable},
+		{name: "page", status: 502, body: samples.Page502, kind: jobs.KindUnavailable},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			apiErr := judgeBody(OperationStop, tt.status, tt.body)
+			apiErr := judgeBody(jobs.OperationStop, tt.status, tt.body)
 			if apiErr == nil {
-				if tt.kind != KindOK {
+				if tt.kind != jobs.KindOK {
 					t.Fatalf("taken for a success, want %v", tt.kind)
 				}
 				return
@@ -61,32 +61,7 @@ func TestJudgeSamples(t *testing.T) {
 			if apiErr.Kind != tt.kind || apiErr.Code != tt.code || apiErr.Message != tt.message || apiErr.HTTPStatus != tt.status {
 				t.Errorf("got %v %q %q %d", apiErr.Kind, apiErr.Code, apiErr.Message, apiErr.HTTPStatus)
 			}
-			if apiErr.JobStatus != tt.jobStatus || apiErr.HasJobStatus != tt.hasStatus {
-				t.Errorf("job status = %v, %v; want %v, %v", apiErr.JobStatus, apiErr.HasJobStatus, tt.jobStatus, tt.hasStatus)
-			}
 		})
-	}
-}
-
-func TestStatusIn(t *testing.T) {
-	for message, want := range map[string]struct {
-		status Status
-		ok     bool
-	}{
-		"This job can't be stop. job status: 9":   {9, true},
-		"This job can't be stop. job status:12":   {12, true},
-		"Job Status: 77":                          {77, true},
-		"job status: 99999999999999999999":        {0, false},
-		"job status: -1":                          {0, false},
-		"job status: running":                     {0, false},
-		"This job can't be stop.":                 {0, false},
-		"":                                        {0, false},
-		"x job status: 0 and then job status: 12": {0, true},
-	} {
-		status, ok := statusIn(message)
-		if ok != want.ok || ok && status != want.status {
-			t.Errorf("statusIn(%q) = %v, %v; want %v, %v", message, status, ok, want.status, want.ok)
-		}
 	}
 }
 
@@ -119,11 +94,11 @@ func TestRetryAfter(t *testing.T) {
 func TestRetryAfterDateUnderSkew(t *testing.T) {
 	c := newClock()
 	server := c.Now().Add(3 * time.Hour)
-	a := &answer{status: 429, header: http.Header{
+	a := &Answer{Status: 429, Header: http.Header{
 		"Date":        {server.Format(http.TimeFormat)},
 		"Retry-After": {server.Add(30 * time.Second).Format(http.TimeFormat)},
 	}}
-	apiErr := judge(&call{operation: OperationList}, a, nil, c.Now())
+	apiErr := judge(&Call{Operation: jobs.OperationList}, a, nil, c.Now())
 	if apiErr.ClockSkew != 3*time.Hour || apiErr.RetryAfter != 30*time.Second {
 		t.Errorf("skew %v, retry after %v", apiErr.ClockSkew, apiErr.RetryAfter)
 	}
@@ -131,9 +106,9 @@ func TestRetryAfterDateUnderSkew(t *testing.T) {
 
 func TestJudgeUnreadable(t *testing.T) {
 	broken := errors.New("makes no sense")
-	cl := &call{operation: OperationDetail, accept: func(*answer) error { return broken }}
-	apiErr := judge(cl, &answer{status: 200, body: []byte("<html>")}, nil, time.Time{})
-	if apiErr.Kind != KindUnavailable || !apiErr.MaybeSent || !errors.Is(apiErr, broken) {
+	cl := &Call{Operation: jobs.OperationDetail, Accept: func(*Answer) error { return broken }}
+	apiErr := judge(cl, &Answer{Status: 200, Body: []byte("<html>")}, nil, time.Time{})
+	if apiErr.Kind != jobs.KindUnavailable || !apiErr.MaybeSent || !errors.Is(apiErr, broken) {
 		t.Errorf("got %+v", apiErr)
 	}
 }
@@ -147,8 +122,8 @@ func TestJudgeRequestID(t *testing.T) {
 		"<html>":                                      "from-header",
 		`{"error":{"code":"x","message":"m","request_id":"nested"}}`: "nested",
 	} {
-		a := &answer{status: 500, header: header, body: []byte(body)}
-		if got := judge(&call{}, a, nil, time.Time{}).RequestID; got != want {
+		a := &Answer{Status: 500, Header: header, Body: []byte(body)}
+		if got := judge(&Call{}, a, nil, time.Time{}).RequestID; got != want {
 			t.Errorf("request id of %s = %q, want %q", body, got, want)
 		}
 	}

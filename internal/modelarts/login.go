@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"time"
+	"vizstop/internal/jobs"
 )
 
 // Source for this file: IAM API reference, "Obtaining a User Token Through
@@ -44,20 +45,20 @@ func (p *password) fetch(ctx context.Context, c *Client, project string) (value 
 	// Without the catalogue the answer is small. Any value will do.
 	u := p.endpoint.JoinPath("v3", "auth", "tokens")
 	u.RawQuery = "nocatalog=true"
-	cl := &call{
-		operation:   OperationToken,
-		method:      http.MethodPost,
+	cl := &Call{
+		Operation:   jobs.OperationToken,
+		Method:      http.MethodPost,
 		url:         u,
-		project:     project,
+		ProjectID:   project,
 		contentType: "application/json;charset=utf8",
-		body:        body,
+		Body:        body,
 		secrets:     []string{p.password()},
 	}
-	cl.accept = func(a *answer) error {
-		if value = a.header.Get("X-Subject-Token"); value == "" {
+	cl.Accept = func(a *Answer) error {
+		if value = a.Header.Get("X-Subject-Token"); value == "" {
 			return errors.New("the answer holds no token")
 		}
-		expires = expiry(a.body, c.now())
+		expires = expiry(a.Body, c.now())
 		return nil
 	}
 	req, err := c.newRequest(ctx, cl)

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"testing"
 	"time"
+	"vizstop/internal/jobs"
+	"vizstop/internal/modelarts/samples"
 )
 
 // notCalled is an API that must not see a call without a token.
@@ -16,30 +18,30 @@ func TestLoginErrors(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		answer func(http.ResponseWriter, string)
-		want   Kind
+		want   jobs.Kind
 	}{
-		{"400", refuse(400, "The request body is invalid"), KindPermission},
-		{"401", refuse(401, "The username or password is wrong."), KindCredentials},
-		{"401 of a locked user", refuse(401, "The user is locked"), KindCredentials},
-		{"401 that repeats what was sent", refuse(401, `refused: {"password":"x","project":"y"}`), KindCredentials},
-		{"401 of a project", refuse(401, "The user is not in project x"), KindPermission},
-		{"401 of anything", refuse(401, "The request you have made requires authentication."), KindPermission},
-		{"403", refuse(403, "You are not authorized"), KindPermission},
-		{"404", refuse(404, "Could not find project"), KindPermission},
-		{"429", refuse(429, "slow down"), KindThrottled},
-		{"500", refuse(500, "internal"), KindUnavailable},
-		{"503", refuse(503, "unavailable"), KindUnavailable},
-		{"302", refuse(302, ""), KindNoAPI},
-		{"page", func(w http.ResponseWriter, _ string) { io.WriteString(w, samplePage502) }, KindUnavailable},
-		{"no token", func(w http.ResponseWriter, _ string) { w.WriteHeader(201) }, KindUnavailable},
-		{"reset", func(w http.ResponseWriter, _ string) { hangUp(w, true) }, KindTimeout},
+		{"400", refuse(400, "The request body is invalid"), jobs.KindPermission},
+		{"401", refuse(401, "The username or password is wrong."), jobs.KindCredentials},
+		{"401 of a locked user", refuse(401, "The user is locked"), jobs.KindCredentials},
+		{"401 that repeats what was sent", refuse(401, `refused: {"password":"x","project":"y"}`), jobs.KindCredentials},
+		{"401 of a project", refuse(401, "The user is not in project x"), jobs.KindPermission},
+		{"401 of anything", refuse(401, "The request you have made requires authentication."), jobs.KindPermission},
+		{"403", refuse(403, "You are not authorized"), jobs.KindPermission},
+		{"404", refuse(404, "Could not find project"), jobs.KindPermission},
+		{"429", refuse(429, "slow down"), jobs.KindThrottled},
+		{"500", refuse(500, "internal"), jobs.KindUnavailable},
+		{"503", refuse(503, "unavailable"), jobs.KindUnavailable},
+		{"302", refuse(302, ""), jobs.KindNoAPI},
+		{"page", func(w http.ResponseWriter, _ string) { io.WriteString(w, samples.Page502) }, jobs.KindUnavailable},
+		{"no token", func(w http.ResponseWriter, _ string) { w.WriteHeader(201) }, jobs.KindUnavailable},
+		{"reset", func(w http.ResponseWriter, _ string) { hangUp(w, true) }, jobs.KindTimeout},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, i := newPasswordClient(t, notCalled(t))
 			i.answer = tt.answer
 			err := stop(t, c, testProject)
-			apiErr := asAPIError(t, err)
-			if apiErr.Kind != tt.want || apiErr.Operation != OperationToken || apiErr.MaybeSent {
+			apiErr := asError(t, err)
+			if apiErr.Kind != tt.want || apiErr.Operation != jobs.OperationToken || apiErr.MaybeSent {
 				t.Errorf("got %v (kind %v, MaybeSent %v), want %v", err, apiErr.Kind, apiErr.MaybeSent, tt.want)
 			}
 		})
@@ -61,7 +63,7 @@ func TestWrongPasswordIsNotHammered(t *testing.T) {
 	i.answer = refuse(401, "The username or password is wrong.")
 	for range 5 {
 		for _, project := range []string{"a", "b"} {
-			if err := stop(t, c, project); KindOf(err) != KindCredentials {
+			if err := stop(t, c, project); jobs.KindOf(err) != jobs.KindCredentials {
 				t.Fatalf("got %v", err)
 			}
 		}
@@ -87,7 +89,7 @@ func TestRefusedProjectStandsAlone(t *testing.T) {
 	stop(t, c, "bad")
 	i.set(func() { i.answer = nil })
 	mustStop(t, c, "good")
-	if err := stop(t, c, "bad"); KindOf(err) != KindPermission {
+	if err := stop(t, c, "bad"); jobs.KindOf(err) != jobs.KindPermission {
 		t.Errorf("got %v", err)
 	}
 	if n := i.logins(); n != 2 {
@@ -100,7 +102,7 @@ func TestCachedTokenOutlastsRefusal(t *testing.T) {
 	c, i := newPasswordClient(t, accepting)
 	mustStop(t, c, "a")
 	i.set(func() { i.answer = refuse(401, "The username or password is wrong.") })
-	if err := stop(t, c, "b"); KindOf(err) != KindCredentials {
+	if err := stop(t, c, "b"); jobs.KindOf(err) != jobs.KindCredentials {
 		t.Errorf("got %v", err)
 	}
 	mustStop(t, c, "a")
@@ -110,7 +112,7 @@ func TestCachedTokenOutlastsRefusal(t *testing.T) {
 func TestLoginOutageIsNotRemembered(t *testing.T) {
 	c, i := newPasswordClient(t, accepting)
 	i.answer = refuse(503, "unavailable")
-	if err := stop(t, c, testProject); KindOf(err) != KindUnavailable {
+	if err := stop(t, c, testProject); jobs.KindOf(err) != jobs.KindUnavailable {
 		t.Errorf("got %v", err)
 	}
 	i.set(func() { i.answer = nil })
@@ -121,8 +123,8 @@ func TestLoginOutageIsNotRemembered(t *testing.T) {
 func TestRememberedRefusalIsCopied(t *testing.T) {
 	c, i := newPasswordClient(t, notCalled(t))
 	i.answer = refuse(403, "no")
-	first := asAPIError(t, stop(t, c, testProject))
-	second := asAPIError(t, stop(t, c, testProject))
+	first := asError(t, stop(t, c, testProject))
+	second := asError(t, stop(t, c, testProject))
 	if first == second || *first != *second {
 		t.Errorf("got %p %+v and %p %+v", first, *first, second, *second)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"time"
+	"vizstop/internal/jobs"
 )
 
 // Option changes a default of New.
@@ -65,8 +66,8 @@ func AllowPlainHTTP() Option {
 // of one. A call whose token had to be fetched or renewed makes several; a call
 // that fails before anything is sent makes none.
 type Observation struct {
-	Operation string        // one of Operations
-	Kind      Kind          // KindOK for success
+	Operation string        // one of jobs.Operations
+	Kind      jobs.Kind     // jobs.KindOK for success
 	Duration  time.Duration // until the whole answer was read, or until it was given up
 
 	Context context.Context // of the call, for the values that it carries

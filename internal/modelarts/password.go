@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"sync"
 	"time"
+	"vizstop/internal/jobs"
 
 	"golang.org/x/sync/singleflight"
 )
@@ -74,7 +75,7 @@ type cachedToken struct {
 }
 
 type refusal struct {
-	err   *APIError
+	err   *jobs.Error
 	until time.Time
 }
 
@@ -83,7 +84,7 @@ type refusal struct {
 // request is sent once more with a new one. Concurrent calls share one login,
 // and a call that gives up does not end it for the others. A login that IAM
 // refuses is answered from memory for 30 seconds, and for all projects if it was
-// about the user (KindCredentials; else KindPermission), because wrong passwords lock the account. Nothing is sent
+// about the user (jobs.KindCredentials; else jobs.KindPermission), because wrong passwords lock the account. Nothing is sent
 // before the first call; the login goes through the HTTP client, clock and
 // observer of the Client that needs it.
 func NewPassword(cfg PasswordConfig) (Credentials, error) {
@@ -109,8 +110,8 @@ func NewPassword(cfg PasswordConfig) (Credentials, error) {
 	}, nil
 }
 
-func (p *password) authorize(ctx context.Context, c *Client, req *http.Request, cl *call) error {
-	value, err := p.token(ctx, c, cl.project)
+func (p *password) authorize(ctx context.Context, c *Client, req *http.Request, cl *Call) error {
+	value, err := p.token(ctx, c, cl.ProjectID)
 	if err != nil {
 		return err
 	}
@@ -118,11 +119,11 @@ func (p *password) authorize(ctx context.Context, c *Client, req *http.Request, 
 }
 
 // renew forgets the token on req unless another call has replaced it already.
-func (p *password) renew(req *http.Request, cl *call) bool {
+func (p *password) renew(req *http.Request, cl *Call) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if t, ok := p.tokens[cl.project]; ok && t.value() == req.Header.Get("X-Auth-Token") {
-		delete(p.tokens, cl.project)
+	if t, ok := p.tokens[cl.ProjectID]; ok && t.value() == req.Header.Get("X-Auth-Token") {
+		delete(p.tokens, cl.ProjectID)
 	}
 	return true
 }
@@ -137,7 +138,7 @@ func (p *password) token(ctx context.Context, c *Client, project string) (string
 	})
 	select {
 	case <-ctx.Done():
-		return "", interrupted(ctx, OperationToken, false)
+		return "", interrupted(ctx, jobs.OperationToken, false)
 	case result := <-login:
 		value, _ := result.Val.(string)
 		return value, copyOf(result.Err)
@@ -192,11 +193,11 @@ func (p *password) keep(project, value string, expires, now time.Time) {
 // about the user. Tasks may name any project, and a bad one must not shut out the
 // others.
 func (p *password) refused(project string, err error, now time.Time) {
-	apiErr, ok := errors.AsType[*APIError](err)
+	apiErr, ok := errors.AsType[*jobs.Error](err)
 	switch {
-	case !ok || apiErr.Kind != KindCredentials && apiErr.Kind != KindPermission:
+	case !ok || apiErr.Kind != jobs.KindCredentials && apiErr.Kind != jobs.KindPermission:
 		return
-	case apiErr.Kind == KindCredentials:
+	case apiErr.Kind == jobs.KindCredentials:
 		project = allProjects
 	}
 	p.mu.Lock()
@@ -229,7 +230,7 @@ func (p *password) GoString() string { return "modelarts.NewPassword(" + p.Strin
 
 // copyOf gives each caller an error of its own.
 func copyOf(err error) error {
-	if apiErr, ok := errors.AsType[*APIError](err); ok {
+	if apiErr, ok := errors.AsType[*jobs.Error](err); ok {
 		own := *apiErr
 		return &own
 	}

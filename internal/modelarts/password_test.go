@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"vizstop/internal/jobs"
+	"vizstop/internal/modelarts/samples"
 )
 
 const testPassword = `p"ass<word>`
@@ -92,11 +94,11 @@ func newPasswordClient(t *testing.T, api http.HandlerFunc, opts ...Option) (*Cli
 	return newClient(t, serve(t, api).URL, opts...), i
 }
 
-func accepting(w http.ResponseWriter, r *http.Request) { io.WriteString(w, sampleStop) }
+func accepting(w http.ResponseWriter, r *http.Request) { io.WriteString(w, samples.Stop) }
 
 func stop(t *testing.T, c *Client, project string) error {
 	t.Helper()
-	_, err := c.StopVisualizationJob(t.Context(), project, "10")
+	_, err := stopJob(c, t.Context(), project, "10")
 	return err
 }
 
@@ -212,13 +214,13 @@ func TestLoginOutlivesItsFirstCaller(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	first := make(chan error)
 	go func() {
-		_, err := c.StopVisualizationJob(ctx, testProject, "10")
+		_, err := stopJob(c, ctx, testProject, "10")
 		first <- err
 	}()
 	<-arrived
 	cancel()
-	apiErr := asAPIError(t, <-first)
-	if apiErr.Kind != KindCanceled || apiErr.Operation != OperationToken || apiErr.MaybeSent || !errors.Is(apiErr, context.Canceled) {
+	apiErr := asError(t, <-first)
+	if apiErr.Kind != jobs.KindCanceled || apiErr.Operation != jobs.OperationToken || apiErr.MaybeSent || !errors.Is(apiErr, context.Canceled) {
 		t.Errorf("the first caller got %#v", apiErr)
 	}
 	second := make(chan error)
@@ -239,7 +241,7 @@ func TestRefusedTokenIsRenewedOnce(t *testing.T) {
 		seen = append(seen, r.Header.Get("X-Auth-Token"))
 		if len(seen) == 2 {
 			w.WriteHeader(401)
-			io.WriteString(w, sampleGateway)
+			io.WriteString(w, samples.Gateway)
 			return
 		}
 		accepting(w, r)
@@ -263,7 +265,7 @@ func TestTokenRefusedAgainAndAgain(t *testing.T) {
 		w.WriteHeader(401)
 	})
 	err := stop(t, c, testProject)
-	if apiErr := asAPIError(t, err); apiErr.Kind != KindCredentials || apiErr.Operation != OperationStop {
+	if apiErr := asError(t, err); apiErr.Kind != jobs.KindCredentials || apiErr.Operation != jobs.OperationStop {
 		t.Errorf("got %v", err)
 	}
 	if calls != 2 || i.logins() != 2 {
@@ -279,7 +281,7 @@ func TestPermissionIsNotRepeated(t *testing.T) {
 		w.WriteHeader(401)
 		io.WriteString(w, `{"error_code":"ModelArts.6201","error_msg":"frozen"}`)
 	})
-	if err := stop(t, c, testProject); KindOf(err) != KindPermission || calls != 1 || i.logins() != 1 {
+	if err := stop(t, c, testProject); jobs.KindOf(err) != jobs.KindPermission || calls != 1 || i.logins() != 1 {
 		t.Errorf("%v after %d calls and %d logins", err, calls, i.logins())
 	}
 }
@@ -293,7 +295,7 @@ func TestRenewKeepsTheNewerToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	req.Header.Set("X-Auth-Token", "token-0")
-	c.creds.renew(req, &call{project: testProject})
+	c.creds.renew(req, &Call{ProjectID: testProject})
 	mustStop(t, c, testProject)
 	if n := i.logins(); n != 1 {
 		t.Errorf("%d logins, want 1", n)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"vizstop/internal/modelarts/loose"
 )
 
 // problem is what an answer's body says about failure, in whichever of the
@@ -20,14 +21,14 @@ type problem struct {
 
 // problemFields are the names in use.
 type problemFields struct {
-	IsSuccess    looseFalse  `json:"is_success"`
-	ErrorCode    looseString `json:"error_code"`
-	ErrorMsg     looseString `json:"error_msg"`
-	ErrorMessage looseString `json:"error_message"`
-	Code         looseString `json:"code"`
-	Message      looseString `json:"message"`
-	Title        looseString `json:"title"`
-	RequestID    looseString `json:"request_id"`
+	IsSuccess    loose.False  `json:"is_success"`
+	ErrorCode    loose.String `json:"error_code"`
+	ErrorMsg     loose.String `json:"error_msg"`
+	ErrorMessage loose.String `json:"error_message"`
+	Code         loose.String `json:"code"`
+	Message      loose.String `json:"message"`
+	Title        loose.String `json:"title"`
+	RequestID    loose.String `json:"request_id"`
 }
 
 func (f *problemFields) code() string {
@@ -38,7 +39,7 @@ func (f *problemFields) message() string {
 	return string(firstOf(f.ErrorMessage, f.ErrorMsg, f.Message, f.Title))
 }
 
-func firstOf(texts ...looseString) looseString {
+func firstOf(texts ...loose.String) loose.String {
 	for _, t := range texts {
 		if t != "" {
 			return t

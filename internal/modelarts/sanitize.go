@@ -87,7 +87,7 @@ func formsOf(secret string) []string {
 }
 
 // secretsOf is what a request carries that no error may show.
-func secretsOf(req *http.Request, cl *call) []string {
+func secretsOf(req *http.Request, cl *Call) []string {
 	return append([]string{
 		req.Header.Get("X-Auth-Token"),
 		req.Header.Get("X-Security-Token"),

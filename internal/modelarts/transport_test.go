@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"vizstop/internal/jobs"
+	"vizstop/internal/modelarts/samples"
 )
 
 // serveTLS serves a success over TLS; its complaints about handshakes are not
@@ -18,7 +20,7 @@ import (
 func serveTLS(t *testing.T, cfg *tls.Config) *httptest.Server {
 	t.Helper()
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		io.WriteString(w, sampleStop)
+		io.WriteString(w, samples.Stop)
 	}))
 	server.TLS = cfg
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
@@ -30,7 +32,7 @@ func serveTLS(t *testing.T, cfg *tls.Config) *httptest.Server {
 func TestTLS(t *testing.T) {
 	server := serveTLS(t, nil)
 	c := newClient(t, server.URL, WithHTTPClient(server.Client()))
-	if _, err := c.StopVisualizationJob(t.Context(), testProject, "10"); err != nil {
+	if _, err := stopJob(c, t.Context(), testProject, "10"); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -40,9 +42,9 @@ func TestTLSMinimum(t *testing.T) {
 	transport := newTransport(1)
 	transport.TLSClientConfig.RootCAs = server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
 	c := newClient(t, server.URL, WithHTTPClient(&http.Client{Transport: transport}))
-	_, err := c.StopVisualizationJob(t.Context(), testProject, "10")
-	apiErr := asAPIError(t, err)
-	if apiErr.Kind != KindUnreachable || apiErr.MaybeSent || !strings.Contains(err.Error(), "protocol version") {
+	_, err := stopJob(c, t.Context(), testProject, "10")
+	apiErr := asError(t, err)
+	if apiErr.Kind != jobs.KindUnreachable || apiErr.MaybeSent || !strings.Contains(err.Error(), "protocol version") {
 		t.Errorf("got %v (kind %v, MaybeSent %v)", err, apiErr.Kind, apiErr.MaybeSent)
 	}
 }
@@ -56,8 +58,8 @@ func TestNewRefusesOldTLS(t *testing.T) {
 
 func TestUnknownCertificateIsUnreachable(t *testing.T) {
 	server := serveTLS(t, nil)
-	_, err := newClient(t, server.URL).StopVisualizationJob(t.Context(), testProject, "10")
-	if apiErr := asAPIError(t, err); apiErr.Kind != KindUnreachable || apiErr.MaybeSent {
+	_, err := stopJob(newClient(t, server.URL), t.Context(), testProject, "10")
+	if apiErr := asError(t, err); apiErr.Kind != jobs.KindUnreachable || apiErr.MaybeSent {
 		t.Errorf("got %v (kind %v, MaybeSent %v)", err, apiErr.Kind, apiErr.MaybeSent)
 	}
 }
@@ -69,11 +71,11 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		server := answering(t, status, "", "Location", elsewhere.URL+jobsPath)
 		c := newClient(t, server.URL, WithHTTPClient(&http.Client{}))
-		_, stop := c.StopVisualizationJob(t.Context(), testProject, "10")
-		_, show := c.ShowVisualizationJob(t.Context(), testProject, "10")
+		_, stop := stopJob(c, t.Context(), testProject, "10")
+		_, show := getJob(c, t.Context(), testProject, "10")
 		for _, err := range []error{stop, show} {
-			apiErr := asAPIError(t, err)
-			if apiErr.Kind != KindNoAPI || apiErr.HTTPStatus != status || apiErr.MaybeSent {
+			apiErr := asError(t, err)
+			if apiErr.Kind != jobs.KindNoAPI || apiErr.HTTPStatus != status || apiErr.MaybeSent {
 				t.Errorf("%d: %v", status, err)
 			}
 		}
@@ -97,11 +99,11 @@ func TestProxyErrorHidesPassword(t *testing.T) {
 		return nil, errors.New(`invalid proxy address "http://user:hush@:x"`)
 	})
 	c := newClient(t, "https://host.example", WithHTTPClient(&http.Client{Transport: transport}))
-	_, err := c.StopVisualizationJob(t.Context(), testProject, "10")
+	_, err := stopJob(c, t.Context(), testProject, "10")
 	if !strings.Contains(err.Error(), "HTTPS_PROXY") {
 		t.Errorf("got %v", err)
 	}
-	if apiErr := asAPIError(t, err); apiErr.Kind != KindUnreachable || apiErr.MaybeSent {
+	if apiErr := asError(t, err); apiErr.Kind != jobs.KindUnreachable || apiErr.MaybeSent {
 		t.Errorf("kind %v, MaybeSent %v", apiErr.Kind, apiErr.MaybeSent)
 	}
 	mustHide(t, err, "hush")

@@ -3,13 +3,13 @@ package modelarts
 import (
 	"bufio"
 	"encoding/base64"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+	"vizstop/internal/jobs"
 )
 
 // raw is the address of a server that answers each request with what reply makes of
@@ -43,33 +43,29 @@ func raw(t *testing.T, reply func(http.Header) string) string {
 func TestErrorsQuoteNoAnswerThatCannotBeRead(t *testing.T) {
 	for name, c := range map[string]struct {
 		answer string // %s: the token
-		kind   Kind
+		kind   jobs.Kind
 		says   string
 	}{
-		"status line":       {"HTTP/1.1 %s\r\n\r\n", KindUnavailable, "not valid HTTP"},
-		"status code":       {"HTTP/1.1 x%s OK\r\n\r\n", KindUnavailable, "not valid HTTP"},
-		"no HTTP":           {"%s\r\n\r\n", KindUnavailable, "not valid HTTP"},
-		"header":            {"HTTP/1.1 200 OK\r\nX %s\r\n\r\n", KindUnavailable, "not valid HTTP"},
-		"length":            {"HTTP/1.1 200 OK\r\nContent-Length: %s\r\n\r\n", KindUnavailable, "not valid HTTP"},
-		"transfer encoding": {"HTTP/1.1 200 OK\r\nTransfer-Encoding: %s\r\n\r\n", KindUnavailable, "not valid HTTP"},
-		"location":          {"HTTP/1.1 302 Found\r\nLocation: http://[%s\r\nContent-Length: 0\r\n\r\n", KindUnavailable, "not valid HTTP"},
-		"trailer":           {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX %s\r\n\r\n", KindUnavailable, "not valid HTTP"},
-		"job id":            {"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" + `{"job_id":"%s","status":8}`, KindUnavailable, `about job "[hidden]"`},
+		"status line":       {"HTTP/1.1 %s\r\n\r\n", jobs.KindUnavailable, "not valid HTTP"},
+		"status code":       {"HTTP/1.1 x%s OK\r\n\r\n", jobs.KindUnavailable, "not valid HTTP"},
+		"no HTTP":           {"%s\r\n\r\n", jobs.KindUnavailable, "not valid HTTP"},
+		"header":            {"HTTP/1.1 200 OK\r\nX %s\r\n\r\n", jobs.KindUnavailable, "not valid HTTP"},
+		"length":            {"HTTP/1.1 200 OK\r\nContent-Length: %s\r\n\r\n", jobs.KindUnavailable, "not valid HTTP"},
+		"transfer encoding": {"HTTP/1.1 200 OK\r\nTransfer-Encoding: %s\r\n\r\n", jobs.KindUnavailable, "not valid HTTP"},
+		"location":          {"HTTP/1.1 302 Found\r\nLocation: http://[%s\r\nContent-Length: 0\r\n\r\n", jobs.KindUnavailable, "not valid HTTP"},
+		"trailer":           {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX %s\r\n\r\n", jobs.KindUnavailable, "not valid HTTP"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := raw(t, func(h http.Header) string {
-				token := h.Get("X-Auth-Token")
-				answer := strings.Replace(c.answer, "%s", token, 1)
-				_, body, _ := strings.Cut(answer, "\r\n\r\n")
-				return strings.Replace(answer, "%d", fmt.Sprint(len(body)), 1)
+				return strings.Replace(c.answer, "%s", h.Get("X-Auth-Token"), 1)
 			})
 			client := newClient(t, "http://"+server)
-			_, stop := client.StopVisualizationJob(t.Context(), testProject, "10")
-			_, show := client.ShowVisualizationJob(t.Context(), testProject, "10")
+			_, stop := stopJob(client, t.Context(), testProject, "10")
+			_, show := getJob(client, t.Context(), testProject, "10")
 			mustHide(t, stop, testToken)
 			mustHide(t, show, testToken)
-			if apiErr := asAPIError(t, show); apiErr.Kind != c.kind || !strings.Contains(apiErr.Error(), c.says) {
+			if apiErr := asError(t, show); apiErr.Kind != c.kind || !strings.Contains(apiErr.Error(), c.says) {
 				t.Errorf("got %v (kind %v), want %q", apiErr, apiErr.Kind, c.says)
 			}
 		})
@@ -85,9 +81,9 @@ func TestErrorsQuoteNoProxy(t *testing.T) {
 	transport := newTransport(1)
 	transport.Proxy = http.ProxyURL(&url.URL{Scheme: "http", User: url.UserPassword("user", "hush"), Host: proxy})
 	c := newClient(t, "https://host.example", WithHTTPClient(&http.Client{Transport: transport}))
-	_, err := c.StopVisualizationJob(t.Context(), testProject, "10")
+	_, err := stopJob(c, t.Context(), testProject, "10")
 	mustHide(t, err, base64.StdEncoding.EncodeToString([]byte("user:hush")))
-	if apiErr := asAPIError(t, err); apiErr.Kind != KindUnreachable || apiErr.MaybeSent ||
+	if apiErr := asError(t, err); apiErr.Kind != jobs.KindUnreachable || apiErr.MaybeSent ||
 		!strings.Contains(err.Error(), "the proxy in HTTPS_PROXY answered 407 Proxy Authentication Required") {
 		t.Errorf("got %v (kind %v, MaybeSent %v)", err, apiErr.Kind, apiErr.MaybeSent)
 	}

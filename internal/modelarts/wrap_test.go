@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"testing"
+	"vizstop/internal/modelarts/samples"
 )
 
 type roundTripper func(*http.Request) (*http.Response, error)
@@ -17,7 +18,7 @@ type callKey struct{}
 // call's context, as observers do.
 func TestWithRoundTripper(t *testing.T) {
 	t.Parallel()
-	server := answering(t, 200, sampleDetail)
+	server := answering(t, 200, samples.Detail)
 	var order []string
 	wrap := func(name string) Option {
 		return WithRoundTripper(func(next http.RoundTripper) http.RoundTripper {
@@ -29,7 +30,7 @@ func TestWithRoundTripper(t *testing.T) {
 	}
 	var observed any
 	c := newClient(t, server.URL, wrap("inner"), wrap("outer"), WithObserver(func(o Observation) { observed = o.Context.Value(callKey{}) }))
-	if _, err := c.ShowVisualizationJob(context.WithValue(t.Context(), callKey{}, "x"), testProject, "4211"); err != nil {
+	if _, err := getJob(c, context.WithValue(t.Context(), callKey{}, "x"), testProject, "4211"); err != nil {
 		t.Fatal(err)
 	}
 	if want := []string{"outer x", "inner x"}; !slices.Equal(order, want) || observed != "x" {

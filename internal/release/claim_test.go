@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
 )
 
 // A step is claimed once, when it was released, by its hop and kind.
@@ -73,15 +73,15 @@ func TestClaimHeldBack(t *testing.T) {
 	}{
 		"paused": {func(w *world) { _, err := w.Pause(w.t.Context(), project, "me", ""); w.ok(err) }, true, false, 0},
 		"parked": {func(w *world) {
-			w.report(w.call("x"), &modelarts.APIError{Kind: modelarts.KindThrottled, RetryAfter: 7 * time.Second})
+			w.report(w.call("x"), &jobs.Error{Kind: jobs.KindThrottled, RetryAfter: 7 * time.Second})
 		}, true, true, 7 * time.Second},
 		"parked beyond the deadline": {func(w *world) {
 			w.advance(time.Hour - 3*time.Second)
-			w.report(w.call("x"), &modelarts.APIError{Kind: modelarts.KindThrottled, RetryAfter: 7 * time.Second})
+			w.report(w.call("x"), &jobs.Error{Kind: jobs.KindThrottled, RetryAfter: 7 * time.Second})
 		}, true, true, 7 * time.Second},
 		"held": {func(w *world) {
 			for range outageAfter {
-				w.report(w.call("x"), answer(modelarts.KindUnavailable))
+				w.report(w.call("x"), answer(jobs.KindUnavailable))
 			}
 		}, true, true, 0},
 	} {
@@ -119,7 +119,7 @@ func TestTheProbeIsExempt(t *testing.T) {
 	eachRedis(t, Config{}, func(t *testing.T, w *world) {
 		ids := w.open("b", 3)
 		for range outageAfter {
-			w.report(w.call("x"), answer(modelarts.KindUnavailable))
+			w.report(w.call("x"), answer(jobs.KindUnavailable))
 		}
 		w.advance(2 * time.Second)
 		r := w.round(wide())

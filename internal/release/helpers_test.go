@@ -11,8 +11,8 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
 	"vizstop/internal/redistest"
 )
 
@@ -189,8 +189,8 @@ func (w *world) place(id string) string {
 	return found[0]
 }
 
-func answer(kind modelarts.Kind) error {
-	return &modelarts.APIError{Operation: "stop", Kind: kind, HTTPStatus: 500, Message: "as the API says"}
+func answer(kind jobs.Kind) error {
+	return &jobs.Error{Operation: "stop", Kind: kind, HTTPStatus: 500, Message: "as the API says"}
 }
 
 // call is a call of the stop that was claimed now.

@@ -4,8 +4,7 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"vizstop/internal/modelarts"
+	"vizstop/internal/jobs"
 )
 
 // A pause is made and ended once, by name; a second one changes nothing.
@@ -75,11 +74,11 @@ func TestHoldsInWords(t *testing.T) {
 		_, err = w.Pause(t.Context(), project, "bob", "")
 		w.ok(err)
 		w.ok(w.rdb.Set(t.Context(), queuePausedKey, 1, 0).Err())
-		w.report(w.call("x"), &modelarts.APIError{Kind: modelarts.KindThrottled, RetryAfter: 7 * time.Second})
+		w.report(w.call("x"), &jobs.Error{Kind: jobs.KindThrottled, RetryAfter: 7 * time.Second})
 		for range outageAfter {
-			w.report(w.call("x"), answer(modelarts.KindUnavailable))
+			w.report(w.call("x"), answer(jobs.KindUnavailable))
 		}
-		w.report(Call{ProjectID: "other", At: w.now()}, answer(modelarts.KindThrottled))
+		w.report(Call{ProjectID: "other", At: w.now()}, answer(jobs.KindThrottled))
 		w.holdsAre("fleet paused", "fleet queue_paused", "project outage", "project paused", "project throttled", "project throttled")
 		holds, err := w.Holds(t.Context())
 		w.ok(err)

@@ -11,8 +11,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
 )
 
 // fillScript puts n members with one score into a sorted set. ARGV: n, the score,
@@ -137,7 +137,7 @@ func TestSpend(t *testing.T) {
 		if err := w.Spend(ctx, project); !errors.Is(err, context.Canceled) {
 			t.Errorf("spend at the end: %v", err)
 		}
-		w.ok(w.Throttled(t.Context(), project, &modelarts.APIError{Kind: modelarts.KindThrottled, RetryAfter: 9 * time.Second}))
+		w.ok(w.Throttled(t.Context(), project, &jobs.Error{Kind: jobs.KindThrottled, RetryAfter: 9 * time.Second}))
 		if wait := w.spend(); wait != 9*time.Second {
 			t.Errorf("after a 429 it has to wait for %v, want 9 s", wait)
 		}
@@ -179,7 +179,7 @@ func TestUnknownLimit(t *testing.T) {
 		early := Call{ProjectID: project, At: w.now()}
 		w.advance(300 * time.Millisecond)
 		for range 30 {
-			w.report(early, answer(modelarts.KindThrottled))
+			w.report(early, answer(jobs.KindThrottled))
 		}
 		w.rateIs(80, "after thirty refusals of one second")
 		holds, err := w.Holds(t.Context())
@@ -190,7 +190,7 @@ func TestUnknownLimit(t *testing.T) {
 		w.rateIs(80, "when it is no longer parked")
 		w.advance(5 * time.Second)
 		w.rateIs(100, "after 5 s")
-		w.report(early, answer(modelarts.KindThrottled)) // a slow answer to a call from before
+		w.report(early, answer(jobs.KindThrottled)) // a slow answer to a call from before
 		w.rateIs(100, "after a late refusal")
 		w.advance(54 * time.Second)
 		if rate := w.rate(); rate < 300 || math.IsInf(rate, 1) {
@@ -205,10 +205,10 @@ func TestUnknownLimit(t *testing.T) {
 func TestSecondCongestion(t *testing.T) {
 	eachRedis(t, Config{}, func(t *testing.T, w *world) {
 		w.called(100)
-		w.report(Call{ProjectID: project, At: w.now()}, answer(modelarts.KindThrottled))
+		w.report(Call{ProjectID: project, At: w.now()}, answer(jobs.KindThrottled))
 		w.advance(20 * time.Second)
 		before := w.rate()
-		w.report(Call{ProjectID: project, At: w.now()}, answer(modelarts.KindThrottled))
+		w.report(Call{ProjectID: project, At: w.now()}, answer(jobs.KindThrottled))
 		w.rateIs(0.8*before, "after the second")
 	})
 }
@@ -217,14 +217,14 @@ func TestSecondCongestion(t *testing.T) {
 func TestConfiguredRateIsCut(t *testing.T) {
 	eachRedis(t, Config{Rate: 100}, func(t *testing.T, w *world) {
 		for _, want := range []float64{80, 64, 51.2} {
-			w.report(Call{ProjectID: project, At: w.now()}, answer(modelarts.KindThrottled))
+			w.report(Call{ProjectID: project, At: w.now()}, answer(jobs.KindThrottled))
 			w.rateIs(want, "after a 429")
 			w.advance(0)
 			w.time = w.time.Add(parkMost)
 			w.rdb.HSet(t.Context(), keys.Control(), "cut", w.now().UnixMilli()) // as if the park had ended just now
 		}
 		for range 50 {
-			w.report(Call{ProjectID: project, At: w.now()}, answer(modelarts.KindThrottled))
+			w.report(Call{ProjectID: project, At: w.now()}, answer(jobs.KindThrottled))
 			w.advance(parkMost)
 			w.rdb.HSet(t.Context(), keys.Control(), "cut", w.now().UnixMilli())
 		}
@@ -242,7 +242,7 @@ func TestConfiguredRateIsCut(t *testing.T) {
 // else; where it tells for how long to wait, so long nothing goes out.
 func TestToldLimit(t *testing.T) {
 	eachRedis(t, Config{Rate: 100}, func(t *testing.T, w *world) {
-		told := &modelarts.APIError{Kind: modelarts.KindThrottled, RetryAfter: 30 * time.Second, Limit: 25}
+		told := &jobs.Error{Kind: jobs.KindThrottled, RetryAfter: 30 * time.Second, Limit: 25}
 		w.report(Call{ProjectID: project, At: w.now()}, told)
 		w.rateIs(25, "as told")
 		w.fill(keys.Large(), 1000)
@@ -250,7 +250,7 @@ func TestToldLimit(t *testing.T) {
 		if len(stops) != 0 {
 			t.Errorf("%d calls while it is parked", len(stops))
 		}
-		w.report(Call{ProjectID: project, At: w.now()}, &modelarts.APIError{Kind: modelarts.KindThrottled, RetryAfter: time.Second, Limit: 20})
+		w.report(Call{ProjectID: project, At: w.now()}, &jobs.Error{Kind: jobs.KindThrottled, RetryAfter: time.Second, Limit: 20})
 		holds, err := w.Holds(t.Context())
 		if err != nil || len(holds) != 1 || holds[0].Until.Sub(w.now()) > 2*time.Second {
 			t.Errorf("holds %+v, %v", holds, err)
@@ -270,7 +270,7 @@ func TestToldLimit(t *testing.T) {
 func TestRateAfterAnOutage(t *testing.T) {
 	eachRedis(t, Config{Rate: 50}, func(t *testing.T, w *world) {
 		for range outageAfter {
-			w.report(w.call("x"), answer(modelarts.KindUnavailable))
+			w.report(w.call("x"), answer(jobs.KindUnavailable))
 		}
 		w.advance(time.Minute)
 		w.report(w.call("x"), nil)
@@ -295,7 +295,7 @@ func TestClaimsAreCounted(t *testing.T) {
 			t.Errorf("%s calls counted, want 20", n)
 		}
 		s := w.get(ledger.StopID("b", project, "b-0"))
-		w.report(Call{ProjectID: project, Step: s.Member(), At: w.now()}, answer(modelarts.KindThrottled))
+		w.report(Call{ProjectID: project, Step: s.Member(), At: w.now()}, answer(jobs.KindThrottled))
 		if n := w.rdb.HGet(t.Context(), keys.Control(), "called").Val(); n != "19" {
 			t.Errorf("%s calls counted after a refusal, want 19", n)
 		}
@@ -306,7 +306,7 @@ func TestClaimsAreCounted(t *testing.T) {
 // not configured says nothing.
 func TestAnUnknownLimitIsUsed(t *testing.T) {
 	w := onRedis(t, Config{})
-	refusal := &modelarts.APIError{Kind: modelarts.KindThrottled, Limit: 100}
+	refusal := &jobs.Error{Kind: jobs.KindThrottled, Limit: 100}
 	w.report(Call{ProjectID: project, At: w.now()}, refusal)
 	w.advance(parkMost)
 	w.fill(keys.Large(), 7000)

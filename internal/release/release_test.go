@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
 )
 
 // No more is released than there is room among the workers, and a fifth of it is
@@ -104,15 +104,15 @@ func TestHeldBack(t *testing.T) {
 		"project paused": {func(w *world) { _, err := w.Pause(w.t.Context(), project, "me", ""); w.ok(err) }, 1},
 		"fleet paused":   {func(w *world) { _, err := w.Pause(w.t.Context(), "", "me", ""); w.ok(err) }, 1},
 		"queue paused":   {func(w *world) { w.ok(w.rdb.Set(w.t.Context(), queuePausedKey, 1, 0).Err()) }, 0},
-		"parked":         {func(w *world) { w.report(w.call("x"), answer(modelarts.KindThrottled)) }, 0},
+		"parked":         {func(w *world) { w.report(w.call("x"), answer(jobs.KindThrottled)) }, 0},
 		"held": {func(w *world) {
 			for range outageAfter {
-				w.report(w.call("x"), answer(modelarts.KindUnavailable))
+				w.report(w.call("x"), answer(jobs.KindUnavailable))
 			}
 		}, 0},
 		"credential held": {func(w *world) {
 			for _, id := range []string{"x", "y"} {
-				w.report(w.call(id), answer(modelarts.KindCredentials))
+				w.report(w.call(id), answer(jobs.KindCredentials))
 			}
 		}, 0},
 	} {
@@ -148,14 +148,14 @@ func TestHeldTwice(t *testing.T) {
 	}{
 		"fleet held": {func(w *world) { w.ok(w.rdb.Set(w.t.Context(), queuePausedKey, 1, 0).Err()) }, time.Hour - 3*time.Second},
 		"parked": {func(w *world) {
-			w.report(w.call("x"), &modelarts.APIError{Kind: modelarts.KindThrottled, RetryAfter: 30 * time.Second})
+			w.report(w.call("x"), &jobs.Error{Kind: jobs.KindThrottled, RetryAfter: 30 * time.Second})
 		}, 30 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			eachRedis(t, Config{}, func(t *testing.T, w *world) {
 				w.open("b", 2)
 				for range outageAfter {
-					w.report(w.call("x"), answer(modelarts.KindUnavailable))
+					w.report(w.call("x"), answer(jobs.KindUnavailable))
 				}
 				w.advance(3*time.Second - time.Millisecond) // the probe is due
 				row.hold(w)
@@ -178,7 +178,7 @@ func TestOneProbeAtATime(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range outageAfter {
-			w.report(w.call("x"), answer(modelarts.KindUnavailable))
+			w.report(w.call("x"), answer(jobs.KindUnavailable))
 		}
 		if r := w.round(wide()); len(r.Stops)+len(r.Polls) != 0 || r.Next != 2*time.Second {
 			t.Errorf("round %+v, want a probe in 2 s", r)

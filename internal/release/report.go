@@ -8,8 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
 )
 
 // How many failures in a row hold back what.
@@ -50,25 +50,25 @@ func (c Call) step() string {
 // job. A failure counts against the smallest thing that it may be the fault of:
 // the stop, then the project, then the credential.
 func (r *Releaser) Report(ctx context.Context, c Call, err error) (system bool, rerr error) {
-	switch kind := modelarts.KindOf(err); kind {
-	case modelarts.KindThrottled:
+	switch kind := jobs.KindOf(err); kind {
+	case jobs.KindThrottled:
 		return true, r.throttled(ctx, c, err)
-	case modelarts.KindCredentials:
+	case jobs.KindCredentials:
 		_, rerr := r.failed(ctx, c, Credentials, refusedAfter, true, err)
 		return true, errors.Join(rerr, r.credentialRefused(ctx, c, err))
-	case modelarts.KindPermission:
+	case jobs.KindPermission:
 		_, rerr := r.failed(ctx, c, Permission, refusedAfter, true, err)
-		if apiErr, ok := errors.AsType[*modelarts.APIError](err); ok && apiErr.Operation == modelarts.OperationToken {
+		if apiErr, ok := errors.AsType[*jobs.Error](err); ok && apiErr.Operation == jobs.OperationToken {
 			return true, rerr // of a login for this project: nothing was accepted
 		}
 		return true, errors.Join(rerr, r.answered(ctx, Call{}, true))
-	case modelarts.KindNoAPI:
+	case jobs.KindNoAPI:
 		_, rerr := r.failed(ctx, c, NoAPI, refusedAfter, true, err)
 		return true, rerr
-	case modelarts.KindUnavailable, modelarts.KindTimeout, modelarts.KindUnreachable:
+	case jobs.KindUnavailable, jobs.KindTimeout, jobs.KindUnreachable:
 		system, rerr := r.failed(ctx, c, Outage, outageAfter, false, err)
-		return system || kind == modelarts.KindUnreachable, rerr
-	case modelarts.KindCanceled:
+		return system || kind == jobs.KindUnreachable, rerr
+	case jobs.KindCanceled:
 		return true, nil
 	default: // an answer about the job, good or bad: the system works
 		return false, r.answered(ctx, c, false)
@@ -104,7 +104,7 @@ func (r *Releaser) Throttled(ctx context.Context, projectID string, err error) e
 // throttled parks a project after a 429.
 func (r *Releaser) throttled(ctx context.Context, c Call, err error) error {
 	d, told, limit := parkLeast+rand.N(parkMost-parkLeast), 0, 0.0
-	if apiErr, ok := errors.AsType[*modelarts.APIError](err); ok {
+	if apiErr, ok := errors.AsType[*jobs.Error](err); ok {
 		if apiErr.RetryAfter > 0 {
 			d, told = apiErr.RetryAfter, 1
 		}

@@ -4,18 +4,17 @@ import (
 	"slices"
 	"testing"
 	"time"
-
-	"vizstop/internal/modelarts"
+	"vizstop/internal/jobs"
 )
 
 // Five calls in a row without an answer are an outage, whatever stops they were of.
 // One that is answered in between ends the row, also if it was claimed before the
 // first failure.
 func TestOutageAfterFiveInARow(t *testing.T) {
-	for _, kind := range []modelarts.Kind{modelarts.KindUnavailable, modelarts.KindTimeout, modelarts.KindUnreachable} {
+	for _, kind := range []jobs.Kind{jobs.KindUnavailable, jobs.KindTimeout, jobs.KindUnreachable} {
 		t.Run(kind.String(), func(t *testing.T) {
 			eachRedis(t, Config{}, func(t *testing.T, w *world) {
-				unreachable := kind == modelarts.KindUnreachable // says nothing about a job, even alone
+				unreachable := kind == jobs.KindUnreachable // says nothing about a job, even alone
 				fail := func(n int, want bool) {
 					t.Helper()
 					for range n {
@@ -29,7 +28,7 @@ func TestOutageAfterFiveInARow(t *testing.T) {
 				fail(4, unreachable)
 				w.report(early, nil)
 				fail(4, unreachable)
-				w.report(w.call("y"), answer(modelarts.KindNotFound)) // about the job: the system works
+				w.report(w.call("y"), answer(jobs.KindNotFound)) // about the job: the system works
 				fail(4, unreachable)
 				w.holdsAre()
 				fail(2, true)
@@ -51,7 +50,7 @@ func TestOutageAfterFiveInARow(t *testing.T) {
 // Refusals hold a project after three different stops: one stop, or two, may have a
 // reason of their own.
 func TestRefusalsOfSeveralStops(t *testing.T) {
-	for kind, want := range map[modelarts.Kind]string{modelarts.KindPermission: "permission", modelarts.KindNoAPI: "no_api"} {
+	for kind, want := range map[jobs.Kind]string{jobs.KindPermission: "permission", jobs.KindNoAPI: "no_api"} {
 		t.Run(want, func(t *testing.T) {
 			eachRedis(t, Config{}, func(t *testing.T, w *world) {
 				for _, id := range []string{"x", "x", "x", "y", "x", "y", "x"} {
@@ -73,10 +72,10 @@ func TestRefusalsOfSeveralStops(t *testing.T) {
 func TestRowsOfOneKind(t *testing.T) {
 	eachRedis(t, Config{}, func(t *testing.T, w *world) {
 		for range 4 {
-			w.report(w.call("x"), answer(modelarts.KindUnavailable))
+			w.report(w.call("x"), answer(jobs.KindUnavailable))
 		}
-		w.report(w.call("x"), answer(modelarts.KindPermission))
-		w.report(w.call("y"), answer(modelarts.KindUnavailable))
+		w.report(w.call("x"), answer(jobs.KindPermission))
+		w.report(w.call("y"), answer(jobs.KindUnavailable))
 		w.holdsAre()
 	})
 }
@@ -93,7 +92,7 @@ func TestCredential(t *testing.T) {
 			t.Helper()
 			c := w.call(id)
 			c.ProjectID = project
-			if !w.report(c, answer(modelarts.KindCredentials)) {
+			if !w.report(c, answer(jobs.KindCredentials)) {
 				t.Error("not the system's")
 			}
 		}
@@ -130,9 +129,9 @@ func TestCredential(t *testing.T) {
 // A refused permission shows that the credential itself was accepted.
 func TestPermissionProvesTheCredential(t *testing.T) {
 	eachRedis(t, Config{}, func(t *testing.T, w *world) {
-		w.report(w.call("x"), answer(modelarts.KindCredentials))
-		w.report(w.call("y"), answer(modelarts.KindPermission))
-		w.report(w.call("z"), answer(modelarts.KindCredentials))
+		w.report(w.call("x"), answer(jobs.KindCredentials))
+		w.report(w.call("y"), answer(jobs.KindPermission))
+		w.report(w.call("z"), answer(jobs.KindCredentials))
 		w.holdsAre()
 	})
 }
@@ -141,7 +140,7 @@ func TestPermissionProvesTheCredential(t *testing.T) {
 func TestCanceledCallsCountForNothing(t *testing.T) {
 	eachRedis(t, Config{}, func(t *testing.T, w *world) {
 		for range 10 {
-			if !w.report(w.call("x"), answer(modelarts.KindCanceled)) {
+			if !w.report(w.call("x"), answer(jobs.KindCanceled)) {
 				t.Error("held to be the stop's own fault")
 			}
 		}
@@ -156,13 +155,13 @@ func TestCanceledCallsCountForNothing(t *testing.T) {
 // every two seconds.
 func TestProbeWaits(t *testing.T) {
 	for name, row := range map[string]struct {
-		kind  modelarts.Kind
+		kind  jobs.Kind
 		cfg   Config
 		waits []time.Duration
 	}{
-		"outage":     {modelarts.KindUnavailable, Config{}, []time.Duration{2 * time.Second, 2 * time.Second, 2 * time.Second}},
-		"permission": {modelarts.KindPermission, Config{}, []time.Duration{15 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute, 2 * time.Minute}},
-		"settings": {modelarts.KindNoAPI, Config{FirstProbe: time.Second, LongestProbe: 3 * time.Second},
+		"outage":     {jobs.KindUnavailable, Config{}, []time.Duration{2 * time.Second, 2 * time.Second, 2 * time.Second}},
+		"permission": {jobs.KindPermission, Config{}, []time.Duration{15 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute, 2 * time.Minute}},
+		"settings": {jobs.KindNoAPI, Config{FirstProbe: time.Second, LongestProbe: 3 * time.Second},
 			[]time.Duration{time.Second, 2 * time.Second, 3 * time.Second}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -205,7 +204,7 @@ func TestCredentialProbe(t *testing.T) {
 		other := w.worker("worker-2", Config{CredentialProbe: 90 * time.Second})
 		probe(w.Releaser, "")
 		for _, id := range []string{"x", "y"} {
-			w.report(w.call(id), answer(modelarts.KindCredentials))
+			w.report(w.call(id), answer(jobs.KindCredentials))
 		}
 		for i := range 3 {
 			w.ok(other.Refresh(t.Context()))
@@ -214,7 +213,7 @@ func TestCredentialProbe(t *testing.T) {
 			w.advance(90 * time.Second)
 			probe(other, project)
 			probe(w.Releaser, "")
-			_, err := other.Report(t.Context(), Call{ProjectID: project, Ill: true}, answer(modelarts.KindCredentials))
+			_, err := other.Report(t.Context(), Call{ProjectID: project, Ill: true}, answer(jobs.KindCredentials))
 			w.ok(err)
 			holds, err := w.Holds(t.Context())
 			if err != nil || holds[0].Scope != ScopeCredential || holds[0].Probes != i+1 {
@@ -230,7 +229,7 @@ func TestProbeSoon(t *testing.T) {
 	eachRedis(t, Config{}, func(t *testing.T, w *world) {
 		w.open("b", 1)
 		for _, id := range []string{"x", "y", "z"} {
-			w.report(w.call(id), answer(modelarts.KindCredentials))
+			w.report(w.call(id), answer(jobs.KindCredentials))
 		}
 		w.holdsAre("credential credentials", "project credentials")
 		w.rdb.Del(t.Context(), roundsKey)

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"vizstop/internal/fleet"
-	"vizstop/internal/modelarts"
+	"vizstop/internal/jobs"
 	"vizstop/internal/release"
 )
 
@@ -55,7 +55,7 @@ func (l *Loop) probe(ctx context.Context, projectID string) {
 		return
 	}
 	callCtx, cancel := context.WithTimeout(ctx, l.Schedule.CallTimeout)
-	_, err = l.Lists.ListVisualizationJobs(callCtx, projectID, modelarts.ListQuery{Page: 1, PerPage: 1})
+	_, err = l.Lists.List(callCtx, projectID, jobs.Query{Page: 1, PerPage: 1})
 	cancel()
 	slot.Free()
 	if _, rerr := l.Release.Report(context.WithoutCancel(ctx), release.Call{ProjectID: projectID, At: at, Ill: true}, err); rerr != nil {

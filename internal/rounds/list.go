@@ -9,17 +9,17 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"vizstop/internal/modelarts"
+	"vizstop/internal/jobs"
 	"vizstop/internal/release"
 )
 
 // Lists is the part of the API that list checks call.
 type Lists interface {
-	ListVisualizationJobs(ctx context.Context, projectID string, q modelarts.ListQuery) (*modelarts.JobPage, error)
+	List(ctx context.Context, projectID string, q jobs.Query) (*jobs.Page, error)
+	PageSize(projectID string) int
 }
 
 const (
-	perPage = 100
 	// maxPages bounds a list: with more stopping jobs than this it is of no use.
 	maxPages = 1000
 	// pagesAtOnce is how many pages of one list are read at the same time.
@@ -74,7 +74,7 @@ func (l *Loop) check(ctx context.Context, projectID string, known release.ListSt
 		if err != nil {
 			return c, err
 		}
-		c.Jobs, c.Left = page.TotalCount, max(0, known.Watched-(page.TotalCount-known.Others))
+		c.Jobs, c.Left = page.Total, max(0, known.Watched-(page.Total-known.Others))
 		if c.Left == 0 {
 			return c, nil
 		}
@@ -113,9 +113,9 @@ type list struct {
 // last to the first. Several are read at the same time, though, and a list may grow:
 // where a job may have moved unseen is a seam.
 func (l *Loop) readList(ctx context.Context, projectID string, began time.Time, pages int) (list, error) {
-	r := reading{loop: l, projectID: projectID, began: began}
+	r := reading{loop: l, projectID: projectID, perPage: l.Lists.PageSize(projectID), began: began}
 	err := r.pages(ctx, 1, pages)
-	if more := (r.total + perPage - 1) / perPage; err == nil && more > pages { // it has grown
+	if more := (r.total + r.perPage - 1) / r.perPage; err == nil && more > pages { // it has grown
 		if more > maxPages {
 			return list{r.total, pages, r.watched}, fmt.Errorf("%w: %d pages, more than %d", errUnfiltered, more, maxPages)
 		}
@@ -124,13 +124,14 @@ func (l *Loop) readList(ctx context.Context, projectID string, began time.Time, 
 	if err == nil {
 		l.keepSeams(projectID, began, r.read)
 	}
-	return list{r.total, max(1, (r.total+perPage-1)/perPage), r.watched}, err
+	return list{r.total, max(1, (r.total+r.perPage-1)/r.perPage), r.watched}, err
 }
 
 // reading is a list that is being read.
 type reading struct {
 	loop      *Loop
 	projectID string
+	perPage   int
 	began     time.Time
 
 	mu      sync.Mutex
@@ -145,18 +146,18 @@ func (r *reading) pages(ctx context.Context, first, last int) error {
 	group.SetLimit(pagesAtOnce)
 	for n := last; n >= first; n-- {
 		group.Go(func() error {
-			page, err := r.loop.readPage(ctx, r.projectID, n, perPage)
+			page, err := r.loop.readPage(ctx, r.projectID, n, r.perPage)
 			if err != nil {
 				return err
 			}
-			read := shown{page: n, full: len(page.Jobs) == perPage}
-			if jobs := page.Jobs; len(jobs) > 0 {
-				read.first, read.last = jobs[0].ID, jobs[len(jobs)-1].ID
+			read := shown{page: n, full: len(page.Jobs) == r.perPage}
+			if n := len(page.Jobs); n > 0 {
+				read.first, read.last = page.Jobs[0].ID, page.Jobs[n-1].ID
 			}
 			watched, err := r.loop.seen(ctx, r.projectID, page, r.began)
 			r.mu.Lock()
 			defer r.mu.Unlock()
-			r.total = max(r.total, page.TotalCount, (n-1)*perPage*min(1, len(page.Jobs))+len(page.Jobs))
+			r.total = max(r.total, page.Total, (n-1)*r.perPage*min(1, len(page.Jobs))+len(page.Jobs))
 			r.watched += watched
 			r.read = append(r.read, read)
 			return err
@@ -168,10 +169,10 @@ func (r *reading) pages(ctx context.Context, first, last int) error {
 var errUnfiltered = errors.New("the list does not keep to the status that was asked for")
 
 // seen notes the jobs of a page, and returns how many of them are watched.
-func (l *Loop) seen(ctx context.Context, projectID string, page *modelarts.JobPage, began time.Time) (watched int, err error) {
+func (l *Loop) seen(ctx context.Context, projectID string, page *jobs.Page, began time.Time) (watched int, err error) {
 	ids, strays := make([]string, 0, len(page.Jobs)), 0
 	for _, job := range page.Jobs {
-		if job.Status == modelarts.StatusKilling {
+		if job.Status.State == jobs.Stopping {
 			ids = append(ids, job.ID)
 		} else {
 			strays++
@@ -183,10 +184,9 @@ func (l *Loop) seen(ctx context.Context, projectID string, page *modelarts.JobPa
 	return l.Release.Seen(ctx, projectID, ids, began)
 }
 
-// readPage reads one page of some jobs, with a second try.
-func (l *Loop) readPage(ctx context.Context, projectID string, n, jobs int) (page *modelarts.JobPage, err error) {
-	status := modelarts.StatusKilling
-	query := modelarts.ListQuery{Status: &status, Page: n, PerPage: jobs, SortBy: "job_id", Order: "asc"}
+// readPage reads one page of that many jobs, with a second try.
+func (l *Loop) readPage(ctx context.Context, projectID string, n, perPage int) (page *jobs.Page, err error) {
+	query := jobs.Query{Stopping: true, Page: n, PerPage: perPage}
 	for _, limit := range []time.Duration{pageTime, pageTimeAgain} {
 		slot, noSlot := l.Slots.AcquirePage(ctx, projectID)
 		if noSlot != nil {
@@ -194,13 +194,13 @@ func (l *Loop) readPage(ctx context.Context, projectID string, n, jobs int) (pag
 		}
 		at := l.Member.Now()
 		callCtx, cancel := context.WithTimeout(ctx, limit)
-		page, err = l.Lists.ListVisualizationJobs(callCtx, projectID, query)
+		page, err = l.Lists.List(callCtx, projectID, query)
 		cancel()
-		if modelarts.KindOf(err) == modelarts.KindCredentials {
+		if jobs.KindOf(err) == jobs.KindCredentials {
 			l.Release.Doubt()
 		}
 		slot.Free()
-		if modelarts.KindOf(err) == modelarts.KindThrottled { // that says something about other calls, too
+		if jobs.KindOf(err) == jobs.KindThrottled { // that says something about other calls, too
 			if _, rerr := l.Release.Report(ctx, release.Call{ProjectID: projectID, At: at}, err); rerr != nil {
 				return nil, rerr
 			}
@@ -220,8 +220,8 @@ func listRefused(err error) bool {
 	if errors.Is(err, errUnfiltered) {
 		return true
 	}
-	switch modelarts.KindOf(err) {
-	case modelarts.KindCredentials, modelarts.KindPermission, modelarts.KindNoAPI, modelarts.KindNotFound, modelarts.KindInvalid, modelarts.KindNotAllowed:
+	switch jobs.KindOf(err) {
+	case jobs.KindCredentials, jobs.KindPermission, jobs.KindNoAPI, jobs.KindNotFound, jobs.KindInvalid, jobs.KindNotAllowed:
 		return true
 	default:
 		return false

@@ -8,8 +8,8 @@ import (
 	"testing/iotest"
 	"time"
 	"unicode"
-
-	"vizstop/internal/modelarts"
+	"vizstop/internal/jobs"
+	v1 "vizstop/internal/modelarts/v1"
 )
 
 func protect(t *testing.T, text string, now time.Time) *Protected {
@@ -51,8 +51,8 @@ func TestNothingIsProtected(t *testing.T) {
 // Each line that names a job is noted, of every job of the list, and the first one is told.
 func TestUnmatchedLines(t *testing.T) {
 	p := protect(t, "4711\nboard-*\nlost-*\n4712\nboard-1\n4711\n99 until 2020-01-01", now)
-	const running = modelarts.StatusRunning
-	jobs := []modelarts.VisualizationJob{ago("4711", "x", running, time.Hour), ago("1", "board-1", modelarts.StatusKilled, time.Hour)}
+	const running = v1.StatusRunning
+	jobs := []jobs.Job{ago("4711", "x", running, time.Hour), ago("1", "board-1", v1.StatusKilled, time.Hour)}
 	choose(t, Rule{Names: []string{"nothing"}, Protect: p}, jobs...)
 	if got := p.Unmatched(); !slices.Equal(got, []string{"keep.txt line 3: lost-*", "keep.txt line 4: 4712"}) {
 		t.Errorf("unmatched are %q", got)

@@ -17,8 +17,7 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"vizstop/internal/modelarts"
+	"vizstop/internal/jobs"
 )
 
 // The values of Rule.Order.
@@ -31,14 +30,14 @@ const (
 // criterion that is set (All, Statuses, Names, OlderThan), are in a status in
 // which a job can be stopped, and are neither excluded nor protected.
 type Rule struct {
-	All       bool               // every job; adds nothing to another criterion
-	Statuses  []modelarts.Status // one of these; empty means any
-	Names     []string           // one of these globs matches the name; empty means any
-	OlderThan time.Duration      // created at least this long ago; 0 means any age
-	Exclude   []string           // ids, or globs for names
-	Protect   *Protected         // nil protects nothing
-	Limit     int                // at most so many, the first in Order; 0 means no limit
-	Order     string             // Oldest (also when empty) or Newest, by time of creation
+	All       bool          // every job; adds nothing to another criterion
+	Statuses  []string      // names of statuses (jobs.Status.Name), one of these; empty means any
+	Names     []string      // one of these globs matches the name; empty means any
+	OlderThan time.Duration // created at least this long ago; 0 means any age
+	Exclude   []string      // ids, or globs for names
+	Protect   *Protected    // nil protects nothing
+	Limit     int           // at most so many, the first in Order; 0 means no limit
+	Order     string        // Oldest (also when empty) or Newest, by time of creation
 }
 
 // Check finds what is wrong with a rule, all faults at once, and refuses a rule
@@ -69,9 +68,9 @@ func (r Rule) Check() error {
 // matching job that can be stopped is counted in exactly one of Jobs, Ageless,
 // Excluded, Protected and OverLimit.
 type Selection struct {
-	Jobs    []modelarts.VisualizationJob // in the rule's order; ties by id
-	Seen    int                          // all jobs of the project
-	Running int                          // all in status 8, whether they match or not
+	Jobs    []jobs.Job // in the rule's order; ties by id
+	Seen    int        // all jobs of the project
+	Running int        // all that run, whether they match or not
 	// Unstoppable matched, but are being stopped, have ended, are in a status
 	// that says nothing, or have no id that a call could be made with.
 	Unstoppable int
@@ -82,20 +81,20 @@ type Selection struct {
 }
 
 // Select applies rule to all jobs of one project, which are read to the end.
-// Ages are as of now. The first error of jobs
+// Ages are as of now. The first error of the list
 // is returned as it is, and then nothing is selected.
-func Select(jobs iter.Seq2[modelarts.VisualizationJob, error], rule Rule, now time.Time) (*Selection, error) {
+func Select(list iter.Seq2[jobs.Job, error], rule Rule, now time.Time) (*Selection, error) {
 	if err := rule.Check(); err != nil {
 		return nil, err
 	}
 	s := &Selection{}
 	excluded := newMatcher(rule.Exclude...)
-	for job, err := range jobs {
+	for job, err := range list {
 		if err != nil {
 			return nil, err
 		}
 		s.Seen++
-		if job.Status == modelarts.StatusRunning {
+		if job.Status.Running() {
 			s.Running++
 		}
 		_, protected := rule.Protect.Protects(job.ID, job.Name) // asked of all: it notes which of its lines name a job
@@ -112,8 +111,8 @@ func Select(jobs iter.Seq2[modelarts.VisualizationJob, error], rule Rule, now ti
 }
 
 // matches says whether a job meets the criteria, as far as it tells.
-func (r *Rule) matches(job *modelarts.VisualizationJob, now time.Time) bool {
-	if len(r.Statuses) > 0 && !slices.Contains(r.Statuses, job.Status) {
+func (r *Rule) matches(job *jobs.Job, now time.Time) bool {
+	if len(r.Statuses) > 0 && !slices.Contains(r.Statuses, job.Status.Name) {
 		return false
 	}
 	if len(r.Names) > 0 && !slices.ContainsFunc(r.Names, func(glob string) bool { return match(glob, job.Name) }) {
@@ -123,9 +122,9 @@ func (r *Rule) matches(job *modelarts.VisualizationJob, now time.Time) bool {
 }
 
 // add puts a matching job where it belongs.
-func (s *Selection) add(job modelarts.VisualizationJob, rule *Rule, excluded *matcher, protected bool) {
+func (s *Selection) add(job jobs.Job, rule *Rule, excluded *matcher, protected bool) {
 	switch {
-	case job.Status.Class() != modelarts.ClassActive || modelarts.ValidateID("job", job.ID) != nil:
+	case job.Status.State != jobs.Active || jobs.ValidateID("job", job.ID) != nil:
 		s.Unstoppable++
 	case rule.OlderThan > 0 && job.CreateTime.IsZero():
 		s.Ageless++
@@ -139,7 +138,7 @@ func (s *Selection) add(job modelarts.VisualizationJob, rule *Rule, excluded *ma
 }
 
 // compare puts a job without a time of creation last in either order.
-func (r *Rule) compare(a, b modelarts.VisualizationJob) int {
+func (r *Rule) compare(a, b jobs.Job) int {
 	if a.CreateTime.IsZero() != b.CreateTime.IsZero() {
 		if a.CreateTime.IsZero() {
 			return 1

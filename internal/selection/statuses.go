@@ -3,54 +3,40 @@ package selection
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
-	"vizstop/internal/modelarts"
+	"vizstop/internal/jobs"
 )
 
-// ParseStatuses reads statuses by name or number, such as "running,waiting,8",
-// each once. Empty text gives none. A status that the API does not document is
-// an error. One in which no job can be stopped is not: its jobs are then counted
-// as unstoppable.
-func ParseStatuses(text string) ([]modelarts.Status, error) {
+// ParseStatuses reads statuses by name or code, such as "running,waiting,8", and
+// returns their names, each once. Empty text gives none. A status that is not among
+// the known ones is an error. One in which no job can be stopped is not: its jobs are
+// then counted as unstoppable.
+func ParseStatuses(text string, known []jobs.Status) ([]string, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, nil
 	}
-	var statuses []modelarts.Status
-	for one := range strings.SplitSeq(text, ",") {
-		s, ok := parseStatus(strings.ToLower(strings.TrimSpace(one)))
-		if !ok {
-			return nil, fmt.Errorf("%.40q is not a status; jobs can be stopped in %s", one, activeStatuses())
-		}
-		if !slices.Contains(statuses, s) {
-			statuses = append(statuses, s)
-		}
-	}
-	return statuses, nil
-}
-
-func parseStatus(text string) (modelarts.Status, bool) {
-	if s, ok := modelarts.ParseStatus(text); ok {
-		return s, true
-	}
-	n, err := strconv.Atoi(text)
-	s := modelarts.Status(n)
-	return s, err == nil && isDocumented(s)
-}
-
-func isDocumented(s modelarts.Status) bool {
-	same, ok := modelarts.ParseStatus(s.Name())
-	return ok && same == s
-}
-
-// activeStatuses are those in which a job can be stopped, for people.
-func activeStatuses() string {
 	var names []string
-	for s := modelarts.StatusUnknown; isDocumented(s); s++ {
-		if s.Class() == modelarts.ClassActive {
-			names = append(names, s.String())
+	for one := range strings.SplitSeq(text, ",") {
+		one = strings.TrimSpace(one)
+		i := slices.IndexFunc(known, func(s jobs.Status) bool { return strings.EqualFold(one, s.Name) || one == s.Code })
+		if i < 0 {
+			return nil, fmt.Errorf("%.40q is not a status; jobs can be stopped in %s", one, active(known))
+		}
+		if !slices.Contains(names, known[i].Name) {
+			names = append(names, known[i].Name)
 		}
 	}
-	return strings.Join(names, ", ")
+	return names, nil
+}
+
+// active are those in which a job can be stopped, for people.
+func active(known []jobs.Status) string {
+	var texts []string
+	for _, s := range known {
+		if s.State == jobs.Active {
+			texts = append(texts, s.String())
+		}
+	}
+	return strings.Join(texts, ", ")
 }

@@ -4,20 +4,19 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"vizstop/internal/modelarts"
+	v1 "vizstop/internal/modelarts/v1"
 )
 
 func TestParseStatuses(t *testing.T) {
-	for text, want := range map[string][]modelarts.Status{
+	for text, want := range map[string][]string{
 		"":                          nil,
 		" ":                         nil,
-		"running":                   {8},
-		"running,waiting,8":         {8, 7},
-		" Running , 1,image_failed": {8, 1, 3},
-		"0,22,killed":               {0, 22, 12},
+		"running":                   {"running"},
+		"running,waiting,8":         {"running", "waiting"},
+		" Running , 1,image_failed": {"running", "init", "image_failed"},
+		"0,22,killed":               {"unknown", "mount_failed", "killed"},
 	} {
-		if got, err := ParseStatuses(text); err != nil || !slices.Equal(got, want) {
+		if got, err := ParseStatuses(text, v1.Statuses()); err != nil || !slices.Equal(got, want) {
 			t.Errorf("%q: %v, %v", text, got, err)
 		}
 	}
@@ -29,7 +28,7 @@ func TestParseStatusesRefuses(t *testing.T) {
 		"runing": `"runing"`, "running,": `""`, "8,23": `"23"`, "-1": `"-1"`, "8.0": `"8.0"`, "undocumented": `"undocumented"`,
 		strings.Repeat("x", 99): `"` + strings.Repeat("x", 40) + `"`,
 	} {
-		_, err := ParseStatuses(text)
+		_, err := ParseStatuses(text, v1.Statuses())
 		if want := name + " is not a status; jobs can be stopped in " + active; err == nil || err.Error() != want {
 			t.Errorf("%q: %v, want %s", text, err, want)
 		}

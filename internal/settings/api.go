@@ -7,8 +7,10 @@ import (
 	"regexp"
 	"strings"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/sdkhmac"
+	v1 "vizstop/internal/modelarts/v1"
 )
 
 // API is how to reach ModelArts and as whom. The variables named HW_ are those
@@ -51,7 +53,7 @@ func (a *API) Declare(s *Set, optional bool) {
 		if optional && !a.HasCredentials() {
 			return nil
 		}
-		_, err := a.Client()
+		_, err := a.Open()
 		return err
 	})
 }
@@ -128,7 +130,7 @@ func (a *API) URL() string {
 	raw := a.orRegional(a.Endpoint, "modelarts")
 	u, err := url.Parse(raw)
 	if err != nil {
-		return raw // Client says what is wrong
+		return raw // Open says what is wrong
 	}
 	host := strings.ToLower(u.Host)
 	if port := map[string]string{"https": ":443", "http": ":80"}[u.Scheme]; port != "" {
@@ -140,9 +142,9 @@ func (a *API) URL() string {
 // Chosen reports whether somebody has chosen an endpoint or a region.
 func (a *API) Chosen() bool { return a.Endpoint != "" || a.Region != "" && a.Region != defaultRegion }
 
-// Client returns a client of the API with these settings and further options.
-// The error names every fault of endpoints and credentials.
-func (a *API) Client(opts ...modelarts.Option) (*modelarts.Client, error) {
+// Open returns the API with these settings and further options of its client. The
+// error names every fault of endpoints and credentials.
+func (a *API) Open(opts ...modelarts.Option) (jobs.API, error) {
 	creds, fault := a.credentials()
 	if fault == nil {
 		opts = append(opts, modelarts.WithCredentials(creds))
@@ -157,5 +159,8 @@ func (a *API) Client(opts ...modelarts.Option) (*modelarts.Client, error) {
 	if fault != nil {
 		return nil, fault
 	}
-	return client, nil
+	return v1.New(client), nil
 }
+
+// Statuses are those that a job can have, in any generation of the API.
+func Statuses() []jobs.Status { return v1.Statuses() }

@@ -12,10 +12,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/redis/go-redis/v9"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
 	"vizstop/internal/ledger/ledgertest"
-	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
+	v1 "vizstop/internal/modelarts/v1"
 	"vizstop/internal/redistest"
 	"vizstop/internal/release"
 	"vizstop/internal/takeover"
@@ -74,7 +75,7 @@ func jobsOf(t *testing.T, dump *ledgertest.Dump) *modelartstest.Server {
 		for i := range 100 {
 			job := modelartstest.Job{ID: fmt.Sprint(1000 + i), StopTime: time.Second}
 			if stopping[job.ID] {
-				job.Status = modelarts.StatusKilling
+				job.Status = v1.StatusKilling
 			}
 			sim.Simulator.AddJob(p.ID, job)
 		}
@@ -86,11 +87,11 @@ func jobsOf(t *testing.T, dump *ledgertest.Dump) *modelartstest.Server {
 func start(t *testing.T, server *redistest.Server, sim *modelartstest.Server) (*prometheus.Registry, *redis.Client) {
 	reg := prometheus.NewRegistry()
 	events := worker.NewMetrics(reg, "test")
-	client, err := modelarts.New(sim.URL, worker.ObserveAPI(events))
+	api, err := sim.API(worker.ObserveAPI(events))
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := worker.New(worker.Config{Redis: server.Limited(t), Jobs: client, Registry: reg, Metrics: events,
+	w := worker.New(worker.Config{Redis: server.Limited(t), Jobs: api, Registry: reg, Metrics: events,
 		Schedule: tasks.Schedule{PollFirst: 300 * time.Millisecond, CallTimeout: 2 * time.Second, RetryFirst: 100 * time.Millisecond, RetryMax: time.Second}})
 	if err := w.Start(t.Context()); err != nil {
 		t.Fatal(err)
@@ -106,14 +107,14 @@ func checkCalls(t *testing.T, sim *modelartstest.Server, old ledgertest.Stop) {
 	calls := sim.Simulator.Calls(old.Project, old.Job)
 	n := 0
 	for _, c := range calls {
-		if c.Operation == modelarts.OperationStop {
+		if c.Operation == jobs.OperationStop {
 			n++
 		}
 	}
 	if want := 1; n > want || old.State == "stopping" && n > 0 {
 		t.Errorf("batch %s, job %s, %s: %d stop calls", old.Batch, old.Job, old.State, n)
 	}
-	if old.InTheMiddle() && (len(calls) == 0 || calls[0].Operation != modelarts.OperationDetail) {
+	if old.InTheMiddle() && (len(calls) == 0 || calls[0].Operation != jobs.OperationDetail) {
 		t.Errorf("job %s, whose call was on its way: %v, want a look first", old.Job, calls)
 	}
 }

@@ -8,8 +8,8 @@ import (
 
 	"github.com/hibiken/asynq"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
 	"vizstop/internal/plain"
 	"vizstop/internal/tracing"
 )
@@ -20,7 +20,7 @@ const NoProject = "-none-"
 
 // projectOf is the project under which the ledger has what a task asks for.
 func projectOf(p Payload) string {
-	if modelarts.ValidateID("project", p.ProjectID) != nil {
+	if jobs.ValidateID("project", p.ProjectID) != nil {
 		return NoProject
 	}
 	return p.ProjectID

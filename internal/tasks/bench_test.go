@@ -2,8 +2,8 @@ package tasks
 
 import (
 	"testing"
-
-	"vizstop/internal/modelarts"
+	"vizstop/internal/jobs"
+	v1 "vizstop/internal/modelarts/v1"
 )
 
 func BenchmarkDecodePayload(b *testing.B) {
@@ -18,8 +18,8 @@ func BenchmarkDecodePayload(b *testing.B) {
 
 // BenchmarkVerdict judges the answer that ends most stops, and a refusal.
 func BenchmarkVerdict(b *testing.B) {
-	job := &modelarts.VisualizationJob{Status: modelarts.StatusKilled}
-	refusal := refused(modelarts.StatusKilling)
+	job := &jobs.Job{Status: v1.StatusKilled.Job()}
+	refusal := refused(v1.StatusKilling)
 	b.Run("stopped", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {

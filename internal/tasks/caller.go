@@ -5,8 +5,8 @@ import (
 	"log/slog"
 	"time"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
 	"vizstop/internal/release"
 )
 
@@ -32,20 +32,20 @@ func (c *caller) stop(ctx context.Context, step claimed) (err error, system bool
 		s.Called = step.At
 	}
 	callCtx, cancel := context.WithTimeout(ctx, c.schedule.CallTimeout)
-	requestID, err := c.jobs.StopVisualizationJob(callCtx, s.ProjectID, s.JobID)
+	accepted, err := c.jobs.Stop(callCtx, s.ProjectID, s.JobID)
 	cancel()
-	noteCall(s, requestID, err)
+	noteCall(s, accepted, err)
 	noteAbsent(s, err, c.release.Now())
 	return err, c.report(ctx, step, err)
 }
 
 // look makes a detail call for a claimed stop.
-func (c *caller) look(ctx context.Context, step claimed) (job *modelarts.VisualizationJob, err error, system bool) {
+func (c *caller) look(ctx context.Context, step claimed) (job *jobs.Job, err error, system bool) {
 	s := step.Stop
 	for _, limit := range []time.Duration{lookTime, c.schedule.CallTimeout} {
 		limit = min(limit, c.schedule.CallTimeout)
 		callCtx, cancel := context.WithTimeout(ctx, limit)
-		job, err = c.jobs.ShowVisualizationJob(callCtx, s.ProjectID, s.JobID)
+		job, err = c.jobs.Get(callCtx, s.ProjectID, s.JobID)
 		slow := callCtx.Err() != nil && ctx.Err() == nil
 		cancel()
 		if err == nil || !slow || limit == c.schedule.CallTimeout {
@@ -80,23 +80,23 @@ func (c *caller) report(ctx context.Context, step claimed, err error) (system bo
 }
 
 // noteCall keeps what a stop call has told besides its verdict.
-func noteCall(s *ledger.Stop, requestID string, err error) {
+func noteCall(s *ledger.Stop, accepted jobs.Accepted, err error) {
 	s.Calls++
 	s.Marked = time.Time{} // it is no longer under way
 	apiErr := apiError(err)
 	if apiErr == nil {
-		s.RequestID = requestID
+		s.RequestID = accepted.RequestID
 		return
 	}
 	s.RequestID = apiErr.RequestID
 	s.Unsure = s.Unsure || apiErr.MaybeSent
-	if apiErr.HasJobStatus {
-		s.Status = int(apiErr.JobStatus)
+	if apiErr.JobStatus.Code != "" {
+		s.Status = apiErr.JobStatus.String()
 	}
 }
 
 // notePoll keeps what a detail call has told besides its verdict.
-func notePoll(s *ledger.Stop, job *modelarts.VisualizationJob, err error, at time.Time) {
+func notePoll(s *ledger.Stop, job *jobs.Job, err error, at time.Time) {
 	s.Polls++
 	if err != nil {
 		if apiErr := apiError(err); apiErr != nil {
@@ -104,8 +104,8 @@ func notePoll(s *ledger.Stop, job *modelarts.VisualizationJob, err error, at tim
 		}
 		return
 	}
-	s.Status, s.RequestID = int(job.Status), job.RequestID
-	if job.Status.Class() == modelarts.ClassStopping {
+	s.Status, s.RequestID = job.Status.String(), job.RequestID
+	if job.Status.State == jobs.Stopping {
 		s.Looked = at
 	}
 }
@@ -113,10 +113,10 @@ func notePoll(s *ledger.Stop, job *modelarts.VisualizationJob, err error, at tim
 // noteAbsent keeps since when the API says that there is no such job. A call that
 // got no answer about the job changes nothing.
 func noteAbsent(s *ledger.Stop, err error, now time.Time) {
-	switch kind := modelarts.KindOf(err); {
-	case kind == modelarts.KindNotFound && s.Absent.IsZero():
+	switch kind := jobs.KindOf(err); {
+	case kind == jobs.KindNotFound && s.Absent.IsZero():
 		s.Absent = now
-	case kind == modelarts.KindOK || kind == modelarts.KindNotAllowed:
+	case kind == jobs.KindOK || kind == jobs.KindNotAllowed:
 		s.Absent = time.Time{}
 	}
 }

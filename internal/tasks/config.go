@@ -7,16 +7,16 @@ import (
 
 	"github.com/hibiken/asynq"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
 	"vizstop/internal/release"
 	"vizstop/internal/tracing"
 )
 
 // Jobs is the part of the API that the handlers call.
 type Jobs interface {
-	StopVisualizationJob(ctx context.Context, projectID, jobID string) (requestID string, err error)
-	ShowVisualizationJob(ctx context.Context, projectID, jobID string) (*modelarts.VisualizationJob, error)
+	Stop(ctx context.Context, projectID, jobID string) (jobs.Accepted, error)
+	Get(ctx context.Context, projectID, jobID string) (*jobs.Job, error)
 }
 
 // Config is what the handlers work with. Every field without a default is

@@ -75,7 +75,7 @@ func (l *logger) tell(ctx context.Context, res result, err error, attrs ...any) 
 	}
 	if s := res.stop; s != nil {
 		attrs = append(attrs, "stop", s.ID, "batch", s.Batch, "project", s.ProjectID, "job", s.JobID, "state", s.State)
-		if s.Status != ledger.NoStatus {
+		if s.Status != "" {
 			attrs = append(attrs, "status", s.Status)
 		}
 		if !s.State.Ended() {

@@ -7,8 +7,8 @@ import (
 
 	"github.com/hibiken/asynq"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
 	"vizstop/internal/release"
 	"vizstop/internal/tracing"
 )
@@ -100,8 +100,8 @@ func (l *Looker) Left(ctx context.Context, c release.Claimed, seen release.Sight
 // judgeList notes that list checks did not show a job that is stopping. The list
 // was wrong only if it was read. One that has shown it before, or was read while it
 // was new, has it on another page by now.
-func (l *Looker) judgeList(ctx context.Context, s *ledger.Stop, job *modelarts.VisualizationJob, read, never bool) {
-	if job.Status.Class() != modelarts.ClassStopping {
+func (l *Looker) judgeList(ctx context.Context, s *ledger.Stop, job *jobs.Job, read, never bool) {
+	if job.Status.State != jobs.Stopping {
 		return
 	}
 	s.Missed = never

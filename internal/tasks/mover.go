@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
 	"vizstop/internal/release"
 )
 
@@ -234,8 +233,8 @@ func (m *mover) expire(ctx context.Context, s *ledger.Stop) (result, error) {
 	switch {
 	case s.Reason != "":
 		reason += "; last: " + s.Reason
-	case s.Status != ledger.NoStatus:
-		reason += fmt.Sprintf("; last: job status %v", modelarts.Status(s.Status))
+	case s.Status != "":
+		reason += fmt.Sprintf("; last: job status %s", s.Status)
 	}
 	return m.end(ctx, s, ledger.Expired, reason)
 }

@@ -7,8 +7,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
 	"vizstop/internal/release"
 	"vizstop/internal/tracing"
 )
@@ -76,10 +76,10 @@ func (p *Producer) Ask(ctx context.Context, projectID, batch string, asks []ledg
 }
 
 func checkIDs(projectID, batch string, asks []ledger.Ask) error {
-	err := errors.Join(modelarts.ValidateID("project", projectID), ledger.ValidateBatch(batch))
+	err := errors.Join(jobs.ValidateID("project", projectID), ledger.ValidateBatch(batch))
 	for _, a := range asks {
 		if err == nil {
-			err = modelarts.ValidateID("job", a.JobID)
+			err = jobs.ValidateID("job", a.JobID)
 		}
 	}
 	return err

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"time"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
 	"vizstop/internal/tracing"
 )
 
@@ -59,7 +59,7 @@ func Record(r Recorder, s *ledger.Stop) {
 
 func since(from, to time.Time) time.Duration { return max(0, to.Sub(from)) }
 
-func apiError(err error) *modelarts.APIError {
-	apiErr, _ := errors.AsType[*modelarts.APIError](err)
+func apiError(err error) *jobs.Error {
+	apiErr, _ := errors.AsType[*jobs.Error](err)
 	return apiErr
 }

@@ -18,8 +18,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"vizstop/internal/joblist"
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
 	"vizstop/internal/release"
 )
 
@@ -54,8 +54,8 @@ func DecodePayload(b []byte) (Payload, error) {
 		return p, fmt.Errorf(`payload: %w (it has to be {"project_id": "...", "job_id": "..."})`, err)
 	}
 	return p, errors.Join(
-		modelarts.ValidateID("project", p.ProjectID),
-		modelarts.ValidateID("job", p.JobID))
+		jobs.ValidateID("project", p.ProjectID),
+		jobs.ValidateID("job", p.JobID))
 }
 
 // taskID is the identity of a task of ours: which stop it carries, and for

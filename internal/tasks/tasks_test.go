@@ -11,8 +11,8 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
 )
 
 func TestDecodePayload(t *testing.T) {
@@ -67,7 +67,7 @@ func FuzzDecodePayload(f *testing.F) {
 			}
 			return
 		}
-		if modelarts.ValidateID("project", p.ProjectID) != nil || modelarts.ValidateID("job", p.JobID) != nil {
+		if jobs.ValidateID("project", p.ProjectID) != nil || jobs.ValidateID("job", p.JobID) != nil {
 			t.Errorf("%q gave %+v", b, p)
 		}
 		body, err := json.Marshal(p) // as enqueue does

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
 )
 
 // action is what happens next to a stop.
@@ -54,16 +54,16 @@ func judgeStop(s *ledger.Stop, err error, system bool, may chance) verdict {
 		return verdict{action: actAccept, stopping: true}
 	}
 	reason := err.Error()
-	switch kind := modelarts.KindOf(err); {
+	switch kind := jobs.KindOf(err); {
 	case system:
 		return verdict{action: actWait, reason: reason, after: refusalWait(kind)}
-	case kind == modelarts.KindNotFound:
+	case kind == jobs.KindNotFound:
 		return judgeAbsent(s, err, may)
-	case kind == modelarts.KindNotAllowed:
+	case kind == jobs.KindNotAllowed:
 		return judgeRefusal(s, err)
 	case s.State == ledger.Stopping: // it was accepted once: only the detail endpoint ends it
 		return verdict{action: actPoll, reason: reason}
-	case kind == modelarts.KindInvalid:
+	case kind == jobs.KindInvalid:
 		return end(ledger.Rejected, reason)
 	default: // an error or no answer, while other calls succeed
 		return verdict{action: actRetry, reason: reason}
@@ -72,11 +72,11 @@ func judgeStop(s *ledger.Stop, err error, system bool, may chance) verdict {
 
 // refusalWait is the shortest wait of a stop whose call was refused as such. An
 // access key locks after more than five refusals within five minutes.
-func refusalWait(kind modelarts.Kind) time.Duration {
+func refusalWait(kind jobs.Kind) time.Duration {
 	switch kind {
-	case modelarts.KindCredentials:
+	case jobs.KindCredentials:
 		return 100 * time.Second
-	case modelarts.KindPermission, modelarts.KindNoAPI:
+	case jobs.KindPermission, jobs.KindNoAPI:
 		return 5 * time.Second
 	}
 	return 0
@@ -85,19 +85,19 @@ func refusalWait(kind modelarts.Kind) time.Duration {
 // judgeRefusal reads error 0105, "This job can't be stop. job status: N".
 func judgeRefusal(s *ledger.Stop, err error) verdict {
 	reason := err.Error()
-	apiErr, ok := errors.AsType[*modelarts.APIError](err)
-	if !ok || !apiErr.HasJobStatus {
+	apiErr, ok := errors.AsType[*jobs.Error](err)
+	if !ok || apiErr.JobStatus.Code == "" {
 		return verdict{action: actLook, reason: reason}
 	}
-	switch apiErr.JobStatus.Class() {
-	case modelarts.ClassStopping:
+	switch apiErr.JobStatus.State {
+	case jobs.Stopping:
 		return verdict{action: actSeen, stopping: true}
-	case modelarts.ClassEnded:
+	case jobs.Ended:
 		if s.Unsure || s.State == ledger.Stopping { // our own call may have ended it
 			return verdict{action: actLook}
 		}
 		return end(ledger.AlreadyStopped, fmt.Sprintf("job status %v before the stop call", apiErr.JobStatus))
-	case modelarts.ClassActive:
+	case jobs.Active:
 		if s.State == ledger.Stopping {
 			return verdict{action: actPoll, reason: reason}
 		}
@@ -135,28 +135,28 @@ type chance struct {
 }
 
 // judgePoll says what the answer of the detail endpoint means.
-func judgePoll(s *ledger.Stop, job *modelarts.VisualizationJob, err error, system bool, may chance) verdict {
+func judgePoll(s *ledger.Stop, job *jobs.Job, err error, system bool, may chance) verdict {
 	if err != nil {
 		switch {
-		case modelarts.KindOf(err) == modelarts.KindNotFound:
+		case jobs.KindOf(err) == jobs.KindNotFound:
 			return judgeAbsent(s, err, may)
 		case system:
-			return verdict{action: actWait, reason: err.Error(), after: refusalWait(modelarts.KindOf(err))}
+			return verdict{action: actWait, reason: err.Error(), after: refusalWait(jobs.KindOf(err))}
 		case s.State == ledger.Pending && !may.lost: // a look that showed nothing
 			return verdict{action: actRetry, reason: err.Error()}
 		default:
 			return verdict{action: actAgain, reason: err.Error()}
 		}
 	}
-	switch job.Status.Class() {
-	case modelarts.ClassEnded:
+	switch job.Status.State {
+	case jobs.Ended:
 		return judgeEnded(s, job.Status)
-	case modelarts.ClassStopping:
+	case jobs.Stopping:
 		if s.State == ledger.Pending {
 			return verdict{action: actSeen, stopping: true}
 		}
 		return verdict{action: actPoll, stopping: true}
-	case modelarts.ClassActive:
+	case jobs.Active:
 		return judgeActive(s, job.Status, may)
 	default:
 		return verdict{action: actPoll, reason: fmt.Sprintf("job status %v says nothing", job.Status)}
@@ -165,7 +165,7 @@ func judgePoll(s *ledger.Stop, job *modelarts.VisualizationJob, err error, syste
 
 // judgeEnded says what it means that the job has ended. It was stopped by this
 // stop only if a call of it was accepted, or may have been.
-func judgeEnded(s *ledger.Stop, status modelarts.Status) verdict {
+func judgeEnded(s *ledger.Stop, status jobs.Status) verdict {
 	switch {
 	case !s.Accepted.IsZero():
 		return end(ledger.Stopped, fmt.Sprintf("job status %v", status))
@@ -179,7 +179,7 @@ func judgeEnded(s *ledger.Stop, status modelarts.Status) verdict {
 }
 
 // judgeActive says what it means that the job is still active.
-func judgeActive(s *ledger.Stop, status modelarts.Status, may chance) verdict {
+func judgeActive(s *ledger.Stop, status jobs.Status, may chance) verdict {
 	reason := fmt.Sprintf("job status is still %v", status)
 	if s.State == ledger.Pending && s.Reason != "" { // what the stop call met with
 		reason = s.Reason + "; then " + reason

@@ -7,30 +7,31 @@ import (
 	"testing"
 	"time"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/modelarts"
+	v1 "vizstop/internal/modelarts/v1"
 )
 
-func apiErr(kind modelarts.Kind) error {
-	return &modelarts.APIError{Operation: "stop", Kind: kind, HTTPStatus: 400}
+func apiErr(kind jobs.Kind) error {
+	return &jobs.Error{Operation: "stop", Kind: kind, HTTPStatus: 400}
 }
 
-func refused(status modelarts.Status) error {
-	return &modelarts.APIError{Operation: "stop", Kind: modelarts.KindNotAllowed, HTTPStatus: 400,
-		JobStatus: status, HasJobStatus: true}
+func refused(status v1.Status) error {
+	return &jobs.Error{Operation: "stop", Kind: jobs.KindNotAllowed, HTTPStatus: 400,
+		JobStatus: status.Job()}
 }
 
 var (
-	pending  = ledger.Stop{State: ledger.Pending, Status: ledger.NoStatus}
-	unsure   = ledger.Stop{State: ledger.Pending, Status: ledger.NoStatus, Unsure: true}
-	listed   = ledger.Stop{State: ledger.Pending, Status: ledger.NoStatus, Listed: true}
-	stopping = ledger.Stop{State: ledger.Stopping, Status: ledger.NoStatus, Accepted: time.UnixMilli(1)}
+	pending  = ledger.Stop{State: ledger.Pending}
+	unsure   = ledger.Stop{State: ledger.Pending, Unsure: true}
+	listed   = ledger.Stop{State: ledger.Pending, Listed: true}
+	stopping = ledger.Stop{State: ledger.Stopping, Accepted: time.UnixMilli(1)}
 
 	// The job was seen stopping, after a refused call or one that got lost.
 	seen       = ledger.Stop{State: ledger.Stopping}
 	seenUnsure = ledger.Stop{State: ledger.Stopping, Unsure: true}
 
-	withdrawn = ledger.Stop{State: ledger.Pending, Status: ledger.NoStatus, Withdrawn: "by somebody"}
+	withdrawn = ledger.Stop{State: ledger.Pending, Withdrawn: "by somebody"}
 
 	absent = chance{absent: true}
 )
@@ -46,24 +47,24 @@ func TestJudgeStop(t *testing.T) {
 		want   verdict
 	}{
 		{name: "accepted", stop: pending, want: verdict{action: actAccept, stopping: true}},
-		{name: "no such job", stop: pending, err: apiErr(modelarts.KindNotFound), want: verdict{action: actAbsent}},
-		{name: "no such job, again", stop: pending, may: absent, err: apiErr(modelarts.KindNotFound), want: end(ledger.NotFound, "")},
-		{name: "no such job any more", stop: listed, err: apiErr(modelarts.KindNotFound), want: verdict{action: actAbsent}},
-		{name: "no such job any more, again", stop: listed, may: absent, err: apiErr(modelarts.KindNotFound), want: end(ledger.Gone, "")},
-		{name: "gone on a resend", stop: stopping, may: absent, err: apiErr(modelarts.KindNotFound), want: end(ledger.Gone, "")},
-		{name: "malformed", stop: pending, err: apiErr(modelarts.KindInvalid), want: end(ledger.Rejected, "")},
-		{name: "malformed though accepted once", stop: stopping, err: apiErr(modelarts.KindInvalid), want: verdict{action: actPoll}},
-		{name: "lone 500", stop: pending, err: apiErr(modelarts.KindUnavailable), want: verdict{action: actRetry}},
-		{name: "lone timeout", stop: pending, err: apiErr(modelarts.KindTimeout), want: verdict{action: actRetry}},
-		{name: "lone 500 on a resend", stop: stopping, err: apiErr(modelarts.KindUnavailable), want: verdict{action: actPoll}},
-		{name: "outage", stop: pending, err: apiErr(modelarts.KindUnavailable), system: true, want: verdict{action: actWait}},
-		{name: "429", stop: pending, err: apiErr(modelarts.KindThrottled), system: true, want: verdict{action: actWait}},
-		{name: "credentials", stop: pending, err: apiErr(modelarts.KindCredentials), system: true, want: verdict{action: actWait}},
-		{name: "permission", stop: pending, err: apiErr(modelarts.KindPermission), system: true, want: verdict{action: actWait}},
-		{name: "no API", stop: pending, err: apiErr(modelarts.KindNoAPI), system: true, want: verdict{action: actWait}},
-		{name: "no route", stop: pending, err: apiErr(modelarts.KindUnreachable), system: true, want: verdict{action: actWait}},
+		{name: "no such job", stop: pending, err: apiErr(jobs.KindNotFound), want: verdict{action: actAbsent}},
+		{name: "no such job, again", stop: pending, may: absent, err: apiErr(jobs.KindNotFound), want: end(ledger.NotFound, "")},
+		{name: "no such job any more", stop: listed, err: apiErr(jobs.KindNotFound), want: verdict{action: actAbsent}},
+		{name: "no such job any more, again", stop: listed, may: absent, err: apiErr(jobs.KindNotFound), want: end(ledger.Gone, "")},
+		{name: "gone on a resend", stop: stopping, may: absent, err: apiErr(jobs.KindNotFound), want: end(ledger.Gone, "")},
+		{name: "malformed", stop: pending, err: apiErr(jobs.KindInvalid), want: end(ledger.Rejected, "")},
+		{name: "malformed though accepted once", stop: stopping, err: apiErr(jobs.KindInvalid), want: verdict{action: actPoll}},
+		{name: "lone 500", stop: pending, err: apiErr(jobs.KindUnavailable), want: verdict{action: actRetry}},
+		{name: "lone timeout", stop: pending, err: apiErr(jobs.KindTimeout), want: verdict{action: actRetry}},
+		{name: "lone 500 on a resend", stop: stopping, err: apiErr(jobs.KindUnavailable), want: verdict{action: actPoll}},
+		{name: "outage", stop: pending, err: apiErr(jobs.KindUnavailable), system: true, want: verdict{action: actWait}},
+		{name: "429", stop: pending, err: apiErr(jobs.KindThrottled), system: true, want: verdict{action: actWait}},
+		{name: "credentials", stop: pending, err: apiErr(jobs.KindCredentials), system: true, want: verdict{action: actWait}},
+		{name: "permission", stop: pending, err: apiErr(jobs.KindPermission), system: true, want: verdict{action: actWait}},
+		{name: "no API", stop: pending, err: apiErr(jobs.KindNoAPI), system: true, want: verdict{action: actWait}},
+		{name: "no route", stop: pending, err: apiErr(jobs.KindUnreachable), system: true, want: verdict{action: actWait}},
 		{name: "not ours", stop: pending, err: context.Canceled, system: true, want: verdict{action: actWait}},
-		{name: "refused without a status", stop: pending, err: apiErr(modelarts.KindNotAllowed), want: verdict{action: actLook}},
+		{name: "refused without a status", stop: pending, err: apiErr(jobs.KindNotAllowed), want: verdict{action: actLook}},
 	} {
 		check(t, tt.name, judgeStop(&tt.stop, tt.err, tt.system, tt.may), tt.want)
 	}
@@ -71,7 +72,7 @@ func TestJudgeStop(t *testing.T) {
 
 // Every status that a refusal can name.
 func TestJudgeRefusal(t *testing.T) {
-	for status := modelarts.Status(-1); status <= 30; status++ {
+	for status := v1.Status(-1); status <= 30; status++ {
 		for _, s := range []ledger.Stop{pending, unsure, stopping, seen, seenUnsure} {
 			want := verdict{action: actLook}
 			switch status {
@@ -87,7 +88,7 @@ func TestJudgeRefusal(t *testing.T) {
 					want = verdict{action: actPoll}
 				}
 			}
-			name := status.String() + " " + string(s.State)
+			name := status.Job().String() + " " + string(s.State)
 			check(t, name, judgeStop(&s, refused(status), false, chance{}), want)
 		}
 	}
@@ -95,8 +96,8 @@ func TestJudgeRefusal(t *testing.T) {
 
 // Every status that the detail endpoint can tell, with all that may still be done.
 func TestJudgePollStatus(t *testing.T) {
-	for status := modelarts.Status(-1); status <= 30; status++ {
-		job := &modelarts.VisualizationJob{Status: status}
+	for status := v1.Status(-1); status <= 30; status++ {
+		job := &jobs.Job{Status: status.Job()}
 		for _, may := range chances() {
 			for _, s := range []ledger.Stop{pending, unsure, withdrawn, stopping, seen, seenUnsure} {
 				want := verdict{action: actPoll}
@@ -147,17 +148,17 @@ func chances() (all []chance) {
 
 // No error of a detail call but "not found", a second time, ends a stop.
 func TestJudgePollErrors(t *testing.T) {
-	for _, kind := range modelarts.Kinds()[1:] {
+	for _, kind := range jobs.Kinds()[1:] {
 		for _, system := range []bool{false, true} {
 			for _, may := range chances() {
 				for _, s := range []ledger.Stop{pending, unsure, listed, stopping} {
 					want := verdict{action: actAgain}
 					switch {
-					case kind == modelarts.KindNotFound && !may.absent:
+					case kind == jobs.KindNotFound && !may.absent:
 						want = verdict{action: actAbsent}
-					case kind == modelarts.KindNotFound && s.Seen():
+					case kind == jobs.KindNotFound && s.Seen():
 						want = end(ledger.Gone, "")
-					case kind == modelarts.KindNotFound:
+					case kind == jobs.KindNotFound:
 						want = end(ledger.NotFound, "")
 					case system:
 						want = verdict{action: actWait}
@@ -174,9 +175,9 @@ func TestJudgePollErrors(t *testing.T) {
 // A refused credential or permission is not tried again soon by the same stop: an
 // access key locks after some refusals.
 func TestRefusedStopsWait(t *testing.T) {
-	for kind, want := range map[modelarts.Kind]time.Duration{
-		modelarts.KindCredentials: 100 * time.Second, modelarts.KindPermission: 5 * time.Second, modelarts.KindNoAPI: 5 * time.Second,
-		modelarts.KindThrottled: 0, modelarts.KindUnavailable: 0,
+	for kind, want := range map[jobs.Kind]time.Duration{
+		jobs.KindCredentials: 100 * time.Second, jobs.KindPermission: 5 * time.Second, jobs.KindNoAPI: 5 * time.Second,
+		jobs.KindThrottled: 0, jobs.KindUnavailable: 0,
 	} {
 		stop, look := judgeStop(&pending, apiErr(kind), true, chance{}), judgePoll(&stopping, nil, apiErr(kind), true, chance{})
 		if stop.after != want || look.after != want {
@@ -189,7 +190,7 @@ func TestRefusedStopsWait(t *testing.T) {
 func TestReasonOfAnActiveJob(t *testing.T) {
 	s := pending
 	s.Reason = "500"
-	got := judgePoll(&s, &modelarts.VisualizationJob{Status: 7}, nil, false, chance{call: true})
+	got := judgePoll(&s, &jobs.Job{Status: v1.Status(7).Job()}, nil, false, chance{call: true})
 	if !strings.HasPrefix(got.reason, "500; then job status is still ") {
 		t.Errorf("reason %q", got.reason)
 	}

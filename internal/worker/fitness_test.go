@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	v1 "vizstop/internal/modelarts/v1"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -25,12 +26,12 @@ func TestUnfitRedis(t *testing.T) {
 	admin := s.Client(t)
 	var log lockedBuffer
 	reg := prometheus.NewRegistry()
-	jobs, err := modelarts.New("http://127.0.0.1:1")
+	client, err := modelarts.New("http://127.0.0.1:1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := New(Config{
-		Redis: s.Limited(t), Jobs: jobs, Registry: reg, Metrics: NewMetrics(reg, "test"),
+		Redis: s.Limited(t), Jobs: v1.New(client), Registry: reg, Metrics: NewMetrics(reg, "test"),
 		Logger: slog.New(slog.NewJSONHandler(&log, nil)), FitnessInterval: 10 * time.Millisecond,
 	})
 	if err := w.Start(t.Context()); err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 	"go.uber.org/goleak"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
@@ -39,11 +40,11 @@ func TestShutdownLeavesNothingBehind(t *testing.T) {
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}})
 	reg := prometheus.NewRegistry()
 	events := NewMetrics(reg, "test")
-	client, err := modelarts.New(sim.URL, modelarts.WithHTTPClient(&http.Client{Transport: transport}), ObserveAPI(events))
+	api, err := sim.API(modelarts.WithHTTPClient(&http.Client{Transport: transport}), ObserveAPI(events))
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := New(Config{Redis: rdb, Jobs: client, Registry: reg, Metrics: events, Concurrency: 10})
+	w := New(Config{Redis: rdb, Jobs: api, Registry: reg, Metrics: events, Concurrency: 10})
 	if err := w.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +53,7 @@ func TestShutdownLeavesNothingBehind(t *testing.T) {
 	if _, err := producer.Ask(t.Context(), project, "b", ask); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, outside, "the stop call", func() bool { return sim.Counts()[modelarts.OperationStop] > 0 })
+	eventually(t, outside, "the stop call", func() bool { return sim.Counts()[jobs.OperationStop] > 0 })
 	eventually(t, outside, "a subscription", func() bool { return connections(t, outside, "pubsub") > 0 })
 
 	w.Shutdown()

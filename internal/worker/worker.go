@@ -16,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"vizstop/internal/fleet"
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
 	"vizstop/internal/metrics"
 	"vizstop/internal/modelarts"
@@ -176,7 +177,7 @@ func NewMetrics(reg prometheus.Registerer, version string) *metrics.Metrics {
 	return metrics.New(reg, version, metrics.Labels{
 		Outcomes:   texts(ledger.Outcomes()),
 		Phases:     tasks.Phases(),
-		Operations: modelarts.Operations(),
+		Operations: jobs.Operations(),
 		Results:    kindNames(),
 		Holds:      texts(release.Reasons()),
 		Recoveries: rounds.RecoveryKinds(),
@@ -194,7 +195,7 @@ func ObserveAPI(m *metrics.Metrics) modelarts.Option {
 
 func kindNames() []string {
 	var names []string
-	for _, k := range modelarts.Kinds() {
+	for _, k := range jobs.Kinds() {
 		names = append(names, k.String())
 	}
 	return names

@@ -7,8 +7,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
-
-	"vizstop/internal/modelarts"
+	"vizstop/internal/jobs"
+	v1 "vizstop/internal/modelarts/v1"
 )
 
 // Config says how a simulator behaves. The zero value is usable: no
@@ -35,14 +35,14 @@ type Config struct {
 	TotalRateLimit RateLimit // of all projects together
 
 	Phases      Phases
-	StopStatus  modelarts.Status // how a stop ends; 0 means 12 (killed)
-	DeleteFails bool             // deletion ends in status 6 instead of removing the job
+	StopStatus  v1.Status // how a stop ends; 0 means 12 (killed)
+	DeleteFails bool      // deletion ends in status 6 instead of removing the job
 
 	// The statuses in which a job may be stopped, restarted and deleted; in any
 	// other the answer is ModelArts.0105. Nil means the wide guess of what the
 	// documents leave open: 1, 2, 4, 7 and 8 may be stopped, every ended status may be
 	// restarted, all but 9 may be deleted.
-	Stoppable, Restartable, Deletable []modelarts.Status
+	Stoppable, Restartable, Deletable []v1.Status
 
 	NotFound NotFoundStyle
 	// BusinessFailureStatus is the HTTP status of answers with is_success false,
@@ -123,12 +123,12 @@ func (c Config) withDefaults() Config {
 	c.Auth.SecurityTokens = maps.Clone(c.Auth.SecurityTokens)
 	c.Auth.Users = slices.Clone(c.Auth.Users)
 	c.Phases = c.Phases.withDefaults()
-	c.StopStatus = cmp.Or(c.StopStatus, modelarts.StatusKilled)
+	c.StopStatus = cmp.Or(c.StopStatus, v1.StatusKilled)
 	c.Stoppable = slices.Clone(c.Stoppable)
 	c.Restartable = slices.Clone(c.Restartable)
 	c.Deletable = slices.Clone(c.Deletable)
 	if c.Stoppable == nil {
-		c.Stoppable = []modelarts.Status{1, 2, 4, 7, 8}
+		c.Stoppable = []v1.Status{1, 2, 4, 7, 8}
 	}
 	c.BusinessFailureStatus = cmp.Or(c.BusinessFailureStatus, http.StatusBadRequest)
 	c.ErrorField = cmp.Or(c.ErrorField, "error_message")
@@ -156,22 +156,22 @@ func (p Phases) withDefaults() Phases {
 	return p
 }
 
-func (c Config) stoppable(s modelarts.Status) bool {
+func (c Config) stoppable(s v1.Status) bool {
 	return slices.Contains(c.Stoppable, s)
 }
 
-func (c Config) restartable(s modelarts.Status) bool {
+func (c Config) restartable(s v1.Status) bool {
 	if c.Restartable != nil {
 		return slices.Contains(c.Restartable, s)
 	}
-	return s.Class() == modelarts.ClassEnded || s == modelarts.StatusLost
+	return s.Job().State == jobs.Ended || s == v1.StatusLost
 }
 
-func (c Config) deletable(s modelarts.Status) bool {
+func (c Config) deletable(s v1.Status) bool {
 	if c.Deletable != nil {
 		return slices.Contains(c.Deletable, s)
 	}
-	return s != modelarts.StatusKilling
+	return s != v1.StatusKilling
 }
 
 func sleep(ctx context.Context, d time.Duration) {

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"vizstop/internal/modelarts"
+	"vizstop/internal/jobs"
+	v1 "vizstop/internal/modelarts/v1"
 )
 
 // sleepOn makes waiting move the clock.
@@ -18,12 +18,12 @@ func sleepOn(c *clock) Config {
 
 func TestDefaultStatusSets(t *testing.T) {
 	c := Config{}.withDefaults()
-	for s := range modelarts.Status(23) {
-		class := s.Class()
+	for s := range v1.Status(23) {
+		state := s.Job().State
 		if got, want := c.stoppable(s), s == 1 || s == 2 || s == 4 || s == 7 || s == 8; got != want {
 			t.Errorf("stoppable(%v) = %t", s, got)
 		}
-		if got, want := c.restartable(s), class == modelarts.ClassEnded || s == 14; got != want {
+		if got, want := c.restartable(s), state == jobs.Ended || s == 14; got != want {
 			t.Errorf("restartable(%v) = %t", s, got)
 		}
 		if got, want := c.deletable(s), s != 9; got != want {
@@ -34,11 +34,11 @@ func TestDefaultStatusSets(t *testing.T) {
 
 func TestStrictStatusSets(t *testing.T) {
 	c := Config{
-		Stoppable:   []modelarts.Status{8},
-		Restartable: []modelarts.Status{12},
-		Deletable:   []modelarts.Status{},
+		Stoppable:   []v1.Status{8},
+		Restartable: []v1.Status{12},
+		Deletable:   []v1.Status{},
 	}.withDefaults()
-	for s := range modelarts.Status(23) {
+	for s := range v1.Status(23) {
 		if c.stoppable(s) != (s == 8) || c.restartable(s) != (s == 12) || c.deletable(s) {
 			t.Errorf("status %v: stoppable %t, restartable %t, deletable %t",
 				s, c.stoppable(s), c.restartable(s), c.deletable(s))

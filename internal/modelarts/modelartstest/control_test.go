@@ -8,8 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"vizstop/internal/modelarts"
+	v1 "vizstop/internal/modelarts/v1"
 )
 
 // control asks one of the control pages and wants that status.
@@ -42,7 +41,7 @@ func TestControlOrdersFaults(t *testing.T) {
 	if status, _, err := stop(); err == nil {
 		t.Errorf("a reset connection answers %d", status)
 	}
-	if j, _ := r.Job("p1", "1"); j.Status != modelarts.StatusRunning {
+	if j, _ := r.Job("p1", "1"); j.Status != v1.StatusRunning {
 		t.Errorf("faults had an effect: status %v", j.Status)
 	}
 	control(t, r.Simulator, "DELETE", "/faults", "", http.StatusNoContent)
@@ -102,7 +101,7 @@ func TestControlTellsCallsAndJobs(t *testing.T) {
 		t.Errorf("calls %+v", calls)
 	}
 	jobs := lines[Job](t, control(t, r.Simulator, "GET", "/jobs?project=p1", "", 200))
-	if len(jobs) != 2 || jobs[0].Status != modelarts.StatusRunning || jobs[1].Status != modelarts.StatusKilling {
+	if len(jobs) != 2 || jobs[0].Status != v1.StatusRunning || jobs[1].Status != v1.StatusKilling {
 		t.Errorf("jobs %+v", jobs)
 	}
 	if got := control(t, r.Simulator, "GET", "/jobs?project=p2", "", 200); got != "" {

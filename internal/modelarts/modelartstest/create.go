@@ -8,8 +8,7 @@ import (
 	"strconv"
 	"time"
 	"unicode/utf8"
-
-	"vizstop/internal/modelarts"
+	v1 "vizstop/internal/modelarts/v1"
 )
 
 var (
@@ -99,7 +98,7 @@ func (c creationRequest) problem() string {
 func (c creationRequest) job() Job {
 	j := Job{
 		Name: c.Name, Description: c.Description, TrainURL: c.TrainURL, Type: c.Type,
-		WorkspaceID: c.WorkspaceID, Status: modelarts.StatusInit,
+		WorkspaceID: c.WorkspaceID, Status: v1.StatusInit,
 	}
 	for _, s := range c.Schedule {
 		j.AutoStop = time.Duration(*s.Duration) * time.Hour

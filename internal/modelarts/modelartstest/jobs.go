@@ -5,9 +5,12 @@ import (
 	"slices"
 	"strconv"
 	"time"
-
-	"vizstop/internal/modelarts"
+	"vizstop/internal/jobs"
+	v1 "vizstop/internal/modelarts/v1"
 )
+
+// Completed is the v1 status of a job that has ended by itself, for callers that know no statuses.
+const Completed = v1.StatusCompleted
 
 // Job is a visualization job: what AddJob wants and what snapshots show.
 type Job struct {
@@ -18,12 +21,12 @@ type Job struct {
 	Type        string // "tensorboard" if empty, or "mindinsight"
 	WorkspaceID string // "0" if empty
 	// Status 0 means running for AddJob. Snapshots give it as of Config.Now.
-	Status     modelarts.Status
+	Status     v1.Status
 	CreateTime time.Time // zero means now
 
-	StopTime   time.Duration    // how long 9 lasts after a stop; 0 means Phases.Stop
-	StopStatus modelarts.Status // how a stop ends; 0 means Config.StopStatus
-	AutoStop   time.Duration    // from each start of running to an automatic stop; 0 means never
+	StopTime   time.Duration // how long 9 lasts after a stop; 0 means Phases.Stop
+	StopStatus v1.Status     // how a stop ends; 0 means Config.StopStatus
+	AutoStop   time.Duration // from each start of running to an automatic stop; 0 means never
 
 	// EndedAt is when the job truly ended, however late somebody looks; zero
 	// while it has not. AddJob ignores it.
@@ -45,7 +48,7 @@ type record struct {
 // step is a move that happens by itself once its time has come.
 type step struct {
 	at     time.Time
-	status modelarts.Status
+	status v1.Status
 	gone   bool // the job disappears
 }
 
@@ -62,13 +65,13 @@ func (s *Simulator) AddJob(projectID string, j Job) Job {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.cfg.Now()
-	j.Status = cmp.Or(j.Status, modelarts.StatusRunning)
+	j.Status = cmp.Or(j.Status, v1.StatusRunning)
 	r := s.insert(projectID, j, now)
 	r.enter(r.Status, r.CreateTime)
 	switch r.Status {
-	case modelarts.StatusRunning:
+	case v1.StatusRunning:
 		s.planAutoStop(r, r.CreateTime)
-	case modelarts.StatusKilling:
+	case v1.StatusKilling:
 		r.runFrom = r.CreateTime
 		r.steps = []step{{at: now.Add(s.stopTime(r)), status: s.stopStatus(r)}}
 	default:
@@ -104,7 +107,7 @@ func (s *Simulator) Jobs(projectID string) []Job {
 
 // SetStatus puts a job into any status, where it stays until a call moves it.
 // It is false if there is no such job.
-func (s *Simulator) SetStatus(projectID, jobID string, status modelarts.Status) bool {
+func (s *Simulator) SetStatus(projectID, jobID string, status v1.Status) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.cfg.Now()
@@ -194,17 +197,17 @@ func (p *project) settle(r *record, now time.Time) bool {
 }
 
 // enter changes the status and keeps the times that depend on it.
-func (r *record) enter(status modelarts.Status, at time.Time) {
+func (r *record) enter(status v1.Status, at time.Time) {
 	r.Status = status
-	switch status.Class() {
-	case modelarts.ClassActive, modelarts.ClassStopping:
+	switch status.Job().State {
+	case jobs.Active, jobs.Stopping:
 		r.EndedAt, r.ShownEnded = time.Time{}, time.Time{}
-	case modelarts.ClassEnded:
+	case jobs.Ended:
 		if r.EndedAt.IsZero() {
 			r.EndedAt = at
 		}
 	}
-	if status == modelarts.StatusRunning {
+	if status == v1.StatusRunning {
 		r.runFrom = at
 	}
 }
@@ -222,8 +225,8 @@ func (r *record) duration(now time.Time) time.Duration {
 }
 
 // creation is the usual way from a new job to a running one.
-var creation = [...]modelarts.Status{
-	modelarts.StatusInit, modelarts.StatusSubmitTrying, modelarts.StatusWaiting, modelarts.StatusRunning,
+var creation = [...]v1.Status{
+	v1.StatusInit, v1.StatusSubmitTrying, v1.StatusWaiting, v1.StatusRunning,
 }
 
 // planCreation lays out what is left of a creation that takes total from its
@@ -231,8 +234,8 @@ var creation = [...]modelarts.Status{
 func (s *Simulator) planCreation(r *record, now time.Time, total time.Duration) {
 	r.steps = nil
 	status := r.Status
-	if status == modelarts.StatusImageCreating {
-		status = modelarts.StatusInit
+	if status == v1.StatusImageCreating {
+		status = v1.StatusInit
 	}
 	from := slices.Index(creation[:], status)
 	if from < 0 {
@@ -255,7 +258,7 @@ func (s *Simulator) planAutoStop(r *record, runFrom time.Time) {
 	}
 	at := runFrom.Add(r.AutoStop)
 	r.steps = append(r.steps,
-		step{at: at, status: modelarts.StatusKilling},
+		step{at: at, status: v1.StatusKilling},
 		step{at: at.Add(s.stopTime(r)), status: s.stopStatus(r)})
 }
 
@@ -266,6 +269,6 @@ func (s *Simulator) stopTime(r *record) time.Duration {
 	return s.cfg.Phases.Stop(r.Job)
 }
 
-func (s *Simulator) stopStatus(r *record) modelarts.Status {
+func (s *Simulator) stopStatus(r *record) v1.Status {
 	return cmp.Or(r.StopStatus, s.cfg.StopStatus)
 }

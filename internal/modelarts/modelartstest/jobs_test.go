@@ -3,8 +3,7 @@ package modelartstest
 import (
 	"testing"
 	"time"
-
-	"vizstop/internal/modelarts"
+	v1 "vizstop/internal/modelarts/v1"
 )
 
 func fixedSimulator(cfg Config) (*Simulator, *clock) {
@@ -13,7 +12,7 @@ func fixedSimulator(cfg Config) (*Simulator, *clock) {
 	return New(cfg), c
 }
 
-func statusOf(t *testing.T, s *Simulator, id string) modelarts.Status {
+func statusOf(t *testing.T, s *Simulator, id string) v1.Status {
 	t.Helper()
 	j, ok := s.Job("p1", id)
 	if !ok {
@@ -45,12 +44,12 @@ func TestAddJobFillsIn(t *testing.T) {
 }
 
 func TestCreationTakesEqualSteps(t *testing.T) {
-	for _, tt := range []struct{ from, after10s, after20s, after30s modelarts.Status }{
+	for _, tt := range []struct{ from, after10s, after20s, after30s v1.Status }{
 		{1, 4, 7, 8}, {2, 4, 7, 8}, {4, 7, 8, 8}, {7, 8, 8, 8},
 	} {
 		s, c := fixedSimulator(Config{Phases: Phases{Create: Fixed(30 * time.Second)}})
 		s.AddJob("p1", Job{ID: "1", Status: tt.from})
-		for _, want := range []modelarts.Status{tt.from, tt.after10s, tt.after20s, tt.after30s} {
+		for _, want := range []v1.Status{tt.from, tt.after10s, tt.after20s, tt.after30s} {
 			if got := statusOf(t, s, "1"); got != want {
 				t.Errorf("from %v: %v, want %v", tt.from, got, want)
 			}
@@ -86,7 +85,7 @@ func TestAddEndedJob(t *testing.T) {
 func TestSetStatusStays(t *testing.T) {
 	s, c := fixedSimulator(Config{})
 	s.AddJob("p1", Job{ID: "1", Status: 9})
-	for _, status := range []modelarts.Status{0, 1, 9, 12, 8, 77} {
+	for _, status := range []v1.Status{0, 1, 9, 12, 8, 77} {
 		if !s.SetStatus("p1", "1", status) {
 			t.Fatal("SetStatus found no job")
 		}

@@ -10,8 +10,7 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	"vizstop/internal/modelarts"
+	v1 "vizstop/internal/modelarts/v1"
 )
 
 // Numbers that list answers show, as in the samples. They limit nothing.
@@ -24,7 +23,7 @@ const (
 //
 // Source: ModelArts API reference, "Querying a Visualization Job List".
 type listQuery struct {
-	status        modelarts.Status
+	status        v1.Status
 	anyStatus     bool
 	page, perPage int
 	compare       func(a, b *record) int
@@ -71,7 +70,7 @@ func (s *Simulator) parseList(v url.Values) listQuery {
 		anyStatus:   v.Get("status") == "",
 	}
 	status := q.integer(v, "status", 0, 0, math.MaxInt32)
-	q.status = modelarts.Status(status)
+	q.status = v1.Status(status)
 	q.perPage = q.integer(v, "per_page", min(10, s.cfg.MaxPerPage), 1, s.cfg.MaxPerPage)
 	q.page = q.integer(v, "page", 1, 1, math.MaxInt32)
 	// One official client sends sort_by.

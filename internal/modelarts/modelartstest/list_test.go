@@ -6,8 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"vizstop/internal/modelarts"
+	v1 "vizstop/internal/modelarts/v1"
 )
 
 // listedIDs are the ids on a page, in its order.
@@ -115,8 +114,8 @@ func TestListOfAnUnknownProjectIsEmpty(t *testing.T) {
 
 func TestListShowsCurrentStatuses(t *testing.T) {
 	r := start(t, Config{})
-	r.AddJob("p1", Job{ID: "1", Status: modelarts.StatusKilling, StopTime: time.Second})
-	r.AddJob("p1", Job{ID: "2", Status: modelarts.StatusKilling, StopTime: time.Minute})
+	r.AddJob("p1", Job{ID: "1", Status: v1.StatusKilling, StopTime: time.Second})
+	r.AddJob("p1", Job{ID: "2", Status: v1.StatusKilling, StopTime: time.Minute})
 	r.clock.advance(time.Second)
 	if got := r.listedIDs("status=9"); got != "2" {
 		t.Errorf("stopping = %q, want 2", got)

@@ -6,8 +6,7 @@ import (
 	"net/http"
 	"time"
 	"unicode/utf8"
-
-	"vizstop/internal/modelarts"
+	v1 "vizstop/internal/modelarts/v1"
 )
 
 // The texts of refused operations, with the documents' own grammar.
@@ -33,7 +32,7 @@ func (s *Simulator) stop(x *exchange, now time.Time) answer {
 	if !s.cfg.stoppable(r.Status) {
 		return s.failure("ModelArts.0105", fmt.Sprintf(cannotStop, int(r.Status)))
 	}
-	r.enter(modelarts.StatusKilling, now)
+	r.enter(v1.StatusKilling, now)
 	r.steps = []step{{at: now.Add(s.stopTime(r)), status: s.stopStatus(r)}}
 	return success(nil)
 }
@@ -48,11 +47,11 @@ func (s *Simulator) delete(x *exchange, now time.Time) answer {
 	}
 	end := step{at: now.Add(s.cfg.Phases.Delete(r.Job)), gone: true}
 	if s.cfg.DeleteFails {
-		end.status, end.gone = modelarts.StatusDeleteFailed, false
+		end.status, end.gone = v1.StatusDeleteFailed, false
 	}
 	// Older documents call status 9 "being deleted".
 	ended := r.EndedAt
-	r.enter(modelarts.StatusKilling, now)
+	r.enter(v1.StatusKilling, now)
 	r.EndedAt = ended
 	r.steps = []step{end}
 	return success(nil)
@@ -66,7 +65,7 @@ func (s *Simulator) restart(x *exchange, now time.Time) answer {
 	if !s.cfg.restartable(r.Status) {
 		return s.failure("ModelArts.0105", fmt.Sprintf(cannotRestart, int(r.Status)))
 	}
-	r.enter(modelarts.StatusInit, now)
+	r.enter(v1.StatusInit, now)
 	r.runFrom = time.Time{}
 	s.planCreation(r, now, s.cfg.Phases.Restart(r.Job))
 	return success(nil)

@@ -5,15 +5,14 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"vizstop/internal/modelarts"
+	v1 "vizstop/internal/modelarts/v1"
 )
 
 // The three texts are literally the documents'.
 func TestRefusalsNameTheStatus(t *testing.T) {
-	r := start(t, Config{Stoppable: []modelarts.Status{}, Restartable: []modelarts.Status{}, Deletable: []modelarts.Status{}})
+	r := start(t, Config{Stoppable: []v1.Status{}, Restartable: []v1.Status{}, Deletable: []v1.Status{}})
 	r.AddJob("p1", Job{ID: "1"})
-	for _, status := range []modelarts.Status{8, 9, 10} {
+	for _, status := range []v1.Status{8, 9, 10} {
 		r.SetStatus("p1", "1", status)
 		for _, tt := range []struct{ method, path, text string }{
 			{"POST", "/1/stop", "This job can't be stop. job status: %d"},

@@ -7,8 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"time"
-
-	"vizstop/internal/modelarts"
+	v1 "vizstop/internal/modelarts/v1"
 )
 
 // Reply is an answer gone wrong, made by one of the Reply functions. The zero
@@ -95,14 +94,14 @@ func ReplyHTTPStatus(httpStatus int) Reply {
 
 // ReplyStatus lies about the job: the honest answer of detail or list with
 // another status in it. Answers without a status stay as they are.
-func ReplyStatus(status modelarts.Status) Reply {
+func ReplyStatus(status v1.Status) Reply {
 	return altered(func(a answer) answer {
 		a.body = withStatus(a.body, status)
 		return a
 	})
 }
 
-func withStatus(body object, status modelarts.Status) object {
+func withStatus(body object, status v1.Status) object {
 	body = maps.Clone(body)
 	if _, ok := body["status"]; ok {
 		body["status"] = int(status)

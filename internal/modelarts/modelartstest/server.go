@@ -5,6 +5,9 @@ import (
 	"net"
 	"net/http"
 	"time"
+	"vizstop/internal/jobs"
+	"vizstop/internal/modelarts"
+	v1 "vizstop/internal/modelarts/v1"
 )
 
 // Server is a simulator behind a listener on the loopback interface.
@@ -35,6 +38,15 @@ func Start(cfg Config) (*Server, error) {
 		_ = s.http.Serve(l) // always ErrServerClosed, after Close
 	}()
 	return s, nil
+}
+
+// API returns the API of the simulator, as a client with these options sees it.
+func (s *Server) API(opts ...modelarts.Option) (jobs.API, error) {
+	client, err := modelarts.New(s.URL, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return v1.New(client), nil
 }
 
 // Close drops all connections, whatever is on them, and frees the port. Waiting

@@ -8,8 +8,7 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"vizstop/internal/modelarts"
+	v1 "vizstop/internal/modelarts/v1"
 )
 
 const jobsPath = "/v1/p1/visualization-jobs"
@@ -132,7 +131,7 @@ func (g got) expect(t *testing.T, status int, code string) {
 	}
 }
 
-func (r *rig) wantStatus(jobID string, want modelarts.Status) {
+func (r *rig) wantStatus(jobID string, want v1.Status) {
 	r.t.Helper()
 	if j, ok := r.Job("p1", jobID); !ok || j.Status != want {
 		r.t.Errorf("job %s: status %v (exists: %t), want %v", jobID, j.Status, ok, want)

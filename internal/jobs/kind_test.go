@@ -1,4 +1,4 @@
-package modelarts
+package jobs
 
 import (
 	"context"
@@ -26,7 +26,7 @@ func TestKindsHaveLabels(t *testing.T) {
 }
 
 func TestKindOf(t *testing.T) {
-	refused := &APIError{Kind: KindThrottled}
+	refused := &Error{Kind: KindThrottled}
 	for _, tt := range []struct {
 		err  error
 		want Kind

@@ -1,14 +1,14 @@
-package modelarts
+package jobs
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
+
+	"vizstop/internal/plain"
 )
 
-// The operations, as they stand in APIError and Observation.
+// The operations, as they stand in Error and Observation.
 const (
 	OperationList    = "list"
 	OperationDetail  = "detail"
@@ -22,10 +22,16 @@ func Operations() []string {
 	return []string{OperationList, OperationDetail, OperationStop, OperationRestart, OperationToken}
 }
 
-// APIError is the one type of error that calls return. Its texts come from the
+// How many characters of an answer's texts are shown.
+const (
+	mostMessage = 200
+	mostToken   = 128 // a code or a request id
+)
+
+// Error is the one type of error that calls return. Its texts come from the
 // answer without control characters, shortened, and without our secrets, so it
 // can be logged as it is.
-type APIError struct {
+type Error struct {
 	// Operation is what went wrong, one of Operations. It is OperationToken
 	// when the login failed that a call needed; the call itself was not sent.
 	Operation string
@@ -40,10 +46,11 @@ type APIError struct {
 	RequestID string
 	// Kind is never KindOK.
 	Kind Kind
-	// JobStatus is the status that a refusal names (ModelArts.0105), valid if
-	// HasJobStatus. It was true when the API refused, which may be a while ago.
-	JobStatus    Status
-	HasJobStatus bool
+	// JobStatus is the status that a refusal names; zero if it names none. It was
+	// true when the API refused, which may be a while ago.
+	JobStatus Status
+	// Hint says in words what the answer says in codes only; may be empty.
+	Hint string
 	// RetryAfter is how long the API asks us to wait, at most 10 minutes; 0 if
 	// it did not ask.
 	RetryAfter time.Duration
@@ -63,7 +70,7 @@ type APIError struct {
 
 // Error is one line: operation, HTTP status, code, message, cause, a hint where
 // we have one, request id.
-func (e *APIError) Error() string {
+func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("modelarts " + e.Operation + ": ")
 	if e.HTTPStatus != 0 {
@@ -72,56 +79,22 @@ func (e *APIError) Error() string {
 		b.WriteString(e.Kind.String())
 	}
 	if e.Code != "" {
-		b.WriteString(" " + clean(e.Code, maxToken))
+		b.WriteString(" " + plain.Line(e.Code, mostToken))
 	}
 	if e.Message != "" {
-		b.WriteString(": " + clean(e.Message, maxMessage))
+		b.WriteString(": " + plain.Line(e.Message, mostMessage))
 	}
 	if e.Err != nil {
-		b.WriteString(": " + clean(e.Err.Error(), maxMessage))
+		b.WriteString(": " + plain.Line(e.Err.Error(), mostMessage))
 	}
-	if hint := e.hint(); hint != "" {
-		b.WriteString(" (" + hint + ")")
+	if e.Hint != "" {
+		b.WriteString(" (" + e.Hint + ")")
 	}
 	if e.RequestID != "" {
-		b.WriteString(", request id " + clean(e.RequestID, maxToken))
+		b.WriteString(", request id " + plain.Line(e.RequestID, mostToken))
 	}
 	return b.String()
 }
 
 // Unwrap is the cause, so that errors.Is finds context.Canceled and the like.
-func (e *APIError) Unwrap() error { return e.Err }
-
-// hint says in words what the answer says in codes only.
-func (e *APIError) hint() string {
-	switch {
-	case e.Kind == KindNoAPI && e.Operation == OperationToken:
-		return "this endpoint does not offer the IAM token API"
-	case e.Kind == KindPermission && e.Operation == OperationToken:
-		return "IAM gives no token for this project: check its id, and that the user may use it"
-	case e.Kind == KindNoAPI:
-		return "this region or endpoint does not offer the v1 visualization-jobs API"
-	// A login has nothing to do with clocks.
-	case e.Kind == KindCredentials && e.Operation != OperationToken && e.ClockSkew.Abs() > time.Minute:
-		side := "behind"
-		if e.ClockSkew < 0 {
-			side = "ahead"
-		}
-		return fmt.Sprintf("this machine's clock differs from the server's by %v (%s): set the clock", e.ClockSkew.Abs(), side)
-	}
-	return ""
-}
-
-// invalid is an error of ours: nothing was sent.
-func invalid(operation string, err error) *APIError {
-	return &APIError{Operation: operation, Kind: KindInvalid, Err: err}
-}
-
-// interrupted is the error of a call whose context has ended.
-func interrupted(ctx context.Context, operation string, maybeSent bool) *APIError {
-	kind := KindTimeout
-	if errors.Is(ctx.Err(), context.Canceled) {
-		kind = KindCanceled
-	}
-	return &APIError{Operation: operation, Kind: kind, MaybeSent: maybeSent, Err: ctx.Err()}
-}
+func (e *Error) Unwrap() error { return e.Err }

@@ -1,4 +1,4 @@
-package modelarts
+package jobs
 
 import (
 	"context"
@@ -59,14 +59,14 @@ func Kinds() []Kind {
 	return kinds
 }
 
-// KindOf is the kind of the first *APIError in err's tree, KindOK for nil. An
+// KindOf is the kind of the first *Error in err's tree, KindOK for nil. An
 // error without one is KindCanceled or KindTimeout if it is a context's, else
 // KindUnavailable, which says nothing about a job.
 func KindOf(err error) Kind {
 	if err == nil {
 		return KindOK
 	}
-	if e, ok := errors.AsType[*APIError](err); ok {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Kind
 	}
 	switch {

@@ -1,41 +1,41 @@
-package modelarts
+package loose
 
 import (
 	"encoding/json"
 	"testing"
 )
 
-func TestLooseString(t *testing.T) {
-	for in, want := range map[string]looseString{
+func TestString(t *testing.T) {
+	for in, want := range map[string]String{
 		`"10"`: "10", `10`: "10", `12345678901234567890`: "12345678901234567890", `-1.5e3`: "-1.5e3",
 		`null`: "", `true`: "", `{}`: "", `["a"]`: "", `"测\n"`: "测\n",
 	} {
-		got := looseString("before")
+		got := String("before")
 		if err := json.Unmarshal([]byte(in), &got); err != nil || got != want {
 			t.Errorf("%s is %q, %v; want %q", in, got, err, want)
 		}
 	}
 }
 
-func TestLooseInt(t *testing.T) {
-	for in, want := range map[string]looseInt{
+func TestInt(t *testing.T) {
+	for in, want := range map[string]Int{
 		`8`: {8, true}, `"8"`: {8, true}, `" 8 "`: {8, true}, `8.0`: {8, true}, `-3`: {-3, true},
 		`1711000000123`: {1711000000123, true}, `1.711e12`: {1711000000000, true},
 		`null`: {}, `""`: {}, `"x"`: {}, `true`: {}, `{}`: {}, `[8]`: {}, `1e30`: {}, `8.9`: {}, `"8.9"`: {}, `"NaN"`: {}, `"Inf"`: {},
 	} {
-		got := looseInt{1, true}
+		got := Int{1, true}
 		if err := json.Unmarshal([]byte(in), &got); err != nil || got != want {
 			t.Errorf("%s is %v, %v; want %v", in, got, err, want)
 		}
 	}
 }
 
-func TestLooseFalse(t *testing.T) {
-	for in, want := range map[string]looseFalse{
+func TestFalse(t *testing.T) {
+	for in, want := range map[string]False{
 		`false`: true, `"false"`: true, `"False"`: true, `true`: false, `"true"`: false,
 		`null`: false, `0`: false, `""`: false, `{}`: false, `"no"`: false,
 	} {
-		var got looseFalse
+		var got False
 		if err := json.Unmarshal([]byte(in), &got); err != nil || got != want {
 			t.Errorf("%s is %v, %v; want %v", in, got, err, want)
 		}

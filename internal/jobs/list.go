@@ -1,0 +1,69 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"iter"
+)
+
+// Query selects jobs of a project: those of the default workspace, by id. The zero
+// value is the first page of all of them.
+type Query struct {
+	Stopping bool // only those that are being stopped
+	Page     int  // counts from 1; 0 means 1
+	PerPage  int  // 1 to the API's page size; 0 means that
+}
+
+// Page is one page of a list.
+type Page struct {
+	Jobs []Job // empty past the last page
+	// Total is how many jobs match on all pages; 0 if the API does not say.
+	Total     int
+	RequestID string
+}
+
+// Lister reads a list page by page. Every API is one.
+type Lister interface {
+	List(ctx context.Context, projectID string, q Query) (*Page, error)
+}
+
+// mostListed is how many jobs of one project All yields at most.
+const mostListed = 100_000
+
+var errEndless = errors.New("the list has more than 100,000 jobs, or does not end")
+
+// All goes through all pages of a project's jobs, one call each, and yields each
+// job once, even if the list shifts meanwhile. It ends when it has seen as many
+// jobs as match or a page brings no new one. An error is yielded once, as the last
+// element, with a zero job. So is a list of more than 100,000 jobs: one that does
+// not end must not fill the memory.
+func All(ctx context.Context, list Lister, projectID string) iter.Seq2[Job, error] {
+	return func(yield func(Job, error) bool) {
+		seen := map[string]bool{}
+		for q := (Query{Page: 1}); ; q.Page++ {
+			page, err := list.List(ctx, projectID, q)
+			if err != nil {
+				yield(Job{}, err)
+				return
+			}
+			before := len(seen)
+			for _, job := range page.Jobs {
+				if seen[job.ID] {
+					continue
+				}
+				seen[job.ID] = true
+				if len(seen) > mostListed {
+					yield(Job{}, &Error{Operation: OperationList, Kind: KindUnavailable, RequestID: page.RequestID, Err: errEndless})
+					return
+				}
+				if !yield(job, nil) {
+					return
+				}
+			}
+			complete := page.Total > 0 && len(seen) >= page.Total
+			if complete || len(seen) == before {
+				return
+			}
+		}
+	}
+}

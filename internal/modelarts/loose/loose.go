@@ -1,0 +1,78 @@
+// Package loose has types for JSON whose documents disagree about types: numbers come
+// quoted or not, ids as numbers or text, booleans are missing. They take any JSON value
+// and are empty for one that makes no sense, so that one odd field never spoils an
+// answer.
+package loose
+
+import (
+	"encoding/json"
+	"math"
+	"strconv"
+	"strings"
+
+	"vizstop/internal/plain"
+)
+
+// mostText is how many characters of a text are kept; the documents allow 256 at most.
+const mostText = 512
+
+// String takes text and numbers; a number keeps its digits.
+type String string
+
+// UnmarshalJSON never fails.
+func (s *String) UnmarshalJSON(b []byte) error {
+	*s = String(scalar(b))
+	return nil
+}
+
+// Line is the text as one printable line.
+func (s String) Line() string { return plain.Line(string(s), mostText) }
+
+// Int takes numbers and quoted numbers. The zero value is "absent".
+type Int struct {
+	N  int64
+	OK bool
+}
+
+// UnmarshalJSON never fails. A number outside int64, or with a fraction, is absent.
+func (i *Int) UnmarshalJSON(b []byte) error {
+	*i = Int{}
+	text := strings.TrimSpace(scalar(b))
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		*i = Int{n, true}
+	} else if f, err := strconv.ParseFloat(text, 64); err == nil && math.Abs(f) < 1<<62 && f == math.Trunc(f) {
+		*i = Int{int64(f), true}
+	}
+	return nil
+}
+
+// False is true only for a clear false.
+type False bool
+
+// UnmarshalJSON never fails.
+func (f *False) UnmarshalJSON(b []byte) error {
+	text := string(b)
+	if s := scalar(b); s != "" {
+		text = s
+	}
+	*f = False(strings.EqualFold(text, "false"))
+	return nil
+}
+
+// scalar is the text of a JSON string or number; empty for anything else.
+func scalar(b []byte) string {
+	if len(b) == 0 {
+		return ""
+	}
+	switch c := b[0]; {
+	case c == '"':
+		var s string
+		if json.Unmarshal(b, &s) != nil {
+			return ""
+		}
+		return s
+	case c == '-', '0' <= c && c <= '9':
+		return string(b)
+	}
+	return ""
+}
