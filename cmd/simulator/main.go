@@ -5,11 +5,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"math"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
@@ -49,7 +48,13 @@ type config struct {
 	control   string
 	projects  []string
 	more      int
+	regions   []string
+	api       string
+	v2        modelartstest.V2Options
+	auth      string
 	jobs      int
+	v2Jobs    int
+	trainings int
 	age       time.Duration
 	latency   time.Duration
 	around    float64
@@ -68,7 +73,19 @@ func (c *config) declare() {
 		func(id string) error { return jobs.ValidateID("project", id) })
 	c.Int(&c.more, "more-projects", "", 0,
 		"so many projects besides, each with the same jobs; their ids are the numbers from 1 on, in 32 hex digits", 0, 100000)
-	c.Int(&c.jobs, "jobs", "", 50, "running jobs of each project to begin with; their ids begin at 1000", 0, 1000000)
+	c.Strings(&c.regions, "region", "", "region that the API is served for, below a path such as /cn-north-4; repeatable, or several by comma; none: one API without such a path",
+		func(name string) error { return jobs.ValidateID("region", name) })
+	c.OneOf(&c.api, "api", "", "both", "generation of the API that is offered: v1, v2 or both", "v1", "v2", "both")
+	c.OneOf(&c.v2.Offset, "v2-offset", "", modelartstest.OffsetPage, "how v2 reads the offset of a list: page (pages to skip) or start (jobs to skip)",
+		modelartstest.OffsetPage, modelartstest.OffsetStart)
+	c.OneOf(&c.v2.Filters, "v2-filters", "", modelartstest.FiltersHonored, "what v2 does about the filters of a list: honored, ignored, or the code of a refusal, 2807 to 2809",
+		modelartstest.FiltersHonored, modelartstest.FiltersIgnored, modelartstest.FiltersBadKey, modelartstest.FiltersBadOperator, modelartstest.FiltersBadValue)
+	c.OneOf(&c.v2.Kinds, "v2-kinds", "", modelartstest.KindsShown, "how v2 tells the kind of a job: shown, absent or annotated (an annotation in place of it)",
+		modelartstest.KindsShown, modelartstest.KindsAbsent, modelartstest.KindsAnnotated)
+	c.String(&c.auth, "auth", "", "", "file of the access keys, users and agencies, and of where each may be used, in JSON; none: only HW_ACCESS_KEY", nil)
+	c.Int(&c.jobs, "jobs", "", 50, "running jobs of each project to begin with, of v2 if only that is offered; their ids begin at 1000, or at the UUID made of it", 0, 1000000)
+	c.Int(&c.v2Jobs, "v2-jobs", "", 0, "running visualization jobs of v2 besides, in each project", 0, 1000000)
+	c.Int(&c.trainings, "trainings", "", 0, "running jobs of v2 besides that are none for visualization, in each project: they must not be stopped", 0, 1000000)
 	c.Duration(&c.age, "age", "", 12*time.Hour, "age of the oldest job; the others are spread evenly up to now", 0, 365*24*time.Hour)
 	c.Duration(&c.latency, "latency", "", 20*time.Millisecond, "median time that a call takes", 0, time.Minute)
 	c.Float(&c.around, "latency-spread", "", 0, "standard deviation of the logarithm of that time; 0: all the same", 0, 3)
@@ -77,6 +94,12 @@ func (c *config) declare() {
 	c.Float(&c.rate, "rate", "", 0, "calls per second and project before the API answers 429; 0: no limit", 0, 100000)
 	c.Float(&c.faults, "fault-share", "", 0, "share of calls that go wrong: HTTP 500, 502 or 503, is_success false, "+
 		"a reset before or after the effect, a cut answer, or one that comes "+late.String()+" late, all equally likely", 0, 1)
+	c.Check(func() error {
+		if c.api == "v1" && c.v2Jobs+c.trainings > 0 {
+			return errors.New("--v2-jobs and --trainings need v2, which --api v1 does not offer")
+		}
+		return nil
+	})
 	c.Variable(&c.accessKey, "HW_ACCESS_KEY")
 	c.Secret(&c.secretKey, "HW_SECRET_KEY")
 }
@@ -87,7 +110,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	app := &cli.Command{
 		Name:           "simulator",
 		Usage:          "serve a simulated ModelArts API, for trying vizstop out",
-		Description:    "With HW_ACCESS_KEY and HW_SECRET_KEY set, requests must be signed with them.\n\n" + c.Variables(),
+		Description:    "With HW_ACCESS_KEY and HW_SECRET_KEY set, or --auth, requests must be signed or have a token.\n\n" + c.Variables(),
 		Version:        version.String(),
 		Writer:         stdout,
 		Flags:          c.Flags(),
@@ -126,7 +149,11 @@ func onLoopback(addr string) error {
 // serve serves until ctx ends. The first line that it prints is the URL of the
 // API, the second, with --control, that of the control pages.
 func (c *config) serve(ctx context.Context, stdout io.Writer) error {
-	sim := modelartstest.New(c.simulation())
+	cfg, err := c.simulation()
+	if err != nil {
+		return err
+	}
+	sim := modelartstest.New(cfg)
 	c.populate(sim, time.Now())
 	if c.faults > 0 {
 		for _, f := range modelartstest.MixedFaults(c.faults, late, 1) {
@@ -181,8 +208,11 @@ func serveUntil(ctx context.Context, l net.Listener, h http.Handler) error {
 	return nil
 }
 
-func (c *config) simulation() modelartstest.Config {
+// simulation is the simulator's configuration. The error is about the file of --auth.
+func (c *config) simulation() (modelartstest.Config, error) {
 	cfg := modelartstest.Config{
+		Regions:     c.regions,
+		V2:          c.v2,
 		Latency:     modelartstest.Lognormal(c.latency, c.around, 1),
 		CallsPerJob: -1,
 	}
@@ -192,27 +222,34 @@ func (c *config) simulation() modelartstest.Config {
 	if c.rate > 0 {
 		cfg.RateLimit = modelartstest.RateLimit{PerSecond: c.rate, Burst: max(1, int(c.rate/5))}
 	}
+	if c.api != "both" {
+		cfg.Only = modelartstest.Generation(c.api)
+	}
+	if c.auth != "" {
+		var err error
+		if cfg.Auth, err = readAuth(c.auth); err != nil {
+			return cfg, fmt.Errorf("--auth: %w", err)
+		}
+	}
 	if c.accessKey != "" {
-		cfg.Auth.AccessKeys = map[string]string{c.accessKey: c.secretKey}
+		if cfg.Auth.AccessKeys == nil {
+			cfg.Auth.AccessKeys = map[string]string{}
+		}
+		cfg.Auth.AccessKeys[c.accessKey] = c.secretKey
 	}
-	return cfg
+	return cfg, nil
 }
 
-// populate makes the jobs. The same settings make the same jobs.
-func (c *config) populate(sim *modelartstest.Simulator, now time.Time) {
-	for _, project := range c.projects {
-		c.populateProject(sim, project, now)
+func readAuth(path string) (auth modelartstest.Auth, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return auth, err
 	}
-}
-
-func (c *config) populateProject(sim *modelartstest.Simulator, project string, now time.Time) {
-	random := rand.New(rand.NewPCG(1, 2))
-	for i := range c.jobs {
-		factor := math.Exp(c.spread * random.NormFloat64())
-		sim.AddJob(project, modelartstest.Job{
-			ID: fmt.Sprint(1000 + i), Name: fmt.Sprintf("board-%d", 1000+i),
-			CreateTime: now.Add(-c.age * time.Duration(c.jobs-i) / time.Duration(max(1, c.jobs))),
-			StopTime:   time.Duration(float64(c.stopTime) * factor),
-		})
+	defer f.Close()
+	dec := json.NewDecoder(f)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&auth); err != nil {
+		return auth, fmt.Errorf("%s: %w", path, err)
 	}
+	return auth, nil
 }

@@ -72,10 +72,12 @@ func iamError(status int, message string) answer {
 // errorFor gives an error the shape that its code and the operation call for.
 func (s *Simulator) errorFor(x *exchange, status int, code, message string) answer {
 	switch {
-	case x.op == OpToken:
+	case x.op == OpToken || x.op == OpAssume:
 		return iamError(status, message)
 	case strings.HasPrefix(code, "APIG"):
 		return gatewayError(x, status, code, message)
+	case x.generation == V2:
+		return v2Error(status, code, message)
 	default:
 		return s.serviceError(status, code, message)
 	}
@@ -94,6 +96,9 @@ func (a answer) data() []byte {
 }
 
 func (s *Simulator) write(w http.ResponseWriter, x *exchange, a answer) {
+	if x.op == OpAssume {
+		s.assumeEnds(x)
+	}
 	now := s.now()
 	h := w.Header()
 	h.Set("Content-Type", "application/json; charset=UTF-8")

@@ -8,10 +8,12 @@ import (
 
 // Call is one request that arrived and what became of it.
 type Call struct {
-	Operation string    // one of the Op constants
-	ProjectID string    // "" for OpToken
-	JobID     string    // "" where the path has none, as for OpCreate
-	At        time.Time // arrival
+	Operation  string     // one of the Op constants
+	Generation Generation // "" for calls to IAM and most of OpUnknown
+	Region     string     // "" without Config.Regions
+	ProjectID  string     // "" for calls to IAM
+	JobID      string     // "" where the path has none, as for OpCreate
+	At         time.Time  // arrival
 	// HTTPStatus is the status of the answer; 0 if the connection was reset.
 	HTTPStatus int
 	ErrorCode  string // of the answer; "" on success
@@ -114,9 +116,11 @@ func (s *Simulator) record(x *exchange, a answer, faulted bool) Call {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := Call{
-		Operation: x.op, ProjectID: x.projectID, JobID: x.jobID, At: x.at,
+		Operation: x.op, Generation: x.generation, Region: x.region,
+		ProjectID: x.projectID, JobID: x.jobID, At: x.at,
 		HTTPStatus: a.status, ErrorCode: a.code, RequestID: x.id, Faulted: faulted, Seq: x.seq,
 	}
 	s.calls.add(c)
+	s.noteStray(c)
 	return c
 }

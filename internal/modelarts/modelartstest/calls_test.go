@@ -15,10 +15,10 @@ func TestCallsAreRecorded(t *testing.T) {
 	r.call("POST", jobsPath+"/1/stop", "")
 	r.call("GET", jobsPath, "")
 	want := []Call{
-		{Operation: OpStop, ProjectID: "p1", JobID: "1", At: at, HTTPStatus: 200, RequestID: requestID(1), Seq: 1},
-		{Operation: OpStop, ProjectID: "p1", JobID: "1", At: at.Add(time.Second), HTTPStatus: 400,
+		{Operation: OpStop, Generation: V1, ProjectID: "p1", JobID: "1", At: at, HTTPStatus: 200, RequestID: requestID(1), Seq: 1},
+		{Operation: OpStop, Generation: V1, ProjectID: "p1", JobID: "1", At: at.Add(time.Second), HTTPStatus: 400,
 			ErrorCode: "ModelArts.0105", RequestID: requestID(2), Seq: 2},
-		{Operation: OpList, ProjectID: "p1", At: at.Add(time.Second), HTTPStatus: 200, RequestID: requestID(3), Seq: 3},
+		{Operation: OpList, Generation: V1, ProjectID: "p1", At: at.Add(time.Second), HTTPStatus: 200, RequestID: requestID(3), Seq: 3},
 	}
 	if got := r.Calls("p1", "1"); !reflect.DeepEqual(got, want[:2]) {
 		t.Errorf("Calls = %+v", got)

@@ -3,7 +3,6 @@ package modelartstest
 import (
 	"cmp"
 	"context"
-	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -30,6 +29,12 @@ type Config struct {
 
 	Auth     Auth
 	Projects []Project // the projects that exist; empty means any
+	// Regions puts the name of a region in front of every path, such as
+	// /cn-north-4/v1/..., so that one simulator stands for them all; calls to IAM
+	// may leave it out. Empty means no prefixes.
+	Regions []string
+	Only    Generation // the one generation that is offered, but for Offer; "" means both
+	V2      V2Options
 
 	RateLimit      RateLimit // of each project
 	TotalRateLimit RateLimit // of all projects together
@@ -41,7 +46,8 @@ type Config struct {
 	// The statuses in which a job may be stopped, restarted and deleted; in any
 	// other the answer is ModelArts.0105. Nil means the wide guess of what the
 	// documents leave open: 1, 2, 4, 7 and 8 may be stopped, every ended status may be
-	// restarted, all but 9 may be deleted.
+	// restarted, all but 9 may be deleted. Stoppable holds for v2 as well, where the
+	// answer is ModelArts.2796.
 	Stoppable, Restartable, Deletable []v1.Status
 
 	NotFound NotFoundStyle
@@ -83,8 +89,9 @@ const (
 )
 
 // Project is one project that exists. Name is what an IAM token may be scoped
-// to instead of the id, usually the region.
-type Project struct{ ID, Name string }
+// to instead of the id, usually the region. Region is the one of Config.Regions
+// in which it exists; "" means all.
+type Project struct{ ID, Name, Region string }
 
 // Phases are how long a job takes to go from one lasting status to the next. A
 // function is called once when the phase begins; nil means the default.
@@ -119,9 +126,11 @@ func (c Config) withDefaults() Config {
 		c.Sleep = sleep
 	}
 	c.Projects = slices.Clone(c.Projects)
+	c.Regions = slices.Clone(c.Regions)
+	c.V2 = c.V2.withDefaults()
 	c.Auth.TokenLife = cmp.Or(c.Auth.TokenLife, 24*time.Hour)
-	c.Auth.SecurityTokens = maps.Clone(c.Auth.SecurityTokens)
 	c.Auth.Users = slices.Clone(c.Auth.Users)
+	c.Auth.Agencies = slices.Clone(c.Auth.Agencies)
 	c.Phases = c.Phases.withDefaults()
 	c.StopStatus = cmp.Or(c.StopStatus, v1.StatusKilled)
 	c.Stoppable = slices.Clone(c.Stoppable)

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"time"
 )
@@ -12,9 +11,12 @@ import (
 // Order is a fault as JSON, for a simulator that is a process of its own. It says less than Fault: which calls go
 // wrong, and the answer in their place. That answer has no effect, unless it is the honest one.
 type Order struct {
-	Operation string `json:"operation"`  // one of the Op constants; "" for all
-	ProjectID string `json:"project_id"` // "" for all
-	Times     int    `json:"times"`      // how many calls; 0 until cleared
+	Operation  string     `json:"operation"`  // one of the Op constants; "" for all
+	Generation Generation `json:"generation"` // V1 or V2; "" for all
+	Region     string     `json:"region"`     // "" for all
+	ProjectID  string     `json:"project_id"` // "" for all
+	JobID      string     `json:"job_id"`     // "" for all
+	Times      int        `json:"times"`      // how many calls; 0 until cleared
 	// The fault meets calls that arrive from After seconds on, counted from the order, and for For seconds; 0 begins at
 	// once and never ends.
 	After float64 `json:"after"`
@@ -23,7 +25,8 @@ type Order struct {
 	// Honest leaves the answer as it would be without the fault, for one that only delays. HTTPStatus must be 0 then.
 	Honest bool `json:"honest"`
 	// HTTPStatus is that of the answer, with Code and Message in the shape that
-	// ReplyError gives them; 0 resets the connection.
+	// ReplyError gives them. 0 means that of the row that V2Errors has for Code, and without a Code it resets the
+	// connection.
 	HTTPStatus int    `json:"http_status"`
 	Code       string `json:"code"`
 	Message    string `json:"message"`
@@ -38,6 +41,11 @@ type Order struct {
 //	GET /history/counts        how many calls there were, by operation and HTTP status: a CountsPage
 //	POST /faults               an Order, from now on
 //	DELETE /faults             ends every fault
+//	PUT /v2                    V2Options, from now on
+//	POST /offer                a call of Offer: {"project_id": ..., "only": "v1", "v2" or ""}
+//	GET /stray-stops           every StrayStop, one JSON object a line
+//	POST /credentials          a CredentialOrder, from now on
+//	GET /agencies              an Assumed for each agency that was asked for, by its name
 //
 // It knows no authentication: serve it on the loopback interface only.
 func (s *Simulator) Control() http.Handler {
@@ -49,15 +57,12 @@ func (s *Simulator) Control() http.Handler {
 	})
 	mux.HandleFunc("GET "+PathJobs, s.history)
 	mux.HandleFunc("GET "+PathCounts, s.historyCounts)
-	mux.HandleFunc("POST /faults", func(w http.ResponseWriter, r *http.Request) {
-		order, err := readOrder(r.Body)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
-		s.Inject(order.fault(s.now()))
-		w.WriteHeader(http.StatusNoContent)
-	})
+	mux.HandleFunc("GET /stray-stops", func(w http.ResponseWriter, _ *http.Request) { writeLines(w, s.StrayStops()) })
+	mux.HandleFunc("GET /agencies", func(w http.ResponseWriter, _ *http.Request) { writeLines(w, []any{s.allAssumed()}) })
+	mux.HandleFunc("POST /faults", taking(func(o Order) { s.Inject(o.fault(s.now())) }))
+	mux.HandleFunc("PUT /v2", taking(s.SetV2))
+	mux.HandleFunc("POST /offer", taking(func(o offer) { s.Offer(o.ProjectID, o.Only) }))
+	mux.HandleFunc("POST /credentials", taking(s.orderCredential))
 	mux.HandleFunc("DELETE /faults", func(w http.ResponseWriter, _ *http.Request) {
 		s.ClearFaults()
 		w.WriteHeader(http.StatusNoContent)
@@ -76,28 +81,58 @@ func writeLines[T any](w http.ResponseWriter, lines []T) {
 	}
 }
 
-func readOrder(body io.Reader) (Order, error) {
-	var o Order
-	dec := json.NewDecoder(body)
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&o); err != nil {
-		return o, fmt.Errorf("the fault is not understood: %w", err)
+// order is what a page takes.
+type order interface{ check() error }
+
+// taking is a page that takes one T as JSON.
+func taking[T order](do func(T)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var o T
+		dec := json.NewDecoder(r.Body)
+		dec.DisallowUnknownFields()
+		err := dec.Decode(&o)
+		if err == nil {
+			err = o.check()
+		}
+		if err != nil {
+			http.Error(w, "this is not understood: "+err.Error(), http.StatusBadRequest)
+			return
+		}
+		do(o)
+		w.WriteHeader(http.StatusNoContent)
 	}
+}
+
+func (o Order) check() error {
 	if o.HTTPStatus != 0 && (o.HTTPStatus < 200 || o.HTTPStatus > 599) {
-		return o, fmt.Errorf("http_status %d is not between 200 and 599; 0 resets the connection", o.HTTPStatus)
+		return fmt.Errorf("http_status %d is not between 200 and 599; 0 resets the connection", o.HTTPStatus)
 	}
-	if o.Honest && o.HTTPStatus != 0 {
-		return o, fmt.Errorf("an honest answer has a status of its own, not %d", o.HTTPStatus)
+	if o.Honest && (o.HTTPStatus != 0 || o.Code != "") {
+		return fmt.Errorf("an honest answer has a status and a code of its own, not %d %s", o.HTTPStatus, o.Code)
+	}
+	if _, ok := findV2Error(o.Code); o.HTTPStatus == 0 && o.Code != "" && !ok {
+		return fmt.Errorf("code %q is not one of v2's: give its http_status, too", o.Code)
 	}
 	if o.Times < 0 || o.After < 0 || o.For < 0 || o.Delay < 0 {
-		return o, errors.New("times, after, for and delay must not be negative")
+		return errors.New("times, after, for and delay must not be negative")
 	}
-	return o, nil
+	return o.Generation.check()
 }
+
+// offer is a call of Offer.
+type offer struct {
+	ProjectID string     `json:"project_id"`
+	Only      Generation `json:"only"`
+}
+
+func (o offer) check() error { return o.Only.check() }
 
 // fault is the order as a fault, at the time at which it was given.
 func (o Order) fault(now time.Time) Fault {
-	f := Fault{Operation: o.Operation, ProjectID: o.ProjectID, Times: o.Times, Delay: seconds(o.Delay)}
+	f := Fault{
+		Operation: o.Operation, Generation: o.Generation, Region: o.Region, ProjectID: o.ProjectID, JobID: o.JobID,
+		Times: o.Times, Delay: seconds(o.Delay),
+	}
 	if o.After > 0 {
 		f.From = now.Add(seconds(o.After))
 	}
@@ -108,6 +143,8 @@ func (o Order) fault(now time.Time) Fault {
 	case o.Honest: // the zero Reply
 	case o.HTTPStatus != 0:
 		f.Reply = ReplyError(o.HTTPStatus, o.Code, o.Message)
+	case o.Code != "":
+		f.Reply = ReplyV2Error(o.Code)
 	default:
 		f.Reply = ReplyReset()
 	}

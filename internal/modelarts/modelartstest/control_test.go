@@ -121,3 +121,30 @@ func lines[T any](t *testing.T, text string) (all []T) {
 		all = append(all, one)
 	}
 }
+
+func TestControlOfV2(t *testing.T) {
+	r := start(t, Config{})
+	j := r.AddJob("p1", Job{Generation: V2, Kind: KindJob})
+	control(t, r.Simulator, "POST", "/faults",
+		`{"generation":"v2","operation":"stop","job_id":"`+j.ID+`","times":1,"code":"ModelArts.2838"}`, http.StatusNoContent)
+	r.terminate(j.ID).expect(t, 400, "ModelArts.2838")
+	strays := lines[StrayStop](t, control(t, r.Simulator, "GET", "/stray-stops", "", 200))
+	if len(strays) != 1 || strays[0].JobID != j.ID || strays[0].Generation != V2 || strays[0].Kind != KindJob {
+		t.Errorf("stray stops %+v", strays)
+	}
+	control(t, r.Simulator, "PUT", "/v2", `{"kinds":"absent"}`, http.StatusNoContent)
+	if g := r.call("GET", trainingPath(j.ID), ""); g.body["kind"] != nil {
+		t.Errorf("detail = %s", g.raw)
+	}
+	control(t, r.Simulator, "POST", "/offer", `{"project_id":"p1","only":"v1"}`, http.StatusNoContent)
+	r.call("POST", searchPath, "{}").expect(t, 404, "ModelArts.2836")
+	for _, bad := range [][3]string{
+		{"PUT", "/v2", `{"offset":"row"}`},
+		{"POST", "/offer", `{"project_id":"p1","only":"v3"}`},
+		{"POST", "/faults", `{"code":"ModelArts.0000"}`},
+		{"POST", "/faults", `{"honest":true,"code":"ModelArts.2838"}`},
+		{"POST", "/faults", `{"generation":"v3"}`},
+	} {
+		control(t, r.Simulator, bad[0], bad[1], bad[2], http.StatusBadRequest)
+	}
+}

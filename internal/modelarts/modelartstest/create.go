@@ -56,7 +56,7 @@ func (s *Simulator) create(x *exchange, now time.Time) answer {
 	if problem := req.problem(); problem != "" {
 		return s.invalid(problem)
 	}
-	present := s.settled(x.projectID, now)
+	present := s.settled(x.projectID, V1, now)
 	if slices.ContainsFunc(present, func(r *record) bool { return r.Name == req.Name }) {
 		return s.failure("ModelArts.0103", "Job name:"+req.Name+" is existed")
 	}
@@ -97,7 +97,8 @@ func (c creationRequest) problem() string {
 // means in the real API is not known.
 func (c creationRequest) job() Job {
 	j := Job{
-		Name: c.Name, Description: c.Description, TrainURL: c.TrainURL, Type: c.Type,
+		Generation: V1,
+		Name:       c.Name, Description: c.Description, TrainURL: c.TrainURL, Type: c.Type,
 		WorkspaceID: c.WorkspaceID, Status: v1.StatusInit,
 	}
 	for _, s := range c.Schedule {

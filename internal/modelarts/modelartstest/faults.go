@@ -12,6 +12,8 @@ import (
 type Fault struct {
 	// Which calls: empty fields match any.
 	Operation, ProjectID, JobID string
+	Generation                  Generation
+	Region                      string
 	Times                       int       // how many calls; 0 until cleared
 	From, Until                 time.Time // arrival in [From, Until); zero is open
 	Probability                 float64   // of each call; 0 means every one
@@ -87,6 +89,8 @@ func (i *Injected) applies(x *exchange) bool {
 	matches := func(want, got string) bool { return want == "" || want == got }
 	switch {
 	case !matches(f.Operation, x.op) || !matches(f.ProjectID, x.projectID) || !matches(f.JobID, x.jobID):
+		return false
+	case !matches(string(f.Generation), string(x.generation)) || !matches(f.Region, x.region):
 		return false
 	case f.Times > 0 && i.hits >= f.Times:
 		return false

@@ -54,7 +54,7 @@ func TestFaultProbability(t *testing.T) {
 		s, _ := fixedSimulator(Config{})
 		s.Inject(Fault{Probability: 0.3, Seed: seed})
 		for range 1000 {
-			pattern = append(pattern, s.meet(&exchange{op: OpList}) != nil)
+			pattern = append(pattern, s.meet(&exchange{target: target{op: OpList}}) != nil)
 		}
 		return pattern
 	}

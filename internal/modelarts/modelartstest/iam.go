@@ -48,18 +48,22 @@ func (s *Simulator) issueToken(x *exchange, now time.Time) answer {
 	}
 	given := req.Auth.Identity.Password.User
 	user := User{Name: given.Name, Password: given.Password, Domain: given.Domain.Name}
-	if s.creds.rejectAll || s.creds.required && !slices.Contains(s.cfg.Auth.Users, user) {
+	known := slices.Contains(s.cfg.Auth.Users, user) && !s.creds.revoked[user.String()]
+	if s.creds.rejectAll || s.creds.required && !known {
 		return iamError(http.StatusUnauthorized, "The username or password is wrong.")
 	}
-	var t token
+	t := token{owner: user.String()}
 	var p Project
 	if scope := req.Auth.Scope.Project; scope != nil {
 		var ok bool
 		if p, ok = s.scopedProject(Project{ID: scope.ID, Name: scope.Name}); !ok {
 			return iamError(http.StatusNotFound, "Could not find project: "+cmp.Or(scope.ID, scope.Name))
 		}
+		if mine := s.creds.scopes[user.String()].Projects; len(mine) > 0 && !slices.Contains(mine, p.ID) {
+			return iamError(http.StatusForbidden, "You have no access to the project "+cmp.Or(p.ID, p.Name))
+		}
 		// Where any project exists, nobody knows the id behind a name.
-		t = token{projectID: p.ID, anyProj: p.ID == ""}
+		t.projectID, t.anyProj = p.ID, p.ID == ""
 	}
 	t.expires = now.Add(s.cfg.Auth.TokenLife)
 	s.creds.issued++

@@ -39,6 +39,9 @@ func resourceID(projectID, jobID string) string {
 // NumberedProject is a project id made of a number, in the form that real ones have: 32 hex digits.
 func NumberedProject(n int) string { return fmt.Sprintf("%032x", n) }
 
+// NumberedTraining is a job id of v2 made of a number, in the form that real ones have: a UUID.
+func NumberedTraining(n int) string { return fmt.Sprintf("%08x-0000-4000-8000-%012x", n, n) }
+
 func hash64(s string) uint64 {
 	h := sha256.Sum256([]byte(s))
 	return binary.BigEndian.Uint64(h[:8])

@@ -2,6 +2,7 @@ package modelartstest
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -12,14 +13,21 @@ import (
 // Completed is the v1 status of a job that has ended by itself, for callers that know no statuses.
 const Completed = v1.StatusCompleted
 
-// Job is a visualization job: what AddJob wants and what snapshots show.
+// Job is a job of either generation: what AddJob wants and what snapshots show.
 type Job struct {
-	ID          string // a decimal number in the real API; "" lets AddJob choose one
+	// ID is a decimal number in the real v1, a UUID in v2; "" lets AddJob choose
+	// one. It is unique in the project, whatever the generation.
+	ID          string
 	Name        string // "" means "job-" and the id
 	Description string
 	TrainURL    string
 	Type        string // "tensorboard" if empty, or "mindinsight"
 	WorkspaceID string // "0" if empty
+
+	Generation  Generation        // "" means the only one that the project is offered, else V1
+	Kind        string            // of V2: a Kind constant or any other; "" means KindVisualization
+	Annotations map[string]string // of V2
+
 	// Status 0 means running for AddJob. Snapshots give it as of Config.Now.
 	Status     v1.Status
 	CreateTime time.Time // zero means now
@@ -53,8 +61,9 @@ type step struct {
 }
 
 type project struct {
-	jobs   map[string]*record
-	lastID int64
+	jobs      map[string]*record
+	lastID    int64
+	trainings int // ids that newID made for V2
 }
 
 // AddJob puts a job into a project, in place of one with the same id, and gives
@@ -73,7 +82,7 @@ func (s *Simulator) AddJob(projectID string, j Job) Job {
 		s.planAutoStop(r, r.CreateTime)
 	case v1.StatusKilling:
 		r.runFrom = r.CreateTime
-		r.steps = []step{{at: now.Add(s.stopTime(r)), status: s.stopStatus(r)}}
+		s.planStop(r, now)
 	default:
 		s.planCreation(r, now, s.cfg.Phases.Create(r.Job))
 	}
@@ -96,7 +105,7 @@ func (s *Simulator) Job(projectID, jobID string) (Job, bool) {
 func (s *Simulator) Jobs(projectID string) []Job {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	records := s.settled(projectID, s.cfg.Now())
+	records := s.settled(projectID, "", s.cfg.Now())
 	slices.SortFunc(records, byID)
 	jobs := make([]Job, len(records))
 	for i, r := range records {
@@ -137,8 +146,13 @@ func (s *Simulator) insert(projectID string, j Job, now time.Time) *record {
 		p = &project{jobs: map[string]*record{}}
 		s.projects[projectID] = p
 	}
+	j.Generation = cmp.Or(j.Generation, s.onlyOffered(projectID), V1)
+	if j.Generation == V2 {
+		j.Kind = cmp.Or(j.Kind, KindVisualization)
+		j.Annotations = maps.Clone(j.Annotations)
+	}
 	if j.ID == "" {
-		j.ID = strconv.FormatInt(p.lastID+1, 10)
+		j.ID = p.newID(j.Generation)
 	}
 	if j.CreateTime.IsZero() {
 		j.CreateTime = now
@@ -150,6 +164,29 @@ func (s *Simulator) insert(projectID string, j Job, now time.Time) *record {
 	r := &record{Job: j, number: decimal(j.ID), resource: resourceID(projectID, j.ID)}
 	p.jobs[j.ID] = r
 	p.lastID = max(p.lastID, r.number)
+	return r
+}
+
+// newID is an id that no job of the project has.
+func (p *project) newID(g Generation) string {
+	if g != V2 {
+		return strconv.FormatInt(p.lastID+1, 10)
+	}
+	for {
+		p.trainings++
+		if id := NumberedTraining(p.trainings); p.jobs[id] == nil {
+			return id
+		}
+	}
+}
+
+// asked is the job that a call names, as of now; nil if the generation asked has
+// none.
+func (s *Simulator) asked(x *exchange, now time.Time) *record {
+	r := s.find(x.projectID, x.jobID, now)
+	if r == nil || r.Generation != x.generation {
+		return nil
+	}
 	return r
 }
 
@@ -166,15 +203,16 @@ func (s *Simulator) find(projectID, jobID string, now time.Time) *record {
 	return nil
 }
 
-// settled are all jobs of a project as of now, in no order.
-func (s *Simulator) settled(projectID string, now time.Time) []*record {
+// settled are all jobs of a project and a generation as of now, in no order; ""
+// is both.
+func (s *Simulator) settled(projectID string, g Generation, now time.Time) []*record {
 	p := s.projects[projectID]
 	if p == nil {
 		return nil
 	}
 	records := make([]*record, 0, len(p.jobs))
 	for _, r := range p.jobs {
-		if p.settle(r, now) {
+		if (g == "" || r.Generation == g) && p.settle(r, now) {
 			records = append(records, r)
 		}
 	}
@@ -260,6 +298,16 @@ func (s *Simulator) planAutoStop(r *record, runFrom time.Time) {
 	r.steps = append(r.steps,
 		step{at: at, status: v1.StatusKilling},
 		step{at: at.Add(s.stopTime(r)), status: s.stopStatus(r)})
+}
+
+// beginStop takes a job from its status to its end.
+func (s *Simulator) beginStop(r *record, now time.Time) {
+	r.enter(v1.StatusKilling, now)
+	s.planStop(r, now)
+}
+
+func (s *Simulator) planStop(r *record, now time.Time) {
+	r.steps = []step{{at: now.Add(s.stopTime(r)), status: s.stopStatus(r)}}
 }
 
 func (s *Simulator) stopTime(r *record) time.Duration {

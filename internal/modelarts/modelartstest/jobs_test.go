@@ -1,6 +1,7 @@
 package modelartstest
 
 import (
+	"reflect"
 	"testing"
 	"time"
 	v1 "vizstop/internal/modelarts/v1"
@@ -24,8 +25,9 @@ func statusOf(t *testing.T, s *Simulator, id string) v1.Status {
 func TestAddJobFillsIn(t *testing.T) {
 	s, c := fixedSimulator(Config{})
 	first := s.AddJob("p1", Job{ID: "41"})
-	want := Job{ID: "41", Name: "job-41", Type: "tensorboard", WorkspaceID: "0", Status: 8, CreateTime: c.now()}
-	if first != want {
+	want := Job{ID: "41", Name: "job-41", Type: "tensorboard", WorkspaceID: "0", Generation: V1,
+		Status: 8, CreateTime: c.now()}
+	if !reflect.DeepEqual(first, want) {
 		t.Errorf("AddJob = %+v, want %+v", first, want)
 	}
 	if next := s.AddJob("p1", Job{}); next.ID != "42" {

@@ -38,7 +38,7 @@ func (s *Simulator) list(x *exchange, now time.Time) answer {
 	if q.invalid != "" {
 		return s.invalid(q.invalid)
 	}
-	present := s.settled(x.projectID, now)
+	present := s.settled(x.projectID, V1, now)
 	matching := slices.DeleteFunc(slices.Clone(present), func(r *record) bool { return !q.matches(r) })
 	slices.SortFunc(matching, q.order)
 	jobs := []object{}

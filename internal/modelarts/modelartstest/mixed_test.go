@@ -14,7 +14,7 @@ func TestMixedFaultsAreEquallyLikely(t *testing.T) {
 		all = append(all, s.Inject(f))
 	}
 	for range calls {
-		s.meet(&exchange{op: OpDetail})
+		s.meet(&exchange{target: target{op: OpDetail}})
 	}
 	want := calls * share / float64(len(all))
 	for i, f := range all {
@@ -30,7 +30,7 @@ func TestMixedFaultsMayMeetEveryCall(t *testing.T) {
 		s.Inject(f)
 	}
 	for range 1000 {
-		if s.meet(&exchange{op: OpStop}) == nil {
+		if s.meet(&exchange{target: target{op: OpStop}}) == nil {
 			t.Fatal("a call met no fault")
 		}
 	}

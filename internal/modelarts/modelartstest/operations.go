@@ -25,20 +25,19 @@ const (
 )
 
 func (s *Simulator) stop(x *exchange, now time.Time) answer {
-	r := s.find(x.projectID, x.jobID, now)
+	r := s.asked(x, now)
 	if r == nil {
 		return s.notFound(x)
 	}
 	if !s.cfg.stoppable(r.Status) {
 		return s.failure("ModelArts.0105", fmt.Sprintf(cannotStop, int(r.Status)))
 	}
-	r.enter(v1.StatusKilling, now)
-	r.steps = []step{{at: now.Add(s.stopTime(r)), status: s.stopStatus(r)}}
+	s.beginStop(r, now)
 	return success(nil)
 }
 
 func (s *Simulator) delete(x *exchange, now time.Time) answer {
-	r := s.find(x.projectID, x.jobID, now)
+	r := s.asked(x, now)
 	if r == nil {
 		return s.notFound(x)
 	}
@@ -58,7 +57,7 @@ func (s *Simulator) delete(x *exchange, now time.Time) answer {
 }
 
 func (s *Simulator) restart(x *exchange, now time.Time) answer {
-	r := s.find(x.projectID, x.jobID, now)
+	r := s.asked(x, now)
 	if r == nil {
 		return s.notFound(x)
 	}
@@ -72,16 +71,13 @@ func (s *Simulator) restart(x *exchange, now time.Time) answer {
 }
 
 func (s *Simulator) detail(x *exchange, now time.Time) answer {
-	r := s.find(x.projectID, x.jobID, now)
+	r := s.asked(x, now)
 	var a answer
 	if r == nil {
 		a = s.notFound(x)
 	} else {
 		a = success(s.describe(r, now))
-		if !r.EndedAt.IsZero() && r.ShownEnded.IsZero() {
-			r.ShownEnded = now
-			s.shown++
-		}
+		s.showEnd(r, now)
 	}
 	if s.cfg.OmitIsSuccess {
 		delete(a.body, "is_success")
@@ -89,8 +85,16 @@ func (s *Simulator) detail(x *exchange, now time.Time) answer {
 	return a
 }
 
+// showEnd notes that an answer about this job alone shows its end, if it does.
+func (s *Simulator) showEnd(r *record, now time.Time) {
+	if !r.EndedAt.IsZero() && r.ShownEnded.IsZero() {
+		r.ShownEnded = now
+		s.shown++
+	}
+}
+
 func (s *Simulator) update(x *exchange, now time.Time) answer {
-	r := s.find(x.projectID, x.jobID, now)
+	r := s.asked(x, now)
 	if r == nil {
 		return s.notFound(x)
 	}

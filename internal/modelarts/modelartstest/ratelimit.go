@@ -74,8 +74,8 @@ func (s *Simulator) SetRateLimit(l RateLimit) {
 	clear(s.limits.buckets)
 }
 
-// throttle takes a token from both buckets, or refuses with .0308 and takes
-// none.
+// throttle takes a token from both buckets, or refuses and takes none: v1 with
+// .0308, v2 with ModelArts.2799.
 func (s *Simulator) throttle(x *exchange, now time.Time) *answer {
 	b := s.limits.buckets[x.projectID]
 	if b == nil {
@@ -96,6 +96,9 @@ func (s *Simulator) throttle(x *exchange, now time.Time) *answer {
 
 func (s *Simulator) throttled(x *exchange, l RateLimit, wait time.Duration) *answer {
 	a := s.gateway(x, http.StatusTooManyRequests, ".0308", l.message())
+	if x.generation == V2 {
+		a = documented("ModelArts.2799")
+	}
 	if l.RetryAfter {
 		seconds := int(math.Ceil(wait.Seconds()))
 		a.header = http.Header{"Retry-After": {strconv.Itoa(seconds)}}

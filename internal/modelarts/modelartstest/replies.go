@@ -2,6 +2,7 @@ package modelartstest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -92,26 +93,45 @@ func ReplyHTTPStatus(httpStatus int) Reply {
 	})
 }
 
-// ReplyStatus lies about the job: the honest answer of detail or list with
-// another status in it. Answers without a status stay as they are.
+// ReplyStatus lies about the job: the honest answer with another status in it,
+// in v2 with its phase. Answers without a status stay as they are.
 func ReplyStatus(status v1.Status) Reply {
 	return altered(func(a answer) answer {
-		a.body = withStatus(a.body, status)
+		a.body = withStatus(a.body, int(status), phaseOf(status))
 		return a
 	})
 }
 
-func withStatus(body object, status v1.Status) object {
+// ReplyPhase does the same in v2 with any word, such as one that is not
+// documented. Answers of v1 stay as they are.
+func ReplyPhase(phase string) Reply {
+	return altered(func(a answer) answer {
+		a.body = withStatus(a.body, nil, phase)
+		return a
+	})
+}
+
+// withStatus is a body of v1 with another status, or of v2 with another phase.
+func withStatus(body object, status any, phase string) object {
 	body = maps.Clone(body)
-	if _, ok := body["status"]; ok {
-		body["status"] = int(status)
+	switch old := body["status"].(type) {
+	case int:
+		body["status"] = cmp.Or(status, any(old))
+	case object:
+		lie := maps.Clone(old)
+		lie["phase"] = phase
+		body["status"] = lie
 	}
-	if jobs, ok := body["jobs"].([]object); ok {
+	for _, list := range []string{"jobs", "items"} {
+		jobs, ok := body[list].([]object)
+		if !ok {
+			continue
+		}
 		lies := make([]object, len(jobs))
 		for i, j := range jobs {
-			lies[i] = withStatus(j, status)
+			lies[i] = withStatus(j, status, phase)
 		}
-		body["jobs"] = lies
+		body[list] = lies
 	}
 	return body
 }

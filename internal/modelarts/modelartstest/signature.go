@@ -75,15 +75,20 @@ func (s *Simulator) checkSignature(x *exchange, now time.Time) (caller, *answer)
 	}
 	l.failures = 0
 	projectID := x.Header.Get("X-Project-Id")
-	return caller{anyProject: projectID == "", projectID: projectID}, nil
+	return caller{
+		credential: s.creds.keys[auth.accessKey].owner, anyProject: projectID == "", projectID: projectID,
+	}, nil
 }
 
 // signatureProblem is why a signature is refused; "" if it is right.
 func (s *Simulator) signatureProblem(x *exchange, auth authorization, now time.Time) string {
-	secretKey, known := s.creds.keys[auth.accessKey]
-	needed := s.cfg.Auth.SecurityTokens[auth.accessKey]
-	if !known || needed != "" && x.Header.Get("X-Security-Token") != needed {
+	key := s.creds.keys[auth.accessKey]
+	if key == nil || s.creds.revoked[key.owner] ||
+		key.securityToken != "" && x.Header.Get("X-Security-Token") != key.securityToken {
 		return "ak " + auth.accessKey + " not exist"
+	}
+	if !key.expires.IsZero() && !now.Before(key.expires) {
+		return "security token expires, expires_at: " + iamTime(key.expires)
 	}
 	date := x.Header.Get("X-Sdk-Date")
 	signedAt, err := time.Parse(sdkhmac.DateLayout, date)
@@ -94,7 +99,7 @@ func (s *Simulator) signatureProblem(x *exchange, auth authorization, now time.T
 	// UNSIGNED-PAYLOAD is a value of this header too.
 	hash := cmp.Or(x.Header.Get("X-Sdk-Content-Sha256"), sdkhmac.PayloadHash(x.body))
 	canonical := sdkhmac.CanonicalRequest(x.Request, auth.signed, hash)
-	want := sdkhmac.Signature(secretKey, date, canonical)
+	want := sdkhmac.Signature(key.secret, date, canonical)
 	if s.creds.rejectAll || subtle.ConstantTimeCompare([]byte(want), []byte(auth.signature)) != 1 {
 		return "verify aksk signature fail, canonicalRequest:" + strings.ReplaceAll(canonical, "\n", "|")
 	}

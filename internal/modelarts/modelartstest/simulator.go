@@ -1,5 +1,6 @@
-// Package modelartstest simulates the ModelArts v1 visualization jobs API, its
-// gateway and IAM's token endpoint, with faults on demand.
+// Package modelartstest simulates the two generations of the ModelArts API that
+// know visualization jobs (v1, and v2 as training jobs), their gateway and IAM,
+// with faults on demand. One simulator can stand for several regions.
 //
 // A Simulator is an http.Handler without goroutines or timers of its own:
 // statuses are computed from Config.Now when somebody looks. So it works behind a
@@ -14,8 +15,6 @@ package modelartstest
 import (
 	"io"
 	"net/http"
-	"net/url"
-	"strings"
 	"sync"
 	"time"
 )
@@ -30,6 +29,7 @@ const (
 	OpStop    = "stop"
 	OpRestart = "restart"
 	OpToken   = "token"   // POST /v3/auth/tokens
+	OpAssume  = "assume"  // POST /v3.0/OS-CREDENTIAL/securitytokens
 	OpUnknown = "unknown" // no such API
 )
 
@@ -45,10 +45,13 @@ type Simulator struct {
 
 	mu       sync.Mutex
 	projects map[string]*project
+	only     map[string]Generation // by project, see Offer
 	creds    credentials
+	assumed  map[string]*Assumed // by agency
 	limits   limits
 	faults   []*Injected
 	calls    callLog
+	strays   []StrayStop
 	lastID   uint64 // of requests
 	shown    int    // ends of jobs that a detail answer has shown
 }
@@ -59,6 +62,8 @@ func New(cfg Config) *Simulator {
 	return &Simulator{
 		cfg:      cfg,
 		projects: map[string]*project{},
+		only:     map[string]Generation{},
+		assumed:  map[string]*Assumed{},
 		creds:    newCredentials(cfg.Auth),
 		limits:   newLimits(cfg.RateLimit, cfg.TotalRateLimit),
 		calls:    newCallLog(cfg.CallsPerJob),
@@ -74,11 +79,13 @@ func (s *Simulator) GoString() string { return s.String() }
 // exchange is one request on its way to its answer.
 type exchange struct {
 	*http.Request
-	op, projectID, jobID string
-	body                 []byte
-	seq                  uint64
-	id                   string // 32 hex digits, made of seq
-	at                   time.Time
+	target
+	body   []byte
+	seq    uint64
+	id     string // 32 hex digits, made of seq
+	at     time.Time
+	who    caller // once authenticated
+	agency string // of OpAssume
 }
 
 // ServeHTTP answers one request. A client that goes away cuts waiting short but
@@ -101,8 +108,7 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // receive reads the request and picks the fault that it meets.
 func (s *Simulator) receive(r *http.Request) (*exchange, *Fault) {
-	x := &exchange{Request: r}
-	x.op, x.projectID, x.jobID = route(r.Method, r.URL.EscapedPath())
+	x := &exchange{Request: r, target: route(r.Method, r.URL.EscapedPath(), s.cfg.Regions)}
 	// The body is read even when a fault makes it pointless: net/http notices
 	// that a client has gone only after that. What breaks off fails to parse.
 	x.body, _ = io.ReadAll(io.LimitReader(r.Body, maxBody+1))
@@ -112,6 +118,9 @@ func (s *Simulator) receive(r *http.Request) (*exchange, *Fault) {
 	s.lastID++
 	x.seq, x.id = s.lastID, requestID(s.lastID)
 	x.at = s.cfg.Now()
+	if x.op == OpAssume {
+		s.assumeBegins(x)
+	}
 	return x, s.meet(x)
 }
 
@@ -142,9 +151,14 @@ func (s *Simulator) perform(x *exchange) answer {
 	if refusal := s.gatekeep(x, now); refusal != nil {
 		return *refusal
 	}
+	if x.generation == V2 {
+		return s.performV2(x, now)
+	}
 	switch x.op {
 	case OpToken:
 		return s.issueToken(x, now)
+	case OpAssume:
+		return s.assume(x, now)
 	case OpCreate:
 		return s.create(x, now)
 	case OpList:
@@ -166,8 +180,10 @@ func (s *Simulator) perform(x *exchange) answer {
 // lets it pass.
 func (s *Simulator) gatekeep(x *exchange, now time.Time) *answer {
 	if x.op == OpUnknown {
-		return s.gateway(x, http.StatusNotFound, ".0101",
-			"The API does not exist or has not been published in the environment")
+		return s.unpublished(x)
+	}
+	if refusal := s.checkOffered(x); refusal != nil {
+		return refusal
 	}
 	if len(x.body) > maxBody {
 		return s.gateway(x, http.StatusRequestEntityTooLarge, ".0201", "Request entity too large")
@@ -175,60 +191,13 @@ func (s *Simulator) gatekeep(x *exchange, now time.Time) *answer {
 	if x.op == OpToken {
 		return nil // it has neither authentication nor a project
 	}
-	who, refusal := s.authenticate(x, now)
-	if refusal == nil {
-		refusal = s.checkProject(x, who)
+	var refusal *answer
+	if x.who, refusal = s.authenticate(x, now); refusal != nil || x.op == OpAssume {
+		return refusal
 	}
+	refusal = s.checkProject(x)
 	if refusal == nil {
 		refusal = s.throttle(x, now)
 	}
 	return refusal
-}
-
-// route finds the operation of a method and an escaped path. The ids come back
-// even where the operation is unknown.
-func route(method, path string) (op, projectID, jobID string) {
-	if path == "/v3/auth/tokens" && method == http.MethodPost {
-		return OpToken, "", ""
-	}
-	segments := strings.Split(strings.TrimPrefix(path, "/"), "/")
-	if len(segments) < 3 || len(segments) > 5 || segments[0] != "v1" || segments[2] != "visualization-jobs" {
-		return OpUnknown, "", ""
-	}
-	projectID, pattern := unescape(segments[1]), method
-	if len(segments) > 3 {
-		jobID, pattern = unescape(segments[3]), pattern+" job"
-	}
-	if len(segments) > 4 {
-		pattern += " " + segments[4]
-	}
-	return operationOf(pattern), projectID, jobID
-}
-
-func operationOf(pattern string) string {
-	switch pattern {
-	case "POST":
-		return OpCreate
-	case "GET":
-		return OpList
-	case "GET job":
-		return OpDetail
-	case "PUT job":
-		return OpUpdate
-	case "DELETE job":
-		return OpDelete
-	case "POST job stop":
-		return OpStop
-	case "POST job restart":
-		return OpRestart
-	}
-	return OpUnknown
-}
-
-func unescape(segment string) string {
-	s, err := url.PathUnescape(segment)
-	if err != nil {
-		return segment
-	}
-	return s
 }

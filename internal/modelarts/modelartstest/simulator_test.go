@@ -185,16 +185,6 @@ func TestUnknownRoutes(t *testing.T) {
 	}
 }
 
-func TestRouteUnescapesIDs(t *testing.T) {
-	op, projectID, jobID := route("GET", "/v1/a%2Fb/visualization-jobs/1%202")
-	if op != OpDetail || projectID != "a/b" || jobID != "1 2" {
-		t.Errorf("route = %q %q %q", op, projectID, jobID)
-	}
-	if _, _, jobID = route("GET", "/v1/p/visualization-jobs/%zz"); jobID != "%zz" {
-		t.Errorf("job id = %q", jobID)
-	}
-}
-
 func TestBodyLimit(t *testing.T) {
 	r := start(t, Config{})
 	g := r.call("PUT", jobsPath+"/1", strings.Repeat("x", maxBody+1))
