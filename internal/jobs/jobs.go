@@ -52,6 +52,8 @@ type API interface {
 	// only Get tells when it has. Repeating it does no harm. A job that is stopping
 	// or has ended refuses with KindNotAllowed and its status.
 	Stop(ctx context.Context, projectID, jobID string) (Accepted, error)
+	// Restarts reports whether jobs of a project can be restarted at all.
+	Restarts(projectID string) bool
 	// Restart asks for an ended job to run again, and returns the request id. A nil
 	// error means accepted, not running.
 	Restart(ctx context.Context, projectID, jobID string) (requestID string, err error)

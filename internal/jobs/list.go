@@ -6,8 +6,8 @@ import (
 	"iter"
 )
 
-// Query selects jobs of a project: those of the default workspace, by id. The zero
-// value is the first page of all of them.
+// Query selects jobs of a project: those of the default workspace, in an order that
+// does not change, by id or by creation. The zero value is the first page of all of them.
 type Query struct {
 	Stopping bool // only those that are being stopped
 	Page     int  // counts from 1; 0 means 1
@@ -17,7 +17,11 @@ type Query struct {
 // Page is one page of a list.
 type Page struct {
 	Jobs []Job // empty past the last page
-	// Total is how many jobs match on all pages; 0 if the API does not say.
+	// Others is how many jobs of the page are left out, because they are no
+	// visualization jobs.
+	Others int
+	// Total is how many jobs match on all pages, others included; 0 if the API does
+	// not say.
 	Total     int
 	RequestID string
 }
@@ -39,20 +43,21 @@ var errEndless = errors.New("the list has more than 100,000 jobs, or does not en
 // not end must not fill the memory.
 func All(ctx context.Context, list Lister, projectID string) iter.Seq2[Job, error] {
 	return func(yield func(Job, error) bool) {
-		seen := map[string]bool{}
+		seen, others := map[string]bool{}, 0
 		for q := (Query{Page: 1}); ; q.Page++ {
 			page, err := list.List(ctx, projectID, q)
 			if err != nil {
 				yield(Job{}, err)
 				return
 			}
-			before := len(seen)
+			before := len(seen) + others
+			others += page.Others
 			for _, job := range page.Jobs {
 				if seen[job.ID] {
 					continue
 				}
 				seen[job.ID] = true
-				if len(seen) > mostListed {
+				if len(seen)+others > mostListed {
 					yield(Job{}, &Error{Operation: OperationList, Kind: KindUnavailable, RequestID: page.RequestID, Err: errEndless})
 					return
 				}
@@ -60,8 +65,8 @@ func All(ctx context.Context, list Lister, projectID string) iter.Seq2[Job, erro
 					return
 				}
 			}
-			complete := page.Total > 0 && len(seen) >= page.Total
-			if complete || len(seen) == before {
+			complete := page.Total > 0 && len(seen)+others >= page.Total
+			if complete || len(seen)+others == before {
 				return
 			}
 		}

@@ -19,7 +19,11 @@ func kindOf(cl *Call, a *Answer) jobs.Kind {
 		return kindOfLogin(a.Status, a.problem.message)
 	}
 	code := normalizeCode(a.problem.code)
-	kind, decided := cl.generation().Codes[code]
+	codes := cl.generation().Codes
+	if full := "modelarts." + code; codes[full] != jobs.KindOK { // v2 may leave out the prefix
+		code = full
+	}
+	kind, decided := codes[code]
 	if !decided {
 		kind = kindOfCall(a)
 	}

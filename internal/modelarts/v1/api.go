@@ -65,6 +65,9 @@ func (a *API) Stop(ctx context.Context, projectID, jobID string) (jobs.Accepted,
 	return jobs.Accepted{RequestID: requestID}, err
 }
 
+// Restarts is that of jobs.API.
+func (a *API) Restarts(string) bool { return true }
+
 // Restart is that of jobs.API. A job that runs refuses with KindNotAllowed.
 func (a *API) Restart(ctx context.Context, projectID, jobID string) (string, error) {
 	return a.act(ctx, jobs.OperationRestart, projectID, jobID)

@@ -1,0 +1,144 @@
+// Package v2 is the second generation of the API: training jobs, of which
+// visualization jobs are a kind. Phases, searches, codes and the guard that keeps all
+// other training jobs from being stopped stay in here.
+//
+// Source: ModelArts API reference, "Training Management", and the public clients that
+// are named where a fact is theirs alone.
+package v2
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"vizstop/internal/jobs"
+	"vizstop/internal/modelarts"
+)
+
+// Options settle an API.
+type Options struct {
+	// TensorboardTraining allows stops of training jobs whose annotations switch on
+	// TensorBoard or MindStudio Insight.
+	TensorboardTraining bool
+	// Spend is asked before each further call that a method makes beside its first,
+	// and waits until the project's rate allows it. nil: never.
+	Spend func(ctx context.Context, projectID string) error
+}
+
+// API calls the second generation of the API through a client. It is a jobs.API.
+type API struct {
+	client *modelarts.Client
+	spend  func(ctx context.Context, projectID string) error
+	guard  guard
+	search search
+}
+
+// New returns the API of the client's endpoint.
+func New(client *modelarts.Client, o Options) *API {
+	if o.Spend == nil {
+		o.Spend = func(context.Context, string) error { return nil }
+	}
+	return &API{client: client, spend: o.Spend, guard: guard{annotated: o.TensorboardTraining}}
+}
+
+// Get is that of jobs.API. It tells of any training job: Stop looks at the kind.
+func (a *API) Get(ctx context.Context, projectID, jobID string) (*jobs.Job, error) {
+	t, err := a.get(ctx, projectID, jobID)
+	if err != nil {
+		return nil, err
+	}
+	return &t.Job, nil
+}
+
+func (a *API) get(ctx context.Context, projectID, jobID string) (*training, error) {
+	t, err := a.one(ctx, jobs.OperationDetail, http.MethodGet, projectID, jobID, nil)
+	if err == nil && t.ID == "" {
+		t.ID = jobID
+	}
+	return t, err
+}
+
+// one makes a call of one job, whose answer must be about that job.
+func (a *API) one(ctx context.Context, operation, method, projectID, jobID string, body []byte, more ...string) (t *training, err error) {
+	if err := jobs.ValidateID("job", jobID); err != nil {
+		return nil, &jobs.Error{Operation: operation, Kind: jobs.KindInvalid, Err: err}
+	}
+	err = a.client.Do(ctx, &modelarts.Call{
+		Generation: generation, Operation: operation, Method: method, ProjectID: projectID, JobID: jobID,
+		Path: append([]string{"v2", projectID, "training-jobs", jobID}, more...), Body: body,
+		Accept: func(answer *modelarts.Answer) (err error) {
+			t, err = readTraining(answer)
+			if err == nil && t.ID != "" && t.ID != jobID {
+				return fmt.Errorf("the answer is about job %q", t.ID)
+			}
+			return err
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// terminate is the body of the one action that there is.
+var terminate = []byte(`{"action_type":"terminate"}`)
+
+// Stop is that of jobs.API. Before the first stop call of a job it looks at its kind:
+// one that is not a visualization job is refused with KindInvalid and gets no call.
+//
+// Source: ModelArts API reference, "Terminating a Training Job".
+func (a *API) Stop(ctx context.Context, projectID, jobID string) (jobs.Accepted, error) {
+	if !a.guard.knows(projectID, jobID) {
+		if err := a.mayStop(ctx, projectID, jobID); err != nil {
+			return jobs.Accepted{}, err
+		}
+		if err := a.spend(ctx, projectID); err != nil {
+			return jobs.Accepted{}, notSent(err)
+		}
+	}
+	t, err := a.one(ctx, jobs.OperationStop, http.MethodPost, projectID, jobID, terminate, "actions")
+	if err != nil {
+		return jobs.Accepted{}, err
+	}
+	return jobs.Accepted{RequestID: t.RequestID, Ended: t.Status.State == jobs.Ended}, nil
+}
+
+// mayStop looks at a job before its first stop call. The look also shows what a stop
+// call would be refused for.
+func (a *API) mayStop(ctx context.Context, projectID, jobID string) error {
+	t, err := a.get(ctx, projectID, jobID)
+	if err != nil {
+		return notSent(err)
+	}
+	refusal := &jobs.Error{Operation: jobs.OperationStop, RequestID: t.RequestID}
+	if refusal.Err = a.guard.check(projectID, t); refusal.Err != nil {
+		refusal.Kind = jobs.KindInvalid
+		return refusal
+	}
+	if t.Status.State == jobs.Stopping || t.Status.State == jobs.Ended {
+		refusal.Kind, refusal.JobStatus = jobs.KindNotAllowed, t.Status
+		return refusal
+	}
+	return nil
+}
+
+// notSent is the error of what goes before a stop call, which had no effect.
+func notSent(err error) error {
+	apiErr, ok := errors.AsType[*jobs.Error](err)
+	if !ok {
+		return &jobs.Error{Operation: jobs.OperationStop, Kind: jobs.KindOf(err), Err: err}
+	}
+	before := *apiErr
+	before.MaybeSent = false
+	return &before
+}
+
+// Restarts is that of jobs.API: no call of this generation starts a job again.
+func (a *API) Restarts(string) bool { return false }
+
+// Restart is that of jobs.API. It sends nothing.
+func (a *API) Restart(context.Context, string, string) (string, error) {
+	return "", &jobs.Error{Operation: jobs.OperationRestart, Kind: jobs.KindInvalid,
+		Err: errors.New("the " + generation.Name + " has no call that starts a job again")}
+}
