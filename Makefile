@@ -53,7 +53,7 @@ install: ## copy what "make build" has built, and docs/, below PREFIX (/usr/loca
 	@[ -x '$(BIN)/worker' ] || { echo 'nothing is built yet: run make build first, as yourself' >&2; exit 1; }
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/doc/vizstop'
 	install -m 0755 $(addprefix '$(BIN)'/,worker enqueue simulator) '$(DESTDIR)$(PREFIX)/bin'
-	install -m 0644 docs/*.md docs/*.json '$(DESTDIR)$(PREFIX)/share/doc/vizstop'
+	install -m 0644 docs/*.md docs/*.json docs/*.yaml '$(DESTDIR)$(PREFIX)/share/doc/vizstop'
 
 .PHONY: test
 test: deps ## run all tests with the race detector, hold deploy/ against the programs, play some bad days (GOTESTFLAGS='-run Name')

@@ -88,7 +88,7 @@ func TestSchemaNamesEveryField(t *testing.T) {
 			}
 		}
 	}
-	walk("#", root)
+	walk("#", root.At())
 	if objects < 10 {
 		t.Errorf("only %d objects are described", objects)
 	}

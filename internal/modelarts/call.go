@@ -23,7 +23,8 @@ type Call struct {
 
 	url         *url.URL
 	contentType string
-	secrets     []string // parts of the body that no error may show
+	secrets     []string     // parts of the body that no error may show
+	by          *Credentials // which of a Replaceable's were asked last to authorize it
 }
 
 // Generation is what differs between the generations of the API when an answer is

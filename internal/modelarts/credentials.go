@@ -10,7 +10,8 @@ import (
 	"vizstop/internal/modelarts/sdkhmac"
 )
 
-// Credentials prove who we are. Make them with NewAKSK, NewToken or NewPassword.
+// Credentials prove who we are. Make them with NewAKSK, NewToken, NewPassword,
+// NewAgency or NewReplaceable.
 // They are safe for concurrent use, may serve several clients, and print
 // without their secrets.
 type Credentials interface {
@@ -83,8 +84,11 @@ func (a *aksk) authorize(_ context.Context, c *Client, req *http.Request, cl *Ca
 	if !validHeader(a.accessKey) {
 		return &jobs.Error{Operation: cl.Operation, Kind: jobs.KindCredentials, Err: errHeader}
 	}
-	signed := []string{"host", "x-project-id"}
-	req.Header.Set("X-Project-Id", cl.ProjectID)
+	signed := []string{"host"}
+	if cl.ProjectID != allProjects {
+		req.Header.Set("X-Project-Id", cl.ProjectID)
+		signed = append(signed, "x-project-id")
+	}
 	if value := a.securityToken(); value != "" {
 		if err := setSecret(req, cl, "X-Security-Token", value); err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"time"
+
 	"vizstop/internal/jobs"
 )
 
@@ -23,7 +24,10 @@ type loginJSON struct {
 		Scope struct {
 			Project struct {
 				ID string `json:"id"`
-			} `json:"project"`
+			} `json:"project,omitzero"`
+			Domain struct {
+				Name string `json:"name"`
+			} `json:"domain,omitzero"`
 		} `json:"scope"`
 	} `json:"auth"`
 }
@@ -36,11 +40,11 @@ type loginUserJSON struct {
 	} `json:"domain"`
 }
 
-// fetch asks IAM once for a token of a project.
-func (p *password) fetch(ctx context.Context, c *Client, project string) (value string, expires time.Time, err error) {
+// fetch asks IAM once for a token of a project, or of the whole account.
+func (p *password) fetch(ctx context.Context, c *Client, project string) (token secret, renewAt time.Time, err error) {
 	body, err := p.loginBody(project)
 	if err != nil {
-		return "", time.Time{}, err
+		return nil, time.Time{}, err
 	}
 	// Without the catalogue the answer is small. Any value will do.
 	u := p.endpoint.JoinPath("v3", "auth", "tokens")
@@ -55,20 +59,21 @@ func (p *password) fetch(ctx context.Context, c *Client, project string) (value 
 		secrets:     []string{p.password()},
 	}
 	cl.Accept = func(a *Answer) error {
-		if value = a.Header.Get("X-Subject-Token"); value == "" {
+		value := a.Header.Get("X-Subject-Token")
+		if value == "" {
 			return errors.New("the answer holds no token")
 		}
-		expires = expiry(a.Body, c.now())
+		token, renewAt = newSecret(value), expiry(a.Body, c.now()).Add(-renewBefore)
 		return nil
 	}
 	req, err := c.newRequest(ctx, cl)
 	if err != nil {
-		return "", time.Time{}, err
+		return nil, time.Time{}, err
 	}
 	if apiErr := c.exchange(req, cl); apiErr != nil {
-		return "", time.Time{}, apiErr
+		return nil, time.Time{}, apiErr
 	}
-	return value, expires, nil
+	return token, renewAt, nil
 }
 
 func (p *password) loginBody(project string) ([]byte, error) {
@@ -76,7 +81,9 @@ func (p *password) loginBody(project string) ([]byte, error) {
 	user := &login.Auth.Identity.Password.User
 	login.Auth.Identity.Methods = []string{"password"}
 	user.Name, user.Password, user.Domain.Name = p.user, p.password(), p.domain
-	login.Auth.Scope.Project.ID = project
+	if login.Auth.Scope.Project.ID = project; project == allProjects {
+		login.Auth.Scope.Domain.Name = p.domain
+	}
 	return json.Marshal(&login)
 }
 

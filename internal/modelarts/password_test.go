@@ -305,7 +305,7 @@ func TestRenewKeepsTheNewerToken(t *testing.T) {
 func TestCachedTokenIsNotPrinted(t *testing.T) {
 	c, i := newPasswordClient(t, accepting)
 	now := i.now.Now()
-	c.creds.(*password).keep(testProject, "token-1", now.Add(time.Hour), now)
+	c.creds.(*password).tokens.keep(testProject, newSecret("token-1"), now.Add(time.Hour), now)
 	mustHide(t, c, "token-1")
 	mustHide(t, c.creds, "token-1")
 	mustHide(t, &struct{ private Credentials }{c.creds}, "token-1")

@@ -1,0 +1,243 @@
+package accounts
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+
+	"vizstop/internal/jobs"
+	"vizstop/internal/plain"
+)
+
+// Bounds of the file and of what it says.
+const (
+	maxBytes        = 1 << 20
+	maxRate         = 100000 // calls a second, as for --api-rate
+	maxProjectName  = 100    // characters
+	leastDuration   = 15 * time.Minute
+	mostDuration    = 24 * time.Hour
+	defaultDuration = time.Hour
+)
+
+var (
+	accountForm = form{regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`),
+		"1 to 32 small letters, digits, '-' or '_', a letter first"}
+	prefixForm = form{regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,39}$`),
+		"what the variables' names start with: 1 to 40 capitals, digits or '_', a capital first, such as TEAM_A for TEAM_A_ACCESS_KEY"}
+	agencyForm = form{regexp.MustCompile(`^[^\pC\pZ][^\pC]{0,63}$`),
+		"the name of an agency: 1 to 64 characters"}
+	domainForm = form{regexp.MustCompile(`^[^\pC\pZ][^\pC]{0,63}$`),
+		"the name of the Huawei Cloud account that the agency belongs to: 1 to 64 characters"}
+	regionForm = form{regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`),
+		"a region such as cn-north-4"}
+	cloudForm = form{regexp.MustCompile(`^([a-z0-9][a-z0-9-]{0,62}\.)+[a-z]{2,63}$`),
+		"the domain of a cloud, such as " + DefaultCloud}
+	projectNameForm = form{regexp.MustCompile(fmt.Sprintf(`^[^\pC]{1,%d}$`, maxProjectName)),
+		fmt.Sprintf("a name for people: 1 to %d characters on one line", maxProjectName)}
+)
+
+const (
+	wantProject  = "a project id: 1 to 64 letters, digits, '_' or '-', such as 0123456789abcdef0123456789abcdef"
+	wantEndpoint = "a URL such as https://modelarts.cn-north-4.myhuaweicloud.com, without user, password, query and fragment"
+	wantDuration = "whole seconds from 15m to 24h with their unit, such as 1h or 90m"
+)
+
+var wantRate = fmt.Sprintf("calls a second from 0 (found out by itself) to %d", maxRate)
+
+// Load reads the accounts file at path. The error is an *Error if the file could
+// be read and its content is wrong.
+func Load(path string) (*File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
+	if err != nil {
+		return nil, err
+	}
+	return Parse(path, data)
+}
+
+// Parse reads the content of an accounts file. Errors call it name; they are of
+// type *Error and tell all faults at once.
+func Parse(name string, data []byte) (*File, error) {
+	r := &reader{name: plain.Line(name, maxPlain)}
+	if len(data) > maxBytes {
+		r.fault(1, 1, "the file is longer than %d bytes: is it the right one?", maxBytes)
+		return nil, r.failed()
+	}
+	r.lines = strings.Split(strings.ReplaceAll(string(data), "\r\n", "\n"), "\n")
+	p := parser{reader: r, ids: map[string]*yaml.Node{}}
+	p.file(r.document(data))
+	if err := r.failed(); err != nil {
+		return nil, err
+	}
+	return p.result(data), nil
+}
+
+// parser turns a document into accounts and projects.
+type parser struct {
+	*reader
+	drafts   []*draft
+	projects []Project
+	ids      map[string]*yaml.Node // where a project id stands first
+}
+
+// draft is an account before its references are resolved.
+type draft struct {
+	Account
+	at      *yaml.Node // its name, or itself without one
+	key     *yaml.Node // what its credential stands as
+	through *yaml.Node
+	regions *yaml.Node
+	next    *draft // the account that it goes through
+}
+
+func (p *parser) result(data []byte) *File {
+	sum := sha256.Sum256(data)
+	f := &File{projects: p.projects, byID: make(map[string]int, len(p.projects)), hash: hex.EncodeToString(sum[:])}
+	for _, d := range p.drafts {
+		f.accounts = append(f.accounts, &d.Account)
+	}
+	for i, one := range f.projects {
+		f.byID[one.ID] = i
+	}
+	return f
+}
+
+func (p *parser) file(n *yaml.Node) {
+	found := p.fields(n, "the file", []string{"accounts"}, nil)
+	for _, one := range p.items(found["accounts"], "accounts", "- name: team-a") {
+		p.account(one)
+	}
+	p.resolve()
+}
+
+func (p *parser) account(n *yaml.Node) {
+	found := p.fields(n, "an account", []string{"name"},
+		[]string{"credentials", "agency", "cloud", "regions", "api", "rate", "tensorboard_training"})
+	if found == nil {
+		return
+	}
+	d := &draft{at: n, regions: found["regions"]}
+	if at := found["name"]; at != nil {
+		d.at = at
+		d.Name = p.text(at, accountForm)
+	}
+	p.drafts = append(p.drafts, d)
+	p.credential(d, found["credentials"], found["agency"])
+	options := p.options(found, Options{API: V1})
+	cloud := p.text(found["cloud"], cloudForm)
+	names := map[string]*yaml.Node{}
+	for _, one := range p.items(d.regions, "regions", "- name: cn-north-4") {
+		p.region(d, one, names, cloud, options)
+	}
+}
+
+// credential reads how an account proves who it is.
+func (p *parser) credential(d *draft, credentials, agency *yaml.Node) {
+	switch {
+	case credentials == nil && agency == nil:
+		p.fault(d.at.Line, d.at.Column, "the account has no credentials: add \"credentials: {prefix: TEAM_A}\", or an agency")
+	case credentials != nil && agency != nil:
+		p.fault(agency.Line, agency.Column, "the account has both credentials and an agency: leave one")
+	case credentials != nil:
+		d.key = p.fields(credentials, "credentials", []string{"prefix"}, nil)["prefix"]
+		d.Prefix = p.text(d.key, prefixForm)
+	default:
+		found := p.fields(agency, "an agency", []string{"name", "domain", "through"}, []string{"duration"})
+		d.key, d.through = found["name"], found["through"]
+		d.Agency = &Agency{
+			Name:     p.text(found["name"], agencyForm),
+			Domain:   p.text(found["domain"], domainForm),
+			Duration: defaultDuration,
+		}
+		p.duration(found["duration"], &d.Agency.Duration, leastDuration, mostDuration, wantDuration)
+	}
+}
+
+// options are those of a level, with what it does not say taken from the level above.
+func (p *parser) options(found map[string]*yaml.Node, o Options) Options {
+	p.oneOf(found["api"], &o.API, V1, V2, Probe)
+	p.number(found["rate"], &o.Rate, maxRate, wantRate)
+	p.truth(found["tensorboard_training"], &o.TensorboardTraining)
+	return o
+}
+
+func (p *parser) region(d *draft, n *yaml.Node, names map[string]*yaml.Node, cloud string, options Options) {
+	found := p.fields(n, "a region", []string{"name", "projects"},
+		[]string{"endpoint", "iam_endpoint", "cloud", "api", "rate", "tensorboard_training"})
+	if found == nil {
+		return
+	}
+	region := &Region{Name: p.text(found["name"], regionForm), Cloud: cloud,
+		Endpoint: p.endpoint(found["endpoint"]), IAMEndpoint: p.endpoint(found["iam_endpoint"])}
+	if own := p.text(found["cloud"], cloudForm); own != "" {
+		region.Cloud = own
+	}
+	region.complete()
+	d.Regions = append(d.Regions, region)
+	p.once(names, region.Name, found["name"], "the region stands in this account already, in line %d: write its projects there")
+	options = p.options(found, options)
+	for _, one := range p.items(found["projects"], "projects", "- 0123456789abcdef0123456789abcdef") {
+		p.project(one, Project{Options: options, Account: &d.Account, Region: region})
+	}
+}
+
+// once notes a name that stands somewhere else already; format has the line.
+func (p *parser) once(names map[string]*yaml.Node, name string, at *yaml.Node, format string) {
+	switch first := names[name]; {
+	case name == "":
+	case first != nil:
+		p.fault(at.Line, at.Column, format, first.Line)
+	default:
+		names[name] = at
+	}
+}
+
+// project reads an id, or an id with more.
+func (p *parser) project(n *yaml.Node, project Project) {
+	id := n
+	if n.Kind == yaml.MappingNode {
+		found := p.fields(n, "a project", []string{"id"}, []string{"name", "api", "rate", "tensorboard_training"})
+		id = found["id"]
+		project.Name = p.text(found["name"], projectNameForm)
+		project.Options = p.options(found, project.Options)
+	}
+	// An id of digits, or of digits and an e, is a number to YAML; its text is not changed by that.
+	value, ok := p.scalar(id, wantProject, "!!str", "!!int", "!!float")
+	switch {
+	case !ok:
+		return
+	case jobs.ValidateID("project", value) != nil:
+		p.fault(id.Line, id.Column, "%s is not valid: write %s", quoted(value), wantProject)
+		return
+	}
+	p.once(p.ids, value, id, "the project stands in line %d already: a project belongs to one account and one region, remove one of the two")
+	project.ID = value
+	p.projects = append(p.projects, project)
+}
+
+// endpoint is a URL, or empty. Whether plain http may be used is not for this package to say.
+func (p *parser) endpoint(n *yaml.Node) string {
+	value, ok := p.scalar(n, wantEndpoint, "!!str")
+	if !ok {
+		return ""
+	}
+	u, err := url.Parse(value)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" ||
+		u.User != nil || u.RawQuery != "" || u.ForceQuery || strings.Contains(value, "#") {
+		p.fault(n.Line, n.Column, "this is not an endpoint: write %s", wantEndpoint) // the value may hold a password
+		return ""
+	}
+	return value
+}
