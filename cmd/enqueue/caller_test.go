@@ -141,9 +141,9 @@ func TestTheRateIsTheFleets(t *testing.T) {
 		if err != nil || books.release.Rate() != tt.want {
 			t.Fatalf("announced %v: %+v, %v, want the rate %v", tt.announced, books, err, tt.want)
 		}
-		fleet, ok := books.caller(nil).rate.(*fleetRate)
+		fleet, ok := books.callRate().(*fleetRate)
 		if !ok || fleet.rate != rate(books.release) {
-			t.Errorf("calls keep to %+v, want the fleet's rate", books.caller(nil).rate)
+			t.Errorf("calls keep to %+v, want the fleet's rate", books.callRate())
 		}
 		if err := fleet.Spend(t.Context(), project); err != nil {
 			t.Error(err)
@@ -152,7 +152,7 @@ func TestTheRateIsTheFleets(t *testing.T) {
 	if keys := rdb.Exists(t.Context(), ledger.Keys(project).Control()).Val(); keys != 1 {
 		t.Error("no call was counted")
 	}
-	if _, own := (*books)(nil).caller(nil).rate.(*ownRate); !own {
+	if _, own := (*books)(nil).callRate().(*ownRate); !own {
 		t.Error("without a Redis there is a rate of the fleet")
 	}
 }

@@ -13,7 +13,6 @@ import (
 	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
 	"vizstop/internal/report"
-	"vizstop/internal/settings"
 )
 
 // undone is what "enqueue undo" prints as JSON.
@@ -39,7 +38,7 @@ type undoneJob struct {
 type undoCmd struct {
 	store
 	limits
-	api     settings.API
+	api     access
 	streams streams
 	dryRun  bool
 	json    bool
@@ -96,12 +95,12 @@ func (c *undoCmd) run(ctx context.Context, books *books, batch string, projects 
 	if err := c.confirm(c.streams, ahead.Restarted, "restart"); err != nil {
 		return err
 	}
-	api, err := c.api.Open()
+	calls, err := c.api.calls(books)
 	if err != nil {
 		return err
 	}
 	u := newUndo(books.ledger, batch)
-	u.api = books.caller(api)
+	u.api = calls
 	if err := u.restartAll(ctx, stops); err != nil {
 		return fmt.Errorf("%d of %d jobs were restarted, then: %w", u.Restarted, ahead.Restarted, err)
 	}

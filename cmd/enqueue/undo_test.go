@@ -47,7 +47,7 @@ func TestUndoLooksAgainAfterTheAnswer(t *testing.T) {
 	}
 	var out, asked bytes.Buffer
 	c := &undoCmd{limits: limits{max: 1000}, json: true,
-		api:     settings.API{Endpoint: sim.URL, AccessKey: accessKey, SecretKey: secretKey},
+		api:     access{API: settings.API{Region: "r", Endpoint: sim.URL, Login: settings.Login{AccessKey: accessKey, SecretKey: secretKey}}},
 		streams: streams{in: slowly{strings.NewReader(fmt.Sprintln(count)), meanwhile}, out: &out, err: &asked, terminal: true}}
 	if err := c.run(t.Context(), books, "b", []string{project}); err != nil {
 		t.Fatal(err)
