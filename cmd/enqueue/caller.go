@@ -117,3 +117,12 @@ func (c *caller) ShowVisualizationJob(ctx context.Context, projectID, jobID stri
 	})
 	return job, err
 }
+
+// RestartVisualizationJob restarts one job.
+func (c *caller) RestartVisualizationJob(ctx context.Context, projectID, jobID string) (requestID string, err error) {
+	err = c.call(ctx, projectID, func(ctx context.Context) error {
+		requestID, err = c.client.RestartVisualizationJob(ctx, projectID, jobID)
+		return err
+	})
+	return requestID, err
+}
