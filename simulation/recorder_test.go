@@ -6,11 +6,12 @@ import (
 	"sync"
 	"time"
 
+	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
 	"vizstop/internal/worker"
 )
 
-// callRecorder remembers every call that workers made, and its result.
+// callRecorder remembers every call that was made, and its result.
 type callRecorder struct {
 	mu   sync.Mutex
 	seen []recordedCall
@@ -18,11 +19,18 @@ type callRecorder struct {
 
 type recordedCall struct {
 	at, end   time.Time
-	by        *faultyWorker
+	by        *faultyWorker // nil: an undo
+	project   string
 	operation string
 	job       string // "" when it is a list
 	status    modelarts.Status
 	err       error
+}
+
+// within reports whether a worker made the call while s was in flight. The ledger
+// keeps whole milliseconds.
+func (c recordedCall) within(s *ledger.Stop) bool {
+	return c.by != nil && !c.at.Before(s.Asked) && !c.at.After(s.Ended.Add(time.Millisecond))
 }
 
 func (r *callRecorder) record(c recordedCall) {
@@ -57,7 +65,7 @@ func (j *recordingJobs) StopVisualizationJob(ctx context.Context, projectID, job
 	}
 	at := time.Now()
 	id, err := j.Jobs.StopVisualizationJob(ctx, projectID, jobID)
-	j.recorder.record(recordedCall{at: at, by: j.by, operation: modelarts.OperationStop, job: jobID, err: err})
+	j.recorder.record(recordedCall{at: at, by: j.by, project: projectID, operation: modelarts.OperationStop, job: jobID, err: err})
 	return id, err
 }
 
@@ -70,7 +78,7 @@ func (j *recordingJobs) ShowVisualizationJob(ctx context.Context, projectID, job
 	}
 	at := time.Now()
 	job, err := j.Jobs.ShowVisualizationJob(ctx, projectID, jobID)
-	c := recordedCall{at: at, by: j.by, operation: modelarts.OperationDetail, job: jobID, err: err}
+	c := recordedCall{at: at, by: j.by, project: projectID, operation: modelarts.OperationDetail, job: jobID, err: err}
 	if err == nil {
 		c.status = job.Status
 	}
@@ -87,6 +95,6 @@ func (j *recordingJobs) ListVisualizationJobs(ctx context.Context, projectID str
 	}
 	at := time.Now()
 	page, err := j.Jobs.ListVisualizationJobs(ctx, projectID, q)
-	j.recorder.record(recordedCall{at: at, by: j.by, operation: modelarts.OperationList, err: err})
+	j.recorder.record(recordedCall{at: at, by: j.by, project: projectID, operation: modelarts.OperationList, err: err})
 	return page, err
 }
