@@ -160,6 +160,9 @@ func (m *model) withdraw(batch, job string) ledger.Withdrawal {
 	}
 	if len(left) == 0 {
 		s.withdrawn = true
+		if s.kind == ledger.KindStop && s.place == inSmall {
+			s.next, s.waits = m.now, m.now
+		}
 		return answer
 	}
 	due, deadline := left[0].due, left[0].deadline
@@ -207,7 +210,7 @@ func (m *model) claim(s *modelStop, hop int, kind ledger.Kind) (claimed, held bo
 	}
 	isStop := kind == ledger.KindStop
 	switch {
-	case isStop && s.due > m.now+1000:
+	case isStop && !s.withdrawn && s.due > m.now+1000:
 		s.hopTo(kind, s.due)
 		return false, true
 	case isStop && m.paused:

@@ -336,7 +336,14 @@ func TestWithdrawnTooLateCountsNoMore(t *testing.T) {
 		w.open(t, "later", later)
 		w.withdraw(t, id, "urgent", ledger.TooLate)
 		is(later)
+		w.advance(2 * time.Second)
+		w.round(t)
+		if c, err := w.release.NewClaim(project, w.get(t, id).Member(), ledger.KindStop).Do(); !c.Held || err != nil {
+			t.Errorf("claimed %+v, %v; want it to wait", c, err)
+		}
+		w.stands(t, id, "waiting:small", later.Due)
 		w.withdraw(t, id, "later", ledger.TooLate)
+		w.stands(t, id, "waiting:small", w.now()) // to see how it ends
 		w.open(t, "last", last)
 		is(last)
 	})

@@ -49,18 +49,24 @@ else
   finally(now)
 end
 
+-- await has a stop call that waits do so until another time.
+local function await(till)
+  local member, lane = id .. ':' .. f.hop .. ':' .. f.job, f.lane and small or large
+  if f.kind == 'stop' and redis.call('ZSCORE', lane, member) then
+    redis.call('HSET', stop, 'next', till)
+    redis.call('ZADD', lane, till, member)
+  end
+end
+
 redis.call('HINCRBY', stop, 'version', 1)
 if not due then
   redis.call('HSET', stop, 'withdrawn', sent and why or late)
+  await(now) -- to see how it ends
   return sent and 'sent' or 'canceled'
 end
 local text = string.format('%.0f', due)
 redis.call('HSET', stop, 'due', text, 'deadline', string.format('%.0f', deadline))
 redis.call('ZADD', latest, f.kind == 'watch' and math.min(deadline, f.next) or deadline, id)
 if f.state == 'pending' then redis.call('ZADD', pending, text, id) end
-local member, lane = id .. ':' .. f.hop .. ':' .. f.job, f.lane and small or large
-if f.next == f.due and f.kind == 'stop' and redis.call('ZSCORE', lane, member) then
-  redis.call('HSET', stop, 'next', text)
-  redis.call('ZADD', lane, text, member)
-end
+if f.next == f.due then await(text) end
 return sent and 'sent' or 'canceled'
