@@ -38,7 +38,7 @@ func (d *day) play(length time.Duration) {
 		d.outage, d.throttled, d.flaky, d.badCredentials, d.tokensEnd,
 		d.loseTask, d.repeatTask, d.repeatTask, d.forgetful, d.revive, d.vanish,
 		d.proxy, d.proxy, d.refusedAlone, d.refusedAlone, d.undo, d.undo, d.end, d.end,
-		d.pause, d.cancel, d.cancel, d.again, d.retry, d.sameBatch, d.halfAsked, d.foreign, d.foreign,
+		d.pause, d.cancel, d.cancelAll, d.cancelAll, d.again, d.retry, d.sameBatch, d.halfAsked, d.foreign, d.foreign,
 	}
 	pace := 40 * time.Second
 	if d.long {

@@ -21,10 +21,29 @@ func (d *day) withdrawn(s *ledger.Stop, batch string) withdrawal { return d.canc
 
 // cancel withdraws what a batch wants of some of its stops, or of all.
 func (d *day) cancel() {
-	batch := d.batch()
 	whole := d.random.IntN(4) == 0
+	d.withdraw(d.batch(), func(*ledger.Stop) bool { return whole || d.random.IntN(4) == 0 })
+}
+
+// cancelAll withdraws every wish for some jobs, or for all.
+func (d *day) cancelAll() {
+	batches, err := d.ledger.Batches(context.Background(), 1000)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	only := ""
+	if d.random.IntN(4) > 0 {
+		only = d.job()
+	}
+	for _, batch := range batches {
+		d.withdraw(batch, func(s *ledger.Stop) bool { return only == "" || s.JobID == only })
+	}
+}
+
+// withdraw withdraws what a batch wants of the chosen ones of its stops.
+func (d *day) withdraw(batch string, chosen func(*ledger.Stop) bool) {
 	for _, s := range d.stops(project, batch) {
-		if !whole && d.random.IntN(4) > 0 || d.withdrawn(s, batch).answer != "" {
+		if !chosen(s) || d.withdrawn(s, batch).answer != "" {
 			continue
 		}
 		answer, err := d.ledger.Withdraw(context.Background(), project, s.ID, batch, "seed")
