@@ -197,7 +197,7 @@ func mayHaveWorked(err error) bool {
 		return false
 	}
 	switch modelarts.KindOf(err) {
-	case modelarts.KindCredentials, modelarts.KindThrottled, modelarts.KindUnreachable:
+	case modelarts.KindCredentials, modelarts.KindPermission, modelarts.KindThrottled, modelarts.KindNoAPI, modelarts.KindUnreachable:
 		return false
 	}
 	return true
