@@ -117,3 +117,12 @@ func (c *caller) Get(ctx context.Context, projectID, jobID string) (job *jobs.Jo
 	})
 	return job, err
 }
+
+// RestartVisualizationJob restarts one job.
+func (c *caller) Restart(ctx context.Context, projectID, jobID string) (requestID string, err error) {
+	err = c.call(ctx, projectID, func(ctx context.Context) error {
+		requestID, err = c.api.Restart(ctx, projectID, jobID)
+		return err
+	})
+	return requestID, err
+}

@@ -13,6 +13,7 @@ import (
 	v1 "vizstop/internal/modelarts/v1"
 	"vizstop/internal/redistest"
 	"vizstop/internal/settings"
+	"vizstop/internal/undo"
 )
 
 // Whoever confirms an undo may take a while: what has happened to a job meanwhile
@@ -67,7 +68,7 @@ func TestUndoLooksAgainAfterTheAnswer(t *testing.T) {
 	if !strings.Contains(asked.String(), "This would restart 24 jobs") {
 		t.Errorf("asked: %s", &asked)
 	}
-	for _, want := range []string{`"restarted": 20`, `"running": 1`, `"left": 3`, askedAgain, undoneBefore, "10 (completed), not 12 (killed)"} {
+	for _, want := range []string{`"restarted": 20`, `"running": 1`, `"left": 3`, undo.AskedAgain, undo.UndoneBefore, "10 (completed), not 12 (killed)"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in what was printed:\n%s", want, &out)
 		}
