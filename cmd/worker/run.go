@@ -143,9 +143,7 @@ func (c *config) connect(ctx context.Context, log *slog.Logger) (redis.Universal
 			return nil, nil, err
 		}
 		closeEmbedded = embedded.Close
-		if err := c.redis.Use(embedded.URL()); err != nil {
-			return nil, nil, err
-		}
+		c.redis.Use(embedded)
 		log.WarnContext(ctx, "embedded Redis keeps nothing on disk: when this worker ends, everything it was asked is forgotten",
 			"url", embedded.URL())
 	}
