@@ -134,7 +134,7 @@ func parseTraining(a *modelarts.Answer, raw []byte) (*training, error) {
 	}
 	for _, name := range annotations {
 		value := strings.Trim(string(j.Metadata.Annotations[name]), `"`)
-		t.annotated = t.annotated || strings.EqualFold(value, "true")
+		t.annotated = t.annotated || value == "true"
 	}
 	return t, nil
 }
