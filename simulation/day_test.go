@@ -14,7 +14,6 @@ import (
 
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts/modelartstest"
-	v1 "vizstop/internal/modelarts/v1"
 	"vizstop/internal/release"
 	"vizstop/internal/tasks"
 )
@@ -38,7 +37,8 @@ func (d *day) play(length time.Duration) {
 		d.crash, d.crash, d.freeze, d.freeze, d.night, d.redisAway,
 		d.outage, d.throttled, d.flaky, d.badCredentials, d.tokensEnd,
 		d.loseTask, d.repeatTask, d.repeatTask, d.forgetful, d.revive, d.vanish,
-		d.pause, d.cancel, d.cancel, d.again, d.retry, d.sameBatch, d.halfAsked, d.foreign, d.foreign,
+		d.proxy, d.proxy, d.refusedAlone, d.refusedAlone, d.undo, d.undo, d.end, d.end,
+		d.pause, d.cancel, d.cancelAll, d.cancelAll, d.again, d.retry, d.sameBatch, d.halfAsked, d.foreign, d.foreign,
 	}
 	pace := 40 * time.Second
 	if d.long {
@@ -104,15 +104,26 @@ func (d *day) wishes() []ledger.Ask {
 	return asks
 }
 
-func (d *day) ask(batch string, asks []ledger.Ask) {
-	if _, err := d.producer.Ask(context.Background(), project, batch, asks); err != nil {
+func (d *day) ask(projectID, batch string, asks []ledger.Ask) {
+	if _, err := d.producer.Ask(context.Background(), projectID, batch, asks); err != nil {
 		d.t.Fatal(err)
 	}
 }
 
-func (d *day) askFor(batch string) { d.ask(batch, d.wishes()) }
+func (d *day) askFor(batch string) { d.ask(project, batch, d.wishes()) }
 
-func (d *day) newBatch() string { return fmt.Sprint("batch-", d.random.Uint32()) }
+func (d *day) newBatch() string {
+	d.batches = append(d.batches, fmt.Sprint("batch-", d.random.Uint32()))
+	return d.batches[len(d.batches)-1]
+}
+
+// batch is the first batch, or any other.
+func (d *day) batch() string {
+	if n := d.random.IntN(2 * (1 + len(d.batches))); n < len(d.batches) {
+		return d.batches[n]
+	}
+	return "first"
+}
 
 func (d *day) again()     { d.askFor(d.newBatch()) }
 func (d *day) sameBatch() { d.askFor("first") }
@@ -141,29 +152,7 @@ func (d *day) retry() {
 			asks = append(asks, d.wish(s.JobID))
 		}
 	}
-	d.ask(d.newBatch(), asks)
-}
-
-// cancel withdraws what a batch wants of a stop, or of all of its stops.
-func (d *day) cancel() {
-	whole := d.random.IntN(4) == 0
-	for _, s := range d.stops(project, "first") {
-		if whole || d.random.IntN(4) == 0 {
-			answer, err := d.ledger.Withdraw(context.Background(), project, s.ID, "first", "seed")
-			if err != nil {
-				d.t.Fatal(err)
-			}
-			switch answer {
-			case ledger.Withdrew:
-				d.canceled[s.ID] = true
-			case ledger.TooLate:
-				d.tooLate[s.ID] = time.Now()
-			}
-		}
-	}
-	if err := release.Ask(context.Background(), d.rdb, project); err != nil {
-		d.t.Fatal(err)
-	}
+	d.ask(project, d.newBatch(), asks)
 }
 
 // foreign puts a task of another producer into the queue, and perhaps the same
@@ -290,7 +279,6 @@ func (d *day) badCredentials() {
 
 func (d *day) tokensEnd() { d.sim.RevokeTokens() }
 
-func (d *day) revive() { d.sim.SetStatus(project, d.job(), v1.StatusRunning) }
 func (d *day) vanish() { d.sim.RemoveJob(project, d.job()) }
 
 func (d *day) pause() {

@@ -16,14 +16,12 @@ import (
 // else is at work meanwhile.
 func (d *day) checkNow() {
 	synctest.Wait()
-	now := time.Now()
 	for _, s := range d.inFlight() {
-		if now.Before(s.Deadline) && s.Next.After(s.Deadline) {
-			d.t.Errorf("%v: nobody looks at stop %s before %v, its deadline is %v", now, s.ID, s.Next, s.Deadline)
-		}
 		d.checkPlace(s)
+		d.checkTimes(s)
 	}
 	d.checkBatches()
+	d.checkHolds()
 }
 
 // checkPlace: a stop in flight is in exactly one of the sets that say what it waits
@@ -41,10 +39,14 @@ func (d *day) checkPlace(s *ledger.Stop) {
 	if len(found) != 1 {
 		d.t.Errorf("stop %s at hop %d, %s, is in %v, want exactly one set", s.ID, s.Hop, s.Kind, found)
 	}
-	if d.rdb.ZScore(context.Background(), k.Latest(), s.ID).Err() != nil {
-		d.t.Errorf("nobody looks after stop %s when its time is up", s.ID)
+	latest, err := d.rdb.ZScore(context.Background(), k.Latest(), s.ID).Result()
+	if err != nil || time.Now().Before(s.Deadline) && int64(latest) > s.Deadline.UnixMilli() {
+		d.t.Errorf("nobody looks after stop %s when its time is up: %v, %v; its deadline is %v", s.ID, latest, err, s.Deadline)
 	}
 }
+
+// projects are those that the day's stops may be of.
+var projects = []string{project, neighbour, tasks.NoProject}
 
 // checkAll checks what must hold after any day, and tells how stops ended.
 func (d *day) checkAll() map[ledger.State]int {
@@ -59,7 +61,11 @@ func (d *day) checkAll() map[ledger.State]int {
 	lost := 0 // at most so many outcomes that nobody could count
 	spans := map[string][]span{}
 	d.checkBatches()
-	for _, s := range append(d.all(project), d.all(tasks.NoProject)...) {
+	var stops []*ledger.Stop
+	for _, p := range projects {
+		stops = append(stops, d.all(p)...)
+	}
+	for _, s := range stops {
 		ended[s.State]++
 		if strings.HasPrefix(s.Batch, "queue-") {
 			foreigns++
@@ -77,6 +83,7 @@ func (d *day) checkAll() map[ledger.State]int {
 	if foreigns > most {
 		d.t.Errorf("%d stops for %d tasks of other producers", foreigns, d.foreigns)
 	}
+	d.checkRestarts(stops, byJob)
 	d.checkStrayCalls(spans)
 	d.checkCounts(ended, lost)
 	d.checkRate()
@@ -102,7 +109,7 @@ func (d *day) checkBatches() {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	for _, p := range []string{project, tasks.NoProject} {
+	for _, p := range projects {
 		for _, batch := range batches {
 			b, err := d.ledger.Batch(context.Background(), p, batch)
 			if errors.Is(err, ledger.ErrNotFound) {
@@ -129,24 +136,6 @@ func (d *day) checkBatches() {
 	}
 }
 
-// checkOutcome: an outcome is for ever, and who was told that a stop is canceled
-// finds it canceled.
-func (d *day) checkOutcome(batch string, s *ledger.Stop) {
-	key := batch + " " + s.ID
-	if before := d.seen[key]; before != "" && before != string(s.State) {
-		d.t.Errorf("stop %s of batch %s is %s, it was %s before", s.ID, batch, s.State, before)
-	}
-	if s.State.Ended() {
-		d.seen[key] = string(s.State)
-	}
-	if batch != "first" {
-		return
-	}
-	if d.canceled[s.ID] && s.State != ledger.Canceled || s.State == ledger.Canceled && !d.canceled[s.ID] && d.tooLate[s.ID].IsZero() {
-		d.t.Errorf("stop %s is %s; said to be canceled: %v, too late: %v", s.ID, s.State, d.canceled[s.ID], d.tooLate[s.ID])
-	}
-}
-
 // checkStop checks one stop against the calls for its job, of all times.
 func (d *day) checkStop(s *ledger.Stop, calls []recordedCall) {
 	t := d.t
@@ -158,10 +147,11 @@ func (d *day) checkStop(s *ledger.Stop, calls []recordedCall) {
 		t.Errorf("job %s expired at %v, before its deadline %v", s.JobID, s.Ended, s.Deadline)
 	}
 	d.checkAbsent(s, calls)
+	d.checkOwnWord(s, calls)
 	var accepted time.Time
 	confirmed, ours := false, false
 	for _, c := range calls {
-		if c.at.Before(s.Asked) || c.at.After(s.Ended.Add(time.Millisecond)) {
+		if !c.within(s) {
 			continue
 		}
 		if c.operation == jobs.OperationDetail {
@@ -190,50 +180,9 @@ func (d *day) checkStop(s *ledger.Stop, calls []recordedCall) {
 	}
 }
 
-// checkAbsent: a job is gone, or was not found, only after the API said twice, at
-// least 10 s apart, that there is no such job.
-func (d *day) checkAbsent(s *ledger.Stop, calls []recordedCall) {
-	if s.State != ledger.Gone && s.State != ledger.NotFound {
-		return
-	}
-	var first, last time.Time
-	for _, c := range calls {
-		if jobs.KindOf(c.err) != jobs.KindNotFound || c.at.Before(s.Asked) || c.at.After(s.Ended.Add(time.Millisecond)) {
-			continue
-		}
-		if last = c.end; first.IsZero() {
-			first = c.end
-		}
-	}
-	if last.Sub(first) < 10*time.Second-time.Millisecond {
-		d.t.Errorf("job %s is %s: the API said that there is no such job from %v to %v, want 10 s", s.JobID, s.State, first, last)
-	}
-}
-
 // checkStopCall checks the time of a stop call for s.
 func (d *day) checkStopCall(s *ledger.Stop, c recordedCall) {
-	withdrawn, tooLate := d.tooLate[s.ID]
-	if tooLate && s.Withdrawn != "" && c.at.After(withdrawn.Add(4*time.Second)) {
-		d.t.Errorf("job %s: stop call at %v for a stop that nobody wanted any more since %v", s.JobID, c.at, withdrawn)
-	}
-	if s.State == ledger.Canceled && !tooLate && mayHaveWorked(c.err) {
-		d.t.Errorf("job %s: stop call at %v (%v) for a stop that was canceled at %v", s.JobID, c.at, c.err, s.Ended)
-	}
-	due, deadline := s.Due, s.Deadline
-	for _, w := range s.Wishes { // those that were withdrawn since, too
-		if w.Due.Before(due) {
-			due = w.Due
-		}
-		if w.Deadline.After(deadline) {
-			deadline = w.Deadline
-		}
-	}
-	if c.at.Before(due.Add(-50 * time.Millisecond)) {
-		d.t.Errorf("job %s: stop call at %v, before it was due at %v", s.JobID, c.at, due)
-	}
-	if c.at.After(deadline.Add(2 * time.Second)) {
-		d.t.Errorf("job %s: stop call at %v, after its deadline %v", s.JobID, c.at, deadline)
-	}
+	d.checkWanted(s, c)
 	for _, p := range d.paused {
 		if c.at.After(p.from.Add(5*time.Second)) && c.at.Before(p.to) {
 			d.t.Errorf("job %s: stop call at %v, paused from %v to %v", s.JobID, c.at, p.from, p.to)
@@ -248,7 +197,7 @@ func mayHaveWorked(err error) bool {
 		return false
 	}
 	switch jobs.KindOf(err) {
-	case jobs.KindCredentials, jobs.KindThrottled, jobs.KindUnreachable:
+	case jobs.KindCredentials, jobs.KindPermission, jobs.KindThrottled, jobs.KindNoAPI, jobs.KindUnreachable:
 		return false
 	}
 	return true
@@ -295,22 +244,27 @@ func (d *day) checkCounts(ended map[ledger.State]int, lost int) {
 	}
 }
 
-// checkRate: no second and no ten seconds had more calls than the rate, the
-// burst, the smaller one of polls, which a stop never waits for, and a probe or
-// two, which don't stand in line.
+// checkRate: in no project did a second or ten seconds have more calls than the
+// rate, the burst, the smaller one of polls, which a stop never waits for, and a
+// probe or two, which don't stand in line.
 func (d *day) checkRate() {
-	calls := d.recorded()
-	for _, window := range []time.Duration{time.Second, 10 * time.Second} {
-		burst := d.cfg.Release.Burst
-		most := int(d.cfg.Release.Rate*window.Seconds()) + burst + burst/2 + 3
-		first := 0
-		for i, c := range calls {
-			for c.at.Sub(calls[first].at) >= window {
-				first++
-			}
-			if n := i - first + 1; n > most {
-				d.t.Errorf("%d calls within %v before %v, the limit is %d", n, window, c.at, most)
-				return
+	byProject := map[string][]recordedCall{}
+	for _, c := range d.recorded() {
+		byProject[c.project] = append(byProject[c.project], c)
+	}
+	for _, calls := range byProject {
+		for _, window := range []time.Duration{time.Second, 10 * time.Second} {
+			burst := d.cfg.Release.Burst
+			most := int(d.cfg.Release.Rate*window.Seconds()) + burst + burst/2 + 3
+			first := 0
+			for i, c := range calls {
+				for c.at.Sub(calls[first].at) >= window {
+					first++
+				}
+				if n := i - first + 1; n > most {
+					d.t.Errorf("%d calls within %v before %v, the limit is %d", n, window, c.at, most)
+					return
+				}
 			}
 		}
 	}
@@ -323,6 +277,9 @@ func (d *day) checkProbes() {
 	var refused []time.Time // of calls that went out a second or more after the first refusal
 	var known time.Time
 	for _, c := range d.recorded() {
+		if c.by == nil { // of an undo
+			continue
+		}
 		switch bad := jobs.KindOf(c.err) == jobs.KindCredentials; {
 		case !bad && c.end.After(known):
 			known, refused = time.Time{}, nil

@@ -7,10 +7,11 @@ import (
 	"time"
 
 	"vizstop/internal/jobs"
+	"vizstop/internal/ledger"
 	"vizstop/internal/worker"
 )
 
-// callRecorder remembers every call that workers made, and its result.
+// callRecorder remembers every call that was made, and its result.
 type callRecorder struct {
 	mu   sync.Mutex
 	seen []recordedCall
@@ -18,11 +19,18 @@ type callRecorder struct {
 
 type recordedCall struct {
 	at, end   time.Time
-	by        *faultyWorker
+	by        *faultyWorker // nil: an undo
+	project   string
 	operation string
 	job       string // "" when it is a list
 	status    jobs.Status
 	err       error
+}
+
+// within reports whether a worker made the call while s was in flight. The ledger
+// keeps whole milliseconds.
+func (c recordedCall) within(s *ledger.Stop) bool {
+	return c.by != nil && !c.at.Before(s.Asked) && !c.at.After(s.Ended.Add(time.Millisecond))
 }
 
 func (r *callRecorder) record(c recordedCall) {
@@ -56,9 +64,9 @@ func (j *recordingJobs) Stop(ctx context.Context, projectID, jobID string) (jobs
 		return j.Jobs.Stop(ctx, projectID, jobID)
 	}
 	at := time.Now()
-	accepted, err := j.Jobs.Stop(ctx, projectID, jobID)
-	j.recorder.record(recordedCall{at: at, by: j.by, operation: jobs.OperationStop, job: jobID, err: err})
-	return accepted, err
+	id, err := j.Jobs.Stop(ctx, projectID, jobID)
+	j.recorder.record(recordedCall{at: at, by: j.by, project: projectID, operation: jobs.OperationStop, job: jobID, err: err})
+	return id, err
 }
 
 func (j *recordingJobs) Get(ctx context.Context, projectID, jobID string) (*jobs.Job, error) {
@@ -70,7 +78,7 @@ func (j *recordingJobs) Get(ctx context.Context, projectID, jobID string) (*jobs
 	}
 	at := time.Now()
 	job, err := j.Jobs.Get(ctx, projectID, jobID)
-	c := recordedCall{at: at, by: j.by, operation: jobs.OperationDetail, job: jobID, err: err}
+	c := recordedCall{at: at, by: j.by, project: projectID, operation: jobs.OperationDetail, job: jobID, err: err}
 	if err == nil {
 		c.status = job.Status
 	}
@@ -87,6 +95,6 @@ func (j *recordingJobs) List(ctx context.Context, projectID string, q jobs.Query
 	}
 	at := time.Now()
 	page, err := j.Jobs.List(ctx, projectID, q)
-	j.recorder.record(recordedCall{at: at, by: j.by, operation: jobs.OperationList, err: err})
+	j.recorder.record(recordedCall{at: at, by: j.by, project: projectID, operation: jobs.OperationList, err: err})
 	return page, err
 }

@@ -139,12 +139,15 @@ type day struct {
 	paused   []span
 	isPaused bool
 	badLogin bool
-	foreigns int                  // tasks of other producers, each counted once
-	echoes   int                  // those that came twice
-	nights   int                  // times when all workers were gone
-	canceled map[string]bool      // stops that were said to be canceled
-	tooLate  map[string]time.Time // when it was too late to cancel a stop
-	seen     map[string]string    // how stops ended, as first seen
+	foreigns int                    // tasks of other producers, each counted once
+	echoes   int                    // those that came twice
+	nights   int                    // times when all workers were gone
+	batches  []string               // all but the first
+	canceled map[string]withdrawal  // by batch and stop
+	seen     map[string]string      // how stops ended, as first seen
+	began    map[string][]time.Time // when jobs were restarted
+	byUndo   map[string]bool        // by whom last
+	restarts []restarted
 }
 
 // simulate plays one seed. Most days are small, so that there are many; some
@@ -167,7 +170,7 @@ func simulate(t *testing.T, seed uint64, sum *totals) {
 		w.rdb.Ping(context.Background())
 		answerIdlePolls(w.redis)
 		d := &day{world: w, long: long, callRecorder: &callRecorder{}, line: &line{world: w}, random: random, login: login,
-			canceled: map[string]bool{}, tooLate: map[string]time.Time{}, seen: map[string]string{}}
+			canceled: map[string]withdrawal{}, seen: map[string]string{}, began: map[string][]time.Time{}, byUndo: map[string]bool{}}
 		jitter := locked(rand.New(rand.NewPCG(seed, 1)))
 		d.cfg = worker.Config{
 			Concurrency: 1 + random.IntN(10), CheckInterval: 10 * time.Second, DelayedCheckInterval: 10 * time.Second,
@@ -181,6 +184,9 @@ func simulate(t *testing.T, seed uint64, sum *totals) {
 			}
 			d.jobs = append(d.jobs, job.ID)
 			w.sim.AddJob(project, job)
+		}
+		for _, id := range neighbours {
+			w.sim.AddJob(neighbour, modelartstest.Job{ID: id})
 		}
 		began := time.Now()
 		for range 1 + random.IntN(3) {
@@ -239,10 +245,6 @@ func (d *day) hire() {
 	f := &faultyWorker{line: d.line, cleanedUp: make(chan struct{})}
 	reg := prometheus.NewRegistry()
 	events := worker.NewMetrics(reg, "test")
-	client, err := modelarts.New("http://127.0.0.1", append(d.login(), modelarts.WithHTTPClient(d.http), worker.ObserveAPI(events))...)
-	if err != nil {
-		d.t.Fatal(err)
-	}
 	rdb := redis.NewClient(&redis.Options{
 		Dialer: f.dial, PoolSize: 1000, MaxRetries: 3, MinRetryBackoff: 200 * time.Millisecond, DialerRetries: 1,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
@@ -250,7 +252,7 @@ func (d *day) hire() {
 	redisconn.PauseAfterRefusals(rdb)
 	cfg := d.cfg
 	cfg.Redis, cfg.Registry, cfg.Metrics = rdb, reg, events
-	cfg.Jobs = &recordingJobs{Jobs: v1.New(client), recorder: d.callRecorder, by: f}
+	cfg.Jobs = &recordingJobs{Jobs: d.api(worker.ObserveAPI(events)), recorder: d.callRecorder, by: f}
 	cfg.Logger = slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	f.running = running{worker.New(cfg), reg, rdb}
 	if err := f.Start(context.Background()); err != nil {
@@ -260,13 +262,22 @@ func (d *day) hire() {
 	d.hired = append(d.hired, time.Now())
 }
 
+// client is a client of the API with the day's credentials.
+func (d *day) api(opts ...modelarts.Option) jobs.API {
+	client, err := modelarts.New("http://127.0.0.1", append(append(d.login(), modelarts.WithHTTPClient(d.http)), opts...)...)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return v1.New(client)
+}
+
 // settle makes the world well again and waits until every stop has ended.
 func (d *day) settle() {
 	d.sim.ClearFaults()
 	time.Sleep(time.Until(d.line.back())) // virtual: costs nothing
 	d.hire()
 	for began := time.Now(); ; time.Sleep(20 * time.Second) { // virtual: costs nothing
-		load, err := d.ledger.Load(context.Background(), []string{project, tasks.NoProject})
+		load, err := d.ledger.Load(context.Background(), projects)
 		if err == nil && len(load.Projects) == 0 {
 			break
 		}

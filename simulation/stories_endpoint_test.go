@@ -79,7 +79,7 @@ func TestTwoEndpoints(t *testing.T) {
 		// Stops that only a worker with the right endpoint could make end in time.
 		w.sim.AddJob(project, modelartstest.Job{ID: "x"})
 		late := ledger.Ask{JobID: "x", Due: time.Now().Add(time.Minute), Deadline: time.Now().Add(2 * time.Minute)}
-		if _, err := tasks.NewProducer(w.ledger, w.rdb).At(here).Ask(ctx, project, "late", []ledger.Ask{late}); err != nil {
+		if _, err := tasks.NewProducer(w.ledger, w.rdb).At(func(string) string { return here }).Ask(ctx, project, "late", []ledger.Ask{late}); err != nil {
 			t.Fatal(err)
 		}
 		a.stop()

@@ -24,13 +24,13 @@ type rate interface {
 	Throttled(ctx context.Context, projectID string, err error) error
 }
 
-// caller returns a caller with the settings of the API. The books are nil in a
-// dry run without a Redis.
-func (b *books) caller(api jobs.API) *caller {
+// callRate is what calls of this command keep to. The books are nil in a dry run
+// without a Redis.
+func (b *books) callRate() rate {
 	if b == nil {
-		return &caller{api, &ownRate{}}
+		return &ownRate{}
 	}
-	return &caller{api, &fleetRate{b.release, b.ledger}}
+	return &fleetRate{b.release, b.ledger}
 }
 
 // fleetRate is what all workers and commands on one Redis keep to together.
@@ -116,4 +116,13 @@ func (c *caller) Get(ctx context.Context, projectID, jobID string) (job *jobs.Jo
 		return err
 	})
 	return job, err
+}
+
+// RestartVisualizationJob restarts one job.
+func (c *caller) Restart(ctx context.Context, projectID, jobID string) (requestID string, err error) {
+	err = c.call(ctx, projectID, func(ctx context.Context) error {
+		requestID, err = c.api.Restart(ctx, projectID, jobID)
+		return err
+	})
+	return requestID, err
 }

@@ -16,6 +16,7 @@ import (
 	v1 "vizstop/internal/modelarts/v1"
 	"vizstop/internal/redistest"
 	"vizstop/internal/release"
+	"vizstop/internal/undo"
 )
 
 // spending counts the calls that asked for the rate, by project, and those that
@@ -109,15 +110,14 @@ func TestUndoKeepsToTheRate(t *testing.T) {
 	const jobs = 10
 	spent := &spending{calls: map[string]int{}}
 	api, sim := newCaller(t, spent, jobs)
-	u := newUndo(books.ledger, "b")
-	u.api = api
+	u := undo.New(books.ledger, api, "b")
 	var stops []*ledger.Stop
 	for i := range jobs {
 		id := fmt.Sprint(i + 1)
 		sim.SetStatus(project, id, v1.StatusKilled)
 		stops = append(stops, stoppedStop(t, books, id))
 	}
-	if err := u.restartAll(t.Context(), stops); err != nil || u.Restarted != jobs {
+	if err := u.RestartAll(t.Context(), stops); err != nil || u.Restarted != jobs {
 		t.Fatalf("%d restarted, %v, want %d", u.Restarted, err, jobs)
 	}
 	if n := len(sim.AllCalls()); spent.calls[project] != n || n != 2*jobs {
@@ -141,9 +141,9 @@ func TestTheRateIsTheFleets(t *testing.T) {
 		if err != nil || books.release.Rate() != tt.want {
 			t.Fatalf("announced %v: %+v, %v, want the rate %v", tt.announced, books, err, tt.want)
 		}
-		fleet, ok := books.caller(nil).rate.(*fleetRate)
+		fleet, ok := books.callRate().(*fleetRate)
 		if !ok || fleet.rate != rate(books.release) {
-			t.Errorf("calls keep to %+v, want the fleet's rate", books.caller(nil).rate)
+			t.Errorf("calls keep to %+v, want the fleet's rate", books.callRate())
 		}
 		if err := fleet.Spend(t.Context(), project); err != nil {
 			t.Error(err)
@@ -152,7 +152,7 @@ func TestTheRateIsTheFleets(t *testing.T) {
 	if keys := rdb.Exists(t.Context(), ledger.Keys(project).Control()).Val(); keys != 1 {
 		t.Error("no call was counted")
 	}
-	if _, own := (*books)(nil).caller(nil).rate.(*ownRate); !own {
+	if _, own := (*books)(nil).callRate().(*ownRate); !own {
 		t.Error("without a Redis there is a rate of the fleet")
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"vizstop/internal/ledger"
 	"vizstop/internal/release"
 	"vizstop/internal/report"
+	"vizstop/internal/undo"
 )
 
 // evil is text that takes over a terminal, forges lines and columns, and is a
@@ -72,7 +73,7 @@ func TestWhatIsPrintedIsTame(t *testing.T) {
 
 	out.Reset()
 	u := undoCmd{streams: streams{out: &out}}
-	if err := u.print(&undone{Jobs: []undoneJob{{project, "10", "failed", evil}}}); err != nil {
+	if err := u.print(&undo.Report{Jobs: []undo.Job{{ProjectID: project, JobID: "10", Result: "failed", Reason: evil}}}); err != nil {
 		t.Fatal(err)
 	}
 	wantTame(t, "undo", out.String(), 5)

@@ -19,11 +19,10 @@ func (c *stopCmd) lookUp(ctx context.Context, books *books, picked *chosen) erro
 	if picked.details != nil || !c.api.HasCredentials() {
 		return nil
 	}
-	api, err := c.api.Open()
+	calls, err := c.api.calls(books)
 	if err != nil {
 		return err
 	}
-	calls := books.caller(api)
 	details := map[string]map[string]jobs.Job{}
 	for _, project := range picked.projects {
 		if details[project], err = findJobs(ctx, calls, project, picked, c.keep != nil); err != nil {

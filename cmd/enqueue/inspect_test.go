@@ -24,7 +24,7 @@ func TestManyJobsOfSeveralWorkspaces(t *testing.T) {
 	}
 	var c stopCmd
 	c.keep = &selection.Protected{}
-	c.api.Endpoint, c.api.AccessKey, c.api.SecretKey = sim.URL, accessKey, secretKey
+	c.api.Endpoint, c.api.Login.AccessKey, c.api.Login.SecretKey = sim.URL, accessKey, secretKey
 	if err := c.lookUp(t.Context(), nil, jobs); err != nil {
 		t.Fatal(err)
 	}

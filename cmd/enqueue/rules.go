@@ -98,11 +98,10 @@ func (c *stopCmd) chooseByRule(ctx context.Context, books *books) (*chosen, erro
 	if err != nil {
 		return nil, err
 	}
-	api, err := c.api.Open()
+	calls, err := c.api.calls(books)
 	if err != nil {
 		return nil, err
 	}
-	calls := books.caller(api)
 	var items []joblist.Item
 	picked := &chosen{details: map[string]map[string]jobs.Job{}, running: map[string]int{}}
 	for _, project := range c.projects {

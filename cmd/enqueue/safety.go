@@ -53,11 +53,11 @@ func (c *stopCmd) checkPercent(ctx context.Context, books *books, picked *chosen
 	for _, project := range picked.projects {
 		running, known := picked.running[project]
 		if !known {
-			api, err := c.api.Open()
+			calls, err := c.api.calls(books)
 			if err != nil {
 				return fmt.Errorf("--max-percent needs to ask the API how many jobs run: %w", err)
 			}
-			found, err := selection.Select(listJobs(ctx, books.caller(api), project), selection.Rule{All: true}, c.now())
+			found, err := selection.Select(listJobs(ctx, calls, project), selection.Rule{All: true}, c.now())
 			if err != nil {
 				return fmt.Errorf("--max-percent: list the jobs of project %s: %w", project, err)
 			}

@@ -14,7 +14,6 @@ import (
 	"vizstop/internal/ledger"
 	"vizstop/internal/notify"
 	"vizstop/internal/report"
-	"vizstop/internal/settings"
 	"vizstop/internal/when"
 )
 
@@ -24,7 +23,7 @@ type stopCmd struct {
 	rules
 	limits
 	about
-	api     settings.API
+	api     access
 	streams streams
 	now     func() time.Time
 
@@ -62,6 +61,7 @@ func (c *stopCmd) declareAll() {
 	c.String(&c.spec.In, "in", "", "", "when to stop them: after this long, such as 2h", nil)
 	c.String(&c.spec.Spread, "spread", "", "", "spread them evenly over this long", nil)
 	c.declareAsk()
+	c.api.declareProjects(&c.Set)
 	c.api.Declare(&c.Set, true)
 }
 
@@ -146,7 +146,7 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 	if err != nil {
 		return err
 	}
-	if err := c.checkChoice(args); err != nil {
+	if err := errors.Join(c.chooseProjects(), c.checkChoice(args)); err != nil {
 		return err
 	}
 	if err := c.readProtected(c.now(), c.streams.err); err != nil {
@@ -199,7 +199,11 @@ func (c *stopCmd) ask(ctx context.Context, books *books, picked *chosen, plan wh
 		return err
 	}
 	for _, project := range picked.projects {
-		if err := books.ledger.CheckEndpoint(ctx, project, c.endpoint()); err != nil {
+		err := c.api.checkProject(project)
+		if err == nil {
+			err = books.ledger.CheckEndpoint(ctx, project, c.endpoint(project))
+		}
+		if err != nil {
 			return fmt.Errorf("nothing was enqueued: %w", err)
 		}
 	}
@@ -228,11 +232,26 @@ func (c *stopCmd) note(text string) {
 
 // endpoint is where the jobs are: where a rule has listed them, or where somebody
 // who gave ids has said; "" if that is not known.
-func (c *stopCmd) endpoint() string {
+func (c *stopCmd) endpoint(project string) string {
 	if c.byRule() || c.api.Chosen() {
-		return c.api.URL()
+		return c.api.endpoint(project)
 	}
 	return ""
+}
+
+// chooseProjects takes the projects of the accounts that were named.
+func (c *stopCmd) chooseProjects() error {
+	chosen, err := c.api.projects()
+	switch {
+	case err != nil || chosen == nil:
+		return err
+	case len(c.projects) > 0:
+		return errors.New("--project (HW_PROJECT_ID) and --account or --all-projects exclude each other")
+	case !c.byRule():
+		return errors.New("--account and --all-projects go with a rule (--all, --status, --name, --older-than): jobs given by id belong to one project")
+	}
+	c.projects = chosen
+	return nil
 }
 
 // nothing tells of a rule that no job matches: there is no batch then.

@@ -82,7 +82,7 @@ func (c *stopCmd) submit(ctx context.Context, books *books, picked *chosen, plan
 	}
 	tracer, flush := startTraces(ctx, getenv, c.streams.err)
 	defer flush()
-	s.producer = tasks.NewProducer(books.ledger, books.rdb).Traced(tracer).At(c.endpoint())
+	s.producer = tasks.NewProducer(books.ledger, books.rdb).Traced(tracer).At(c.endpoint)
 	if s.Batch == "" {
 		s.Batch = ledger.NewBatchID(c.now())
 	}

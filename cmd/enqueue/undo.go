@@ -4,42 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"sync"
 
 	"github.com/urfave/cli/v3"
-	"golang.org/x/sync/errgroup"
 
-	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
 	"vizstop/internal/report"
-	"vizstop/internal/settings"
+	"vizstop/internal/undo"
 )
-
-// undone is what "enqueue undo" prints as JSON.
-type undone struct {
-	Kind      string      `json:"kind"` // "undo"
-	Batch     string      `json:"batch"`
-	DryRun    bool        `json:"dry_run"`
-	Restarted int         `json:"restarted"` // with --dry-run: would be
-	Running   int         `json:"running"`   // were running again already
-	Left      int         `json:"left"`      // were left as they are: this batch has not provably stopped them, or they are not to be restarted
-	Failed    int         `json:"failed"`
-	Jobs      []undoneJob `json:"jobs"`
-}
-
-type undoneJob struct {
-	ProjectID string `json:"project_id"`
-	JobID     string `json:"job_id"`
-	Result    string `json:"result"` // restarted, running, left, failed, or would_restart
-	Reason    string `json:"reason"`
-}
 
 // undoCmd is the settings of "enqueue undo".
 type undoCmd struct {
 	store
 	limits
-	api     settings.API
+	api     access
 	streams streams
 	dryRun  bool
 	json    bool
@@ -81,14 +58,14 @@ func (c *undoCmd) run(ctx context.Context, books *books, batch string, projects 
 	if len(stops) == 0 {
 		return fmt.Errorf("batch %s has stopped no job (yet): there is nothing to undo", batch)
 	}
-	ahead := newUndo(books.ledger, batch)
-	if err := ahead.pretend(ctx, stops); err != nil {
+	ahead := undo.New(books.ledger, nil, batch)
+	if err := ahead.Pretend(ctx, stops); err != nil {
 		return err
 	}
 	refusal := c.checkMax(ahead.Restarted)
 	if c.dryRun { // shows what is refused, too
 		ahead.DryRun = true
-		return errors.Join(c.conclude(&ahead.undone), refusal)
+		return errors.Join(c.conclude(&ahead.Report), refusal)
 	}
 	if refusal != nil {
 		return refusal
@@ -96,192 +73,18 @@ func (c *undoCmd) run(ctx context.Context, books *books, batch string, projects 
 	if err := c.confirm(c.streams, ahead.Restarted, "restart"); err != nil {
 		return err
 	}
-	api, err := c.api.Open()
+	calls, err := c.api.calls(books)
 	if err != nil {
 		return err
 	}
-	u := newUndo(books.ledger, batch)
-	u.api = books.caller(api)
-	if err := u.restartAll(ctx, stops); err != nil {
+	u := undo.New(books.ledger, calls, batch)
+	if err := u.RestartAll(ctx, stops); err != nil {
 		return fmt.Errorf("%d of %d jobs were restarted, then: %w", u.Restarted, ahead.Restarted, err)
 	}
-	return c.conclude(&u.undone)
+	return c.conclude(&u.Report)
 }
 
-// undo is a batch that is being undone.
-type undo struct {
-	api    *caller
-	ledger *ledger.Ledger
-
-	mu sync.Mutex
-	undone
-}
-
-func newUndo(l *ledger.Ledger, batch string) *undo {
-	return &undo{ledger: l, undone: undone{Kind: "undo", Batch: batch, Jobs: []undoneJob{}}}
-}
-
-// The reasons for which a job is left as it is.
-const (
-	unproven     = "the answer to its stop call was lost: somebody else may have stopped it"
-	askedAgain   = "it was asked to stop again"
-	alsoWanted   = "batch %s wants it stopped, too"
-	undoneBefore = "an undo of this batch has restarted it before"
-)
-
-// why says why the job of s is to be left as it is; "" if it is to be restarted. s
-// is as the batch sees it.
-func (u *undo) why(ctx context.Context, s *ledger.Stop) (string, error) {
-	if s.Accepted.IsZero() {
-		return unproven, nil
-	}
-	all, err := u.ledger.JobStops(ctx, s.ProjectID, s.JobID)
-	if err != nil {
-		return "", err
-	}
-	latest := slices.IndexFunc(all, func(one *ledger.Stop) bool { return one.State != ledger.Canceled })
-	other := s.WantedBesides(u.Batch)
-	switch {
-	case latest >= 0 && all[latest].ID != s.ID:
-		return askedAgain, nil
-	case other != "":
-		return fmt.Sprintf(alsoWanted, other), nil
-	case s.Undone(u.Batch):
-		return undoneBefore, nil
-	}
-	return "", nil
-}
-
-// pretend notes what would become of each job.
-func (u *undo) pretend(ctx context.Context, stops []*ledger.Stop) error {
-	group, groupCtx := errgroup.WithContext(ctx)
-	group.SetLimit(connections / 2)
-	reasons := make([]string, len(stops))
-	for i, s := range stops {
-		group.Go(func() (err error) {
-			reasons[i], err = u.why(groupCtx, s)
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	for i, s := range stops {
-		result := "would_restart"
-		if reasons[i] != "" {
-			result = "left"
-		}
-		u.note(s, result, reasons[i])
-	}
-	return nil
-}
-
-// parallelRestarts is how many restart calls are on their way at once.
-const parallelRestarts = 8
-
-func (u *undo) restartAll(ctx context.Context, stops []*ledger.Stop) error {
-	// The first alone: an access key locks after a few refusals.
-	if err := u.restart(ctx, stops[0]); err != nil {
-		return err
-	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(parallelRestarts)
-	for _, s := range stops[1:] {
-		group.Go(func() error { return u.restart(ctx, s) })
-	}
-	return group.Wait()
-}
-
-// restart restarts the job of s, if that is still right: whoever confirmed it may
-// have taken a while. The error is that of Redis, of ctx, or of an API that refuses
-// these credentials. A job's own trouble is noted.
-func (u *undo) restart(ctx context.Context, s *ledger.Stop) error {
-	s, err := u.ledger.Get(ctx, s.ProjectID, s.ID)
-	if err != nil {
-		return err
-	}
-	why, err := u.why(ctx, s)
-	if err != nil {
-		return err
-	}
-	if why != "" && why != undoneBefore {
-		if s.WantedBesides(u.Batch) != "" { // an undo of that batch restarts it
-			err = u.ledger.Undo(ctx, s, u.Batch)
-		}
-		u.note(s, "left", why)
-		return err
-	}
-	job, err := u.api.Get(ctx, s.ProjectID, s.JobID)
-	switch {
-	case ofJob(ctx, err):
-		u.note(s, "failed", err.Error())
-		return nil
-	case err != nil:
-		return err
-	case job.Status.State == jobs.Active:
-		u.note(s, "running", job.Status.String())
-		return nil
-	case why != "":
-		u.note(s, "left", why+"; now it is "+job.Status.String())
-		return nil
-	case !job.Status.Is(s.Status):
-		u.note(s, "left", fmt.Sprintf("job status %v, not %s as its stop left it", job.Status, s.Status))
-		return nil
-	}
-	return u.call(ctx, s)
-}
-
-// call makes the restart call. It is noted before: if this command is killed, no
-// other undo repeats it.
-func (u *undo) call(ctx context.Context, s *ledger.Stop) error {
-	if err := u.ledger.Undo(ctx, s, u.Batch); err != nil {
-		return err
-	}
-	err := u.api.call(ctx, s.ProjectID, func(ctx context.Context) error {
-		_, err := u.api.api.Restart(ctx, s.ProjectID, s.JobID)
-		return err
-	})
-	apiErr, _ := errors.AsType[*jobs.Error](err)
-	switch {
-	case err == nil:
-		u.note(s, "restarted", "")
-		return nil
-	case apiErr != nil && apiErr.JobStatus.State == jobs.Active:
-		u.note(s, "running", apiErr.JobStatus.String())
-		return nil
-	}
-	taken := u.ledger.NotUndone(context.WithoutCancel(ctx), s, u.Batch)
-	if !ofJob(ctx, err) {
-		return errors.Join(err, taken)
-	}
-	u.note(s, "failed", err.Error())
-	return taken
-}
-
-// ofJob reports whether an error of a call is one job's own trouble.
-func ofJob(ctx context.Context, err error) bool {
-	kind := jobs.KindOf(err)
-	_, ok := errors.AsType[*jobs.Error](err)
-	return ok && ctx.Err() == nil && kind != jobs.KindCredentials && kind != jobs.KindNoAPI
-}
-
-func (u *undo) note(s *ledger.Stop, result, reason string) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	switch result {
-	case "restarted", "would_restart":
-		u.Restarted++
-	case "running":
-		u.Running++
-	case "left":
-		u.Left++
-	default:
-		u.Failed++
-	}
-	u.Jobs = append(u.Jobs, undoneJob{s.ProjectID, s.JobID, result, reason})
-}
-
-func (c *undoCmd) conclude(u *undone) error {
+func (c *undoCmd) conclude(u *undo.Report) error {
 	if c.json {
 		if err := report.WriteJSON(c.streams.out, u); err != nil {
 			return err
@@ -295,7 +98,7 @@ func (c *undoCmd) conclude(u *undone) error {
 	return nil
 }
 
-func (c *undoCmd) print(u *undone) error {
+func (c *undoCmd) print(u *undo.Report) error {
 	t := newTable(c.streams.out)
 	for _, j := range u.Jobs {
 		if j.Result == "failed" || j.Result == "left" || u.DryRun {

@@ -13,6 +13,7 @@ import (
 	v1 "vizstop/internal/modelarts/v1"
 	"vizstop/internal/redistest"
 	"vizstop/internal/settings"
+	"vizstop/internal/undo"
 )
 
 // Whoever confirms an undo may take a while: what has happened to a job meanwhile
@@ -47,7 +48,7 @@ func TestUndoLooksAgainAfterTheAnswer(t *testing.T) {
 	}
 	var out, asked bytes.Buffer
 	c := &undoCmd{limits: limits{max: 1000}, json: true,
-		api:     settings.API{Endpoint: sim.URL, AccessKey: accessKey, SecretKey: secretKey},
+		api:     access{API: settings.API{Region: "r", Endpoint: sim.URL, Login: settings.Login{AccessKey: accessKey, SecretKey: secretKey}}},
 		streams: streams{in: slowly{strings.NewReader(fmt.Sprintln(count)), meanwhile}, out: &out, err: &asked, terminal: true}}
 	if err := c.run(t.Context(), books, "b", []string{project}); err != nil {
 		t.Fatal(err)
@@ -67,7 +68,7 @@ func TestUndoLooksAgainAfterTheAnswer(t *testing.T) {
 	if !strings.Contains(asked.String(), "This would restart 24 jobs") {
 		t.Errorf("asked: %s", &asked)
 	}
-	for _, want := range []string{`"restarted": 20`, `"running": 1`, `"left": 3`, askedAgain, undoneBefore, "10 (completed), not 12 (killed)"} {
+	for _, want := range []string{`"restarted": 20`, `"running": 1`, `"left": 3`, undo.AskedAgain, undo.UndoneBefore, "10 (completed), not 12 (killed)"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in what was printed:\n%s", want, &out)
 		}

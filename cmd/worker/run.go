@@ -66,13 +66,15 @@ func (c *config) serve(ctx context.Context, getenv func(string) string, log *slo
 
 	reg := prometheus.NewRegistry()
 	events := worker.NewMetrics(reg, version.String())
-	api, err := c.api.Open(worker.ObserveAPI(events), modelarts.WithMaxConnections(c.worker.Concurrency),
-		modelarts.WithUserAgent("vizstop/"+version.String()), modelarts.WithRoundTripper(tracer.Transport))
+	api, err := c.api.Open(settings.Options{Client: func(string) []modelarts.Option {
+		return []modelarts.Option{worker.ObserveAPI(events), modelarts.WithMaxConnections(c.worker.Concurrency),
+			modelarts.WithUserAgent("vizstop/" + version.String()), modelarts.WithRoundTripper(tracer.Transport)}
+	}})
 	if err != nil {
 		return err
 	}
 	c.worker.Redis, c.worker.Jobs, c.worker.Logger = rdb, api, log
-	c.worker.Release.Endpoint = c.api.URL()
+	_, c.worker.Release.Endpoint, _ = api.Serving("")
 	c.worker.Registry, c.worker.Metrics, c.worker.Tracer = reg, events, tracer
 	w := worker.New(c.worker)
 

@@ -104,12 +104,15 @@ func (m *model) open(batch string, jobs []string, due, deadline float64) []ledge
 
 func (s *modelStop) join(batch string, due, deadline float64) {
 	s.wishes[batch] = &modelWish{due: due, deadline: deadline}
-	s.withdrawn = false
-	s.deadline = max(s.deadline, deadline)
-	if due >= s.due {
+	if s.withdrawn { // no other wish stands
+		s.withdrawn, s.deadline = false, deadline
+		s.reschedule(due)
 		return
 	}
-	s.reschedule(due)
+	s.deadline = max(s.deadline, deadline)
+	if due < s.due {
+		s.reschedule(due)
+	}
 }
 
 // reschedule makes s due at another time. A step that just waits for it does so
@@ -145,19 +148,22 @@ func (m *model) withdraw(batch, job string) ledger.Withdrawal {
 			left = append(left, o)
 		}
 	}
+	answer := ledger.Withdrew
 	switch {
 	case s.state == ledger.Stopping || s.calling == s.hop || s.unsure:
-		w.late = true
-		s.withdrawn = s.withdrawn || len(left) == 0
-		return ledger.TooLate
+		w.late, answer = true, ledger.TooLate
 	case len(left) == 0 && !late:
 		m.end(s, ledger.Canceled)
-		return ledger.Withdrew
+		return answer
+	default:
+		w.void = true
 	}
-	w.void = true
 	if len(left) == 0 {
 		s.withdrawn = true
-		return ledger.Withdrew
+		if s.kind == ledger.KindStop && s.place == inSmall {
+			s.next, s.waits = m.now, m.now
+		}
+		return answer
 	}
 	due, deadline := left[0].due, left[0].deadline
 	for _, o := range left {
@@ -165,7 +171,7 @@ func (m *model) withdraw(batch, job string) ledger.Withdrawal {
 	}
 	s.deadline = deadline
 	s.reschedule(due)
-	return ledger.Withdrew
+	return answer
 }
 
 func (m *model) end(s *modelStop, outcome ledger.State) {
@@ -204,7 +210,7 @@ func (m *model) claim(s *modelStop, hop int, kind ledger.Kind) (claimed, held bo
 	}
 	isStop := kind == ledger.KindStop
 	switch {
-	case isStop && s.state == ledger.Pending && s.due > m.now+1000:
+	case isStop && !s.withdrawn && s.due > m.now+1000:
 		s.hopTo(kind, s.due)
 		return false, true
 	case isStop && m.paused:

@@ -315,3 +315,36 @@ func TestListed(t *testing.T) {
 		}
 	})
 }
+
+// A wish that is withdrawn too late asks for nothing any more: no further call goes
+// out before, or after, the times of the wishes that stand; or of one that comes
+// later, if none does.
+func TestWithdrawnTooLateCountsNoMore(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		urgent, later, last := w.in(0, 100*time.Hour), w.in(24*time.Hour, 25*time.Hour), w.in(48*time.Hour, 49*time.Hour)
+		id := w.open(t, "urgent", urgent)[0].StopID
+		s := w.claim(t, id)
+		s.Unsure = true
+		w.advanced(t, s, ledger.Step{Kind: ledger.KindStop, Due: w.now().Add(time.Second)})
+		is := func(want ledger.Ask) {
+			t.Helper()
+			s := w.get(t, id)
+			if at := w.rdb.ZScore(t.Context(), keys.Latest(), id).Val(); !s.Due.Equal(want.Due) || !s.Deadline.Equal(want.Deadline) || int64(at) != want.Deadline.UnixMilli() {
+				t.Errorf("due %v, deadline %v, looked after at %v; want %v and %v", s.Due, s.Deadline, int64(at), want.Due, want.Deadline)
+			}
+		}
+		w.open(t, "later", later)
+		w.withdraw(t, id, "urgent", ledger.TooLate)
+		is(later)
+		w.advance(2 * time.Second)
+		w.round(t)
+		if c, err := w.release.NewClaim(project, w.get(t, id).Member(), ledger.KindStop).Do(); !c.Held || err != nil {
+			t.Errorf("claimed %+v, %v; want it to wait", c, err)
+		}
+		w.stands(t, id, "waiting:small", later.Due)
+		w.withdraw(t, id, "later", ledger.TooLate)
+		w.stands(t, id, "waiting:small", w.now()) // to see how it ends
+		w.open(t, "last", last)
+		is(last)
+	})
+}

@@ -1,136 +1,139 @@
 package settings
 
 import (
-	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
+	"vizstop/internal/accounts"
 	"vizstop/internal/jobs"
-	"vizstop/internal/modelarts"
-	"vizstop/internal/modelarts/sdkhmac"
 	v1 "vizstop/internal/modelarts/v1"
+	v2 "vizstop/internal/modelarts/v2"
 )
 
-// API is how to reach ModelArts and as whom. The variables named HW_ are those
-// of Huawei Cloud's Terraform provider.
+// API is how to reach ModelArts and as whom: by an accounts file, or as one account
+// that the other fields describe. The variables named HW_ are those of Huawei Cloud's
+// Terraform provider.
 type API struct {
-	Region      string
-	Endpoint    string // "" means the region's
-	IAMEndpoint string // "" means the region's
-	PlainHTTP   bool
+	Accounts string // an accounts file; "" for one account
 
-	AccessKey, SecretKey, SecurityToken string // AK/SK signing
-	Token                               string // a ready token
-	User, Password, Domain              string // IAM password
+	Region, Cloud       string
+	Endpoint            string // "" means the region's
+	IAMEndpoint         string // "" means the region's
+	Generation          string // v1, v2 or probe; "" means v1
+	TensorboardTraining bool
+	Login               Login
+
+	PlainHTTP bool
+	getenv    func(string) string
 }
 
-const defaultRegion = "cn-north-4"
+const (
+	defaultRegion = "cn-north-4"
+	loginPrefix   = "HW" // of the variables of the one account
+)
 
-var regionPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+var (
+	regionPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+	cloudPattern  = regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9-]+)+$`)
+)
 
 // Declare adds the settings of a to s. Credentials may be missing if they are
 // optional; what is set must be right all the same.
 func (a *API) Declare(s *Set, optional bool) {
+	s.String(&a.Accounts, "accounts", "VIZSTOP_ACCOUNTS", "",
+		"file of accounts: which credentials, region and API a project has; in place of the settings of one account", nil)
 	s.String(&a.Region, "region", "HW_REGION_NAME", defaultRegion, "Huawei Cloud region; gives both endpoints", func(v string) error {
 		if !regionPattern.MatchString(v) {
 			return fmt.Errorf("%q is not a region such as cn-north-4", v)
 		}
 		return nil
 	})
-	s.String(&a.Endpoint, "endpoint", "MODELARTS_ENDPOINT", "", "ModelArts endpoint (default: https://modelarts.<region>.myhuaweicloud.com)", nil)
-	s.String(&a.IAMEndpoint, "iam-endpoint", "HW_AUTH_URL", "", "IAM endpoint (default: https://iam.<region>.myhuaweicloud.com)", nil)
+	s.String(&a.Cloud, "cloud", "HW_CLOUD", accounts.DefaultCloud, "domain of the cloud, below which endpoints are", func(v string) error {
+		if !cloudPattern.MatchString(v) {
+			return fmt.Errorf("%q is not a domain such as %s", v, accounts.DefaultCloud)
+		}
+		return nil
+	})
+	s.String(&a.Endpoint, "endpoint", "MODELARTS_ENDPOINT", "", "ModelArts endpoint (default: https://modelarts.<region>.<cloud>)", nil)
+	s.String(&a.IAMEndpoint, "iam-endpoint", "HW_AUTH_URL", "", "IAM endpoint (default: https://iam.<region>.<cloud>)", nil)
+	s.OneOf(&a.Generation, "api", "VIZSTOP_API", string(accounts.V1),
+		"generation of the API: v1 (visualization jobs), v2 (training jobs of that kind), or probe to find out",
+		string(accounts.V1), string(accounts.V2), string(accounts.Probe))
+	s.Bool(&a.TensorboardTraining, "tensorboard-training", "VIZSTOP_TENSORBOARD_TRAINING",
+		"v2: also stop training jobs that show TensorBoard or MindStudio Insight")
 	s.Bool(&a.PlainHTTP, "allow-plain-http", "VIZSTOP_ALLOW_PLAIN_HTTP", "allow http:// endpoints that are not on this machine; credentials travel in clear")
-	s.Secret(&a.AccessKey, "HW_ACCESS_KEY")
-	s.Secret(&a.SecretKey, "HW_SECRET_KEY")
-	s.Secret(&a.SecurityToken, "HW_SECURITY_TOKEN")
-	s.Secret(&a.Token, "HW_AUTH_TOKEN")
-	s.Variable(&a.User, "HW_USER_NAME")
-	s.Secret(&a.Password, "HW_USER_PASSWORD")
-	s.Variable(&a.Domain, "HW_DOMAIN_NAME")
+	for _, v := range a.Login.variables() {
+		if v.secret {
+			s.Secret(v.value, loginPrefix+v.name)
+		} else {
+			s.Variable(v.value, loginPrefix+v.name)
+		}
+	}
+	s.Loaded(func(getenv func(string) string) { a.getenv = getenv })
 	s.Check(func() error {
 		if optional && !a.HasCredentials() {
 			return nil
 		}
-		_, err := a.Open()
+		_, err := a.Open(Options{})
 		return err
 	})
 }
 
 // HasCredentials reports whether anything is set to authenticate with.
-func (a *API) HasCredentials() bool {
-	return a.AccessKey+a.SecretKey+a.SecurityToken+a.Token+a.User+a.Password+a.Domain != ""
+func (a *API) HasCredentials() bool { return a.Accounts != "" || a.Login.IsSet() }
+
+// Chosen reports whether somebody has chosen where jobs are.
+func (a *API) Chosen() bool {
+	return a.Accounts != "" || a.Endpoint != "" || a.Region != "" && a.Region != defaultRegion ||
+		a.Cloud != "" && a.Cloud != accounts.DefaultCloud
 }
 
-// The ways of authentication, as errors name them.
-const (
-	wayAKSK     = "HW_ACCESS_KEY and HW_SECRET_KEY"
-	wayToken    = "HW_AUTH_TOKEN"
-	wayPassword = "HW_USER_NAME, HW_USER_PASSWORD and HW_DOMAIN_NAME"
-)
-
-// credentials picks the one way of authentication that is set.
-func (a *API) credentials() (modelarts.Credentials, error) {
-	var ways []string
-	if a.AccessKey != "" || a.SecretKey != "" || a.SecurityToken != "" {
-		ways = append(ways, wayAKSK)
+// File reads the accounts file, or makes one of the other settings. The error names
+// every fault.
+func (a *API) File() (*accounts.File, error) {
+	if a.Accounts == "" {
+		region := accounts.Region{Name: a.Region, Cloud: a.Cloud, Endpoint: a.Endpoint, IAMEndpoint: a.IAMEndpoint}
+		return accounts.Single(loginPrefix, region, accounts.Options{API: accounts.Generation(a.Generation), TensorboardTraining: a.TensorboardTraining}), nil
 	}
-	if a.Token != "" {
-		ways = append(ways, wayToken)
-	}
-	if a.User != "" || a.Password != "" || a.Domain != "" {
-		ways = append(ways, wayPassword)
-	}
-	switch {
-	case len(ways) == 0:
-		return nil, fmt.Errorf("no credentials: set %s, or %s, or %s", wayAKSK, wayToken, wayPassword)
-	case len(ways) > 1:
-		return nil, fmt.Errorf("more than one way to authenticate is set (%s): leave one", strings.Join(ways, "; "))
-	}
-	switch ways[0] {
-	case wayAKSK:
-		err := errors.Join(missing("HW_ACCESS_KEY", a.AccessKey, wayAKSK), missing("HW_SECRET_KEY", a.SecretKey, wayAKSK))
-		return modelarts.NewAKSK(sdkhmac.Key{AccessKey: a.AccessKey, SecretKey: a.SecretKey}, a.SecurityToken), err
-	case wayToken:
-		return modelarts.NewToken(a.Token), nil
-	default:
-		if err := errors.Join(missing("HW_USER_NAME", a.User, wayPassword), missing("HW_USER_PASSWORD", a.Password, wayPassword),
-			missing("HW_DOMAIN_NAME", a.Domain, wayPassword)); err != nil {
-			return nil, err
+	var set []string
+	for name, is := range map[string]bool{
+		"--region (HW_REGION_NAME)": a.Region != "" && a.Region != defaultRegion, "--cloud (HW_CLOUD)": a.Cloud != "" && a.Cloud != accounts.DefaultCloud,
+		"--endpoint (MODELARTS_ENDPOINT)": a.Endpoint != "", "--iam-endpoint (HW_AUTH_URL)": a.IAMEndpoint != "",
+		"--api (VIZSTOP_API)": a.Generation != "" && a.Generation != string(accounts.V1),
+		"--tensorboard-training (VIZSTOP_TENSORBOARD_TRAINING)": a.TensorboardTraining,
+	} {
+		if is {
+			set = append(set, name)
 		}
-		creds, err := modelarts.NewPassword(modelarts.PasswordConfig{
-			IAMEndpoint: a.orRegional(a.IAMEndpoint, "iam"), User: a.User, Password: a.Password, Domain: a.Domain,
-			AllowPlainHTTP: a.PlainHTTP,
-		})
-		if err != nil {
-			return nil, fmt.Errorf("--iam-endpoint (HW_AUTH_URL): %w", err)
-		}
-		return creds, nil
 	}
-}
-
-func missing(name, value, way string) error {
-	if value != "" {
-		return nil
+	if len(set) > 0 {
+		slices.Sort(set)
+		return nil, fmt.Errorf("--accounts (VIZSTOP_ACCOUNTS) says where projects are: leave out %s", strings.Join(set, ", "))
 	}
-	return fmt.Errorf("%s is not set: %s go together", name, way)
-}
-
-func (a *API) orRegional(endpoint, service string) string {
-	if endpoint != "" {
-		return endpoint
-	}
-	return "https://" + service + "." + a.Region + ".myhuaweicloud.com"
-}
-
-// URL is the ModelArts endpoint in one spelling: two URLs are the same if they name
-// the same host, port and path.
-func (a *API) URL() string {
-	raw := a.orRegional(a.Endpoint, "modelarts")
-	u, err := url.Parse(raw)
+	f, err := accounts.Load(a.Accounts)
 	if err != nil {
-		return raw // Open says what is wrong
+		return nil, fmt.Errorf("--accounts (VIZSTOP_ACCOUNTS): %w", err)
+	}
+	return f, nil
+}
+
+// login reads the credentials of an account.
+func (a *API) login(account *accounts.Account) (l Login, warnings []string, err error) {
+	if a.getenv == nil { // set by a program, not by variables
+		return a.Login, nil, nil
+	}
+	return readLogin(a.getenv, account.Prefix)
+}
+
+// Canonical is an endpoint in one spelling: two URLs are the same if they name the
+// same host, port and path.
+func Canonical(endpoint string) string {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return endpoint // whoever calls it says what is wrong
 	}
 	host := strings.ToLower(u.Host)
 	if port := map[string]string{"https": ":443", "http": ":80"}[u.Scheme]; port != "" {
@@ -139,28 +142,5 @@ func (a *API) URL() string {
 	return u.Scheme + "://" + host + strings.TrimRight(u.EscapedPath(), "/")
 }
 
-// Chosen reports whether somebody has chosen an endpoint or a region.
-func (a *API) Chosen() bool { return a.Endpoint != "" || a.Region != "" && a.Region != defaultRegion }
-
-// Open returns the API with these settings and further options of its client. The
-// error names every fault of endpoints and credentials.
-func (a *API) Open(opts ...modelarts.Option) (jobs.API, error) {
-	creds, fault := a.credentials()
-	if fault == nil {
-		opts = append(opts, modelarts.WithCredentials(creds))
-	}
-	if a.PlainHTTP {
-		opts = append(opts, modelarts.AllowPlainHTTP())
-	}
-	client, err := modelarts.New(a.orRegional(a.Endpoint, "modelarts"), opts...)
-	if err != nil {
-		fault = errors.Join(fault, fmt.Errorf("--endpoint (MODELARTS_ENDPOINT): %w", err))
-	}
-	if fault != nil {
-		return nil, fault
-	}
-	return v1.New(client), nil
-}
-
 // Statuses are those that a job can have, in any generation of the API.
-func Statuses() []jobs.Status { return v1.Statuses() }
+func Statuses() []jobs.Status { return slices.Concat(v1.Statuses(), v2.Statuses()) }

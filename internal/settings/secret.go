@@ -13,28 +13,29 @@ const maxSecret = 64 << 10
 // readableByAll is the permission that lets every user of the machine read a file.
 const readableByAll = 0o004
 
-// fromSecret is the value of a secret, from its variable or from the file that the variable with _FILE names. A byte
-// order mark before it and the line end after it are an editor's, and not part of it.
-func (s *setting) fromSecret(getenv func(string) string) (string, error) {
-	value := bare(getenv(s.env))
-	path := getenv(s.env + "_FILE")
+// secretOf is the value of a secret, from its variable or from the file that the variable with _FILE names, and what
+// should not stay so; "" for nothing. A byte order mark before it and the line end after it are an editor's, and not
+// part of it.
+func secretOf(getenv func(string) string, env string) (value, warning string, err error) {
+	value = bare(getenv(env))
+	path := getenv(env + "_FILE")
 	switch {
 	case path == "":
-		return value, nil
+		return value, "", nil
 	case value != "":
-		return "", fmt.Errorf("set either %s or %s_FILE, not both", s.env, s.env)
+		return "", "", fmt.Errorf("set either %s or %s_FILE, not both", env, env)
 	}
 	text, open, err := readSecret(path)
 	if err != nil {
-		return "", fmt.Errorf("read %s_FILE: %w", s.env, err)
+		return "", "", fmt.Errorf("read %s_FILE: %w", env, err)
 	}
 	if value = bare(text); value == "" {
-		return "", fmt.Errorf("%s_FILE: %s is empty", s.env, path)
+		return "", "", fmt.Errorf("%s_FILE: %s is empty", env, path)
 	}
 	if open {
-		s.warning = fmt.Sprintf("%s_FILE: every user of this machine may read %s: take that right away (chmod o-r)", s.env, path)
+		warning = fmt.Sprintf("%s_FILE: every user of this machine may read %s: take that right away (chmod o-r)", env, path)
 	}
-	return value, nil
+	return value, warning, nil
 }
 
 // bare is the secret in a text.

@@ -19,6 +19,7 @@ import (
 type Set struct {
 	settings []*setting
 	flags    []cli.Flag
+	loaded   []func(getenv func(string) string)
 	checks   []func() error
 }
 
@@ -186,6 +187,10 @@ func (s *Set) Variable(p *string, env string) {
 	}})
 }
 
+// Loaded has f know the environment once the settings have their values, before the
+// checks: for variables whose names are not known in advance.
+func (s *Set) Loaded(f func(getenv func(string) string)) { s.loaded = append(s.loaded, f) }
+
 // Check adds a check of several settings together. A setting that is bad by
 // itself has its default then.
 func (s *Set) Check(f func() error) { s.checks = append(s.checks, f) }
@@ -220,6 +225,9 @@ func (s *Set) Load(cmd *cli.Command, getenv func(string) string) error {
 			faults = append(faults, fmt.Errorf("%s: %w", one.name(), err))
 			_ = one.parse(one.value) // the checks take a bad one for its default
 		}
+	}
+	for _, f := range s.loaded {
+		f(getenv)
 	}
 	for _, check := range s.checks {
 		if err := check(); err != nil {
@@ -263,7 +271,9 @@ func (s *setting) load(cmd *cli.Command, getenv func(string) string) error {
 
 func (s *setting) fromEnv(getenv func(string) string) (string, error) {
 	if s.secret {
-		return s.fromSecret(getenv)
+		value, warning, err := secretOf(getenv, s.env)
+		s.warning = warning
+		return value, err
 	}
 	return strings.TrimSpace(bare(getenv(s.env))), nil
 }

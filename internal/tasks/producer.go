@@ -21,12 +21,13 @@ type Producer struct {
 	rdb     redis.UniversalClient
 	tracer  *tracing.Tracer
 
-	endpoint string
+	endpoint func(projectID string) string
 }
 
 // NewProducer returns a producer on the given ledger, whose Redis is behind rdb.
 func NewProducer(l *ledger.Ledger, rdb redis.UniversalClient) *Producer {
-	return &Producer{ledger: l, rdb: rdb, release: release.New(rdb, "", l.Now, release.Config{})}
+	return &Producer{ledger: l, rdb: rdb, release: release.New(rdb, "", l.Now, release.Config{}),
+		endpoint: func(string) string { return "" }}
 }
 
 // Traced makes p start a trace for each new stop, and returns p. Call it before
@@ -36,9 +37,9 @@ func (p *Producer) Traced(t *tracing.Tracer) *Producer {
 	return p
 }
 
-// At makes p say at which API endpoint the jobs are, and returns p. Call it before p
-// is shared; "": that is not known.
-func (p *Producer) At(endpoint string) *Producer {
+// At makes p say at which API endpoint the jobs of a project are, and returns p. Call
+// it before p is shared; "": that is not known.
+func (p *Producer) At(endpoint func(projectID string) string) *Producer {
 	p.endpoint = endpoint
 	return p
 }
@@ -59,7 +60,7 @@ func (p *Producer) Ask(ctx context.Context, projectID, batch string, asks []ledg
 			return all, err
 		}
 		spans := p.trace(ctx, projectID, batch, chunk)
-		openings, err := p.ledger.OpenAt(ctx, projectID, batch, p.endpoint, chunk)
+		openings, err := p.ledger.OpenAt(ctx, projectID, batch, p.endpoint(projectID), chunk)
 		if err != nil {
 			spans.fail(err)
 			return all, err

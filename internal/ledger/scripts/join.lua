@@ -13,13 +13,11 @@ local active, small, large, pending, latest, batch, stops, ended = unpack(KEYS, 
 local now, batch_id, most = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local results = {}
 
--- hasten brings a stop forward that only waits for its due time.
-local function hasten(stop, id, job, due)
+-- reschedule makes a stop due at another time. A step that only waits for its due time waits for that.
+local function reschedule(stop, id, job, due)
   local f = redis.call('HMGET', stop, 'due', 'next', 'hop', 'lane', 'state', 'kind')
-  if tonumber(due) >= tonumber(f[1]) then return end
   redis.call('HSET', stop, 'due', due)
-  if f[5] ~= 'pending' then return end
-  redis.call('ZADD', pending, due, id)
+  if f[5] == 'pending' then redis.call('ZADD', pending, due, id) end
   local member, lane = id .. ':' .. f[3] .. ':' .. job, f[4] and small or large
   if f[2] == f[1] and f[6] == 'stop' and redis.call('ZSCORE', lane, member) then
     redis.call('HSET', stop, 'next', due)
@@ -30,7 +28,7 @@ end
 for i = 1, (#KEYS - 8) / 2 do
   local stop, own = KEYS[7 + 2 * i], KEYS[8 + 2 * i]
   local id, own_id, job, due, deadline, labels, listed = unpack(ARGV, 7 * i - 3, 7 * i + 3)
-  local f = redis.call('HMGET', stop, 'state', 'wishes', 'deadline', 'kind', 'wish:' .. batch_id)
+  local f = redis.call('HMGET', stop, 'state', 'wishes', 'deadline', 'kind', 'wish:' .. batch_id, 'due', 'next')
   local what = 'joined'
   if redis.call('HGET', active, job) ~= id or not f[1] then
     what = 'again'
@@ -43,13 +41,13 @@ for i = 1, (#KEYS - 8) / 2 do
     redis.call('HINCRBY', stop, 'wishes', 1)
     if listed ~= '' then redis.call('HSET', stop, 'listed', listed) end
     redis.call('HINCRBY', stop, 'version', 1)
-    redis.call('HDEL', stop, 'withdrawn') -- somebody wants it again
     redis.call('HSET', own, 'served', id, 'job', job)
-    if tonumber(deadline) > tonumber(f[3]) then
+    local alone = redis.call('HDEL', stop, 'withdrawn') == 1 -- no other wish stands
+    if alone or tonumber(deadline) > tonumber(f[3]) then
       redis.call('HSET', stop, 'deadline', deadline)
-      if f[4] ~= 'watch' then redis.call('ZADD', latest, deadline, id) end
+      redis.call('ZADD', latest, f[4] == 'watch' and math.min(deadline, f[7]) or deadline, id)
     end
-    hasten(stop, id, job, due)
+    if alone or tonumber(due) < tonumber(f[6]) then reschedule(stop, id, job, due) end
     redis.call('RPUSH', stops, own_id)
     redis.call('HSETNX', batch, 'created', now)
     redis.call('HINCRBY', batch, 'total', 1)

@@ -34,33 +34,39 @@ for name, value in pairs(f) do
   end
 end
 
-if f.state ~= 'pending' or f.calling == f.hop or f.unsure == '1' then
-  redis.call('HSET', stop, 'late:' .. batch_id, why)
-  if not due then redis.call('HSET', stop, 'withdrawn', why) end
-  return 'sent'
-elseif not due and not late then
+local sent = f.state ~= 'pending' or f.calling == f.hop or f.unsure == '1'
+if not sent and not due and not late then
   redis.call('HSET', stop, 'state', 'canceled', 'reason', why, 'ended', now, 'next', '', 'mover', '', unpack(close(id, f)))
   count(batch, batch_id, 'pending', 'canceled')
   finally(now)
   redis.call('RPUSH', uncounted, id)
   return 'canceled'
+elseif sent then
+  redis.call('HSET', stop, 'late:' .. batch_id, why)
+else
+  redis.call('HSET', stop, 'void:' .. batch_id, now .. ' ' .. why)
+  count(batch, batch_id, 'pending', 'canceled')
+  finally(now)
 end
 
-redis.call('HSET', stop, 'void:' .. batch_id, now .. ' ' .. why)
+-- await has a stop call that waits do so until another time.
+local function await(till)
+  local member, lane = id .. ':' .. f.hop .. ':' .. f.job, f.lane and small or large
+  if f.kind == 'stop' and redis.call('ZSCORE', lane, member) then
+    redis.call('HSET', stop, 'next', till)
+    redis.call('ZADD', lane, till, member)
+  end
+end
+
 redis.call('HINCRBY', stop, 'version', 1)
-count(batch, batch_id, 'pending', 'canceled')
-finally(now)
 if not due then
-  redis.call('HSET', stop, 'withdrawn', late)
-  return 'canceled'
+  redis.call('HSET', stop, 'withdrawn', sent and why or late)
+  await(now) -- to see how it ends
+  return sent and 'sent' or 'canceled'
 end
 local text = string.format('%.0f', due)
 redis.call('HSET', stop, 'due', text, 'deadline', string.format('%.0f', deadline))
-redis.call('ZADD', latest, deadline, id)
-redis.call('ZADD', pending, text, id)
-local member, lane = id .. ':' .. f.hop .. ':' .. f.job, f.lane and small or large
-if f.next == f.due and f.kind == 'stop' and redis.call('ZSCORE', lane, member) then
-  redis.call('HSET', stop, 'next', text)
-  redis.call('ZADD', lane, text, member)
-end
-return 'canceled'
+redis.call('ZADD', latest, f.kind == 'watch' and math.min(deadline, f.next) or deadline, id)
+if f.state == 'pending' then redis.call('ZADD', pending, text, id) end
+if f.next == f.due then await(text) end
+return sent and 'sent' or 'canceled'

@@ -34,7 +34,7 @@ local function claim(stop, id, hop, job, kind, nonce)
   if elsewhere or fleet == '1' or c[4] ~= member and (parked > now or c[3]) or kind == 'stop' and (c[1] or fleet == 'stops') then
     later = math.max(now, math.min(parked, tonumber(f.deadline)))
   end
-  if kind == 'stop' and f.state == 'pending' and tonumber(f.due or 0) > now + 1000 then -- an earlier wish was withdrawn
+  if kind == 'stop' and not f.withdrawn and tonumber(f.due or 0) > now + 1000 then -- an earlier wish was withdrawn
     later = tonumber(f.due)
   end
   if later then

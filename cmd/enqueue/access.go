@@ -1,0 +1,112 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"vizstop/internal/accounts"
+	"vizstop/internal/settings"
+)
+
+// access is the settings of the API: who serves which project, and what of it was
+// read already.
+type access struct {
+	settings.API
+
+	accounts    []string // globs
+	allProjects bool
+
+	known *accounts.File
+}
+
+// declareProjects declares the settings that choose projects of the accounts file.
+func (a *access) declareProjects(s *settings.Set) {
+	s.Strings(&a.accounts, "account", "", "with --accounts and a rule: all projects of the accounts with this name or glob; repeatable, or several by comma", func(v string) error {
+		_, err := path.Match(v, "")
+		return err
+	})
+	s.Bool(&a.allProjects, "all-projects", "", "with --accounts and a rule: all projects of the file")
+}
+
+// calls returns the API, at the rate of the fleet. The books are nil in a dry run
+// without a Redis.
+func (a *access) calls(books *books) (*caller, error) {
+	rate := books.callRate()
+	api, err := a.Open(settings.Options{Spend: rate.Spend})
+	if err != nil {
+		return nil, err
+	}
+	return &caller{api, rate}, nil
+}
+
+// file says where projects are; it needs no credentials.
+func (a *access) file() (*accounts.File, error) {
+	if a.known == nil {
+		known, err := a.File()
+		if err != nil {
+			return nil, err
+		}
+		a.known = known
+	}
+	return a.known, nil
+}
+
+// checkProject refuses a project that no account serves: no worker would call it.
+func (a *access) checkProject(project string) error {
+	f, err := a.file()
+	if err != nil {
+		return err
+	}
+	if _, ok := f.Project(project); !ok {
+		return fmt.Errorf("project %s is in no account of %s: add it there, or check the id", project, a.Accounts)
+	}
+	return nil
+}
+
+// endpoint is where a project is, by the settings; "" if they don't say.
+func (a *access) endpoint(project string) string {
+	f, err := a.file()
+	if err != nil {
+		return ""
+	}
+	p, ok := f.Project(project)
+	if !ok {
+		return ""
+	}
+	return settings.Canonical(p.Region.Endpoint)
+}
+
+// projects are those that --account and --all-projects choose; none without them.
+func (a *access) projects() ([]string, error) {
+	switch {
+	case len(a.accounts) == 0 && !a.allProjects:
+		return nil, nil
+	case len(a.accounts) > 0 && a.allProjects:
+		return nil, errors.New("--account and --all-projects exclude each other")
+	case a.Accounts == "":
+		return nil, errors.New("--account and --all-projects choose projects of the file that --accounts (VIZSTOP_ACCOUNTS) names: name one")
+	}
+	f, err := a.file()
+	if err != nil {
+		return nil, err
+	}
+	var chosen []string
+	for _, p := range f.Projects() {
+		named := func(glob string) bool { ok, _ := path.Match(glob, p.Account.Name); return ok }
+		if a.allProjects || slices.ContainsFunc(a.accounts, named) {
+			chosen = append(chosen, p.ID)
+		}
+	}
+	if len(chosen) == 0 {
+		var names []string
+		for _, account := range f.Accounts() {
+			names = append(names, account.Name)
+		}
+		return nil, fmt.Errorf("--account %s: no account with projects has such a name in %s; there are %s",
+			strings.Join(a.accounts, ","), a.Accounts, strings.Join(names, ", "))
+	}
+	return chosen, nil
+}

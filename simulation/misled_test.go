@@ -1,0 +1,179 @@
+package simulation
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"vizstop/internal/jobs"
+	"vizstop/internal/ledger"
+	"vizstop/internal/modelarts/modelartstest"
+	"vizstop/internal/release"
+)
+
+// neighbour is a project whose jobs are few, and refused more often than others.
+const neighbour = "fedcba9876543210fedcba9876543210"
+
+var neighbours = []string{"90", "91"}
+
+// strangers are answers of somebody on the way, who knows nothing of jobs.
+var strangers = []modelartstest.Reply{
+	modelartstest.ReplyEmpty(http.StatusNotFound),
+	modelartstest.ReplyEmpty(http.StatusBadRequest),
+	modelartstest.ReplyEmpty(http.StatusConflict),
+	modelartstest.ReplyHTML(http.StatusNotFound),
+	modelartstest.ReplyHTML(http.StatusBadRequest),
+	modelartstest.ReplyError(http.StatusNotFound, "KONG.404", "no Route matched with those values"),
+	modelartstest.ReplyError(http.StatusBadRequest, "KONG.400", "the job is invalid"),
+	modelartstest.ReplyError(http.StatusNotFound, "APIG.0101", "The API does not exist or has not been published in the environment"),
+}
+
+// proxy has a stranger answer for a while: all calls, some of them, those of one
+// operation, or those for one job.
+func (d *day) proxy() {
+	f := modelartstest.Fault{Until: time.Now().Add(d.upTo(10 * time.Minute)), Reply: strangers[d.random.IntN(len(strangers))]}
+	switch d.random.IntN(4) {
+	case 0:
+		f.Probability, f.Seed = 0.4, d.random.Uint64()
+	case 1:
+		f.Operation = jobs.OperationStop
+	case 2:
+		f.JobID = d.job()
+	}
+	d.sim.Inject(f)
+}
+
+// refusedAlone has the API refuse all calls for one job, or those of a neighbouring
+// project, for a while.
+func (d *day) refusedAlone() {
+	f := modelartstest.Fault{Until: time.Now().Add(d.upTo(10 * time.Minute)),
+		Reply: modelartstest.ReplyError(http.StatusUnauthorized, "APIGW.0301", "Incorrect IAM authentication information")}
+	if d.random.IntN(2) == 0 {
+		f.Reply = modelartstest.ReplyError(http.StatusForbidden, "ModelArts.0107", "no permission")
+	}
+	if d.random.IntN(2) == 0 {
+		f.JobID = d.job()
+	} else {
+		f.ProjectID = neighbour
+		d.ask(neighbour, d.newBatch(), []ledger.Ask{d.wish(neighbours[d.random.IntN(len(neighbours))])})
+	}
+	d.sim.Inject(f)
+}
+
+// own reports whether a refusal has a code of ModelArts itself.
+func own(err error) bool {
+	apiErr, ok := errors.AsType[*jobs.Error](err)
+	return ok && strings.HasPrefix(apiErr.Code, "ModelArts.")
+}
+
+// saysAbsent reports whether the API itself says that there is no such job.
+func saysAbsent(err error) bool {
+	apiErr, ok := errors.AsType[*jobs.Error](err)
+	return ok && own(err) && apiErr.HTTPStatus == http.StatusNotFound
+}
+
+// ofStranger reports whether a call was turned away by somebody who is not the API.
+func ofStranger(err error) bool {
+	apiErr, ok := errors.AsType[*jobs.Error](err)
+	return ok && apiErr.HTTPStatus/100 == 4 && !own(err)
+}
+
+// checkOwnWord: an outcome that an answer decides has one of the API itself, and
+// what strangers answer uses up no attempt.
+func (d *day) checkOwnWord(s *ledger.Stop, calls []recordedCall) {
+	most, ended, refused := 0, false, false
+	for _, c := range calls {
+		if !c.within(s) {
+			continue
+		}
+		if !ofStranger(c.err) {
+			most++
+		}
+		refused = refused || own(c.err)
+		ended = ended || own(c.err) || c.err == nil && c.operation == jobs.OperationDetail
+	}
+	if s.State == ledger.AlreadyStopped && !ended || s.State == ledger.Rejected && s.JobID != "" && !refused && s.Attempts < attempts {
+		d.t.Errorf("job %s is %s (%s), and the API itself has not said so: %+v", s.JobID, s.State, s.Reason, calls)
+	}
+	if s.Attempts > most && !d.troubled(span{s.Asked, s.Ended}) {
+		d.t.Errorf("job %s used up %d attempts by %d answers of the API: %+v", s.JobID, s.Attempts, most, calls)
+	}
+}
+
+// attempts is how many a stop has.
+const attempts = 10
+
+// checkAbsent: a job is gone, or was not found, only after the API said twice, at
+// least 10 s apart, that there is no such job.
+func (d *day) checkAbsent(s *ledger.Stop, calls []recordedCall) {
+	if s.State != ledger.Gone && s.State != ledger.NotFound {
+		return
+	}
+	var first, last time.Time
+	for _, c := range calls {
+		if !saysAbsent(c.err) || !c.within(s) {
+			continue
+		}
+		if last = c.end; first.IsZero() {
+			first = c.end
+		}
+	}
+	if last.Sub(first) < 10*time.Second-time.Millisecond {
+		d.t.Errorf("job %s is %s: the API said that there is no such job from %v to %v, want 10 s", s.JobID, s.State, first, last)
+	}
+}
+
+// checkHolds: a credential is held only after it was refused for two different
+// stops, a project only after three of its stops were, or five of its calls got no
+// answer. What an undo meets holds back nobody.
+func (d *day) checkHolds() {
+	holds, err := d.release().Holds(context.Background())
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	for _, h := range holds {
+		if h.ByPerson() || h.Reason == release.Throttled {
+			continue
+		}
+		calls := slices.DeleteFunc(d.recorded(), func(c recordedCall) bool {
+			return c.by == nil || h.Scope == release.ScopeProject && c.project != h.ProjectID
+		})
+		failures, of := d.failuresBefore(h.Since, calls, h.Scope == release.ScopeCredential)
+		if h.Scope == release.ScopeCredential && len(of) < 2 || h.Scope == release.ScopeProject && len(of) < 3 && failures < 5 {
+			d.t.Errorf("held: %v; but only %d calls had failed before that, for %v", h, failures, of)
+		}
+	}
+}
+
+// failuresBefore counts the calls that failed before a moment, and the jobs they
+// were for, and have not been made up for by one that was answered later on.
+func (d *day) failuresBefore(till time.Time, calls []recordedCall, credential bool) (n int, of map[string]bool) {
+	of = map[string]bool{}
+	for _, f := range calls {
+		kind := jobs.KindOf(f.err)
+		if f.end.After(till.Add(time.Second)) || answersCall(kind) || credential && kind != jobs.KindCredentials {
+			continue
+		}
+		madeUpFor := slices.ContainsFunc(calls, func(c recordedCall) bool {
+			return c.job != "" && answersCall(jobs.KindOf(c.err)) && c.at.After(f.end.Add(5*time.Second)) &&
+				c.end.Before(till.Add(-time.Second)) && !d.troubled(span{f.at, c.end.Add(time.Second)})
+		})
+		if !madeUpFor {
+			n++
+			of[f.job] = true
+		}
+	}
+	return n, of
+}
+
+// answersCall reports whether a call was answered as such, well or badly.
+func answersCall(kind jobs.Kind) bool {
+	switch kind {
+	case jobs.KindOK, jobs.KindNotFound, jobs.KindNotAllowed, jobs.KindInvalid:
+		return true
+	}
+	return false
+}
