@@ -50,6 +50,8 @@ type undoing struct {
 	looked map[string]time.Time
 }
 
+func (u *undoing) Restarts(projectID string) bool { return u.client.Restarts(projectID) }
+
 func (u *undoing) Get(ctx context.Context, projectID, jobID string) (*jobs.Job, error) {
 	if err := u.rate.Spend(ctx, projectID); err != nil {
 		return nil, err
