@@ -15,7 +15,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-	v1 "vizstop/internal/modelarts/v1"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/hibiken/asynq"
@@ -24,10 +23,14 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
+	v1 "vizstop/internal/modelarts/v1"
+	v2 "vizstop/internal/modelarts/v2"
 	"vizstop/internal/redisconn"
+	"vizstop/internal/release"
 	"vizstop/internal/tasks"
 	"vizstop/internal/worker"
 )
@@ -46,6 +49,7 @@ type world struct {
 	redis    *miniredis.Miniredis
 	rdb      *redis.Client
 	sim      *modelartstest.Simulator
+	v2       bool // the API is of the second generation
 	ledger   *ledger.Ledger
 	producer *tasks.Producer
 	queue    *asynq.Client
@@ -83,7 +87,7 @@ func bubble(t *testing.T, cfg modelartstest.Config, test func(w *world)) {
 	t.Helper()
 	outer := t // stories may tell it of what is wrong
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, redis: miniredis.NewMiniRedis(), sim: modelartstest.New(cfg), log: &logBook{}}
+		w := &world{t: t, redis: miniredis.NewMiniRedis(), sim: modelartstest.New(cfg), v2: cfg.Only == modelartstest.V2, log: &logBook{}}
 		w.redis.ClockTTL(true)
 		w.rdb = w.connect()
 		w.ledger = ledger.New(w.rdb, time.Now)
@@ -223,18 +227,30 @@ func (w *world) start(change func(*worker.Config), opts ...modelarts.Option) *ru
 		w.t.Fatal(err)
 	}
 	cfg := worker.Config{
-		Redis: w.connect(), Jobs: v1.New(client), Registry: reg, Metrics: events, Concurrency: 10,
+		Redis: w.connect(), Registry: reg, Metrics: events, Concurrency: 10,
 		CheckInterval: 2 * time.Second, DelayedCheckInterval: 2 * time.Second,
 		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelInfo})),
 	}
 	if change != nil {
 		change(&cfg)
 	}
+	if cfg.Jobs == nil {
+		cfg.Jobs = w.api(client, cfg.Redis, cfg.Release)
+	}
 	r := &running{worker.New(cfg), reg, cfg.Redis.(*redis.Client)}
 	if err := r.Start(context.Background()); err != nil {
 		w.t.Fatal(err)
 	}
 	return r
+}
+
+// api is the API behind a client, of the generation that the world has. Its further
+// calls ask for the rate.
+func (w *world) api(client *modelarts.Client, rdb redis.UniversalClient, rate release.Config) jobs.API {
+	if !w.v2 {
+		return v1.New(client)
+	}
+	return v2.New(client, v2.Options{Spend: release.New(rdb, "", time.Now, rate).Spend})
 }
 
 func (r *running) stop() {

@@ -84,6 +84,7 @@ func (d *day) checkAll() map[ledger.State]int {
 		d.t.Errorf("%d stops for %d tasks of other producers", foreigns, d.foreigns)
 	}
 	d.checkRestarts(stops, byJob)
+	d.checkTrainings()
 	d.checkStrayCalls(spans)
 	d.checkCounts(ended, lost)
 	d.checkRate()

@@ -63,16 +63,16 @@ func (d *day) refusedAlone() {
 	d.sim.Inject(f)
 }
 
-// own reports whether a refusal has a code of ModelArts itself.
+// own reports whether a refusal has a code of ModelArts itself, or follows from a look
+// that went before a stop call.
 func own(err error) bool {
 	apiErr, ok := errors.AsType[*jobs.Error](err)
-	return ok && strings.HasPrefix(apiErr.Code, "ModelArts.")
+	return ok && (strings.HasPrefix(apiErr.Code, "ModelArts.") || apiErr.HTTPStatus == 0 && apiErr.RequestID != "")
 }
 
 // saysAbsent reports whether the API itself says that there is no such job.
 func saysAbsent(err error) bool {
-	apiErr, ok := errors.AsType[*jobs.Error](err)
-	return ok && own(err) && apiErr.HTTPStatus == http.StatusNotFound
+	return own(err) && jobs.KindOf(err) == jobs.KindNotFound
 }
 
 // ofStranger reports whether a call was turned away by somebody who is not the API.

@@ -21,7 +21,6 @@ import (
 	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/modelarts/sdkhmac"
-	v1 "vizstop/internal/modelarts/v1"
 	"vizstop/internal/redisconn"
 	"vizstop/internal/release"
 	"vizstop/internal/tasks"
@@ -164,6 +163,7 @@ func simulate(t *testing.T, seed uint64, sum *totals) {
 		cfg.Latency = latency(rand.New(rand.NewPCG(seed, 2)))
 	}
 	login := credentials(random.IntN(3), &cfg)
+	secondGeneration(rand.New(rand.NewPCG(seed, 3)), &cfg)
 	bubble(t, cfg, func(w *world) {
 		w.rdb.Ping(context.Background())
 		answerIdlePolls(w.redis)
@@ -183,6 +183,7 @@ func simulate(t *testing.T, seed uint64, sum *totals) {
 			d.jobs = append(d.jobs, job.ID)
 			w.sim.AddJob(project, job)
 		}
+		d.addTrainings()
 		for _, id := range neighbours {
 			w.sim.AddJob(neighbour, modelartstest.Job{ID: id})
 		}
@@ -250,7 +251,7 @@ func (d *day) hire() {
 	redisconn.PauseAfterRefusals(rdb)
 	cfg := d.cfg
 	cfg.Redis, cfg.Registry, cfg.Metrics = rdb, reg, events
-	cfg.Jobs = &recordingJobs{Jobs: d.api(worker.ObserveAPI(events)), recorder: d.callRecorder, by: f}
+	cfg.Jobs = &recordingJobs{Jobs: d.client(rdb, worker.ObserveAPI(events)), recorder: d.callRecorder, by: f}
 	cfg.Logger = slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	f.running = running{worker.New(cfg), reg, rdb}
 	if err := f.Start(context.Background()); err != nil {
@@ -260,13 +261,13 @@ func (d *day) hire() {
 	d.hired = append(d.hired, time.Now())
 }
 
-// client is a client of the API with the day's credentials.
-func (d *day) api(opts ...modelarts.Option) jobs.API {
+// client is the API with the day's credentials.
+func (d *day) client(rdb redis.UniversalClient, opts ...modelarts.Option) jobs.API {
 	client, err := modelarts.New("http://127.0.0.1", append(append(d.login(), modelarts.WithHTTPClient(d.http)), opts...)...)
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	return v1.New(client)
+	return d.api(client, rdb, d.cfg.Release)
 }
 
 // settle makes the world well again and waits until every stop has ended.

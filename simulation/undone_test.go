@@ -4,10 +4,10 @@ import (
 	"context"
 	"sync"
 	"time"
-	"vizstop/internal/jobs"
-	v1 "vizstop/internal/modelarts/v1"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
+	v1 "vizstop/internal/modelarts/v1"
 	"vizstop/internal/release"
 	"vizstop/internal/undo"
 )
@@ -33,7 +33,7 @@ func (d *day) undo() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	api := &undoing{day: d, client: d.api(), batch: batch, looked: map[string]time.Time{},
+	api := &undoing{day: d, client: d.client(d.rdb), batch: batch, looked: map[string]time.Time{},
 		rate: release.New(d.rdb, "", time.Now, d.cfg.Release)}
 	// On a bad day it fails; what it has done by then is checked.
 	_ = undo.New(d.ledger, api, batch).RestartAll(ctx, stops)
@@ -49,6 +49,8 @@ type undoing struct {
 	mu     sync.Mutex
 	looked map[string]time.Time
 }
+
+func (u *undoing) Restarts(projectID string) bool { return u.client.Restarts(projectID) }
 
 func (u *undoing) Get(ctx context.Context, projectID, jobID string) (*jobs.Job, error) {
 	if err := u.rate.Spend(ctx, projectID); err != nil {

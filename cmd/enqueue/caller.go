@@ -100,7 +100,7 @@ func (c *caller) call(ctx context.Context, projectID string, do func(context.Con
 	}
 }
 
-// ListVisualizationJobs returns one page.
+// List returns one page.
 func (c *caller) List(ctx context.Context, projectID string, q jobs.Query) (page *jobs.Page, err error) {
 	err = c.call(ctx, projectID, func(ctx context.Context) error {
 		page, err = c.api.List(ctx, projectID, q)
@@ -109,7 +109,7 @@ func (c *caller) List(ctx context.Context, projectID string, q jobs.Query) (page
 	return page, err
 }
 
-// ShowVisualizationJob looks at one job.
+// Get looks at one job.
 func (c *caller) Get(ctx context.Context, projectID, jobID string) (job *jobs.Job, err error) {
 	err = c.call(ctx, projectID, func(ctx context.Context) error {
 		job, err = c.api.Get(ctx, projectID, jobID)
@@ -118,7 +118,7 @@ func (c *caller) Get(ctx context.Context, projectID, jobID string) (job *jobs.Jo
 	return job, err
 }
 
-// RestartVisualizationJob restarts one job.
+// Restart restarts one job.
 func (c *caller) Restart(ctx context.Context, projectID, jobID string) (requestID string, err error) {
 	err = c.call(ctx, projectID, func(ctx context.Context) error {
 		requestID, err = c.api.Restart(ctx, projectID, jobID)
@@ -126,3 +126,6 @@ func (c *caller) Restart(ctx context.Context, projectID, jobID string) (requestI
 	})
 	return requestID, err
 }
+
+// Restarts reports whether jobs of a project can be restarted at all.
+func (c *caller) Restarts(projectID string) bool { return c.api.Restarts(projectID) }

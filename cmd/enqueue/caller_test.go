@@ -160,6 +160,11 @@ func TestTheRateIsTheFleets(t *testing.T) {
 // stoppedStop is a stop that the API has accepted and confirmed.
 func stoppedStop(t *testing.T, b *books, job string) *ledger.Stop {
 	t.Helper()
+	return stoppedStopIn(t, b, project, job)
+}
+
+func stoppedStopIn(t *testing.T, b *books, project, job string) *ledger.Stop {
+	t.Helper()
 	ctx := t.Context()
 	openings, err := b.ledger.Open(ctx, project, "b", []ledger.Ask{{JobID: job, Deadline: time.Now().Add(time.Hour)}})
 	if err != nil {

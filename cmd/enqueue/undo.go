@@ -37,6 +37,8 @@ func undoCommand(getenv func(string) string, streams streams) *cli.Command {
 as the stop left them, nobody has asked to stop them again since, no other batch wants
 them stopped, and no undo of this batch has restarted them before. All others stay as
 they are. Running it again is harmless. The calls keep to the rate of the workers.
+The v2 API has no call that starts a job again: jobs of such projects are left, and a
+batch that has no others is refused.
 
 exit codes: 0 all run again or were left as they are, 1 error, 2 some could not be restarted`,
 		Flags:        c.Flags(),
@@ -58,7 +60,14 @@ func (c *undoCmd) run(ctx context.Context, books *books, batch string, projects 
 	if len(stops) == 0 {
 		return fmt.Errorf("batch %s has stopped no job (yet): there is nothing to undo", batch)
 	}
-	ahead := undo.New(books.ledger, nil, batch)
+	calls, err := c.api.calls(books)
+	if err == nil {
+		err = undo.Possible(calls, stops)
+	}
+	if err != nil {
+		return err
+	}
+	ahead := undo.New(books.ledger, calls, batch)
 	if err := ahead.Pretend(ctx, stops); err != nil {
 		return err
 	}
@@ -71,10 +80,6 @@ func (c *undoCmd) run(ctx context.Context, books *books, batch string, projects 
 		return refusal
 	}
 	if err := c.confirm(c.streams, ahead.Restarted, "restart"); err != nil {
-		return err
-	}
-	calls, err := c.api.calls(books)
-	if err != nil {
 		return err
 	}
 	u := undo.New(books.ledger, calls, batch)

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -72,5 +73,76 @@ func TestUndoLooksAgainAfterTheAnswer(t *testing.T) {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in what was printed:\n%s", want, &out)
 		}
+	}
+}
+
+// The v2 API has no call that starts a job again. That is said before anything is
+// asked, and nothing is sent.
+func TestUndoIsNotPossible(t *testing.T) {
+	t.Parallel()
+	books, err := newBooks(t.Context(), redistest.Start(t).Limited(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, sim := newCaller(t, nil, 1)
+	for i := range askAbove + 4 {
+		stoppedStop(t, books, fmt.Sprint(i+1))
+	}
+	for _, dryRun := range []bool{false, true} {
+		var out, asked bytes.Buffer
+		c := &undoCmd{limits: limits{max: 1000}, dryRun: dryRun,
+			api:     access{API: settings.API{Region: "r", Endpoint: sim.URL, Generation: "v2", Login: settings.Login{AccessKey: accessKey, SecretKey: secretKey}}},
+			streams: streams{in: strings.NewReader("24\n"), out: &out, err: &asked, terminal: true}}
+		err := c.run(t.Context(), books, "b", []string{project})
+		if err == nil || !strings.Contains(err.Error(), "undo is not possible in project "+project+": its API has no call that starts a job again") {
+			t.Errorf("dry run %v: %v", dryRun, err)
+		}
+		if _, own := errors.AsType[exitCode](err); own { // any other error is 1
+			t.Errorf("dry run %v: %v has a code of its own", dryRun, err)
+		}
+		if out.Len()+asked.Len() > 0 || len(sim.AllCalls()) > 0 {
+			t.Errorf("dry run %v: printed %q, asked %q, sent %v", dryRun, &out, &asked, sim.AllCalls())
+		}
+	}
+}
+
+// withoutRestart is an API of which one project's jobs can't be restarted.
+type withoutRestart struct {
+	*caller
+	project string
+}
+
+func (w withoutRestart) Restarts(projectID string) bool { return projectID != w.project }
+
+// A batch with jobs of both: those that can be restarted are, the others are left.
+func TestUndoOfSomeProjects(t *testing.T) {
+	t.Parallel()
+	books, err := newBooks(t.Context(), redistest.Start(t).Limited(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	api, sim := newCaller(t, &spending{calls: map[string]int{}}, 1)
+	sim.SetStatus(project, "1", v1.StatusKilled)
+	sim.SetStatus(other, "1", v1.StatusKilled)
+	stops := []*ledger.Stop{stoppedStop(t, books, "1"), stoppedStopIn(t, books, other, "1")}
+	half := withoutRestart{api, other}
+	if err := undo.Possible(half, stops); err != nil {
+		t.Error(err)
+	}
+	ahead := undo.New(books.ledger, half, "b")
+	if err := ahead.Pretend(t.Context(), stops); err != nil || ahead.Restarted != 1 || ahead.Left != 1 {
+		t.Errorf("pretends %+v, %v", ahead.Report, err)
+	}
+	u := undo.New(books.ledger, half, "b")
+	if err := u.RestartAll(t.Context(), stops); err != nil || u.Restarted != 1 || u.Left != 1 || u.Jobs[1].Reason != undo.NoRestart {
+		t.Errorf("%+v, %v", u.Report, err)
+	}
+	for _, call := range sim.AllCalls() {
+		if call.ProjectID == other {
+			t.Errorf("sent %+v", call)
+		}
+	}
+	if err := undo.Possible(half, stops[1:]); err == nil || !strings.Contains(err.Error(), other) {
+		t.Errorf("only the project without: %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -98,3 +99,15 @@ func (e *Error) Error() string {
 
 // Unwrap is the cause, so that errors.Is finds context.Canceled and the like.
 func (e *Error) Unwrap() error { return e.Err }
+
+// NotSent is the error of an operation for which something went wrong before its own
+// call was sent, such as another call that goes before it: it had no effect.
+func NotSent(operation string, err error) *Error {
+	apiErr, ok := errors.AsType[*Error](err)
+	if !ok {
+		return &Error{Operation: operation, Kind: KindOf(err), Err: err}
+	}
+	before := *apiErr
+	before.MaybeSent = false
+	return &before
+}

@@ -38,3 +38,25 @@ func TestErrorUnwrap(t *testing.T) {
 		t.Errorf("%v does not unwrap to context.Canceled", err)
 	}
 }
+
+func TestNotSent(t *testing.T) {
+	look := &Error{Operation: OperationDetail, Kind: KindTimeout, MaybeSent: true, Err: context.DeadlineExceeded}
+	for _, tt := range []struct {
+		err       error
+		operation string
+		kind      Kind
+	}{
+		{look, OperationDetail, KindTimeout},
+		{fmt.Errorf("looking: %w", look), OperationDetail, KindTimeout},
+		{context.Canceled, OperationStop, KindCanceled},
+		{errors.New("redis is away"), OperationStop, KindUnavailable},
+	} {
+		got := NotSent(OperationStop, tt.err)
+		if got.Operation != tt.operation || got.Kind != tt.kind || got.MaybeSent {
+			t.Errorf("%v: got %+v", tt.err, got)
+		}
+	}
+	if !look.MaybeSent {
+		t.Error("the error of the look was altered")
+	}
+}

@@ -17,9 +17,9 @@ type Query struct {
 // Page is one page of a list.
 type Page struct {
 	Jobs []Job // empty past the last page
-	// Others is how many jobs of the page are left out, because they are no
+	// Others are the ids of jobs of the page that are left out, because they are no
 	// visualization jobs.
-	Others int
+	Others []string
 	// Total is how many jobs match on all pages, others included; 0 if the API does
 	// not say.
 	Total     int
@@ -31,7 +31,8 @@ type Lister interface {
 	List(ctx context.Context, projectID string, q Query) (*Page, error)
 }
 
-// mostListed is how many jobs of one project All yields at most.
+// mostListed is after how many jobs of one project, others included, All reads no
+// further page.
 const mostListed = 100_000
 
 var errEndless = errors.New("the list has more than 100,000 jobs, or does not end")
@@ -43,30 +44,32 @@ var errEndless = errors.New("the list has more than 100,000 jobs, or does not en
 // not end must not fill the memory.
 func All(ctx context.Context, list Lister, projectID string) iter.Seq2[Job, error] {
 	return func(yield func(Job, error) bool) {
-		seen, others := map[string]bool{}, 0
+		seen := map[string]bool{} // others, too
 		for q := (Query{Page: 1}); ; q.Page++ {
 			page, err := list.List(ctx, projectID, q)
 			if err != nil {
 				yield(Job{}, err)
 				return
 			}
-			before := len(seen) + others
-			others += page.Others
+			before := len(seen)
+			for _, id := range page.Others {
+				seen[id] = true
+			}
 			for _, job := range page.Jobs {
 				if seen[job.ID] {
 					continue
 				}
 				seen[job.ID] = true
-				if len(seen)+others > mostListed {
-					yield(Job{}, &Error{Operation: OperationList, Kind: KindUnavailable, RequestID: page.RequestID, Err: errEndless})
-					return
-				}
 				if !yield(job, nil) {
 					return
 				}
 			}
-			complete := page.Total > 0 && len(seen)+others >= page.Total
-			if complete || len(seen)+others == before {
+			complete := page.Total > 0 && len(seen) >= page.Total
+			switch {
+			case complete || len(seen) == before:
+				return
+			case len(seen) >= mostListed:
+				yield(Job{}, &Error{Operation: OperationList, Kind: KindUnavailable, RequestID: page.RequestID, Err: errEndless})
 				return
 			}
 		}

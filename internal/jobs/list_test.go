@@ -105,3 +105,48 @@ func TestEndlessList(t *testing.T) {
 		t.Errorf("%d jobs, then %v", n, fault)
 	}
 }
+
+// A list of jobs that are no visualization jobs is gone through to its end, and not
+// for ever.
+func TestAllWithOthers(t *testing.T) {
+	others := func(from, n int) *Page {
+		page := &Page{}
+		for i := range n {
+			page.Others = append(page.Others, fmt.Sprint("other-", from+i))
+		}
+		return page
+	}
+	calls := 0
+	read := func(list func(n int) *Page) (ids []string, fault error) {
+		calls = 0
+		for job, err := range All(t.Context(), listFunc(func(q Query) (*Page, error) { calls++; return list(q.Page), nil }), "p") {
+			if fault = err; err == nil {
+				ids = append(ids, job.ID)
+			}
+		}
+		return ids, fault
+	}
+	shifting := func(n int) *Page { // a job of the first page moves to the second
+		page := others(n-1, 2)
+		if page.Total = 4; n == 3 {
+			page = &Page{Jobs: []Job{{ID: "ours"}}, Total: 4}
+		}
+		return page
+	}
+	for _, tt := range []struct {
+		name  string
+		list  func(n int) *Page
+		want  string
+		calls int
+		kind  Kind
+	}{
+		{"ours come last", shifting, "ours", 3, KindOK},
+		{"only others", func(n int) *Page { return others(50*n, 50*min(1, 4-n)) }, "", 4, KindOK},
+		{"the same page for ever", func(int) *Page { return others(0, 50) }, "", 2, KindOK},
+		{"no end", func(n int) *Page { return others(50*n, 50) }, "", mostListed / 50, KindUnavailable},
+	} {
+		if ids, err := read(tt.list); strings.Join(ids, " ") != tt.want || calls != tt.calls || KindOf(err) != tt.kind {
+			t.Errorf("%s: %q after %d calls, %v; want %q after %d, kind %v", tt.name, ids, calls, err, tt.want, tt.calls, tt.kind)
+		}
+	}
+}

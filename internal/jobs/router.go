@@ -51,10 +51,10 @@ func (r Router) Stop(ctx context.Context, projectID, jobID string) (Accepted, er
 	return api.Stop(ctx, projectID, jobID)
 }
 
-// Restarts is that of API; false for a project without one.
+// Restarts is that of API; true for a project without one, of which Restart says more.
 func (r Router) Restarts(projectID string) bool {
 	api, err := r(projectID)
-	return err == nil && api.Restarts(projectID)
+	return err != nil || api.Restarts(projectID)
 }
 
 // Restart is that of API.

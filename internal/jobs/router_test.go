@@ -47,7 +47,7 @@ func TestRouter(t *testing.T) {
 			t.Errorf("%s of a project without an API: %v", operation, err)
 		}
 	}
-	if api.PageSize("nowhere") < 1 || api.Restarts("nowhere") {
-		t.Error("a project without an API can be restarted, or has no page size")
+	if api.PageSize("nowhere") < 1 || !api.Restarts("nowhere") {
+		t.Error("a project without an API has no page size, or does not leave it to Restart to say what is wrong")
 	}
 }

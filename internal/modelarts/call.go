@@ -7,6 +7,7 @@ import (
 	"net/url"
 
 	"vizstop/internal/jobs"
+	"vizstop/internal/modelarts/loose"
 )
 
 // Call is one request of an adapter, before it is authenticated.
@@ -96,6 +97,12 @@ func (a *Answer) RequestID() string {
 		id = a.Header.Get("X-Request-Id")
 	}
 	return clean(hide(id, a.secrets), maxToken)
+}
+
+// Line is a text of the answer as one printable line, without the secrets that the
+// request carried.
+func (a *Answer) Line(text loose.String) string {
+	return loose.String(hide(string(text), a.secrets)).Line()
 }
 
 // Do sends a call and judges the answer: it is a success only if the body agrees.

@@ -31,7 +31,7 @@ func BenchmarkVerdict(b *testing.B) {
 	b.Run("refused", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if v := judgeStop(&pending, refusal, false, chance{}); v.action != actAccept {
+			if v := judgeStop(&pending, jobs.Accepted{}, refusal, false, chance{}); v.action != actAccept {
 				b.Fatal(v)
 			}
 		}

@@ -26,17 +26,17 @@ const lookTime = 1500 * time.Millisecond
 
 // stop makes the stop call of a claimed stop, and keeps what it has told besides
 // its verdict. system says that a failure is the system's.
-func (c *caller) stop(ctx context.Context, step claimed) (err error, system bool) {
+func (c *caller) stop(ctx context.Context, step claimed) (accepted jobs.Accepted, err error, system bool) {
 	s := step.Stop
 	if s.Called.IsZero() {
 		s.Called = step.At
 	}
 	callCtx, cancel := context.WithTimeout(ctx, c.schedule.CallTimeout)
-	accepted, err := c.jobs.Stop(callCtx, s.ProjectID, s.JobID)
+	accepted, err = c.jobs.Stop(callCtx, s.ProjectID, s.JobID)
 	cancel()
 	noteCall(s, accepted, err)
 	noteAbsent(s, err, c.release.Now())
-	return err, c.report(ctx, step, err)
+	return accepted, err, c.report(ctx, step, err)
 }
 
 // look makes a detail call for a claimed stop.

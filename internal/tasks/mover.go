@@ -71,6 +71,9 @@ func (m *mover) apply(ctx context.Context, s *ledger.Stop, v verdict) (result, e
 		return m.end(ctx, s, v.outcome, v.reason)
 	case actAccept:
 		s.State, s.Accepted = ledger.Stopping, now
+		if v.ended {
+			return m.next(ctx, s, "stop accepted", ledger.KindPoll, 0)
+		}
 		return m.follow(ctx, s, "stop accepted", v.stopping)
 	case actSeen:
 		s.State, s.Looked = ledger.Stopping, now

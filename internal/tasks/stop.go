@@ -41,8 +41,8 @@ func (h *StopHandler) process(ctx context.Context, t *asynq.Task) (result, error
 	return h.moves.guarded(ctx, s, func() (result, error) {
 		switch {
 		case h.moves.mayCall(s):
-			callErr, system := h.calls.stop(ctx, c)
-			return h.moves.apply(ctx, s, judgeStop(s, callErr, system, h.moves.chance(s)))
+			accepted, callErr, system := h.calls.stop(ctx, c)
+			return h.moves.apply(ctx, s, judgeStop(s, accepted, callErr, system, h.moves.chance(s)))
 		case s.Unsure || s.State == ledger.Stopping: // a call may have worked: have a last look
 			return h.look.claimed(ctx, c)
 		case s.Withdrawn != "":

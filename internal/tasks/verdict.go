@@ -40,6 +40,8 @@ type verdict struct {
 	// stopping says that the answer showed the job stopping: of actAccept, actSeen
 	// and actPoll. Then the list of stopping jobs can be trusted to hold it.
 	stopping bool
+	// ended says that the answer showed the job ended, of actAccept: look at it now.
+	ended bool
 }
 
 func end(outcome ledger.State, reason string) verdict {
@@ -49,9 +51,9 @@ func end(outcome ledger.State, reason string) verdict {
 // judgeStop says what the answer to a stop call means. It and judgePoll are the
 // only place that decides this. system says that a failure is held to be the
 // system's rather than this job's.
-func judgeStop(s *ledger.Stop, err error, system bool, may chance) verdict {
+func judgeStop(s *ledger.Stop, accepted jobs.Accepted, err error, system bool, may chance) verdict {
 	if err == nil {
-		return verdict{action: actAccept, stopping: true}
+		return verdict{action: actAccept, stopping: !accepted.Ended, ended: accepted.Ended}
 	}
 	reason := err.Error()
 	switch kind := jobs.KindOf(err); {

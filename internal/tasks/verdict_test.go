@@ -42,11 +42,14 @@ func TestJudgeStop(t *testing.T) {
 		name   string
 		stop   ledger.Stop
 		may    chance
+		ended  bool // the answer showed the job ended
 		err    error
 		system bool
 		want   verdict
 	}{
 		{name: "accepted", stop: pending, want: verdict{action: actAccept, stopping: true}},
+		{name: "accepted and ended", stop: pending, ended: true, want: verdict{action: actAccept, ended: true}},
+		{name: "accepted again and ended", stop: stopping, ended: true, want: verdict{action: actAccept, ended: true}},
 		{name: "no such job", stop: pending, err: apiErr(jobs.KindNotFound), want: verdict{action: actAbsent}},
 		{name: "no such job, again", stop: pending, may: absent, err: apiErr(jobs.KindNotFound), want: end(ledger.NotFound, "")},
 		{name: "no such job any more", stop: listed, err: apiErr(jobs.KindNotFound), want: verdict{action: actAbsent}},
@@ -66,7 +69,7 @@ func TestJudgeStop(t *testing.T) {
 		{name: "not ours", stop: pending, err: context.Canceled, system: true, want: verdict{action: actWait}},
 		{name: "refused without a status", stop: pending, err: apiErr(jobs.KindNotAllowed), want: verdict{action: actLook}},
 	} {
-		check(t, tt.name, judgeStop(&tt.stop, tt.err, tt.system, tt.may), tt.want)
+		check(t, tt.name, judgeStop(&tt.stop, jobs.Accepted{Ended: tt.ended}, tt.err, tt.system, tt.may), tt.want)
 	}
 }
 
@@ -89,7 +92,7 @@ func TestJudgeRefusal(t *testing.T) {
 				}
 			}
 			name := status.Job().String() + " " + string(s.State)
-			check(t, name, judgeStop(&s, refused(status), false, chance{}), want)
+			check(t, name, judgeStop(&s, jobs.Accepted{}, refused(status), false, chance{}), want)
 		}
 	}
 }
@@ -179,7 +182,7 @@ func TestRefusedStopsWait(t *testing.T) {
 		jobs.KindCredentials: 100 * time.Second, jobs.KindPermission: 5 * time.Second, jobs.KindNoAPI: 5 * time.Second,
 		jobs.KindThrottled: 0, jobs.KindUnavailable: 0,
 	} {
-		stop, look := judgeStop(&pending, apiErr(kind), true, chance{}), judgePoll(&stopping, nil, apiErr(kind), true, chance{})
+		stop, look := judgeStop(&pending, jobs.Accepted{}, apiErr(kind), true, chance{}), judgePoll(&stopping, nil, apiErr(kind), true, chance{})
 		if stop.after != want || look.after != want {
 			t.Errorf("%v: a stop call waits for %v and a look for %v, want %v", kind, stop.after, look.after, want)
 		}
@@ -199,8 +202,8 @@ func TestReasonOfAnActiveJob(t *testing.T) {
 // check compares all but the reason, and wants one wherever all is not well.
 func check(t *testing.T, name string, got, want verdict) {
 	t.Helper()
-	if got.action != want.action || got.outcome != want.outcome || got.stopping != want.stopping {
-		t.Errorf("%s: got %v %s %t, want %v %s %t", name, got.action, got.outcome, got.stopping, want.action, want.outcome, want.stopping)
+	if got.action != want.action || got.outcome != want.outcome || got.stopping != want.stopping || got.ended != want.ended {
+		t.Errorf("%s: got %+v, want %+v", name, got, want)
 	}
 	if got.reason == "" && (got.action == actEnd || got.action == actRetry || got.action == actWait) {
 		t.Errorf("%s: no reason given for %v", name, got.action)

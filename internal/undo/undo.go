@@ -7,11 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
-	"vizstop/internal/jobs"
 
 	"golang.org/x/sync/errgroup"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
 )
 
@@ -20,6 +21,7 @@ import (
 type API interface {
 	Get(ctx context.Context, projectID, jobID string) (*jobs.Job, error)
 	Restart(ctx context.Context, projectID, jobID string) (requestID string, err error)
+	Restarts(projectID string) bool // whether jobs of a project can be restarted at all
 }
 
 // Report is what became of each job, as "enqueue undo" prints it as JSON.
@@ -51,9 +53,24 @@ type Undo struct {
 	Report
 }
 
-// New returns an undo of a batch. Pretend needs no api.
+// New returns an undo of a batch.
 func New(l *ledger.Ledger, api API, batch string) *Undo {
 	return &Undo{api: api, ledger: l, Report: Report{Kind: "undo", Batch: batch, Jobs: []Job{}}}
+}
+
+// Possible is an error that names the projects of these stops if their APIs have no
+// call that starts a job again; nil if one has.
+func Possible(api API, stops []*ledger.Stop) error {
+	var without []string
+	for _, s := range stops {
+		if api.Restarts(s.ProjectID) {
+			return nil
+		}
+		if !slices.Contains(without, s.ProjectID) {
+			without = append(without, s.ProjectID)
+		}
+	}
+	return fmt.Errorf("undo is not possible in project %s: %s", strings.Join(without, ", "), NoRestart)
 }
 
 // The reasons for which a job is left as it is.
@@ -61,13 +78,17 @@ const (
 	unproven     = "the answer to its stop call was lost: somebody else may have stopped it"
 	AskedAgain   = "it was asked to stop again"
 	alsoWanted   = "batch %s wants it stopped, too"
+	NoRestart    = "its API has no call that starts a job again: create a new one"
 	UndoneBefore = "an undo of this batch has restarted it before"
 )
 
 // why says why the job of s is to be left as it is; "" if it is to be restarted. s
 // is as the batch sees it.
 func (u *Undo) why(ctx context.Context, s *ledger.Stop) (string, error) {
-	if s.Accepted.IsZero() {
+	switch {
+	case !u.api.Restarts(s.ProjectID):
+		return NoRestart, nil
+	case s.Accepted.IsZero():
 		return unproven, nil
 	}
 	all, err := u.ledger.JobStops(ctx, s.ProjectID, s.JobID)

@@ -9,7 +9,6 @@ package v2
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 
 	"vizstop/internal/jobs"
@@ -31,7 +30,7 @@ type API struct {
 	client *modelarts.Client
 	spend  func(ctx context.Context, projectID string) error
 	guard  guard
-	search search
+	search *search
 }
 
 // New returns the API of the client's endpoint.
@@ -39,7 +38,7 @@ func New(client *modelarts.Client, o Options) *API {
 	if o.Spend == nil {
 		o.Spend = func(context.Context, string) error { return nil }
 	}
-	return &API{client: client, spend: o.Spend, guard: guard{annotated: o.TensorboardTraining}}
+	return &API{client: client, spend: o.Spend, guard: guard{annotated: o.TensorboardTraining}, search: newSearch()}
 }
 
 // Get is that of jobs.API. It tells of any training job: Stop looks at the kind.
@@ -51,27 +50,11 @@ func (a *API) Get(ctx context.Context, projectID, jobID string) (*jobs.Job, erro
 	return &t.Job, nil
 }
 
-func (a *API) get(ctx context.Context, projectID, jobID string) (*training, error) {
-	t, err := a.one(ctx, jobs.OperationDetail, http.MethodGet, projectID, jobID, nil)
-	if err == nil && t.ID == "" {
-		t.ID = jobID
-	}
-	return t, err
-}
-
-// one makes a call of one job, whose answer must be about that job.
-func (a *API) one(ctx context.Context, operation, method, projectID, jobID string, body []byte, more ...string) (t *training, err error) {
-	if err := jobs.ValidateID("job", jobID); err != nil {
-		return nil, &jobs.Error{Operation: operation, Kind: jobs.KindInvalid, Err: err}
-	}
-	err = a.client.Do(ctx, &modelarts.Call{
-		Generation: generation, Operation: operation, Method: method, ProjectID: projectID, JobID: jobID,
-		Path: append([]string{"v2", projectID, "training-jobs", jobID}, more...), Body: body,
+func (a *API) get(ctx context.Context, projectID, jobID string) (t *training, err error) {
+	err = a.one(ctx, &modelarts.Call{
+		Operation: jobs.OperationDetail, Method: http.MethodGet, ProjectID: projectID, JobID: jobID,
 		Accept: func(answer *modelarts.Answer) (err error) {
-			t, err = readTraining(answer)
-			if err == nil && t.ID != "" && t.ID != jobID {
-				return fmt.Errorf("the answer is about job %q", t.ID)
-			}
+			t, err = readTraining(answer, jobID)
 			return err
 		},
 	})
@@ -81,6 +64,15 @@ func (a *API) one(ctx context.Context, operation, method, projectID, jobID strin
 	return t, nil
 }
 
+// one makes a call of one job, or of what is below it.
+func (a *API) one(ctx context.Context, cl *modelarts.Call, below ...string) error {
+	if err := jobs.ValidateID("job", cl.JobID); err != nil {
+		return &jobs.Error{Operation: cl.Operation, Kind: jobs.KindInvalid, Err: err}
+	}
+	cl.Generation, cl.Path = generation, append([]string{"v2", cl.ProjectID, "training-jobs", cl.JobID}, below...)
+	return a.client.Do(ctx, cl)
+}
+
 // terminate is the body of the one action that there is.
 var terminate = []byte(`{"action_type":"terminate"}`)
 
@@ -88,20 +80,34 @@ var terminate = []byte(`{"action_type":"terminate"}`)
 // one that is not a visualization job is refused with KindInvalid and gets no call.
 //
 // Source: ModelArts API reference, "Terminating a Training Job".
-func (a *API) Stop(ctx context.Context, projectID, jobID string) (jobs.Accepted, error) {
+func (a *API) Stop(ctx context.Context, projectID, jobID string) (accepted jobs.Accepted, err error) {
 	if !a.guard.knows(projectID, jobID) {
 		if err := a.mayStop(ctx, projectID, jobID); err != nil {
 			return jobs.Accepted{}, err
 		}
 		if err := a.spend(ctx, projectID); err != nil {
-			return jobs.Accepted{}, notSent(err)
+			return jobs.Accepted{}, jobs.NotSent(jobs.OperationStop, err)
 		}
 	}
-	t, err := a.one(ctx, jobs.OperationStop, http.MethodPost, projectID, jobID, terminate, "actions")
+	err = a.one(ctx, &modelarts.Call{
+		Operation: jobs.OperationStop, Method: http.MethodPost, ProjectID: projectID, JobID: jobID, Body: terminate,
+		Accept: func(answer *modelarts.Answer) error {
+			accepted.RequestID = answer.RequestID()
+			if len(answer.Body) == 0 {
+				return nil
+			}
+			t, err := readTraining(answer, jobID)
+			if errors.Is(err, errNoTraining) { // it says no more than accepted
+				return nil
+			}
+			accepted.Ended = err == nil && t.Status.State == jobs.Ended
+			return err
+		},
+	}, "actions")
 	if err != nil {
 		return jobs.Accepted{}, err
 	}
-	return jobs.Accepted{RequestID: t.RequestID, Ended: t.Status.State == jobs.Ended}, nil
+	return accepted, nil
 }
 
 // mayStop looks at a job before its first stop call. The look also shows what a stop
@@ -109,7 +115,7 @@ func (a *API) Stop(ctx context.Context, projectID, jobID string) (jobs.Accepted,
 func (a *API) mayStop(ctx context.Context, projectID, jobID string) error {
 	t, err := a.get(ctx, projectID, jobID)
 	if err != nil {
-		return notSent(err)
+		return jobs.NotSent(jobs.OperationStop, err)
 	}
 	refusal := &jobs.Error{Operation: jobs.OperationStop, RequestID: t.RequestID}
 	if refusal.Err = a.guard.check(projectID, t); refusal.Err != nil {
@@ -121,17 +127,6 @@ func (a *API) mayStop(ctx context.Context, projectID, jobID string) error {
 		return refusal
 	}
 	return nil
-}
-
-// notSent is the error of what goes before a stop call, which had no effect.
-func notSent(err error) error {
-	apiErr, ok := errors.AsType[*jobs.Error](err)
-	if !ok {
-		return &jobs.Error{Operation: jobs.OperationStop, Kind: jobs.KindOf(err), Err: err}
-	}
-	before := *apiErr
-	before.MaybeSent = false
-	return &before
 }
 
 // Restarts is that of jobs.API: no call of this generation starts a job again.

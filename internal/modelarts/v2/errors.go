@@ -22,19 +22,12 @@ var generation = &modelarts.Generation{Name: "v2 training-jobs API", Codes: map[
 	"modelarts.2838": jobs.KindPermission,  // a policy forbids it
 	"modelarts.2784": jobs.KindCredentials,
 	"modelarts.2785": jobs.KindPermission,
-	filterKey:        jobs.KindInvalid,
-	filterOperator:   jobs.KindInvalid,
-	filterValue:      jobs.KindInvalid,
+	"modelarts.2807": jobs.KindInvalid, // 2807 to 2809: a filter's key, operator, value
+	"modelarts.2808": jobs.KindInvalid,
+	"modelarts.2809": jobs.KindInvalid,
 	"modelarts.0101": jobs.KindInvalid,
 	"modelarts.2787": jobs.KindInvalid,
 	"modelarts.2788": jobs.KindInvalid,
 	"modelarts.2812": jobs.KindInvalid,
 	"modelarts.0010": jobs.KindUnavailable,
 }}
-
-// The codes of a search whose filter is not understood.
-const (
-	filterKey      = "modelarts.2807"
-	filterOperator = "modelarts.2808"
-	filterValue    = "modelarts.2809"
-)

@@ -6,14 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"vizstop/internal/jobs"
 	"vizstop/internal/modelarts"
-	"vizstop/internal/modelarts/loose"
 )
 
 // pageSize is the largest limit that a search may have.
@@ -24,6 +22,8 @@ func (a *API) PageSize(string) int { return pageSize }
 
 // search is what was found out about searches at this endpoint.
 type search struct {
+	finding chan struct{} // holds one value while somebody finds out how an offset is read
+
 	mu         sync.Mutex
 	offset     reading
 	unfiltered time.Time // until then filters are taken to be refused, or passed over
@@ -39,11 +39,22 @@ const (
 	ofJobs
 )
 
+func newSearch() *search { return &search{finding: make(chan struct{}, 1)} }
+
 func (s *search) reading() reading {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.offset
 }
+
+func (s *search) reads(r reading) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.offset = r
+}
+
+// filtersAgain is how long a service that did not filter is not asked to.
+const filtersAgain = 10 * time.Minute
 
 func (s *search) filters() bool {
 	s.mu.Lock()
@@ -51,20 +62,17 @@ func (s *search) filters() bool {
 	return time.Now().After(s.unfiltered)
 }
 
-func (s *search) note(change func()) {
+func (s *search) doesNotFilter() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	change()
+	s.unfiltered = time.Now().Add(filtersAgain)
 }
 
-// filtersAgain is how long a service that did not filter is not asked to.
-const filtersAgain = 10 * time.Minute
-
 // List is that of jobs.API, in order of creation. Training jobs that are not
-// visualization jobs are left out and counted, but for those that are being stopped:
-// whoever asks for them knows its own. It makes two more calls when it is
-// asked for a further page than the first for the first time, and reads up to
-// mostUnfiltered pages where a service does not filter.
+// visualization jobs are left out and named, but for those that are being stopped:
+// whoever asks for them knows its own. When it is asked for a further page than the
+// first for the first time, it makes two more calls. Where a service does not filter, it
+// reads up to mostUnfiltered pages for those that are being stopped.
 //
 // Source: ModelArts API reference, "Querying a Training Job List".
 func (a *API) List(ctx context.Context, projectID string, q jobs.Query) (*jobs.Page, error) {
@@ -77,54 +85,70 @@ func (a *API) List(ctx context.Context, projectID string, q jobs.Query) (*jobs.P
 		q.PerPage = pageSize
 	}
 	q.Page = max(q.Page, 1)
-	if q.Stopping && !a.search.filters() {
-		return a.unfiltered(ctx, projectID, q)
+	if q.Stopping {
+		return a.stopping(ctx, projectID, q)
 	}
 	found, err := a.page(ctx, projectID, q)
-	if q.Stopping && (refusesFilters(err) || err == nil && !found.stopping()) {
-		a.search.note(func() { a.search.unfiltered = time.Now().Add(filtersAgain) })
-		if err := a.spend(ctx, projectID); err != nil {
-			return nil, err
-		}
-		return a.unfiltered(ctx, projectID, q)
-	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case q.Stopping:
-		return found.all(), nil
 	}
-	return a.ours(found), nil
+	page := &jobs.Page{Total: found.total, RequestID: found.requestID}
+	for i := range found.items {
+		if t := &found.items[i]; a.guard.refusal(t) == nil {
+			page.Jobs = append(page.Jobs, t.Job)
+		} else {
+			page.Others = append(page.Others, t.ID)
+		}
+	}
+	return page, nil
 }
 
 func badList(format string, args ...any) error {
 	return &jobs.Error{Operation: jobs.OperationList, Kind: jobs.KindInvalid, Err: fmt.Errorf(format, args...)}
 }
 
-// ours are the visualization jobs of what was found.
-func (a *API) ours(found *trainings) *jobs.Page {
-	page := &jobs.Page{Total: found.total, RequestID: found.requestID}
-	for i := range found.items {
-		if t := &found.items[i]; a.guard.refusal(t) == nil {
-			page.Jobs = append(page.Jobs, t.Job)
-		} else {
-			page.Others++
+// stopping answers a query for the jobs that are being stopped. It asks the service to
+// filter, and sees from the answer whether it has. Of a first page it always asks for
+// as many jobs as it can, to see that by.
+func (a *API) stopping(ctx context.Context, projectID string, q jobs.Query) (*jobs.Page, error) {
+	if !a.search.filters() {
+		return a.unfiltered(ctx, projectID, q)
+	}
+	asked := q
+	if q.Page == 1 {
+		asked.PerPage = pageSize
+	}
+	found, err := a.page(ctx, projectID, asked)
+	if err != nil && !refusesFilters(err) {
+		return nil, err
+	}
+	if err == nil {
+		page, whole := found.stopping(), q.Page == 1 && found.complete()
+		if whole {
+			page.Total = len(page.Jobs)
+		}
+		if whole || found.filtered() {
+			page.Jobs = page.Jobs[:min(q.PerPage, len(page.Jobs))]
+			return page, nil
 		}
 	}
-	return page
+	a.search.doesNotFilter()
+	if err := a.spend(ctx, projectID); err != nil {
+		return nil, err
+	}
+	return a.unfiltered(ctx, projectID, q)
 }
 
-// refusesFilters reports whether a search was refused for its filter.
+// refusesFilters reports whether a search was refused for its filter: for its key,
+// operator or value.
 func refusesFilters(err error) bool {
 	apiErr, ok := errors.AsType[*jobs.Error](err)
 	if !ok {
 		return false
 	}
-	code := strings.ToLower(apiErr.Code)
-	for _, one := range []string{filterKey, filterOperator, filterValue} {
-		if code == one || "modelarts."+code == one {
-			return true
-		}
+	switch strings.TrimPrefix(strings.ToLower(apiErr.Code), "modelarts.") {
+	case "2807", "2808", "2809":
+		return true
 	}
 	return false
 }
@@ -137,34 +161,36 @@ const mostUnfiltered = 4
 // unfiltered answers for a service that does not filter: every stopping job on the
 // first page, however many, from all pages of the whole list.
 func (a *API) unfiltered(ctx context.Context, projectID string, q jobs.Query) (*jobs.Page, error) {
+	all, seen := &jobs.Page{}, map[string]bool{}
 	if q.Page > 1 {
-		return &jobs.Page{}, nil
+		return all, nil
 	}
-	all := &jobs.Page{}
-	whole := jobs.Query{Page: 1, PerPage: pageSize}
-	for pages := 1; whole.Page <= pages; whole.Page++ {
-		if whole.Page > 1 {
+	for page := 1; page <= mostUnfiltered; page++ {
+		if page > 1 {
 			if err := a.spend(ctx, projectID); err != nil {
 				return nil, err
 			}
 		}
-		found, err := a.page(ctx, projectID, whole)
+		found, err := a.page(ctx, projectID, jobs.Query{Page: page, PerPage: pageSize})
 		if err != nil {
 			return nil, err
 		}
-		if pages = (found.total + pageSize - 1) / pageSize; pages > mostUnfiltered {
-			return nil, badList("the service does not filter, and the list of %d training jobs is too long to be read for each check", found.total)
+		if found.total > mostUnfiltered*pageSize {
+			break
 		}
-		for _, job := range found.all().Jobs {
-			same := func(other jobs.Job) bool { return other.ID == job.ID }
-			if job.Status.State == jobs.Stopping && !slices.ContainsFunc(all.Jobs, same) {
+		for _, job := range found.stopping().Jobs {
+			if !seen[job.ID] { // the list may have shifted
+				seen[job.ID] = true
 				all.Jobs = append(all.Jobs, job)
 			}
 		}
-		all.RequestID = found.requestID
+		if len(found.items) < pageSize || page*pageSize == found.total {
+			all.Total, all.RequestID = len(all.Jobs), found.requestID
+			return all, nil
+		}
 	}
-	all.Total = len(all.Jobs)
-	return all, nil
+	return nil, badList("the service does not filter, and a list of more than %d training jobs is too long to be read for each check",
+		mostUnfiltered*pageSize)
 }
 
 // page reads one page of a search.
@@ -182,40 +208,50 @@ func (a *API) page(ctx context.Context, projectID string, q jobs.Query) (*traini
 	return a.find(ctx, projectID, offset, q.PerPage, q.Stopping)
 }
 
-// compared is how many jobs are read twice to find out how the offset is read.
+// compared is how many jobs are read twice to find out how an offset is read.
 const compared = 20
 
-// reading finds out, once, how the service reads an offset: the jobs from the
-// beginning and those at offset 1 overlap if it counts jobs, and don't if it counts
-// pages. It asks for enough of them that some may come and go in between.
+// reading finds out, once, how the service reads an offset: most of the jobs at offset 1
+// are also among those from the beginning if it counts jobs, and none is if it counts
+// pages. Some may come and go in between.
 func (a *API) reading(ctx context.Context, projectID string) (reading, error) {
+	select {
+	case a.search.finding <- struct{}{}:
+		defer func() { <-a.search.finding }()
+	case <-ctx.Done():
+		return unknown, ctx.Err()
+	}
 	if known := a.search.reading(); known != unknown {
 		return known, nil
 	}
-	var ids [2]map[string]bool
-	for offset := range ids {
-		if err := a.spend(ctx, projectID); err != nil {
-			return unknown, err
+	var found [2]*trainings
+	for offset := range found {
+		err := a.spend(ctx, projectID)
+		if err == nil {
+			found[offset], err = a.find(ctx, projectID, offset, compared, false)
 		}
-		found, err := a.find(ctx, projectID, offset, compared, false)
 		if err != nil {
 			return unknown, err
 		}
-		ids[offset] = map[string]bool{}
-		for _, t := range found.items {
-			ids[offset][t.ID] = true
+	}
+	first, next := map[string]bool{}, len(found[1].items)
+	for _, t := range found[0].items {
+		first[t.ID] = true
+	}
+	both := 0
+	for _, t := range found[1].items {
+		if first[t.ID] {
+			both++
 		}
 	}
-	found := ofPages
-	for id := range ids[1] {
-		if ids[0][id] {
-			found = ofJobs
-		}
+	switch {
+	case 2*both > next:
+		a.search.reads(ofJobs)
+		return ofJobs, nil
+	case next > 0 && len(first) == compared:
+		a.search.reads(ofPages)
 	}
-	if len(ids[1]) > 0 { // else there is nothing to tell by
-		a.search.note(func() { a.search.offset = found })
-	}
-	return found, nil
+	return ofPages, nil // perhaps only for now: there may be too few jobs to tell by
 }
 
 // trainings is what one search has found.
@@ -225,18 +261,25 @@ type trainings struct {
 	requestID string
 }
 
-// all are all of them as a page.
-func (f *trainings) all() *jobs.Page {
+// complete reports whether a first page of pageSize jobs holds all that there are.
+func (f *trainings) complete() bool {
+	return len(f.items) < pageSize || f.total == pageSize
+}
+
+// stopping is a page of those that are being stopped.
+func (f *trainings) stopping() *jobs.Page {
 	page := &jobs.Page{Total: f.total, RequestID: f.requestID}
 	for _, t := range f.items {
-		page.Jobs = append(page.Jobs, t.Job)
+		if t.Status.State == jobs.Stopping {
+			page.Jobs = append(page.Jobs, t.Job)
+		}
 	}
 	return page
 }
 
-// stopping reports whether these can be those that are being stopped. A few may just
+// filtered reports whether these can be those that are being stopped. A few may just
 // have ended.
-func (f *trainings) stopping() bool {
+func (f *trainings) filtered() bool {
 	ended := 0
 	for _, t := range f.items {
 		switch t.Status.State {
@@ -281,26 +324,6 @@ func (a *API) find(ctx context.Context, projectID string, offset, limit int, sto
 	})
 	if err != nil {
 		return nil, err
-	}
-	return found, nil
-}
-
-func readTrainings(a *modelarts.Answer) (*trainings, error) {
-	var list struct {
-		Items *[]trainingJSON `json:"items"`
-		Total loose.Int       `json:"total"`
-	}
-	if !a.IsObject() {
-		return nil, modelarts.ErrNotJSON
-	}
-	if json.Unmarshal(a.Body, &list) != nil || list.Items == nil && !list.Total.OK {
-		return nil, errors.New("the answer holds no list of training jobs")
-	}
-	found := &trainings{total: int(max(list.Total.N, 0)), requestID: a.RequestID()}
-	if list.Items != nil {
-		for _, j := range *list.Items {
-			found.items = append(found.items, j.training(found.requestID))
-		}
 	}
 	return found, nil
 }

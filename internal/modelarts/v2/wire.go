@@ -1,8 +1,10 @@
 package v2
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"time"
@@ -61,30 +63,67 @@ const visualizationKind = "visualization_job"
 // Source: ModelArts API reference, "Creating a Training Job".
 var annotations = []string{"tensorboard/enable", "mindstudio-insight/enable"}
 
+// errNoTraining is the error of JSON that is no training job, or does not say which.
 var errNoTraining = errors.New("the answer holds no training job")
 
-// readTraining is the job of a detail answer, or of that to an action. It must say at
-// least which job or what phase.
-func readTraining(a *modelarts.Answer) (*training, error) {
+// readTraining is the training job of a detail answer, or of that to an action, which
+// must be about that job.
+func readTraining(a *modelarts.Answer, jobID string) (*training, error) {
 	if !a.IsObject() {
 		return nil, modelarts.ErrNotJSON
 	}
-	var j trainingJSON
-	if json.Unmarshal(a.Body, &j) != nil || j.Metadata.ID == "" && j.Status.Phase == "" {
-		return nil, errNoTraining
+	t, err := parseTraining(a, a.Body)
+	switch {
+	case err != nil:
+		return nil, err
+	case t.ID != jobID:
+		return nil, fmt.Errorf("the answer is about job %q", t.ID)
 	}
-	t := j.training(a.RequestID())
-	return &t, nil
+	return t, nil
 }
 
-func (j *trainingJSON) training(requestID string) training {
-	t := training{
+// readTrainings are those of the answer to a search.
+func readTrainings(a *modelarts.Answer) (*trainings, error) {
+	var list struct {
+		Items *[]json.RawMessage `json:"items"`
+		Total loose.Int          `json:"total"`
+	}
+	if !a.IsObject() {
+		return nil, modelarts.ErrNotJSON
+	}
+	if json.Unmarshal(a.Body, &list) != nil || list.Items == nil && !list.Total.OK {
+		return nil, errors.New("the answer holds no list of training jobs")
+	}
+	found := &trainings{total: int(max(list.Total.N, 0)), requestID: a.RequestID()}
+	if list.Items == nil {
+		return found, nil
+	}
+	for _, item := range *list.Items {
+		t, err := parseTraining(a, item)
+		if err != nil {
+			return nil, fmt.Errorf("in its list: %w", err)
+		}
+		found.items = append(found.items, *t)
+	}
+	return found, nil
+}
+
+// parseTraining reads one training job of an answer. Parts of other types than
+// documented are as good as absent; its id may not be.
+func parseTraining(a *modelarts.Answer, raw []byte) (*training, error) {
+	var j trainingJSON
+	err := json.Unmarshal(raw, &j)
+	_, odd := errors.AsType[*json.UnmarshalTypeError](err) // of a part: the others have been read
+	if err != nil && !odd || !bytes.HasPrefix(raw, []byte("{")) || j.Metadata.ID == "" {
+		return nil, errNoTraining
+	}
+	t := &training{
 		Job: jobs.Job{
-			ID: j.Metadata.ID.Line(), Name: j.Metadata.Name.Line(), Description: j.Metadata.Description.Line(),
-			Status: statusOf(j.Status.Phase.Line()), Duration: times(j.Status.Duration, time.Millisecond),
-			ServiceURL: j.Endpoints.TensorBoard.URL.Line(), RequestID: requestID,
+			ID: a.Line(j.Metadata.ID), Name: a.Line(j.Metadata.Name), Description: a.Line(j.Metadata.Description),
+			Status: statusOf(a.Line(j.Status.Phase)), Duration: times(j.Status.Duration, time.Millisecond),
+			ServiceURL: a.Line(j.Endpoints.TensorBoard.URL), RequestID: a.RequestID(),
 		},
-		kind: j.Kind.Line(),
+		kind: a.Line(j.Kind),
 	}
 	if strings.EqualFold(string(j.Spec.AutoStop.Unit), "HOURS") {
 		t.AutoStop = times(j.Spec.AutoStop.Duration, time.Hour)
@@ -95,9 +134,9 @@ func (j *trainingJSON) training(requestID string) training {
 	}
 	for _, name := range annotations {
 		value := strings.Trim(string(j.Metadata.Annotations[name]), `"`)
-		t.annotated = t.annotated || strings.EqualFold(value, "true")
+		t.annotated = t.annotated || value == "true"
 	}
-	return t
+	return t, nil
 }
 
 // times is n units, 0 if n is negative or too large to hold.
