@@ -21,7 +21,7 @@ import (
 // Client calls the API of one endpoint. Make one with New; it is safe for use
 // by many goroutines, and they should share it, because it owns the connections.
 type Client struct {
-	base      *url.URL
+	base      *url.URL // with the version
 	http      *http.Client
 	creds     Credentials
 	userAgent string
@@ -60,7 +60,7 @@ func New(baseURL string, opts ...Option) (*Client, error) {
 		client.Transport = wrap(client.Transport)
 	}
 	return &Client{
-		base:      base,
+		base:      below(base, "v1"),
 		http:      client,
 		creds:     o.creds,
 		userAgent: o.userAgent,

@@ -56,10 +56,11 @@ func (c *Client) newRequest(ctx context.Context, cl *call) (*http.Request, error
 	if len(cl.body) > 0 {
 		body = bytes.NewReader(cl.body)
 	}
-	req, err := http.NewRequestWithContext(ctx, cl.method, cl.url.String(), body)
+	req, err := http.NewRequestWithContext(ctx, cl.method, "", body)
 	if err != nil {
 		return nil, invalid(cl.operation, err)
 	}
+	req.URL, req.Host = cl.url, cl.url.Host // not as text that would be parsed again
 	req.Header.Set("Content-Type", cl.contentType)
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", c.userAgent)
@@ -89,7 +90,7 @@ func (c *Client) roundTrip(req *http.Request, cl *call) *APIError {
 		return noAnswer(req.Context(), cl.operation, sent, withoutAnswer(err))
 	}
 	defer resp.Body.Close()
-	body, err := readAll(resp.Body)
+	body, err := readAll(resp.Body, resp.ContentLength)
 	if err != nil && !errors.Is(err, errTooLarge) {
 		apiErr := noAnswer(req.Context(), cl.operation, true, withoutAnswer(err))
 		apiErr.HTTPStatus = resp.StatusCode
@@ -100,16 +101,17 @@ func (c *Client) roundTrip(req *http.Request, cl *call) *APIError {
 }
 
 // readAll reads to the end, so that the connection can serve again, unless there
-// is too much.
-func readAll(r io.Reader) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(r, maxAnswer+1))
-	if err != nil {
+// is too much. length is what to expect; less than 0 if that is not known.
+func readAll(r io.Reader, length int64) ([]byte, error) {
+	var buf bytes.Buffer
+	buf.Grow(int(min(max(length, 0), maxAnswer)) + bytes.MinRead)
+	if _, err := buf.ReadFrom(io.LimitReader(r, maxAnswer+1)); err != nil {
 		return nil, err
 	}
-	if len(body) > maxAnswer {
-		return body[:maxAnswer], errTooLarge
+	if buf.Len() > maxAnswer {
+		return buf.Bytes()[:maxAnswer], errTooLarge
 	}
-	return bytes.TrimSpace(body), nil
+	return bytes.TrimSpace(buf.Bytes()), nil
 }
 
 // noAnswer is the error of a request that brought no response, or none that came

@@ -188,7 +188,7 @@ func TestContextEndsInsideAnswer(t *testing.T) {
 
 func TestAnswerSizeCap(t *testing.T) {
 	whole := strings.Repeat("x", maxAnswer)
-	if body, err := readAll(strings.NewReader(whole)); err != nil || len(body) != maxAnswer {
+	if body, err := readAll(strings.NewReader(whole), 0); err != nil || len(body) != maxAnswer {
 		t.Errorf("4 MiB: %d bytes, %v", len(body), err)
 	}
 	for status, want := range map[int]Kind{200: KindUnavailable, 404: KindUnavailable, 403: KindPermission} {

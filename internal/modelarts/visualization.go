@@ -125,7 +125,13 @@ func (c *Client) projectCall(operation, method, projectID string, segments ...st
 }
 
 func (c *Client) jobsURL(projectID string, segments []string) *url.URL {
-	return c.base.JoinPath(append([]string{"v1", projectID, "visualization-jobs"}, segments...)...)
+	u := *c.base
+	below := "/" + strings.Join(append([]string{projectID, "visualization-jobs"}, segments...), "/")
+	u.Path += below
+	if u.RawPath != "" {
+		u.RawPath += below // ids need no escaping
+	}
+	return &u
 }
 
 // jobJSON is a job on the wire. remaining_duration is left out: its unit is not
