@@ -239,7 +239,7 @@ func (d *day) hire() {
 	f := &faultyWorker{line: d.line, cleanedUp: make(chan struct{})}
 	reg := prometheus.NewRegistry()
 	events := worker.NewMetrics(reg, "test")
-	client, err := modelarts.New("http://127.0.0.1", append(d.login(), modelarts.WithHTTPClient(d.http), worker.ObserveAPI(events))...)
+	client, err := modelarts.New("http://127.0.0.1", append(d.login(), modelarts.WithHTTPClient(d.http), worker.ObserveAPI(events, release.DefaultAccount))...)
 	if err != nil {
 		d.t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"vizstop/internal/modelarts"
 	"vizstop/internal/redisconn"
+	"vizstop/internal/release"
 	"vizstop/internal/settings"
 	"vizstop/internal/tracing"
 	"vizstop/internal/tracing/otlp"
@@ -66,13 +67,14 @@ func (c *config) serve(ctx context.Context, getenv func(string) string, log *slo
 
 	reg := prometheus.NewRegistry()
 	events := worker.NewMetrics(reg, version.String())
-	api, err := c.api.Open(worker.ObserveAPI(events), modelarts.WithMaxConnections(c.worker.Concurrency),
+	api, err := c.api.Open(worker.ObserveAPI(events, release.DefaultAccount), modelarts.WithMaxConnections(c.worker.Concurrency),
 		modelarts.WithUserAgent("vizstop/"+version.String()), modelarts.WithRoundTripper(tracer.Transport))
 	if err != nil {
 		return err
 	}
 	c.worker.Redis, c.worker.Jobs, c.worker.Logger = rdb, api, log
-	c.worker.Release.Endpoint = c.api.URL()
+	serving := release.Serving{Account: release.DefaultAccount, Endpoint: c.api.URL()}
+	c.worker.Release.Serving = func(string) release.Serving { return serving }
 	c.worker.Registry, c.worker.Metrics, c.worker.Tracer = reg, events, tracer
 	w := worker.New(c.worker)
 

@@ -197,7 +197,7 @@ func (l *Loop) readPage(ctx context.Context, projectID string, n, perPage int) (
 		page, err = l.Lists.List(callCtx, projectID, query)
 		cancel()
 		if jobs.KindOf(err) == jobs.KindCredentials {
-			l.Release.Doubt()
+			l.Release.Doubt(projectID)
 		}
 		slot.Free()
 		if jobs.KindOf(err) == jobs.KindThrottled { // that says something about other calls, too

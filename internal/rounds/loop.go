@@ -53,21 +53,21 @@ type Config struct {
 type Loop struct {
 	Config
 	wake   chan struct{}
-	probes chan string    // projects in which the credential is to be tried
 	work   sync.WaitGroup // what rounds have started
 	ended  atomic.Bool    // no more rounds are made
 	inline atomic.Int64   // looks without a task that are under way, or wait for a slot
 
-	mu    sync.Mutex
-	pulls map[string]time.Time // projects that need a round, by when
-	seams map[string]seams     // of each project's list, as this worker has read it last
+	mu     sync.Mutex
+	pulls  map[string]time.Time // projects that need a round, by when
+	probes map[string]bool      // projects in which a credential is to be tried
+	seams  map[string]seams     // of each project's list, as this worker has read it last
 
 	elsewhere map[string]string // projects whose stops in flight are at another endpoint, and at which
 }
 
 // New returns a loop; Run makes it work.
 func New(cfg Config) *Loop {
-	return &Loop{Config: cfg, wake: make(chan struct{}, 1), probes: make(chan string, 1), pulls: make(map[string]time.Time),
+	return &Loop{Config: cfg, wake: make(chan struct{}, 1), probes: make(map[string]bool), pulls: make(map[string]time.Time),
 		seams: make(map[string]seams), elsewhere: make(map[string]string)}
 }
 
@@ -106,10 +106,8 @@ const (
 func (l *Loop) Run(ctx context.Context) {
 	var over []release.Settled
 	for ctx.Err() == nil {
-		select {
-		case project := <-l.probes:
+		for _, project := range l.probed() {
 			l.start(true, func() { l.probe(ctx, project) })
-		default:
 		}
 		over = append(over, l.pulled()...)
 		turns, next, err := l.Release.Turns(ctx, over)
@@ -219,11 +217,26 @@ func (l *Loop) budget(ctx context.Context) int {
 // slots is how many calls the fleet makes at once.
 func (l *Loop) slots() int { return max(l.Parallel, l.Member.Census().Slots) }
 
+// share is how many slots of the fleet the calls of a project may get, and how many
+// more looks this worker can make of it without a task. As long as its account's
+// credential may be refused, these are few: what waits for them must not keep others
+// from working.
+func (l *Loop) share(projectID string) (slots, inline int) {
+	slots, inline = l.slots(), max(0, 2*l.Parallel-int(l.inline.Load()))
+	account := l.Release.Account(projectID)
+	if few := l.Release.Few(account); few > 0 {
+		slots = min(slots, few*max(1, len(l.Member.Census().Alive)))
+		inline = min(inline, max(0, 2*few-l.Slots.WaitingOf(account)))
+	}
+	return slots, inline
+}
+
 // round makes the round of one project, and returns when the next one is due.
 // What it starts goes on within work.
 func (l *Loop) round(ctx, work context.Context, projectID string, budget int) time.Duration {
+	slots, inline := l.share(projectID)
 	r, err := l.Release.Round(ctx, projectID, release.Need{
-		Room: roomPerSlot * l.slots(), Most: budget, Inline: max(0, 2*l.Parallel-int(l.inline.Load())),
+		Room: roomPerSlot * slots, Most: budget, Inline: inline,
 		ListFrom: l.Schedule.ListFrom, Unlisted: l.unseen(),
 		Unwatched: l.Schedule.PollFirst, Silence: fleet.Silence,
 	})
