@@ -62,13 +62,14 @@ type Loop struct {
 	probes map[string]bool      // projects in which a credential is to be tried
 	seams  map[string]seams     // of each project's list, as this worker has read it last
 
-	elsewhere map[string]string // projects whose stops in flight are at another endpoint, and at which
+	doubted   map[string]time.Time // accounts whose credential may be refused, by when steps of theirs were released last
+	elsewhere map[string]string    // projects whose stops in flight are at another endpoint, and at which
 }
 
 // New returns a loop; Run makes it work.
 func New(cfg Config) *Loop {
 	return &Loop{Config: cfg, wake: make(chan struct{}, 1), probes: make(map[string]bool), pulls: make(map[string]time.Time),
-		seams: make(map[string]seams), elsewhere: make(map[string]string)}
+		seams: make(map[string]seams), doubted: make(map[string]time.Time), elsewhere: make(map[string]string)}
 }
 
 // Pull says that a project needs a round after that long, at the latest. It is
@@ -217,26 +218,12 @@ func (l *Loop) budget(ctx context.Context) int {
 // slots is how many calls the fleet makes at once.
 func (l *Loop) slots() int { return max(l.Parallel, l.Member.Census().Slots) }
 
-// share is how many slots of the fleet the calls of a project may get, and how many
-// more looks this worker can make of it without a task. As long as its account's
-// credential may be refused, these are few: what waits for them must not keep others
-// from working.
-func (l *Loop) share(projectID string) (slots, inline int) {
-	slots, inline = l.slots(), max(0, 2*l.Parallel-int(l.inline.Load()))
-	account := l.Release.Account(projectID)
-	if few := l.Release.Few(account); few > 0 {
-		slots = min(slots, few*max(1, len(l.Member.Census().Alive)))
-		inline = min(inline, max(0, 2*few-l.Slots.WaitingOf(account)))
-	}
-	return slots, inline
-}
-
 // round makes the round of one project, and returns when the next one is due.
 // What it starts goes on within work.
 func (l *Loop) round(ctx, work context.Context, projectID string, budget int) time.Duration {
-	slots, inline := l.share(projectID)
+	share := l.share(projectID, budget)
 	r, err := l.Release.Round(ctx, projectID, release.Need{
-		Room: roomPerSlot * slots, Most: budget, Inline: inline,
+		Room: share.room, Most: share.most, Inline: share.inline,
 		ListFrom: l.Schedule.ListFrom, Unlisted: l.unseen(),
 		Unwatched: l.Schedule.PollFirst, Silence: fleet.Silence,
 	})
@@ -246,6 +233,7 @@ func (l *Loop) round(ctx, work context.Context, projectID string, budget int) ti
 		}
 		return errorWait
 	}
+	l.used(share, len(r.Stops)+len(r.Polls))
 	l.noteElsewhere(ctx, projectID, r.Elsewhere)
 	l.start(len(r.Stops)+len(r.Polls) > 0, func() { l.carry(work, projectID, r) })
 	l.start(len(r.Left) > 0, func() { l.lookAt(work, projectID, r.Left) })
@@ -254,8 +242,8 @@ func (l *Loop) round(ctx, work context.Context, projectID string, budget int) ti
 	l.start(r.List != nil, func() { l.listCheck(work, projectID, *r.List, r.Ill) })
 	l.start(r.Probe, func() { l.probe(work, projectID) })
 	l.start(r.Count, func() { l.count(work, projectID) })
-	if budget == 0 && r.Next >= 0 {
-		return max(r.Next, 2*busyWait)
+	if r.Next >= 0 {
+		return max(r.Next, share.wait)
 	}
 	return r.Next
 }
