@@ -33,7 +33,7 @@ func TestTwoWorkersShareABatch(t *testing.T) {
 	}
 	wantOutcomes(t, map[ledger.State]int{ledger.Stopped: n}, one, two)
 	for _, each := range []*workerProcess{one, two} {
-		if each.metric(`vizstop_modelarts_requests_total{operation="stop",result="ok"}`) == 0 {
+		if each.metric(`vizstop_modelarts_requests_total{account="default",operation="stop",result="ok"}`) == 0 {
 			t.Error("one worker made all stop calls")
 		}
 	}

@@ -222,7 +222,7 @@ func (w *world) start(change func(*worker.Config), opts ...modelarts.Option) *ru
 	w.t.Helper()
 	reg := prometheus.NewRegistry()
 	events := worker.NewMetrics(reg, "test")
-	client, err := modelarts.New("http://127.0.0.1", append(opts, modelarts.WithHTTPClient(w.http), worker.ObserveAPI(events))...)
+	client, err := modelarts.New("http://127.0.0.1", append(opts, modelarts.WithHTTPClient(w.http), worker.ObserveAPI(events, release.DefaultAccount))...)
 	if err != nil {
 		w.t.Fatal(err)
 	}

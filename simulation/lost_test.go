@@ -130,7 +130,7 @@ func TestTheAnswerThatGivesAProbeIsLost(t *testing.T) {
 		ctx := context.Background()
 		h := &dropHook{when: func(c redis.Cmder) bool {
 			a := c.Args()
-			return strings.HasPrefix(c.Name(), "eval") && len(a) == 7 && a[3] == "vizstop:{-}:control"
+			return strings.HasPrefix(c.Name(), "eval") && len(a) == 8 && a[3] == "vizstop:{-}:account:default"
 		}}
 		run := w.start(func(c *worker.Config) { c.Redis.AddHook(h) })
 		defer run.stop()
@@ -144,6 +144,9 @@ func TestTheAnswerThatGivesAProbeIsLost(t *testing.T) {
 		w.await(10*time.Minute, "the end of the hold", func() bool { return len(w.holds()) == 0 })
 		if d := time.Since(began); d > 25*time.Second {
 			t.Errorf("the hold ended after %v", d)
+		}
+		if h.n.Load() == 0 {
+			t.Error("no answer was lost")
 		}
 	})
 }

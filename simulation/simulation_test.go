@@ -251,7 +251,7 @@ func (d *day) hire() {
 	redisconn.PauseAfterRefusals(rdb)
 	cfg := d.cfg
 	cfg.Redis, cfg.Registry, cfg.Metrics = rdb, reg, events
-	cfg.Jobs = &recordingJobs{Jobs: d.client(rdb, worker.ObserveAPI(events)), recorder: d.callRecorder, by: f}
+	cfg.Jobs = &recordingJobs{Jobs: d.client(rdb, worker.ObserveAPI(events, release.DefaultAccount)), recorder: d.callRecorder, by: f}
 	cfg.Logger = slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	f.running = running{worker.New(cfg), reg, rdb}
 	if err := f.Start(context.Background()); err != nil {

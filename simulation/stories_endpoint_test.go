@@ -11,6 +11,7 @@ import (
 	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts/modelartstest"
+	"vizstop/internal/release"
 	"vizstop/internal/tasks"
 	"vizstop/internal/worker"
 )
@@ -41,7 +42,9 @@ func (a *strangeAPI) List(context.Context, string, jobs.Query) (*jobs.Page, erro
 func TestTwoEndpoints(t *testing.T) {
 	const here, there = "https://here.example", "https://there.example"
 	at := func(endpoint string) func(*worker.Config) {
-		return func(c *worker.Config) { c.Release.Endpoint = endpoint }
+		return func(c *worker.Config) {
+			c.Release.Serving = func(string) release.Serving { return release.Serving{Endpoint: endpoint} }
+		}
 	}
 	inBubble(t, modelartstest.Config{}, func(w *world) {
 		ctx, strange := context.Background(), &strangeAPI{}

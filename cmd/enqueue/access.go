@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"vizstop/internal/accounts"
+	"vizstop/internal/release"
 	"vizstop/internal/settings"
 )
 
@@ -38,6 +39,12 @@ func (a *access) calls(books *books) (*caller, error) {
 	api, err := a.Open(settings.Options{Spend: rate.Spend})
 	if err != nil {
 		return nil, err
+	}
+	if books != nil {
+		books.served = func(projectID string) release.Serving {
+			account, endpoint, rate := api.Serving(projectID)
+			return release.Serving{Account: account, Endpoint: endpoint, Rate: rate}
+		}
 	}
 	return &caller{api, rate}, nil
 }

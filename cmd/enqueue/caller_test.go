@@ -138,7 +138,7 @@ func TestTheRateIsTheFleets(t *testing.T) {
 			}
 		}
 		books, err := newBooks(t.Context(), rdb)
-		if err != nil || books.release.Rate() != tt.want {
+		if err != nil || books.release.Rate("") != tt.want {
 			t.Fatalf("announced %v: %+v, %v, want the rate %v", tt.announced, books, err, tt.want)
 		}
 		fleet, ok := books.callRate().(*fleetRate)

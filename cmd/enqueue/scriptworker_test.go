@@ -27,7 +27,7 @@ func (w *world) startWorker() error {
 	w.metrics = prometheus.NewRegistry()
 	events := worker.NewMetrics(w.metrics, "test")
 	key := sdkhmac.Key{AccessKey: accessKey, SecretKey: secretKey}
-	api, err := w.sim.API(modelarts.WithCredentials(modelarts.NewAKSK(key, "")), worker.ObserveAPI(events))
+	api, err := w.sim.API(modelarts.WithCredentials(modelarts.NewAKSK(key, "")), worker.ObserveAPI(events, release.DefaultAccount))
 	if err != nil {
 		return err
 	}

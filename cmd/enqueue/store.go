@@ -31,7 +31,8 @@ type books struct {
 	release *release.Releaser
 	fleet   *fleet.Member
 	rdb     redis.UniversalClient
-	rate    estimate.Rate // as workers announced it; zero if none has
+	rate    estimate.Rate                          // as workers announced it; zero if none has
+	served  func(projectID string) release.Serving // nil until the API is opened
 }
 
 // connections is the size of the connection pool: what a submission keeps busy.
@@ -67,7 +68,12 @@ func newBooks(ctx context.Context, rdb redis.UniversalClient) (*books, error) {
 	if !known {
 		rate = release.DefaultRate
 	}
-	b.release = release.New(rdb, "", member.Now, release.Config{Rate: rate})
+	b.release = release.New(rdb, "", member.Now, release.Config{Rate: rate, Serving: func(projectID string) (s release.Serving) {
+		if b.served != nil {
+			s = b.served(projectID)
+		}
+		return s
+	}})
 	return b, nil
 }
 

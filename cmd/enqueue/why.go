@@ -47,7 +47,7 @@ func (b *books) why(projects []string) report.Why {
 func (b *books) holds(ctx context.Context, projects []string) ([]release.Hold, error) {
 	holds, err := b.release.Holds(ctx)
 	return slices.DeleteFunc(holds, func(h release.Hold) bool {
-		return h.Scope == release.ScopeProject && !slices.Contains(projects, h.ProjectID)
+		return !slices.ContainsFunc(projects, func(id string) bool { return b.release.Concerns(h, id) })
 	}), err
 }
 

@@ -98,7 +98,7 @@ func (d *demo) run(ctx context.Context, stdout, stderr io.Writer) error {
 	defer rdb.Close()
 	reg := prometheus.NewRegistry()
 	events := worker.NewMetrics(reg, version.String())
-	api, err := sim.API(worker.ObserveAPI(events))
+	api, err := sim.API(worker.ObserveAPI(events, release.DefaultAccount))
 	if err != nil {
 		return err
 	}

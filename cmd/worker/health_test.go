@@ -40,7 +40,7 @@ func TestHealth(t *testing.T) {
 		t.Errorf("a worker that is held lives: %q, %v", got, err)
 	}
 	if got, err := askHealth(t, r.addr, "--ready"); got != "" || err == nil ||
-		!strings.Contains(err.Error(), "/readyz: 503 Service Unavailable: not ready\nall calls held since ") {
+		!strings.Contains(err.Error(), "/readyz: 503 Service Unavailable: not ready\ncalls of account default held since ") {
 		t.Errorf("a worker that is held is not ready: %q, %v", got, err)
 	}
 	r.stop()

@@ -14,6 +14,7 @@ import (
 
 	"vizstop/internal/modelarts"
 	"vizstop/internal/redisconn"
+	"vizstop/internal/release"
 	"vizstop/internal/reread"
 	"vizstop/internal/settings"
 	"vizstop/internal/tracing"
@@ -68,17 +69,27 @@ func (c *config) serve(ctx context.Context, getenv func(string) string, log *slo
 	defer done()
 
 	reg := prometheus.NewRegistry()
-	events := worker.NewMetrics(reg, version.String())
+	file, err := c.api.File()
+	if err != nil {
+		return err
+	}
+	c.worker.Accounts = file.Serving()
+	events := worker.NewMetrics(reg, version.String(), c.worker.Accounts...)
 	var w *worker.Worker
-	api, err := c.api.Open(settings.Options{Changed: func() { w.Renewed(ctx) }, Client: func(string) []modelarts.Option {
-		return []modelarts.Option{worker.ObserveAPI(events), modelarts.WithMaxConnections(c.worker.Concurrency),
+	api, err := c.api.Open(settings.Options{Changed: func() { w.Renewed(ctx) }, Spend: func(ctx context.Context, projectID string) error {
+		return w.Spend(ctx, projectID)
+	}, Client: func(account string) []modelarts.Option {
+		return []modelarts.Option{worker.ObserveAPI(events, account), modelarts.WithMaxConnections(c.worker.Concurrency),
 			modelarts.WithUserAgent("vizstop/" + version.String()), modelarts.WithRoundTripper(tracer.Transport)}
 	}})
 	if err != nil {
 		return err
 	}
 	c.worker.Redis, c.worker.Jobs, c.worker.Logger = rdb, api, log
-	_, c.worker.Release.Endpoint, _ = api.Serving("")
+	c.worker.Release.Serving = func(projectID string) release.Serving {
+		account, endpoint, rate := api.Serving(projectID)
+		return release.Serving{Account: account, Endpoint: endpoint, Rate: rate}
+	}
 	c.worker.Registry, c.worker.Metrics, c.worker.Tracer = reg, events, tracer
 	w = worker.New(c.worker)
 

@@ -85,9 +85,9 @@ func TestPages(t *testing.T) {
 		`vizstop_stop_outcomes_total{outcome="expired"} 0`,
 		`vizstop_stop_outcomes_total{outcome="stopped"} 2`,
 		`vizstop_stop_duration_seconds_count{outcome="stopped"} 2`,
-		`vizstop_modelarts_requests_total{operation="stop",result="ok"} 2`,
+		`vizstop_modelarts_requests_total{account="default",operation="stop",result="ok"} 2`,
 		`vizstop_stops_in_flight{state="stopping"} 0`,
-		`vizstop_held{reason="credentials",scope="credential"} 0`,
+		`vizstop_held{account="default",reason="credentials",scope="credential"} 0`,
 		`vizstop_holds_total{reason="throttled"} 0`,
 		`vizstop_list_checks_total{result="useless"} 0`,
 		`vizstop_recoveries_total{found="dead"} 0`,
@@ -138,8 +138,8 @@ func TestNotReadyWhileHeld(t *testing.T) {
 	ask(t, rdb, "b", "10", "11") // one refusal could be the stop's own fault
 	await(t, "the hold", func() bool { status, _ := r.get("/readyz"); return status == 503 })
 	_, body := r.get("/readyz")
-	wantContains(t, body, "not ready\n", "all calls held since ", ", credentials: ", "next at ")
-	if _, body := r.get("/metrics"); !strings.Contains(body, `vizstop_held{reason="credentials",scope="credential"} 1`) {
+	wantContains(t, body, "not ready\n", "calls of account default held since ", ", credentials: ", "next at ")
+	if _, body := r.get("/metrics"); !strings.Contains(body, `vizstop_held{account="default",reason="credentials",scope="credential"} 1`) {
 		t.Error("the hold is not in /metrics")
 	}
 	if status, _ := r.get("/healthz"); status != 200 {

@@ -61,12 +61,12 @@ go_goroutines 50
 process_cpu_seconds_total 10
 vizstop_list_checks_total{result="read"} 10
 vizstop_redis_unfit{risk="eviction"} 1
-vizstop_held{reason="paused",scope="fleet"} 0
-vizstop_held{reason="throttled",scope="project"} 1
+vizstop_held{account="",reason="paused",scope="fleet"} 0
+vizstop_held{account="default",reason="throttled",scope="project"} 1
 vizstop_holds_total{reason="throttled"} 10
-vizstop_modelarts_requests_total{operation="detail",result="ok"} 0
-vizstop_modelarts_requests_total{operation="stop",result="ok"} 1230
-vizstop_modelarts_requests_total{operation="stop",result="timeout"} 7
+vizstop_modelarts_requests_total{account="default",operation="detail",result="ok"} 0
+vizstop_modelarts_requests_total{account="default",operation="stop",result="ok"} 1230
+vizstop_modelarts_requests_total{account="default",operation="stop",result="timeout"} 7
 vizstop_poll_lag_seconds_count 100
 vizstop_poll_lag_seconds_sum 0.5
 vizstop_queue_latency_seconds{queue="visualization"} 0.25
@@ -95,8 +95,8 @@ vizstop_stops_in_flight{state="stopping"} 0
 			continue
 		}
 		found = true
-		const want = `vizstop_modelarts_requests_total{operation="stop",result="ok"} 1230
-vizstop_modelarts_requests_total{operation="stop",result="timeout"} 7
+		const want = `vizstop_modelarts_requests_total{account="default",operation="stop",result="ok"} 1230
+vizstop_modelarts_requests_total{account="default",operation="stop",result="timeout"} 7
 vizstop_queue_latency_seconds{queue="visualization"} 0.25
 vizstop_queue_tasks{queue="visualization",state="pending"} 20
 vizstop_stops_in_flight{state="pending"} 100

@@ -66,7 +66,7 @@ const (
 // Options is what a project has from itself, its region or its account.
 type Options struct {
 	API  Generation // V1 unless said otherwise
-	Rate float64    // calls a second; 0: the worker finds out
+	Rate float64    // calls a second; 0: that of the workers (--api-rate)
 	// TensorboardTraining allows stops of training jobs that show TensorBoard
 	// or MindStudio Insight (v2 only).
 	TensorboardTraining bool
@@ -126,6 +126,16 @@ func (f *File) Project(id string) (Project, bool) {
 // Accounts lists the accounts in file order. The slice is the caller's, what it
 // points to is not to be changed.
 func (f *File) Accounts() []*Account { return append([]*Account(nil), f.accounts...) }
+
+// Serving are the names of the accounts that have projects, in file order.
+func (f *File) Serving() (names []string) {
+	for _, a := range f.accounts {
+		if len(a.Regions) > 0 {
+			names = append(names, a.Name)
+		}
+	}
+	return names
+}
 
 // Projects lists the projects in file order; none without a file. The slice is
 // the caller's, what it points to is not to be changed.

@@ -131,7 +131,9 @@ func (p *parser) account(n *yaml.Node) {
 	d := &draft{at: n, regions: found["regions"]}
 	if at := found["name"]; at != nil {
 		d.at = at
-		d.Name = p.text(at, accountForm)
+		if d.Name = p.text(at, accountForm); d.Name == Default {
+			p.fault(at.Line, at.Column, "the name %q is that of the one account that there is without a file: choose another", Default)
+		}
 	}
 	p.drafts = append(p.drafts, d)
 	p.credential(d, found["credentials"], found["agency"])

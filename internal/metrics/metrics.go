@@ -23,6 +23,7 @@ type Labels struct {
 	Phases     []string // parts of a stop's duration
 	Operations []string // calls of the API
 	Results    []string // how such a call can end
+	Accounts   []string // that such a call can be made for
 	Holds      []string // why calls can be held back
 	Recoveries []string // what a recovery can have found
 	ListChecks []string // how a list check can end
@@ -71,9 +72,9 @@ func New(reg prometheus.Registerer, version string, l Labels) *Metrics {
 		pollLag: f.NewHistogram(histogram("poll_lag_seconds",
 			"Time from when a poll was due until it was claimed.", waitBuckets)),
 		requests: f.NewCounterVec(counter("modelarts_requests_total",
-			"Calls of the ModelArts and IAM API, by operation and result."), []string{"operation", "result"}),
+			"Calls of the ModelArts and IAM API, by operation, result and account."), []string{"operation", "result", "account"}),
 		requestTime: f.NewHistogramVec(histogram("modelarts_request_duration_seconds",
-			"Time that a call of the API took.", callBuckets), []string{"operation"}),
+			"Time that a call of the API took.", callBuckets), []string{"operation", "account"}),
 		holds: f.NewCounterVec(counter("holds_total",
 			"Times that the API's answers made calls of a project or of a credential be held back, by reason."), []string{"reason"}),
 		recoveries: f.NewCounterVec(counter("recoveries_total",
@@ -104,10 +105,12 @@ func (m *Metrics) zero(l Labels) {
 	for _, v := range l.Phases {
 		m.phases.WithLabelValues(v)
 	}
-	for _, op := range l.Operations {
-		m.requestTime.WithLabelValues(op)
-		for _, result := range l.Results {
-			m.requests.WithLabelValues(op, result)
+	for _, account := range l.Accounts {
+		for _, op := range l.Operations {
+			m.requestTime.WithLabelValues(op, account)
+			for _, result := range l.Results {
+				m.requests.WithLabelValues(op, result, account)
+			}
 		}
 	}
 	for _, v := range l.Holds {
@@ -182,8 +185,8 @@ func (m *Metrics) Dropped(reason string) { m.drops.WithLabelValues(reason).Inc()
 // HoldBegan counts that calls were held back.
 func (m *Metrics) HoldBegan(reason string) { m.holds.WithLabelValues(reason).Inc() }
 
-// APICalled counts a call of the API.
-func (m *Metrics) APICalled(operation, result string, took time.Duration, trace string) {
-	m.requests.WithLabelValues(operation, result).Inc()
-	observe(m.requestTime.WithLabelValues(operation), took.Seconds(), trace)
+// APICalled counts a call of the API that was made for an account.
+func (m *Metrics) APICalled(account, operation, result string, took time.Duration, trace string) {
+	m.requests.WithLabelValues(operation, result, account).Inc()
+	observe(m.requestTime.WithLabelValues(operation, account), took.Seconds(), trace)
 }

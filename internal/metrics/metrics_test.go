@@ -15,7 +15,7 @@ import (
 var labels = Labels{
 	Outcomes:   []string{"stopped", "gone"},
 	Phases:     []string{"queued"},
-	Operations: []string{"stop"}, Results: []string{"ok", "throttled"},
+	Operations: []string{"stop"}, Results: []string{"ok", "throttled"}, Accounts: []string{"a", "b"},
 	Holds: []string{"throttled"}, Recoveries: []string{"missing"}, ListChecks: []string{"read", "failed"},
 	Drops: []string{"type", "unreadable"},
 }
@@ -25,7 +25,7 @@ func TestEveryEventIsCounted(t *testing.T) {
 	m := New(reg, "v1", labels)
 	m.StopEnded("stopped", 7*time.Second, 2, "")
 	m.StopPhase("queued", time.Second, "")
-	m.APICalled("stop", "ok", 20*time.Millisecond, "")
+	m.APICalled("a", "stop", "ok", 20*time.Millisecond, "")
 	m.HoldBegan("throttled")
 	m.Recovered("missing")
 	m.ListChecked("read")
@@ -43,10 +43,12 @@ vizstop_holds_total{reason="throttled"} 1
 # TYPE vizstop_list_checks_total counter
 vizstop_list_checks_total{result="failed"} 0
 vizstop_list_checks_total{result="read"} 1
-# HELP vizstop_modelarts_requests_total Calls of the ModelArts and IAM API, by operation and result.
+# HELP vizstop_modelarts_requests_total Calls of the ModelArts and IAM API, by operation, result and account.
 # TYPE vizstop_modelarts_requests_total counter
-vizstop_modelarts_requests_total{operation="stop",result="ok"} 1
-vizstop_modelarts_requests_total{operation="stop",result="throttled"} 0
+vizstop_modelarts_requests_total{account="a",operation="stop",result="ok"} 1
+vizstop_modelarts_requests_total{account="b",operation="stop",result="ok"} 0
+vizstop_modelarts_requests_total{account="a",operation="stop",result="throttled"} 0
+vizstop_modelarts_requests_total{account="b",operation="stop",result="throttled"} 0
 # HELP vizstop_recoveries_total Steps that were released again because nobody carried them any more, by what was found.
 # TYPE vizstop_recoveries_total counter
 vizstop_recoveries_total{found="missing"} 1
@@ -88,7 +90,8 @@ var full = Snapshot{
 	InFlight: map[string]int{"pending": 3, "stopping": 0},
 	Oldest:   map[string]time.Time{"pending": time.UnixMilli(1700000000500)},
 	Held: map[Hold]bool{
-		{"credentials", "credential"}: true, {"outage", "project"}: false, {"paused", "fleet"}: false, {"paused", "project"}: true,
+		{"credentials", "credential", "a"}: true, {"credentials", "credential", "b"}: false, {"outage", "project", "a"}: false,
+		{"paused", "fleet", ""}: false, {"paused", "project", ""}: true,
 	},
 	Unfit:   map[string]bool{"eviction": true, "version": false},
 	Queue:   Queue{Name: "q", Tasks: map[string]int{"pending": 2}, Latency: 1500 * time.Millisecond},
@@ -102,12 +105,13 @@ func TestSnapshot(t *testing.T) {
 # HELP vizstop_configured_rate Calls per second and project that are configured; +Inf: no limit.
 # TYPE vizstop_configured_rate gauge
 vizstop_configured_rate +Inf
-# HELP vizstop_held Whether calls are held back for this reason, of a project, of a credential or of the fleet: 1 or 0.
+# HELP vizstop_held Whether calls are held back for this reason, of a project, of an account's credential or of the fleet: 1 or 0.
 # TYPE vizstop_held gauge
-vizstop_held{reason="credentials",scope="credential"} 1
-vizstop_held{reason="outage",scope="project"} 0
-vizstop_held{reason="paused",scope="fleet"} 0
-vizstop_held{reason="paused",scope="project"} 1
+vizstop_held{account="",reason="paused",scope="fleet"} 0
+vizstop_held{account="",reason="paused",scope="project"} 1
+vizstop_held{account="a",reason="credentials",scope="credential"} 1
+vizstop_held{account="a",reason="outage",scope="project"} 0
+vizstop_held{account="b",reason="credentials",scope="credential"} 0
 # HELP vizstop_oldest_stop_timestamp_seconds When the oldest stop of a state was due; absent when there is none.
 # TYPE vizstop_oldest_stop_timestamp_seconds gauge
 vizstop_oldest_stop_timestamp_seconds{state="pending"} 1.7000000005e+09

@@ -12,7 +12,7 @@ import (
 type Snapshot struct {
 	InFlight map[string]int       // stops in flight by state
 	Oldest   map[string]time.Time // when the oldest of a state was due; absent when there is none
-	Held     map[Hold]bool        // every reason and scope, true while it holds something back
+	Held     map[Hold]bool        // every reason, scope and account, true while it holds something back
 	Unfit    map[string]bool      // every risk, true while Redis is known to run it
 	Queue    Queue
 	Workers  int // that live
@@ -22,8 +22,8 @@ type Snapshot struct {
 	Rate, ConfiguredRate float64
 }
 
-// Hold is why and what calls are held back.
-type Hold struct{ Reason, Scope string }
+// Hold is why and what calls are held back. Account is "" where it is of none.
+type Hold struct{ Reason, Scope, Account string }
 
 // Queue is one asynq queue at one moment.
 type Queue struct {
@@ -54,7 +54,7 @@ func NewSnapshotCollector(take func(context.Context) (Snapshot, error)) *Snapsho
 		up:       desc("redis_up", "Whether Redis answered at this scrape: 1 or 0."),
 		inFlight: desc("stops_in_flight", "Stops that have not ended, by state, of the whole fleet.", "state"),
 		oldest:   desc("oldest_stop_timestamp_seconds", "When the oldest stop of a state was due; absent when there is none.", "state"),
-		held:     desc("held", "Whether calls are held back for this reason, of a project, of a credential or of the fleet: 1 or 0.", "reason", "scope"),
+		held:     desc("held", "Whether calls are held back for this reason, of a project, of an account's credential or of the fleet: 1 or 0.", "reason", "scope", "account"),
 		unfit:    desc("redis_unfit", "Whether Redis is known to run this risk of losing what it was given: 1 or 0.", "risk"),
 		workers:  desc("workers", "Workers that live, as this worker sees the fleet."),
 		rate: desc("rate",
@@ -92,7 +92,7 @@ func (c *SnapshotCollector) Collect(ch chan<- prometheus.Metric) {
 		gauge(c.oldest, float64(due.UnixMilli())/1000, state)
 	}
 	for hold, held := range s.Held {
-		gauge(c.held, oneIf(held), hold.Reason, hold.Scope)
+		gauge(c.held, oneIf(held), hold.Reason, hold.Scope, hold.Account)
 	}
 	for risk, unfit := range s.Unfit {
 		gauge(c.unfit, oneIf(unfit), risk)

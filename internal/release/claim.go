@@ -53,7 +53,7 @@ func (c Claims) Do() (Claimed, error) {
 func (r *Releaser) runClaims(projectID string, items []claim) ([]Claimed, error) {
 	k, now := ledger.Keys(projectID), r.now()
 	keys := []string{k.Control(), k.Small(), k.Large(), k.Look(), k.Released()}
-	args := []any{now.UnixMilli(), r.worker, r.fleet.holds(), r.cfg.Endpoint}
+	args := []any{now.UnixMilli(), r.worker, r.holds(projectID), r.Endpoint(projectID)}
 	for _, c := range items {
 		args = append(args, c.StopID, c.Hop, c.JobID, string(c.kind), c.nonce)
 	}

@@ -2,7 +2,6 @@ package release
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"sync"
 	"time"
@@ -16,22 +15,17 @@ const Queue = "visualization"
 // queuePausedKey is asynq's note that somebody has paused the queue.
 const queuePausedKey = "asynq:{" + Queue + "}:paused"
 
-// fleetState is what a process knows of what holds the whole fleet back. It lives
-// in another slot of a Redis Cluster than the projects, so it is read once a
-// second: a pause or a hold of all projects takes effect within that time.
+// fleetState is what a process knows of what holds projects back that are not its
+// own to know: the whole fleet, or an account. It lives in another slot of a Redis
+// Cluster than the projects, so it is read once a second: a pause or a hold takes
+// effect within that time.
 type fleetState struct {
 	mu       sync.Mutex
 	read     time.Time // when it was read last
 	paused   bool
 	queue    bool // asynq's queue is paused
-	held     bool // the credential is
-	probeAt  time.Time
-	probe    string // project that the credential was refused in last
-	failures bool   // the credential was refused lately
-	wake     bool   // what held the fleet back has ended, and projects have not been told
-
-	accepted bool // since this process started
-	doubted  bool // a call of this process was refused since one was accepted
+	wake     bool // what held the whole fleet back has ended, and projects have not been told
+	accounts map[string]*credential
 }
 
 // FleetDelay is how old what a process knows of the fleet may be, and so how long
@@ -40,12 +34,14 @@ type fleetState struct {
 // never reads it is not held back by it.
 const FleetDelay = 2 * time.Second
 
-// holds is what the scripts are told.
-func (f *fleetState) holds() string {
+// holds is what the scripts are told of what holds a project's calls back besides
+// the project itself.
+func (r *Releaser) holds(projectID string) string {
+	f, account := &r.fleet, r.Account(projectID)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
-	case f.held || f.queue || f.stale():
+	case f.queue || f.stale() || f.account(account).held:
 		return "1"
 	case f.paused:
 		return "stops"
@@ -56,117 +52,106 @@ func (f *fleetState) holds() string {
 // stale reports whether the fleet was read too long ago, by a process that does.
 func (f *fleetState) stale() bool { return !f.read.IsZero() && fleet.Passed(f.read) > FleetDelay }
 
-// succeeded notes that the credential was accepted, and reports whether that has
-// to be told.
-func (f *fleetState) succeeded() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.accepted, f.doubted = true, false
-	tell := f.failures || f.held
-	f.failures, f.held = false, false
-	return tell
-}
-
-func (f *fleetState) refused() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.failures, f.doubted = true, true
-}
-
-// Few is how many calls may be under way at once, because an access key locks after
-// more than five failures in five minutes: three until the credential was accepted,
-// and one at a time once a call was refused, until another is accepted. 0: any
-// number.
-func (r *Releaser) Few() int {
-	f := &r.fleet
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	switch {
-	case f.failures || f.doubted:
-		return 1
-	case !f.accepted:
-		return 3
+// account is what is known of an account. The lock must be held.
+func (f *fleetState) account(name string) *credential {
+	c := f.accounts[name]
+	if c == nil {
+		if f.accounts == nil {
+			f.accounts = make(map[string]*credential)
+		}
+		c = new(credential)
+		f.accounts[name] = c
 	}
-	return 0
+	return c
 }
 
-// Doubt notes that a call was refused for its credential, which is not told to the
-// fleet: it was of a list, and calls of stops say whether it is that or the list.
-func (r *Releaser) Doubt() {
-	r.fleet.mu.Lock()
-	defer r.fleet.mu.Unlock()
-	r.fleet.doubted = true
-}
-
-// Refresh reads what holds the whole fleet back. Call it every second.
+// Refresh reads what holds the whole fleet and its accounts back. Call it every
+// second. It costs the same however many accounts there are that are in no trouble.
 func (r *Releaser) Refresh(ctx context.Context) error {
 	asked := time.Now()
 	pipe := r.rdb.Pipeline()
-	control := pipe.HMGet(ctx, fleetKey, "paused", "hold", "probe_at", "probe_project", "failures")
+	control := pipe.HMGet(ctx, fleetKey, "paused")
 	queue := pipe.Exists(ctx, queuePausedKey)
-	if _, err := pipe.Exec(ctx); err != nil {
+	names := pipe.SMembers(ctx, troubledKey)
+	_, err := pipe.Exec(ctx)
+	var troubles map[string]trouble
+	if err == nil {
+		troubles, err = r.troubles(ctx, names.Val())
+	}
+	if err != nil {
 		return fmt.Errorf("look what holds the fleet back: %w", err)
 	}
-	v := control.Val()
-	text := func(i int) string { s, _ := v[i].(string); return s }
-	f := &r.fleet
+	return r.wake(ctx, r.fleet.note(asked, control.Val()[0] != nil, queue.Val() > 0, troubles))
+}
+
+// ended is what no longer holds projects back: something of the whole fleet, or
+// accounts.
+type ended struct {
+	fleet    bool
+	accounts []string
+}
+
+// note keeps what was read, and returns what has ended and was not told.
+func (f *fleetState) note(asked time.Time, paused, queue bool, troubles map[string]trouble) (e ended) {
 	f.mu.Lock()
-	was := f.paused || f.held || f.queue || f.stale()
-	f.read = asked
-	f.paused, f.held, f.queue = v[0] != nil, v[1] != nil, queue.Val() > 0
-	f.probeAt, f.probe, f.failures = millis(text(2)), text(3), v[4] != nil
-	f.wake = (f.wake || was) && !f.paused && !f.held && !f.queue
-	wake := f.wake
-	f.mu.Unlock()
-	if !wake {
+	defer f.mu.Unlock()
+	was := f.paused || f.queue || f.stale()
+	f.read, f.paused, f.queue = asked, paused, queue
+	f.wake = (f.wake || was) && !paused && !queue
+	e.fleet = f.wake
+	for name := range troubles {
+		f.account(name)
+	}
+	for name, c := range f.accounts {
+		was := c.held
+		c.trouble = troubles[name]
+		c.wake = (c.wake || was) && !c.held
+		if c.wake {
+			e.accounts = append(e.accounts, name)
+		}
+	}
+	return e
+}
+
+// wake asks for a round of each project that something held back which has ended.
+// If it fails, the next Refresh does it.
+func (r *Releaser) wake(ctx context.Context, e ended) error {
+	if !e.fleet && len(e.accounts) == 0 {
 		return nil
 	}
-	if err := r.AskAll(ctx); err != nil {
-		return err // the next Refresh tells them
+	asked := r.AskAll
+	if !e.fleet {
+		asked = func(ctx context.Context) error { return r.askAccounts(ctx, e.accounts...) }
 	}
+	if err := asked(ctx); err != nil {
+		return err
+	}
+	f := &r.fleet
 	f.mu.Lock()
-	f.wake = false
-	f.mu.Unlock()
+	defer f.mu.Unlock()
+	f.wake = f.wake && !e.fleet
+	for _, name := range e.accounts {
+		f.account(name).wake = false
+	}
 	return nil
 }
 
-// CredentialProbe returns the project in which the credential is to be tried now,
-// by any call; "" for none. Of all workers one gets it.
-func (r *Releaser) CredentialProbe(ctx context.Context) (string, error) {
-	f := &r.fleet
-	f.mu.Lock()
-	due, project := f.held && !f.probeAt.After(r.now()), f.probe
-	before := f.probeAt.UnixMilli()
-	f.mu.Unlock()
-	if !due || project == "" {
-		return "", nil
-	}
-	got, err := probeScript.Run(ctx, r.rdb, []string{fleetKey}, before, r.now().Add(r.cfg.CredentialProbe).UnixMilli(),
-		inCredential(Call{ProjectID: project}), rand.Text()[:10]).Bool()
-	if err != nil {
-		return "", fmt.Errorf("take the probe of the credential: %w", err)
-	}
-	if !got {
-		return "", r.Refresh(ctx)
-	}
-	return project, nil
-}
-
 // ProbeSoon makes the next probe of every hold due now: for a worker that starts,
-// perhaps with the credentials that everybody waits for.
+// perhaps with the credentials that everybody waits for. Accounts that it does not
+// serve are left alone.
 func (r *Releaser) ProbeSoon(ctx context.Context) error {
 	held, err := r.heldControls(ctx)
 	if err != nil {
 		return err
 	}
 	for _, h := range held {
-		if h.fields["hold"] == "" {
+		if h.fields["hold"] == "" || h.scope == ScopeCredential && r.Account(h.fields["probe_project"]) != h.account {
 			continue
 		}
-		if err := r.rdb.HSet(ctx, controlKey(h.project), "probe_at", 1).Err(); err != nil {
+		if err := r.rdb.HSet(ctx, h.key, "probe_at", 1).Err(); err != nil {
 			return fmt.Errorf("bring the next probe forward: %w", err)
 		}
-		if h.project != "" {
+		if h.scope == ScopeProject {
 			if err := Ask(ctx, r.rdb, h.project); err != nil {
 				return err
 			}

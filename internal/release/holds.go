@@ -43,14 +43,25 @@ const (
 	ScopeFleet      Scope = "fleet"
 )
 
-// Scopes lists the scopes that a hold can have.
-func Scopes() []Scope { return []Scope{ScopeProject, ScopeCredential, ScopeFleet} }
+// Scopes lists the scopes that a hold for this reason can have.
+func (r Reason) Scopes() []Scope {
+	switch r {
+	case Paused:
+		return []Scope{ScopeProject, ScopeFleet}
+	case QueuePaused:
+		return []Scope{ScopeFleet}
+	case Credentials:
+		return []Scope{ScopeProject, ScopeCredential}
+	}
+	return []Scope{ScopeProject}
+}
 
 // Hold is something that holds calls back.
 type Hold struct {
 	Reason    Reason
 	Scope     Scope
 	ProjectID string    // of ScopeProject
+	Account   string    // whose calls are held; "" of ScopeFleet. A project has the account that this process knows for it
 	Since     time.Time // zero: not known
 	By        string    // of a pause: who made it
 	Detail    string    // the API's words, or why somebody paused
@@ -85,10 +96,25 @@ func (h Hold) String() string {
 }
 
 func (h Hold) what(calls string) string {
-	if h.Scope == ScopeProject {
+	switch h.Scope {
+	case ScopeProject:
 		return calls + " of project " + h.ProjectID
+	case ScopeCredential:
+		return calls + " of account " + h.Account
 	}
 	return "all " + calls
+}
+
+// Concerns reports whether a hold holds back calls of a project, as far as this
+// process knows: any credential may be the project's, without Serving.
+func (r *Releaser) Concerns(h Hold, projectID string) bool {
+	switch h.Scope {
+	case ScopeProject:
+		return h.ProjectID == projectID
+	case ScopeCredential:
+		return r.cfg.Serving == nil || h.Account == r.Account(projectID)
+	}
+	return true
 }
 
 func stamp(t time.Time) string { return t.Format(time.RFC3339) }
@@ -110,7 +136,7 @@ func (r *Releaser) Holds(ctx context.Context) ([]Hold, error) {
 	now := r.now()
 	for _, c := range controls {
 		found := c.holds(now)
-		if len(found) == 0 && c.project != "" { // it is over
+		if len(found) == 0 && c.scope == ScopeProject { // it is over
 			if err := r.rdb.SRem(ctx, heldKey, c.project).Err(); err != nil {
 				return nil, fmt.Errorf("note that project %s is no longer held: %w", c.project, err)
 			}
@@ -120,12 +146,15 @@ func (r *Releaser) Holds(ctx context.Context) ([]Hold, error) {
 	return holds, nil
 }
 
-// control is the control hash of a project, or of the fleet for "".
+// control is the control hash of the fleet, of a project or of an account.
 type control struct {
-	project string
-	fields  map[string]string
+	scope            Scope
+	project, account string
+	key              string
+	fields           map[string]string
 }
 
+// controlKey is the key of the control hash of a project, or of the fleet for "".
 func controlKey(projectID string) string {
 	if projectID == "" {
 		return fleetKey
@@ -133,21 +162,25 @@ func controlKey(projectID string) string {
 	return ledger.Keys(projectID).Control()
 }
 
-// heldControls reads the control hashes of the fleet and of each project that
-// something may hold back.
+// heldControls reads the control hashes of the fleet and of each project and
+// account that something may hold back.
 func (r *Releaser) heldControls(ctx context.Context) ([]control, error) {
-	projects, err := r.rdb.SMembers(ctx, heldKey).Result()
-	if err != nil {
+	pipe := r.rdb.Pipeline()
+	projects, accounts := pipe.SMembers(ctx, heldKey), pipe.SMembers(ctx, troubledKey)
+	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, fmt.Errorf("look what holds calls back: %w", err)
 	}
-	controls := []control{{project: ""}}
-	for _, p := range projects {
-		controls = append(controls, control{project: p})
+	controls := []control{{scope: ScopeFleet, key: fleetKey}}
+	for _, a := range accounts.Val() {
+		controls = append(controls, control{scope: ScopeCredential, account: a, key: accountKey(a)})
 	}
-	pipe := r.rdb.Pipeline()
+	for _, p := range projects.Val() {
+		controls = append(controls, control{scope: ScopeProject, project: p, account: r.Account(p), key: controlKey(p)})
+	}
+	pipe = r.rdb.Pipeline()
 	answers := make([]*redis.MapStringStringCmd, len(controls))
 	for i, c := range controls {
-		answers[i] = pipe.HGetAll(ctx, controlKey(c.project))
+		answers[i] = pipe.HGetAll(ctx, c.key)
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, fmt.Errorf("look what holds calls back: %w", err)
@@ -161,24 +194,22 @@ func (r *Releaser) heldControls(ctx context.Context) ([]control, error) {
 // holds are the holds that a control hash tells of.
 func (c control) holds(now time.Time) []Hold {
 	var holds []Hold
-	scope, f := ScopeProject, c.fields
-	if c.project == "" {
-		scope = ScopeFleet
-	}
+	f, hold := c.fields, Hold{Scope: c.scope, ProjectID: c.project, Account: c.account}
 	if f["paused"] != "" {
-		holds = append(holds, Hold{Reason: Paused, Scope: scope, ProjectID: c.project, Since: millis(f["paused"]),
-			By: f["paused_by"], Detail: f["paused_why"]})
+		h := hold
+		h.Reason, h.Since, h.By, h.Detail = Paused, millis(f["paused"]), f["paused_by"], f["paused_why"]
+		holds = append(holds, h)
 	}
 	if until := millis(f["parked"]); until.After(now) {
-		holds = append(holds, Hold{Reason: Throttled, Scope: scope, ProjectID: c.project, Until: until})
+		h := hold
+		h.Reason, h.Until = Throttled, until
+		holds = append(holds, h)
 	}
 	if f["hold"] != "" {
-		if c.project == "" {
-			scope = ScopeCredential
-		}
-		probes, _ := strconv.Atoi(f["probes"])
-		holds = append(holds, Hold{Reason: Reason(f["hold"]), Scope: scope, ProjectID: c.project, Since: millis(f["hold_since"]),
-			Detail: f["hold_words"], Probes: probes, Until: millis(f["probe_at"])})
+		h := hold
+		h.Reason, h.Since, h.Detail, h.Until = Reason(f["hold"]), millis(f["hold_since"]), f["hold_words"], millis(f["probe_at"])
+		h.Probes, _ = strconv.Atoi(f["probes"])
+		holds = append(holds, h)
 	}
 	return holds
 }
@@ -243,16 +274,12 @@ func rateText(rate float64) string {
 // Rates tells how many calls a second each of the given projects may make now, in
 // their order.
 func (r *Releaser) Rates(ctx context.Context, projectIDs []string) ([]Allowance, error) {
-	configured := r.cfg.Rate
-	if configured <= 0 {
-		configured = math.Inf(1)
-	}
 	all := make([]Allowance, len(projectIDs))
 	answers := make([]*redis.Cmd, len(projectIDs))
 	ask := func(run func(redis.Scripter, string) *redis.Cmd) error {
 		pipe := r.rdb.Pipeline()
 		for i, id := range projectIDs {
-			answers[i] = run(pipe, controlKey(id))
+			answers[i] = run(pipe, id)
 		}
 		_, err := pipe.Exec(ctx)
 		return err
@@ -260,13 +287,13 @@ func (r *Releaser) Rates(ctx context.Context, projectIDs []string) ([]Allowance,
 	if len(projectIDs) == 0 {
 		return nil, nil
 	}
-	args := []any{r.now().UnixMilli(), r.cfg.Rate}
-	err := ask(func(pipe redis.Scripter, key string) *redis.Cmd {
-		return ratesScript.EvalSha(ctx, pipe, []string{key}, args...)
+	now := r.now().UnixMilli()
+	err := ask(func(pipe redis.Scripter, id string) *redis.Cmd {
+		return ratesScript.EvalSha(ctx, pipe, []string{controlKey(id)}, now, r.Rate(id))
 	})
 	if redis.HasErrorPrefix(err, "NOSCRIPT") {
-		err = ask(func(pipe redis.Scripter, key string) *redis.Cmd {
-			return ratesScript.Eval(ctx, pipe, []string{key}, args...)
+		err = ask(func(pipe redis.Scripter, id string) *redis.Cmd {
+			return ratesScript.Eval(ctx, pipe, []string{controlKey(id)}, now, r.Rate(id))
 		})
 	}
 	for i, id := range projectIDs {
@@ -277,6 +304,10 @@ func (r *Releaser) Rates(ctx context.Context, projectIDs []string) ([]Allowance,
 		}
 		if err != nil {
 			return nil, fmt.Errorf("ask for the rate of project %s: %w", id, err)
+		}
+		configured := r.Rate(id)
+		if configured <= 0 {
+			configured = math.Inf(1)
 		}
 		all[i] = Allowance{ProjectID: id, Rate: rate, Configured: configured}
 	}

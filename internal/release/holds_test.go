@@ -15,6 +15,7 @@ func TestPauseAndResume(t *testing.T) {
 			scope = ScopeFleet
 		}
 		t.Run(string(scope), func(t *testing.T) {
+			account := map[Scope]string{ScopeProject: DefaultAccount}[scope]
 			eachRedis(t, Config{}, func(t *testing.T, w *world) {
 				since := w.now()
 				for i, by := range []string{"alice", "bob"} {
@@ -24,7 +25,7 @@ func TestPauseAndResume(t *testing.T) {
 					w.advance(time.Minute)
 				}
 				holds, err := w.Holds(t.Context())
-				want := Hold{Reason: Paused, Scope: scope, ProjectID: id, Since: since, By: "alice", Detail: "by alice"}
+				want := Hold{Reason: Paused, Scope: scope, ProjectID: id, Account: account, Since: since, By: "alice", Detail: "by alice"}
 				if err != nil || len(holds) != 1 || holds[0] != want || !holds[0].ByPerson() {
 					t.Errorf("holds %+v, %v, want %+v", holds, err, want)
 				}
@@ -52,12 +53,12 @@ func TestFleetPause(t *testing.T) {
 		pause := func() { _, err := w.worker("", Config{}).Pause(t.Context(), "", "me", ""); w.ok(err) }
 		pause()
 		w.ok(w.Refresh(t.Context()))
-		if got := w.fleet.holds(); got != "stops" {
+		if got := w.holds(project); got != "stops" {
 			t.Errorf("the release script is told %q, want stops", got)
 		}
 		w.ok(w.rdb.HDel(t.Context(), fleetKey, "paused").Err())
 		w.ok(w.Refresh(t.Context()))
-		if got := w.fleet.holds(); got != "" {
+		if got := w.holds(project); got != "" {
 			t.Errorf("the release script is told %q, want nothing", got)
 		}
 		if turns, _ := w.turns(w.Releaser); len(turns) != 1 {

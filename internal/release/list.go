@@ -110,9 +110,10 @@ type ListCheck struct {
 // useless, and then the list is left alone from now on.
 func (r *Releaser) ListChecked(ctx context.Context, projectID string, c ListCheck) (ListCheck, error) {
 	k := ledger.Keys(projectID)
+	rate, burst := r.rate(projectID)
 	noted, err := listedScript.Run(ctx, r.rdb, []string{k.Control(), k.Watched()}, r.now().UnixMilli(), c.Began.UnixMilli(),
 		c.Next.Milliseconds(), string(c.Result), c.Why, listRest.Milliseconds(), listFailures, max(1, c.Pages), c.Jobs, c.Left, c.Quiet,
-		max(0, c.Unpaid), r.cfg.Rate, r.cfg.Burst).StringSlice()
+		max(0, c.Unpaid), rate, burst).StringSlice()
 	if err != nil {
 		return c, fmt.Errorf("note a list check of project %s: %w", projectID, err)
 	}

@@ -32,11 +32,9 @@ type Config struct {
 	Rate  float64 // calls per second and project, for the whole fleet; 0 or less: no limit
 	Burst int     // stop calls that may go out at once after a rest; 0 means a tenth of Rate, at least 1
 
-	// Endpoint is the API endpoint that this worker calls. The first worker that claims
-	// a step of a project, or the producer that knows, ties the project to its endpoint
-	// while stops are in flight; workers with another one leave the project alone. "":
-	// any project is this worker's.
-	Endpoint string
+	// Serving is what serves a project. It is asked often, from any goroutine, and may
+	// change its answer. nil: the zero Serving, for every project.
+	Serving func(projectID string) Serving
 
 	// CallTimeout is how long a call may take: so long a probe has. 0 means 30 s.
 	CallTimeout time.Duration
@@ -45,8 +43,8 @@ type Config struct {
 	// key may stay locked. Each failed probe doubles the wait, up to LongestProbe,
 	// by default 2 s and 2 min.
 	FirstProbe, LongestProbe time.Duration
-	// CredentialProbe is how long after a refusal of the credential itself it is
-	// tried again: default 2 min. An access key locks after more than five refusals
+	// CredentialProbe is how long after a refusal of a credential itself it is tried
+	// again: default 2 min. An access key locks after more than five refusals
 	// within five minutes, and three calls may be under way before it is held.
 	CredentialProbe time.Duration
 
@@ -64,7 +62,7 @@ func (c Config) withDefaults() Config {
 		c.Rate = 0
 	}
 	if c.Burst <= 0 {
-		c.Burst = max(1, int(c.Rate/10))
+		c.Burst = burstOf(c.Rate)
 	}
 	if c.CallTimeout <= 0 {
 		c.CallTimeout = 30 * time.Second
@@ -101,7 +99,10 @@ func (r *Releaser) Now() time.Time { return r.now() }
 
 // Rate is how many calls a second a project may make by configuration; 0: any
 // number.
-func (r *Releaser) Rate() float64 { return r.cfg.Rate }
+func (r *Releaser) Rate(projectID string) float64 {
+	rate, _ := r.rate(projectID)
+	return rate
+}
 
 const (
 	// claimsAtOnce is how many steps one script claims at most.
@@ -132,10 +133,12 @@ var (
 
 // The keys that belong to no project, all in one slot of a Redis Cluster.
 const (
-	roundsKey    = "vizstop:{-}:rounds"  // sorted set: project by when its next round is due; those with work only
-	fleetKey     = "vizstop:{-}:control" // hash: what holds the whole fleet back, as the control hash of a project
-	heldKey      = "vizstop:{-}:held"    // set of projects that something may hold back
-	announcedKey = "vizstop:{-}:rate"    // string: the rate that workers keep to, for producers
+	roundsKey    = "vizstop:{-}:rounds"   // sorted set: project by when its next round is due; those with work only
+	fleetKey     = "vizstop:{-}:control"  // hash: what holds the whole fleet back, as the control hash of a project
+	accountKeys  = "vizstop:{-}:account:" // and the name of an account; hash: what holds its credential back, likewise
+	troubledKey  = "vizstop:{-}:accounts" // set of accounts whose credential was refused since it was accepted
+	heldKey      = "vizstop:{-}:held"     // set of projects that something may hold back
+	announcedKey = "vizstop:{-}:rate"     // string: the rate that workers keep to, for producers
 )
 
 // Need is what a round has to know besides what is in Redis.
@@ -180,9 +183,10 @@ type Sighting struct {
 func (r *Releaser) Round(ctx context.Context, projectID string, need Need) (Round, error) {
 	k := ledger.Keys(projectID)
 	keys := []string{k.Control(), k.Small(), k.Large(), k.Look(), k.Released(), k.Watched(), k.Latest(), k.Uncounted()}
-	answer, err := releaseScript.Run(ctx, r.rdb, keys, r.now().UnixMilli(), need.Room, r.cfg.Rate, r.cfg.Burst,
-		need.Unlisted.Milliseconds(), need.Unwatched.Milliseconds(), max(0, need.ListFrom), need.Inline, r.fleet.holds(),
-		need.Silence.Milliseconds(), (r.cfg.CallTimeout + 5*time.Second).Milliseconds(), min(need.Most, releasedAtOnce), r.cfg.Endpoint).Slice()
+	rate, burst := r.rate(projectID)
+	answer, err := releaseScript.Run(ctx, r.rdb, keys, r.now().UnixMilli(), need.Room, rate, burst,
+		need.Unlisted.Milliseconds(), need.Unwatched.Milliseconds(), max(0, need.ListFrom), need.Inline, r.holds(projectID),
+		need.Silence.Milliseconds(), (r.cfg.CallTimeout + 5*time.Second).Milliseconds(), min(need.Most, releasedAtOnce), r.Endpoint(projectID)).Slice()
 	if err != nil {
 		return Round{}, fmt.Errorf("release steps of project %s: %w", projectID, err)
 	}

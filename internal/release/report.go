@@ -48,7 +48,7 @@ func (c Call) step() string {
 // Report tells how a call ended; err is what the client returned. It reports
 // whether the failure, if any, is the system's: then it says nothing about the
 // job. A failure counts against the smallest thing that it may be the fault of:
-// the stop, then the project, then the credential.
+// the stop, then the project, then the credential of its account.
 func (r *Releaser) Report(ctx context.Context, c Call, err error) (system bool, rerr error) {
 	switch kind := jobs.KindOf(err); kind {
 	case jobs.KindThrottled:
@@ -61,7 +61,7 @@ func (r *Releaser) Report(ctx context.Context, c Call, err error) (system bool, 
 		if apiErr, ok := errors.AsType[*jobs.Error](err); ok && apiErr.Operation == jobs.OperationToken {
 			return true, rerr // of a login for this project: nothing was accepted
 		}
-		return true, errors.Join(rerr, r.answered(ctx, Call{}, true))
+		return true, errors.Join(rerr, r.credentialAccepted(ctx, c.ProjectID))
 	case jobs.KindNoAPI:
 		_, rerr := r.failed(ctx, c, NoAPI, refusedAfter, true, err)
 		return true, rerr
@@ -71,15 +71,16 @@ func (r *Releaser) Report(ctx context.Context, c Call, err error) (system bool, 
 	case jobs.KindCanceled:
 		return true, nil
 	default: // an answer about the job, good or bad: the system works
-		return false, r.answered(ctx, c, false)
+		return false, r.answered(ctx, c)
 	}
 }
 
 // Spend waits until the rate of a project allows a call that belongs to no step,
 // such as a restart, and takes it. Holds are not asked.
 func (r *Releaser) Spend(ctx context.Context, projectID string) error {
+	rate, burst := r.rate(projectID)
 	for {
-		wait, err := spendScript.Run(ctx, r.rdb, []string{ledger.Keys(projectID).Control()}, r.now().UnixMilli(), r.cfg.Rate, r.cfg.Burst).Int64()
+		wait, err := spendScript.Run(ctx, r.rdb, []string{ledger.Keys(projectID).Control()}, r.now().UnixMilli(), rate, burst).Int64()
 		if err != nil {
 			return fmt.Errorf("ask for the rate of project %s: %w", projectID, err)
 		}
@@ -111,7 +112,7 @@ func (r *Releaser) throttled(ctx context.Context, c Call, err error) error {
 		limit = apiErr.Limit
 	}
 	fresh, rerr := throttledScript.Run(ctx, r.rdb, []string{ledger.Keys(c.ProjectID).Control()},
-		r.now().UnixMilli(), d.Milliseconds(), told, c.At.UnixMilli(), r.cfg.Rate, limit).Bool()
+		r.now().UnixMilli(), d.Milliseconds(), told, c.At.UnixMilli(), r.Rate(c.ProjectID), limit).Bool()
 	if rerr != nil {
 		return fmt.Errorf("park project %s: %w", c.ProjectID, rerr)
 	}
@@ -152,39 +153,13 @@ func (r *Releaser) probeWaits(why Reason) (first, longest time.Duration) {
 	return first, max(first, longest)
 }
 
-// inCredential is a call as it is known among those of all projects of a
-// credential.
-func inCredential(c Call) string { return c.ProjectID + " " + c.Step.StopID }
-
-// credentialRefused counts a refusal against the credential.
-func (r *Releaser) credentialRefused(ctx context.Context, c Call, err error) error {
-	r.fleet.refused()
-	wait := r.cfg.CredentialProbe.Milliseconds()
-	answer, rerr := failedScript.Run(ctx, r.rdb, []string{fleetKey}, r.now().UnixMilli(), string(Credentials), err.Error(),
-		inCredential(c), credentialAfter, 1, wait, wait).Int64Slice()
-	if rerr != nil {
-		return fmt.Errorf("note a refusal of the credential: %w", rerr)
-	}
-	r.observe(answer[1] == 1, Credentials)
-	if answer[2] == 1 {
-		return errors.Join(r.rdb.HSet(ctx, fleetKey, "probe_project", c.ProjectID).Err(), r.Refresh(ctx))
-	}
-	return nil
-}
-
 // answered ends what holds back the project of c, if anything may, and the
 // credential, which must have been accepted.
-func (r *Releaser) answered(ctx context.Context, c Call, credentialOnly bool) error {
-	if r.fleet.succeeded() {
-		ended, err := answeredScript.Run(ctx, r.rdb, []string{fleetKey}, r.now().UnixMilli()).Bool()
-		if err == nil && ended {
-			err = errors.Join(r.Refresh(ctx), r.AskAll(ctx))
-		}
-		if err != nil {
-			return fmt.Errorf("note that the credential was accepted: %w", err)
-		}
+func (r *Releaser) answered(ctx context.Context, c Call) error {
+	if err := r.credentialAccepted(ctx, c.ProjectID); err != nil {
+		return err
 	}
-	if credentialOnly || !r.failing.forget(c.ProjectID) && !c.Ill {
+	if !r.failing.forget(c.ProjectID) && !c.Ill {
 		return nil
 	}
 	ended, err := answeredScript.Run(ctx, r.rdb, []string{ledger.Keys(c.ProjectID).Control()}, r.now().UnixMilli()).Bool()
@@ -226,7 +201,7 @@ func (f *failing) note(projectID string, rest time.Duration) {
 func (r *Releaser) Resting(projectID string) bool {
 	r.failing.mu.Lock()
 	defer r.failing.mu.Unlock()
-	return time.Now().Before(r.failing.projects[projectID]) || r.fleet.holds() == "1"
+	return time.Now().Before(r.failing.projects[projectID]) || r.holds(projectID) == "1"
 }
 
 // forget reports whether the project was among them.

@@ -2,6 +2,7 @@ package release
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 	"vizstop/internal/jobs"
@@ -85,7 +86,7 @@ func TestRowsOfOneKind(t *testing.T) {
 // others accept it, holds itself only.
 func TestCredential(t *testing.T) {
 	eachRedis(t, Config{}, func(t *testing.T, w *world) {
-		if w.Few() != 3 {
+		if w.Few(DefaultAccount) != 3 {
 			t.Error("proven before the first call")
 		}
 		refuse := func(project, id string) {
@@ -104,23 +105,23 @@ func TestCredential(t *testing.T) {
 		w.holdsAre()
 		for _, id := range []string{"y", "z"} {
 			w.report(good, nil)
-			if w.Few() != 0 {
+			if w.Few(DefaultAccount) != 0 {
 				t.Error("not any number after a success")
 			}
 			refuse(project, id)
 		}
 		w.holdsAre("project credentials")
-		if w.Few() != 1 {
+		if w.Few(DefaultAccount) != 1 {
 			t.Error("more than one at a time after a refusal")
 		}
 		refuse("another", "a")
 		w.holdsAre("credential credentials", "project credentials")
-		if w.fleet.holds() != "1" {
+		if w.holds(project) != "1" {
 			t.Error("this worker does not know at once")
 		}
 		w.report(good, nil)
 		w.holdsAre("project credentials")
-		if w.fleet.holds() != "" {
+		if w.holds(project) != "" {
 			t.Error("this worker still holds back everything")
 		}
 	})
@@ -197,8 +198,8 @@ func TestCredentialProbe(t *testing.T) {
 	eachRedis(t, Config{CredentialProbe: 90 * time.Second}, func(t *testing.T, w *world) {
 		probe := func(r *Releaser, want string) {
 			t.Helper()
-			if got, err := r.CredentialProbe(t.Context()); got != want || err != nil {
-				t.Errorf("probe of %q, %v, want %q", got, err, want)
+			if got, err := r.CredentialProbes(t.Context()); strings.Join(got, " ") != want || err != nil {
+				t.Errorf("probes of %q, %v, want %q", got, err, want)
 			}
 		}
 		other := w.worker("worker-2", Config{CredentialProbe: 90 * time.Second})
@@ -236,7 +237,7 @@ func TestProbeSoon(t *testing.T) {
 		starts := w.worker("worker-2", Config{})
 		w.ok(starts.ProbeSoon(t.Context()))
 		w.ok(starts.Refresh(t.Context()))
-		if got, err := starts.CredentialProbe(t.Context()); got != project || err != nil {
+		if got, err := starts.CredentialProbes(t.Context()); !slices.Equal(got, []string{project}) || err != nil {
 			t.Errorf("probe of %q, %v", got, err)
 		}
 		if turns, _ := w.turns(starts); len(turns) != 1 {

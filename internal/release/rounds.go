@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -89,18 +90,29 @@ func (r *Releaser) Expect(ctx context.Context, projectID string) error {
 
 // AskAll makes the next round of every project with work due now.
 func (r *Releaser) AskAll(ctx context.Context) error {
+	return r.askWhere(ctx, func(string) bool { return true })
+}
+
+// askAccounts does the same for the projects of some accounts.
+func (r *Releaser) askAccounts(ctx context.Context, accounts ...string) error {
+	return r.askWhere(ctx, func(projectID string) bool { return slices.Contains(accounts, r.Account(projectID)) })
+}
+
+func (r *Releaser) askWhere(ctx context.Context, asked func(projectID string) bool) error {
 	for offset := int64(0); ; offset += projectsPage {
 		projects, err := r.rdb.ZRange(ctx, roundsKey, offset, offset+projectsPage-1).Result()
 		if err != nil {
-			return fmt.Errorf("ask for rounds of all projects: %w", err)
+			return fmt.Errorf("ask for rounds of many projects: %w", err)
 		}
 		var all []redis.Z
 		for _, p := range projects {
-			all = append(all, redis.Z{Score: 0, Member: p})
+			if asked(p) {
+				all = append(all, redis.Z{Score: 0, Member: p})
+			}
 		}
 		if len(all) > 0 {
 			if err := r.rdb.ZAddXX(ctx, roundsKey, all...).Err(); err != nil {
-				return fmt.Errorf("ask for rounds of all projects: %w", err)
+				return fmt.Errorf("ask for rounds of many projects: %w", err)
 			}
 		}
 		if len(projects) < projectsPage {

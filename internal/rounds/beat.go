@@ -3,6 +3,8 @@ package rounds
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"vizstop/internal/fleet"
@@ -11,8 +13,8 @@ import (
 )
 
 // Beat says every second that this worker lives, learns who else does and what
-// holds the fleet back, and tries a credential that was refused. It returns when
-// ctx ends.
+// holds the fleet back, and tries credentials that were refused. It returns when ctx
+// ends.
 func (l *Loop) Beat(ctx context.Context) {
 	ticker := time.NewTicker(fleet.BeatInterval)
 	defer ticker.Stop()
@@ -22,28 +24,38 @@ func (l *Loop) Beat(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		err := errors.Join(l.Member.Beat(ctx), l.Release.Refresh(ctx), l.tryCredential(ctx))
+		err := errors.Join(l.Member.Beat(ctx), l.Release.Refresh(ctx), l.tryCredentials(ctx))
 		if err != nil && ctx.Err() == nil {
 			l.Logger.WarnContext(ctx, "the fleet does not hear of this worker", "error", err)
 		}
 	}
 }
 
-// tryCredential has the probe made of a credential that was refused, if it is due
-// and rounds are made.
-func (l *Loop) tryCredential(ctx context.Context) error {
+// tryCredentials has the probes made of credentials that were refused, if they are
+// due and rounds are made.
+func (l *Loop) tryCredentials(ctx context.Context) error {
 	if l.ended.Load() {
 		return nil
 	}
-	project, err := l.Release.CredentialProbe(ctx)
-	if err == nil && project != "" {
-		select {
-		case l.probes <- project:
-			l.Wake()
-		default:
+	projects, err := l.Release.CredentialProbes(ctx)
+	if len(projects) > 0 {
+		l.mu.Lock()
+		for _, p := range projects {
+			l.probes[p] = true
 		}
+		l.mu.Unlock()
+		l.Wake()
 	}
 	return err
+}
+
+// probed takes the projects in which a credential is to be tried.
+func (l *Loop) probed() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	projects := slices.Collect(maps.Keys(l.probes))
+	clear(l.probes)
+	return projects
 }
 
 // probe makes a call of a project that says nothing about any stop, to see whether

@@ -66,7 +66,7 @@ func (l *Loop) listCheck(ctx context.Context, projectID string, known release.Li
 // calls yet.
 func (l *Loop) check(ctx context.Context, projectID string, known release.ListState) (release.ListCheck, error) {
 	c := release.ListCheck{Began: l.Member.Now(), Result: release.ListPeeked, Quiet: true, Pages: known.Pages}
-	p := pace{usual: l.Handlers.Usual(ctx, projectID), rate: l.Release.Rate()}
+	p := pace{usual: l.Handlers.Usual(ctx, projectID), rate: l.Release.Rate(projectID)}
 	c.Next, c.Unpaid = p.quiet(known), -known.Paid()
 	if p.mayPeek(known, c.Began, l.unseen()) {
 		c.Unpaid++
@@ -197,7 +197,7 @@ func (l *Loop) readPage(ctx context.Context, projectID string, n, perPage int) (
 		page, err = l.Lists.List(callCtx, projectID, query)
 		cancel()
 		if jobs.KindOf(err) == jobs.KindCredentials {
-			l.Release.Doubt()
+			l.Release.Doubt(projectID)
 		}
 		slot.Free()
 		if jobs.KindOf(err) == jobs.KindThrottled { // that says something about other calls, too

@@ -53,22 +53,23 @@ type Config struct {
 type Loop struct {
 	Config
 	wake   chan struct{}
-	probes chan string    // projects in which the credential is to be tried
 	work   sync.WaitGroup // what rounds have started
 	ended  atomic.Bool    // no more rounds are made
 	inline atomic.Int64   // looks without a task that are under way, or wait for a slot
 
-	mu    sync.Mutex
-	pulls map[string]time.Time // projects that need a round, by when
-	seams map[string]seams     // of each project's list, as this worker has read it last
+	mu     sync.Mutex
+	pulls  map[string]time.Time // projects that need a round, by when
+	probes map[string]bool      // projects in which a credential is to be tried
+	seams  map[string]seams     // of each project's list, as this worker has read it last
 
-	elsewhere map[string]string // projects whose stops in flight are at another endpoint, and at which
+	doubted   map[string]time.Time // accounts whose credential may be refused, by when steps of theirs were released last
+	elsewhere map[string]string    // projects whose stops in flight are at another endpoint, and at which
 }
 
 // New returns a loop; Run makes it work.
 func New(cfg Config) *Loop {
-	return &Loop{Config: cfg, wake: make(chan struct{}, 1), probes: make(chan string, 1), pulls: make(map[string]time.Time),
-		seams: make(map[string]seams), elsewhere: make(map[string]string)}
+	return &Loop{Config: cfg, wake: make(chan struct{}, 1), probes: make(map[string]bool), pulls: make(map[string]time.Time),
+		seams: make(map[string]seams), doubted: make(map[string]time.Time), elsewhere: make(map[string]string)}
 }
 
 // Pull says that a project needs a round after that long, at the latest. It is
@@ -106,10 +107,8 @@ const (
 func (l *Loop) Run(ctx context.Context) {
 	var over []release.Settled
 	for ctx.Err() == nil {
-		select {
-		case project := <-l.probes:
+		for _, project := range l.probed() {
 			l.start(true, func() { l.probe(ctx, project) })
-		default:
 		}
 		over = append(over, l.pulled()...)
 		turns, next, err := l.Release.Turns(ctx, over)
@@ -222,8 +221,9 @@ func (l *Loop) slots() int { return max(l.Parallel, l.Member.Census().Slots) }
 // round makes the round of one project, and returns when the next one is due.
 // What it starts goes on within work.
 func (l *Loop) round(ctx, work context.Context, projectID string, budget int) time.Duration {
+	share := l.share(projectID, budget)
 	r, err := l.Release.Round(ctx, projectID, release.Need{
-		Room: roomPerSlot * l.slots(), Most: budget, Inline: max(0, 2*l.Parallel-int(l.inline.Load())),
+		Room: share.room, Most: share.most, Inline: share.inline,
 		ListFrom: l.Schedule.ListFrom, Unlisted: l.unseen(),
 		Unwatched: l.Schedule.PollFirst, Silence: fleet.Silence,
 	})
@@ -233,6 +233,7 @@ func (l *Loop) round(ctx, work context.Context, projectID string, budget int) ti
 		}
 		return errorWait
 	}
+	l.used(share, len(r.Stops)+len(r.Polls))
 	l.noteElsewhere(ctx, projectID, r.Elsewhere)
 	l.start(len(r.Stops)+len(r.Polls) > 0, func() { l.carry(work, projectID, r) })
 	l.start(len(r.Left) > 0, func() { l.lookAt(work, projectID, r.Left) })
@@ -241,8 +242,8 @@ func (l *Loop) round(ctx, work context.Context, projectID string, budget int) ti
 	l.start(r.List != nil, func() { l.listCheck(work, projectID, *r.List, r.Ill) })
 	l.start(r.Probe, func() { l.probe(work, projectID) })
 	l.start(r.Count, func() { l.count(work, projectID) })
-	if budget == 0 && r.Next >= 0 {
-		return max(r.Next, 2*busyWait)
+	if r.Next >= 0 {
+		return max(r.Next, share.wait)
 	}
 	return r.Next
 }

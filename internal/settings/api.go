@@ -120,9 +120,10 @@ func (a *API) File() (*accounts.File, error) {
 	return f, nil
 }
 
-// login reads the credentials of an account.
+// login is the credentials of an account. Those of the one that there is without a
+// file were read with the settings.
 func (a *API) login(account *accounts.Account) (l Login, warnings []string, err error) {
-	if a.getenv == nil { // set by a program, not by variables
+	if a.Accounts == "" {
 		return a.Login, nil, nil
 	}
 	return readLogin(a.getenv, account.Prefix)

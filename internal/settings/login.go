@@ -66,8 +66,8 @@ func loginFiles(getenv func(string) string, prefix string) (files []string) {
 }
 
 // credentials picks the one way of authentication that is set. Errors name the
-// variables, which start with prefix.
-func (l *Login) credentials(prefix, iamEndpoint string, plainHTTP bool) (modelarts.Credentials, error) {
+// variables, which start with prefix, and the setting of IAM's endpoint.
+func (l *Login) credentials(prefix, iamEndpoint, setting string, plainHTTP bool) (modelarts.Credentials, error) {
 	wayAKSK := prefix + "_ACCESS_KEY and " + prefix + "_SECRET_KEY"
 	wayToken := prefix + "_AUTH_TOKEN"
 	wayPassword := prefix + "_USER_NAME, " + prefix + "_USER_PASSWORD and " + prefix + "_DOMAIN_NAME"
@@ -104,7 +104,11 @@ func (l *Login) credentials(prefix, iamEndpoint string, plainHTTP bool) (modelar
 	if err != nil {
 		return nil, err
 	}
-	return modelarts.NewPassword(modelarts.PasswordConfig{
+	creds, err := modelarts.NewPassword(modelarts.PasswordConfig{
 		IAMEndpoint: iamEndpoint, User: l.User, Password: l.Password, Domain: l.Domain, AllowPlainHTTP: plainHTTP,
 	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", setting, err)
+	}
+	return creds, nil
 }

@@ -143,11 +143,13 @@ func keyOf(p accounts.Project) serviceKey {
 
 // open makes the API of a project, and of all that are served alike.
 func (b *services) open(s *Service, p accounts.Project) error {
-	creds, err := b.credentials(s.api, p.Account, p.Region.IAMEndpoint)
-	if err != nil {
-		return inAccount(b.file, p.Account, err)
+	var opts []modelarts.Option
+	creds, fault := b.credentials(s.api, p.Account, p.Region.IAMEndpoint)
+	if fault != nil {
+		fault = inAccount(b.file, p.Account, fault)
+	} else {
+		opts = append(opts, modelarts.WithCredentials(creds))
 	}
-	opts := []modelarts.Option{modelarts.WithCredentials(creds)}
 	if s.options.Client != nil {
 		opts = append(opts, s.options.Client(p.Account.Name)...)
 	}
@@ -155,11 +157,14 @@ func (b *services) open(s *Service, p accounts.Project) error {
 		opts = append(opts, modelarts.AllowPlainHTTP())
 	}
 	client, err := modelarts.New(p.Region.Endpoint, opts...)
-	if err != nil && b.file.Open() {
-		return fmt.Errorf("--endpoint (MODELARTS_ENDPOINT): %w", err)
+	switch {
+	case err != nil && b.file.Open():
+		fault = errors.Join(fault, fmt.Errorf("--endpoint (MODELARTS_ENDPOINT): %w", err))
+	case err != nil:
+		fault = errors.Join(fault, fmt.Errorf("account %s, region %s: %w", p.Account.Name, p.Region.Name, err))
 	}
-	if err != nil {
-		return fmt.Errorf("account %s, region %s: %w", p.Account.Name, p.Region.Name, err)
+	if fault != nil {
+		return fault
 	}
 	second := v2.New(client, v2.Options{TensorboardTraining: p.TensorboardTraining, Spend: s.options.Spend})
 	switch p.API {
@@ -190,12 +195,11 @@ func (b *services) credentials(a *API, account *accounts.Account, iam string) (*
 func (b *services) make(a *API, key credentialKey, logins map[*accounts.Account]Login) (modelarts.Credentials, error) {
 	agency := key.account.Agency
 	if agency == nil {
-		l := logins[key.account]
-		creds, err := l.credentials(key.account.Prefix, key.iam, a.PlainHTTP)
-		if err != nil && l.Password != "" && b.file.Open() {
-			err = fmt.Errorf("--iam-endpoint (HW_AUTH_URL): %w", err)
+		l, setting := logins[key.account], "iam_endpoint"
+		if b.file.Open() {
+			setting = "--iam-endpoint (HW_AUTH_URL)"
 		}
-		return creds, err
+		return l.credentials(key.account.Prefix, key.iam, setting, a.PlainHTTP)
 	}
 	through, err := b.credentials(a, agency.Through, key.iam)
 	if err != nil {
@@ -227,16 +231,6 @@ func (s *Service) Serving(projectID string) (account, endpoint string, rate floa
 
 // File is the accounts file as it is now, or what stands for one.
 func (s *Service) File() *accounts.File { return s.now.Load().file }
-
-// Accounts are the names of all accounts that serve projects.
-func (s *Service) Accounts() (names []string) {
-	for _, a := range s.File().Accounts() {
-		if len(a.Regions) > 0 {
-			names = append(names, a.Name)
-		}
-	}
-	return names
-}
 
 // Warnings are what is right but should not stay so, of files that the settings do not
 // name themselves.
@@ -289,7 +283,7 @@ func (s *Service) reopen() error {
 // agencies that are assumed with them.
 func (s *Service) renew(account *accounts.Account) error {
 	now := s.now.Load()
-	l, _, err := s.api.login(account)
+	l, _, err := readLogin(s.api.getenv, account.Prefix)
 	if err != nil {
 		return err
 	}

@@ -87,7 +87,7 @@ func jobsOf(t *testing.T, dump *ledgertest.Dump) *modelartstest.Server {
 func start(t *testing.T, server *redistest.Server, sim *modelartstest.Server) (*prometheus.Registry, *redis.Client) {
 	reg := prometheus.NewRegistry()
 	events := worker.NewMetrics(reg, "test")
-	api, err := sim.API(worker.ObserveAPI(events))
+	api, err := sim.API(worker.ObserveAPI(events, release.DefaultAccount))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,14 +61,15 @@ func (c *caller) look(ctx context.Context, step claimed) (job *jobs.Job, err err
 // report tells how a call ended, and whether a failure is the system's. What the
 // call has shown counts all the same if Redis can't be told.
 func (c *caller) report(ctx context.Context, step claimed, err error) (system bool) {
-	s, few := step.Stop, c.release.Few()
+	s, account := step.Stop, c.release.Account(step.Stop.ProjectID)
+	few := c.release.Few(account)
 	system, rerr := c.release.Report(context.WithoutCancel(ctx),
 		release.Call{ProjectID: s.ProjectID, Step: s.Member(), At: step.At, Ill: step.Ill}, err)
 	step.slot.Free() // not before: what is refused counts before another call goes out
 	if rerr != nil {
 		c.log.WarnContext(ctx, "the fleet did not learn of an answer", "project", s.ProjectID, "error", rerr)
 	}
-	if few > 0 && c.release.Few() == 0 {
+	if few > 0 && c.release.Few(account) == 0 {
 		c.slots.Wake()
 	}
 	if err != nil {

@@ -10,23 +10,39 @@ import (
 // Slots are the API calls that this worker may make at once. Stop calls go before
 // looks, which are sure of a fifth. Among several projects the one with the
 // fewest calls under way is next, and none takes the last quarter: calls that
-// hang must not take everything. It is safe for concurrent use.
+// hang must not take everything. Accounts whose credential may be refused get a few
+// slots each, and never the last quarter either. It is safe for concurrent use.
 type Slots struct {
-	mu      sync.Mutex
-	all     int
-	few     func() int // nil, or how many calls may be made at once for now; 0: all
-	used    int
-	looks   int                  // of those used
-	held    map[string]int       // by project
-	waiting map[string]*queues   // by project; those for which somebody waits
-	seen    map[string]time.Time // when each project last wanted a slot
+	mu          sync.Mutex
+	all         int
+	credentials Credentials
+	used        int
+	looks       int                  // of those used
+	doubtful    int                  // of those used, by accounts whose credential may be refused
+	held        map[string]int       // by project
+	waiting     map[string]*queues   // by project; those for which somebody waits
+	seen        map[string]time.Time // when each project last wanted a slot
+	accounts    map[string]*share    // by account; those that have ever wanted a slot
+}
+
+// Credentials tell how far the credentials of accounts may be used.
+type Credentials interface {
+	Account(projectID string) string
+	Few(account string) int // how many calls of an account may be made at once for now; 0: any number
+}
+
+// share is what an account has of the slots.
+type share struct {
+	used int
+	few  int // how many it may have for now; 0: any number
 }
 
 // queues are the calls of one project that wait, by kind and in their order: stop
 // calls, looks.
 type queues struct {
-	of    [2][]chan struct{}
-	pages int // how many of the looks, the first, are pages of a list
+	account *share
+	of      [2][]chan struct{}
+	pages   int // how many of the looks, the first, are pages of a list
 }
 
 func (q *queues) len() int { return len(q.of[0]) + len(q.of[1]) }
@@ -47,11 +63,11 @@ func kindOf(look bool) int {
 	return 0
 }
 
-// NewSlots returns n slots. As long as few returns more than 0, so many of them are
-// given out; to one project one less, so that another one can show that the
-// credential is accepted.
-func NewSlots(n int, few func() int) *Slots {
-	return &Slots{all: n, few: few, held: make(map[string]int), waiting: make(map[string]*queues), seen: make(map[string]time.Time)}
+// NewSlots returns n slots. An account that may only have a few gives one project
+// one less, so that another one can show that the credential is accepted.
+func NewSlots(n int, c Credentials) *Slots {
+	return &Slots{all: n, credentials: c, held: make(map[string]int), waiting: make(map[string]*queues),
+		seen: make(map[string]time.Time), accounts: make(map[string]*share)}
 }
 
 // Slot is one call's, from Acquire until it is freed.
@@ -72,13 +88,14 @@ func (s *Slots) AcquirePage(ctx context.Context, projectID string) (*Slot, error
 }
 
 func (s *Slots) acquire(ctx context.Context, projectID string, look, first bool) (*Slot, error) {
-	ready, kind := make(chan struct{}), kindOf(look)
+	ready, kind, name := make(chan struct{}), kindOf(look), s.credentials.Account(projectID)
 	s.mu.Lock()
 	s.seen[projectID] = time.Now()
-	if s.waiting[projectID] == nil {
-		s.waiting[projectID] = new(queues)
-	}
 	q := s.waiting[projectID]
+	if q == nil {
+		q = &queues{account: s.account(name)}
+		s.waiting[projectID] = q
+	}
 	if first { // but pages keep their order
 		q.of[kind] = slices.Insert(q.of[kind], q.pages, ready)
 		q.pages++
@@ -89,7 +106,7 @@ func (s *Slots) acquire(ctx context.Context, projectID string, look, first bool)
 	s.mu.Unlock()
 	select {
 	case <-ready:
-		return &Slot{sync.OnceFunc(func() { s.release(projectID, look) })}, nil
+		return &Slot{sync.OnceFunc(func() { s.release(projectID, q.account, look) })}, nil
 	case <-ctx.Done():
 	}
 	s.mu.Lock()
@@ -101,18 +118,28 @@ func (s *Slots) acquire(ctx context.Context, projectID string, look, first bool)
 		}
 		return nil, ctx.Err()
 	}
-	s.free(projectID, look) // it came in this moment
+	s.free(projectID, q.account, look) // it came in this moment
 	return nil, ctx.Err()
 }
 
-func (s *Slots) release(projectID string, look bool) {
+func (s *Slots) release(projectID string, account *share, look bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.free(projectID, look)
+	s.free(projectID, account, look)
+}
+
+// account is the share of an account. The lock must be held.
+func (s *Slots) account(name string) *share {
+	a := s.accounts[name]
+	if a == nil {
+		a = new(share)
+		s.accounts[name] = a
+	}
+	return a
 }
 
 // Wake looks again whether somebody who waits may have a slot: it is known now
-// that the credential is accepted.
+// that a credential is accepted.
 func (s *Slots) Wake() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -137,8 +164,22 @@ func (s *Slots) Waiting() int {
 	return n
 }
 
-func (s *Slots) free(projectID string, look bool) {
+// WaitingOf is how many of them are of an account.
+func (s *Slots) WaitingOf(account string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, of := 0, s.accounts[account]
+	for _, q := range s.waiting {
+		if q.account == of {
+			n += q.len()
+		}
+	}
+	return n
+}
+
+func (s *Slots) free(projectID string, account *share, look bool) {
 	s.used--
+	account.used--
 	if look {
 		s.looks--
 	}
@@ -148,21 +189,24 @@ func (s *Slots) free(projectID string, look bool) {
 	s.give()
 }
 
+// butLastQuarter is how many slots there are without the last quarter, which is left
+// to others.
+func (s *Slots) butLastQuarter() int { return max(1, s.all-s.all/4) }
+
 // give gives free slots to those who wait.
 func (s *Slots) give() {
-	all, each, few := s.all, s.all, 0
-	if s.few != nil {
-		few = s.few()
+	each := s.all
+	if s.company() {
+		each = s.butLastQuarter()
 	}
-	switch {
-	case few > 0:
-		all = min(all, few)
-		each = max(1, all-1)
-	case s.company():
-		each = max(1, all-all/4)
+	s.doubtful = 0
+	for name, a := range s.accounts {
+		if a.few = s.credentials.Few(name); a.few > 0 {
+			s.doubtful += a.used
+		}
 	}
-	for s.used < all && len(s.waiting) > 0 {
-		project, kind := s.next(all, each)
+	for s.used < s.all && len(s.waiting) > 0 {
+		project, kind := s.next(each)
 		if project == "" {
 			return
 		}
@@ -173,18 +217,29 @@ func (s *Slots) give() {
 			delete(s.waiting, project)
 		}
 		s.used++
+		q.account.used++
+		if q.account.few > 0 {
+			s.doubtful++
+		}
 		s.held[project]++
 		s.looks += kind
 		close(ready)
 	}
 }
 
-// next is the project that is next, where each may have so many of all slots, and
-// the kind of its call; "" for none.
-func (s *Slots) next(all, each int) (project string, kind int) {
-	turn := kindOf(s.looks < all/5)
+// next is the project that is next, where each may have so many slots, and the kind
+// of its call; "" for none.
+func (s *Slots) next(each int) (project string, kind int) {
+	looks := kindOf(s.looks < s.all/5)
 	best := 0
 	for p, q := range s.waiting {
+		turn := looks
+		if few := q.account.few; few > 0 {
+			if q.account.used >= few || s.doubtful >= s.butLastQuarter() || s.held[p] >= max(1, few-1) {
+				continue
+			}
+			turn = kindOf(false) // the looks' fifth of a few is none
+		}
 		if s.held[p] >= each {
 			continue
 		}

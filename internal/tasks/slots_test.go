@@ -11,13 +11,27 @@ import (
 
 // line are the calls that wait for slots, and those that got one, in their order.
 type line struct {
-	t     *testing.T
-	slots *Slots
-	got   chan string
+	t      *testing.T
+	slots  *Slots
+	doubts doubts
+	got    chan string
 }
 
 func newLine(t *testing.T, n int) *line {
-	return &line{t, NewSlots(n, nil), make(chan string, 100)}
+	doubts := doubts{}
+	return &line{t, NewSlots(n, doubts), doubts, make(chan string, 100)}
+}
+
+// doubts are how many calls accounts may make, which are named as the projects that
+// they have: "a" is of account "a", and so is "a2".
+type doubts map[string]int
+
+func (d doubts) Account(projectID string) string { return projectID[:1] }
+func (d doubts) Few(account string) int          { return d[account] }
+
+// release gives back a slot of a project.
+func (l *line) release(project string, look bool) {
+	l.slots.release(project, l.slots.account(l.doubts.Account(project)), look)
 }
 
 // take takes n slots, which are free.
@@ -72,7 +86,7 @@ func TestStopCallsGoFirst(t *testing.T) {
 		l.wait(2, "a", false)
 		l.want()
 		for _, want := range []string{"a stop", "a stop", "a look", "a look"} {
-			l.slots.release("a", false)
+			l.release("a", false)
 			l.want(want)
 		}
 		if used, waiting := l.slots.Used(), l.slots.Waiting(); used != 10 || waiting != 0 {
@@ -89,10 +103,10 @@ func TestLooksAreSureOfAFifth(t *testing.T) {
 		l.wait(5, "a", false)
 		l.wait(5, "a", true)
 		for _, want := range []string{"a look", "a look", "a stop", "a stop"} {
-			l.slots.release("a", false)
+			l.release("a", false)
 			l.want(want)
 		}
-		l.slots.release("a", true)
+		l.release("a", true)
 		l.want("a look")
 	})
 }
@@ -108,7 +122,7 @@ func TestFewestCallsFirst(t *testing.T) {
 		l.wait(1, "b", false)
 		l.wait(1, "c", false)
 		for _, want := range []string{"c stop", "b stop", "a stop"} {
-			l.slots.release("a", false)
+			l.release("a", false)
 			l.want(want)
 		}
 	})
@@ -120,18 +134,18 @@ func TestTheLastQuarter(t *testing.T) {
 		l := newLine(t, 8)
 		l.take(8, "a", false) // it is alone
 		l.wait(1, "b", false)
-		l.slots.release("a", false)
+		l.release("a", false)
 		l.want("b stop")
 		l.wait(4, "a", false)
-		l.slots.release("a", false) // six are left
+		l.release("a", false) // six are left
 		l.want()
 		l.wait(1, "b", false)
 		l.want("b stop")
-		l.slots.release("a", false)
+		l.release("a", false)
 		l.want("a stop")
 
-		l.slots.release("b", false)
-		l.slots.release("b", false)
+		l.release("b", false)
+		l.release("b", false)
 		l.want()
 		time.Sleep(time.Minute + time.Second) // nobody else has wanted a slot for long
 		l.wait(1, "a", false)
@@ -139,33 +153,69 @@ func TestTheLastQuarter(t *testing.T) {
 	})
 }
 
-// Only three calls are under way while it is not known whether the credential is
-// accepted, and only two of one project: its calls may hang. Once one is refused,
-// one at a time goes out.
+// Only three calls of an account are under way while it is not known whether its
+// credential is accepted, and only two of one project: its calls may hang. Once one
+// is refused, one at a time goes out. Other accounts have nothing to do with it.
 func TestFewCallsWhileUnproven(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		few := 3
 		l := newLine(t, 10)
-		l.slots.few = func() int { return few }
+		l.doubts["a"] = 3
 		l.wait(6, "a", false)
 		l.want("a stop", "a stop")
-		l.wait(2, "b", false)
-		l.want("b stop")
+		l.wait(2, "a2", false)
+		l.want("a2 stop")
 		l.slots.Wake()
 		l.want()
-		few = 1 // one was refused
-		l.slots.release("a", false)
-		l.slots.release("a", false)
-		l.want() // one of b is under way
-		l.slots.release("b", false)
+		l.wait(4, "b", false)
+		l.want("b stop", "b stop", "b stop", "b stop")
+		l.doubts["a"] = 1 // one was refused
+		l.release("a", false)
+		l.release("a", false)
+		l.want() // one of a2 is under way
+		l.release("a2", false)
 		l.want("a stop")
-		few = 0
+		l.doubts["a"] = 0
 		l.slots.Wake()
 		got := l.order() // all at once: in any order
 		slices.Sort(got)
-		if !slices.Equal(got, []string{"a stop", "a stop", "a stop", "b stop"}) {
+		if !slices.Equal(got, []string{"a stop", "a stop", "a stop", "a2 stop"}) {
 			t.Errorf("got slots: %q, want all who waited", got)
 		}
+	})
+}
+
+// With a few slots stop calls go first, although looks of others have had none yet.
+func TestFewCallsAreStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine(t, 10)
+		l.doubts["a"] = 1
+		l.take(1, "a", false)
+		l.wait(2, "a", true)
+		l.wait(2, "a", false)
+		for _, want := range []string{"a stop", "a stop", "a look", "a look"} {
+			l.release("a", want == "a look")
+			l.want(want)
+		}
+	})
+}
+
+// All accounts together whose credential may be refused leave the last quarter to
+// those that are accepted.
+func TestDoubtfulAccountsLeaveAQuarter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine(t, 8)
+		for _, account := range []string{"a", "b", "c", "d"} {
+			l.doubts[account] = 3
+			l.wait(2, account, false)
+		}
+		l.want("a stop", "a stop", "b stop", "b stop", "c stop", "c stop")
+		if n, all := l.slots.WaitingOf("d"), l.slots.Waiting(); n != 2 || all != 2 {
+			t.Errorf("%d calls of d wait and %d in all, want 2 and 2", n, all)
+		}
+		l.wait(2, "e", false)
+		l.want("e stop", "e stop")
+		l.release("a", false)
+		l.want("d stop")
 	})
 }
 
@@ -182,11 +232,11 @@ func TestGivingUp(t *testing.T) {
 		if n := l.slots.Waiting(); n != 0 {
 			t.Errorf("%d calls wait, want none", n)
 		}
-		l.slots.release("a", false)
+		l.release("a", false)
 		l.wait(1, "b", true)
 		l.want("b look")
-		l.slots.release("b", true)
-		if len(l.slots.held) != 0 || l.slots.looks != 0 || l.slots.used != 0 {
+		l.release("b", true)
+		if len(l.slots.held) != 0 || l.slots.looks != 0 || l.slots.used != 0 || l.slots.accounts["a"].used != 0 {
 			t.Errorf("with nothing under way: %+v", l.slots)
 		}
 	})
@@ -214,7 +264,7 @@ func TestPagesKeepTheirOrder(t *testing.T) {
 		giveUp()
 		for _, want := range []string{"page 4", "page 3", "page 2", "page 1", "a look"} {
 			l.want()
-			l.slots.release("a", true)
+			l.release("a", true)
 			l.want(want)
 		}
 	})

@@ -17,6 +17,7 @@ import (
 	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/redistest"
+	"vizstop/internal/release"
 	"vizstop/internal/tasks"
 )
 
@@ -40,7 +41,7 @@ func TestShutdownLeavesNothingBehind(t *testing.T) {
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}})
 	reg := prometheus.NewRegistry()
 	events := NewMetrics(reg, "test")
-	api, err := sim.API(modelarts.WithHTTPClient(&http.Client{Transport: transport}), ObserveAPI(events))
+	api, err := sim.API(modelarts.WithHTTPClient(&http.Client{Transport: transport}), ObserveAPI(events, release.DefaultAccount))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -50,18 +51,8 @@ func (w *Worker) snapshot(ctx context.Context) (metrics.Snapshot, error) {
 	for state, due := range now.load.Oldest {
 		s.Oldest[string(state)] = due
 	}
-	for _, reason := range release.Reasons() {
-		for _, scope := range release.Scopes() {
-			s.Held[metrics.Hold{Reason: string(reason), Scope: string(scope)}] = false
-		}
-	}
-	for _, h := range now.holds {
-		hold := metrics.Hold{Reason: string(h.Reason), Scope: string(h.Scope)}
-		if _, known := s.Held[hold]; known { // labels come from closed sets, whatever Redis holds
-			s.Held[hold] = true
-		}
-	}
-	s.ConfiguredRate = w.release.Rate()
+	w.held(now.holds, s.Held)
+	s.ConfiguredRate = w.release.Rate("")
 	if s.ConfiguredRate <= 0 {
 		s.ConfiguredRate = math.Inf(1)
 	}
@@ -73,16 +64,42 @@ func (w *Worker) snapshot(ctx context.Context) (metrics.Snapshot, error) {
 	return s, err
 }
 
+// held says of each reason, scope and account whether a hold is of it. Labels come
+// from closed sets, whatever Redis holds: accounts that this worker does not know are
+// "", as those of holds that are of none.
+func (w *Worker) held(holds []release.Hold, held map[metrics.Hold]bool) {
+	for _, reason := range release.Reasons() {
+		for _, scope := range reason.Scopes() {
+			accounts := []string{""}
+			if scope != release.ScopeFleet {
+				accounts = append(accounts, w.cfg.Accounts...)
+			}
+			for _, account := range accounts {
+				held[metrics.Hold{Reason: string(reason), Scope: string(scope), Account: account}] = false
+			}
+		}
+	}
+	for _, h := range holds {
+		label := metrics.Hold{Reason: string(h.Reason), Scope: string(h.Scope)}
+		if slices.Contains(w.cfg.Accounts, h.Account) {
+			label.Account = h.Account
+		}
+		if _, known := held[label]; known {
+			held[label] = true
+		}
+	}
+}
+
 func (w *Worker) queue(ctx context.Context) (metrics.Queue, error) {
 	counts, latency, err := tasks.NewInspector(w.cfg.Redis).Counts(ctx, tasks.Queue)
 	return metrics.Queue{Name: tasks.Queue, Latency: latency, Tasks: counts}, err
 }
 
 // Ready reports whether the worker can do its work now: Redis answers, and
-// calls of the API are not held for the fleet or for every project that has
-// stops in flight. If it can't, faults say why, one line each; notes are pauses,
-// holds that leave other projects at work, projects slowed down, tasks that no
-// worker will take, and risks that Redis runs.
+// calls of the API are not held for the fleet, for all accounts of this worker or
+// for every project that has stops in flight. If it can't, faults say why, one line
+// each; notes are pauses, holds that leave other projects at work, projects slowed
+// down, tasks that no worker will take, and risks that Redis runs.
 func (w *Worker) Ready(ctx context.Context) (faults, notes []string) {
 	select {
 	case <-w.stopping.Done():
@@ -100,21 +117,31 @@ func (w *Worker) Ready(ctx context.Context) (faults, notes []string) {
 	if n := queue.Tasks["aggregating"]; n > 0 {
 		notes = append(notes, fmt.Sprintf("%d tasks in the queue have an asynq Group: no worker will take them; enqueue them without", n))
 	}
-	working := now.load.Projects
+	working, held, refused := maps.Clone(now.load.Projects), []string{}, make(map[string]string)
 	for _, h := range now.holds {
 		switch {
 		case h.Reason == release.Paused || h.Reason == release.Throttled:
 			notes = append(notes, h.String())
-		case h.Scope != release.ScopeProject:
+		case h.Scope == release.ScopeFleet:
 			faults = append(faults, h.String())
+		case h.Scope == release.ScopeCredential:
+			refused[h.Account] = h.String()
 		default:
-			delete(working, h.ProjectID)
+			held = append(held, h.ProjectID)
 			notes = append(notes, h.String())
 		}
 	}
-	if held := slices.ContainsFunc(now.holds, func(h release.Hold) bool {
-		return h.Scope == release.ScopeProject && h.Reason != release.Paused && h.Reason != release.Throttled
-	}); held && len(working) == 0 {
+	lines := slices.Sorted(maps.Values(refused))
+	if slices.ContainsFunc(w.cfg.Accounts, func(a string) bool { return refused[a] == "" }) {
+		notes = append(notes, lines...)
+	} else {
+		faults = append(faults, lines...)
+	}
+	// Besides those of refused accounts: are all projects with stops in flight held?
+	ofRefused := func(id string) bool { return refused[w.release.Account(id)] != "" }
+	held = slices.DeleteFunc(held, ofRefused)
+	maps.DeleteFunc(working, func(id string, _ int) bool { return ofRefused(id) || slices.Contains(held, id) })
+	if len(held) > 0 && len(working) == 0 {
 		faults, notes = append(faults, notes...), nil
 	}
 	notes = append(notes, w.elsewhere(now.load.Projects)...)
@@ -132,7 +159,7 @@ func (w *Worker) elsewhere(inFlight map[string]int) (notes []string) {
 	for project, endpoint := range w.loop.Elsewhere() {
 		if inFlight[project] > 0 {
 			notes = append(notes, fmt.Sprintf("project %s is left alone: its stops are at %s, and this worker calls %s; they need a worker with that endpoint",
-				project, endpoint, w.cfg.Release.Endpoint))
+				project, endpoint, w.release.Endpoint(project)))
 		}
 	}
 	slices.Sort(notes)

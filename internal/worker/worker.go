@@ -55,6 +55,10 @@ type Config struct {
 	Retention time.Duration // of ended batches; default ledger.DefaultRetention
 	Schedule  tasks.Schedule
 	Release   release.Config // its Observer and CallTimeout are set by New
+	// Accounts are the names of the accounts that this worker has credentials of, as
+	// Release.Serving gives them, for its metrics and Ready; default
+	// release.DefaultAccount alone.
+	Accounts []string
 
 	// FitnessInterval is how often the worker looks whether Redis is fit; default
 	// a minute.
@@ -82,6 +86,7 @@ func (c Config) withDefaults() Config {
 			*field = value
 		}
 	}
+	c.Accounts = orDefault(c.Accounts)
 	c.Schedule = c.Schedule.WithDefaults()
 	c.Release.Observer, c.Release.CallTimeout = c.Metrics, c.Schedule.CallTimeout
 	return c
@@ -136,7 +141,7 @@ func New(cfg Config) *Worker {
 	w.stopping, w.stop = context.WithCancel(context.Background())
 	w.ended, w.giveUp = context.WithCancel(context.Background())
 	queue := queueconn.New(cfg.Redis, cfg.CheckInterval)
-	slots := tasks.NewSlots(cfg.Concurrency, w.release.Few)
+	slots := tasks.NewSlots(cfg.Concurrency, w.release)
 	w.handlers = tasks.New(tasks.Config{
 		Ledger: w.ledger, Release: w.release, Jobs: cfg.Jobs, Slots: slots, Recorder: cfg.Metrics,
 		Pull:   func(projectID string, after time.Duration) { w.loop.Pull(projectID, after) },
@@ -173,12 +178,14 @@ func (w *Worker) newServer(queue *queueconn.Client) *asynq.Server {
 }
 
 // NewMetrics registers all event metrics with reg, and knows every label value.
-func NewMetrics(reg prometheus.Registerer, version string) *metrics.Metrics {
+// accounts are those of Config.
+func NewMetrics(reg prometheus.Registerer, version string, accounts ...string) *metrics.Metrics {
 	return metrics.New(reg, version, metrics.Labels{
 		Outcomes:   texts(ledger.Outcomes()),
 		Phases:     tasks.Phases(),
 		Operations: jobs.Operations(),
 		Results:    kindNames(),
+		Accounts:   orDefault(accounts),
 		Holds:      texts(release.Reasons()),
 		Recoveries: rounds.RecoveryKinds(),
 		ListChecks: texts(release.ListResults()),
@@ -186,10 +193,17 @@ func NewMetrics(reg prometheus.Registerer, version string) *metrics.Metrics {
 	})
 }
 
-// ObserveAPI is the client option that counts its calls in m.
-func ObserveAPI(m *metrics.Metrics) modelarts.Option {
+func orDefault(accounts []string) []string {
+	if len(accounts) == 0 {
+		return []string{release.DefaultAccount}
+	}
+	return accounts
+}
+
+// ObserveAPI is the client option that counts its calls in m, as those of an account.
+func ObserveAPI(m *metrics.Metrics, account string) modelarts.Option {
 	return modelarts.WithObserver(func(o modelarts.Observation) {
-		m.APICalled(o.Operation, o.Kind.String(), o.Duration, tracing.IDFrom(o.Context))
+		m.APICalled(account, o.Operation, o.Kind.String(), o.Duration, tracing.IDFrom(o.Context))
 	})
 }
 
@@ -237,6 +251,11 @@ func (w *Worker) Start(ctx context.Context) error {
 	}
 	w.beat.Go(func() { w.loop.Beat(beatCtx) })
 	return nil
+}
+
+// Spend waits until the rate of a project allows one more call.
+func (w *Worker) Spend(ctx context.Context, projectID string) error {
+	return w.release.Spend(ctx, projectID)
 }
 
 // Renewed has a worker that has other credentials try at once whatever a refusal holds

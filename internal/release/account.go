@@ -1,0 +1,249 @@
+package release
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// DefaultAccount is the account of every project that is not said to have another.
+const DefaultAccount = "default"
+
+// Serving is what serves a project.
+type Serving struct {
+	// Account is the name of the account whose credential its calls are made with: fit
+	// for a key and a metric label. "" means DefaultAccount.
+	Account string
+	// Endpoint is the API endpoint that this process calls. The first worker that claims
+	// a step of a project, or the producer that knows, ties the project to its endpoint
+	// while stops are in flight; workers with another one leave the project alone. "":
+	// any endpoint is this worker's.
+	Endpoint string
+	// Rate is how many calls a second the project may make; 0: Config.Rate.
+	Rate float64
+}
+
+// rate is how many calls a second a project may make, and how many at once after a
+// rest.
+func (r *Releaser) rate(projectID string) (rate float64, burst int) {
+	if own := r.serving(projectID).Rate; own > 0 {
+		return own, burstOf(own)
+	}
+	return r.cfg.Rate, r.cfg.Burst
+}
+
+// burstOf is the Burst of a rate for which none is configured.
+func burstOf(rate float64) int { return max(1, int(rate/10)) }
+
+func (r *Releaser) serving(projectID string) (s Serving) {
+	if r.cfg.Serving != nil {
+		s = r.cfg.Serving(projectID)
+	}
+	s.Account = cmp.Or(s.Account, DefaultAccount)
+	return s
+}
+
+// Account is the account of a project.
+func (r *Releaser) Account(projectID string) string { return r.serving(projectID).Account }
+
+// Endpoint is the API endpoint that this process calls for a project; "" for any.
+func (r *Releaser) Endpoint(projectID string) string { return r.serving(projectID).Endpoint }
+
+// credential is what a process knows of the credential of an account.
+type credential struct {
+	trouble
+	accepted bool // since this process started
+	doubted  bool // a call of this process was refused since one was accepted
+	wake     bool // a hold has ended, and the account's projects have not been told
+
+	attempt string // at getting the probe, to which Redis has not answered yet; "": none
+}
+
+// trouble is what Redis told last of a credential that was refused; the zero value
+// is none.
+type trouble struct {
+	failures bool // it was refused since it was accepted
+	held     bool
+	probeAt  time.Time
+	probe    string // project that it was refused in last
+}
+
+// accountKey is the control hash of an account: how often its credential was
+// refused, and the hold.
+func accountKey(account string) string { return accountKeys + account }
+
+// troubles reads what is known of accounts in trouble.
+func (r *Releaser) troubles(ctx context.Context, accounts []string) (map[string]trouble, error) {
+	if len(accounts) == 0 {
+		return nil, nil
+	}
+	pipe := r.rdb.Pipeline()
+	answers := make([]*redis.SliceCmd, len(accounts))
+	for i, a := range accounts {
+		answers[i] = pipe.HMGet(ctx, accountKey(a), "failures", "hold", "probe_at", "probe_project")
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, err
+	}
+	troubles := make(map[string]trouble, len(accounts))
+	for i, a := range accounts {
+		v := answers[i].Val()
+		text := func(i int) string { s, _ := v[i].(string); return s }
+		troubles[a] = trouble{failures: v[0] != nil, held: v[1] != nil, probeAt: millis(text(2)), probe: text(3)}
+	}
+	return troubles, nil
+}
+
+// Few is how many calls of an account may be under way at once, because an access
+// key locks after more than five failures in five minutes: three until the
+// credential was accepted, and one at a time once a call was refused, until another
+// is accepted. 0: any number.
+func (r *Releaser) Few(account string) int {
+	f := &r.fleet
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch c := f.account(account); {
+	case c.failures || c.doubted:
+		return 1
+	case !c.accepted:
+		return 3
+	}
+	return 0
+}
+
+// Doubt notes that a call of a project was refused for its credential, which is not
+// told to the fleet: it was of a list, and calls of stops say whether it is that or
+// the list.
+func (r *Releaser) Doubt(projectID string) {
+	account := r.Account(projectID)
+	r.fleet.mu.Lock()
+	defer r.fleet.mu.Unlock()
+	r.fleet.account(account).doubted = true
+}
+
+// inCredential is a call as it is known among those of all projects of an account.
+func inCredential(c Call) string { return c.ProjectID + " " + c.Step.StopID }
+
+// credentialRefused counts a refusal against the credential.
+func (r *Releaser) credentialRefused(ctx context.Context, c Call, err error) error {
+	account := r.Account(c.ProjectID)
+	r.fleet.refused(account)
+	wait := r.cfg.CredentialProbe.Milliseconds()
+	answer, rerr := failedScript.Run(ctx, r.rdb, []string{accountKey(account), troubledKey}, r.now().UnixMilli(), string(Credentials), err.Error(),
+		inCredential(c), credentialAfter, 1, wait, wait, account, c.ProjectID).Int64Slice()
+	if rerr != nil {
+		return fmt.Errorf("note a refusal of the credential of account %s: %w", account, rerr)
+	}
+	r.observe(answer[1] == 1, Credentials)
+	if answer[2] == 1 {
+		return r.Refresh(ctx)
+	}
+	return nil
+}
+
+func (f *fleetState) refused(account string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c := f.account(account)
+	c.failures, c.doubted = true, true
+}
+
+// credentialAccepted ends what holds back the account of a project, if anything
+// does.
+func (r *Releaser) credentialAccepted(ctx context.Context, projectID string) error {
+	account := r.Account(projectID)
+	if !r.fleet.accepted(account) {
+		return nil
+	}
+	ended, err := answeredScript.Run(ctx, r.rdb, []string{accountKey(account), troubledKey}, r.now().UnixMilli(), account).Bool()
+	if err == nil && ended {
+		err = errors.Join(r.Refresh(ctx), r.askAccounts(ctx, account))
+	}
+	if err != nil {
+		return fmt.Errorf("note that the credential of account %s was accepted: %w", account, err)
+	}
+	return nil
+}
+
+// accepted notes that a credential was accepted, and reports whether that has to be
+// told.
+func (f *fleetState) accepted(account string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c := f.account(account)
+	tell := c.failures || c.held
+	c.accepted, c.doubted, c.failures, c.held = true, false, false, false
+	return tell
+}
+
+// CredentialProbes returns the projects in which credentials are to be tried now,
+// each by any call. Of all workers one gets each.
+func (r *Releaser) CredentialProbes(ctx context.Context) (projects []string, err error) {
+	for account, c := range r.fleet.due(r.now()) {
+		project, perr := r.takeProbe(ctx, account, c)
+		if perr != nil {
+			err = errors.Join(err, fmt.Errorf("take the probe of the credential of account %s: %w", account, perr))
+		}
+		if project != "" {
+			projects = append(projects, project)
+		}
+	}
+	return projects, err
+}
+
+// due is what is known of the accounts whose probe is due, or may have been given
+// by an answer that was lost.
+func (f *fleetState) due(now time.Time) map[string]credential {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var due map[string]credential
+	for name, c := range f.accounts {
+		if !c.held || c.attempt == "" && c.probeAt.After(now) {
+			continue
+		}
+		if due == nil {
+			due = make(map[string]credential)
+		}
+		due[name] = *c
+	}
+	return due
+}
+
+// attempted notes the attempt at getting the probe of an account that is to be
+// repeated; "": none.
+func (f *fleetState) attempted(account, attempt string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.account(account).attempt = attempt
+}
+
+// takeProbe returns the project in which the credential of an account is to be
+// tried by this worker; "": in none.
+func (r *Releaser) takeProbe(ctx context.Context, account string, c credential) (string, error) {
+	project, attempt := c.probe, cmp.Or(c.attempt, rand.Text()[:10])
+	if r.Account(project) != account { // it has another one now, or this worker does not know the account
+		projects, err := r.Projects(ctx)
+		i := slices.IndexFunc(projects, func(p string) bool { return r.Account(p) == account })
+		if err != nil || i < 0 {
+			return "", err
+		}
+		project = projects[i]
+	}
+	r.fleet.attempted(account, attempt)
+	got, err := probeScript.Run(ctx, r.rdb, []string{accountKey(account)}, c.probeAt.UnixMilli(), r.now().Add(r.cfg.CredentialProbe).UnixMilli(),
+		inCredential(Call{ProjectID: project}), attempt).Bool()
+	if err != nil {
+		return "", err // the same attempt gets the same answer
+	}
+	r.fleet.attempted(account, "")
+	if !got {
+		return "", r.Refresh(ctx)
+	}
+	return project, nil
+}

@@ -1,0 +1,219 @@
+package release
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"vizstop/internal/jobs"
+	"vizstop/internal/ledger"
+)
+
+// Projects of another account than the default one.
+const (
+	projectB  = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+	projectB2 = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb2"
+)
+
+// twoAccounts serves projects whose ids begin with a "b" by account "b", and the
+// others by the default one.
+func twoAccounts(projectID string) Serving {
+	if strings.HasPrefix(projectID, "b") {
+		return Serving{Account: "b", Endpoint: "https://b.example"}
+	}
+	return Serving{}
+}
+
+// refuse reports that the credential was refused for a stop of a project.
+func (w *world) refuse(r *Releaser, projectID, id string) {
+	w.t.Helper()
+	c := w.call(id)
+	c.ProjectID = projectID
+	_, err := r.Report(w.t.Context(), c, answer(jobs.KindCredentials))
+	w.ok(err)
+}
+
+// accept reports that a call of a project was answered.
+func (w *world) accept(r *Releaser, projectID string) {
+	w.t.Helper()
+	_, err := r.Report(w.t.Context(), Call{ProjectID: projectID, At: w.now(), Ill: true}, nil)
+	w.ok(err)
+}
+
+// A refused account holds back its own projects only, in every worker, and its end
+// has only these visited.
+func TestAnAccountHoldsItsOwnProjects(t *testing.T) {
+	eachRedis(t, Config{Serving: twoAccounts}, func(t *testing.T, w *world) {
+		other := w.worker("worker-2", Config{Serving: twoAccounts})
+		both := []*Releaser{w.Releaser, other}
+		heldAre := func(a, b string) {
+			t.Helper()
+			for i, r := range both {
+				w.ok(r.Refresh(t.Context()))
+				if r.holds(project) != a || r.holds(projectB) != b || r.holds(projectB2) != b || r.Resting(project) != (a == "1") ||
+					r.Resting(projectB2) != (b == "1") {
+					t.Errorf("worker %d is told %q of the default account, and %q, %q of b; want %q and %q", i+1, r.holds(project), r.holds(projectB),
+						r.holds(projectB2), a, b)
+				}
+			}
+		}
+		fewAre := func(r *Releaser, a, b int) {
+			t.Helper()
+			if r.Few(DefaultAccount) != a || r.Few("b") != b {
+				t.Errorf("%d calls of the default account at once, %d of b; want %d and %d", r.Few(DefaultAccount), r.Few("b"), a, b)
+			}
+		}
+		fewAre(w.Releaser, 3, 3)
+		w.accept(w.Releaser, project)
+		fewAre(w.Releaser, 0, 3)
+		w.refuse(w.Releaser, projectB, "x")
+		w.refuse(w.Releaser, project, "y") // of another credential: not the second in a row
+		heldAre("", "")
+		fewAre(other, 1, 1)
+		w.accept(w.Releaser, project)
+		w.refuse(w.Releaser, projectB2, "z")
+		w.holdsAre("credential credentials")
+		heldAre("", "1")
+		fewAre(w.Releaser, 0, 1)
+		fewAre(other, 3, 1) // it has had no answer itself
+		holds, err := w.Holds(t.Context())
+		w.ok(err)
+		if holds[0].Account != "b" || !strings.HasPrefix(holds[0].String(), "calls of account b held since 2026-01-02T03:04:05Z, credentials: ") {
+			t.Errorf("hold %+v: %s", holds[0], holds[0])
+		}
+		if !w.Concerns(holds[0], projectB) || w.Concerns(holds[0], project) || !w.worker("", Config{}).Concerns(holds[0], project) {
+			t.Error("the hold concerns projects of account b, and any project for who knows no accounts")
+		}
+
+		w.accept(w.Releaser, project) // the other account says nothing about b
+		heldAre("", "1")
+		_, err = w.Pause(t.Context(), "", "me", "")
+		w.ok(err)
+		heldAre("stops", "1")
+		_, err = w.Resume(t.Context(), "")
+		w.ok(err)
+		heldAre("", "1")
+		for _, p := range []string{project, projectB, projectB2} {
+			w.turns(w.Releaser, Pull(p, time.Hour))
+		}
+		w.accept(w.Releaser, projectB)
+		w.holdsAre()
+		turns, _ := w.turns(other)
+		var asked []string
+		for _, turn := range turns {
+			asked = append(asked, turn.ProjectID)
+		}
+		slices.Sort(asked)
+		if !slices.Equal(asked, []string{projectB2, projectB}) {
+			t.Errorf("rounds are due of %q, want both projects of b", asked)
+		}
+		heldAre("", "")
+		if n := w.rdb.Exists(t.Context(), troubledKey).Val(); n != 0 {
+			t.Errorf("accounts in trouble: %v", w.rdb.SMembers(t.Context(), troubledKey).Val())
+		}
+	})
+}
+
+// What a worker finds out by its Refresh only has the account's projects visited,
+// too, also while all stop calls are paused: looks go on.
+func TestTheEndOfAnAccountsHoldIsHeard(t *testing.T) {
+	eachRedis(t, Config{Serving: twoAccounts}, func(t *testing.T, w *world) {
+		for _, id := range []string{"x", "y"} {
+			w.refuse(w.Releaser, projectB, id)
+		}
+		_, err := w.Pause(t.Context(), "", "me", "")
+		w.ok(err)
+		w.ok(w.Refresh(t.Context()))
+		for _, p := range []string{project, projectB} {
+			w.turns(w.Releaser, Pull(p, time.Hour))
+		}
+		w.ok(answeredScript.Run(t.Context(), w.rdb, []string{accountKey("b"), troubledKey}, w.now().UnixMilli(), "b").Err()) // and its worker died
+		w.ok(w.Refresh(t.Context()))
+		if turns, _ := w.turns(w.Releaser); len(turns) != 1 || turns[0].ProjectID != projectB {
+			t.Errorf("turns %v, want one of %s", turns, projectB)
+		}
+		w.ok(w.Refresh(t.Context()))
+		if turns, _ := w.turns(w.Releaser); len(turns) != 0 {
+			t.Errorf("turns %v, although it was told before", turns)
+		}
+	})
+}
+
+// Each held account gets probes of its own, in a project that it has now, by a
+// worker that serves it.
+func TestProbesOfAccounts(t *testing.T) {
+	eachRedis(t, Config{Serving: twoAccounts}, func(t *testing.T, w *world) {
+		stranger := w.worker("worker-3", Config{Serving: func(string) Serving { return Serving{Account: "c"} }})
+		probes := func(r *Releaser, want ...string) {
+			t.Helper()
+			got, err := r.CredentialProbes(t.Context())
+			if slices.Sort(got); !slices.Equal(got, want) || err != nil {
+				t.Errorf("probes of %q, %v, want %q", got, err, want)
+			}
+		}
+		for _, id := range []string{"x", "y"} {
+			w.refuse(w.Releaser, project, id)
+			w.refuse(w.Releaser, projectB, id)
+		}
+		probes(w.Releaser)
+		w.ok(stranger.ProbeSoon(t.Context()))
+		w.ok(w.Refresh(t.Context()))
+		probes(w.Releaser)
+		w.advance(2 * time.Minute)
+		w.ok(stranger.Refresh(t.Context()))
+		probes(stranger)
+		probes(w.Releaser, project, projectB)
+		probes(w.Releaser)
+
+		// The project has another account now; another project still has this one.
+		moved := w.worker("worker-2", Config{Serving: func(id string) Serving {
+			if id == projectB {
+				return Serving{}
+			}
+			return twoAccounts(id)
+		}})
+		w.accept(w.Releaser, project)
+		w.turns(w.Releaser, Pull(projectB2, time.Hour))
+		w.advance(2 * time.Minute)
+		w.ok(moved.Refresh(t.Context()))
+		probes(moved, projectB2)
+		w.accept(moved, projectB2)
+		w.holdsAre()
+	})
+}
+
+// A list that is refused casts doubt on its own account only.
+func TestDoubtIsOfAnAccount(t *testing.T) {
+	eachRedis(t, Config{Serving: twoAccounts}, func(t *testing.T, w *world) {
+		for _, p := range []string{project, projectB} {
+			w.accept(w.Releaser, p)
+		}
+		w.Doubt(projectB2)
+		if a, b := w.Few(DefaultAccount), w.Few("b"); a != 0 || b != 1 {
+			t.Errorf("%d calls of the default account at once, %d of b; want any number and 1", a, b)
+		}
+	})
+}
+
+// A worker claims and releases steps of projects at the endpoint that it calls for
+// each.
+func TestEndpointsOfProjects(t *testing.T) {
+	eachRedis(t, Config{Serving: twoAccounts}, func(t *testing.T, w *world) {
+		openings, err := w.ledger.Open(t.Context(), projectB, "b", []ledger.Ask{{JobID: "10", Deadline: w.now().Add(time.Hour)}})
+		w.ok(err)
+		w.advance(time.Second)
+		r, err := w.Round(t.Context(), projectB, wide())
+		if err != nil || len(r.Stops) != 1 {
+			t.Fatalf("round %+v, %v; want one step", r, err)
+		}
+		c, err := w.NewClaim(projectB, r.Stops[0], ledger.KindStop).Do()
+		if err != nil || c.Stop == nil || c.Stop.ID != openings[0].StopID {
+			t.Fatalf("claim %+v, %v", c, err)
+		}
+		far := w.worker("worker-2", Config{Serving: func(string) Serving { return Serving{Endpoint: "https://far.example"} }})
+		if r, err := far.Round(t.Context(), projectB, wide()); err != nil || r.Elsewhere != "https://b.example" {
+			t.Errorf("round at another endpoint %+v, %v", r, err)
+		}
+	})
+}
