@@ -18,12 +18,12 @@ CHECK := $(GO) -C deploy/check
 # belongs to someone else). Nothing else needs the commit, and asking for it in
 # vain is an error.
 VCS := $(shell git log -1 >/dev/null 2>&1 && echo true || echo false)
-test fuzz demo chaos: export GOFLAGS := $(GOFLAGS) -buildvcs=false
+test-race fuzz demo chaos: export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
-# What looks at the code, and the checks of deploy/, build as the image does: so
+# What looks at the code, the checks of deploy/ and the simulation build as the image does: so
 # each package is compiled twice in all, this way and with the race detector.
-lint check-deploy manifests simulate: export GOFLAGS := $(GOFLAGS) -buildvcs=false -trimpath
-lint check-deploy manifests simulate: export CGO_ENABLED := 0
+lint check-deploy manifests simulate test-without-race: export GOFLAGS := $(GOFLAGS) -buildvcs=false -trimpath
+lint check-deploy manifests simulate test-without-race: export CGO_ENABLED := 0
 
 # The version of images and releases, and the Go that builds them: another one
 # would make other bytes.
@@ -55,13 +55,23 @@ install: ## copy what "make build" has built, and docs/, below PREFIX (/usr/loca
 	install -m 0755 $(addprefix '$(BIN)'/,worker enqueue simulator) '$(DESTDIR)$(PREFIX)/bin'
 	install -m 0644 docs/*.md docs/*.json docs/*.yaml '$(DESTDIR)$(PREFIX)/share/doc/vizstop'
 
+# Many tests wait, others need all cores: what runs with the race detector and what runs without go side by side. "make
+# lint" has looked at the code.
+GOTEST = $(GO) test -vet=off -timeout 30m $(GOTESTFLAGS)
+
 .PHONY: test
 test: deps ## run all tests with the race detector, hold deploy/ against the programs, play some bad days (GOTESTFLAGS='-run Name')
-	CGO_ENABLED=1 $(GO) test -race -timeout 15m $(GOTESTFLAGS) $$($(GO) list ./... | grep -v '/simulation$$')
-	CGO_ENABLED=1 $(GO) test -race -timeout 15m -run 'TestSimulation$$|TestOutcomes|TestFrozen|TestListChecks' $(GOTESTFLAGS) ./simulation
-	$(GO) test -timeout 15m $(GOTESTFLAGS) ./simulation
+	@$(MAKE) --no-print-directory -j 2 test-race test-without-race
+
+.PHONY: test-race
+test-race:
+	CGO_ENABLED=1 $(GOTEST) -race $$($(GO) list ./... | grep -v '/simulation$$')
+	CGO_ENABLED=1 $(GO) test -vet=off -timeout 30m -race -run 'TestSimulation$$|TestOutcomes|TestFrozen|TestListChecksOf' $(GOTESTFLAGS) ./simulation
+
+.PHONY: test-without-race
+test-without-race:
+	$(GOTEST) ./simulation -simulate-for 20s
 	@$(MAKE) --no-print-directory check-deploy
-	@$(MAKE) --no-print-directory simulate SEEDS=100 SIMULATE_FOR=20s
 
 .PHONY: check-deploy
 check-deploy: deps ## hold deploy/ against the programs: flags, variables, series, schemas

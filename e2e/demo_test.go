@@ -7,6 +7,7 @@ import (
 
 // The demo needs nothing at all, and ends by itself with everything stopped.
 func TestDemo(t *testing.T) {
+	t.Parallel()
 	p := launch(t, nil, "", "worker", "demo", "--json")
 	p.wantExit(0)
 	var got struct {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -20,7 +21,7 @@ import (
 
 // patience is how long a test waits for what must come: a machine may be slow,
 // a test must end.
-const patience = 2 * time.Minute
+const patience = 5 * time.Minute
 
 // process is one of the programs at work.
 type process struct {
@@ -76,6 +77,14 @@ func (p *process) keepOutput() string {
 		return err.Error()
 	}
 	return f.Name()
+}
+
+// notIgnoring runs start so that the programs that it starts do not ignore sig, even if this process does, as under nohup.
+func notIgnoring(sig os.Signal, start func()) {
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, sig) // a program begins with the default for what is caught here
+	defer signal.Stop(caught)
+	start()
 }
 
 func (p *process) signal(sig os.Signal) {

@@ -87,7 +87,8 @@ func (f *watched) keepBusy() {
 // every fleet. Alerts fire at once, without the time that they wait elsewhere.
 func scrapeFleets(t *testing.T, fleets []*watched) *prometheusServer {
 	t.Helper()
-	config := "global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}\n" +
+	// A worker waits for Redis for 3 s before it reports it as down, and a scrape takes no longer than its interval.
+	config := "global: {scrape_interval: 4s, scrape_timeout: 4s, evaluation_interval: 1s}\n" +
 		"rule_files: [vizstop.rules.yml, vizstop.alerts.yml]\nscrape_configs:\n"
 	for _, f := range fleets {
 		config += fmt.Sprintf("  - {job_name: %s, static_configs: [{targets: [%q]}]%s}\n", f.name, strings.TrimPrefix(f.worker.url, "http://"), f.scrape)

@@ -15,8 +15,9 @@ import (
 // and leaves nothing behind when it is interrupted.
 func TestWatchScript(t *testing.T) {
 	t.Parallel()
-	script := start(t, exec.Command("../scripts/watch", "400"),
-		[]string{"WATCH_BIN=" + bin, "WATCH_FOR=600", "STOP_TIME=1s", "PATH=" + os.Getenv("PATH"), "TMPDIR=" + t.TempDir()}, "")
+	env := []string{"WATCH_BIN=" + bin, "WATCH_FOR=600", "STOP_TIME=1s", "PATH=" + os.Getenv("PATH"), "TMPDIR=" + t.TempDir()}
+	var script *process
+	notIgnoring(syscall.SIGINT, func() { script = start(t, exec.Command("../scripts/watch", "400"), env, "") })
 	await(t, "the script's page", func() bool {
 		select {
 		case <-script.done:

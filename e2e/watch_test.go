@@ -28,8 +28,7 @@ func troubles(t *testing.T) []trouble {
 			{provokeThrottling, []string{"VizstopThrottled", "VizstopSlowedDown", "VizstopNothingConfirmed", "VizstopRedisUnfit"}},
 			{provokeOutage, []string{"VizstopAPIOutage"}},
 		}},
-		// A worker waits for Redis for 3 s before it reports it as down.
-		{newWatched(t, "credentials", ", scrape_interval: 4s, scrape_timeout: 4s"), []stage{
+		{newWatched(t, "credentials", ""), []stage{
 			{provokeCredentials, []string{"VizstopCredentialsRefused"}},
 			{func(f *watched) { f.redis.Kill() }, []string{"VizstopRedisUnreachable"}},
 		}},

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -38,6 +39,7 @@ const project = "0123456789abcdef0123456789abcdef"
 
 func TestMain(m *testing.M) {
 	redisconn.RouteLogs(slog.New(slog.DiscardHandler))
+	debug.SetGCPercent(1000) // little is alive at a time: an imitated Redis makes much garbage
 	os.Exit(m.Run())
 }
 

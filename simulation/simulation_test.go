@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -43,7 +42,6 @@ var (
 // A seed settles what happens and when; the order of goroutines it does not, so
 // a rare failure may need several replays.
 func TestSimulation(t *testing.T) {
-	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	began, sum := time.Now(), &totals{}
 	var next atomic.Uint64
 	var players sync.WaitGroup

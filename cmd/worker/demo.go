@@ -90,9 +90,7 @@ func (d *demo) run(ctx context.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer embedded.Close()
-	if err := d.redis.Use(embedded.URL()); err != nil {
-		return err
-	}
+	d.redis.Use(embedded)
 	rdb, err := d.redis.Connect(ctx, 50)
 	if err != nil {
 		return err

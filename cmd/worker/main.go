@@ -15,6 +15,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"vizstop/internal/plain"
+	"vizstop/internal/settings"
 	"vizstop/internal/version"
 )
 
@@ -33,14 +34,25 @@ func main() {
 	}
 }
 
-// endings are the signals that end a worker when it has finished what is at work. SIGHUP, of a terminal that is gone, is
-// none for a worker that was started with nohup.
+// endings are the signals that end a worker when it has finished what is at work. SIGHUP is one of them for a worker at a
+// terminal, which is gone then.
 func endings() []os.Signal {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) {
+	if settings.IsTerminal(os.Stderr) && !signal.Ignored(syscall.SIGHUP) {
 		signals = append(signals, syscall.SIGHUP)
 	}
 	return signals
+}
+
+// rereads is told of each SIGHUP of a worker that is at no terminal: it is asked to read its files again. One that was
+// started with nohup hears of none.
+func rereads() <-chan os.Signal {
+	if settings.IsTerminal(os.Stderr) || signal.Ignored(syscall.SIGHUP) {
+		return nil
+	}
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGHUP)
+	return asked
 }
 
 // run is the whole program. It returns when ctx ends or the command is done.

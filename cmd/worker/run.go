@@ -14,6 +14,7 @@ import (
 
 	"vizstop/internal/modelarts"
 	"vizstop/internal/redisconn"
+	"vizstop/internal/reread"
 	"vizstop/internal/settings"
 	"vizstop/internal/tracing"
 	"vizstop/internal/tracing/otlp"
@@ -26,11 +27,12 @@ func runCommand(getenv func(string) string, stderr io.Writer) *cli.Command {
 	cfg.declareRun()
 	return &cli.Command{
 		Name:  "run",
-		Usage: "take tasks from the queue until SIGTERM, SIGINT or SIGHUP (the default command)",
+		Usage: "take tasks from the queue until SIGTERM or SIGINT (the default command)",
 		Description: `Credentials come from variables, or from files named by the variable with _FILE:
 HW_ACCESS_KEY and HW_SECRET_KEY (and HW_SECURITY_TOKEN), or HW_AUTH_TOKEN, or
 HW_USER_NAME, HW_USER_PASSWORD and HW_DOMAIN_NAME. A password for Redis may come
-from VIZSTOP_REDIS_PASSWORD.
+from VIZSTOP_REDIS_PASSWORD. Credentials in files, and the file of --accounts, are read
+again when they change, and on SIGHUP.
 
 ` + cfg.Variables(),
 		Flags:        cfg.Flags(),
@@ -48,6 +50,7 @@ from VIZSTOP_REDIS_PASSWORD.
 
 // serve runs one worker until ctx ends, and tells manager how it is.
 func (c *config) serve(ctx context.Context, getenv func(string) string, log *slog.Logger, manager supervisor) error {
+	asked := rereads()
 	tracer, flush := startTraces(ctx, getenv, log)
 	defer flush()
 	log = tracer.Logger(log)
@@ -66,7 +69,8 @@ func (c *config) serve(ctx context.Context, getenv func(string) string, log *slo
 
 	reg := prometheus.NewRegistry()
 	events := worker.NewMetrics(reg, version.String())
-	api, err := c.api.Open(settings.Options{Client: func(string) []modelarts.Option {
+	var w *worker.Worker
+	api, err := c.api.Open(settings.Options{Changed: func() { w.Renewed(ctx) }, Client: func(string) []modelarts.Option {
 		return []modelarts.Option{worker.ObserveAPI(events), modelarts.WithMaxConnections(c.worker.Concurrency),
 			modelarts.WithUserAgent("vizstop/" + version.String()), modelarts.WithRoundTripper(tracer.Transport)}
 	}})
@@ -76,7 +80,13 @@ func (c *config) serve(ctx context.Context, getenv func(string) string, log *slo
 	c.worker.Redis, c.worker.Jobs, c.worker.Logger = rdb, api, log
 	_, c.worker.Release.Endpoint, _ = api.Serving("")
 	c.worker.Registry, c.worker.Metrics, c.worker.Tracer = reg, events, tracer
-	w := worker.New(c.worker)
+	w = worker.New(c.worker)
+
+	for _, warning := range api.Warnings() {
+		log.WarnContext(ctx, warning)
+	}
+	var files *reread.Watcher
+	files = reread.New(log, api.Watch(func(groups ...reread.Group) { files.Set(groups...) })...)
 
 	pages, err := c.servePages(w, log)
 	if err != nil {
@@ -88,6 +98,8 @@ func (c *config) serve(ctx context.Context, getenv func(string) string, log *slo
 	}
 	log.InfoContext(ctx, "worker started", "version", version.String(), "redis", c.redis.Describe(),
 		"listen", pages.addr, "concurrency", c.worker.Concurrency, "api_rate", c.worker.Release.Rate)
+
+	go files.Run(ctx, reread.Interval, asked)
 
 	health, err := localURL(pages.addr, "/healthz")
 	if err != nil {
@@ -143,9 +155,7 @@ func (c *config) connect(ctx context.Context, log *slog.Logger) (redis.Universal
 			return nil, nil, err
 		}
 		closeEmbedded = embedded.Close
-		if err := c.redis.Use(embedded.URL()); err != nil {
-			return nil, nil, err
-		}
+		c.redis.Use(embedded)
 		log.WarnContext(ctx, "embedded Redis keeps nothing on disk: when this worker ends, everything it was asked is forgotten",
 			"url", embedded.URL())
 	}

@@ -42,8 +42,9 @@ const (
 	// movesAtOnce is how many stops one script moves at most: a millisecond or two of
 	// Redis' time.
 	movesAtOnce = 50
-	// movePace is the least time between two scripts that move stops of a project.
-	movePace = 5 * time.Millisecond
+	// movePace is the least time between two scripts that move stops of a project. No
+	// slot for a call waits for it.
+	movePace = 10 * time.Millisecond
 )
 
 // Now is the fleet's time.

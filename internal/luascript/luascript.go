@@ -2,6 +2,7 @@
 package luascript
 
 import (
+	"context"
 	"embed"
 
 	"github.com/redis/go-redis/v9"
@@ -26,4 +27,34 @@ func Load(scripts embed.FS, names ...string) *redis.Script {
 		src += string(part)
 	}
 	return redis.NewScript(src)
+}
+
+// RunAndRead runs a script and then reads hashes, which are in the same slot of a
+// Redis Cluster, all in one write. A script that returned them would have each
+// field copied into Lua and out again, which costs several times as much. Others
+// may change a hash in between, and in a cluster that moves slots it may even be
+// read before: what the script has written there must tell the caller.
+func RunAndRead(ctx context.Context, rdb redis.UniversalClient, script *redis.Script, keys []string, args []any, hashes []string) (answer []any, read []map[string]string, err error) {
+	for _, run := range []func(context.Context, redis.Scripter, []string, ...any) *redis.Cmd{script.EvalSha, script.Eval} {
+		pipe := rdb.Pipeline()
+		cmd := run(ctx, pipe, keys, args...)
+		gets := make([]*redis.MapStringStringCmd, len(hashes))
+		for i, key := range hashes {
+			gets[i] = pipe.HGetAll(ctx, key)
+		}
+		_, err = pipe.Exec(ctx)
+		if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
+			continue
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		read = make([]map[string]string, len(gets))
+		for i, get := range gets {
+			read[i] = get.Val()
+		}
+		answer, err = cmd.Slice()
+		return answer, read, err
+	}
+	return nil, nil, err
 }

@@ -111,7 +111,7 @@ func (c *Client) Do(ctx context.Context, cl *Call) error {
 	if err := cl.check(); err != nil {
 		return invalid(cl.Operation, err)
 	}
-	cl.url, cl.contentType = c.base.JoinPath(cl.Path...), "application/json"
+	cl.url, cl.contentType = below(c.base, cl.Path...), "application/json"
 	cl.url.RawQuery = cl.Query
 	return c.do(ctx, cl)
 }

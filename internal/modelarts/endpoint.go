@@ -31,6 +31,15 @@ func parseEndpoint(what, raw string, allowPlain bool) (*url.URL, error) {
 	return u, nil
 }
 
+// below is an endpoint's URL with segments added to its path.
+func below(endpoint *url.URL, segments ...string) *url.URL {
+	u := endpoint.JoinPath(segments...)
+	if !strings.HasPrefix(u.Path, "/") { // so it is where the endpoint has no path
+		u.Path = "/" + u.Path
+	}
+	return u
+}
+
 // isLoopback looks at the text only: a name that merely resolves to this
 // machine could resolve to another one tomorrow.
 func isLoopback(host string) bool {

@@ -26,10 +26,11 @@ func (c *Client) newRequest(ctx context.Context, cl *Call) (*http.Request, error
 	if len(cl.Body) > 0 {
 		body = bytes.NewReader(cl.Body)
 	}
-	req, err := http.NewRequestWithContext(ctx, cl.Method, cl.url.String(), body)
+	req, err := http.NewRequestWithContext(ctx, cl.Method, "", body)
 	if err != nil {
 		return nil, invalid(cl.Operation, err)
 	}
+	req.URL, req.Host = cl.url, cl.url.Host // not as text that would be parsed again
 	req.Header.Set("Content-Type", cl.contentType)
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", c.userAgent)
@@ -59,7 +60,7 @@ func (c *Client) roundTrip(req *http.Request, cl *Call) *jobs.Error {
 		return noAnswer(req.Context(), cl.Operation, sent, withoutAnswer(err))
 	}
 	defer resp.Body.Close()
-	body, err := readAll(resp.Body)
+	body, err := readAll(resp.Body, resp.ContentLength)
 	if err != nil && !errors.Is(err, errTooLarge) {
 		apiErr := noAnswer(req.Context(), cl.Operation, true, withoutAnswer(err))
 		apiErr.HTTPStatus = resp.StatusCode
@@ -70,16 +71,17 @@ func (c *Client) roundTrip(req *http.Request, cl *Call) *jobs.Error {
 }
 
 // readAll reads to the end, so that the connection can serve again, unless there
-// is too much.
-func readAll(r io.Reader) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(r, maxAnswer+1))
-	if err != nil {
+// is too much. length is what to expect; less than 0 if that is not known.
+func readAll(r io.Reader, length int64) ([]byte, error) {
+	var buf bytes.Buffer
+	buf.Grow(int(min(max(length, 0), maxAnswer)) + bytes.MinRead)
+	if _, err := buf.ReadFrom(io.LimitReader(r, maxAnswer+1)); err != nil {
 		return nil, err
 	}
-	if len(body) > maxAnswer {
-		return body[:maxAnswer], errTooLarge
+	if buf.Len() > maxAnswer {
+		return buf.Bytes()[:maxAnswer], errTooLarge
 	}
-	return bytes.TrimSpace(body), nil
+	return bytes.TrimSpace(buf.Bytes()), nil
 }
 
 // invalid is an error of ours: nothing was sent.

@@ -190,7 +190,7 @@ func TestContextEndsInsideAnswer(t *testing.T) {
 
 func TestAnswerSizeCap(t *testing.T) {
 	whole := strings.Repeat("x", maxAnswer)
-	if body, err := readAll(strings.NewReader(whole)); err != nil || len(body) != maxAnswer {
+	if body, err := readAll(strings.NewReader(whole), 0); err != nil || len(body) != maxAnswer {
 		t.Errorf("4 MiB: %d bytes, %v", len(body), err)
 	}
 	for status, want := range map[int]jobs.Kind{200: jobs.KindUnavailable, 404: jobs.KindUnavailable, 403: jobs.KindPermission} {

@@ -47,7 +47,7 @@ func (p *password) fetch(ctx context.Context, c *Client, project string) (token 
 		return nil, time.Time{}, err
 	}
 	// Without the catalogue the answer is small. Any value will do.
-	u := p.endpoint.JoinPath("v3", "auth", "tokens")
+	u := below(p.endpoint, "v3", "auth", "tokens")
 	u.RawQuery = "nocatalog=true"
 	cl := &Call{
 		Operation:   jobs.OperationToken,

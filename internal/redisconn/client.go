@@ -3,22 +3,31 @@ package redisconn
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
+	"os"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// Timeouts bound one attempt; go-redis makes up to four, with a pause between
+// timeouts bound one attempt; go-redis makes up to four, with a pause between
 // them that grows from 10 ms to 1 s. The context of a call ends it earlier.
-const (
-	dialTimeout  = 5 * time.Second // with the TLS handshake
-	readTimeout  = 3 * time.Second
-	writeTimeout = 3 * time.Second
-	// poolTimeout is the wait for a connection when all are in use.
-	poolTimeout = 4 * time.Second
-)
+type timeouts struct {
+	dial        time.Duration // with the TLS handshake
+	read, write time.Duration
+	pool        time.Duration // the wait for a connection when all are in use
+}
+
+func (o *Options) timeouts() timeouts {
+	if o.inProcess {
+		// Nothing can cut it off from us. What answers late answers: on a machine that is busy, or was suspended.
+		const patience = 10 * time.Minute
+		return timeouts{dial: patience, read: patience, write: patience, pool: patience}
+	}
+	return timeouts{dial: 5 * time.Second, read: 3 * time.Second, write: 3 * time.Second, pool: 4 * time.Second}
+}
 
 // clientName is what CLIENT LIST shows.
 const clientName = "vizstop"
@@ -34,7 +43,7 @@ func (o *Options) Client() redis.UniversalClient {
 }
 
 func (o *Options) universal() *redis.UniversalOptions {
-	config, l := o.tlsConfig(), o.login()
+	config, l, limits := o.tlsConfig(), o.login(), o.timeouts()
 	return &redis.UniversalOptions{
 		Addrs:            o.addrs,
 		ClientName:       clientName,
@@ -47,12 +56,12 @@ func (o *Options) universal() *redis.UniversalOptions {
 		IsClusterMode:    o.kind == cluster,
 		PoolSize:         o.poolSize,
 		TLSConfig:        config,
-		Dialer:           dialer(config),
-		DialTimeout:      dialTimeout,
+		Dialer:           dialer(config, limits.dial),
+		DialTimeout:      limits.dial,
 		DialerRetries:    1, // the retries of a command dial again
-		ReadTimeout:      readTimeout,
-		WriteTimeout:     writeTimeout,
-		PoolTimeout:      poolTimeout,
+		ReadTimeout:      limits.read,
+		WriteTimeout:     limits.write,
+		PoolTimeout:      limits.pool,
 
 		ContextTimeoutEnabled: true,
 
@@ -83,10 +92,18 @@ func (o *Options) tlsConfig() *tls.Config {
 
 // dialer does what go-redis' own does, but honours the context in a TLS
 // handshake too (go-redis 9.23 uses tls.DialWithDialer, which has none).
-func dialer(config *tls.Config) func(ctx context.Context, network, addr string) (net.Conn, error) {
-	d := &net.Dialer{Timeout: dialTimeout}
+func dialer(config *tls.Config, timeout time.Duration) func(ctx context.Context, network, addr string) (net.Conn, error) {
+	d := &net.Dialer{Timeout: timeout}
 	if config == nil {
 		return d.DialContext
 	}
-	return (&tls.Dialer{NetDialer: d, Config: config}).DialContext
+	secure := &tls.Dialer{NetDialer: d, Config: config}
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := secure.DialContext(ctx, network, addr)
+		if errors.Is(err, context.DeadlineExceeded) {
+			// A handshake took too long. As a failed dial it is tried again, while the context of the command allows.
+			err = &net.OpError{Op: "dial", Net: network, Err: os.ErrDeadlineExceeded}
+		}
+		return conn, err
+	}
 }

@@ -3,6 +3,7 @@ package redisconn
 import (
 	"crypto/tls"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -18,8 +19,8 @@ func TestClientOptions(t *testing.T) {
 	if got.ClientName != "vizstop" || !got.ContextTimeoutEnabled {
 		t.Errorf("name %q, honours contexts %t", got.ClientName, got.ContextTimeoutEnabled)
 	}
-	if got.DialTimeout != dialTimeout || got.ReadTimeout != readTimeout || got.WriteTimeout != writeTimeout {
-		t.Errorf("timeouts %v %v %v", got.DialTimeout, got.ReadTimeout, got.WriteTimeout)
+	if got.DialTimeout != 5*time.Second || got.ReadTimeout != 3*time.Second || got.WriteTimeout != 3*time.Second || got.PoolTimeout != 4*time.Second {
+		t.Errorf("timeouts %v %v %v %v", got.DialTimeout, got.ReadTimeout, got.WriteTimeout, got.PoolTimeout)
 	}
 	if got.TLSConfig == nil || got.TLSConfig.MinVersion != tls.VersionTLS12 || got.TLSConfig.InsecureSkipVerify {
 		t.Errorf("TLS %+v", got.TLSConfig)

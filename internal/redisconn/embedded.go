@@ -40,9 +40,15 @@ func StartEmbedded(addr string) (*Embedded, error) {
 	return &Embedded{mini: mini, url: "redis://" + mini.Addr() + "/0"}, nil
 }
 
-// URL is what Parse turns into a connection to this Redis. It holds the port
-// that was taken.
+// URL is what Parse turns into a connection to this Redis, for other processes. It
+// holds the port that was taken.
 func (e *Embedded) URL() string { return e.url }
+
+// Options lead to this Redis, for this process: its clients wait up to ten minutes
+// for an answer.
+func (e *Embedded) Options() *Options {
+	return &Options{addrs: []string{e.mini.Addr()}, inProcess: true, login: func() login { return login{} }}
+}
 
 // Close ends all connections and forgets the data. Closing again does nothing.
 func (e *Embedded) Close() { e.mini.Close() }

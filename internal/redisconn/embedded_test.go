@@ -27,6 +27,31 @@ func TestEmbedded(t *testing.T) {
 	}
 }
 
+// A machine that is busy is no reason to give up on a Redis in this process.
+func TestEmbeddedMayBeSlow(t *testing.T) {
+	t.Parallel()
+	e, err := StartEmbedded(":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	o := e.Options()
+	client := o.Client().(*redis.Client)
+	defer client.Close()
+	if err := o.Check(t.Context(), client); err != nil {
+		t.Error(err)
+	}
+	got := client.Options()
+	for _, limit := range []time.Duration{got.DialTimeout, got.ReadTimeout, got.WriteTimeout, got.PoolTimeout} {
+		if limit < time.Minute {
+			t.Errorf("timeouts %v %v %v %v, want minutes", got.DialTimeout, got.ReadTimeout, got.WriteTimeout, got.PoolTimeout)
+		}
+	}
+	if o.String() != e.URL() {
+		t.Errorf("options %v, want %s", o, e.URL())
+	}
+}
+
 func TestEmbeddedExpiresByTheClock(t *testing.T) {
 	t.Parallel()
 	e, err := StartEmbedded(":0")

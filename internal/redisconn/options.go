@@ -36,6 +36,8 @@ type Options struct {
 	master   string // name of the master, sentinel only
 	poolSize int    // per server; 0 leaves it to go-redis
 	roots    *x509.CertPool
+	// inProcess says that the server is in this process.
+	inProcess bool
 	// certificate is asked for at each handshake in which the server wants one; nil: there is none.
 	certificate func() (tls.Certificate, error)
 	// login is a function because fmt prints one as an address, whatever the

@@ -4,9 +4,13 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"vizstop/internal/ledger"
+	"vizstop/internal/luascript"
 )
 
 // Claimed is the answer to a claim.
@@ -34,8 +38,10 @@ type Claims struct {
 
 // NewClaim is an attempt to claim the step that a task carries.
 func (r *Releaser) NewClaim(projectID string, step ledger.Member, kind ledger.Kind) Claims {
-	return Claims{r, projectID, claim{step, kind, rand.Text()[:10]}}
+	return Claims{r, projectID, claim{step, kind, newNonce()}}
 }
+
+func newNonce() string { return rand.Text()[:10] }
 
 // Do claims the step. A claim of a stop call that may go out is marked. The caller
 // must begin the call within 3 seconds, or not at all. A stop whose deadline has
@@ -49,24 +55,43 @@ func (r *Releaser) runClaims(projectID string, items []claim) ([]Claimed, error)
 	keys := []string{k.Control(), k.Small(), k.Large(), k.Look(), k.Released()}
 	args := []any{now.UnixMilli(), r.worker, r.fleet.holds(), r.cfg.Endpoint}
 	for _, c := range items {
-		keys = append(keys, k.Stop(c.StopID))
 		args = append(args, c.StopID, c.Hop, c.JobID, string(c.kind), c.nonce)
 	}
-	answers, err := claimScript.Run(context.Background(), r.rdb, keys, args...).Slice()
+	claimed, err := r.claim(context.Background(), claimScript, projectID, keys, args, items, now)
 	if err != nil {
 		return nil, fmt.Errorf("claim %d steps of project %s: %w", len(items), projectID, err)
 	}
-	claimed := make([]Claimed, len(items))
-	for i, a := range answers {
-		answer := a.([]any)
-		claimed[i].At = now
-		switch answer[0].(int64) {
-		case 1:
-			claimed[i].Stop = ledger.Decode(projectID, items[i].StopID, pairs(answer[1]))
-			claimed[i].Ill = answer[2].(int64) == 1
-		case 2:
-			claimed[i].Held = true
+	return claimed, nil
+}
+
+// What the scripts answer for an item, besides 0 for nothing done.
+const (
+	gotIt    = 1
+	heldBack = 2
+)
+
+// claim runs a script that claims steps, whose stops are the last of its keys, and
+// reads them.
+func (r *Releaser) claim(ctx context.Context, script *redis.Script, projectID string, keys []string, args []any, items []claim, now time.Time) ([]Claimed, error) {
+	k, stops := ledger.Keys(projectID), make([]string, len(items))
+	for i, c := range items {
+		stops[i] = k.Stop(c.StopID)
+	}
+	answer, read, err := luascript.RunAndRead(ctx, r.rdb, script, append(keys, stops...), args, stops)
+	if err != nil {
+		return nil, err
+	}
+	ill, claimed := answer[0].(int64) == 1, make([]Claimed, len(items))
+	for i, c := range items {
+		did, f := answer[1+i].(int64), read[i]
+		claimed[i] = Claimed{At: now, Ill: ill, Held: did == heldBack}
+		if did != gotIt {
+			continue
 		}
+		if f["claimed"] != f["hop"]+" "+c.nonce { // read too early, or it has gone on without us: the same attempt tells
+			return nil, fmt.Errorf("stop %s was not read as it was claimed", c.StopID)
+		}
+		claimed[i].Stop = ledger.Decode(projectID, c.StopID, f)
 	}
 	return claimed, nil
 }
@@ -84,37 +109,30 @@ const (
 // watched no more if its stop, the active one or "" for none, is not. It goes on
 // until Redis has answered or ctx ends: what it has taken is nobody else's.
 func (r *Releaser) Take(ctx context.Context, projectID string, stops []ledger.Member) ([]Claimed, error) {
-	k, now := ledger.Keys(projectID), r.now()
 	var all []Claimed
-	for len(stops) > 0 {
-		some := stops[:min(takesAtOnce, len(stops))]
-		stops = stops[len(some):]
-		keys := []string{k.Control(), k.Small(), k.Large(), k.Look(), k.Released(), k.Watched(), k.Latest(), k.Active()}
-		args := []any{now.UnixMilli(), r.worker}
-		for _, s := range some {
-			keys = append(keys, k.Stop(s.StopID))
-			args = append(args, s.StopID, s.JobID, s.Hop, rand.Text()[:10])
-		}
-		answers, err := r.runTake(ctx, keys, args)
+	for some := range slices.Chunk(stops, takesAtOnce) {
+		taken, err := r.takeSome(ctx, projectID, some)
 		if err != nil {
 			return all, fmt.Errorf("take %d stops of project %s: %w", len(some), projectID, err)
 		}
-		ill := answers[0].(int64) == 1
-		for i, a := range answers[1:] {
-			if f := pairs(a); f["state"] != "" {
-				all = append(all, Claimed{Stop: ledger.Decode(projectID, some[i].StopID, f), At: now, Ill: ill})
-			}
-		}
+		all = append(all, taken...)
 	}
 	return all, nil
 }
 
-// runTake goes on until Redis has answered or ctx ends.
-func (r *Releaser) runTake(ctx context.Context, keys []string, args []any) ([]any, error) {
+func (r *Releaser) takeSome(ctx context.Context, projectID string, stops []ledger.Member) ([]Claimed, error) {
+	k, now, nonce := ledger.Keys(projectID), r.now(), newNonce()
+	keys := []string{k.Control(), k.Small(), k.Large(), k.Look(), k.Released(), k.Watched(), k.Active()}
+	args := []any{now.UnixMilli(), r.worker, nonce}
+	items := make([]claim, len(stops))
+	for i, s := range stops {
+		args = append(args, s.StopID, s.JobID, s.Hop)
+		items[i] = claim{s, ledger.KindPoll, nonce}
+	}
 	for {
-		answers, err := takeScript.Run(ctx, r.rdb, keys, args...).Slice()
+		taken, err := r.claim(ctx, takeScript, projectID, keys, args, items, now)
 		if err == nil {
-			return answers, nil
+			return slices.DeleteFunc(taken, func(c Claimed) bool { return c.Stop == nil }), nil
 		}
 		select {
 		case <-time.After(takeAgain):
@@ -122,15 +140,6 @@ func (r *Releaser) runTake(ctx context.Context, keys []string, args []any) ([]an
 			return nil, err
 		}
 	}
-}
-
-func pairs(answer any) map[string]string {
-	list := texts(answer)
-	m := make(map[string]string, len(list)/2)
-	for i := 0; i+1 < len(list); i += 2 {
-		m[list[i]] = list[i+1]
-	}
-	return m
 }
 
 // Recover puts released steps back that are lost, each at once, and lets the

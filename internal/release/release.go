@@ -117,7 +117,7 @@ var scripts embed.FS
 var (
 	roundsScript    = luascript.Load(scripts, "rounds")
 	releaseScript   = luascript.Load(scripts, "rate", "release", "settle")
-	claimScript     = luascript.Load(scripts, "gather", "rate", "claim")
+	claimScript     = luascript.Load(scripts, "rate", "claim")
 	takeScript      = luascript.Load(scripts, "gather", "rate", "take")
 	recoverScript   = luascript.Load(scripts, "recover")
 	throttledScript = luascript.Load(scripts, "rate", "throttled")

@@ -90,11 +90,8 @@ func (r *Redis) identify() error {
 // Embedded reports whether the worker is to run its own Redis.
 func (r *Redis) Embedded() bool { return r.opts.IsEmbedded() }
 
-// Use makes url the Redis to use, in place of the one that was set.
-func (r *Redis) Use(url string) (err error) {
-	r.opts, err = redisconn.Parse(url)
-	return err
-}
+// Use makes e the Redis to use, in place of the one that was set.
+func (r *Redis) Use(e *redisconn.Embedded) { r.opts = e.Options() }
 
 // Describe is the URL without secrets.
 func (r *Redis) Describe() string { return r.opts.String() }

@@ -239,6 +239,14 @@ func (w *Worker) Start(ctx context.Context) error {
 	return nil
 }
 
+// Renewed has a worker that has other credentials try at once whatever a refusal holds
+// back.
+func (w *Worker) Renewed(ctx context.Context) {
+	if err := errors.Join(w.release.ProbeSoon(ctx), w.release.Refresh(ctx)); err != nil {
+		w.cfg.Logger.WarnContext(ctx, "other credentials are tried later", "error", err)
+	}
+}
+
 // oldQueue removes the queue of the first version, if there is one.
 func (w *Worker) oldQueue(ctx context.Context) {
 	inspector := tasks.NewInspector(w.cfg.Redis)

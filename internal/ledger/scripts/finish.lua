@@ -7,8 +7,7 @@
 -- those of that version. The same nonce gets the same answer again: a client that lost the answer may repeat the call.
 local now, kept, learned = ARGV[1], tonumber(ARGV[2]), false
 
-local function finish(stop, item, batches, fields)
-  local id, expected, outcome, nonce, version, took = unpack(item)
+local function finish(stop, batches, fields, id, expected, outcome, nonce, version, took)
   local f = redis.call('HMGET', stop, 'state', 'hop', 'job', 'kind', 'mover', 'version', 'lane')
   if (f[1] ~= 'pending' and f[1] ~= 'stopping') or f[2] ~= expected or not f[3] then
     return f[5] == nonce and 1 or 0

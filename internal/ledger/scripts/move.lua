@@ -16,8 +16,7 @@ local now = tonumber(ARGV[1])
 local are_stopping = redis.call('ZCARD', stopping)
 local listed = tonumber(redis.call('HGET', control, 'list_rests') or 0) <= now
 
-local function move(stop, item, batches, fields)
-  local id, job, expected, nonce, version, state, kind, due, least, till = unpack(item)
+local function move(stop, batches, fields, id, job, expected, nonce, version, state, kind, due, least, till)
   local f = redis.call('HMGET', stop, 'state', 'hop', 'kind', 'mover', 'version', 'lane', 'due')
   if (f[1] ~= 'pending' and f[1] ~= 'stopping') or f[2] ~= expected or not f[7] then
     return f[4] == nonce and (f[3] == 'watch' and 2 or 1) or 0

@@ -5,10 +5,12 @@
 package loose
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"vizstop/internal/plain"
 )
@@ -59,13 +61,17 @@ func (f *False) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// scalar is the text of a JSON string or number; empty for anything else.
+// scalar is the text of a JSON string or number; empty for anything else. b is one
+// valid JSON value, without blanks around it.
 func scalar(b []byte) string {
 	if len(b) == 0 {
 		return ""
 	}
 	switch c := b[0]; {
 	case c == '"':
+		if inner := b[1 : len(b)-1]; utf8.Valid(inner) && bytes.IndexByte(inner, '\\') < 0 {
+			return string(inner)
+		}
 		var s string
 		if json.Unmarshal(b, &s) != nil {
 			return ""

@@ -57,22 +57,27 @@ func Sign(req *http.Request, key Key, body []byte, signed []string, now time.Tim
 // on received requests. names must be lower case and sorted, as they stand in
 // SignedHeaders.
 func CanonicalRequest(req *http.Request, names []string, payloadHash string) string {
-	var headers strings.Builder
+	var text strings.Builder
+	text.Grow(512)
+	for _, part := range []string{req.Method, canonicalURI(req.URL), canonicalQuery(req.URL)} {
+		text.WriteString(part)
+		text.WriteByte('\n')
+	}
 	for _, name := range names {
 		value := req.Header.Get(name)
 		if name == "host" {
 			value = host(req)
 		}
-		headers.WriteString(name + ":" + strings.TrimSpace(value) + "\n")
+		text.WriteString(name)
+		text.WriteByte(':')
+		text.WriteString(strings.TrimSpace(value))
+		text.WriteByte('\n')
 	}
-	return strings.Join([]string{
-		req.Method,
-		canonicalURI(req.URL),
-		canonicalQuery(req.URL),
-		headers.String(),
-		strings.Join(names, ";"),
-		payloadHash,
-	}, "\n")
+	text.WriteByte('\n')
+	text.WriteString(strings.Join(names, ";"))
+	text.WriteByte('\n')
+	text.WriteString(payloadHash)
+	return text.String()
 }
 
 // Signature is the lower-case hex signature of a canonical request under date,
@@ -108,11 +113,7 @@ func normalizeNames(names []string) []string {
 // canonicalURI escapes each path segment and ends in a slash, whether or not
 // the path on the wire does.
 func canonicalURI(u *url.URL) string {
-	segments := strings.Split(u.Path, "/")
-	for i, s := range segments {
-		segments[i] = escape(s)
-	}
-	uri := strings.Join(segments, "/")
+	uri := escape(u.Path, "/")
 	if !strings.HasSuffix(uri, "/") {
 		uri += "/"
 	}
@@ -121,10 +122,13 @@ func canonicalURI(u *url.URL) string {
 
 // canonicalQuery sorts by name, then value, in byte order.
 func canonicalQuery(u *url.URL) string {
+	if u.RawQuery == "" {
+		return ""
+	}
 	var pairs []string
 	for name, values := range u.Query() {
 		for _, v := range values {
-			pairs = append(pairs, escape(name)+"="+escape(v))
+			pairs = append(pairs, escape(name, "")+"="+escape(v, ""))
 		}
 	}
 	slices.Sort(pairs)
@@ -133,16 +137,18 @@ func canonicalQuery(u *url.URL) string {
 
 const upperHex = "0123456789ABCDEF"
 
-// escape leaves the unreserved characters of RFC 3986 alone and writes every
-// other byte as %XX. net/url has no function for that set: QueryEscape turns a
-// blank into a plus, PathEscape leaves some reserved characters.
-func escape(s string) string {
+// escape leaves the unreserved characters of RFC 3986 and those of keep alone and
+// writes every other byte as %XX. net/url has no function for that set:
+// QueryEscape turns a blank into a plus, PathEscape leaves some reserved
+// characters.
+func escape(s, keep string) string {
 	var b strings.Builder
+	b.Grow(len(s))
 	for i := range len(s) {
 		c := s[i]
 		switch {
 		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9',
-			c == '-', c == '_', c == '.', c == '~':
+			c == '-', c == '_', c == '.', c == '~', strings.IndexByte(keep, c) >= 0:
 			b.WriteByte(c)
 		default:
 			b.WriteByte('%')

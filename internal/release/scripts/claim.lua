@@ -5,61 +5,56 @@
 -- ARGV  now, worker, 1 when the fleet is held ("stops" when its stop calls are), the endpoint that this worker calls ("" for
 --       any), then for each item: stop id, hop, job
 --       id, kind of the task (stop or poll), nonce
--- Returns for each item
---       {0}            nothing to do: it is at another hop, claimed before, or not released
---       {1, stop, ill} it is this worker's; ill is 1 when calls of the project have failed lately, else 0
---       {2}            something holds it back, it is at another endpoint, or nobody wants it yet: it waits again
--- with the stop as HGETALL gives it. The same nonce gets the same answer again.
+-- Returns 1 when calls of the project have failed lately, else 0, and for each item
+--       0  nothing to do: it is at another hop, claimed before, or not released
+--       1  it is this worker's
+--       2  something holds it back, it is at another endpoint, or nobody wants it yet: it waits again
+-- The same nonce gets the same answer again.
 local control, small, large, look, released = unpack(KEYS, 1, 5)
 local now, me, fleet, endpoint = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
 local c = redis.call('HMGET', control, 'paused', 'parked', 'hold', 'probe', 'failures', 'endpoint')
 local elsewhere = endpoint ~= '' and c[6] and c[6] ~= endpoint
-local parked, calls, answers = tonumber(c[2] or 0), 0, {}
-local ill = (c[3] or c[5]) and 1 or 0
+local parked, calls = tonumber(c[2] or 0), 0
+local answers = {(c[3] or c[5]) and 1 or 0}
 
 local function claim(stop, id, hop, job, kind, nonce)
-  local list, f = redis.call('HGETALL', stop), {}
-  for i = 1, #list, 2 do
-    f[list[i]] = list[i + 1]
-  end
+  local f = redis.call('HMGET', stop, 'state', 'hop', 'kind', 'deadline', 'claimed', 'due', 'lane', 'withdrawn')
+  local state, deadline, claimed = f[1], tonumber(f[4] or nil), f[5] or ''
   local member, mine = id .. ':' .. hop .. ':' .. job, hop .. ' ' .. nonce
-  if (f.state ~= 'pending' and f.state ~= 'stopping') or f.hop ~= hop or f.kind ~= kind or not f.deadline then
-    return {0}
-  elseif f.claimed == mine then
-    return {1, list, ill}
-  elseif not redis.call('ZSCORE', released, member) or string.match(f.claimed or '', '^(%d+) ') == hop then
-    return {0}
+  if (state ~= 'pending' and state ~= 'stopping') or f[2] ~= hop or f[3] ~= kind or not deadline then
+    return 0
+  elseif claimed == mine then
+    return 1
+  elseif not redis.call('ZSCORE', released, member) or string.match(claimed, '^(%d+) ') == hop then
+    return 0
   end
   local later
   if elsewhere or fleet == '1' or c[4] ~= member and (parked > now or c[3]) or kind == 'stop' and (c[1] or fleet == 'stops') then
-    later = math.max(now, math.min(parked, tonumber(f.deadline)))
+    later = math.max(now, math.min(parked, deadline))
   end
-  if kind == 'stop' and not f.withdrawn and tonumber(f.due or 0) > now + 1000 then -- an earlier wish was withdrawn
-    later = tonumber(f.due)
+  if kind == 'stop' and not f[8] and tonumber(f[6] or 0) > now + 1000 then -- an earlier wish was withdrawn
+    later = tonumber(f[6])
   end
   if later then
     local due, next_hop = string.format('%.0f', later), string.format('%.0f', hop + 1)
-    gather('ZREM', released, member)
-    gather('ZADD', kind == 'poll' and look or f.lane and small or large, due, id .. ':' .. next_hop .. ':' .. job)
+    redis.call('ZREM', released, member)
+    redis.call('ZADD', kind == 'poll' and look or f[7] and small or large, due, id .. ':' .. next_hop .. ':' .. job)
     redis.call('HSET', stop, 'hop', next_hop, 'next', due)
     if c[4] == member then redis.call('HSET', control, 'probe_at', due) end
-    return {2}
+    return 2
   end
-  gather('ZADD', released, now, member)
-  if kind == 'stop' and tonumber(f.deadline) > now and not f.withdrawn then
+  if kind == 'stop' and deadline > now and not f[8] then
     redis.call('HSET', stop, 'worker', me, 'claimed', mine, 'calling', hop, 'marked', now)
-    list[#list + 1], list[#list + 2] = 'marked', tostring(now)
   else
     redis.call('HSET', stop, 'worker', me, 'claimed', mine)
   end
   calls = calls + 1
-  return {1, list, ill}
+  return 1
 end
 
 for i = 6, #KEYS do
   answers[#answers + 1] = claim(KEYS[i], unpack(ARGV, 5 * i - 25, 5 * i - 21))
 end
-flush()
 if calls > 0 then
   count(control, now, calls)
   if endpoint ~= '' and not c[6] then redis.call('HSET', control, 'endpoint', endpoint) end
