@@ -110,6 +110,9 @@ func (a *API) ours(found *trainings) *jobs.Page {
 		} else {
 			page.Others++
 		}
+		if found.items[i].kind == "" {
+			page.Kindless++
+		}
 	}
 	return page
 }
