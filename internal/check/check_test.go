@@ -120,6 +120,20 @@ func (r *Report) all(account string) (all []Generation) {
 	return all
 }
 
+// refusedAtMost makes sure that few calls were refused for who we are, and some were.
+func (f *teams) refusedAtMost(t *testing.T, most int) {
+	t.Helper()
+	refused := 0
+	for _, c := range f.sim.AllCalls() {
+		if c.HTTPStatus == 401 {
+			refused++
+		}
+	}
+	if refused == 0 || refused > most {
+		t.Errorf("the credential was refused %d times, want 1 to %d", refused, most)
+	}
+}
+
 // fit is a Redis as vizstop wants it.
 func fit(t *testing.T) string { return redistest.Start(t, "--appendonly", "yes").URL }
 
@@ -163,18 +177,12 @@ func TestRevoked(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), project(2, 0)) || strings.Contains(err.Error(), project(0, 0)) {
 		t.Errorf("the error is %v", err)
 	}
-	asked := 0
 	for _, g := range r.all("team-c") {
 		if len(g.Failures) != 1 || g.List != Unknown || g.Running != nil {
 			t.Errorf("%+v", g)
 		}
-		if len(g.Failures) == 1 && g.Failures[0] != errRefused.Error() {
-			asked++
-		}
 	}
-	if asked == 0 || asked > untried {
-		t.Errorf("a refused credential made %d calls", asked)
-	}
+	f.refusedAtMost(t, untried)
 	for _, g := range slices.Concat(r.all("team-a"), r.all("team-b")) {
 		if len(g.Failures) > 0 {
 			t.Errorf("%+v", g)
@@ -190,15 +198,7 @@ func TestRevokedThrough(t *testing.T) {
 	if err == nil {
 		t.Error("nothing failed")
 	}
-	refused := 0
-	for _, c := range f.sim.AllCalls() {
-		if c.HTTPStatus == 401 {
-			refused++
-		}
-	}
-	if refused == 0 || refused > 5 {
-		t.Errorf("the key was refused %d times", refused)
-	}
+	f.refusedAtMost(t, untried)
 	for _, g := range slices.Concat(r.all("team-a"), r.all("team-b")) {
 		if len(g.Failures) != 1 {
 			t.Errorf("%+v", g)
