@@ -242,6 +242,37 @@ func TestWhatFails(t *testing.T) {
 	}
 }
 
+// A region that does not exist is dialed few times, and the others are checked.
+func TestUnreachable(t *testing.T) {
+	f := newTeams(t, fit(t))
+	text, err := os.ReadFile(f.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = bytes.Replace(text, []byte("endpoint: "+f.sim.URL+"/"+regions[0]), []byte("endpoint: http://127.0.0.1:1"), 1)
+	if err := os.WriteFile(f.file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, err := f.report(t, nil)
+	if err == nil || strings.Contains(err.Error(), "team-b") || !strings.Contains(err.Error(), "team-a") {
+		t.Errorf("the error is %v", err)
+	}
+	dialed := 0
+	for _, g := range r.all("team-a") {
+		if len(g.Failures) != 1 || g.Offered != Unknown {
+			t.Errorf("%+v", g)
+		} else if g.Failures[0] != errUnreachable.Error() {
+			dialed++
+		}
+	}
+	if dialed == 0 || dialed > untried {
+		t.Errorf("dialed %d times", dialed)
+	}
+	if out, err := f.run(t, nil); err == nil || !strings.Contains(out, "4 of 12 projects failed") || !strings.Contains(out, "failed: account team-a, region cn-north-4, v1, project") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 func TestRedis(t *testing.T) {
 	f := newTeams(t, redistest.Start(t, "--appendonly", "no", "--save", "").URL)
 	r, err := f.report(t, nil)

@@ -58,6 +58,9 @@ func (r *Report) writeProjects(out io.Writer) error {
 	row("account", "region", "project", "api", "offered", "list", "get", "running", "clock", "")
 	for _, p := range r.Projects {
 		for _, g := range p.Generations {
+			if g.Offered == No && len(g.Failures) == 0 {
+				continue // the other one serves the project
+			}
 			row(p.Account, p.Region, cmp.Or(p.Name, p.ID), g.Name, string(g.Offered), string(g.List), string(g.Get), g.running(),
 				difference(g.ClockDifference), g.state())
 		}
@@ -79,9 +82,6 @@ func (g *Generation) running() string {
 func (g *Generation) state() string {
 	if len(g.Failures) > 0 {
 		return "FAILED"
-	}
-	if g.Offered == No {
-		return "-"
 	}
 	return "ok"
 }
