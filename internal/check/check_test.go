@@ -178,8 +178,8 @@ func TestRevoked(t *testing.T) {
 		t.Errorf("the error is %v", err)
 	}
 	for _, g := range r.all("team-c") {
-		if len(g.Failures) != 1 || g.List != Unknown || g.Running != nil {
-			t.Errorf("%+v", g)
+		if want := g.Offered != No; (len(g.Failures) == 1) != want || g.List != Unknown || g.Running != nil {
+			t.Errorf("%+v", g) // that v1 is not offered is known before anybody asks who we are
 		}
 	}
 	f.refusedAtMost(t, untried)

@@ -52,11 +52,12 @@ type Generation struct {
 	Failures        []string `json:"failures"`
 }
 
-// settle judges generations together: one is enough, where that is to be found out.
+// settle judges generations together: a project needs one, so it is a failure only if
+// none is offered.
 func (p *Project) settle() {
-	offered := slices.ContainsFunc(p.Generations, func(g Generation) bool { return g.Offered == Yes })
+	other := slices.ContainsFunc(p.Generations, func(g Generation) bool { return g.Offered != No })
 	for i := range p.Generations {
-		if g := &p.Generations[i]; g.Offered == No && offered {
+		if g := &p.Generations[i]; g.Offered == No && other {
 			g.Notes, g.Failures = append(g.Notes, "not offered here"), []string{}
 		}
 	}

@@ -55,11 +55,11 @@ func (r *Report) writeProjects(out io.Writer) error {
 		}
 		fmt.Fprintln(t, strings.Join(cells, "\t"))
 	}
-	row("account", "region", "project", "api", "offered", "list", "get", "running", "clock", "")
+	row("account", "region", "project", "api", "offered", "list", "get", "running", "clock", "result")
 	for _, p := range r.Projects {
 		for _, g := range p.Generations {
 			if g.Offered == No && len(g.Failures) == 0 {
-				continue // the other one serves the project
+				continue // the other one is what the project has
 			}
 			row(p.Account, p.Region, cmp.Or(p.Name, p.ID), g.Name, string(g.Offered), string(g.List), string(g.Get), g.running(),
 				difference(g.ClockDifference), g.state())
