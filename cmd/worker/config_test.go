@@ -186,7 +186,8 @@ func TestHelp(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{[]string{"--help"}, []string{"run ", "health ", "demo ", "the default command"}},
+		{[]string{"--help"}, []string{"run ", "health ", "check ", "demo ", "the default command"}},
+		{[]string{"check", "--help"}, []string{"never makes a stop call", "--project", "--accounts", "--json", "exit codes: 0 nothing failed"}},
 		{[]string{"help"}, []string{"run ", "demo "}},
 		{[]string{"run", "--help"}, []string{"HW_ACCESS_KEY and HW_SECRET_KEY", "VIZSTOP_NOTIFY_SECRET, or VIZSTOP_NOTIFY_SECRET_FILE", "--listen", "[$VIZSTOP_LISTEN] (default: :9464)",
 			"[$VIZSTOP_LIST_FROM] (default: 5)", "[$VIZSTOP_RETRY_FIRST] (default: 400ms)",

@@ -67,6 +67,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		Commands: []*cli.Command{
 			runCommand(getenv, stderr),
 			healthCommand(getenv, stdout),
+			checkCommand(getenv, stdout),
 			demoCommand(getenv, stdout, stderr),
 		},
 		ExitErrHandler: func(context.Context, *cli.Command, error) {}, // main decides

@@ -20,6 +20,9 @@ type Page struct {
 	// Others are the ids of jobs of the page that are left out, because they are no
 	// visualization jobs.
 	Others []string
+	// Kindless is of how many jobs of the page, others included, the API does not tell
+	// the kind, though it has several.
+	Kindless int
 	// Total is how many jobs match on all pages, others included; 0 if the API does
 	// not say.
 	Total     int

@@ -97,7 +97,7 @@ func (a *agency) fetch(ctx context.Context, c *Client, _ string) (key *aksk, ren
 	cl := &Call{
 		Operation:   jobs.OperationToken,
 		Method:      http.MethodPost,
-		url:         a.endpoint.JoinPath("v3.0", "OS-CREDENTIAL", "securitytokens"),
+		url:         below(a.endpoint, "v3.0", "OS-CREDENTIAL", "securitytokens"),
 		ProjectID:   allProjects,
 		contentType: "application/json;charset=utf8",
 		Body:        body,

@@ -40,6 +40,7 @@ type Service struct {
 type services struct {
 	file   *accounts.File
 	apis   map[serviceKey]jobs.API
+	offers map[serviceKey][]Offer
 	logins map[*accounts.Account]Login
 	creds  map[credentialKey]*modelarts.Replaceable
 	warn   []string
@@ -77,7 +78,7 @@ func (s *Service) build() (*services, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &services{file: file, apis: map[serviceKey]jobs.API{}, logins: map[*accounts.Account]Login{}, creds: map[credentialKey]*modelarts.Replaceable{}}
+	b := &services{file: file, apis: map[serviceKey]jobs.API{}, offers: map[serviceKey][]Offer{}, logins: map[*accounts.Account]Login{}, creds: map[credentialKey]*modelarts.Replaceable{}}
 	if err := b.readLogins(s.api); err != nil {
 		return nil, err
 	}
@@ -166,15 +167,16 @@ func (b *services) open(s *Service, p accounts.Project) error {
 	if fault != nil {
 		return fault
 	}
-	second := v2.New(client, v2.Options{TensorboardTraining: p.TensorboardTraining, Spend: s.options.Spend})
+	first := Offer{accounts.V1, v1.New(client), v1.NoJob}
+	second := Offer{accounts.V2, v2.New(client, v2.Options{TensorboardTraining: p.TensorboardTraining, Spend: s.options.Spend}), v2.NoJob}
+	api, offers := first.API, []Offer{first}
 	switch p.API {
 	case accounts.V2:
-		b.apis[keyOf(p)] = second
+		api, offers = second.API, []Offer{second}
 	case accounts.Probe:
-		b.apis[keyOf(p)] = jobs.Either(v1.New(client), second)
-	default:
-		b.apis[keyOf(p)] = v1.New(client)
+		api, offers = jobs.Either(first.API, second.API), []Offer{first, second}
 	}
+	b.apis[keyOf(p)], b.offers[keyOf(p)] = api, offers
 	return nil
 }
 
@@ -227,6 +229,35 @@ func (s *Service) Serving(projectID string) (account, endpoint string, rate floa
 		return "", "", 0
 	}
 	return p.Account.Name, Canonical(p.Region.Endpoint), p.Rate
+}
+
+// Offer is one generation of the API that a project may be offered.
+type Offer struct {
+	Generation accounts.Generation
+	API        jobs.API
+	NoJob      string // an id as jobs of this generation have them, of which there is no job
+}
+
+// Offers are the generations that a project may be offered: both if that is to be found
+// out. A project that is in no account has none.
+func (s *Service) Offers(projectID string) []Offer {
+	now := s.now.Load()
+	p, ok := now.file.Project(projectID)
+	if !ok {
+		return nil
+	}
+	return now.offers[keyOf(p)]
+}
+
+// Identity tells, without secrets, as whom a project is called; "" for a project that is
+// in no account.
+func (s *Service) Identity(projectID string) string {
+	now := s.now.Load()
+	p, ok := now.file.Project(projectID)
+	if !ok {
+		return ""
+	}
+	return now.creds[credentialKey{p.Account, p.Region.IAMEndpoint}].String()
 }
 
 // File is the accounts file as it is now, or what stands for one.

@@ -28,6 +28,9 @@ type API struct {
 // New returns the API of the client's endpoint.
 func New(client *modelarts.Client) *API { return &API{client} }
 
+// NoJob is an id that no job has: ids count from 1, and never come this far.
+const NoJob = "999999999999999999"
+
 // generation is how answers of this generation are judged.
 var generation = &modelarts.Generation{Name: "v1 visualization-jobs API", JobStatus: statusIn}
 

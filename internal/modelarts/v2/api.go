@@ -41,6 +41,9 @@ func New(client *modelarts.Client, o Options) *API {
 	return &API{client: client, spend: o.Spend, guard: guard{annotated: o.TensorboardTraining}, search: newSearch()}
 }
 
+// NoJob is an id that no job has: the UUID that is reserved for none.
+const NoJob = "00000000-0000-0000-0000-000000000000"
+
 // Get is that of jobs.API. It tells of any training job: Stop looks at the kind.
 func (a *API) Get(ctx context.Context, projectID, jobID string) (*jobs.Job, error) {
 	t, err := a.get(ctx, projectID, jobID)

@@ -99,6 +99,9 @@ func (a *API) List(ctx context.Context, projectID string, q jobs.Query) (*jobs.P
 		} else {
 			page.Others = append(page.Others, t.ID)
 		}
+		if found.items[i].kind == "" {
+			page.Kindless++
+		}
 	}
 	return page, nil
 }

@@ -1,0 +1,16 @@
+package main
+
+import (
+	"github.com/urfave/cli/v3"
+
+	"vizstop/internal/check"
+)
+
+func checkCommand(getenv func(string) string, streams streams) *cli.Command {
+	var c check.Command
+	c.Declare(true, false)
+	return &cli.Command{
+		Name: "check", Usage: check.Usage, Description: check.Description + "\n\n" + c.Variables(),
+		Flags: c.Flags(), OnUsageError: usageError, Action: c.Action(getenv, streams.out),
+	}
+}

@@ -1,0 +1,122 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"vizstop/internal/accounts"
+	"vizstop/internal/jobs"
+	"vizstop/internal/redisconn"
+	"vizstop/internal/report"
+	"vizstop/internal/settings"
+)
+
+// Usage and Description are the help of the check commands.
+const (
+	Usage       = "look whether everything is there that stops need: credentials, permissions, the API, Redis"
+	Description = `It asks for each project who we are, which generation of the API is offered, whether list
+and get are permitted and how many jobs run, and whether Redis is fit. It only reads: it
+never makes a stop call, so it cannot tell whether stop is permitted. A credential that
+was refused is not used again.
+
+exit codes: 0 nothing failed, 1 something did (it is named)`
+)
+
+// Command is the settings of a check command.
+type Command struct {
+	settings.Set
+	redis    settings.Redis
+	api      settings.API
+	optional bool
+	projects []string
+	timeout  time.Duration
+	json     bool
+}
+
+// Declare declares all of them. optional says that credentials may be missing: then
+// only Redis is checked. embedded says whether Redis may be a part of the worker.
+func (c *Command) Declare(optional, embedded bool) {
+	c.optional = optional
+	c.redis.Declare(&c.Set, embedded)
+	c.api.Declare(&c.Set, optional)
+	c.Strings(&c.projects, "project", "HW_PROJECT_ID", "check this project; repeatable, or several by comma (default: all of --accounts)",
+		func(id string) error { return jobs.ValidateID("project", id) })
+	c.Duration(&c.timeout, "timeout", "", 15*time.Second, "longest wait for each answer", 100*time.Millisecond, 2*time.Minute)
+	c.Bool(&c.json, "json", "", "print one JSON object")
+}
+
+// Action is that of the command: it checks, prints what it has found, and fails if
+// anything did.
+func (c *Command) Action(getenv func(string) string, out io.Writer) cli.ActionFunc {
+	return func(ctx context.Context, cmd *cli.Command) error {
+		if err := errors.Join(settings.NoArguments(cmd), c.Load(cmd, getenv)); err != nil {
+			return err
+		}
+		redisconn.RouteLogs(slog.New(slog.DiscardHandler))
+		r, err := c.check(ctx)
+		if err != nil {
+			return err
+		}
+		if c.json {
+			err = report.WriteJSON(out, r)
+		} else {
+			err = r.Write(out)
+		}
+		return errors.Join(err, r.Err())
+	}
+}
+
+// check makes the report. The error is about settings.
+func (c *Command) check(ctx context.Context) (*Report, error) {
+	r := &Report{Kind: "check", Projects: []Project{}, Notes: c.Warnings()}
+	if c.optional && !c.api.HasCredentials() {
+		r.Notes = append(r.Notes, "no credentials are set, so the API is not checked: jobs can be stopped by id without them")
+	} else {
+		s, err := c.api.Open(settings.Options{Client: Options})
+		if err != nil {
+			return nil, err
+		}
+		projects, err := c.chosen(s.File())
+		if err != nil {
+			return nil, err
+		}
+		r.Notes = append(r.Notes, s.Warnings()...)
+		r.Notes = append(r.Notes, "no read can tell whether stop is permitted: see the policies in deploy/iam")
+		r.Projects = Projects(ctx, s, projects, c.timeout)
+	}
+	r.Redis = LookAtRedis(ctx, c.redis, c.timeout)
+	if r.Notes == nil {
+		r.Notes = []string{}
+	}
+	r.Finish()
+	return r, ctx.Err()
+}
+
+// chosen are the projects to check.
+func (c *Command) chosen(file *accounts.File) ([]accounts.Project, error) {
+	switch {
+	case len(c.projects) == 0 && file.Open():
+		return nil, errors.New("--project (HW_PROJECT_ID): a project to check is needed without --accounts (VIZSTOP_ACCOUNTS)")
+	case len(c.projects) == 0:
+		return file.Projects(), nil
+	}
+	var chosen []accounts.Project
+	seen := map[string]bool{}
+	for _, id := range c.projects {
+		p, ok := file.Project(id)
+		if !ok {
+			return nil, fmt.Errorf("project %s is in no account of %s: add it there, or check the id", id, c.api.Accounts)
+		}
+		if !seen[id] {
+			chosen = append(chosen, p)
+		}
+		seen[id] = true
+	}
+	return chosen, nil
+}
