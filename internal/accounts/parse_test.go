@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -69,10 +70,7 @@ func TestBadFiles(t *testing.T) {
 	for _, bad := range badFiles(t) {
 		t.Run(bad.name, func(t *testing.T) {
 			e := faultsOf(t, bad.text)
-			var left []string
-			for _, want := range bad.wants {
-				left = append(left, want)
-			}
+			left := slices.Clone(bad.wants)
 			for _, f := range e.Faults {
 				got := fmt.Sprintf("%d:%d: %s", f.Line, f.Column, f.Text)
 				i := -1
