@@ -102,18 +102,22 @@ func (a *access) projects() ([]string, error) {
 	}
 	var chosen []string
 	for _, p := range f.Projects() {
-		named := func(glob string) bool { ok, _ := path.Match(glob, p.Account.Name); return ok }
-		if a.allProjects || slices.ContainsFunc(a.accounts, named) {
+		if a.allProjects || slices.ContainsFunc(a.accounts, func(glob string) bool { return matches(glob, p.Account.Name) }) {
 			chosen = append(chosen, p.ID)
 		}
 	}
-	if len(chosen) == 0 {
-		var names []string
-		for _, account := range f.Accounts() {
-			names = append(names, account.Name)
+	names := f.Serving()
+	for _, glob := range a.accounts {
+		if !slices.ContainsFunc(names, func(name string) bool { return matches(glob, name) }) {
+			return nil, fmt.Errorf("--account %s: no account with projects has such a name in %s; there are %s",
+				glob, a.Accounts, strings.Join(names, ", "))
 		}
-		return nil, fmt.Errorf("--account %s: no account with projects has such a name in %s; there are %s",
-			strings.Join(a.accounts, ","), a.Accounts, strings.Join(names, ", "))
 	}
 	return chosen, nil
+}
+
+// matches reports whether a glob, which was checked, is for a name.
+func matches(glob, name string) bool {
+	ok, _ := path.Match(glob, name)
+	return ok
 }

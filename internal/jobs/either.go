@@ -11,8 +11,10 @@ import (
 // of second unless first answers with a list. First is taken if it does, or if second
 // answers KindNoAPI; second is taken if first answers KindNoAPI and second does not.
 // Anything else, such as an outage, leaves it open: the call is not sent and fails with
-// the error of first's list call. What is found out is remembered for about 10,000
-// projects, until a call that goes by it meets KindNoAPI.
+// the error of first's list call, as KindUnavailable if that is of a kind that would
+// say something about a job. After KindCredentials no other call is made, since too
+// many refusals lock an access key. What is found out is
+// remembered for about 10,000 projects, until a call that goes by it meets KindNoAPI.
 //
 // As long as a project's generation is not known, its PageSize is the smaller one, and
 // Restarts is true if jobs of either can be restarted.
@@ -101,17 +103,26 @@ func (e *either) choose(ctx context.Context, projectID string) (API, error) {
 // ask finds out the API of a project.
 func (e *either) ask(ctx context.Context, projectID string) (API, error) {
 	_, err := e.first.List(ctx, projectID, Query{PerPage: 1})
-	if err == nil {
+	switch KindOf(err) {
+	case KindOK:
 		return e.first, nil
+	case KindCredentials:
+		return nil, err
 	}
 	_, other := e.second.List(ctx, projectID, Query{PerPage: 1})
 	switch no, otherNo := KindOf(err) == KindNoAPI, KindOf(other) == KindNoAPI; {
 	case no && otherNo:
 		return nil, &Error{Operation: OperationList, Kind: KindNoAPI, Err: fmt.Errorf("neither generation of the API is offered: %w; %w", err, other)}
+	case no && KindOf(other) == KindCredentials:
+		return nil, other
 	case no:
 		return e.second, nil
 	case otherNo:
 		return e.first, nil
+	}
+	switch KindOf(err) {
+	case KindNotFound, KindNotAllowed, KindInvalid: // of the list: it says nothing about the job that is asked for
+		return nil, &Error{Operation: OperationList, Kind: KindUnavailable, Err: fmt.Errorf("which generation of the API is offered is not known: %w", err)}
 	}
 	return nil, err
 }

@@ -87,7 +87,12 @@ func TestEitherAsksEachOnce(t *testing.T) {
 		{KindPermission, KindOK, "", KindPermission},
 		{KindTimeout, KindUnavailable, "", KindTimeout},
 		{KindCredentials, KindCredentials, "", KindCredentials},
+		{KindNoAPI, KindCredentials, "", KindCredentials},
 		{KindThrottled, KindOK, "", KindThrottled},
+		{KindNotFound, KindOK, "", KindUnavailable}, // the list was not found: that says nothing about job 10
+		{KindNotAllowed, KindUnavailable, "", KindUnavailable},
+		{KindInvalid, KindUnavailable, "", KindUnavailable},
+		{KindNotFound, KindNoAPI, "v1", KindNotFound},
 	} {
 		t.Run(tt.first.String()+" "+tt.second.String(), func(t *testing.T) {
 			first, second := generations()
@@ -102,7 +107,7 @@ func TestEitherAsksEachOnce(t *testing.T) {
 			if !strings.HasPrefix(calls["v1"], "list1 p") {
 				t.Errorf("v1 got %q", calls["v1"])
 			}
-			if asked := strings.HasPrefix(calls["v2"], "list1 p"); asked != (tt.first != KindOK) {
+			if asked := strings.HasPrefix(calls["v2"], "list1 p"); asked != (tt.first != KindOK && tt.first != KindCredentials) {
 				t.Errorf("v2 got %q", calls["v2"])
 			}
 			for name, made := range calls {

@@ -65,6 +65,8 @@ func judgeStop(s *ledger.Stop, accepted jobs.Accepted, err error, system bool, m
 		return judgeRefusal(s, err)
 	case s.State == ledger.Stopping: // it was accepted once: only the detail endpoint ends it
 		return verdict{action: actPoll, reason: reason}
+	case kind == jobs.KindInvalid && s.Unsure: // an earlier call may have worked: look, then try again
+		return verdict{action: actLook, reason: reason}
 	case kind == jobs.KindInvalid:
 		return end(ledger.Rejected, reason)
 	default: // an error or no answer, while other calls succeed

@@ -56,6 +56,7 @@ func TestJudgeStop(t *testing.T) {
 		{name: "no such job any more, again", stop: listed, may: absent, err: apiErr(jobs.KindNotFound), want: end(ledger.Gone, "")},
 		{name: "gone on a resend", stop: stopping, may: absent, err: apiErr(jobs.KindNotFound), want: end(ledger.Gone, "")},
 		{name: "malformed", stop: pending, err: apiErr(jobs.KindInvalid), want: end(ledger.Rejected, "")},
+		{name: "malformed after a call that was lost", stop: unsure, err: apiErr(jobs.KindInvalid), want: verdict{action: actLook}},
 		{name: "malformed though accepted once", stop: stopping, err: apiErr(jobs.KindInvalid), want: verdict{action: actPoll}},
 		{name: "lone 500", stop: pending, err: apiErr(jobs.KindUnavailable), want: verdict{action: actRetry}},
 		{name: "lone timeout", stop: pending, err: apiErr(jobs.KindTimeout), want: verdict{action: actRetry}},
