@@ -88,6 +88,9 @@ func (c *config) serve(ctx context.Context, getenv func(string) string, log *slo
 	c.worker.Redis, c.worker.Jobs, c.worker.Logger = rdb, api, log
 	c.worker.Release.Serving = func(projectID string) release.Serving {
 		account, endpoint, rate := api.Serving(projectID)
+		if account == "" {
+			endpoint = release.Nowhere
+		}
 		return release.Serving{Account: account, Endpoint: endpoint, Rate: rate}
 	}
 	c.worker.Registry, c.worker.Metrics, c.worker.Tracer = reg, events, tracer

@@ -15,6 +15,9 @@ import (
 // DefaultAccount is the account of every project that is not said to have another.
 const DefaultAccount = "default"
 
+// Nowhere is the Endpoint of a project that is in no account of this process.
+const Nowhere = "-"
+
 // Serving is what serves a project.
 type Serving struct {
 	// Account is the name of the account whose credential its calls are made with: fit
@@ -23,7 +26,8 @@ type Serving struct {
 	// Endpoint is the API endpoint that this process calls. The first worker that claims
 	// a step of a project, or the producer that knows, ties the project to its endpoint
 	// while stops are in flight; workers with another one leave the project alone. "":
-	// any endpoint is this worker's.
+	// any endpoint is this worker's. Nowhere: none is, but a project that is tied to
+	// none is claimed, so that somebody says that it is in no account.
 	Endpoint string
 	// Rate is how many calls a second the project may make; 0: Config.Rate.
 	Rate float64

@@ -196,6 +196,27 @@ func TestDoubtIsOfAnAccount(t *testing.T) {
 	})
 }
 
+// A project that is in no account and tied to no endpoint is claimed, and not tied.
+func TestAProjectThatNobodyHas(t *testing.T) {
+	nowhere := func(string) Serving { return Serving{Endpoint: Nowhere} }
+	eachRedis(t, Config{Serving: nowhere}, func(t *testing.T, w *world) {
+		_, err := w.ledger.Open(t.Context(), projectB, "b", []ledger.Ask{{JobID: "10", Deadline: w.now().Add(time.Hour)}})
+		w.ok(err)
+		w.advance(time.Second)
+		r, err := w.Round(t.Context(), projectB, wide())
+		if err != nil || len(r.Stops) != 1 {
+			t.Fatalf("round %+v, %v; want one step", r, err)
+		}
+		if c, err := w.NewClaim(projectB, r.Stops[0], ledger.KindStop).Do(); err != nil || c.Stop == nil {
+			t.Fatalf("claim %+v, %v", c, err)
+		}
+		knows := w.worker("worker-2", Config{Serving: twoAccounts})
+		if r, err := knows.Round(t.Context(), projectB, wide()); err != nil || r.Elsewhere != "" {
+			t.Errorf("the project is tied to %q by a worker that has it in no account, %v", r.Elsewhere, err)
+		}
+	})
+}
+
 // A worker claims and releases steps of projects at the endpoint that it calls for
 // each.
 func TestEndpointsOfProjects(t *testing.T) {
@@ -214,6 +235,10 @@ func TestEndpointsOfProjects(t *testing.T) {
 		far := w.worker("worker-2", Config{Serving: func(string) Serving { return Serving{Endpoint: "https://far.example"} }})
 		if r, err := far.Round(t.Context(), projectB, wide()); err != nil || r.Elsewhere != "https://b.example" {
 			t.Errorf("round at another endpoint %+v, %v", r, err)
+		}
+		unknown := w.worker("worker-3", Config{Serving: func(string) Serving { return Serving{Endpoint: Nowhere} }})
+		if r, err := unknown.Round(t.Context(), projectB, wide()); err != nil || r.Elsewhere != "https://b.example" {
+			t.Errorf("round of a worker that has the project in no account %+v, %v", r, err)
 		}
 	})
 }

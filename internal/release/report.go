@@ -70,6 +70,11 @@ func (r *Releaser) Report(ctx context.Context, c Call, err error) (system bool, 
 		return system || kind == jobs.KindUnreachable, rerr
 	case jobs.KindCanceled:
 		return true, nil
+	case jobs.KindInvalid:
+		if apiErr, ok := errors.AsType[*jobs.Error](err); ok && apiErr.HTTPStatus == 0 {
+			return false, nil // nothing was sent
+		}
+		return false, r.answered(ctx, c)
 	default: // an answer about the job, good or bad: the system works
 		return false, r.answered(ctx, c)
 	}

@@ -157,9 +157,15 @@ func (w *Worker) Ready(ctx context.Context) (faults, notes []string) {
 // alone.
 func (w *Worker) elsewhere(inFlight map[string]int) (notes []string) {
 	for project, endpoint := range w.loop.Elsewhere() {
-		if inFlight[project] > 0 {
+		mine := w.release.Endpoint(project)
+		switch {
+		case inFlight[project] == 0:
+		case mine == release.Nowhere:
+			notes = append(notes, fmt.Sprintf("project %s is left alone: its stops are at %s, and this worker has it in no account; give it the accounts file of the others",
+				project, endpoint))
+		default:
 			notes = append(notes, fmt.Sprintf("project %s is left alone: its stops are at %s, and this worker calls %s; they need a worker with that endpoint",
-				project, endpoint, w.release.Endpoint(project)))
+				project, endpoint, mine))
 		}
 	}
 	slices.Sort(notes)

@@ -3,7 +3,7 @@
 --
 -- KEYS  control, waiting:small, waiting:stop, waiting:look, released, then the stop of each item
 -- ARGV  now, worker, 1 when the fleet is held ("stops" when its stop calls are), the endpoint that this worker calls ("" for
---       any), then for each item: stop id, hop, job
+--       any, "-" for none), then for each item: stop id, hop, job
 --       id, kind of the task (stop or poll), nonce
 -- Returns 1 when calls of the project have failed lately, else 0, and for each item
 --       0  nothing to do: it is at another hop, claimed before, or not released
@@ -57,6 +57,6 @@ for i = 6, #KEYS do
 end
 if calls > 0 then
   count(control, now, calls)
-  if endpoint ~= '' and not c[6] then redis.call('HSET', control, 'endpoint', endpoint) end
+  if endpoint ~= '' and endpoint ~= '-' and not c[6] then redis.call('HSET', control, 'endpoint', endpoint) end
 end
 return answers
