@@ -231,10 +231,12 @@ func (w *world) start(change func(*worker.Config), opts ...modelarts.Option) *ru
 		CheckInterval: 2 * time.Second, DelayedCheckInterval: 2 * time.Second,
 		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelInfo})),
 	}
+	api := worker.Jobs(w.api(client, cfg.Redis, cfg.Release))
+	cfg.Jobs = api
 	if change != nil {
 		change(&cfg)
 	}
-	if cfg.Jobs == nil {
+	if cfg.Jobs == api { // with the rate that change has chosen
 		cfg.Jobs = w.api(client, cfg.Redis, cfg.Release)
 	}
 	r := &running{worker.New(cfg), reg, cfg.Redis.(*redis.Client)}

@@ -95,8 +95,16 @@ func (h *pauseHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 
 func (h *pauseHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
+		for _, cmd := range cmds {
+			h.spy(cmd, false)
+		}
 		h.p.wait()
 		err := next(ctx, cmds)
+		for _, cmd := range cmds {
+			if err == nil {
+				h.spy(cmd, true)
+			}
+		}
 		h.p.wait()
 		return err
 	}

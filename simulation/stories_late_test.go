@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +24,13 @@ func (h slowClaims) DialHook(next redis.DialHook) redis.DialHook {
 }
 
 func (h slowClaims) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		err := next(ctx, cmds)
+		if slices.ContainsFunc(cmds, isClaim) {
+			time.Sleep(h.delay)
+		}
+		return err
+	}
 }
 
 func (h slowClaims) ProcessHook(next redis.ProcessHook) redis.ProcessHook {

@@ -52,9 +52,15 @@ const (
 
 var wantRate = fmt.Sprintf("calls a second from 0 (found out by itself) to %d", maxRate)
 
-// Load reads the accounts file at path. The error is an *Error if the file could
-// be read and its content is wrong.
+// Load reads the accounts file at path, which must be a regular file. The error is
+// an *Error if the file could be read and its content is wrong.
 func Load(path string) (*File, error) {
+	switch info, err := os.Stat(path); {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular(): // opening a pipe would wait for its writer, and the file is read more than once
+		return nil, fmt.Errorf("%s is not a regular file: write the accounts into one", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err

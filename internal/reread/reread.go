@@ -136,7 +136,7 @@ func (w *Watcher) read(ctx context.Context, g *watched, asked bool) {
 	}
 	repeated := content == g.content
 	refusal := ""
-	if err := g.Read(); err != nil {
+	if err := g.readFiles(); err != nil {
 		refusal = err.Error()
 	}
 	said := g.refusal
@@ -147,6 +147,17 @@ func (w *Watcher) read(ctx context.Context, g *watched, asked bool) {
 	case asked || !repeated || refusal != said:
 		w.log.ErrorContext(ctx, "a change was refused: what was there before stays in use", "what", g.Name, "error", refusal)
 	}
+}
+
+// readFiles reads the group. A file that has become a pipe is refused: opening it
+// would wait for its writer, and nothing would be read again meanwhile.
+func (g *watched) readFiles() error {
+	for i, info := range infos(g.Files) {
+		if info != nil && !info.Mode().IsRegular() {
+			return fmt.Errorf("%s is not a regular file any more: put one there", g.Files[i])
+		}
+	}
+	return g.Read()
 }
 
 // infos are the files behind paths and links; nil for those that are not there.

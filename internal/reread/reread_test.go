@@ -257,6 +257,32 @@ func TestPipesAreLeftAlone(t *testing.T) {
 	}
 }
 
+// Reading a pipe that nobody writes to would never end.
+func TestFileBecomesPipe(t *testing.T) {
+	d := newDir(t)
+	key := newReading("key", d.write("key", "1"))
+	log, out := logged()
+	w := New(log, key.Group)
+	if err := os.Remove(d.at("key")); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(d.at("key"), 0o600); err != nil {
+		t.Skip(err)
+	}
+	w.look(t.Context(), true)
+	if key.reads != 0 || !strings.Contains(out.String(), "not a regular file any more") {
+		t.Errorf("%d reads, log:\n%s", key.reads, out)
+	}
+	if err := os.Remove(d.at("key")); err != nil {
+		t.Fatal(err)
+	}
+	d.write("key", "2")
+	w.look(t.Context(), true)
+	if key.value != "2" {
+		t.Errorf("then %q", key.value)
+	}
+}
+
 // Run looks each interval, and at once when it is asked to.
 func TestRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
