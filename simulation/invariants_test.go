@@ -192,9 +192,10 @@ func (d *day) checkStopCall(s *ledger.Stop, c recordedCall) {
 }
 
 // mayHaveWorked tells a call that was, perhaps, carried out from one that was
-// turned away at the door or never got beyond the login.
+// turned away at the door, or never got beyond what goes before it: the login, or a look
+// at the job.
 func mayHaveWorked(err error) bool {
-	if apiErr, ok := errors.AsType[*jobs.Error](err); ok && apiErr.Operation == jobs.OperationToken {
+	if apiErr, ok := errors.AsType[*jobs.Error](err); ok && (apiErr.Operation != jobs.OperationStop || apiErr.HTTPStatus == 0 && !apiErr.MaybeSent) {
 		return false
 	}
 	switch jobs.KindOf(err) {
