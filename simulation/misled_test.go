@@ -128,7 +128,8 @@ func (d *day) checkAbsent(s *ledger.Stop, calls []recordedCall) {
 
 // checkHolds: a credential is held only after it was refused for two different
 // stops, a project only after three of its stops were, or five of its calls got no
-// answer. What an undo meets holds back nobody.
+// answer. What an undo meets holds back nobody. While something is held, only probes
+// go out, of two calls at most.
 func (d *day) checkHolds() {
 	holds, err := d.release().Holds(context.Background())
 	if err != nil {
@@ -144,6 +145,15 @@ func (d *day) checkHolds() {
 		failures, of := d.failuresBefore(h.Since, calls, h.Scope == release.ScopeCredential)
 		if h.Scope == release.ScopeCredential && len(of) < 2 || h.Scope == release.ScopeProject && len(of) < 3 && failures < 5 {
 			d.t.Errorf("held: %v; but only %d calls had failed before that, for %v", h, failures, of)
+		}
+		during := 0
+		for _, c := range calls {
+			if c.at.After(h.Since.Add(5 * time.Second)) {
+				during++
+			}
+		}
+		if during > 2*(h.Probes+2) && !d.troubled(span{h.Since, time.Now()}) {
+			d.t.Errorf("held: %v; but %d calls went out meanwhile", h, during)
 		}
 	}
 }
