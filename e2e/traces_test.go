@@ -69,7 +69,7 @@ func TestOneTracePerStop(t *testing.T) {
 	}
 	page := p.openMetrics()
 	for _, series := range []string{"vizstop_stop_duration_seconds_bucket", "vizstop_stop_phase_seconds_bucket", "vizstop_stop_polls_bucket",
-		"vizstop_poll_lag_seconds_bucket", `vizstop_modelarts_request_duration_seconds_bucket{operation="stop"`} {
+		"vizstop_poll_lag_seconds_bucket", `vizstop_modelarts_request_duration_seconds_bucket{account="default",operation="stop"`} {
 		if !hasExemplar(page, series, trace) {
 			t.Errorf("%s has no exemplar with trace %s", series, trace)
 		}
