@@ -1,8 +1,10 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 )
 
@@ -12,6 +14,23 @@ type Query struct {
 	Stopping bool // only those that are being stopped
 	Page     int  // counts from 1; 0 means 1
 	PerPage  int  // 1 to the API's page size; 0 means that
+}
+
+// Within is q with its defaults, for an API whose pages hold so many jobs. It refuses
+// what that has no page for, with KindInvalid.
+func (q Query) Within(pageSize int) (Query, error) {
+	var fault error
+	switch {
+	case q.PerPage < 0 || q.PerPage > pageSize:
+		fault = fmt.Errorf("jobs per page must be 1 to %d, not %d", pageSize, q.PerPage)
+	case q.Page < 0:
+		fault = fmt.Errorf("page must be 1 or more, not %d", q.Page)
+	}
+	if fault != nil {
+		return q, &Error{Operation: OperationList, Kind: KindInvalid, Err: fault}
+	}
+	q.Page, q.PerPage = max(q.Page, 1), cmp.Or(q.PerPage, pageSize)
+	return q, nil
 }
 
 // Page is one page of a list.

@@ -86,7 +86,7 @@ func (l *lending) asks() []string {
 
 func newLending(t *testing.T) (*lending, string) {
 	l := &lending{t: t, now: newClock(), life: time.Hour}
-	return l, serve(t, l.ServeHTTP).URL
+	return l, samples.Serve(t, l.ServeHTTP).URL
 }
 
 func mustAgency(t *testing.T, cfg AgencyConfig) Credentials {
@@ -105,7 +105,7 @@ func newAgencyClient(t *testing.T, api http.HandlerFunc, opts ...Option) (*Clien
 	l, url := newLending(t)
 	creds := mustAgency(t, AgencyConfig{IAMEndpoint: url, Name: "ops", Domain: "other", Through: NewAKSK(testKey, ""), Duration: time.Hour})
 	opts = append([]Option{WithCredentials(creds), WithClock(l.now.Now)}, opts...)
-	return newClient(t, serve(t, api).URL, opts...), l
+	return newClient(t, samples.Serve(t, api).URL, opts...), l
 }
 
 // seen keeps who called the API, and accepts.
@@ -170,7 +170,7 @@ func TestAgencySignatures(t *testing.T) {
 		accepting(w, r)
 	})
 	inner := l.ServeHTTP
-	c.creds.(*agency).endpoint.Host = strings.TrimPrefix(serve(t, func(w http.ResponseWriter, r *http.Request) {
+	c.creds.(*agency).endpoint.Host = strings.TrimPrefix(samples.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		r.Body = io.NopCloser(strings.NewReader(string(body)))
 		verify(t, r, "content-type;host;x-sdk-date")
@@ -354,7 +354,7 @@ func TestAgencyThroughPassword(t *testing.T) {
 	var s seen
 	l, url := newLending(t)
 	logins := 0
-	iam := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	iam := samples.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		var login loginJSON
 		if err := json.NewDecoder(r.Body).Decode(&login); err != nil || login.Auth.Scope.Project.ID != "" || login.Auth.Scope.Domain.Name != "domain" {
 			t.Errorf("login %+v, %v", login, err)
@@ -376,7 +376,7 @@ func TestAgencyThroughPassword(t *testing.T) {
 		io.WriteString(w, `{"credential":{"access":"k","secret":"s","securitytoken":"t"}}`)
 	}
 	creds := mustAgency(t, AgencyConfig{IAMEndpoint: url, Name: "ops", Domain: "other", Through: through, Duration: time.Hour})
-	mustStop(t, newClient(t, serve(t, s.ServeHTTP).URL, WithCredentials(creds), WithClock(l.now.Now)), "a")
+	mustStop(t, newClient(t, samples.Serve(t, s.ServeHTTP).URL, WithCredentials(creds), WithClock(l.now.Now)), "a")
 	if want := []string{"token-1 ops other 3600", "token-2 ops other 3600"}; !slices.Equal(l.asks(), want) || !slices.Equal(s.all, []string{"k+t a"}) {
 		t.Errorf("asked %q, sent %q", l.asks(), s.all)
 	}
@@ -388,7 +388,7 @@ func TestAgencyThroughAgency(t *testing.T) {
 	l, url := newLending(t)
 	first := mustAgency(t, AgencyConfig{IAMEndpoint: url, Name: "first", Domain: "b", Through: NewAKSK(testKey, ""), Duration: time.Hour})
 	second := mustAgency(t, AgencyConfig{IAMEndpoint: url, Name: "second", Domain: "c", Through: first, Duration: 2 * time.Hour})
-	c := newClient(t, serve(t, s.ServeHTTP).URL, WithCredentials(second), WithClock(l.now.Now))
+	c := newClient(t, samples.Serve(t, s.ServeHTTP).URL, WithCredentials(second), WithClock(l.now.Now))
 	mustStop(t, c, "a")
 	if want := []string{"AKEXAMPLE first b 3600", "lent-1+lent-token-1 second c 7200"}; !slices.Equal(l.asks(), want) || !slices.Equal(s.all, []string{"lent-2+lent-token-2 a"}) {
 		t.Errorf("asked %q, sent %q", l.asks(), s.all)

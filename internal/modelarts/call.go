@@ -16,7 +16,7 @@ type Call struct {
 	Operation  string // one of jobs.Operations
 	Method     string
 	ProjectID  string
-	JobID      string              // "" for a call that is about no single job
+	JobID      string              // "" for that of a list
 	Path       []string            // segments below the endpoint
 	Query      string              // encoded; "" for none
 	Body       []byte              // JSON; nil for none
@@ -64,10 +64,11 @@ func (cl *Call) accept(a *Answer) error {
 	return cl.Accept(a)
 }
 
-// check refuses ids that would change the meaning of the path.
+// check refuses ids that would change the meaning of the path. Every call but that of
+// a list is about a job.
 func (cl *Call) check() error {
 	err := jobs.ValidateID("project", cl.ProjectID)
-	if cl.JobID != "" {
+	if cl.Operation != jobs.OperationList {
 		err = errors.Join(jobs.ValidateID("job", cl.JobID), err)
 	}
 	return err

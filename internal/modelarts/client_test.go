@@ -31,7 +31,7 @@ func TestNewChecksOptions(t *testing.T) {
 
 func TestRequestHeaders(t *testing.T) {
 	var got *http.Request
-	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	server := samples.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		got = r
 		io.WriteString(w, `{"job_id":10,"status":8,"jobs":[]}`)
 	})
@@ -155,7 +155,7 @@ func TestPoolFitsConcurrency(t *testing.T) {
 func TestObserver(t *testing.T) {
 	var seen observations
 	now := newClock()
-	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	server := samples.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		now.Add(1500 * time.Millisecond)
 		if strings.HasSuffix(r.URL.Path, "/stop") {
 			w.WriteHeader(429)

@@ -38,7 +38,7 @@ func verify(t *testing.T, r *http.Request, wantSigned string) {
 func TestAKSKSignsEachRequestAnew(t *testing.T) {
 	now := newClock()
 	var dates []string
-	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	server := samples.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		verify(t, r, "host;x-project-id;x-sdk-date")
 		if got := r.Header.Get("X-Project-Id"); got != testProject {
 			t.Errorf("X-Project-Id = %q", got)
@@ -64,7 +64,7 @@ func TestAKSKSignsEachRequestAnew(t *testing.T) {
 }
 
 func TestAKSKTemporaryKey(t *testing.T) {
-	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	server := samples.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		verify(t, r, "host;x-project-id;x-sdk-date;x-security-token")
 		if got := r.Header.Get("X-Security-Token"); got != "security-token" {
 			t.Errorf("X-Security-Token = %q", got)
@@ -100,7 +100,7 @@ func TestRefusalsAreNotRepeated(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			calls := 0
-			server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			server := samples.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 				calls++
 				w.WriteHeader(401)
 				io.WriteString(w, samples.Echo)
@@ -117,7 +117,7 @@ func TestRefusalsAreNotRepeated(t *testing.T) {
 }
 
 func TestSecretsThatNoHeaderCanCarry(t *testing.T) {
-	server := serve(t, func(w http.ResponseWriter, r *http.Request) { t.Errorf("%s was sent", r.URL) })
+	server := samples.Serve(t, func(w http.ResponseWriter, r *http.Request) { t.Errorf("%s was sent", r.URL) })
 	for _, creds := range []Credentials{
 		NewToken("secret\nsecret"),
 		NewAKSK(testKey, "secret\rsecret"),
@@ -133,7 +133,7 @@ func TestSecretsThatNoHeaderCanCarry(t *testing.T) {
 }
 
 func TestTokenIsTrimmed(t *testing.T) {
-	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	server := samples.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if got := r.Header.Get("X-Auth-Token"); got != "from a file" {
 			t.Errorf("X-Auth-Token = %q", got)
 		}

@@ -80,7 +80,7 @@ func TestConnectionBreaksAfterRequest(t *testing.T) {
 	for _, hard := range []bool{false, true} {
 		t.Run(fmt.Sprintf("reset=%v", hard), func(t *testing.T) {
 			var calls atomic.Int32
-			server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			server := samples.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 				calls.Add(1)
 				hangUp(w, hard)
 			})
@@ -96,7 +96,7 @@ func TestConnectionBreaksAfterRequest(t *testing.T) {
 // but must not repeat a POST.
 func TestReusedConnectionBreaks(t *testing.T) {
 	var stops atomic.Int32
-	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	server := samples.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == "POST" {
 			stops.Add(1)
 			hangUp(w, true)
@@ -115,7 +115,7 @@ func TestReusedConnectionBreaks(t *testing.T) {
 }
 
 func TestConnectionBreaksInsideAnswer(t *testing.T) {
-	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	server := samples.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", "100")
 		io.WriteString(w, `{"is_success":`)
 	})
@@ -123,12 +123,12 @@ func TestConnectionBreaksInsideAnswer(t *testing.T) {
 }
 
 func TestAnswerBadlyCompressed(t *testing.T) {
-	server := answering(t, 200, "not gzip at all", "Content-Encoding", "gzip")
+	server := samples.Answering(t, 200, "not gzip at all", "Content-Encoding", "gzip")
 	checkStop(t, t.Context(), newClient(t, server.URL), jobs.KindUnavailable, true)
 }
 
 func TestContextEndsBeforeSending(t *testing.T) {
-	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	server := samples.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		t.Errorf("%s %s was sent", r.Method, r.URL)
 	})
 	c := newClient(t, server.URL)
@@ -142,7 +142,7 @@ func TestContextEndsBeforeSending(t *testing.T) {
 
 func TestContextEndsWhileWaiting(t *testing.T) {
 	var arrived func()
-	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	server := samples.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		arrived()
 		<-r.Context().Done()
 	})
@@ -179,7 +179,7 @@ func TestContextEndsWhileConnecting(t *testing.T) {
 
 func TestContextEndsInsideAnswer(t *testing.T) {
 	late := newEndingContext(t.Context())
-	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	server := samples.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "{")
 		w.(http.Flusher).Flush()
 		late.end()
@@ -194,7 +194,7 @@ func TestAnswerSizeCap(t *testing.T) {
 		t.Errorf("4 MiB: %d bytes, %v", len(body), err)
 	}
 	for status, want := range map[int]jobs.Kind{200: jobs.KindUnavailable, 404: jobs.KindUnavailable, 403: jobs.KindPermission} {
-		server := answering(t, status, `{"is_success":true,"x":"`+whole+`"}`)
+		server := samples.Answering(t, status, `{"is_success":true,"x":"`+whole+`"}`)
 		_, err := stopJob(newClient(t, server.URL), t.Context(), testProject, "10")
 		if jobs.KindOf(err) != want || !errors.Is(err, errTooLarge) {
 			t.Errorf("%d with more than 4 MiB: %v", status, err)
@@ -204,7 +204,7 @@ func TestAnswerSizeCap(t *testing.T) {
 
 // An answer without end is given up, not read.
 func TestEndlessAnswer(t *testing.T) {
-	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	server := samples.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		chunk := bytes.Repeat([]byte("x"), 1<<16)
 		for {
 			if _, err := w.Write(chunk); err != nil {

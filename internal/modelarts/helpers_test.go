@@ -3,9 +3,7 @@ package modelarts
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
-	"net/http/httptest"
 	"sync"
 	"testing"
 	"time"
@@ -17,26 +15,6 @@ const (
 	testToken   = "token-for-tests"
 	jobsPath    = "/v1/" + testProject + "/visualization-jobs"
 )
-
-// serve runs handler until the test ends.
-func serve(t *testing.T, handler http.HandlerFunc) *httptest.Server {
-	t.Helper()
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	return server
-}
-
-// answering serves one fixed answer to any call of the API.
-func answering(t *testing.T, status int, body string, header ...string) *httptest.Server {
-	t.Helper()
-	return serve(t, func(w http.ResponseWriter, r *http.Request) {
-		for i := 0; i+1 < len(header); i += 2 {
-			w.Header().Set(header[i], header[i+1])
-		}
-		w.WriteHeader(status)
-		io.WriteString(w, body)
-	})
-}
 
 // newClient is a client with a ready token, unless opts say otherwise.
 func newClient(t *testing.T, url string, opts ...Option) *Client {

@@ -34,7 +34,7 @@ func TestHint(t *testing.T) {
 
 // The vendor's samples, with the server's clock in the Date header.
 func TestClockHintFromAnswer(t *testing.T) {
-	server := answering(t, 401, samples.Expired, "Date", "Fri, 17 Dec 2021 06:58:04 GMT")
+	server := samples.Answering(t, 401, samples.Expired, "Date", "Fri, 17 Dec 2021 06:58:04 GMT")
 	now := time.Date(2021, 12, 17, 6, 43, 3, 0, time.UTC)
 	c := newClient(t, server.URL, WithClock(func() time.Time { return now }))
 	_, err := stopJob(c, t.Context(), testProject, "10")

@@ -86,12 +86,12 @@ func newPasswordClient(t *testing.T, api http.HandlerFunc, opts ...Option) (*Cli
 	t.Helper()
 	i := &iam{t: t, now: newClock(), life: 24 * time.Hour}
 	creds, err := NewPassword(PasswordConfig{
-		IAMEndpoint: serve(t, i.ServeHTTP).URL, User: "user", Password: testPassword, Domain: "domain"})
+		IAMEndpoint: samples.Serve(t, i.ServeHTTP).URL, User: "user", Password: testPassword, Domain: "domain"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	opts = append([]Option{WithCredentials(creds), WithClock(i.now.Now)}, opts...)
-	return newClient(t, serve(t, api).URL, opts...), i
+	return newClient(t, samples.Serve(t, api).URL, opts...), i
 }
 
 func accepting(w http.ResponseWriter, r *http.Request) { io.WriteString(w, samples.Stop) }

@@ -15,7 +15,7 @@ import (
 func TestReplacedWhileACallIsUnderWay(t *testing.T) {
 	creds := NewReplaceable(NewToken("old"))
 	var tokens []string
-	c := newClient(t, serve(t, func(w http.ResponseWriter, r *http.Request) {
+	c := newClient(t, samples.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		token := r.Header.Get("X-Auth-Token")
 		if tokens = append(tokens, token); token == "old" {
 			creds.Replace(NewToken("new"))
@@ -35,14 +35,14 @@ func TestReplacedWhileACallIsUnderWay(t *testing.T) {
 func TestReplaceableRenews(t *testing.T) {
 	calls := 0
 	refusing := func(w http.ResponseWriter, r *http.Request) { calls++; w.WriteHeader(401) }
-	c := newClient(t, serve(t, refusing).URL, WithCredentials(NewReplaceable(NewToken("old"))))
+	c := newClient(t, samples.Serve(t, refusing).URL, WithCredentials(NewReplaceable(NewToken("old"))))
 	if err := stop(t, c, testProject); jobs.KindOf(err) != jobs.KindCredentials || calls != 1 {
 		t.Errorf("a token: %v after %d calls", err, calls)
 	}
 	l, url := newLending(t)
 	agency := mustAgency(t, AgencyConfig{IAMEndpoint: url, Name: "a", Domain: "d", Through: NewReplaceable(NewAKSK(testKey, "")), Duration: MinAgencyDuration})
 	calls = 0
-	c = newClient(t, serve(t, refusing).URL, WithCredentials(NewReplaceable(agency)), WithClock(l.now.Now))
+	c = newClient(t, samples.Serve(t, refusing).URL, WithCredentials(NewReplaceable(agency)), WithClock(l.now.Now))
 	if err := stop(t, c, testProject); jobs.KindOf(err) != jobs.KindCredentials || calls != 2 || len(l.asks()) != 2 {
 		t.Errorf("an agency: %v after %d calls, %q", err, calls, l.asks())
 	}
@@ -50,7 +50,7 @@ func TestReplaceableRenews(t *testing.T) {
 
 func TestReplaceIsSafe(t *testing.T) {
 	creds := NewReplaceable(NewToken("a"))
-	c := newClient(t, serve(t, accepting).URL, WithCredentials(creds))
+	c := newClient(t, samples.Serve(t, accepting).URL, WithCredentials(creds))
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {

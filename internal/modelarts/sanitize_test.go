@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"vizstop/internal/jobs"
+	"vizstop/internal/modelarts/samples"
 )
 
 func TestClean(t *testing.T) {
@@ -31,7 +32,7 @@ func TestClean(t *testing.T) {
 
 // An answer may repeat whatever we sent; none of it may come out of an error.
 func TestErrorsHideWhatAnswersEcho(t *testing.T) {
-	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	server := samples.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		token := r.Header.Get("X-Auth-Token")
 		w.Header().Set("X-Request-Id", token)
 		w.WriteHeader(401)

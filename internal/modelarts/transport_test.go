@@ -65,11 +65,11 @@ func TestUnknownCertificateIsUnreachable(t *testing.T) {
 }
 
 func TestRedirectsAreNotFollowed(t *testing.T) {
-	elsewhere := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	elsewhere := samples.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		t.Errorf("%s %s followed a redirect, token %q", r.Method, r.URL, r.Header.Get("X-Auth-Token"))
 	})
 	for _, status := range []int{301, 302, 303, 307, 308} {
-		server := answering(t, status, "", "Location", elsewhere.URL+jobsPath)
+		server := samples.Answering(t, status, "", "Location", elsewhere.URL+jobsPath)
 		c := newClient(t, server.URL, WithHTTPClient(&http.Client{}))
 		_, stop := stopJob(c, t.Context(), testProject, "10")
 		_, show := getJob(c, t.Context(), testProject, "10")

@@ -18,7 +18,7 @@ type callKey struct{}
 // call's context, as observers do.
 func TestWithRoundTripper(t *testing.T) {
 	t.Parallel()
-	server := answering(t, 200, samples.Detail)
+	server := samples.Answering(t, 200, samples.Detail)
 	var order []string
 	wrap := func(name string) Option {
 		return WithRoundTripper(func(next http.RoundTripper) http.RoundTripper {

@@ -10,6 +10,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"vizstop/internal/plain"
@@ -46,6 +47,24 @@ func (i *Int) UnmarshalJSON(b []byte) error {
 		*i = Int{int64(f), true}
 	}
 	return nil
+}
+
+// Times is that many units; 0 if the number is negative or too large to hold.
+func (i Int) Times(unit time.Duration) time.Duration {
+	if i.N < 0 || i.N > math.MaxInt64/int64(unit) {
+		return 0
+	}
+	return time.Duration(i.N) * unit
+}
+
+// Time is the time so many milliseconds after 1970; zero if no calendar holds it. One
+// documented sample has a time of 11 digits, which fits no unit: it stays a time.
+func (i Int) Time() time.Time {
+	const year10000 = 253402300800000
+	if i.N <= 0 || i.N >= year10000 {
+		return time.Time{}
+	}
+	return time.UnixMilli(i.N)
 }
 
 // False is true only for a clear false.

@@ -3,6 +3,7 @@ package loose
 import (
 	"encoding/json"
 	"testing"
+	"time"
 )
 
 func TestString(t *testing.T) {
@@ -38,6 +39,19 @@ func TestFalse(t *testing.T) {
 		var got False
 		if err := json.Unmarshal([]byte(in), &got); err != nil || got != want {
 			t.Errorf("%s is %v, %v; want %v", in, got, err, want)
+		}
+	}
+}
+
+func TestTimes(t *testing.T) {
+	for n, want := range map[int64]time.Duration{0: 0, -1: 0, 2: 2 * time.Hour, 1 << 50: 0} {
+		if got := (Int{n, true}).Times(time.Hour); got != want {
+			t.Errorf("%d hours are %v, want %v", n, got, want)
+		}
+	}
+	for n, want := range map[int64]time.Time{0: {}, -1: {}, 17110000001: time.UnixMilli(17110000001), 253402300800000: {}, 1 << 62: {}} {
+		if got := (Int{n, true}).Time(); !got.Equal(want) {
+			t.Errorf("%d ms are %v, want %v", n, got, want)
 		}
 	}
 }

@@ -1,5 +1,6 @@
 // Package samples holds the answers of the API reference, for tests: in their real
-// shape with values made up here; texts of errors are literal.
+// shape with values made up here; texts of errors are literal. And servers that give
+// them.
 package samples
 
 // The answers of the first generation of the API, of the gateway and of IAM.

@@ -50,16 +50,10 @@ func statusIn(message string) jobs.Status {
 	return Status(n).Job()
 }
 
-// call is one call of a project's jobs, or of one job; action is what is to be done
-// to it, "" for a look.
-func call(operation, method, projectID, jobID, action string) *modelarts.Call {
-	path := []string{"v1", projectID, "visualization-jobs"}
-	for _, segment := range []string{jobID, action} {
-		if segment != "" {
-			path = append(path, segment)
-		}
-	}
-	return &modelarts.Call{Generation: generation, Operation: operation, Method: method, ProjectID: projectID, JobID: jobID, Path: path}
+// call is a call of a project's jobs; below are the segments of its path after that.
+func call(operation, method, projectID, jobID string, below ...string) *modelarts.Call {
+	return &modelarts.Call{Generation: generation, Operation: operation, Method: method, ProjectID: projectID, JobID: jobID,
+		Path: append([]string{"v1", projectID, "visualization-jobs"}, below...)}
 }
 
 // Stop is that of jobs.API.
@@ -78,10 +72,7 @@ func (a *API) Restart(ctx context.Context, projectID, jobID string) (string, err
 
 // act sends a call that has no body and whose answer says no more than accepted.
 func (a *API) act(ctx context.Context, operation, projectID, jobID string) (requestID string, err error) {
-	if err := needJob(operation, jobID); err != nil {
-		return "", err
-	}
-	cl := call(operation, http.MethodPost, projectID, jobID, operation)
+	cl := call(operation, http.MethodPost, projectID, jobID, jobID, operation)
 	cl.Accept = func(a *modelarts.Answer) error {
 		requestID = a.RequestID()
 		if len(a.Body) > 0 && !a.IsObject() {
@@ -95,20 +86,9 @@ func (a *API) act(ctx context.Context, operation, projectID, jobID string) (requ
 	return requestID, nil
 }
 
-// needJob refuses a call of one job that names none.
-func needJob(operation, jobID string) error {
-	if err := jobs.ValidateID("job", jobID); err != nil {
-		return &jobs.Error{Operation: operation, Kind: jobs.KindInvalid, Err: err}
-	}
-	return nil
-}
-
 // Get is that of jobs.API.
 func (a *API) Get(ctx context.Context, projectID, jobID string) (*jobs.Job, error) {
-	if err := needJob(jobs.OperationDetail, jobID); err != nil {
-		return nil, err
-	}
-	cl := call(jobs.OperationDetail, http.MethodGet, projectID, jobID, "")
+	cl := call(jobs.OperationDetail, http.MethodGet, projectID, jobID, jobID)
 	var job *jobs.Job
 	cl.Accept = func(a *modelarts.Answer) (err error) {
 		job, err = readJob(a)
@@ -138,12 +118,12 @@ func (a *API) PageSize(string) int { return pageSize }
 // and defaults differ between its editions, so the narrowest limits hold here
 // and nothing is left to a default.
 func (a *API) List(ctx context.Context, projectID string, q jobs.Query) (*jobs.Page, error) {
-	query, err := encode(q)
+	q, err := q.Within(pageSize)
 	if err != nil {
-		return nil, &jobs.Error{Operation: jobs.OperationList, Kind: jobs.KindInvalid, Err: err}
+		return nil, err
 	}
-	cl := call(jobs.OperationList, http.MethodGet, projectID, "", "")
-	cl.Query = query
+	cl := call(jobs.OperationList, http.MethodGet, projectID, "")
+	cl.Query = encode(q)
 	var page *jobs.Page
 	cl.Accept = func(a *modelarts.Answer) (err error) {
 		page, err = readPage(a)
@@ -155,25 +135,17 @@ func (a *API) List(ctx context.Context, projectID string, q jobs.Query) (*jobs.P
 	return page, nil
 }
 
-func encode(q jobs.Query) (string, error) {
-	switch {
-	case q.PerPage < 0 || q.PerPage > pageSize:
-		return "", fmt.Errorf("jobs per page must be 1 to %d, not %d", pageSize, q.PerPage)
-	case q.Page < 0:
-		return "", fmt.Errorf("page must be 1 or more, not %d", q.Page)
-	case q.PerPage == 0:
-		q.PerPage = pageSize
-	}
+func encode(q jobs.Query) string {
 	v := url.Values{
 		"per_page": {strconv.Itoa(q.PerPage)},
-		"page":     {strconv.Itoa(max(q.Page, 1))},
+		"page":     {strconv.Itoa(q.Page)},
 		"sortBy":   {"job_id"},
 		"order":    {"asc"},
 	}
 	if q.Stopping {
 		v.Set("status", strconv.Itoa(int(StatusKilling)))
 	}
-	return v.Encode(), nil
+	return v.Encode()
 }
 
 func readPage(a *modelarts.Answer) (*jobs.Page, error) {
@@ -190,7 +162,7 @@ func readPage(a *modelarts.Answer) (*jobs.Page, error) {
 	page := &jobs.Page{Total: int(max(list.Total.N, 0)), RequestID: a.RequestID()}
 	if list.Jobs != nil {
 		for _, j := range *list.Jobs {
-			page.Jobs = append(page.Jobs, j.job(page.RequestID))
+			page.Jobs = append(page.Jobs, j.job(a))
 		}
 	}
 	return page, nil

@@ -23,7 +23,7 @@ func TestStopAndRestartAccepted(t *testing.T) {
 		{200, " \r\n", "h1"},
 		{200, `{"is_success":true,"request_id":"b1"}`, "b1"},
 	} {
-		server := answering(t, tt.status, tt.body, "X-Request-Id", "h1")
+		server := samples.Answering(t, tt.status, tt.body, "X-Request-Id", "h1")
 		c := newAPI(t, server.URL)
 		for name, call := range map[string]func() (string, error){
 			"stop": func() (string, error) {
@@ -53,7 +53,7 @@ func TestStopNotAccepted(t *testing.T) {
 		samples.StopNew:              jobs.KindNotAllowed,
 		`{"is_success":false,"error_code":"ModelArts.0202","error_msg":"token expired"}`: jobs.KindCredentials,
 	} {
-		server := answering(t, 200, body)
+		server := samples.Answering(t, 200, body)
 		accepted, err := newAPI(t, server.URL).Stop(t.Context(), testProject, "10")
 		apiErr := asError(t, err)
 		if apiErr.Kind != want || apiErr.MaybeSent != (want == jobs.KindUnavailable) || accepted != (jobs.Accepted{}) {
@@ -93,7 +93,7 @@ func TestGet(t *testing.T) {
 			jobs.Job{ID: "10", Status: Status(8).Job(), RequestID: "b1"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			server := answering(t, 200, tt.body, "X-Request-Id", "h1")
+			server := samples.Answering(t, 200, tt.body, "X-Request-Id", "h1")
 			job, err := newAPI(t, server.URL).Get(t.Context(), testProject, tt.want.ID)
 			if err != nil {
 				t.Fatal(err)
@@ -107,7 +107,7 @@ func TestGet(t *testing.T) {
 
 func TestGetWithoutJob(t *testing.T) {
 	for _, body := range []string{"", "{}", "null", "[]", `"10"`, samples.Page502, samples.Stop, samples.Detail[:50], `{"job_id":null,"status":{}}`} {
-		server := answering(t, 200, body)
+		server := samples.Answering(t, 200, body)
 		job, err := newAPI(t, server.URL).Get(t.Context(), testProject, "10")
 		if job != nil || jobs.KindOf(err) != jobs.KindUnavailable {
 			t.Errorf("%q: %v, %v", body, job, err)
@@ -117,7 +117,7 @@ func TestGetWithoutJob(t *testing.T) {
 
 // An answer about another job, from a stale cache say, is no answer.
 func TestGetAnotherJob(t *testing.T) {
-	server := answering(t, 200, `{"job_id":99,"status":12}`)
+	server := samples.Answering(t, 200, `{"job_id":99,"status":12}`)
 	job, err := newAPI(t, server.URL).Get(t.Context(), testProject, "10")
 	if job != nil || jobs.KindOf(err) != jobs.KindUnavailable || !strings.Contains(err.Error(), `about job "99"`) {
 		t.Errorf("got %v, %v", job, err)
@@ -135,7 +135,7 @@ func TestAutoStop(t *testing.T) {
 		`[]`: 0, `{}`: 0, `null`: 0, `"2h"`: 0, `[1]`: 0, `[null]`: 0, `7`: 0,
 	} {
 		body := fmt.Sprintf(`{"job_id":10,"status":8,"schedule":%s}`, schedule)
-		server := answering(t, 200, body)
+		server := samples.Answering(t, 200, body)
 		job, err := newAPI(t, server.URL).Get(t.Context(), testProject, "10")
 		if err != nil || job.AutoStop != want {
 			t.Errorf("%s: %+v, %v; want %v", schedule, job, err, want)
@@ -145,7 +145,7 @@ func TestAutoStop(t *testing.T) {
 
 // The message is cut for people, after the status was read from it.
 func TestJobStatusAfterLongText(t *testing.T) {
-	server := answering(t, 400, `{"error_code":"ModelArts.0105","error_msg":"`+strings.Repeat("long ", 100)+`job status: 12"}`)
+	server := samples.Answering(t, 400, `{"error_code":"ModelArts.0105","error_msg":"`+strings.Repeat("long ", 100)+`job status: 12"}`)
 	_, err := newAPI(t, server.URL).Stop(t.Context(), testProject, "10")
 	apiErr := asError(t, err)
 	if apiErr.JobStatus != StatusKilled.Job() || len(apiErr.Message) > 200 {

@@ -5,8 +5,10 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
 	"vizstop/internal/jobs"
 	"vizstop/internal/modelarts"
+	"vizstop/internal/modelarts/samples"
 	"vizstop/internal/plain"
 )
 
@@ -16,11 +18,11 @@ const testToken = "token-for-tests"
 func TestGoodAnswersAreCleaned(t *testing.T) {
 	const nasty = `\u001b[2Jevil\nline \u202e` + "\u009b" + ` `
 	long := strings.Repeat("x", 1<<20)
-	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		id := r.Header.Get("X-Auth-Token") + nasty + long
+	server := samples.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+		secret := r.Header.Get("X-Auth-Token") + nasty
 		fmt.Fprintf(w, `{"is_success":true,"request_id":"%s","job_total_count":1,"job_id":"10","job_name":"%s","job_desc":"%s",
 			"train_url":"%s","service_url":"%s","resource_id":"%s","status":8,"jobs":[{"job_id":"10","job_name":"%s%s"}]}`,
-			id, nasty, nasty, nasty, nasty, nasty, nasty, long)
+			secret+long, secret, nasty, secret, secret, nasty, secret, long)
 	})
 	c := newAPI(t, server.URL, modelarts.WithCredentials(modelarts.NewToken(testToken)))
 	accepted, stopErr := c.Stop(t.Context(), testProject, "10")
@@ -40,7 +42,7 @@ func TestGoodAnswersAreCleaned(t *testing.T) {
 
 // What an answer says of another job may be our token.
 func TestAnotherJobIsNamedWithoutSecrets(t *testing.T) {
-	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	server := samples.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, `{"job_id":%q,"status":8}`, r.Header.Get("X-Auth-Token"))
 	})
 	api := newAPI(t, server.URL, modelarts.WithCredentials(modelarts.NewToken(testToken)))

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"testing"
 
 	"vizstop/internal/jobs"
@@ -16,26 +15,6 @@ const (
 	testProject = "0123456789abcdef0123456789abcdef"
 	jobsPath    = "/v1/" + testProject + "/visualization-jobs"
 )
-
-// serve runs handler until the test ends.
-func serve(t *testing.T, handler http.HandlerFunc) *httptest.Server {
-	t.Helper()
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	return server
-}
-
-// answering serves one fixed answer to any call of the API.
-func answering(t *testing.T, status int, body string, header ...string) *httptest.Server {
-	t.Helper()
-	return serve(t, func(w http.ResponseWriter, r *http.Request) {
-		for i := 0; i+1 < len(header); i += 2 {
-			w.Header().Set(header[i], header[i+1])
-		}
-		w.WriteHeader(status)
-		io.WriteString(w, body)
-	})
-}
 
 func newAPI(t *testing.T, url string, opts ...modelarts.Option) *API {
 	t.Helper()

@@ -4,11 +4,12 @@ import (
 	"net/http"
 	"testing"
 	"vizstop/internal/jobs"
+	"vizstop/internal/modelarts/samples"
 )
 
 // No request goes out with an id that could change the URL.
 func TestCallsCheckIDs(t *testing.T) {
-	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	server := samples.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		t.Errorf("%s %s was sent", r.Method, r.URL)
 	})
 	c := newAPI(t, server.URL)

@@ -15,7 +15,7 @@ func TestQueryOnTheWire(t *testing.T) {
 		"order=asc&page=1&per_page=100&sortBy=job_id":         {},
 		"order=asc&page=3&per_page=10&sortBy=job_id&status=9": {Stopping: true, PerPage: 10, Page: 3},
 	} {
-		server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		server := samples.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 			if r.Method != "GET" || r.URL.Path != jobsPath || r.URL.RawQuery != want {
 				t.Errorf("sent %s %s?%s, want query %s", r.Method, r.URL.Path, r.URL.RawQuery, want)
 			}
@@ -28,7 +28,7 @@ func TestQueryOnTheWire(t *testing.T) {
 }
 
 func TestQueryLimits(t *testing.T) {
-	server := serve(t, func(w http.ResponseWriter, r *http.Request) { t.Errorf("%s was sent", r.URL) })
+	server := samples.Serve(t, func(w http.ResponseWriter, r *http.Request) { t.Errorf("%s was sent", r.URL) })
 	api := newAPI(t, server.URL)
 	for name, q := range map[string]jobs.Query{
 		"per page too large": {PerPage: 101},
@@ -42,7 +42,7 @@ func TestQueryLimits(t *testing.T) {
 }
 
 func TestList(t *testing.T) {
-	server := answering(t, 200, samples.List, "X-Request-Id", "h1")
+	server := samples.Answering(t, 200, samples.List, "X-Request-Id", "h1")
 	page, err := newAPI(t, server.URL).List(t.Context(), testProject, jobs.Query{})
 	if err != nil {
 		t.Fatal(err)
@@ -67,14 +67,14 @@ func TestListOddAnswers(t *testing.T) {
 		`{"jobs":[{"job_id":1}],"job_total_count":-3}`:  1,
 		`{"jobs":[{"job_id":1,"status":null}],"x":[1]}`: 1,
 	} {
-		server := answering(t, 200, body)
+		server := samples.Answering(t, 200, body)
 		page, err := newAPI(t, server.URL).List(t.Context(), testProject, jobs.Query{})
 		if err != nil || len(page.Jobs) != want || page.Total < 0 {
 			t.Errorf("%s: %+v, %v", body, page, err)
 		}
 	}
 	for _, body := range []string{"", "{}", "[]", samples.Page502, samples.Stop, `{"jobs":{}}`, `{"jobs":[1]}`, `{"jobs":"none"}`} {
-		server := answering(t, 200, body)
+		server := samples.Answering(t, 200, body)
 		page, err := newAPI(t, server.URL).List(t.Context(), testProject, jobs.Query{})
 		if page != nil || jobs.KindOf(err) != jobs.KindUnavailable {
 			t.Errorf("%q: %+v, %v", body, page, err)

@@ -17,8 +17,8 @@ import (
 // Source: ModelArts API reference, "Querying the Details About a Visualization Job"
 // and "Querying a Visualization Job List".
 //
-// remaining_duration is left out: its unit is not
-// documented, and it comes as null even where there is a schedule.
+// remaining_duration is left out: its unit is not documented, and it comes as null even
+// where there is a schedule.
 type jobJSON struct {
 	ID          loose.String    `json:"job_id"`
 	Name        loose.String    `json:"job_name"`
@@ -42,40 +42,27 @@ func readJob(a *modelarts.Answer) (*jobs.Job, error) {
 	if json.Unmarshal(a.Body, &j) != nil || j.ID == "" && !j.Status.OK {
 		return nil, errors.New("the answer holds no job")
 	}
-	job := j.job(a.RequestID())
+	job := j.job(a)
 	return &job, nil
 }
 
-func (j *jobJSON) job(requestID string) jobs.Job {
+func (j *jobJSON) job(a *modelarts.Answer) jobs.Job {
 	job := jobs.Job{
-		ID:          j.ID.Line(),
-		Name:        j.Name.Line(),
-		Description: j.Description.Line(),
-		Duration:    multiple(j.Duration, time.Millisecond),
+		ID:          a.Line(j.ID),
+		Name:        a.Line(j.Name),
+		Description: a.Line(j.Description),
+		CreateTime:  j.CreateTime.Time(),
+		Duration:    j.Duration.Times(time.Millisecond),
 		AutoStop:    autoStop(j.Schedule),
-		TrainURL:    j.TrainURL.Line(),
-		ServiceURL:  j.ServiceURL.Line(),
-		ResourceID:  j.ResourceID.Line(),
-		RequestID:   requestID,
+		TrainURL:    a.Line(j.TrainURL),
+		ServiceURL:  a.Line(j.ServiceURL),
+		ResourceID:  a.Line(j.ResourceID),
+		RequestID:   a.RequestID(),
 	}
 	if n := j.Status.N; j.Status.OK && n >= math.MinInt32 && n <= math.MaxInt32 {
 		job.Status = Status(n).Job()
 	}
-	// One documented sample has a time of 11 digits, which fits no unit. It
-	// stays a time; only what no calendar holds is dropped.
-	const year10000 = 253402300800000
-	if ms := j.CreateTime.N; ms > 0 && ms < year10000 {
-		job.CreateTime = time.UnixMilli(ms)
-	}
 	return job
-}
-
-// multiple is n units, 0 if n is negative or too large to hold.
-func multiple(n loose.Int, unit time.Duration) time.Duration {
-	if n.N < 0 || n.N > math.MaxInt64/int64(unit) {
-		return 0
-	}
-	return time.Duration(n.N) * unit
 }
 
 // autoStop reads a schedule, which is an object in the documents' tables and an
@@ -96,7 +83,7 @@ func autoStop(schedule json.RawMessage) time.Duration {
 	}
 	for _, e := range elements {
 		if e.Type == "stop" && strings.EqualFold(string(cmp.Or(e.Unit, e.UnitToo)), "HOURS") {
-			return multiple(e.Duration, time.Hour)
+			return e.Duration.Times(time.Hour)
 		}
 	}
 	return 0

@@ -69,9 +69,6 @@ func (a *API) get(ctx context.Context, projectID, jobID string) (t *training, er
 
 // one makes a call of one job, or of what is below it.
 func (a *API) one(ctx context.Context, cl *modelarts.Call, below ...string) error {
-	if err := jobs.ValidateID("job", cl.JobID); err != nil {
-		return &jobs.Error{Operation: cl.Operation, Kind: jobs.KindInvalid, Err: err}
-	}
 	cl.Generation, cl.Path = generation, append([]string{"v2", cl.ProjectID, "training-jobs", cl.JobID}, below...)
 	return a.client.Do(ctx, cl)
 }

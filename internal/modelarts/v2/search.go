@@ -76,15 +76,10 @@ func (s *search) doesNotFilter() {
 //
 // Source: ModelArts API reference, "Querying a Training Job List".
 func (a *API) List(ctx context.Context, projectID string, q jobs.Query) (*jobs.Page, error) {
-	switch {
-	case q.PerPage < 0 || q.PerPage > pageSize:
-		return nil, badList("jobs per page must be 1 to %d, not %d", pageSize, q.PerPage)
-	case q.Page < 0:
-		return nil, badList("page must be 1 or more, not %d", q.Page)
-	case q.PerPage == 0:
-		q.PerPage = pageSize
+	q, err := q.Within(pageSize)
+	if err != nil {
+		return nil, err
 	}
-	q.Page = max(q.Page, 1)
 	if q.Stopping {
 		return a.stopping(ctx, projectID, q)
 	}
@@ -104,10 +99,6 @@ func (a *API) List(ctx context.Context, projectID string, q jobs.Query) (*jobs.P
 		}
 	}
 	return page, nil
-}
-
-func badList(format string, args ...any) error {
-	return &jobs.Error{Operation: jobs.OperationList, Kind: jobs.KindInvalid, Err: fmt.Errorf(format, args...)}
 }
 
 // stopping answers a query for the jobs that are being stopped. It asks the service to
@@ -192,8 +183,8 @@ func (a *API) unfiltered(ctx context.Context, projectID string, q jobs.Query) (*
 			return all, nil
 		}
 	}
-	return nil, badList("the service does not filter, and a list of more than %d training jobs is too long to be read for each check",
-		mostUnfiltered*pageSize)
+	return nil, &jobs.Error{Operation: jobs.OperationList, Kind: jobs.KindInvalid, Err: fmt.Errorf(
+		"the service does not filter, and a list of more than %d training jobs is too long to be read for each check", mostUnfiltered*pageSize)}
 }
 
 // page reads one page of a search.

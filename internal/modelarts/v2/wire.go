@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 	"time"
 
@@ -120,29 +119,17 @@ func parseTraining(a *modelarts.Answer, raw []byte) (*training, error) {
 	t := &training{
 		Job: jobs.Job{
 			ID: a.Line(j.Metadata.ID), Name: a.Line(j.Metadata.Name), Description: a.Line(j.Metadata.Description),
-			Status: statusOf(a.Line(j.Status.Phase)), Duration: times(j.Status.Duration, time.Millisecond),
+			CreateTime: j.Metadata.CreateTime.Time(), Status: statusOf(a.Line(j.Status.Phase)), Duration: j.Status.Duration.Times(time.Millisecond),
 			ServiceURL: a.Line(j.Endpoints.TensorBoard.URL), RequestID: a.RequestID(),
 		},
 		kind: a.Line(j.Kind),
 	}
 	if strings.EqualFold(string(j.Spec.AutoStop.Unit), "HOURS") {
-		t.AutoStop = times(j.Spec.AutoStop.Duration, time.Hour)
-	}
-	const year10000 = 253402300800000
-	if ms := j.Metadata.CreateTime.N; ms > 0 && ms < year10000 {
-		t.CreateTime = time.UnixMilli(ms)
+		t.AutoStop = j.Spec.AutoStop.Duration.Times(time.Hour)
 	}
 	for _, name := range annotations {
 		value := strings.Trim(string(j.Metadata.Annotations[name]), `"`)
 		t.annotated = t.annotated || value == "true"
 	}
 	return t, nil
-}
-
-// times is n units, 0 if n is negative or too large to hold.
-func times(n loose.Int, unit time.Duration) time.Duration {
-	if n.N < 0 || n.N > math.MaxInt64/int64(unit) {
-		return 0
-	}
-	return time.Duration(n.N) * unit
 }
