@@ -47,7 +47,7 @@ func (b byProject) PageSize(projectID string) int { return b[projectID].PageSize
 // opts of a client are for its account.
 func (w *world) startFor(change func(*worker.Config), accounts []account, opts func(name string) []modelarts.Option) *running {
 	w.t.Helper()
-	serving, api := make(map[string]release.Serving), make(byProject)
+	serving, api, names := make(map[string]release.Serving), make(byProject), []string(nil)
 	return w.start(func(c *worker.Config) {
 		for _, a := range accounts {
 			key := modelarts.WithCredentials(modelarts.NewAKSK(sdkhmac.Key{AccessKey: a.name, SecretKey: a.secret}, ""))
@@ -62,9 +62,9 @@ func (w *world) startFor(change func(*worker.Config), accounts []account, opts f
 			for _, p := range a.projects {
 				serving[p], api[p] = release.Serving{Account: a.name, Endpoint: a.endpoint}, v1.New(client)
 			}
-			c.Accounts = append(c.Accounts, a.name)
+			names = append(names, a.name)
 		}
-		c.Jobs = api
+		c.Jobs, c.Accounts = api, func() []string { return names }
 		c.Release.Serving = func(projectID string) release.Serving { return serving[projectID] }
 		if change != nil {
 			change(c)

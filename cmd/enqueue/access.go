@@ -25,10 +25,11 @@ type access struct {
 
 // declareProjects declares the settings that choose projects of the accounts file.
 func (a *access) declareProjects(s *settings.Set) {
-	s.Strings(&a.accounts, "account", "", "with --accounts and a rule: all projects of the accounts with this name or glob; repeatable, or several by comma", func(v string) error {
-		_, err := path.Match(v, "")
-		return err
-	})
+	s.Strings(&a.accounts, "account", "",
+		"with --accounts and a rule: all projects of the accounts with this name or glob; repeatable, or several by comma", func(v string) error {
+			_, err := path.Match(v, "")
+			return err
+		})
 	s.Bool(&a.allProjects, "all-projects", "", "with --accounts and a rule: all projects of the file")
 }
 
@@ -67,10 +68,8 @@ func (a *access) checkProject(project string) error {
 	if err != nil {
 		return err
 	}
-	if _, ok := f.Project(project); !ok {
-		return fmt.Errorf("project %s is in no account of %s: add it there, or check the id", project, a.Accounts)
-	}
-	return nil
+	_, err = f.Find(project)
+	return err
 }
 
 // endpoint is where a project is, by the settings; "" if they don't say.

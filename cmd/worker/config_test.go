@@ -37,7 +37,7 @@ func TestEveryBadSettingIsReportedAtOnce(t *testing.T) {
 		"--list-from", "-1", "--delayed-check-interval", "2m", "--shutdown-timeout", "0s", "--log-level", "loud", "--retry-max", "x")
 	want := []string{
 		"--redis (VIZSTOP_REDIS): redis URL: it must be redis://",
-		`--region (HW_REGION_NAME): "cn/north" is not a region`,
+		`--region (HW_REGION_NAME): "cn/north" is not valid: write a region such as cn-north-4`,
 		`--allow-plain-http (VIZSTOP_ALLOW_PLAIN_HTTP): "maybe" is neither true nor false`,
 		"HW_SECRET_KEY: set either HW_SECRET_KEY or HW_SECRET_KEY_FILE, not both",
 		"HW_AUTH_TOKEN: read HW_AUTH_TOKEN_FILE: open missing: no such file or directory",

@@ -68,40 +68,10 @@ func (c *config) serve(ctx context.Context, getenv func(string) string, log *slo
 	}
 	defer done()
 
-	reg := prometheus.NewRegistry()
-	file, err := c.api.File()
+	w, files, err := c.newWorker(ctx, rdb, tracer, log)
 	if err != nil {
 		return err
 	}
-	c.worker.Accounts = file.Serving()
-	events := worker.NewMetrics(reg, version.String(), c.worker.Accounts...)
-	var w *worker.Worker
-	api, err := c.api.Open(settings.Options{Changed: func() { w.Renewed(ctx) }, Spend: func(ctx context.Context, projectID string) error {
-		return w.Spend(ctx, projectID)
-	}, Client: func(account string) []modelarts.Option {
-		return []modelarts.Option{worker.ObserveAPI(events, account), modelarts.WithMaxConnections(c.worker.Concurrency),
-			modelarts.WithUserAgent("vizstop/" + version.String()), modelarts.WithRoundTripper(tracer.Transport)}
-	}})
-	if err != nil {
-		return err
-	}
-	c.worker.Redis, c.worker.Jobs, c.worker.Logger = rdb, api, log
-	c.worker.Release.Serving = func(projectID string) release.Serving {
-		account, endpoint, rate := api.Serving(projectID)
-		if account == "" {
-			endpoint = release.Nowhere
-		}
-		return release.Serving{Account: account, Endpoint: endpoint, Rate: rate}
-	}
-	c.worker.Registry, c.worker.Metrics, c.worker.Tracer = reg, events, tracer
-	w = worker.New(c.worker)
-
-	for _, warning := range api.Warnings() {
-		log.WarnContext(ctx, warning)
-	}
-	var files *reread.Watcher
-	files = reread.New(log, api.Watch(func(groups ...reread.Group) { files.Set(groups...) })...)
-
 	pages, err := c.servePages(w, log)
 	if err != nil {
 		return err
@@ -132,6 +102,42 @@ func (c *config) serve(ctx context.Context, getenv func(string) string, log *slo
 	w.Shutdown()
 	log.Info("worker stopped")
 	return fault
+}
+
+// newWorker returns a worker that calls the API with these settings, and what is to be
+// read again for it when it changes.
+func (c *config) newWorker(ctx context.Context, rdb redis.UniversalClient, tracer *tracing.Tracer, log *slog.Logger) (*worker.Worker, *reread.Watcher, error) {
+	reg := prometheus.NewRegistry()
+	events := worker.NewMetrics(reg, version.String())
+	var w *worker.Worker
+	api, err := c.api.Open(settings.Options{
+		Changed: func() { w.Renewed(ctx) },
+		Spend:   func(ctx context.Context, projectID string) error { return w.Spend(ctx, projectID) },
+		Client: func(account string) []modelarts.Option {
+			return []modelarts.Option{worker.ObserveAPI(events, account), modelarts.WithMaxConnections(c.worker.Concurrency),
+				modelarts.WithUserAgent("vizstop/" + version.String()), modelarts.WithRoundTripper(tracer.Transport)}
+		},
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, warning := range api.Warnings() {
+		log.WarnContext(ctx, warning)
+	}
+	c.worker.Redis, c.worker.Jobs, c.worker.Logger = rdb, api, log
+	c.worker.Registry, c.worker.Metrics, c.worker.Tracer = reg, events, tracer
+	c.worker.Accounts = func() []string { return api.File().Serving() }
+	c.worker.Release.Serving = func(projectID string) release.Serving {
+		account, endpoint, rate := api.Serving(projectID)
+		if account == "" {
+			endpoint = release.Nowhere
+		}
+		return release.Serving{Account: account, Endpoint: endpoint, Rate: rate}
+	}
+	w = worker.New(c.worker)
+	var files *reread.Watcher
+	files = reread.New(log, api.Watch(func(groups ...reread.Group) { files.Set(groups...) })...)
+	return w, files, nil
 }
 
 // proxied reports whether API calls go through a proxy. Reports don't: only who dials himself can refuse addresses that

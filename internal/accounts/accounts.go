@@ -3,7 +3,12 @@
 // none. It knows nothing of HTTP and sees no secret: the file names variables.
 package accounts
 
-import "time"
+import (
+	"fmt"
+	"time"
+
+	"vizstop/internal/plain"
+)
 
 // Default is the name of the one account that there is without a file.
 const Default = "default"
@@ -18,7 +23,7 @@ type File struct {
 	projects []Project      // in file order
 	byID     map[string]int // place in projects
 	other    *Project       // what a project is that stands nowhere; nil: there is no such project
-	hash     string
+	path     string         // "" without a file
 }
 
 // Account is one credential and what it serves.
@@ -123,6 +128,18 @@ func (f *File) Project(id string) (Project, bool) {
 	return p, true
 }
 
+// Find is Project with words for a project that is in no account.
+func (f *File) Find(id string) (Project, error) {
+	p, ok := f.Project(id)
+	if !ok {
+		return p, fmt.Errorf("project %s is in no account of %s: add it there, or check the id", plain.Line(id, mostID), f.path)
+	}
+	return p, nil
+}
+
+// mostID is how many characters of an id that may be wrong are shown.
+const mostID = 64
+
 // Accounts lists the accounts in file order. The slice is the caller's, what it
 // points to is not to be changed.
 func (f *File) Accounts() []*Account { return append([]*Account(nil), f.accounts...) }
@@ -143,7 +160,3 @@ func (f *File) Projects() []Project { return append([]Project(nil), f.projects..
 
 // Open reports whether any project is served, as it is without a file.
 func (f *File) Open() bool { return f.other != nil }
-
-// Hash tells the contents of two files apart: the SHA-256 of the bytes in
-// hexadecimal digits; empty without a file.
-func (f *File) Hash() string { return f.hash }

@@ -1,8 +1,6 @@
 package accounts
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"net/url"
@@ -28,19 +26,21 @@ const (
 )
 
 var (
-	accountForm = form{regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`),
+	accountForm = Form{regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`),
 		"1 to 32 small letters, digits, '-' or '_', a letter first"}
-	prefixForm = form{regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,39}$`),
+	prefixForm = Form{regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,39}$`),
 		"what the variables' names start with: 1 to 40 capitals, digits or '_', a capital first, such as TEAM_A for TEAM_A_ACCESS_KEY"}
-	agencyForm = form{regexp.MustCompile(`^[^\pC\pZ][^\pC]{0,63}$`),
+	agencyForm = Form{regexp.MustCompile(`^[^\pC\pZ][^\pC]{0,63}$`),
 		"the name of an agency: 1 to 64 characters"}
-	domainForm = form{regexp.MustCompile(`^[^\pC\pZ][^\pC]{0,63}$`),
+	domainForm = Form{regexp.MustCompile(`^[^\pC\pZ][^\pC]{0,63}$`),
 		"the name of the Huawei Cloud account that the agency belongs to: 1 to 64 characters"}
-	regionForm = form{regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`),
+	// RegionForm is what a region's name looks like.
+	RegionForm = Form{regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`),
 		"a region such as cn-north-4"}
-	cloudForm = form{regexp.MustCompile(`^([a-z0-9][a-z0-9-]{0,62}\.)+[a-z]{2,63}$`),
+	// CloudForm is what a cloud's domain looks like.
+	CloudForm = Form{regexp.MustCompile(`^([a-z0-9][a-z0-9-]{0,62}\.)+[a-z]{2,63}$`),
 		"the domain of a cloud, such as " + DefaultCloud}
-	projectNameForm = form{regexp.MustCompile(fmt.Sprintf(`^[^\pC]{1,%d}$`, maxProjectName)),
+	projectNameForm = Form{regexp.MustCompile(fmt.Sprintf(`^[^\pC]{1,%d}$`, maxProjectName)),
 		fmt.Sprintf("a name for people: 1 to %d characters on one line", maxProjectName)}
 )
 
@@ -87,7 +87,7 @@ func Parse(name string, data []byte) (*File, error) {
 	if err := r.failed(); err != nil {
 		return nil, err
 	}
-	return p.result(data), nil
+	return p.result(name), nil
 }
 
 // parser turns a document into accounts and projects.
@@ -108,9 +108,8 @@ type draft struct {
 	next    *draft // the account that it goes through
 }
 
-func (p *parser) result(data []byte) *File {
-	sum := sha256.Sum256(data)
-	f := &File{projects: p.projects, byID: make(map[string]int, len(p.projects)), hash: hex.EncodeToString(sum[:])}
+func (p *parser) result(path string) *File {
+	f := &File{projects: p.projects, byID: make(map[string]int, len(p.projects)), path: path}
 	for _, d := range p.drafts {
 		f.accounts = append(f.accounts, &d.Account)
 	}
@@ -144,7 +143,7 @@ func (p *parser) account(n *yaml.Node) {
 	p.drafts = append(p.drafts, d)
 	p.credential(d, found["credentials"], found["agency"])
 	options := p.options(found, Options{API: V1})
-	cloud := p.text(found["cloud"], cloudForm)
+	cloud := p.text(found["cloud"], CloudForm)
 	names := map[string]*yaml.Node{}
 	for _, one := range p.items(d.regions, "regions", "- name: cn-north-4") {
 		p.region(d, one, names, cloud, options)
@@ -187,9 +186,9 @@ func (p *parser) region(d *draft, n *yaml.Node, names map[string]*yaml.Node, clo
 	if found == nil {
 		return
 	}
-	region := &Region{Name: p.text(found["name"], regionForm), Cloud: cloud,
+	region := &Region{Name: p.text(found["name"], RegionForm), Cloud: cloud,
 		Endpoint: p.endpoint(found["endpoint"]), IAMEndpoint: p.endpoint(found["iam_endpoint"])}
-	if own := p.text(found["cloud"], cloudForm); own != "" {
+	if own := p.text(found["cloud"], CloudForm); own != "" {
 		region.Cloud = own
 	}
 	region.complete()

@@ -248,11 +248,14 @@ func TestListsAreCopies(t *testing.T) {
 	}
 }
 
-func TestHash(t *testing.T) {
-	const text = "accounts: [{name: a, credentials: {prefix: A}, regions: [{name: r, projects: [p]}]}]"
-	a, b, c := parse(t, text), parse(t, text), parse(t, text+" ")
-	if a.Hash() != b.Hash() || a.Hash() == c.Hash() || len(a.Hash()) != 64 {
-		t.Errorf("hashes %s, %s, %s", a.Hash(), b.Hash(), c.Hash())
+// A project that nobody has is named with the file to add it to.
+func TestFind(t *testing.T) {
+	f := parse(t, "accounts: [{name: a, credentials: {prefix: A}, regions: [{name: r, projects: [p]}]}]")
+	if p, err := f.Find("p"); err != nil || p.ID != "p" {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if _, err := f.Find("other"); err == nil || err.Error() != "project other is in no account of accounts.yaml: add it there, or check the id" {
+		t.Error(err)
 	}
 }
 
@@ -263,7 +266,7 @@ func TestSingle(t *testing.T) {
 	if !ok || p.ID != "any" || p.Account.Name != "default" || p.Account.Prefix != "HW" || *p.Region != want || p.Options != (Options{API: V1, Rate: 50}) {
 		t.Errorf("got %+v, %+v, %v", p, p.Region, ok)
 	}
-	if !f.Open() || len(f.Projects()) != 0 || len(f.Accounts()) != 1 || f.Accounts()[0] != p.Account || f.Hash() != "" {
+	if !f.Open() || len(f.Projects()) != 0 || len(f.Accounts()) != 1 || f.Accounts()[0] != p.Account {
 		t.Errorf("got %+v", f)
 	}
 }

@@ -3,6 +3,7 @@ package accounts
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"regexp"
 	"slices"
@@ -194,17 +195,28 @@ func (r *reader) scalar(n *yaml.Node, want string, types ...string) (string, boo
 	return "", false
 }
 
-// form is what a text has to look like.
-type form struct {
+// Form is what a text has to look like.
+type Form struct {
 	pattern *regexp.Regexp
 	want    string
 }
 
+// Check says what is wrong with a value; nil if nothing is.
+func (f Form) Check(value string) error {
+	if f.pattern.MatchString(value) {
+		return nil
+	}
+	return fmt.Errorf("%s is not valid: write %s", quoted(value), f.want)
+}
+
 // text is a text of one form; empty if it is none or not there.
-func (r *reader) text(n *yaml.Node, f form) string {
+func (r *reader) text(n *yaml.Node, f Form) string {
 	value, ok := r.scalar(n, f.want, "!!str")
-	if ok && !f.pattern.MatchString(value) {
-		r.fault(n.Line, n.Column, "%s is not valid: write %s", quoted(value), f.want)
+	if !ok {
+		return ""
+	}
+	if err := f.Check(value); err != nil {
+		r.fault(n.Line, n.Column, "%v", err)
 		return ""
 	}
 	return value

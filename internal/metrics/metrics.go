@@ -23,7 +23,6 @@ type Labels struct {
 	Phases     []string // parts of a stop's duration
 	Operations []string // calls of the API
 	Results    []string // how such a call can end
-	Accounts   []string // that such a call can be made for
 	Holds      []string // why calls can be held back
 	Recoveries []string // what a recovery can have found
 	ListChecks []string // how a list check can end
@@ -32,6 +31,8 @@ type Labels struct {
 
 // Metrics counts events. Its methods are safe for concurrent use.
 type Metrics struct {
+	operations, results []string // of calls of the API
+
 	outcomes    *prometheus.CounterVec
 	duration    *prometheus.HistogramVec
 	phases      *prometheus.HistogramVec
@@ -92,6 +93,7 @@ func New(reg prometheus.Registerer, version string, l Labels) *Metrics {
 	reg.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.operations, m.results = l.Operations, l.Results
 	m.zero(l)
 	return m
 }
@@ -104,14 +106,6 @@ func (m *Metrics) zero(l Labels) {
 	}
 	for _, v := range l.Phases {
 		m.phases.WithLabelValues(v)
-	}
-	for _, account := range l.Accounts {
-		for _, op := range l.Operations {
-			m.requestTime.WithLabelValues(op, account)
-			for _, result := range l.Results {
-				m.requests.WithLabelValues(op, result, account)
-			}
-		}
 	}
 	for _, v := range l.Holds {
 		m.holds.WithLabelValues(v)
@@ -184,6 +178,16 @@ func (m *Metrics) Dropped(reason string) { m.drops.WithLabelValues(reason).Inc()
 
 // HoldBegan counts that calls were held back.
 func (m *Metrics) HoldBegan(reason string) { m.holds.WithLabelValues(reason).Inc() }
+
+// Account makes every series of calls for an account exist before its first call.
+func (m *Metrics) Account(name string) {
+	for _, op := range m.operations {
+		m.requestTime.WithLabelValues(op, name)
+		for _, result := range m.results {
+			m.requests.WithLabelValues(op, result, name)
+		}
+	}
+}
 
 // APICalled counts a call of the API that was made for an account.
 func (m *Metrics) APICalled(account, operation, result string, took time.Duration, trace string) {

@@ -15,7 +15,7 @@ import (
 var labels = Labels{
 	Outcomes:   []string{"stopped", "gone"},
 	Phases:     []string{"queued"},
-	Operations: []string{"stop"}, Results: []string{"ok", "throttled"}, Accounts: []string{"a", "b"},
+	Operations: []string{"stop"}, Results: []string{"ok", "throttled"},
 	Holds: []string{"throttled"}, Recoveries: []string{"missing"}, ListChecks: []string{"read", "failed"},
 	Drops: []string{"type", "unreadable"},
 }
@@ -23,6 +23,8 @@ var labels = Labels{
 func TestEveryEventIsCounted(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
 	m := New(reg, "v1", labels)
+	m.Account("a")
+	m.Account("b")
 	m.StopEnded("stopped", 7*time.Second, 2, "")
 	m.StopPhase("queued", time.Second, "")
 	m.APICalled("a", "stop", "ok", 20*time.Millisecond, "")

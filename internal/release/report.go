@@ -50,6 +50,9 @@ func (c Call) step() string {
 // job. A failure counts against the smallest thing that it may be the fault of:
 // the stop, then the project, then the credential of its account.
 func (r *Releaser) Report(ctx context.Context, c Call, err error) (system bool, rerr error) {
+	if errors.Is(err, jobs.ErrUnserved) {
+		return false, nil // nothing was sent
+	}
 	switch kind := jobs.KindOf(err); kind {
 	case jobs.KindThrottled:
 		return true, r.throttled(ctx, c, err)
@@ -70,11 +73,6 @@ func (r *Releaser) Report(ctx context.Context, c Call, err error) (system bool, 
 		return system || kind == jobs.KindUnreachable, rerr
 	case jobs.KindCanceled:
 		return true, nil
-	case jobs.KindInvalid:
-		if apiErr, ok := errors.AsType[*jobs.Error](err); ok && apiErr.HTTPStatus == 0 {
-			return false, nil // nothing was sent
-		}
-		return false, r.answered(ctx, c)
 	default: // an answer about the job, good or bad: the system works
 		return false, r.answered(ctx, c)
 	}

@@ -3,7 +3,6 @@ package settings
 import (
 	"fmt"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -35,28 +34,13 @@ const (
 	loginPrefix   = "HW" // of the variables of the one account
 )
 
-var (
-	regionPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
-	cloudPattern  = regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9-]+)+$`)
-)
-
 // Declare adds the settings of a to s. Credentials may be missing if they are
 // optional; what is set must be right all the same.
 func (a *API) Declare(s *Set, optional bool) {
 	s.String(&a.Accounts, "accounts", "VIZSTOP_ACCOUNTS", "",
 		"file of accounts: which credentials, region and API a project has; in place of the settings of one account", nil)
-	s.String(&a.Region, "region", "HW_REGION_NAME", defaultRegion, "Huawei Cloud region; gives both endpoints", func(v string) error {
-		if !regionPattern.MatchString(v) {
-			return fmt.Errorf("%q is not a region such as cn-north-4", v)
-		}
-		return nil
-	})
-	s.String(&a.Cloud, "cloud", "HW_CLOUD", accounts.DefaultCloud, "domain of the cloud, below which endpoints are", func(v string) error {
-		if !cloudPattern.MatchString(v) {
-			return fmt.Errorf("%q is not a domain such as %s", v, accounts.DefaultCloud)
-		}
-		return nil
-	})
+	s.String(&a.Region, "region", "HW_REGION_NAME", defaultRegion, "Huawei Cloud region; gives both endpoints", accounts.RegionForm.Check)
+	s.String(&a.Cloud, "cloud", "HW_CLOUD", accounts.DefaultCloud, "domain of the cloud, below which endpoints are", accounts.CloudForm.Check)
 	s.String(&a.Endpoint, "endpoint", "MODELARTS_ENDPOINT", "", "ModelArts endpoint (default: https://modelarts.<region>.<cloud>)", nil)
 	s.String(&a.IAMEndpoint, "iam-endpoint", "HW_AUTH_URL", "", "IAM endpoint (default: https://iam.<region>.<cloud>)", nil)
 	s.OneOf(&a.Generation, "api", "VIZSTOP_API", string(accounts.V1),

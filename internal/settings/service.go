@@ -11,7 +11,6 @@ import (
 	"vizstop/internal/modelarts"
 	v1 "vizstop/internal/modelarts/v1"
 	v2 "vizstop/internal/modelarts/v2"
-	"vizstop/internal/plain"
 	"vizstop/internal/reread"
 )
 
@@ -214,9 +213,9 @@ func (b *services) make(a *API, key credentialKey, logins map[*accounts.Account]
 // find is the Router.
 func (s *Service) find(projectID string) (jobs.API, error) {
 	now := s.now.Load()
-	p, ok := now.file.Project(projectID)
-	if !ok {
-		return nil, fmt.Errorf("project %s is in no account of %s: add it there, or check the id", plain.Line(projectID, 64), s.api.Accounts)
+	p, err := now.file.Find(projectID)
+	if err != nil {
+		return nil, err
 	}
 	return now.apis[keyOf(p)], nil
 }

@@ -68,11 +68,12 @@ func (w *Worker) snapshot(ctx context.Context) (metrics.Snapshot, error) {
 // from closed sets, whatever Redis holds: accounts that this worker does not know are
 // "", as those of holds that are of none.
 func (w *Worker) held(holds []release.Hold, held map[metrics.Hold]bool) {
+	own := w.cfg.Accounts()
 	for _, reason := range release.Reasons() {
 		for _, scope := range reason.Scopes() {
 			accounts := []string{""}
 			if scope != release.ScopeFleet {
-				accounts = append(accounts, w.cfg.Accounts...)
+				accounts = append(accounts, own...)
 			}
 			for _, account := range accounts {
 				held[metrics.Hold{Reason: string(reason), Scope: string(scope), Account: account}] = false
@@ -81,7 +82,7 @@ func (w *Worker) held(holds []release.Hold, held map[metrics.Hold]bool) {
 	}
 	for _, h := range holds {
 		label := metrics.Hold{Reason: string(h.Reason), Scope: string(h.Scope)}
-		if slices.Contains(w.cfg.Accounts, h.Account) {
+		if slices.Contains(own, h.Account) {
 			label.Account = h.Account
 		}
 		if _, known := held[label]; known {
@@ -132,7 +133,7 @@ func (w *Worker) Ready(ctx context.Context) (faults, notes []string) {
 		}
 	}
 	lines := slices.Sorted(maps.Values(refused))
-	if slices.ContainsFunc(w.cfg.Accounts, func(a string) bool { return refused[a] == "" }) {
+	if slices.ContainsFunc(w.cfg.Accounts(), func(a string) bool { return refused[a] == "" }) {
 		notes = append(notes, lines...)
 	} else {
 		faults = append(faults, lines...)

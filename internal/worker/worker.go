@@ -55,10 +55,10 @@ type Config struct {
 	Retention time.Duration // of ended batches; default ledger.DefaultRetention
 	Schedule  tasks.Schedule
 	Release   release.Config // its Observer and CallTimeout are set by New
-	// Accounts are the names of the accounts that this worker has credentials of, as
-	// Release.Serving gives them, for its metrics and Ready; default
+	// Accounts returns the names of the accounts that this worker has credentials of now,
+	// as Release.Serving gives them, for vizstop_held and Ready; nil:
 	// release.DefaultAccount alone.
-	Accounts []string
+	Accounts func() []string
 
 	// FitnessInterval is how often the worker looks whether Redis is fit; default
 	// a minute.
@@ -86,7 +86,9 @@ func (c Config) withDefaults() Config {
 			*field = value
 		}
 	}
-	c.Accounts = orDefault(c.Accounts)
+	if c.Accounts == nil {
+		c.Accounts = func() []string { return []string{release.DefaultAccount} }
+	}
 	c.Schedule = c.Schedule.WithDefaults()
 	c.Release.Observer, c.Release.CallTimeout = c.Metrics, c.Schedule.CallTimeout
 	return c
@@ -177,15 +179,14 @@ func (w *Worker) newServer(queue *queueconn.Client) *asynq.Server {
 	})
 }
 
-// NewMetrics registers all event metrics with reg, and knows every label value.
-// accounts are those of Config.
-func NewMetrics(reg prometheus.Registerer, version string, accounts ...string) *metrics.Metrics {
+// NewMetrics registers all event metrics with reg, and knows every label value but the
+// names of accounts, which ObserveAPI tells.
+func NewMetrics(reg prometheus.Registerer, version string) *metrics.Metrics {
 	return metrics.New(reg, version, metrics.Labels{
 		Outcomes:   texts(ledger.Outcomes()),
 		Phases:     tasks.Phases(),
 		Operations: jobs.Operations(),
 		Results:    kindNames(),
-		Accounts:   orDefault(accounts),
 		Holds:      texts(release.Reasons()),
 		Recoveries: rounds.RecoveryKinds(),
 		ListChecks: texts(release.ListResults()),
@@ -193,15 +194,9 @@ func NewMetrics(reg prometheus.Registerer, version string, accounts ...string) *
 	})
 }
 
-func orDefault(accounts []string) []string {
-	if len(accounts) == 0 {
-		return []string{release.DefaultAccount}
-	}
-	return accounts
-}
-
 // ObserveAPI is the client option that counts its calls in m, as those of an account.
 func ObserveAPI(m *metrics.Metrics, account string) modelarts.Option {
+	m.Account(account)
 	return modelarts.WithObserver(func(o modelarts.Observation) {
 		m.APICalled(account, o.Operation, o.Kind.String(), o.Duration, tracing.IDFrom(o.Context))
 	})
