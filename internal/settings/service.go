@@ -21,6 +21,9 @@ type Options struct {
 	// Spend waits until the rate of a project allows one more call, for what needs
 	// several; nil: it does not wait.
 	Spend func(ctx context.Context, projectID string) error
+	// Owe counts a call that goes out beside a stop call, without waiting; nil: nobody
+	// counts it.
+	Owe func(ctx context.Context, projectID string)
 	// Changed is called after credentials or the accounts file were read again; nil:
 	// nothing is.
 	Changed func()
@@ -167,7 +170,7 @@ func (b *services) open(s *Service, p accounts.Project) error {
 		return fault
 	}
 	first := Offer{accounts.V1, v1.New(client), v1.NoJob}
-	second := Offer{accounts.V2, v2.New(client, v2.Options{TensorboardTraining: p.TensorboardTraining, Spend: s.options.Spend}), v2.NoJob}
+	second := Offer{accounts.V2, v2.New(client, v2.Options{TensorboardTraining: p.TensorboardTraining, Spend: s.options.Spend, Owe: s.options.Owe}), v2.NoJob}
 	api, offers := first.API, []Offer{first}
 	switch p.API {
 	case accounts.V2:

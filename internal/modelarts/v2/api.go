@@ -20,15 +20,19 @@ type Options struct {
 	// TensorboardTraining allows stops of training jobs whose annotations switch on
 	// TensorBoard or MindStudio Insight.
 	TensorboardTraining bool
-	// Spend is asked before each further call that a method makes beside its first,
-	// and waits until the project's rate allows it. nil: never.
+	// Spend is asked before each further call that List makes beside its first, and
+	// waits until the project's rate allows it. nil: never.
 	Spend func(ctx context.Context, projectID string) error
+	// Owe is told of the look that Stop makes before a stop call, in time for the rate
+	// of what comes next. It does not wait. nil: nobody is.
+	Owe func(ctx context.Context, projectID string)
 }
 
 // API calls the second generation of the API through a client. It is a jobs.API.
 type API struct {
 	client *modelarts.Client
 	spend  func(ctx context.Context, projectID string) error
+	owe    func(ctx context.Context, projectID string)
 	guard  guard
 	search *search
 }
@@ -38,7 +42,10 @@ func New(client *modelarts.Client, o Options) *API {
 	if o.Spend == nil {
 		o.Spend = func(context.Context, string) error { return nil }
 	}
-	return &API{client: client, spend: o.Spend, guard: guard{annotated: o.TensorboardTraining}, search: newSearch()}
+	if o.Owe == nil {
+		o.Owe = func(context.Context, string) {}
+	}
+	return &API{client: client, spend: o.Spend, owe: o.Owe, guard: guard{annotated: o.TensorboardTraining}, search: newSearch()}
 }
 
 // NoJob is an id that no job has: the UUID that is reserved for none.
@@ -85,9 +92,7 @@ func (a *API) Stop(ctx context.Context, projectID, jobID string) (accepted jobs.
 		if err := a.mayStop(ctx, projectID, jobID); err != nil {
 			return jobs.Accepted{}, err
 		}
-		if err := a.spend(ctx, projectID); err != nil {
-			return jobs.Accepted{}, jobs.NotSent(jobs.OperationStop, err)
-		}
+		a.owe(ctx, projectID)
 	}
 	err = a.one(ctx, &modelarts.Call{
 		Operation: jobs.OperationStop, Method: http.MethodPost, ProjectID: projectID, JobID: jobID, Body: terminate,
