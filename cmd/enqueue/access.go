@@ -33,11 +33,11 @@ func (a *access) declareProjects(s *settings.Set) {
 	s.Bool(&a.allProjects, "all-projects", "", "with --accounts and a rule: all projects of the file")
 }
 
-// calls returns the API, at the rate of the fleet. The books are nil in a dry run
-// without a Redis.
-func (a *access) calls(books *books) (*caller, error) {
+// calls returns the API of some projects, at the rate of the fleet. The books are nil
+// in a dry run without a Redis.
+func (a *access) calls(books *books, projects []string) (*caller, error) {
 	rate := books.callRate()
-	api, err := a.Open(settings.Options{Spend: rate.Spend})
+	api, err := a.Open(settings.Options{Projects: projects, Spend: rate.Spend})
 	if err != nil {
 		return nil, err
 	}

@@ -98,7 +98,7 @@ func (c *stopCmd) chooseByRule(ctx context.Context, books *books) (*chosen, erro
 	if err != nil {
 		return nil, err
 	}
-	calls, err := c.api.calls(books)
+	calls, err := c.api.calls(books, c.projects)
 	if err != nil {
 		return nil, err
 	}
