@@ -238,7 +238,7 @@ func (b *services) make(a *API, key credentialKey, logins map[*accounts.Account]
 	}
 	through, err := b.credentials(a, agency.Through, key.iam)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("through account %s: %w", agency.Through.Name, err)
 	}
 	return modelarts.NewAgency(modelarts.AgencyConfig{IAMEndpoint: key.iam, Name: agency.Name, Domain: agency.Domain,
 		Through: through, Duration: agency.Duration, AllowPlainHTTP: a.PlainHTTP})

@@ -51,6 +51,21 @@ func New(client *modelarts.Client, o Options) *API {
 // NoJob is an id that no job has: the UUID that is reserved for none.
 const NoJob = "00000000-0000-0000-0000-000000000000"
 
+// LooksLikeID reports whether a text has the form of this generation's ids: a UUID.
+func LooksLikeID(id string) bool {
+	if len(id) != len(NoJob) {
+		return false
+	}
+	for i, c := range []byte(id) {
+		dash := c == '-'
+		hex := c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
+		if dash != (NoJob[i] == '-') || !dash && !hex {
+			return false
+		}
+	}
+	return true
+}
+
 // Get is that of jobs.API. It tells of any training job: Stop looks at the kind.
 func (a *API) Get(ctx context.Context, projectID, jobID string) (*jobs.Job, error) {
 	t, err := a.get(ctx, projectID, jobID)
