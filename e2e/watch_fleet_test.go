@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +22,7 @@ type watched struct {
 	scrape   string // more of its scrape configuration
 	worker   *workerProcess
 	producer *tasks.Producer
-	next     int // id of the next job
+	next     int // number of the next job
 }
 
 // newWatched starts one whose Redis keeps what it is given, unless redisArgs
@@ -55,7 +54,7 @@ func (f *watched) ask(n int, stopTime, due, deadline time.Duration) (jobs []stri
 func (f *watched) asks(n int, stopTime, due, deadline time.Duration) (asks []ledger.Ask) {
 	now := time.Now()
 	for range n {
-		id := strconv.Itoa(f.next)
+		id := f.id(f.next)
 		f.next++
 		f.sim.AddJob(project, modelartstest.Job{ID: id, StopTime: stopTime})
 		asks = append(asks, ledger.Ask{JobID: id, Due: now.Add(due), Deadline: now.Add(deadline)})

@@ -80,7 +80,7 @@ func provokePause(f *watched) {
 	if err := inspector.PauseQueue(tasks.Queue); err != nil {
 		f.t.Fatal(err)
 	}
-	payload := []byte(`{"project_id":"` + project + `","job_id":"1"}`)
+	payload := []byte(`{"project_id":"` + project + `","job_id":"` + f.id(1) + `"}`)
 	if _, err := asynq.NewClientFromRedisClient(f.rdb).Enqueue(asynq.NewTask(tasks.TypeStop, payload), asynq.Queue(tasks.Queue)); err != nil {
 		f.t.Fatal(err)
 	}

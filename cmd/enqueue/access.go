@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"vizstop/internal/accounts"
+	"vizstop/internal/estimate"
 	"vizstop/internal/release"
 	"vizstop/internal/settings"
 )
@@ -33,11 +34,11 @@ func (a *access) declareProjects(s *settings.Set) {
 	s.Bool(&a.allProjects, "all-projects", "", "with --accounts and a rule: all projects of the file")
 }
 
-// calls returns the API, at the rate of the fleet. The books are nil in a dry run
-// without a Redis.
-func (a *access) calls(books *books) (*caller, error) {
+// calls returns the API of some projects, at the rate of the fleet. The books are nil
+// in a dry run without a Redis.
+func (a *access) calls(books *books, projects []string) (*caller, error) {
 	rate := books.callRate()
-	api, err := a.Open(settings.Options{Spend: rate.Spend})
+	api, err := a.Open(settings.Options{Projects: projects, Spend: rate.Spend})
 	if err != nil {
 		return nil, err
 	}
@@ -70,6 +71,45 @@ func (a *access) checkProject(project string) error {
 	}
 	_, err = f.Find(project)
 	return err
+}
+
+// rate is how many calls a second a project gets, and how many a stop takes there, by
+// the settings; announced is what the workers give those that have no rate of their own.
+func (a *access) rate(project string, announced estimate.Rate) estimate.Rate {
+	f, err := a.file()
+	if err != nil {
+		return announced
+	}
+	p, ok := f.Project(project)
+	if !ok {
+		return announced
+	}
+	rate := announced
+	if p.Rate > 0 {
+		rate = estimate.Rate{Calls: p.Rate, Stops: release.StopShare * p.Rate}
+	}
+	if p.API != accounts.V1 { // a look comes before; with probe it may
+		rate.Stops, rate.PerStop = rate.Stops/2, 3
+	}
+	return rate
+}
+
+// checkShape refuses a job's id that looks like one of the generation of the API that
+// its project does not have, if anything says which it has: a file, credentials, or the
+// setting itself.
+func (a *access) checkShape(project, job string) error {
+	if !a.HasCredentials() && !a.Chosen() && a.Generation != string(accounts.V2) {
+		return nil
+	}
+	f, err := a.file()
+	if err != nil {
+		return nil // told elsewhere
+	}
+	p, ok := f.Project(project)
+	if !ok {
+		return nil
+	}
+	return settings.CheckShape(p.API, job)
 }
 
 // endpoint is where a project is, by the settings; "" if they don't say.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"vizstop/internal/jobs"
@@ -45,10 +46,16 @@ func (r *fleetRate) Spend(ctx context.Context, projectID string) error {
 }
 
 // ownRate is all that is known without a Redis: rest after a 429.
-type ownRate struct{ until time.Time }
+type ownRate struct {
+	mu    sync.Mutex
+	until time.Time
+}
 
 func (r *ownRate) Spend(ctx context.Context, _ string) error {
-	timer := time.NewTimer(time.Until(r.until))
+	r.mu.Lock()
+	rest := time.Until(r.until)
+	r.mu.Unlock()
+	timer := time.NewTimer(rest)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -63,6 +70,8 @@ func (r *ownRate) Throttled(_ context.Context, _ string, err error) error {
 	if apiErr, ok := errors.AsType[*jobs.Error](err); ok {
 		rest = max(rest, apiErr.RetryAfter)
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.until = time.Now().Add(rest)
 	return nil
 }

@@ -19,7 +19,7 @@ func (c *stopCmd) lookUp(ctx context.Context, books *books, picked *chosen) erro
 	if picked.details != nil || !c.api.HasCredentials() {
 		return nil
 	}
-	calls, err := c.api.calls(books)
+	calls, err := c.api.calls(books, picked.projects)
 	if err != nil {
 		return err
 	}

@@ -98,16 +98,16 @@ func (c *stopCmd) chooseByRule(ctx context.Context, books *books) (*chosen, erro
 	if err != nil {
 		return nil, err
 	}
-	calls, err := c.api.calls(books)
+	calls, err := c.api.calls(books, c.projects)
 	if err != nil {
 		return nil, err
 	}
 	var items []joblist.Item
 	picked := &chosen{details: map[string]map[string]jobs.Job{}, running: map[string]int{}}
-	for _, project := range c.projects {
-		found, err := selection.Select(listJobs(ctx, calls, project), rule, now)
-		if err != nil {
-			picked.unlisted = append(picked.unlisted, fmt.Errorf("list the jobs of project %s: %w", project, err))
+	for _, l := range c.list(ctx, calls, rule, now) {
+		project, found := l.project, l.found
+		if l.err != nil {
+			picked.unlisted = append(picked.unlisted, fmt.Errorf("list the jobs of project %s: %w", project, l.err))
 			continue
 		}
 		picked.details[project] = map[string]jobs.Job{}

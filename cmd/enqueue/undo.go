@@ -31,7 +31,7 @@ func undoCommand(getenv func(string) string, streams streams) *cli.Command {
 	c.declareWhy(&c.Set)
 	c.Bool(&c.dryRun, "dry-run", "", "show what would be restarted, and restart nothing")
 	c.Bool(&c.json, "json", "", "print one JSON object")
-	c.api.Declare(&c.Set, false)
+	c.api.Declare(&c.Set, true)
 	return &cli.Command{
 		Name:      "undo",
 		Usage:     "restart the jobs that a batch has stopped",
@@ -63,7 +63,7 @@ func (c *undoCmd) run(ctx context.Context, books *books, batch string, projects 
 	if len(stops) == 0 {
 		return fmt.Errorf("batch %s has stopped no job (yet): there is nothing to undo", batch)
 	}
-	calls, err := c.api.calls(books)
+	calls, err := c.api.calls(books, projects)
 	if err == nil {
 		err = undo.Possible(calls, stops)
 	}

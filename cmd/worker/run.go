@@ -113,6 +113,7 @@ func (c *config) newWorker(ctx context.Context, rdb redis.UniversalClient, trace
 	api, err := c.api.Open(settings.Options{
 		Changed: func() { w.Renewed(ctx) },
 		Spend:   func(ctx context.Context, projectID string) error { return w.Spend(ctx, projectID) },
+		Owe:     func(ctx context.Context, projectID string) { w.Owe(ctx, projectID) },
 		Client: func(account string) []modelarts.Option {
 			return []modelarts.Option{worker.ObserveAPI(events, account), modelarts.WithMaxConnections(c.worker.Concurrency),
 				modelarts.WithUserAgent("vizstop/" + version.String()), modelarts.WithRoundTripper(tracer.Transport)}

@@ -79,7 +79,7 @@ func TestUnitOfTheWorker(t *testing.T) {
 	if limit := shutdownTimeout(t); err != nil || seconds <= limit {
 		t.Errorf("TimeoutStopSec %v, want more than %v", seconds, limit)
 	}
-	for key, want := range map[string]string{"Type": "notify", "WatchdogSec": "30", "DynamicUser": "yes"} {
+	for key, want := range map[string]string{"Type": "notify", "WatchdogSec": "30", "DynamicUser": "yes", "ExecReload": "/bin/kill -HUP $MAINPID"} {
 		if got := values(lines, key); len(got) != 1 || got[0] != want {
 			t.Errorf("%s=%q, want %s", key, got, want)
 		}

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"vizstop/internal/plain"
 )
@@ -74,15 +75,37 @@ const (
 	maxBefore = 60 // of them before the place
 )
 
-// source is a line with a mark below the place.
+// source is a line with a mark below the place. Programs show it by plain.Lines, which
+// leaves of several spaces one: so the line has no more than that, and what leads to the
+// mark is drawn.
 func source(text []rune, line, column int) string {
 	at, from := min(column-1, len(text)), 0
 	if len(text) > maxSource {
 		from = max(0, at-maxBefore)
 	}
-	text, at = text[from:min(len(text), from+maxSource)], at-from
-	number := fmt.Sprintf("%6d | ", line)
-	return number + strings.TrimRight(string(text), " ") + "\n" + strings.Repeat(" ", len(number)+at) + "^"
+	before, after := string(text[from:at]), string(text[at:min(len(text), from+maxSource)])
+	lead := strings.Join(strings.Fields(before), " ")
+	if lead != "" && strings.TrimRight(before, " ") != before {
+		lead += " "
+	}
+	number := fmt.Sprintf("%6d |", line)
+	shown := strings.TrimRight(number+" "+lead+strings.Join(strings.Fields(after), " "), " ")
+	return shown + "\n" + strings.Repeat(" ", len(number)-1) + "| " + strings.Repeat("-", columns(lead)) + "^"
+}
+
+// columns is how many columns of a terminal a text takes: characters of East Asia two,
+// and marks that join what is before them none.
+func columns(text string) (n int) {
+	for _, r := range text {
+		switch {
+		case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
+		case unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul), r >= 0xff01 && r <= 0xff60, r >= 0x3000 && r <= 0x303e:
+			n += 2
+		default:
+			n++
+		}
+	}
+	return n
 }
 
 // secretField finds the value of a field whose name sounds like a secret's.

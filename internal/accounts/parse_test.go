@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/txtar"
+
+	"vizstop/internal/plain"
 )
 
 const example = "../../docs/accounts.example.yaml"
@@ -124,10 +126,21 @@ func TestBadBytes(t *testing.T) {
 func TestErrorShowsTheLine(t *testing.T) {
 	e := faultsOf(t, []byte("accounts:\r\n  - name: ä b\r\n    credentials: {prefix: A}\r\n    regions: [{name: r, projects: [p]}]\r\n"))
 	want := "accounts.yaml:2:11: \"ä b\" is not valid: write 1 to 32 small letters, digits, '-' or '_', a letter first\n" +
-		"     2 |   - name: ä b\n" +
-		"                   ^"
+		"     2 | - name: ä b\n" +
+		"       | --------^"
 	if e.Error() != want {
 		t.Errorf("got\n%s\nwant\n%s", e, want)
+	}
+}
+
+// The mark is below the place as a terminal shows it: whatever indents the line, however wide its characters are, and
+// although programs leave one of several spaces.
+func TestErrorOnATerminal(t *testing.T) {
+	e := faultsOf(t, []byte("accounts:\n  - name: a\n    credentials: {prefix: A}\n    regions:\n          - {name: r,   projects: [{name: 中文, id: 9 b}]}\n"))
+	lines := plain.Lines(e.Error(), 200)
+	want := []string{"     5 | - {name: r, projects: [{name: 中文, id: 9 b}]}", "       | ----------------------------------------^"}
+	if len(lines) != 3 || !slices.Equal(lines[1:], want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(lines, "\n"), strings.Join(want, "\n"))
 	}
 }
 

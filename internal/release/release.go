@@ -128,6 +128,7 @@ var (
 	lateScript      = luascript.Load(scripts, "late")
 	probeScript     = luascript.Load(scripts, "probe")
 	spendScript     = luascript.Load(scripts, "rate", "spend")
+	oweScript       = luascript.Load(scripts, "rate", "owe")
 	ratesScript     = luascript.Load(scripts, "rate", "rates")
 )
 

@@ -8,12 +8,14 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
 // Protected are the jobs that are not to be stopped. A nil *Protected protects
-// nothing. It is not safe for concurrent use.
+// nothing. It is safe for concurrent use.
 type Protected struct {
+	mu      sync.Mutex       // of what lines have matched
 	lines   []protection     // that still protect
 	plain   map[string][]int // which of them are this id or name
 	globs   []int            // which of them are globs
@@ -126,11 +128,13 @@ func (p *Protected) Protects(id, name string) (line string, ok bool) {
 			named = append(named, i)
 		}
 	}
-	for _, i := range named {
-		p.lines[i].matched = true
-	}
 	if len(named) == 0 {
 		return "", false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, i := range named {
+		p.lines[i].matched = true
 	}
 	return p.lines[slices.Min(named)].String(), true
 }
@@ -143,6 +147,8 @@ func (p *Protected) Unmatched() []string {
 	if p == nil {
 		return nil
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	var lines []string
 	for _, l := range p.lines {
 		if !l.matched {

@@ -61,10 +61,10 @@ func (c *caller) look(ctx context.Context, step claimed) (job *jobs.Job, err err
 // report tells how a call ended, and whether a failure is the system's. What the
 // call has shown counts all the same if Redis can't be told.
 func (c *caller) report(ctx context.Context, step claimed, err error) (system bool) {
-	s, account := step.Stop, c.release.Account(step.Stop.ProjectID)
+	s, account := step.Stop, step.Account
 	few := c.release.Few(account)
 	system, rerr := c.release.Report(context.WithoutCancel(ctx),
-		release.Call{ProjectID: s.ProjectID, Step: s.Member(), At: step.At, Ill: step.Ill}, err)
+		release.Call{ProjectID: s.ProjectID, Step: s.Member(), At: step.At, Account: account, Ill: step.Ill}, err)
 	step.slot.Free() // not before: what is refused counts before another call goes out
 	if rerr != nil {
 		c.log.WarnContext(ctx, "the fleet did not learn of an answer", "project", s.ProjectID, "error", rerr)

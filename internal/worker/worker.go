@@ -254,6 +254,17 @@ func (w *Worker) Spend(ctx context.Context, projectID string) error {
 	return w.release.Spend(ctx, projectID)
 }
 
+// oweFor is how long a stop call waits until a call that it owes is counted.
+const oweFor = time.Second
+
+// Owe counts a call that goes out with a stop call beside it. If Redis can't hear of it,
+// it is forgotten: a call too many does less harm than a job that runs on.
+func (w *Worker) Owe(ctx context.Context, projectID string) {
+	ctx, cancel := context.WithTimeout(ctx, oweFor)
+	defer cancel()
+	_ = w.release.Owe(ctx, projectID)
+}
+
 // Renewed has a worker that has other credentials try at once whatever a refusal holds
 // back.
 func (w *Worker) Renewed(ctx context.Context) {
