@@ -129,6 +129,9 @@ var (
 	probeScript     = luascript.Load(scripts, "probe")
 	spendScript     = luascript.Load(scripts, "rate", "spend")
 	ratesScript     = luascript.Load(scripts, "rate", "rates")
+
+	shadowScript      = luascript.Load(scripts, "rate", "shadow")
+	shadowClaimScript = luascript.Load(scripts, "rate", "shadowclaim")
 )
 
 // The keys that belong to no project, all in one slot of a Redis Cluster.

@@ -2,6 +2,7 @@ package rounds
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -29,7 +30,7 @@ func (l *Loop) Tidy(ctx context.Context) {
 		case <-tidy.C:
 			err = l.tidyQueue(ctx)
 		case <-sweep.C:
-			err = l.Ledger.Sweep(ctx, l.Retention)
+			err = errors.Join(l.Ledger.Sweep(ctx, l.Retention), l.Ledger.Shadow().Sweep(ctx, l.Retention))
 		}
 		if err != nil && ctx.Err() == nil {
 			l.Logger.WarnContext(ctx, "tidying up is not finished", "error", err)
