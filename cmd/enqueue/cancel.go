@@ -8,7 +8,6 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"vizstop/internal/ledger"
-	"vizstop/internal/release"
 	"vizstop/internal/report"
 )
 
@@ -79,7 +78,7 @@ func cancelBatch(ctx context.Context, books *books, projects []string, batch, wh
 	}
 	// Workers count what has ended, and look at what is left.
 	for _, p := range projects {
-		if err := release.Ask(ctx, books.rdb, p); err != nil {
+		if err := books.ask(ctx, p); err != nil {
 			return result, err
 		}
 	}

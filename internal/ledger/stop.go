@@ -52,7 +52,7 @@ func ShadowOutcomes() []State {
 
 // AllOutcomes lists what a stop of any kind can end with, each once.
 func AllOutcomes() []State {
-	return append([]State{WouldStop, WouldAlready, WouldNotFound, WouldHold}, Outcomes()...)
+	return append(Outcomes(), WouldStop, WouldAlready, WouldNotFound, WouldHold)
 }
 
 // Ended reports whether s is an outcome.

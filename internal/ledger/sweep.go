@@ -111,7 +111,7 @@ func (l *Ledger) sweepBatch(ctx context.Context, projectID, batch string, old ti
 func (l *Ledger) forgetBatch(ctx context.Context, projectID, batch string) error {
 	pipe := l.rdb.Pipeline()
 	pipe.SRem(ctx, l.batchProjectsKey(batch), projectID)
-	left := pipe.SCard(ctx, l.batchProjectsKey(batch))
+	left := pipe.Exists(ctx, l.batchProjectsKey(batch))
 	if _, err := pipe.Exec(ctx); err != nil {
 		return err
 	}

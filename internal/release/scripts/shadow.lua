@@ -54,9 +54,9 @@ local silent = visit(released, now - silence, now - silence + 2000)
 
 local function head(set) return tonumber(redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')[2] or INF) end
 
--- What holds looks back ends without a word to whoever waits here: so look again every second.
+-- What holds looks back ends without a word to whoever waits here: so look again every other second.
 local next_at = head(waiting)
-if next_at <= now or not open then next_at = math.max(next_at, now + (open and 50 or 1000)) end
+if next_at <= now or not open then next_at = math.max(next_at, now + (open and 50 or 2000)) end
 next_at = math.min(next_at, head(latest), head(released) + silence)
 return {next_at == INF and -1 or math.ceil(math.max(0, next_at - now)), redis.call('LLEN', uncounted) > 0 and 1 or 0,
   taken, late, silent}
