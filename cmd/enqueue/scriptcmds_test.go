@@ -39,6 +39,7 @@ type command func(ts *testscript.TestScript, w *world, args []string) error
 //	recipes FILE                              runs every line for cron in FILE as cron would; each must end with 0
 //	capture NAME REGEXP                       sets a variable to what (...) matches in stdout
 //	json PATH VALUE                           checks the JSON in stdout, such as: json result.outcomes.gone 1; len is a list's length
+//	jobids FILE                               writes the job ids of the jobs or stops in the JSON in stdout to FILE, sorted
 //	fits                                      the JSON in stdout fits the schema
 //	apart PATH PATH DURATION                  two times in the JSON are exactly so far apart
 //	fromnow PATH DURATION                     a time in the JSON is so far ahead, give or take the patience
@@ -58,7 +59,7 @@ func scriptCommands() map[string]command {
 		"fragileredis":  fragileRedis,
 		"exits":         exits, "examples": examples, "recipes": recipes,
 		"capture": capture, "json": checkJSON, "fits": fitsSchema,
-		"apart": apart, "fromnow": fromNow, "clock": clock,
+		"jobids": jobIDs, "apart": apart, "fromnow": fromNow, "clock": clock,
 		"notification": notification,
 	}
 }

@@ -53,6 +53,9 @@ exit codes: 0 all run again or were left as they are, 1 error, 2 some could not 
 }
 
 func (c *undoCmd) run(ctx context.Context, books *books, batch string, projects []string, getenv func(string) string) error {
+	if books.ledger.OfShadow() {
+		return fmt.Errorf("batch %s is a shadow batch, for which nothing was stopped: there is nothing to undo", batch)
+	}
 	var stops []*ledger.Stop
 	for s, err := range batchStops(ctx, books.ledger, projects, batch, []string{string(ledger.Stopped)}) {
 		if err != nil {

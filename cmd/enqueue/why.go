@@ -47,6 +47,9 @@ func (b *books) why(projects []string) report.Why {
 func (b *books) holds(ctx context.Context, projects []string) ([]release.Hold, error) {
 	holds, err := b.release.Holds(ctx)
 	return slices.DeleteFunc(holds, func(h release.Hold) bool {
+		if h.Reason == release.Paused && b.ledger.OfShadow() { // its looks go on, and tell of it
+			return true
+		}
 		return !slices.ContainsFunc(projects, func(id string) bool { return b.release.Concerns(h, id) })
 	}), err
 }

@@ -20,6 +20,7 @@ const namespace = "vizstop"
 // Labels are the closed sets of label values.
 type Labels struct {
 	Outcomes   []string // how a stop can end
+	Shadows    []string // how a stop can end for which no stop call is made
 	Phases     []string // parts of a stop's duration
 	Operations []string // calls of the API
 	Results    []string // how such a call can end
@@ -34,6 +35,7 @@ type Metrics struct {
 	operations, results []string // of calls of the API
 
 	outcomes    *prometheus.CounterVec
+	shadows     *prometheus.CounterVec
 	duration    *prometheus.HistogramVec
 	phases      *prometheus.HistogramVec
 	polls       prometheus.Histogram
@@ -63,6 +65,8 @@ func New(reg prometheus.Registerer, version string, l Labels) *Metrics {
 	m := &Metrics{
 		outcomes: f.NewCounterVec(counter("stop_outcomes_total",
 			"Stops that ended, by outcome. Each stop counts once in the sum over all workers."), []string{"outcome"}),
+		shadows: f.NewCounterVec(counter("shadow_outcomes_total",
+			"Stops that ended without a stop call because they only had to tell what one would meet, by outcome."), []string{"outcome"}),
 		duration: f.NewHistogramVec(histogram("stop_duration_seconds",
 			"Time from when a stop was due until its outcome.", stopBuckets), []string{"outcome"}),
 		phases: f.NewHistogramVec(histogram("stop_phase_seconds",
@@ -103,6 +107,9 @@ func (m *Metrics) zero(l Labels) {
 	for _, v := range l.Outcomes {
 		m.outcomes.WithLabelValues(v)
 		m.duration.WithLabelValues(v)
+	}
+	for _, v := range l.Shadows {
+		m.shadows.WithLabelValues(v)
 	}
 	for _, v := range l.Phases {
 		m.phases.WithLabelValues(v)
@@ -153,6 +160,9 @@ func (m *Metrics) StopEnded(outcome string, took time.Duration, polls int, trace
 	observe(m.duration.WithLabelValues(outcome), took.Seconds(), trace)
 	observe(m.polls, float64(polls), trace)
 }
+
+// ShadowEnded counts a stop that ended and was not to make a stop call.
+func (m *Metrics) ShadowEnded(outcome string) { m.shadows.WithLabelValues(outcome).Inc() }
 
 // StopPhase records a part of a stop's duration.
 func (m *Metrics) StopPhase(phase string, took time.Duration, trace string) {

@@ -147,11 +147,14 @@ func (r *Releaser) takeSome(ctx context.Context, projectID string, stops []ledge
 // others be silent for a while longer. A stop call that was marked comes back as
 // a look. It returns how many were put back.
 func (r *Releaser) Recover(ctx context.Context, projectID string, steps []ledger.Member, lost func(i int) bool) (int, error) {
+	return r.recover(ctx, projectID, ledger.Keys(projectID), steps, lost)
+}
+
+func (r *Releaser) recover(ctx context.Context, projectID string, k ledger.Keys, steps []ledger.Member, lost func(i int) bool) (int, error) {
 	if len(steps) == 0 {
 		return 0, nil
 	}
-	k := ledger.Keys(projectID)
-	keys := []string{k.Control(), k.Small(), k.Large(), k.Look(), k.Released()}
+	keys := []string{controlKey(projectID), k.Small(), k.Large(), k.Look(), k.Released()}
 	args := []any{r.now().UnixMilli()}
 	for i, m := range steps {
 		keys = append(keys, k.Stop(m.StopID))

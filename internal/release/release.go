@@ -130,6 +130,9 @@ var (
 	spendScript     = luascript.Load(scripts, "rate", "spend")
 	oweScript       = luascript.Load(scripts, "rate", "owe")
 	ratesScript     = luascript.Load(scripts, "rate", "rates")
+
+	shadowScript      = luascript.Load(scripts, "rate", "shadow")
+	shadowClaimScript = luascript.Load(scripts, "rate", "shadowclaim")
 )
 
 // The keys that belong to no project, all in one slot of a Redis Cluster.

@@ -86,11 +86,15 @@ func (l *Loop) Listen(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case _, open := <-messages:
-			if !open {
+		case m, open := <-messages:
+			switch {
+			case !open:
 				return
+			case m.Payload == release.ShadowWake:
+				l.ShadowWoken()
+			default:
+				l.Wake()
 			}
-			l.Wake()
 		}
 	}
 }

@@ -104,6 +104,7 @@ type Worker struct {
 	release  *release.Releaser
 	handlers *tasks.Handlers
 	loop     *rounds.Loop
+	shadow   *rounds.Shadow
 	servers  []*asynq.Server
 	notifier *notify.Notifier
 	inspect  *asynq.Inspector
@@ -147,14 +148,20 @@ func New(cfg Config) *Worker {
 	slots := tasks.NewSlots(cfg.Concurrency, w.release)
 	w.handlers = tasks.New(tasks.Config{
 		Ledger: w.ledger, Release: w.release, Jobs: cfg.Jobs, Slots: slots, Recorder: cfg.Metrics,
-		Pull:   func(projectID string, after time.Duration) { w.loop.Pull(projectID, after) },
-		Tracer: cfg.Tracer, Schedule: cfg.Schedule, Logger: cfg.Logger, Stopping: w.stopping, Ended: w.ended,
+		Pull:       func(projectID string, after time.Duration) { w.loop.Pull(projectID, after) },
+		PullShadow: func(projectID string, after time.Duration) { w.shadow.Pull(projectID, after) },
+		Tracer:     cfg.Tracer, Schedule: cfg.Schedule, Logger: cfg.Logger, Stopping: w.stopping, Ended: w.ended,
 	})
 	w.loop = rounds.New(rounds.Config{
 		Redis: cfg.Redis, Ledger: w.ledger, Actions: actions.New(cfg.Redis, member.Now), Release: w.release, Member: member, Handlers: w.handlers,
 		Carrier: tasks.NewCarrier(asynq.NewClientFromRedisClient(queue)), Queue: tasks.NewInspector(cfg.Redis),
 		Slots: slots, Lists: cfg.Jobs, Recorder: cfg.Metrics, Schedule: cfg.Schedule,
 		Parallel: cfg.Concurrency, Idle: cfg.CheckInterval, Retention: cfg.Retention, Carried: queue.Wake, Logger: cfg.Logger,
+		ShadowWoken: func() { w.shadow.Wake() },
+	})
+	w.shadow = rounds.NewShadow(rounds.ShadowConfig{
+		Ledger: w.ledger.Shadow(), Release: w.release.Shadow(), Member: member, Looker: w.handlers.Shadow, Recorder: cfg.Metrics,
+		Parallel: cfg.Concurrency, Logger: cfg.Logger,
 	})
 	w.notifier = notify.New(notify.Config{
 		Redis: cfg.Redis, Ledger: w.ledger, Secret: cfg.NotifySecret, Hosts: cfg.NotifyHosts, Logger: cfg.Logger,
@@ -185,6 +192,7 @@ func (w *Worker) newServer(queue *queueconn.Client) *asynq.Server {
 func NewMetrics(reg prometheus.Registerer, version string) *metrics.Metrics {
 	return metrics.New(reg, version, metrics.Labels{
 		Outcomes:   texts(ledger.Outcomes()),
+		Shadows:    texts(ledger.ShadowOutcomes()),
 		Phases:     tasks.Phases(),
 		Operations: jobs.Operations(),
 		Results:    kindNames(),
@@ -242,7 +250,7 @@ func (w *Worker) Start(ctx context.Context) error {
 	roundsCtx, endRounds := context.WithCancel(context.WithoutCancel(ctx))
 	beatCtx, endBeat := context.WithCancel(context.WithoutCancel(ctx))
 	w.endRounds, w.endBeat = endRounds, endBeat
-	for _, run := range []func(context.Context){w.loop.Run, w.loop.Listen, w.loop.Tidy, w.notifier.Run, w.fitness.run, w.oldQueue} {
+	for _, run := range []func(context.Context){w.loop.Run, w.shadow.Run, w.loop.Listen, w.loop.Tidy, w.notifier.Run, w.fitness.run, w.oldQueue} {
 		w.rounds.Go(func() { run(roundsCtx) })
 	}
 	w.beat.Go(func() { w.loop.Beat(beatCtx) })

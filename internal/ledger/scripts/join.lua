@@ -15,11 +15,11 @@ local results = {}
 
 -- reschedule makes a stop due at another time. A step that only waits for its due time waits for that.
 local function reschedule(stop, id, job, due)
-  local f = redis.call('HMGET', stop, 'due', 'next', 'hop', 'lane', 'state', 'kind')
+  local f = redis.call('HMGET', stop, 'due', 'next', 'hop', 'lane', 'state')
   redis.call('HSET', stop, 'due', due)
   if f[5] == 'pending' then redis.call('ZADD', pending, due, id) end
   local member, lane = id .. ':' .. f[3] .. ':' .. job, f[4] and small or large
-  if f[2] == f[1] and f[6] == 'stop' and redis.call('ZSCORE', lane, member) then
+  if f[2] == f[1] and redis.call('ZSCORE', lane, member) then
     redis.call('HSET', stop, 'next', due)
     redis.call('ZADD', lane, due, member)
   end

@@ -3,13 +3,13 @@
 -- KEYS  active, waiting:small, waiting:stop, state:pending, latest, batch, batch stops, ended, uncounted, control,
 --       state:stopping, then the stop of each ask
 -- ARGV  now, batch, how many stops of a batch are small, the endpoint that the jobs are at ("" if the producer does not
---       know), then for each ask: stop id, job id, due, deadline, traceparent, labels, fault, 1 when the job was listed
+--       know), the kind of the first step (stop or shadow), then for each ask: stop id, job id, due, deadline, traceparent, labels, fault, 1 when the job was listed
 --       (times in ms since the epoch; texts may be ""). One with a fault ends as rejected.
 -- Returns for each ask what happened ("opened" a new stop, "known": asked for in this batch before, "join": another stop of
 -- the job is active, nothing was done) and the id of the stop that serves it. If stops in flight are at another endpoint,
 -- nothing is done, and the answer is "elsewhere" and that endpoint.
 local active, small, large, pending, latest, batch, stops, ended, uncounted, control, stopping = unpack(KEYS, 1, 11)
-local now, batch_id, few, endpoint = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local now, batch_id, few, endpoint, kind = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local at = redis.call('HGET', control, 'endpoint')
 if at and redis.call('EXISTS', pending, stopping) == 0 then -- a worker that knows of none has ended the last stop
   at = redis.call('HDEL', control, 'endpoint') and nil
@@ -23,7 +23,7 @@ local function open(stop, id, job, due, deadline, trace, labels, _, listed)
   -- mostly appends them, which costs half of putting them in by the order of their ids.
   local place = string.format('%.3f', due + (before + opened) % 1000 / 1000)
   local lane = total + opened < few and 'small' or ''
-  redis.call('HSET', stop, 'job', job, 'batch', batch_id, 'state', 'pending', 'hop', 1, 'kind', 'stop', 'next', due,
+  redis.call('HSET', stop, 'job', job, 'batch', batch_id, 'state', 'pending', 'hop', 1, 'kind', kind, 'next', due,
     'asked', now, 'due', due, 'deadline', deadline, 'wishes', 1, 'wish:' .. batch_id,
     due .. ' ' .. deadline .. ' ' .. now .. ' ' .. labels)
   if lane ~= '' then redis.call('HSET', stop, 'lane', lane) end
@@ -47,7 +47,7 @@ local function reject(stop, id, due, deadline, trace, fault)
 end
 
 for i = 12, #KEYS do
-  local a = 5 + (i - 12) * 8
+  local a = 6 + (i - 12) * 8
   local id, job, fault = ARGV[a], ARGV[a + 1], ARGV[a + 6]
   local known = redis.call('HMGET', KEYS[i], 'state', 'served')
   local other = not known[1] and not known[2] and fault == '' and redis.call('HGET', active, job)

@@ -49,10 +49,10 @@ else
   finally(now)
 end
 
--- await has a stop call that waits do so until another time.
+-- await has a stop call, or the look of a shadow stop, that waits do so until another time.
 local function await(till)
   local member, lane = id .. ':' .. f.hop .. ':' .. f.job, f.lane and small or large
-  if f.kind == 'stop' and redis.call('ZSCORE', lane, member) then
+  if redis.call('ZSCORE', lane, member) then
     redis.call('HSET', stop, 'next', till)
     redis.call('ZADD', lane, till, member)
   end

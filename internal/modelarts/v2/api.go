@@ -13,6 +13,7 @@ import (
 
 	"vizstop/internal/jobs"
 	"vizstop/internal/modelarts"
+	"vizstop/internal/plain"
 )
 
 // Options settle an API.
@@ -72,8 +73,14 @@ func (a *API) Get(ctx context.Context, projectID, jobID string) (*jobs.Job, erro
 	if err != nil {
 		return nil, err
 	}
+	if err := a.guard.refusal(t); err != nil {
+		t.Job.Refusal = plain.Line(err.Error(), mostRefusal)
+	}
 	return &t.Job, nil
 }
+
+// mostRefusal bounds a Refusal, in characters.
+const mostRefusal = 512
 
 func (a *API) get(ctx context.Context, projectID, jobID string) (t *training, err error) {
 	err = a.one(ctx, &modelarts.Call{
