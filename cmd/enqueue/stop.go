@@ -208,14 +208,15 @@ func (c *stopCmd) ask(ctx context.Context, books *books, picked *chosen, plan wh
 		}
 	}
 	c.note(ahead.tight)
-	if err := c.confirm(c.streams, picked.count, "stop"); err != nil {
+	confirmed, err := c.confirm(c.streams, picked.count, "stop", c.Given("max"))
+	if err != nil {
 		return err
 	}
 	plan = plan.From(c.now())
 	if ahead, err = c.lookAhead(picked, &plan, books.rate); err != nil {
 		return err
 	}
-	answer, err := c.submit(ctx, books, picked, plan, meta, getenv)
+	answer, err := c.submit(ctx, books, picked, plan, meta, confirmed, getenv)
 	if err != nil {
 		return err
 	}

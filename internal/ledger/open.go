@@ -18,6 +18,10 @@ type Ask struct {
 	Trace    string // the traceparent of its trace; "": none
 	Listed   bool   // its producer has seen the job in a list of the API
 	Fault    string // why nobody can carry it out: its stop ends at once, as rejected; "" if it has a job id
+	// Confirmed says that a person has confirmed this very number of stops. The limits
+	// on what nobody confirmed (see Keys.Limits) are not for such a stop. False: nobody
+	// did.
+	Confirmed bool
 }
 
 // Result is what became of an Ask.
@@ -103,13 +107,15 @@ func (l *Ledger) OpenAt(ctx context.Context, projectID, batch, endpoint string, 
 	for i, a := range asks {
 		ids[i] = StopID(batch, projectID, a.JobID)
 	}
-	return l.open(ctx, projectID, batch, endpoint, asks, ids)
+	return l.open(ctx, projectID, batch, endpoint, false, asks, ids)
 }
 
 // tries is how often an ask may meet a stop that ends in this moment.
 const tries = 10
 
-func (l *Ledger) open(ctx context.Context, projectID, batch, endpoint string, asks []Ask, ids []string) ([]Opening, error) {
+// open records asks under the ids of their stops. shared says that producers who know
+// nothing of each other have the batch in common.
+func (l *Ledger) open(ctx context.Context, projectID, batch, endpoint string, shared bool, asks []Ask, ids []string) ([]Opening, error) {
 	if len(asks) == 0 {
 		return nil, nil
 	}
@@ -128,7 +134,7 @@ func (l *Ledger) open(ctx context.Context, projectID, batch, endpoint string, as
 		todo[i] = i
 	}
 	for range tries {
-		joins, err := l.openNew(ctx, projectID, batch, endpoint, asks, ids, todo, openings)
+		joins, err := l.openNew(ctx, projectID, batch, endpoint, shared, asks, ids, todo, openings)
 		if err == nil {
 			todo, err = l.join(ctx, projectID, batch, asks, ids, joins, openings)
 		}
@@ -144,14 +150,15 @@ func (l *Ledger) open(ctx context.Context, projectID, batch, endpoint string, as
 
 // openNew opens what no stop is active for, and returns the asks that are to
 // join one.
-func (l *Ledger) openNew(ctx context.Context, projectID, batch, endpoint string, asks []Ask, ids []string, todo []int, openings []Opening) (joins []int, err error) {
+func (l *Ledger) openNew(ctx context.Context, projectID, batch, endpoint string, shared bool, asks []Ask, ids []string, todo []int, openings []Opening) (joins []int, err error) {
 	k := Keys(projectID)
-	keys := []string{k.Active(), k.Small(), k.Large(), k.In(Pending), k.Latest(), k.batch(batch), k.stops(batch), k.ended(), k.Uncounted(), k.Control(), k.In(Stopping)}
-	args := []any{l.now().UnixMilli(), batch, smallStops, endpoint}
+	keys := []string{k.Active(), k.Small(), k.Large(), k.In(Pending), k.Latest(), k.batch(batch), k.stops(batch), k.ended(), k.Uncounted(), k.Control(), k.In(Stopping),
+		k.Limited(), k.Held(), k.Limits()}
+	args := []any{l.now().UnixMilli(), batch, smallStops, endpoint, flag(shared)}
 	for _, i := range todo {
 		a := asks[i]
 		keys = append(keys, k.Stop(ids[i]))
-		args = append(args, ids[i], a.JobID, millis(a.Due), millis(a.Deadline), a.Trace, encodeLabels(a.Labels), a.Fault, flag(a.Listed))
+		args = append(args, ids[i], a.JobID, millis(a.Due), millis(a.Deadline), a.Trace, encodeLabels(a.Labels), a.Fault, flag(a.Listed), flag(a.Confirmed))
 	}
 	answers, err := openScript.Run(ctx, l.rdb, keys, args...).StringSlice()
 	if err != nil {
@@ -176,12 +183,12 @@ func (l *Ledger) join(ctx context.Context, projectID, batch string, asks []Ask, 
 		return nil, nil
 	}
 	k := Keys(projectID)
-	keys := []string{k.Active(), k.Small(), k.Large(), k.In(Pending), k.Latest(), k.batch(batch), k.stops(batch), k.ended()}
-	args := []any{l.now().UnixMilli(), batch, MaxWishes}
+	keys := []string{k.Active(), k.Small(), k.Large(), k.In(Pending), k.Latest(), k.batch(batch), k.stops(batch), k.ended(), k.Limited(), k.Held()}
+	args := []any{l.now().UnixMilli(), batch, MaxWishes, smallStops}
 	for _, i := range joins {
 		a := asks[i]
 		keys = append(keys, k.Stop(openings[i].StopID), k.Stop(ids[i]))
-		args = append(args, openings[i].StopID, ids[i], a.JobID, millis(a.Due), millis(a.Deadline), encodeLabels(a.Labels), flag(a.Listed))
+		args = append(args, openings[i].StopID, ids[i], a.JobID, millis(a.Due), millis(a.Deadline), encodeLabels(a.Labels), flag(a.Listed), flag(a.Confirmed))
 	}
 	answers, err := joinScript.Run(ctx, l.rdb, keys, args...).StringSlice()
 	if err != nil {
@@ -227,7 +234,7 @@ func (l *Ledger) OpenForeign(ctx context.Context, projectID, taskID string, ask 
 		return Opening{}, fmt.Errorf("record task %q in the ledger: %w", taskID, err)
 	}
 	batch := "queue-" + l.now().UTC().Format("20060102")
-	openings, err := l.open(ctx, projectID, batch, "", []Ask{ask}, []string{id})
+	openings, err := l.open(ctx, projectID, batch, "", true, []Ask{ask}, []string{id})
 	if err != nil {
 		return Opening{}, err
 	}

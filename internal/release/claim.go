@@ -52,8 +52,8 @@ func (c Claims) Do() (Claimed, error) {
 
 func (r *Releaser) runClaims(projectID string, items []claim) ([]Claimed, error) {
 	k, now := ledger.Keys(projectID), r.now()
-	keys := []string{k.Control(), k.Small(), k.Large(), k.Look(), k.Released()}
-	args := []any{now.UnixMilli(), r.worker, r.holds(projectID), r.Endpoint(projectID)}
+	keys := []string{k.Control(), k.Small(), k.Large(), k.Look(), k.Released(), k.Limited(), k.Held(), k.Limits()}
+	args := []any{now.UnixMilli(), r.worker, r.holds(projectID), r.Endpoint(projectID), r.window()}
 	for _, c := range items {
 		args = append(args, c.StopID, c.Hop, c.JobID, string(c.kind), c.nonce)
 	}
@@ -122,7 +122,7 @@ func (r *Releaser) Take(ctx context.Context, projectID string, stops []ledger.Me
 
 func (r *Releaser) takeSome(ctx context.Context, projectID string, stops []ledger.Member) ([]Claimed, error) {
 	k, now, nonce := ledger.Keys(projectID), r.now(), newNonce()
-	keys := []string{k.Control(), k.Small(), k.Large(), k.Look(), k.Released(), k.Watched(), k.Active()}
+	keys := []string{k.Control(), k.Small(), k.Large(), k.Look(), k.Released(), k.Watched(), k.Active(), k.Limited(), k.Held()}
 	args := []any{now.UnixMilli(), r.worker, nonce}
 	items := make([]claim, len(stops))
 	for i, s := range stops {
@@ -150,7 +150,7 @@ func (r *Releaser) Recover(ctx context.Context, projectID string, steps []ledger
 		return 0, nil
 	}
 	k := ledger.Keys(projectID)
-	keys := []string{k.Control(), k.Small(), k.Large(), k.Look(), k.Released()}
+	keys := []string{k.Control(), k.Small(), k.Large(), k.Look(), k.Released(), k.Limited(), k.Held()}
 	args := []any{r.now().UnixMilli()}
 	for i, m := range steps {
 		keys = append(keys, k.Stop(m.StopID))
