@@ -72,11 +72,19 @@ func (c *stopCmd) checkPercent(ctx context.Context, books *books, picked *chosen
 	return nil
 }
 
+// isConfirmed reports whether a person confirms the number, if all goes well.
+func (l *limits) isConfirmed(n int, ownMax bool) bool {
+	if l.yes {
+		return ownMax
+	}
+	return n > askAbove
+}
+
 // confirm makes sure that somebody means it. what is such as "stop". It reports whether a person has confirmed the number:
 // at the prompt, or by --yes with a --max of their own. --yes alone stands in scripts that choose whatever they find.
 func (l *limits) confirm(s streams, n int, what string, ownMax bool) (bool, error) {
 	if l.yes || n <= askAbove {
-		return l.yes && ownMax, nil
+		return l.isConfirmed(n, ownMax), nil
 	}
 	if !s.terminal {
 		return false, fmt.Errorf("%d jobs would be affected and there is no terminal to ask at: nothing was done. Pass --yes to %s more than %d without a question",

@@ -169,6 +169,9 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 	if c.dryRun { // shows what is refused, too
 		ahead, tooMany := c.lookAhead(picked, &plan, books.knownRate())
 		c.note(ahead.tight)
+		if err := c.lookAtWindow(ctx, books, picked, &ahead); err != nil {
+			return err
+		}
 		return errors.Join(c.preview(ctx, books, picked, plan, ahead), refusal, tooMany, picked.missing())
 	}
 	switch {
@@ -214,6 +217,9 @@ func (c *stopCmd) ask(ctx context.Context, books *books, picked *chosen, plan wh
 	}
 	plan = plan.From(c.now())
 	if ahead, err = c.lookAhead(picked, &plan, books.rate); err != nil {
+		return err
+	}
+	if err := c.lookAtWindow(ctx, books, picked, &ahead); err != nil {
 		return err
 	}
 	answer, err := c.submit(ctx, books, picked, plan, meta, confirmed, getenv)

@@ -109,14 +109,17 @@ func (m *Member) Keep(l limits.Limits) *Member {
 }
 
 // Limits are the limits that count for the whole fleet: of each, the strictest of the
-// workers that live and, for a worker, its own. known is false for a process that is
-// no worker while none lives.
-func (m *Member) Limits() (l limits.Limits, known bool) {
+// workers that live and, for a worker, its own. While nobody lives, they are the
+// defaults.
+func (m *Member) Limits() limits.Limits {
 	c := m.Census()
-	if m.me.Slots == 0 {
-		return c.Limits, len(c.Alive) > 0
+	switch {
+	case m.me.Slots > 0:
+		return m.me.Limits.Stricter(c.Limits)
+	case len(c.Alive) == 0:
+		return limits.Defaults()
 	}
-	return m.me.Limits.Stricter(c.Limits), true
+	return c.Limits
 }
 
 // ID is what this worker is called.

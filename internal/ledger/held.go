@@ -74,7 +74,8 @@ func (l *Ledger) StateSize(ctx context.Context, projectID, batch string, stops i
 	return nil
 }
 
-// Confirm confirms up to n stops of a batch that nobody has, in the order of their
+// Confirm confirms up to n stops of a batch that nobody has and that no call was
+// accepted for, in the order of their
 // asking: no limit is for them any more, and a batch of which all are confirmed is
 // held no longer. It returns how many there were. Ask for a round afterwards.
 func (l *Ledger) Confirm(ctx context.Context, projectID, batch string, n int) (int, error) {

@@ -143,7 +143,7 @@ func (m *model) allow(batch string, jobs []string, n int) int {
 	for _, job := range jobs { // in the order of their asking
 		s := m.stops[m.serves[batch][job]]
 		switch {
-		case s.state.Ended() || s.lane != inLimited && s.lane != inHeld:
+		case s.state != ledger.Pending || s.lane != inLimited && s.lane != inHeld:
 		case done == n:
 			left = true
 		default:

@@ -138,7 +138,7 @@ const (
 func New(cfg Config) *Worker {
 	cfg = cfg.withDefaults()
 	member := fleet.New(cfg.Redis, cfg.Concurrency).Keep(cfg.Limits)
-	cfg.Release.Window = func() int { l, _ := member.Limits(); return l.Window }
+	cfg.Release.Window = func() int { return member.Limits().Window }
 	w := &Worker{
 		cfg: cfg, member: member,
 		ledger:  ledger.New(cfg.Redis, member.Now),

@@ -1,4 +1,4 @@
--- Confirms stops that nobody has. Put after confirm.lua.
+-- Confirms stops that nobody has and that no call was accepted for. Put after confirm.lua.
 --
 -- KEYS  waiting:limited, waiting:held, waiting:stop, then the stops
 -- ARGV  how many may be confirmed, then the id of each stop
@@ -8,7 +8,7 @@ local most, n, left = tonumber(ARGV[1]), 0, 0
 
 for i = 4, #KEYS do
   local f = redis.call('HMGET', KEYS[i], 'state', 'lane')
-  if (f[1] == 'pending' or f[1] == 'stopping') and lanes[f[2]] then
+  if f[1] == 'pending' and lanes[f[2]] then
     if n < most then
       n = n + confirm(KEYS[i], ARGV[i - 2], lanes, '', large)
     else
