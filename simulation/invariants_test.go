@@ -29,7 +29,7 @@ func (d *day) checkNow() {
 // for, and has a time when it is looked after whatever happens.
 func (d *day) checkPlace(s *ledger.Stop) {
 	k, found := ledger.Keys(s.ProjectID), []string{}
-	for _, set := range []string{k.Small(), k.Large(), k.Look(), k.Released()} {
+	for _, set := range []string{k.Small(), k.Large(), k.Limited(), k.Held(), k.Look(), k.Released()} {
 		if d.rdb.ZScore(context.Background(), set, s.Member().String()).Err() == nil {
 			found = append(found, set)
 		}

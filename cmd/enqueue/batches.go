@@ -33,6 +33,9 @@ type batchRow struct {
 	InFlight  int               `json:"in_flight"`
 	Good      int               `json:"good"` // stopped, already_stopped or gone; would_stop or would_already
 	Bad       int               `json:"bad"`  // all that ended otherwise
+	Held      string            `json:"held"` // the limit that holds its stops back: a reason of a hold; "": none does
+
+	confirmed bool
 }
 
 func batchesCommand(getenv func(string) string, streams streams) *cli.Command {
@@ -52,6 +55,9 @@ func batchesCommand(getenv func(string) string, streams streams) *cli.Command {
 				return err
 			}
 			rows, err := newestBatches(ctx, books.ledger, last)
+			if err == nil {
+				err = markHeld(ctx, books, rows)
+			}
 			if err != nil {
 				return err
 			}
@@ -59,14 +65,14 @@ func batchesCommand(getenv func(string) string, streams streams) *cli.Command {
 				return report.WriteJSON(streams.out, batchList{"batches", rows})
 			}
 			t := newTable(streams.out)
-			t.row("batch", "project", "asked for at", "by", "stops", "in flight", "good", "bad", "reason")
+			t.row("batch", "project", "asked for at", "by", "stops", "in flight", "good", "bad", "held", "reason")
 			for _, r := range rows {
 				name := r.Batch
 				if r.Shadow {
 					name += " (shadow)"
 				}
 				t.row(name, r.ProjectID, when.Stamp(r.Created),
-					r.Requester, r.Stops, r.InFlight, r.Good, r.Bad, r.Reason)
+					r.Requester, r.Stops, r.InFlight, r.Good, r.Bad, r.Held, r.Reason)
 			}
 			return t.flush()
 		}),
@@ -122,9 +128,26 @@ func listBatches(ctx context.Context, l *ledger.Ledger, last int) ([]batchRow, e
 	return rows, nil
 }
 
+// markHeld says of each batch with stops in flight which limit holds it back.
+func markHeld(ctx context.Context, books *books, rows []batchRow) error {
+	holds, err := books.release.Holds(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range rows {
+		r := &rows[i]
+		for _, h := range holds {
+			if h.ByLimit() && r.InFlight > 0 && h.ProjectID == r.ProjectID && (h.Batch == r.Batch || h.Batch == "" && !r.confirmed) {
+				r.Held = string(h.Reason)
+			}
+		}
+	}
+	return nil
+}
+
 func newBatchRow(b *ledger.Batch) batchRow {
 	r := batchRow{Batch: b.ID, ProjectID: b.ProjectID, Created: b.Created, Requester: b.Meta.Requester, Reason: b.Meta.Reason, Shadow: b.Meta.Shadow,
-		Labels: b.Meta.Labels, Stops: b.Total, InFlight: b.InFlight()}
+		Labels: b.Meta.Labels, Stops: b.Total, InFlight: b.InFlight(), confirmed: b.Confirmed}
 	if r.Labels == nil {
 		r.Labels = map[string]string{}
 	}

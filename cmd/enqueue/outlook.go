@@ -17,6 +17,8 @@ type outlook struct {
 	LastCall         *time.Time `json:"expected_last_call"`         // nil: no rate is known
 	LastConfirmation *time.Time `json:"expected_last_confirmation"` // nil: no rate is known
 
+	OverWindow int `json:"over_window"` // stops that would wait for the window limit if all were due now
+
 	sentence string
 	tight    string // a warning that the deadline is hardly long enough; "": it is
 }
@@ -90,4 +92,27 @@ func (o *outlook) print(out io.Writer) {
 	if o.sentence != "" {
 		fmt.Fprintln(out, o.sentence)
 	}
+}
+
+// lookAtWindow compares what nobody confirms of a selection with what the window limit leaves. Nothing of it is used up.
+func (c *stopCmd) lookAtWindow(ctx context.Context, books *books, picked *chosen, o *outlook) error {
+	if books == nil || c.isConfirmed(picked.count, c.Given("max")) {
+		return nil
+	}
+	for _, project := range picked.projects {
+		w, err := books.release.Window(ctx, project)
+		if err != nil {
+			return err
+		}
+		n := picked.each[project]
+		if w.Limit <= 0 || n+w.Waiting <= w.Left() {
+			continue
+		}
+		over := min(n, n+w.Waiting-w.Left())
+		o.OverWindow += over
+		c.note(fmt.Sprintf("%d of %d stops of project %s will wait: %d of the %d stop calls that nobody confirmed (--window-limit of the workers) were made within an hour, and %d stops wait already. "+
+			"What is confirmed at the prompt, or by --yes with --max, does not wait; enqueue allow lets more through",
+			over, n, project, w.Used, w.Limit+w.Allowed, w.Waiting))
+	}
+	return nil
 }

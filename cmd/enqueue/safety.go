@@ -72,24 +72,33 @@ func (c *stopCmd) checkPercent(ctx context.Context, books *books, picked *chosen
 	return nil
 }
 
-// confirm makes sure that somebody means it. what is such as "stop".
-func (l *limits) confirm(s streams, n int, what string) error {
+// isConfirmed reports whether a person confirms the number, if all goes well.
+func (l *limits) isConfirmed(n int, ownMax bool) bool {
+	if l.yes {
+		return ownMax
+	}
+	return n > askAbove
+}
+
+// confirm makes sure that somebody means it. what is such as "stop". It reports whether a person has confirmed the number:
+// at the prompt, or by --yes with a --max of their own. --yes alone stands in scripts that choose whatever they find.
+func (l *limits) confirm(s streams, n int, what string, ownMax bool) (bool, error) {
 	if l.yes || n <= askAbove {
-		return nil
+		return l.isConfirmed(n, ownMax), nil
 	}
 	if !s.terminal {
-		return fmt.Errorf("%d jobs would be affected and there is no terminal to ask at: nothing was done. Pass --yes to %s more than %d without a question",
+		return false, fmt.Errorf("%d jobs would be affected and there is no terminal to ask at: nothing was done. Pass --yes to %s more than %d without a question",
 			n, what, askAbove)
 	}
 	fmt.Fprintf(s.err, "This would %s %d jobs. Type the number to go on: ", what, n)
 	line, err := bufio.NewReader(s.in).ReadString('\n')
 	if err != nil && line == "" {
-		return errors.New("nothing was done: no answer")
+		return false, errors.New("nothing was done: no answer")
 	}
 	if strings.TrimSpace(line) != strconv.Itoa(n) {
-		return fmt.Errorf("nothing was done: %q is not %d", strings.TrimSpace(line), n)
+		return false, fmt.Errorf("nothing was done: %q is not %d", strings.TrimSpace(line), n)
 	}
-	return nil
+	return true, nil
 }
 
 // details of a job, if they are known.

@@ -65,7 +65,7 @@ func scheduled(_ *testscript.TestScript, w *world, args []string) error {
 // at that time (ms) or later.
 func (w *world) waiting(from string) (n int, err error) {
 	for _, p := range []ledger.Keys{project, other} {
-		for _, key := range []string{p.Small(), p.Large()} {
+		for _, key := range []string{p.Small(), p.Large(), p.Limited(), p.Held()} {
 			due, err := w.rdb.ZCount(context.Background(), key, from, "+inf").Result()
 			if err != nil {
 				return 0, err

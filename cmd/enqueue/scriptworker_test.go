@@ -14,6 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"vizstop/internal/fleet"
+	fleetlimits "vizstop/internal/limits"
 	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/sdkhmac"
 	"vizstop/internal/release"
@@ -23,7 +24,13 @@ import (
 
 // startWorker runs the worker in this process: it is only the other side here,
 // and e2e has it as a process.
-func (w *world) startWorker() error {
+func (w *world) startWorker(args []string) error {
+	own := fleetlimits.Limits{}
+	for _, arg := range args {
+		if _, err := fmt.Sscanf(arg, "window=%d", &own.Window); err != nil {
+			return err
+		}
+	}
 	w.metrics = prometheus.NewRegistry()
 	events := worker.NewMetrics(w.metrics, "test")
 	key := sdkhmac.Key{AccessKey: accessKey, SecretKey: secretKey}
@@ -35,6 +42,7 @@ func (w *world) startWorker() error {
 		Redis: w.limited, Jobs: api, Registry: w.metrics, Metrics: events,
 		CheckInterval: 10 * time.Millisecond, DelayedCheckInterval: 100 * time.Millisecond,
 		Schedule:     tasks.Schedule{PollFirst: 100 * time.Millisecond, PollMax: time.Second, RetryFirst: 10 * time.Millisecond},
+		Limits:       own,
 		NotifySecret: hookSecret, NotifyHosts: []string{strings.TrimPrefix(w.hook.URL, "http://")},
 	})
 	return w.worker.Start(context.Background())

@@ -108,11 +108,11 @@ func status(ctx context.Context, books *books, batch string, projects []string) 
 		s.Projects = append(s.Projects, summary)
 	}
 	var err error
-	if s.Paused, err = books.paused(ctx, projects); err != nil {
+	if s.Paused, err = books.paused(ctx, batch, projects); err != nil {
 		return nil, err
 	}
 	if s.inFlight() {
-		if s.Held, err = books.why(projects)(ctx); err != nil {
+		if s.Held, err = books.why(batch, projects)(ctx); err != nil {
 			return nil, err
 		}
 	}

@@ -178,6 +178,9 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 	if c.dryRun { // shows what is refused, too
 		ahead, tooMany := c.lookAhead(picked, &plan, books.knownRate())
 		c.note(ahead.tight)
+		if err := c.lookAtWindow(ctx, books, picked, &ahead); err != nil {
+			return err
+		}
 		return errors.Join(c.preview(ctx, books, picked, plan, ahead), refusal, tooMany, picked.missing())
 	}
 	switch {
@@ -217,8 +220,9 @@ func (c *stopCmd) ask(ctx context.Context, books *books, picked *chosen, plan wh
 		}
 	}
 	c.note(ahead.tight)
+	confirmed := true // a shadow stop needs nobody's word
 	if !c.shadow {
-		if err := c.confirm(c.streams, picked.count, "stop"); err != nil {
+		if confirmed, err = c.confirm(c.streams, picked.count, "stop", c.Given("max")); err != nil {
 			return err
 		}
 	}
@@ -226,7 +230,10 @@ func (c *stopCmd) ask(ctx context.Context, books *books, picked *chosen, plan wh
 	if ahead, err = c.lookAhead(picked, &plan, books.rate); err != nil {
 		return err
 	}
-	answer, err := c.submit(ctx, books, picked, plan, meta, getenv)
+	if err := c.lookAtWindow(ctx, books, picked, &ahead); err != nil {
+		return err
+	}
+	answer, err := c.submit(ctx, books, picked, plan, meta, confirmed, getenv)
 	if err != nil {
 		return err
 	}

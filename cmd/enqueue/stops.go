@@ -138,6 +138,9 @@ func showCommand(getenv func(string) string, streams streams) *cli.Command {
 			if err != nil {
 				return err
 			}
+			if err := books.explain(ctx, stops); err != nil {
+				return err
+			}
 			return c.write("show", func(yield func(*ledger.Stop, error) bool) {
 				for _, s := range stops {
 					if !yield(s, nil) {

@@ -70,7 +70,7 @@ func newBooks(ctx context.Context, rdb redis.UniversalClient) (*books, error) {
 	if !known {
 		rate = release.DefaultRate
 	}
-	b.release = release.New(rdb, "", member.Now, release.Config{Rate: rate, Serving: func(projectID string) (s release.Serving) {
+	b.release = release.New(rdb, "", member.Now, release.Config{Rate: rate, Window: func() int { return member.Limits().Window }, Serving: func(projectID string) (s release.Serving) {
 		if b.served != nil {
 			s = b.served(projectID)
 		}

@@ -63,6 +63,8 @@ type submission struct {
 	plan     when.Plan
 	total    int
 	shadow   bool
+	// confirmed says that a person has confirmed this number of stops.
+	confirmed bool
 
 	mu     sync.Mutex
 	tried  bool            // something may have been recorded
@@ -71,7 +73,7 @@ type submission struct {
 }
 
 // submit records and enqueues the stops. On error it says how many are safe.
-func (c *stopCmd) submit(ctx context.Context, books *books, picked *chosen, plan when.Plan, meta ledger.Meta,
+func (c *stopCmd) submit(ctx context.Context, books *books, picked *chosen, plan when.Plan, meta ledger.Meta, confirmed bool,
 	getenv func(string) string) (*answer, error) {
 
 	s := &submission{
@@ -80,7 +82,7 @@ func (c *stopCmd) submit(ctx context.Context, books *books, picked *chosen, plan
 			Invalid: picked.bad, Left: append([]leftOut{}, picked.left...), InvalidNames: append([]badName{}, picked.invalid...),
 			JoinedJobs: []joinedStop{}, FullJobs: []joinedStop{},
 		},
-		plan: plan, total: picked.count, shadow: c.shadow, served: map[string]bool{},
+		plan: plan, total: picked.count, shadow: c.shadow, confirmed: confirmed, served: map[string]bool{},
 	}
 	tracer, flush := startTraces(ctx, getenv, c.streams.err)
 	defer flush()
@@ -140,7 +142,8 @@ func (s *submission) carryOut(ctx context.Context, picked *chosen) error {
 		_, listed := picked.details[item.ProjectID][item.JobID]
 		i++
 		waiting[item.ProjectID] = append(waiting[item.ProjectID],
-			ledger.Ask{JobID: item.JobID, Due: due, Deadline: s.plan.DeadlineOf(due), Labels: item.Labels, Listed: listed, Shadow: s.shadow})
+			ledger.Ask{JobID: item.JobID, Due: due, Deadline: s.plan.DeadlineOf(due), Labels: item.Labels, Listed: listed,
+				Shadow: s.shadow, Confirmed: s.confirmed})
 		if len(waiting[item.ProjectID]) == ledger.OpenChunk {
 			send(item.ProjectID)
 		}

@@ -85,7 +85,7 @@ func (c *undoCmd) run(ctx context.Context, books *books, batch string, projects 
 	if refusal != nil {
 		return refusal
 	}
-	if err := c.confirm(c.streams, ahead.Restarted, "restart"); err != nil {
+	if _, err := c.confirm(c.streams, ahead.Restarted, "restart", c.Given("max")); err != nil {
 		return err
 	}
 	if err := c.record(ctx, books, getenv, "undo", actions.Of("batch", batch), ahead.Restarted); err != nil {

@@ -2,16 +2,18 @@ package main
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
+	"vizstop/internal/ledger"
 	"vizstop/internal/release"
 	"vizstop/internal/report"
 )
 
 // watch is a batch to wait for.
 func (b *books) watch(batch string, projects []string, progress report.Progress) report.Watch {
-	return report.Watch{Ledger: b.ledger, Batch: batch, Projects: projects, Progress: progress, Rate: b.rate, Why: b.why(projects)}
+	return report.Watch{Ledger: b.ledger, Batch: batch, Projects: projects, Progress: progress, Rate: b.rate, Why: b.why(batch, projects)}
 }
 
 // noWorker is said when stops wait and nobody would carry them out. seen is when a
@@ -24,9 +26,9 @@ func noWorker(seen time.Time) string {
 	return "no worker has been seen " + since + ": nothing moves until one is started (worker run)"
 }
 
-// why tells what keeps the stops of these projects from moving. status and --wait
-// show it.
-func (b *books) why(projects []string) report.Why {
+// why tells what keeps the stops of a batch in these projects from moving. status and
+// --wait show it.
+func (b *books) why(batch string, projects []string) report.Why {
 	return func(ctx context.Context) ([]string, error) {
 		lines := []string{}
 		if err := b.fleet.Sync(ctx); err != nil {
@@ -35,7 +37,7 @@ func (b *books) why(projects []string) report.Why {
 		if fleet := b.fleet.Census(); len(fleet.Alive) == 0 {
 			lines = append(lines, noWorker(fleet.Seen))
 		}
-		holds, err := b.holds(ctx, projects)
+		holds, err := b.holds(ctx, batch, projects)
 		for _, h := range holds {
 			lines = append(lines, h.String())
 		}
@@ -43,21 +45,36 @@ func (b *books) why(projects []string) report.Why {
 	}
 }
 
-// holds are those that hold calls of these projects back.
-func (b *books) holds(ctx context.Context, projects []string) ([]release.Hold, error) {
+// holds are those that hold calls of a batch in these projects back.
+func (b *books) holds(ctx context.Context, batch string, projects []string) ([]release.Hold, error) {
 	holds, err := b.release.Holds(ctx)
-	return slices.DeleteFunc(holds, func(h release.Hold) bool {
-		if h.Reason == release.Paused && b.ledger.OfShadow() { // its looks go on, and tell of it
-			return true
+	if err != nil {
+		return nil, err
+	}
+	var own []release.Hold
+	for _, h := range holds {
+		if b.ledger.OfShadow() && (h.Reason == release.Paused || h.ByLimit()) { // its looks go on, and tell of it
+			continue
 		}
-		return !slices.ContainsFunc(projects, func(id string) bool { return b.release.Concerns(h, id) })
-	}), err
+		concerns := slices.ContainsFunc(projects, func(id string) bool { return b.release.Concerns(h, id) })
+		if concerns && h.Reason == release.WindowLimit { // it is not for what somebody has confirmed
+			known, err := b.ledger.Batch(ctx, h.ProjectID, batch)
+			if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+				return nil, err
+			}
+			concerns = err == nil && !known.Confirmed
+		}
+		if concerns && (h.Batch == "" || h.Batch == batch) {
+			own = append(own, h)
+		}
+	}
+	return own, nil
 }
 
 // paused is the pauses that hold the stop calls of these projects back, that of
 // asynq's queue among them, in words.
-func (b *books) paused(ctx context.Context, projects []string) ([]string, error) {
-	holds, err := b.holds(ctx, projects)
+func (b *books) paused(ctx context.Context, batch string, projects []string) ([]string, error) {
+	holds, err := b.holds(ctx, batch, projects)
 	lines := []string{}
 	for _, h := range holds {
 		if h.ByPerson() {
@@ -65,4 +82,23 @@ func (b *books) paused(ctx context.Context, projects []string) ([]string, error)
 		}
 	}
 	return lines, err
+}
+
+// explain gives stops that a limit holds back the reason why they wait.
+func (b *books) explain(ctx context.Context, stops []*ledger.Stop) error {
+	for _, s := range stops {
+		if s.State != ledger.Pending || !s.Unconfirmed {
+			continue
+		}
+		holds, err := b.holds(ctx, s.Batch, []string{s.ProjectID})
+		if err != nil {
+			return err
+		}
+		for _, h := range holds {
+			if h.ByLimit() {
+				s.Reason = h.String()
+			}
+		}
+	}
+	return nil
 }

@@ -40,6 +40,7 @@ func (c *config) declareRun() {
 	w := &c.worker
 	c.Int(&w.Concurrency, "concurrency", "VIZSTOP_CONCURRENCY", 32, "API calls at once", 1, 10000)
 	c.declareRate()
+	c.declareLimits(&w.Limits)
 	c.declareSchedule(&w.Schedule)
 	c.Duration(&w.Retention, "retention", "VIZSTOP_RETENTION", ledger.DefaultRetention,
 		"how long ended stops and batches stay readable", time.Minute, 365*day)

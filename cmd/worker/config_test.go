@@ -34,7 +34,7 @@ func TestEveryBadSettingIsReportedAtOnce(t *testing.T) {
 	got := refusal(t, env, "run", "--redis", "http://127.0.0.1", "--region", "cn/north", "--listen", "9464",
 		"--poll-first", "soon", "--poll-max", "2h", "--retry-first", "0s", "--max-attempts", "0", "--max-resends", "-1",
 		"--resend-after", "100ms", "--deadline", "1ms", "--call-timeout", "5m", "--check-interval", "1us",
-		"--list-from", "-1", "--delayed-check-interval", "2m", "--shutdown-timeout", "0s", "--log-level", "loud", "--retry-max", "x")
+		"--window-limit", "0", "--batch-limit", "2.5", "--batch-share", "101", "--list-from", "-1", "--delayed-check-interval", "2m", "--shutdown-timeout", "0s", "--log-level", "loud", "--retry-max", "x")
 	want := []string{
 		"--redis (VIZSTOP_REDIS): redis URL: it must be redis://",
 		`--region (HW_REGION_NAME): "cn/north" is not valid: write a region such as cn-north-4`,
@@ -44,6 +44,9 @@ func TestEveryBadSettingIsReportedAtOnce(t *testing.T) {
 		`--listen (VIZSTOP_LISTEN): "9464" is not an address`,
 		`--concurrency (VIZSTOP_CONCURRENCY): "many" is not a whole number`,
 		"--api-rate (VIZSTOP_API_RATE): -1 is not between 0 and 100000",
+		"--window-limit (VIZSTOP_WINDOW_LIMIT): 0 is no limit that can be kept: write none to switch it off; to let nothing out, use enqueue pause",
+		`--batch-limit (VIZSTOP_BATCH_LIMIT): "2.5" is neither a number up to 10000000 nor none`,
+		`--batch-share (VIZSTOP_BATCH_SHARE): "101" is neither a number up to 100 nor none`,
 		`--poll-first (VIZSTOP_POLL_FIRST): "soon" is not a duration`,
 		"--poll-factor (VIZSTOP_POLL_FACTOR): 0.5 is not between 1 and 10",
 		"--poll-max (VIZSTOP_POLL_MAX): 2h is not between 100ms and 1h",

@@ -185,7 +185,7 @@ func (d *demo) stopAll(ctx context.Context, books *ledger.Ledger, p *tasks.Produ
 	}
 	asks := make([]ledger.Ask, len(ids))
 	for i, id := range ids {
-		asks[i] = ledger.Ask{JobID: id, Deadline: now.Add(deadline)}
+		asks[i] = ledger.Ask{JobID: id, Deadline: now.Add(deadline), Confirmed: true}
 	}
 	if _, err := p.Ask(ctx, demoProject, batch, asks); err != nil {
 		return nil, err

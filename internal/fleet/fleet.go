@@ -14,6 +14,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"vizstop/internal/limits"
 	"vizstop/internal/luascript"
 )
 
@@ -40,25 +41,32 @@ var (
 
 // Worker is one worker of the fleet, as it is announced.
 type Worker struct {
-	ID    string // made up by Join
-	Slots int    // API calls that it makes at once
+	ID     string        // made up by Join
+	Slots  int           // API calls that it makes at once
+	Limits limits.Limits // that it is told to keep to
 }
 
-// String is the worker as Redis has it: its id, a slash and its slots.
-func (w Worker) String() string { return w.ID + "/" + strconv.Itoa(w.Slots) }
+// String is the worker as Redis has it: its id, its slots and its limits, with
+// slashes between.
+func (w Worker) String() string {
+	return w.ID + "/" + strconv.Itoa(w.Slots) + "/" + w.Limits.String()
+}
 
 func parseWorker(s string) Worker {
-	id, slots, _ := strings.Cut(s, "/")
+	id, rest, _ := strings.Cut(s, "/")
+	slots, own, _ := strings.Cut(rest, "/")
 	n, _ := strconv.Atoi(slots)
-	return Worker{ID: id, Slots: max(1, n)}
+	return Worker{ID: id, Slots: max(1, n), Limits: limits.Parse(own)}
 }
 
 // Census is who lives, at one moment.
 type Census struct {
 	Alive []Worker
-	Slots int       // of all of them together
-	Fell  time.Time // when the last worker fell silent; zero: none of late
-	Seen  time.Time // when a worker was last seen before this moment, one that has left too; zero: never
+	Slots int // of all of them together
+	// Limits are the strictest of all of them; none, if nobody lives.
+	Limits limits.Limits
+	Fell   time.Time // when the last worker fell silent; zero: none of late
+	Seen   time.Time // when a worker was last seen before this moment, one that has left too; zero: never
 
 	// Reliable says that whoever is not in Alive is dead. After a time in which
 	// nobody was heard, because Redis was away, it is so only when everybody has had
@@ -90,7 +98,28 @@ type Member struct {
 // New returns a member that does nothing yet. slots is how many API calls this
 // process makes at once.
 func New(rdb redis.UniversalClient, slots int) *Member {
-	return &Member{rdb: rdb, me: Worker{ID: strings.ToLower(rand.Text()[:13]), Slots: slots}}
+	return &Member{rdb: rdb, census: Census{Limits: limits.None()}, me: Worker{ID: strings.ToLower(rand.Text()[:13]), Slots: slots}}
+}
+
+// Keep makes m announce limits other than the defaults, and returns m. Call it before
+// m is shared.
+func (m *Member) Keep(l limits.Limits) *Member {
+	m.me.Limits = l
+	return m
+}
+
+// Limits are the limits that count for the whole fleet: of each, the strictest of the
+// workers that live and, for a worker, its own. While nobody lives, they are the
+// defaults.
+func (m *Member) Limits() limits.Limits {
+	c := m.Census()
+	switch {
+	case m.me.Slots > 0:
+		return m.me.Limits.Stricter(c.Limits)
+	case len(c.Alive) == 0:
+		return limits.Defaults()
+	}
+	return c.Limits
 }
 
 // ID is what this worker is called.
@@ -161,10 +190,12 @@ func (m *Member) knows(sent time.Time) bool {
 
 // learn keeps what a beat has told, with those who live.
 func (m *Member) learn(sent time.Time, alive []any, c Census) {
+	c.Limits = limits.None()
 	for _, s := range alive {
 		w := parseWorker(s.(string))
 		c.Alive = append(c.Alive, w)
 		c.Slots += w.Slots
+		c.Limits = c.Limits.Stricter(w.Limits)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
+	"vizstop/internal/limits"
 	"vizstop/internal/redistest"
 )
 
@@ -263,12 +264,15 @@ func TestWhoDoesNotKnowBelievesRedis(t *testing.T) {
 // An announced worker reads back as it was; nonsense has a slot, so that it is
 // never divided by none.
 func TestWorkerText(t *testing.T) {
-	for text, want := range map[string]Worker{"abc/32": {"abc", 32}, "abc": {"abc", 1}, "abc/x": {"abc", 1}, "": {"", 1}} {
+	for text, want := range map[string]Worker{
+		"abc/32/5/6/7": {"abc", 32, limits.Limits{Window: 5, Batch: 6, Share: 7}}, "abc/32": {"abc", 32, limits.None()}, "abc": {"abc", 1, limits.None()},
+		"abc/x": {"abc", 1, limits.None()}, "": {"", 1, limits.None()},
+	} {
 		if got := parseWorker(text); got != want {
 			t.Errorf("%q: %+v, want %+v", text, got, want)
 		}
 	}
-	if w := (Worker{"abc", 32}); parseWorker(w.String()) != w {
+	if w := (Worker{"abc", 32, limits.Limits{Window: 1, Batch: -1, Share: 12.5}}); parseWorker(w.String()) != w {
 		t.Errorf("%s does not read back", w)
 	}
 }

@@ -21,6 +21,7 @@ type Batch struct {
 	Total     int           // its stops, joined ones among them
 	Joined    int           // those that were active already for another batch
 	Meta      Meta
+	Confirmed bool // somebody has confirmed stops of it
 }
 
 var batchPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
@@ -82,7 +83,7 @@ func (l *Ledger) Batch(ctx context.Context, projectID, batch string) (*Batch, er
 	}
 	b := &Batch{
 		ID: batch, ProjectID: projectID, Created: timeOf(number("created")),
-		Counts: make(map[State]int), Joined: int(number("joined")),
+		Counts: make(map[State]int), Joined: int(number("joined")), Confirmed: f["confirmed"] != "",
 		Meta: Meta{Requester: f["requester"], Reason: f["why"], Labels: decodeLabels(f["labels"]), Shadow: l.ofShadow},
 	}
 	for _, s := range append(InFlight(), AllOutcomes()...) {

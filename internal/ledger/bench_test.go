@@ -56,7 +56,7 @@ func openMany(b *testing.B, l *ledger.Ledger, batch string, first, n int) []*led
 	for len(stops) < n {
 		asks := make([]ledger.Ask, min(ledger.OpenChunk, n-len(stops)))
 		for i := range asks {
-			asks[i] = ledger.Ask{JobID: strconv.Itoa(first + len(stops) + i), Deadline: time.Now().Add(time.Hour)}
+			asks[i] = ledger.Ask{JobID: strconv.Itoa(first + len(stops) + i), Deadline: time.Now().Add(time.Hour), Confirmed: true}
 		}
 		openings, err := l.Open(ctx, project, batch, asks)
 		if err != nil {

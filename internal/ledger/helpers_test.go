@@ -57,9 +57,9 @@ func eachRedis(t *testing.T, test func(t *testing.T, w *world)) {
 	})
 }
 
-// ask is a wish for a job that is due now and has an hour.
+// ask is a wish for a job that is due now, has an hour and was confirmed.
 func (w *world) ask(job string) ledger.Ask {
-	return ledger.Ask{JobID: job, Deadline: w.now().Add(time.Hour)}
+	return ledger.Ask{JobID: job, Deadline: w.now().Add(time.Hour), Confirmed: true}
 }
 
 // open opens stops. A millisecond passes: within it stops that are due stand in the
@@ -180,7 +180,7 @@ func (w *world) places(t *testing.T, s *ledger.Stop) map[string]time.Time {
 	found := make(map[string]time.Time)
 	for set, member := range map[string]string{
 		keys.Small(): s.Member().String(), keys.Large(): s.Member().String(), keys.Look(): s.Member().String(),
-		keys.Released(): s.Member().String(), keys.Watched(): s.JobID,
+		keys.Released(): s.Member().String(), keys.Watched(): s.JobID, keys.Limited(): s.Member().String(), keys.Held(): s.Member().String(),
 	} {
 		score, err := w.rdb.ZScore(t.Context(), set, member).Result()
 		if err == nil {

@@ -45,8 +45,8 @@ func (k Keys) Active() string { return k.key("active") }
 // Last is a hash: job id to the id of its stop that ended last.
 func (k Keys) Last() string { return k.key("last") }
 
-// A stop in flight is in exactly one of the following five sorted sets. In the
-// first four it is a Member; scores are times in ms.
+// A stop in flight is in exactly one of the following seven sorted sets. In all
+// but the last it is a Member; scores are times in ms.
 
 // Small holds the first few stops of each batch that wait for their stop call,
 // by due time: so a small ask does not stand behind a large one.
@@ -54,6 +54,13 @@ func (k Keys) Small() string { return k.waiting("small") }
 
 // Large holds all other stops that wait for their stop call, by due time.
 func (k Keys) Large() string { return k.waiting("stop") }
+
+// Limited holds the stops that wait for their stop call and that nobody has
+// confirmed, by due time: the window limit says how many of them go out.
+func (k Keys) Limited() string { return k.key("waiting", "limited") }
+
+// Held holds the stops of held batches, by due time: they wait for "enqueue allow".
+func (k Keys) Held() string { return k.key("waiting", "held") }
 
 // Look holds the stops that wait for a detail call, by due time.
 func (k Keys) Look() string { return k.waiting("look") }
@@ -79,6 +86,11 @@ func (k Keys) In(s State) string { return k.key("state", string(s)) }
 // endpoint: rate and holds are the project's.
 func (k Keys) Control() string { return k.key("control") }
 
+// Limits is a hash: how many stop calls that nobody confirmed were claimed in each
+// minute of the last hour and how many more were allowed, and the batches that are
+// held (package release).
+func (k Keys) Limits() string { return k.key("limits") }
+
 // Uncounted is a list: ids of stops that ended outside of a worker.
 func (k Keys) Uncounted() string { return k.key("uncounted") }
 
@@ -92,7 +104,7 @@ func (k Keys) times() string { return k.key("times") } // list: how long the lat
 // closing are the keys that close.lua takes.
 func (k Keys) closing() []string {
 	return []string{k.Active(), k.Last(), k.Small(), k.Large(), k.Look(), k.Released(), k.Watched(), k.Latest(),
-		k.In(Pending), k.In(Stopping), k.ended(), k.Uncounted(), k.times(), k.Control()}
+		k.In(Pending), k.In(Stopping), k.ended(), k.Uncounted(), k.times(), k.Control(), k.Limited(), k.Held(), k.Limits()}
 }
 
 // Member is a stop at one hop, as sorted sets hold it.

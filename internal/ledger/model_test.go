@@ -1,8 +1,10 @@
 package ledger_test
 
 import (
+	"cmp"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"vizstop/internal/ledger"
@@ -13,6 +15,9 @@ import (
 type model struct {
 	now    float64
 	paused bool
+	window int             // how many calls of stops that nobody confirmed there may be
+	used   int             // such calls
+	held   map[string]bool // batches that are
 	stops  map[string]*modelStop
 	active map[string]string            // job to stop id
 	serves map[string]map[string]string // batch to job to the stop that serves its wish
@@ -21,6 +26,9 @@ type model struct {
 // The sets in which a stop in flight can be.
 const (
 	inSmall    = "small"
+	inLarge    = "large"
+	inLimited  = "limited"
+	inHeld     = "held"
 	inLook     = "look"
 	inReleased = "released"
 	inWatched  = "watched"
@@ -31,7 +39,9 @@ type modelStop struct {
 	state     ledger.State
 	kind      ledger.Kind
 	hop       int
+	batch     string
 	place     string  // "" once it has ended
+	lane      string  // where it waits for a stop call
 	waits     float64 // in a waiting set: until when
 	next      float64 // when its step was due at first
 	due       float64
@@ -49,7 +59,7 @@ type modelWish struct {
 }
 
 func newModel() *model {
-	return &model{stops: map[string]*modelStop{}, active: map[string]string{}, serves: map[string]map[string]string{}}
+	return &model{stops: map[string]*modelStop{}, active: map[string]string{}, serves: map[string]map[string]string{}, held: map[string]bool{}, window: 3}
 }
 
 // inFlight lists the stops that have not ended, by their ids.
@@ -74,7 +84,7 @@ func (m *model) in(state ledger.State) int {
 }
 
 // open records the wishes of one batch for several jobs.
-func (m *model) open(batch string, jobs []string, due, deadline float64) []ledger.Opening {
+func (m *model) open(batch string, jobs []string, due, deadline float64, confirmed bool) []ledger.Opening {
 	if m.serves[batch] == nil {
 		m.serves[batch] = map[string]string{}
 	}
@@ -85,13 +95,26 @@ func (m *model) open(batch string, jobs []string, due, deadline float64) []ledge
 		own := ledger.StopID(batch, project, job)
 		if id, known := m.serves[batch][job]; known {
 			o.Result, o.StopID = ledger.Known, id
+			if own == id && confirmed {
+				m.stops[id].confirm(inLarge)
+			}
 		} else if id, active := m.active[job]; active {
 			o.Result, o.StopID = ledger.Joined, id
 			m.stops[id].join(batch, due, deadline)
+			if confirmed {
+				m.stops[id].confirm(inSmall)
+			}
 			m.serves[batch][job] = id
 		} else {
 			o.Result, o.StopID = ledger.Opened, own
-			m.stops[own] = &modelStop{id: own, job: job, state: ledger.Pending, kind: ledger.KindStop, hop: 1, place: inSmall,
+			lane := inSmall
+			switch {
+			case !confirmed && m.held[batch]:
+				lane = inHeld
+			case !confirmed:
+				lane = inLimited
+			}
+			m.stops[own] = &modelStop{id: own, job: job, batch: batch, lane: lane, state: ledger.Pending, kind: ledger.KindStop, hop: 1, place: lane,
 				waits: due + float64(before+opened)/1000, next: due, due: due, deadline: deadline,
 				wishes: map[string]*modelWish{batch: {due: due, deadline: deadline}}}
 			m.active[job], m.serves[batch][job] = own, own
@@ -100,6 +123,38 @@ func (m *model) open(batch string, jobs []string, due, deadline float64) []ledge
 		openings[i] = o
 	}
 	return openings
+}
+
+// confirm makes s one that somebody has confirmed, if nobody has.
+func (s *modelStop) confirm(lane string) bool {
+	if s.lane != inLimited && s.lane != inHeld {
+		return false
+	}
+	if s.place == s.lane {
+		s.place = lane
+	}
+	s.lane = lane
+	return true
+}
+
+// allow confirms up to n stops of a batch, and returns how many.
+func (m *model) allow(batch string, jobs []string, n int) int {
+	done, left := 0, false
+	for _, job := range jobs { // in the order of their asking
+		s := m.stops[m.serves[batch][job]]
+		switch {
+		case s.state != ledger.Pending || s.lane != inLimited && s.lane != inHeld:
+		case done == n:
+			left = true
+		default:
+			s.confirm(inLarge)
+			done++
+		}
+	}
+	if !left {
+		delete(m.held, batch)
+	}
+	return done
 }
 
 func (s *modelStop) join(batch string, due, deadline float64) {
@@ -118,7 +173,7 @@ func (s *modelStop) join(batch string, due, deadline float64) {
 // reschedule makes s due at another time. A step that just waits for it does so
 // now until then.
 func (s *modelStop) reschedule(due float64) {
-	if s.next == s.due && s.kind == ledger.KindStop && s.place == inSmall {
+	if s.next == s.due && s.kind == ledger.KindStop && s.place == s.lane {
 		s.next, s.waits = due, due
 	}
 	s.due = due
@@ -160,7 +215,11 @@ func (m *model) withdraw(batch, job string) ledger.Withdrawal {
 	}
 	if len(left) == 0 {
 		s.withdrawn = true
-		if s.kind == ledger.KindStop && s.place == inSmall {
+		switch {
+		case s.kind != ledger.KindStop || s.place != s.lane:
+		case s.lane == inLimited || s.lane == inHeld: // no limit keeps it from its end
+			s.kind, s.place, s.next, s.waits = ledger.KindPoll, inLook, m.now, m.now
+		default:
 			s.next, s.waits = m.now, m.now
 		}
 		return answer
@@ -181,10 +240,13 @@ func (m *model) end(s *modelStop, outcome ledger.State) {
 
 // release releases what is due, and returns how many stop calls and looks it was.
 func (m *model) release() (stops, polls int) {
+	var limited []*modelStop
 	for _, s := range m.inFlight() {
 		switch {
 		case s.waits > m.now:
-		case s.place == inSmall && !m.paused:
+		case s.place == inLimited && !m.paused:
+			limited = append(limited, s)
+		case (s.place == inSmall || s.place == inLarge) && !m.paused:
 			s.place = inReleased
 			stops++
 		case s.place == inLook:
@@ -192,12 +254,23 @@ func (m *model) release() (stops, polls int) {
 			polls++
 		}
 	}
+	slices.SortFunc(limited, func(a, b *modelStop) int {
+		return cmp.Or(cmp.Compare(a.waits, b.waits), strings.Compare(a.member(), b.member()))
+	})
+	for _, s := range limited[:min(len(limited), max(0, m.window-m.used))] {
+		s.place = inReleased
+		stops++
+	}
 	return stops, polls
+}
+
+func (s *modelStop) member() string {
+	return ledger.Member{StopID: s.id, Hop: s.hop, JobID: s.job}.String()
 }
 
 // hopTo moves s to its next hop, which waits.
 func (s *modelStop) hopTo(kind ledger.Kind, until float64) {
-	s.hop, s.kind, s.next, s.waits, s.place = s.hop+1, kind, until, until, inSmall
+	s.hop, s.kind, s.next, s.waits, s.place = s.hop+1, kind, until, until, s.lane
 	if kind == ledger.KindPoll {
 		s.place = inLook
 	}
@@ -216,6 +289,16 @@ func (m *model) claim(s *modelStop, hop int, kind ledger.Kind) (claimed, held bo
 	case isStop && m.paused:
 		s.hopTo(kind, m.now)
 		return false, true
+	}
+	if isStop && s.deadline > m.now && !s.withdrawn && (s.lane == inLimited || s.lane == inHeld) {
+		if m.held[s.batch] {
+			s.lane = inHeld
+		}
+		if s.lane == inHeld || m.used >= m.window {
+			s.hopTo(kind, s.due)
+			return false, true
+		}
+		m.used++
 	}
 	s.claimed = hop
 	if isStop && s.deadline > m.now && !s.withdrawn {

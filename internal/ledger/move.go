@@ -78,7 +78,8 @@ const (
 
 func (l *Ledger) runMoves(projectID string, items []move) ([]moved, error) {
 	k := l.keys(projectID)
-	keys := []string{k.Small(), k.Large(), k.Look(), k.Released(), k.Watched(), k.Latest(), k.In(Pending), k.In(Stopping), k.Control()}
+	keys := []string{k.Small(), k.Large(), k.Look(), k.Released(), k.Watched(), k.Latest(), k.In(Pending), k.In(Stopping), k.Control(),
+		k.Limited(), k.Held()}
 	args := []any{l.now().UnixMilli()}
 	for _, m := range items {
 		var batches []string

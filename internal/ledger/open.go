@@ -19,6 +19,10 @@ type Ask struct {
 	Listed   bool   // its producer has seen the job in a list of the API
 	Shadow   bool   // only tell what a stop call would meet; all asks of one call are the same
 	Fault    string // why nobody can carry it out: its stop ends at once, as rejected; "" if it has a job id
+	// Confirmed says that a person has confirmed this very number of stops. The limits
+	// on what nobody confirmed (see Keys.Limits) are not for such a stop. False: nobody
+	// did.
+	Confirmed bool
 }
 
 // Result is what became of an Ask.
@@ -109,13 +113,15 @@ func (l *Ledger) OpenAt(ctx context.Context, projectID, batch, endpoint string, 
 	for i, a := range asks {
 		ids[i] = l.stopID(batch, projectID, a.JobID)
 	}
-	return l.open(ctx, projectID, batch, endpoint, asks, ids)
+	return l.open(ctx, projectID, batch, endpoint, false, asks, ids)
 }
 
 // tries is how often an ask may meet a stop that ends in this moment.
 const tries = 10
 
-func (l *Ledger) open(ctx context.Context, projectID, batch, endpoint string, asks []Ask, ids []string) ([]Opening, error) {
+// open records asks under the ids of their stops. shared says that producers who know
+// nothing of each other have the batch in common.
+func (l *Ledger) open(ctx context.Context, projectID, batch, endpoint string, shared bool, asks []Ask, ids []string) ([]Opening, error) {
 	if len(asks) == 0 {
 		return nil, nil
 	}
@@ -134,7 +140,7 @@ func (l *Ledger) open(ctx context.Context, projectID, batch, endpoint string, as
 		todo[i] = i
 	}
 	for range tries {
-		joins, err := l.openNew(ctx, projectID, batch, endpoint, asks, ids, todo, openings)
+		joins, err := l.openNew(ctx, projectID, batch, endpoint, shared, asks, ids, todo, openings)
 		if err == nil {
 			todo, err = l.join(ctx, projectID, batch, asks, ids, joins, openings)
 		}
@@ -150,14 +156,15 @@ func (l *Ledger) open(ctx context.Context, projectID, batch, endpoint string, as
 
 // openNew opens what no stop is active for, and returns the asks that are to
 // join one.
-func (l *Ledger) openNew(ctx context.Context, projectID, batch, endpoint string, asks []Ask, ids []string, todo []int, openings []Opening) (joins []int, err error) {
+func (l *Ledger) openNew(ctx context.Context, projectID, batch, endpoint string, shared bool, asks []Ask, ids []string, todo []int, openings []Opening) (joins []int, err error) {
 	k := l.keys(projectID)
-	keys := []string{k.Active(), k.Small(), k.Large(), k.In(Pending), k.Latest(), k.batch(batch), k.stops(batch), k.ended(), k.Uncounted(), k.Control(), k.In(Stopping)}
-	args := []any{l.now().UnixMilli(), batch, smallStops, endpoint, string(l.firstKind())}
+	keys := []string{k.Active(), k.Small(), k.Large(), k.In(Pending), k.Latest(), k.batch(batch), k.stops(batch), k.ended(), k.Uncounted(), k.Control(), k.In(Stopping),
+		k.Limited(), k.Held(), k.Limits()}
+	args := []any{l.now().UnixMilli(), batch, smallStops, endpoint, flag(shared), string(l.firstKind())}
 	for _, i := range todo {
 		a := asks[i]
 		keys = append(keys, k.Stop(ids[i]))
-		args = append(args, ids[i], a.JobID, millis(a.Due), millis(a.Deadline), a.Trace, encodeLabels(a.Labels), a.Fault, flag(a.Listed))
+		args = append(args, ids[i], a.JobID, millis(a.Due), millis(a.Deadline), a.Trace, encodeLabels(a.Labels), a.Fault, flag(a.Listed), flag(a.Confirmed || l.ofShadow))
 	}
 	answers, err := openScript.Run(ctx, l.rdb, keys, args...).StringSlice()
 	if err != nil {
@@ -182,12 +189,12 @@ func (l *Ledger) join(ctx context.Context, projectID, batch string, asks []Ask, 
 		return nil, nil
 	}
 	k := l.keys(projectID)
-	keys := []string{k.Active(), k.Small(), k.Large(), k.In(Pending), k.Latest(), k.batch(batch), k.stops(batch), k.ended()}
-	args := []any{l.now().UnixMilli(), batch, MaxWishes}
+	keys := []string{k.Active(), k.Small(), k.Large(), k.In(Pending), k.Latest(), k.batch(batch), k.stops(batch), k.ended(), k.Limited(), k.Held()}
+	args := []any{l.now().UnixMilli(), batch, MaxWishes, smallStops}
 	for _, i := range joins {
 		a := asks[i]
 		keys = append(keys, k.Stop(openings[i].StopID), k.Stop(ids[i]))
-		args = append(args, openings[i].StopID, ids[i], a.JobID, millis(a.Due), millis(a.Deadline), encodeLabels(a.Labels), flag(a.Listed))
+		args = append(args, openings[i].StopID, ids[i], a.JobID, millis(a.Due), millis(a.Deadline), encodeLabels(a.Labels), flag(a.Listed), flag(a.Confirmed || l.ofShadow))
 	}
 	answers, err := joinScript.Run(ctx, l.rdb, keys, args...).StringSlice()
 	if err != nil {
@@ -223,7 +230,7 @@ func (l *Ledger) OpenForeign(ctx context.Context, projectID, taskID string, ask 
 	if err != nil {
 		return Opening{}, fmt.Errorf("record task %q in the ledger: %w", taskID, err)
 	}
-	openings, err := l.open(ctx, projectID, batch, "", []Ask{ask}, []string{id})
+	openings, err := l.open(ctx, projectID, batch, "", true, []Ask{ask}, []string{id})
 	if err != nil {
 		return Opening{}, err
 	}

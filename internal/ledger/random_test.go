@@ -38,10 +38,12 @@ func TestModel(t *testing.T) {
 			t.Fatal(err)
 		}
 		w := &walk{world: newWorld(limited, admin), m: newModel()}
+		w.release = release.New(limited, "worker-1", w.now, release.Config{Window: func() int { return w.m.window }})
 		w.m.now = msOf(w.now())
 		t.Repeat(map[string]func(*rapid.T){
 			"open": w.open, "withdraw": w.withdraw, "release": w.releaseDue, "claim": w.claim, "claim again": w.claim, "take": w.take,
 			"advance": w.advance, "advance too": w.advance, "finish": w.finish, "recover": w.recover, "hasten": w.hasten, "pause": w.pause,
+			"hold": w.hold, "allow": w.allow,
 			"pass": func(t *rapid.T) {
 				w.world.advance(time.Duration(rapid.IntRange(1, 5000).Draw(t, "ms")) * time.Millisecond)
 				w.m.now = msOf(w.now())
@@ -72,13 +74,39 @@ func (w *walk) open(t *rapid.T) {
 	jobs := rapid.SliceOfNDistinct(rapid.SampledFrom(someJobs), 1, 4, rapid.ID).Draw(t, "jobs")
 	due := w.now().Add(time.Duration(rapid.SampledFrom([]int{0, 2, 60, 3600}).Draw(t, "due")) * time.Second)
 	deadline := due.Add(time.Duration(rapid.SampledFrom([]int{1, 100, 7200}).Draw(t, "deadline")) * time.Second)
+	confirmed := rapid.Bool().Draw(t, "confirmed")
 	var asks []ledger.Ask
 	for _, j := range jobs {
-		asks = append(asks, ledger.Ask{JobID: j, Due: due, Deadline: deadline})
+		asks = append(asks, ledger.Ask{JobID: j, Due: due, Deadline: deadline, Confirmed: confirmed})
 	}
 	got, err := w.ledger.Open(t.Context(), project, batch, asks)
-	if want := w.m.open(batch, jobs, msOf(due), msOf(deadline)); err != nil || !slices.Equal(got, want) {
+	if want := w.m.open(batch, jobs, msOf(due), msOf(deadline), confirmed); err != nil || !slices.Equal(got, want) {
 		t.Fatalf("open: %v, %v, want %v", got, err, want)
+	}
+}
+
+// hold has a batch held that states that it is over a limit.
+func (w *walk) hold(t *rapid.T) {
+	batch := rapid.SampledFrom(someBatches).Draw(t, "batch")
+	if err := w.ledger.StateSize(t.Context(), project, batch, 100, "it is too large"); err != nil {
+		t.Fatal(err)
+	}
+	w.m.held[batch] = true
+}
+
+func (w *walk) allow(t *rapid.T) {
+	batch, n := rapid.SampledFrom(someBatches).Draw(t, "batch"), rapid.IntRange(1, 3).Draw(t, "how many")
+	stops, _, err := w.ledger.BatchStops(t.Context(), project, batch, 0, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var jobs []string
+	for _, s := range stops {
+		jobs = append(jobs, s.JobID)
+	}
+	want := w.m.allow(batch, jobs, n)
+	if got, err := w.ledger.Confirm(t.Context(), project, batch, n); got != want || err != nil {
+		t.Fatalf("allowed %d of batch %s, %v, want %d", got, batch, err, want)
 	}
 }
 
@@ -212,16 +240,17 @@ func (w *walk) pause(t *rapid.T) {
 }
 
 // compare holds every set and every count in Redis against the model. A stop in
-// flight is in exactly one of the five sets.
+// flight is in exactly one of the seven sets.
 func (w *walk) compare(t *rapid.T) {
+	waiting := []string{inSmall, inLarge, inLimited, inHeld, inLook}
 	var got, want []string
 	for name, key := range map[string]string{
-		inSmall: keys.Small(), "large": keys.Large(), inLook: keys.Look(), inReleased: keys.Released(), inWatched: keys.Watched(),
+		inSmall: keys.Small(), inLarge: keys.Large(), inLimited: keys.Limited(), inHeld: keys.Held(), inLook: keys.Look(), inReleased: keys.Released(), inWatched: keys.Watched(),
 		"latest": keys.Latest(), "pending": keys.In(ledger.Pending), "stopping": keys.In(ledger.Stopping),
 	} {
 		for _, z := range w.rdb.ZRangeWithScores(t.Context(), key, 0, -1).Val() {
 			line := fmt.Sprint(name, " ", z.Member)
-			if name == inSmall || name == inLook {
+			if slices.Contains(waiting, name) {
 				line += fmt.Sprintf(" %.3f", z.Score)
 			}
 			got = append(got, line)
@@ -230,7 +259,7 @@ func (w *walk) compare(t *rapid.T) {
 	for _, s := range w.m.inFlight() {
 		member := ledger.Member{StopID: s.id, Hop: s.hop, JobID: s.job}.String()
 		switch s.place {
-		case inSmall, inLook:
+		case inSmall, inLarge, inLimited, inHeld, inLook:
 			member += fmt.Sprintf(" %.3f", s.waits)
 		case inWatched:
 			member = s.job

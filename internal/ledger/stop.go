@@ -133,6 +133,9 @@ type Stop struct {
 	// Listed is set when a producer has seen the job in a list of the API.
 	Listed bool
 
+	// Unconfirmed is set while nobody has confirmed it: limits are for it.
+	Unconfirmed bool
+
 	// Missed is set when no list check has shown the job although it was stopping for
 	// some time: such a job is not watched again.
 	Missed bool
@@ -158,6 +161,12 @@ type Stop struct {
 	prev    string            // id of the job's stop before this one; set when it ends
 	saved   map[string]string // the fields as they stand in Redis
 }
+
+// The lanes of stops that nobody has confirmed, as scripts name them.
+const (
+	laneLimited = "limited"
+	laneHeld    = "held"
+)
 
 // nonce tells what this reader of the stop does at its present hop from what
 // others do: whatever it repeats, because an answer was lost, is one and the same.
@@ -238,7 +247,7 @@ func Decode(projectID, id string, f map[string]string) *Stop {
 		Called: at("called"), Accepted: at("accepted"), Looked: at("looked"), Absent: at("absent"), Ended: at("ended"),
 		Attempts: int(number("attempts")), Failures: int(number("failures")), Calls: int(number("calls")),
 		Resends: int(number("resends")), Polls: int(number("polls")),
-		Status: f["status"], RequestID: f["request"], Unsure: f["unsure"] == "1", Missed: f["missed"] == "1", Listed: f["listed"] == "1",
+		Status: f["status"], RequestID: f["request"], Unsure: f["unsure"] == "1", Missed: f["missed"] == "1", Listed: f["listed"] == "1", Unconfirmed: f["lane"] == laneLimited || f["lane"] == laneHeld,
 		Withdrawn: f["withdrawn"], Worker: f["worker"], Trace: f["trace"], Wishes: decodeWishes(f), version: f["version"], prev: f["prev"], saved: f,
 	}
 	claimed, _, _ := strings.Cut(f["claimed"], " ")

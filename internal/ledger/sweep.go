@@ -61,7 +61,7 @@ func (l *Ledger) sweepProject(ctx context.Context, projectID string, now time.Ti
 	}
 	if len(ended) == 0 {
 		gone, err := forgetScript.Run(ctx, l.rdb,
-			[]string{k.In(Pending), k.In(Stopping), k.ended(), k.Uncounted(), k.times(), k.Control()}).Bool()
+			[]string{k.In(Pending), k.In(Stopping), k.ended(), k.Uncounted(), k.times(), k.Control(), k.Limits()}, now.UnixMilli()).Bool()
 		if err != nil {
 			return err
 		}
@@ -84,7 +84,7 @@ func (l *Ledger) sweepBatch(ctx context.Context, projectID, batch string, old ti
 		if err != nil {
 			return err
 		}
-		keys := []string{k.Active(), k.Last(), k.ended(), k.batch(batch), k.stops(batch)}
+		keys := []string{k.Active(), k.Last(), k.ended(), k.batch(batch), k.stops(batch), k.Limits()}
 		args := []any{batch, old.UnixMilli()}
 		for i, id := range ids {
 			served := records[i]["served"]

@@ -12,7 +12,7 @@ import (
 
 // in is a wish for job 10 that is due after some time, with its deadline.
 func (w *world) in(due, deadline time.Duration) ledger.Ask {
-	return ledger.Ask{JobID: "10", Due: w.now().Add(due), Deadline: w.now().Add(deadline)}
+	return ledger.Ask{JobID: "10", Due: w.now().Add(due), Deadline: w.now().Add(deadline), Confirmed: true}
 }
 
 // A job has one active stop, which serves all who ask for it. After its end there

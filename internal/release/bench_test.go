@@ -20,7 +20,7 @@ func benchReleaser(b *testing.B, n int) (*Releaser, []ledger.Member) {
 	for len(members) < n {
 		asks := make([]ledger.Ask, min(ledger.OpenChunk, n-len(members)))
 		for i := range asks {
-			asks[i] = ledger.Ask{JobID: strconv.Itoa(1 + len(members) + i), Deadline: now.Add(time.Hour)}
+			asks[i] = ledger.Ask{JobID: strconv.Itoa(1 + len(members) + i), Deadline: now.Add(time.Hour), Confirmed: true}
 		}
 		openings, err := l.Open(context.Background(), project, "b", asks)
 		if err != nil {

@@ -53,8 +53,8 @@ func (c Claims) Do() (Claimed, error) {
 
 func (r *Releaser) runClaims(projectID string, items []claim) ([]Claimed, error) {
 	k, now := ledger.Keys(projectID), r.now()
-	keys := []string{k.Control(), k.Small(), k.Large(), k.Look(), k.Released()}
-	args := []any{now.UnixMilli(), r.worker, r.holds(projectID), r.Endpoint(projectID)}
+	keys := []string{k.Control(), k.Small(), k.Large(), k.Look(), k.Released(), k.Limited(), k.Held(), k.Limits()}
+	args := []any{now.UnixMilli(), r.worker, r.holds(projectID), r.Endpoint(projectID), r.window()}
 	for _, c := range items {
 		args = append(args, c.StopID, c.Hop, c.JobID, string(c.kind), c.nonce)
 	}
@@ -123,7 +123,7 @@ func (r *Releaser) Take(ctx context.Context, projectID string, stops []ledger.Me
 
 func (r *Releaser) takeSome(ctx context.Context, projectID string, stops []ledger.Member) ([]Claimed, error) {
 	k, now, nonce := ledger.Keys(projectID), r.now(), newNonce()
-	keys := []string{k.Control(), k.Small(), k.Large(), k.Look(), k.Released(), k.Watched(), k.Active()}
+	keys := []string{k.Control(), k.Small(), k.Large(), k.Look(), k.Released(), k.Watched(), k.Active(), k.Limited(), k.Held()}
 	args := []any{now.UnixMilli(), r.worker, nonce}
 	items := make([]claim, len(stops))
 	for i, s := range stops {
@@ -154,7 +154,7 @@ func (r *Releaser) recover(ctx context.Context, projectID string, k ledger.Keys,
 	if len(steps) == 0 {
 		return 0, nil
 	}
-	keys := []string{controlKey(projectID), k.Small(), k.Large(), k.Look(), k.Released()}
+	keys := []string{controlKey(projectID), k.Small(), k.Large(), k.Look(), k.Released(), k.Limited(), k.Held()}
 	args := []any{r.now().UnixMilli()}
 	for i, m := range steps {
 		keys = append(keys, k.Stop(m.StopID))

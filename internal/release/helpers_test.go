@@ -94,7 +94,7 @@ func (w *world) open(batch string, n int) []string {
 	for len(ids) < n {
 		var asks []ledger.Ask
 		for i := range min(n-len(ids), ledger.OpenChunk) {
-			asks = append(asks, ledger.Ask{JobID: batch + "-" + strconv.Itoa(len(ids)+i), Deadline: w.now().Add(time.Hour)})
+			asks = append(asks, ledger.Ask{JobID: batch + "-" + strconv.Itoa(len(ids)+i), Deadline: w.now().Add(time.Hour), Confirmed: true})
 		}
 		openings, err := w.ledger.Open(w.t.Context(), project, batch, asks)
 		w.ok(err)
@@ -177,7 +177,8 @@ func (w *world) place(id string) string {
 	for name, z := range map[string]*redis.FloatCmd{
 		"small": w.rdb.ZScore(w.t.Context(), keys.Small(), s.Member().String()), "large": w.rdb.ZScore(w.t.Context(), keys.Large(), s.Member().String()),
 		"look": w.rdb.ZScore(w.t.Context(), keys.Look(), s.Member().String()), "released": w.rdb.ZScore(w.t.Context(), keys.Released(), s.Member().String()),
-		"watched": w.rdb.ZScore(w.t.Context(), keys.Watched(), s.JobID),
+		"watched": w.rdb.ZScore(w.t.Context(), keys.Watched(), s.JobID), "limited": w.rdb.ZScore(w.t.Context(), keys.Limited(), s.Member().String()),
+		"held": w.rdb.ZScore(w.t.Context(), keys.Held(), s.Member().String()),
 	} {
 		if z.Err() == nil {
 			found = append(found, name)

@@ -26,11 +26,16 @@ const (
 	Permission  Reason = "permission"   // the API refuses what we do
 	NoAPI       Reason = "no_api"       // the endpoint does not offer the API
 	Outage      Reason = "outage"       // the API does not answer, or only with errors
+
+	// Of stop calls that nobody confirmed; looks go on.
+	WindowLimit Reason = "window_limit" // a project has got as many within an hour as it may
+	BatchLimit  Reason = "batch_limit"  // a batch is larger than it may be, or than it stated
+	BadOutcomes Reason = "bad_outcomes" // too many stops of a batch were rejected or not found
 )
 
 // Reasons lists the reasons that a hold can have.
 func Reasons() []Reason {
-	return []Reason{Paused, QueuePaused, Throttled, Credentials, Permission, NoAPI, Outage}
+	return []Reason{Paused, QueuePaused, Throttled, Credentials, Permission, NoAPI, Outage, WindowLimit, BatchLimit, BadOutcomes}
 }
 
 // Scope is what a hold holds back: a closed set, fit for a metric label.
@@ -41,6 +46,7 @@ const (
 	ScopeProject    Scope = "project"
 	ScopeCredential Scope = "credential"
 	ScopeFleet      Scope = "fleet"
+	ScopeBatch      Scope = "batch"
 )
 
 // Scopes lists the scopes that a hold for this reason can have.
@@ -52,6 +58,8 @@ func (r Reason) Scopes() []Scope {
 		return []Scope{ScopeFleet}
 	case Credentials:
 		return []Scope{ScopeProject, ScopeCredential}
+	case BatchLimit, BadOutcomes:
+		return []Scope{ScopeBatch}
 	}
 	return []Scope{ScopeProject}
 }
@@ -60,7 +68,8 @@ func (r Reason) Scopes() []Scope {
 type Hold struct {
 	Reason    Reason
 	Scope     Scope
-	ProjectID string    // of ScopeProject
+	ProjectID string    // of ScopeProject and ScopeBatch
+	Batch     string    // of ScopeBatch
 	Account   string    // whose calls are held; "" of ScopeFleet. A project has the account that this process knows for it
 	Since     time.Time // zero: not known
 	By        string    // of a pause: who made it
@@ -71,6 +80,12 @@ type Hold struct {
 
 // ByPerson reports whether a person ends the hold.
 func (h Hold) ByPerson() bool { return h.Reason == Paused || h.Reason == QueuePaused }
+
+// ByLimit reports whether a limit on what nobody confirmed holds: "enqueue allow" lets
+// more through.
+func (h Hold) ByLimit() bool {
+	return h.Reason == WindowLimit || h.Reason == BatchLimit || h.Reason == BadOutcomes
+}
 
 // maxSaid bounds what a hold says of itself, in characters.
 const maxSaid = 2048
@@ -88,6 +103,12 @@ func (h Hold) String() string {
 		text = "all calls held: the queue " + Queue + " is paused in asynq; unpause it there"
 	case Throttled:
 		text = fmt.Sprintf("%s held until %s, throttled: the API answered 429", h.what("calls"), stamp(h.Until))
+	case WindowLimit:
+		text = fmt.Sprintf("stop calls of project %s that nobody confirmed held since %s by --window-limit: %s; the next ones can go out at %s, or: enqueue allow --project %s --count N --reason TEXT",
+			h.ProjectID, stamp(h.Since), h.Detail, stamp(h.Until), h.ProjectID)
+	case BatchLimit, BadOutcomes:
+		text = fmt.Sprintf("batch %s of project %s held since %s: %s; look at it with enqueue stops %s, then: enqueue allow %s --reason TEXT, or: enqueue cancel %s",
+			h.Batch, h.ProjectID, stamp(h.Since), h.Detail, h.Batch, h.Batch, h.Batch)
 	default:
 		text = fmt.Sprintf("%s held since %s, %s: %s; %d probes failed, next at %s", h.what("calls"), stamp(h.Since), h.Reason,
 			h.Detail, h.Probes, stamp(h.Until))
@@ -109,7 +130,7 @@ func (h Hold) what(calls string) string {
 // process knows: any credential may be the project's, without Serving.
 func (r *Releaser) Concerns(h Hold, projectID string) bool {
 	switch h.Scope {
-	case ScopeProject:
+	case ScopeProject, ScopeBatch:
 		return h.ProjectID == projectID
 	case ScopeCredential:
 		return r.cfg.Serving == nil || h.Account == r.Account(projectID)
@@ -136,6 +157,13 @@ func (r *Releaser) Holds(ctx context.Context) ([]Hold, error) {
 	now := r.now()
 	for _, c := range controls {
 		found := c.holds(now)
+		if c.scope == ScopeProject {
+			limited, err := r.limitHolds(ctx, Hold{Scope: c.scope, ProjectID: c.project, Account: c.account})
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, limited...)
+		}
 		if len(found) == 0 && c.scope == ScopeProject { // it is over
 			if err := r.rdb.SRem(ctx, heldKey, c.project).Err(); err != nil {
 				return nil, fmt.Errorf("note that project %s is no longer held: %w", c.project, err)

@@ -48,6 +48,11 @@ type Config struct {
 	// within five minutes, and three calls may be under way before it is held.
 	CredentialProbe time.Duration
 
+	// Window is the window limit: how many stop calls that nobody confirmed a project may
+	// get in any 60 minutes. It is asked often, from any goroutine. 0 or less: any
+	// number. nil: the default of package limits.
+	Window func() int
+
 	Observer Observer // nil: nobody
 }
 
@@ -117,8 +122,8 @@ var scripts embed.FS
 
 var (
 	roundsScript    = luascript.Load(scripts, "rounds")
-	releaseScript   = luascript.Load(scripts, "rate", "release", "settle")
-	claimScript     = luascript.Load(scripts, "rate", "claim")
+	releaseScript   = luascript.Load(scripts, "rate", "window", "round", "release", "settle", "next")
+	claimScript     = luascript.Load(scripts, "rate", "window", "admit", "claim")
 	takeScript      = luascript.Load(scripts, "gather", "rate", "take")
 	recoverScript   = luascript.Load(scripts, "recover")
 	throttledScript = luascript.Load(scripts, "rate", "throttled")
@@ -186,11 +191,11 @@ type Sighting struct {
 // Round makes a round of one project.
 func (r *Releaser) Round(ctx context.Context, projectID string, need Need) (Round, error) {
 	k := ledger.Keys(projectID)
-	keys := []string{k.Control(), k.Small(), k.Large(), k.Look(), k.Released(), k.Watched(), k.Latest(), k.Uncounted()}
+	keys := []string{k.Control(), k.Small(), k.Large(), k.Look(), k.Released(), k.Watched(), k.Latest(), k.Uncounted(), k.Limited(), k.Limits()}
 	rate, burst := r.rate(projectID)
 	answer, err := releaseScript.Run(ctx, r.rdb, keys, r.now().UnixMilli(), need.Room, rate, burst,
 		need.Unlisted.Milliseconds(), need.Unwatched.Milliseconds(), max(0, need.ListFrom), need.Inline, r.holds(projectID),
-		need.Silence.Milliseconds(), (r.cfg.CallTimeout + 5*time.Second).Milliseconds(), min(need.Most, releasedAtOnce), r.Endpoint(projectID)).Slice()
+		need.Silence.Milliseconds(), (r.cfg.CallTimeout + 5*time.Second).Milliseconds(), min(need.Most, releasedAtOnce), r.Endpoint(projectID), r.window()).Slice()
 	if err != nil {
 		return Round{}, fmt.Errorf("release steps of project %s: %w", projectID, err)
 	}
@@ -199,6 +204,11 @@ func (r *Releaser) Round(ctx context.Context, projectID string, need Need) (Roun
 		Next: time.Duration(number(0)) * time.Millisecond, List: listState(answer[1].([]any)), Probe: number(2) == 1, Count: number(3) == 1, Ill: number(9) == 1,
 		Stops: members(answer[4]), Polls: members(answer[5]), Late: texts(answer[7]), Silent: members(answer[8]),
 		Elsewhere: answer[11].(string),
+	}
+	if news := answer[12].(string); news != "" {
+		if err := r.limitsHold(ctx, projectID, strings.Fields(news)); err != nil {
+			return round, err
+		}
 	}
 	left := texts(answer[6])
 	for i := 0; i+1 < len(left); i += 2 {

@@ -48,7 +48,7 @@ func TestNextRound(t *testing.T) {
 		if r := w.round(wide()); r.Next >= 0 {
 			t.Errorf("with nothing in flight the next round is in %v, want never", r.Next)
 		}
-		openings, err := w.ledger.Open(t.Context(), project, "b", []ledger.Ask{{JobID: "10", Due: w.now().Add(time.Minute), Deadline: w.now().Add(time.Hour)}})
+		openings, err := w.ledger.Open(t.Context(), project, "b", []ledger.Ask{{JobID: "10", Confirmed: true, Due: w.now().Add(time.Minute), Deadline: w.now().Add(time.Hour)}})
 		w.ok(err)
 		if r := w.round(wide()); len(r.Stops) != 0 || r.Next != time.Minute {
 			t.Errorf("released %v, next in %v, want a minute", r.Stops, r.Next)

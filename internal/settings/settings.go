@@ -6,6 +6,7 @@ package settings
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,6 +31,7 @@ type setting struct {
 	secret    bool
 	list      bool   // several values, kept apart by separator
 	warning   string // about how the value was given, once loaded
+	given     bool   // by flag or variable, once loaded
 }
 
 // name is how errors call a setting.
@@ -237,6 +239,12 @@ func (s *Set) Load(cmd *cli.Command, getenv func(string) string) error {
 	return errors.Join(faults...)
 }
 
+// Given reports whether somebody has given the setting of that flag, by the flag or its
+// variable, rather than left it at its default. It is known after Load.
+func (s *Set) Given(flag string) bool {
+	return slices.ContainsFunc(s.settings, func(one *setting) bool { return one.flag == flag && one.given })
+}
+
 // Warnings are what is right but should not stay so, one a line: a file with a
 // secret that every user of the machine may read. They are known after Load.
 func (s *Set) Warnings() []string {
@@ -257,10 +265,11 @@ func (s *setting) load(cmd *cli.Command, getenv func(string) string) error {
 			return err
 		}
 		if v != "" {
-			value = v
+			value, s.given = v, true
 		}
 	}
 	if s.flag != "" && cmd.IsSet(s.flag) {
+		s.given = true
 		value = fmt.Sprint(cmd.Value(s.flag))
 		if s.list {
 			value = strings.Join(cmd.StringSlice(s.flag), string(separator))

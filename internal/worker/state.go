@@ -121,7 +121,7 @@ func (w *Worker) Ready(ctx context.Context) (faults, notes []string) {
 	working, held, refused := maps.Clone(now.load.Projects), []string{}, make(map[string]string)
 	for _, h := range now.holds {
 		switch {
-		case h.Reason == release.Paused || h.Reason == release.Throttled:
+		case h.Reason == release.Paused || h.Reason == release.Throttled || h.ByLimit():
 			notes = append(notes, h.String())
 		case h.Scope == release.ScopeFleet:
 			faults = append(faults, h.String())

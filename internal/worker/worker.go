@@ -19,6 +19,7 @@ import (
 	"vizstop/internal/fleet"
 	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
+	"vizstop/internal/limits"
 	"vizstop/internal/metrics"
 	"vizstop/internal/modelarts"
 	"vizstop/internal/notify"
@@ -55,7 +56,10 @@ type Config struct {
 
 	Retention time.Duration // of ended batches and of actions; default ledger.DefaultRetention
 	Schedule  tasks.Schedule
-	Release   release.Config // its Observer and CallTimeout are set by New
+	Release   release.Config // its Observer, CallTimeout and Window are set by New
+	// Limits are on what nobody has confirmed; zero values mean the defaults. Those of
+	// the strictest worker count for all.
+	Limits limits.Limits
 	// Accounts returns the names of the accounts that this worker has credentials of now,
 	// as Release.Serving gives them, for vizstop_held and Ready; nil:
 	// release.DefaultAccount alone.
@@ -134,7 +138,8 @@ const (
 // New returns a worker that does nothing yet.
 func New(cfg Config) *Worker {
 	cfg = cfg.withDefaults()
-	member := fleet.New(cfg.Redis, cfg.Concurrency)
+	member := fleet.New(cfg.Redis, cfg.Concurrency).Keep(cfg.Limits)
+	cfg.Release.Window = func() int { return member.Limits().Window }
 	w := &Worker{
 		cfg: cfg, member: member,
 		ledger:  ledger.New(cfg.Redis, member.Now),

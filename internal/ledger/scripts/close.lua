@@ -1,8 +1,9 @@
--- How a stop ends. Put after gather.lua and before the scripts that end stops.
+-- How a stop ends. Put after gather.lua and hold.lua, and before the scripts that end stops.
 --
 -- The keys that they all need stand first in KEYS.
 local active, last, small, large, look, released, watched, latest, pending, stopping, ended, uncounted, times,
-  control = unpack(KEYS, 1, 14)
+  control, limited, held, limits = unpack(KEYS, 1, 17)
+local lanes = {small = small, limited = limited, held = held}
 local touched = {} -- batches, each a key and an id, that may have ended
 
 -- count moves a wish of a batch from one state to another.
@@ -22,7 +23,7 @@ local function close(id, f)
     gather('ZREM', watched, f.job)
   else
     gather('ZREM', released, member)
-    gather('ZREM', f.kind == 'poll' and look or f.lane and small or large, member)
+    gather('ZREM', f.kind == 'poll' and look or lanes[f.lane] or large, member)
   end
   gather('ZREM', f.state == 'pending' and pending or stopping, id)
   gather('ZREM', latest, id)
@@ -33,6 +34,15 @@ local function close(id, f)
   return before and {'prev', before} or {}
 end
 
+-- judge has a batch held that nobody confirmed, if too many of its stops are rejected or not found: the rule, the project
+-- or the list of its producer may be wrong.
+local function judge(batch_id, now, n)
+  local bad, all = n[3] + n[4], n[3] + n[4] + n[5] + n[6] + n[7] + n[8]
+  if n[1] > 0 and not n[9] and not n[10] and all >= 20 and bad > 0.3 * all then
+    hold(limits, batch_id, now, 'bad_outcomes', bad .. ' of ' .. all .. ' stops that have ended were rejected or not found')
+  end
+end
+
 -- finally makes all changes, and notes the batches that have ended. When no stop is in flight, the project is no longer
 -- tied to an endpoint.
 local function finally(now)
@@ -40,8 +50,11 @@ local function finally(now)
   if redis.call('EXISTS', pending, stopping) == 0 then redis.call('HDEL', control, 'endpoint') end
   for i = 1, #touched do
     local batch, batch_id = unpack(touched[i])
-    local left = redis.call('HMGET', batch, 'pending', 'stopping')
-    if tonumber(left[1] or 0) == 0 and tonumber(left[2] or 0) == 0 then
+    local n = redis.call('HMGET', batch, 'pending', 'stopping', 'rejected', 'not_found', 'stopped', 'already_stopped', 'gone',
+      'expired', 'confirmed', 'shared')
+    for f = 1, 8 do n[f] = tonumber(n[f] or 0) end
+    judge(batch_id, now, n)
+    if n[1] == 0 and n[2] == 0 then
       redis.call('HSET', batch, 'ended', now)
       redis.call('ZADD', ended, now, batch_id)
     end

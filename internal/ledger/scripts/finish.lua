@@ -27,7 +27,7 @@ local function finish(stop, batches, fields, id, expected, outcome, nonce, versi
   return 1
 end
 
-local answers = each(15, 3, 6, finish)
+local answers = each(18, 3, 6, finish)
 finally(now)
 if learned then redis.call('LTRIM', times, 0, kept - 1) end
 return answers

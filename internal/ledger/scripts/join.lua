@@ -1,33 +1,34 @@
--- Adds the wishes of a batch to stops that are active already.
+-- Adds the wishes of a batch to stops that are active already. Put after confirm.lua.
 --
--- KEYS  active, waiting:small, waiting:stop, state:pending, latest, batch, batch stops, ended, then for each ask: the
---       stop that serves it, and the stop that it would have been
--- ARGV  now, batch, the most wishes of a stop, then for each ask: id of the stop that serves it, id of the stop that it
---       would have been, job id, due, deadline, labels, 1 when the job was listed (times in ms; texts may be "")
+-- KEYS  active, waiting:small, waiting:stop, state:pending, latest, batch, batch stops, ended, waiting:limited,
+--       waiting:held, then for each ask: the stop that serves it, and the stop that it would have been
+-- ARGV  now, batch, the most wishes of a stop, how many stops of a batch are small, then for each ask: id of the stop that
+--       serves it, id of the stop that it would have been, job id, due, deadline, labels, 1 when the job was listed, 1 when
+--       somebody has confirmed the ask: the stop is a confirmed one from then on (times in ms; texts may be "")
 -- Returns what happened to each ask:
 --       joined    the stop serves this wish too
 --       known     it did so before
 --       again     the stop has ended meanwhile: ask anew
 --       full      the stop serves as many wishes as it may
-local active, small, large, pending, latest, batch, stops, ended = unpack(KEYS, 1, 8)
-local now, batch_id, most = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local results = {}
+local active, small, large, pending, latest, batch, stops, ended, limited, held = unpack(KEYS, 1, 10)
+local now, batch_id, most, few = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local lanes, results = {small = small, limited = limited, held = held}, {}
 
 -- reschedule makes a stop due at another time. A step that only waits for its due time waits for that.
 local function reschedule(stop, id, job, due)
-  local f = redis.call('HMGET', stop, 'due', 'next', 'hop', 'lane', 'state')
+  local f = redis.call('HMGET', stop, 'due', 'next', 'hop', 'lane', 'state', 'kind')
   redis.call('HSET', stop, 'due', due)
   if f[5] == 'pending' then redis.call('ZADD', pending, due, id) end
-  local member, lane = id .. ':' .. f[3] .. ':' .. job, f[4] and small or large
-  if f[2] == f[1] and redis.call('ZSCORE', lane, member) then
+  local member, lane = id .. ':' .. f[3] .. ':' .. job, lanes[f[4]] or large
+  if f[2] == f[1] and f[6] ~= 'poll' and redis.call('ZSCORE', lane, member) then
     redis.call('HSET', stop, 'next', due)
     redis.call('ZADD', lane, due, member)
   end
 end
 
-for i = 1, (#KEYS - 8) / 2 do
-  local stop, own = KEYS[7 + 2 * i], KEYS[8 + 2 * i]
-  local id, own_id, job, due, deadline, labels, listed = unpack(ARGV, 7 * i - 3, 7 * i + 3)
+for i = 1, (#KEYS - 10) / 2 do
+  local stop, own = KEYS[9 + 2 * i], KEYS[10 + 2 * i]
+  local id, own_id, job, due, deadline, labels, listed, confirmed = unpack(ARGV, 8 * i - 3, 8 * i + 4)
   local f = redis.call('HMGET', stop, 'state', 'wishes', 'deadline', 'kind', 'wish:' .. batch_id, 'due', 'next')
   local what = 'joined'
   if redis.call('HGET', active, job) ~= id or not f[1] then
@@ -55,6 +56,11 @@ for i = 1, (#KEYS - 8) / 2 do
     redis.call('HINCRBY', batch, f[1], 1)
     redis.call('HDEL', batch, 'ended')
     redis.call('ZREM', ended, batch_id)
+  end
+  if confirmed ~= '' and (what == 'joined' or what == 'known') then
+    local is_small = tonumber(redis.call('HGET', batch, 'total') or 0) <= few
+    confirm(stop, id, {limited = limited, held = held}, is_small and 'small' or '', is_small and small or large)
+    redis.call('HSET', batch, 'confirmed', 1)
   end
   results[#results + 1] = what
 end

@@ -1,7 +1,7 @@
 -- Moves stops in flight from one hop to the next, which waits for its due time.
 --
--- KEYS  waiting:small, waiting:stop, waiting:look, released, watched, latest, state:pending, state:stopping, control, then
---       the items (see items.lua); batches only where the state changes
+-- KEYS  waiting:small, waiting:stop, waiting:look, released, watched, latest, state:pending, state:stopping, control,
+--       waiting:limited, waiting:held, then the items (see items.lua); batches only where the state changes
 -- ARGV  now, then the items: stop id, job id, hop expected, nonce, version of the wishes, state after, kind after (stop
 --       or poll), when the next step is due (ms), least number of stopping jobs for a watch (0: never watch), when a
 --       watched stop is looked at at the latest (ms)
@@ -11,7 +11,8 @@
 --       2  it is watched: the list check looks for its job
 --       3  nothing: its wishes are not those of that version
 -- The same nonce gets the same answer again: a client that lost the answer may repeat the call.
-local small, large, look, released, watched, latest, pending, stopping, control = unpack(KEYS, 1, 9)
+local small, large, look, released, watched, latest, pending, stopping, control, limited, held = unpack(KEYS, 1, 11)
+local lanes = {small = small, limited = limited, held = held}
 local now = tonumber(ARGV[1])
 local are_stopping = redis.call('ZCARD', stopping)
 local listed = tonumber(redis.call('HGET', control, 'list_rests') or 0) <= now
@@ -42,10 +43,10 @@ local function move(stop, batches, fields, id, job, expected, nonce, version, st
     gather('ZADD', latest, till, id)
     return 2
   end
-  gather('ZADD', kind == 'poll' and look or f[6] and small or large, due, id .. ':' .. hop .. ':' .. job)
+  gather('ZADD', kind == 'poll' and look or lanes[f[6]] or large, due, id .. ':' .. hop .. ':' .. job)
   return 1
 end
 
-local answers = each(10, 2, 10, move)
+local answers = each(12, 2, 10, move)
 flush()
 return answers

@@ -1,10 +1,10 @@
 -- Forgets the oldest stops of a batch that ended long ago, and at last the batch.
 --
--- KEYS  active, last, ended, batch, batch stops, then for each stop of the batch: what stands under its id, and the stop
---       that served the wish (the same key if it did so itself)
+-- KEYS  active, last, ended, batch, batch stops, limits, then for each stop of the batch: what stands under its id, and
+--       the stop that served the wish (the same key if it did so itself)
 -- ARGV  batch, since when a batch is too old (ms), then for each: its id, the id of the one that served, its job
 -- Returns 1 when the batch is gone, 0 when some of it is left, -1 when it is not to be forgotten.
-local active, last, ended, batch, stops = unpack(KEYS, 1, 5)
+local active, last, ended, batch, stops, limits = unpack(KEYS, 1, 6)
 local batch_id, since = ARGV[1], tonumber(ARGV[2])
 local at = tonumber(redis.call('ZSCORE', ended, batch_id) or since)
 if at >= since then
@@ -15,8 +15,8 @@ if tonumber(left[1] or 0) + tonumber(left[2] or 0) > 0 then
   redis.call('ZREM', ended, batch_id)
   return -1
 end
-for i = 1, (#KEYS - 5) / 2 do
-  local own, stop = KEYS[4 + 2 * i], KEYS[5 + 2 * i]
+for i = 1, (#KEYS - 6) / 2 do
+  local own, stop = KEYS[5 + 2 * i], KEYS[6 + 2 * i]
   local own_id, id, job = unpack(ARGV, 3 * i, 3 * i + 2)
   if redis.call('LINDEX', stops, 0) ~= own_id then
     return 0 -- somebody else sweeps, too
@@ -38,5 +38,6 @@ if redis.call('LLEN', stops) > 0 then
 end
 redis.call('DEL', stops)
 redis.call('ZREM', ended, batch_id)
+redis.call('HDEL', limits, 'held:' .. batch_id)
 redis.call('DEL', batch)
 return 1

@@ -8,7 +8,7 @@
 --       ended     the stop had an outcome before
 --       missing   the stop has no such wish
 local now, id, batch_id, why = unpack(ARGV)
-local stop, batch = KEYS[15], KEYS[16]
+local stop, batch = KEYS[18], KEYS[19]
 local f, list = {}, redis.call('HGETALL', stop)
 for i = 1, #list, 2 do
   f[list[i]] = list[i + 1]
@@ -49,19 +49,20 @@ else
   finally(now)
 end
 
--- await has a stop call, or the look of a shadow stop, that waits do so until another time.
-local function await(till)
-  local member, lane = id .. ':' .. f.hop .. ':' .. f.job, f.lane and small or large
-  if redis.call('ZSCORE', lane, member) then
-    redis.call('HSET', stop, 'next', till)
-    redis.call('ZADD', lane, till, member)
-  end
+-- await has a stop call, or the look of a shadow stop, that waits do so until another time; or until a look, where a limit
+-- may let no call out.
+local function await(till, looked)
+  local member, lane = id .. ':' .. f.hop .. ':' .. f.job, lanes[f.lane] or large
+  if f.kind == 'poll' or not redis.call('ZSCORE', lane, member) then return end
+  redis.call('HSET', stop, 'next', till, 'kind', looked and 'poll' or f.kind)
+  if looked then redis.call('ZREM', lane, member) end
+  redis.call('ZADD', looked and look or lane, till, member)
 end
 
 redis.call('HINCRBY', stop, 'version', 1)
 if not due then
   redis.call('HSET', stop, 'withdrawn', sent and why or late)
-  await(now) -- to see how it ends
+  await(now, lanes[f.lane] and f.lane ~= 'small') -- to see how it ends
   return sent and 'sent' or 'canceled'
 end
 local text = string.format('%.0f', due)

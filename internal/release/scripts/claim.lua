@@ -1,49 +1,59 @@
--- Claims steps for the tasks that carry them. A claim of a stop call leaves a mark: whoever finds it after the worker has
--- died knows that the call may have gone out.
+-- Claims steps for the tasks that carry them. Put after rate.lua and admit.lua. A claim of a stop call
+-- leaves a mark: whoever finds it after the worker has died knows that the call may have gone out. The call of a stop that
+-- nobody confirmed counts in the window, each time that it is claimed.
 --
--- KEYS  control, waiting:small, waiting:stop, waiting:look, released, then the stop of each item
+-- KEYS  control, waiting:small, waiting:stop, waiting:look, released, waiting:limited, waiting:held, limits, then the
+--       stop of each item
 -- ARGV  now, worker, 1 when the fleet is held ("stops" when its stop calls are), the endpoint that this worker calls ("" for
---       any, "-" for none), then for each item: stop id, hop, job
---       id, kind of the task (stop or poll), nonce
+--       any, "-" for none), the window limit (0: none), then for each item: stop id, hop, job id, kind of the task (stop or
+--       poll), nonce
 -- Returns 1 when calls of the project have failed lately, else 0, and for each item
 --       0  nothing to do: it is at another hop, claimed before, or not released
 --       1  it is this worker's
---       2  something holds it back, it is at another endpoint, or nobody wants it yet: it waits again
+--       2  something or a limit holds it back, it is at another endpoint, or nobody wants it yet: it waits again
 -- The same nonce gets the same answer again.
-local control, small, large, look, released = unpack(KEYS, 1, 5)
-local now, me, fleet, endpoint = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
+local control, small, large, look, released, limited, held, limits = unpack(KEYS, 1, 8)
+local now, me, fleet, endpoint, most = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+local lanes = {small = small, limited = limited, held = held}
 local c = redis.call('HMGET', control, 'paused', 'parked', 'hold', 'probe', 'failures', 'endpoint')
 local elsewhere = endpoint ~= '' and c[6] and c[6] ~= endpoint
 local parked, calls = tonumber(c[2] or 0), 0
 local answers = {(c[3] or c[5]) and 1 or 0}
 
 local function claim(stop, id, hop, job, kind, nonce)
-  local f = redis.call('HMGET', stop, 'state', 'hop', 'kind', 'deadline', 'claimed', 'due', 'lane', 'withdrawn')
+  local f = redis.call('HMGET', stop, 'state', 'hop', 'kind', 'deadline', 'claimed', 'due', 'lane', 'withdrawn', 'batch')
   local state, deadline, claimed = f[1], tonumber(f[4] or nil), f[5] or ''
   local member, mine = id .. ':' .. hop .. ':' .. job, hop .. ' ' .. nonce
   if (state ~= 'pending' and state ~= 'stopping') or f[2] ~= hop or f[3] ~= kind or not deadline then
     return 0
-  elseif claimed == mine then
+  elseif claimed == mine then -- the call goes out late: it counts when it does
+    if kind == 'stop' and f[7] == 'limited' then spend(limits, now, most) end
     return 1
   elseif not redis.call('ZSCORE', released, member) or string.match(claimed, '^(%d+) ') == hop then
     return 0
   end
   local later
+  local call = kind == 'stop' and deadline > now and not f[8]
   if elsewhere or fleet == '1' or c[4] ~= member and (parked > now or c[3]) or kind == 'stop' and (c[1] or fleet == 'stops') then
     later = math.max(now, math.min(parked, deadline))
   end
   if kind == 'stop' and not f[8] and tonumber(f[6] or 0) > now + 1000 then -- an earlier wish was withdrawn
     later = tonumber(f[6])
   end
+  if not later and call and (f[7] == 'limited' or f[7] == 'held') then
+    local lane = admit(limits, now, most, f[7], f[9])
+    if lane ~= f[7] and lane then redis.call('HSET', stop, 'lane', lane) end
+    if lane then f[7], later = lane, tonumber(f[6]) end -- it keeps its place in the order
+  end
   if later then
     local due, next_hop = string.format('%.0f', later), string.format('%.0f', hop + 1)
     redis.call('ZREM', released, member)
-    redis.call('ZADD', kind == 'poll' and look or f[7] and small or large, due, id .. ':' .. next_hop .. ':' .. job)
+    redis.call('ZADD', kind == 'poll' and look or lanes[f[7]] or large, due, id .. ':' .. next_hop .. ':' .. job)
     redis.call('HSET', stop, 'hop', next_hop, 'next', due)
     if c[4] == member then redis.call('HSET', control, 'probe_at', due) end
     return 2
   end
-  if kind == 'stop' and deadline > now and not f[8] then
+  if call then
     redis.call('HSET', stop, 'worker', me, 'claimed', mine, 'calling', hop, 'marked', now)
   else
     redis.call('HSET', stop, 'worker', me, 'claimed', mine)
@@ -52,9 +62,10 @@ local function claim(stop, id, hop, job, kind, nonce)
   return 1
 end
 
-for i = 6, #KEYS do
-  answers[#answers + 1] = claim(KEYS[i], unpack(ARGV, 5 * i - 25, 5 * i - 21))
+for i = 9, #KEYS do
+  answers[#answers + 1] = claim(KEYS[i], unpack(ARGV, 5 * i - 39, 5 * i - 35))
 end
+record(limits)
 if calls > 0 then
   count(control, now, calls)
   if endpoint ~= '' and endpoint ~= '-' and not c[6] then redis.call('HSET', control, 'endpoint', endpoint) end

@@ -1,9 +1,11 @@
 -- Takes back released steps that nobody carries any more. A stop call that was marked comes back as a look.
 --
--- KEYS  control, waiting:small, waiting:stop, waiting:look, released, then the stop of each item
+-- KEYS  control, waiting:small, waiting:stop, waiting:look, released, waiting:limited, waiting:held, then the stop of
+--       each item
 -- ARGV  now, then for each item: stop id, hop, job id, 1 when it is lost ("" when it is only to be looked after later)
 -- Returns how many were taken back.
-local control, small, large, look, released = unpack(KEYS, 1, 5)
+local control, small, large, look, released, limited, held = unpack(KEYS, 1, 7)
+local lanes = {small = small, limited = limited, held = held}
 local now, taken = ARGV[1], 0
 local probe = redis.call('HGET', control, 'probe')
 
@@ -21,13 +23,13 @@ local function recover(stop, id, hop, job, lost)
       redis.call('HSET', stop, 'unsure', 1)
     end
     redis.call('HSET', stop, 'hop', next_hop, 'kind', kind, 'next', now)
-    redis.call('ZADD', kind == 'poll' and look or f[5] and small or large, now, id .. ':' .. next_hop .. ':' .. job)
+    redis.call('ZADD', kind == 'poll' and look or lanes[f[5]] or large, now, id .. ':' .. next_hop .. ':' .. job)
     if probe == member then redis.call('HSET', control, 'probe_at', now) end
     taken = taken + 1
   end
 end
 
-for i = 6, #KEYS do
-  recover(KEYS[i], unpack(ARGV, 4 * i - 22, 4 * i - 19))
+for i = 8, #KEYS do
+  recover(KEYS[i], unpack(ARGV, 4 * i - 30, 4 * i - 27))
 end
 return taken

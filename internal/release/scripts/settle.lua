@@ -1,13 +1,4 @@
--- What else is to be done for the project, and when its next round is due. Put after release.lua. Returns
---       when the next round is due (ms from now; -1: nothing is left to do),
---       what is known of the list if it is to be checked (see listState in list.go), 1 when a probe is to be made of no
---       stop, 1 when there are stops to count,
---       stops and polls that were released,
---       watched jobs to look at, each with when it was last seen as stopping (ms),
---       the stops whose time is up, the released steps that have been silent for long,
---       1 when calls of the project have failed lately, since when a list that was read has not shown a job that was
---       seen before (ms; 0: no list was),
---       the endpoint of the stops in flight, if this worker calls another ("": it does not)
+-- What else is to be done for the project. Put after release.lua and before next.lua.
 
 -- visit returns the first of a set whose time has come, and puts them off a little: if this worker dies now, they are
 -- found again.
@@ -30,7 +21,11 @@ local function head(set)
 end
 
 local waiting = head(look)
-if not paused then waiting = math.min(waiting, head(small), head(large)) end
+if not paused then
+  local first = head(limited)
+  if first <= now and left() < 1 then first = unconfirmed > 0 and now + 250 or w.opens end
+  waiting = math.min(waiting, head(small), head(large), first)
+end
 local probe, list, list_at = 0, {}, tonumber(c[5] or 0)
 if hold and open then
   -- A step that comes soon is the best probe; jobs that are watched wait for no step.
@@ -57,23 +52,3 @@ for i = 2, #jobs, 2 do
   if listing and tonumber(jobs[i]) < tonumber(c[7] or 0) then left = left + 1 end
 end
 if left > 0 then redis.call('HINCRBY', control, 'list_left', left) end
-
-local sight = head(watched)
-local due = math.min(waiting, sight < since and now + 25 or sight + fallback) -- nobody was free to look
-if listing then due = math.min(due, free and list_at or math.max(list_at, now + 250)) end
-if hold then
-  due = probe_at
-elseif more and room > #went / 2 then
-  due = now
-elseif room <= #went / 2 then
-  due = math.max(due, now + 25)
-end
-if b.limited and b.stops < 1 then due = math.max(due, now + (1 - b.stops) * 1000 / b.rate) end
-if parked then due = math.max(due, tonumber(c[2])) end
-if fleet == '1' then due = INF end
-if elsewhere then due = math.max(due, now + 250) end -- leave others the turn
-due = math.min(due, head(latest), head(released) + silence)
-return {due == INF and -1 or math.ceil(math.max(0, due - now)), list, probe,
-  redis.call('LLEN', uncounted) > 0 and 1 or 0, stops, polls, jobs, late, silent,
-  (hold or redis.call('HEXISTS', control, 'failures') == 1) and 1 or 0, listing and tonumber(c[7]) or 0,
-  elsewhere and c[8] or ''}

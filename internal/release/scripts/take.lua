@@ -1,11 +1,12 @@
 -- Takes stops out of where they wait, for a look by this worker itself, without a task.
 --
--- KEYS  control, waiting:small, waiting:stop, waiting:look, released, watched, active, then the stop of each item
+-- KEYS  control, waiting:small, waiting:stop, waiting:look, released, watched, active, waiting:limited, waiting:held, then the
+--       stop of each item
 -- ARGV  now, worker, nonce, then for each item: stop id, job id, hop expected. Hop 0 is that of a watched job, whatever it
 --       is; its stop is the active one as it was read ("" for none). If that is not watched, the job is not any more.
 -- Returns 1 when calls of the project have failed lately, else 0, and for each item 1 when it was taken, at a new hop; 0
 -- when it is at another hop or a task has it. The same nonce gets the same answer again.
-local control, small, large, look, released, watched, active = unpack(KEYS, 1, 7)
+local control, small, large, look, released, watched, active, limited, held = unpack(KEYS, 1, 9)
 local now, me, nonce = tonumber(ARGV[1]), ARGV[2], ARGV[3]
 local c = redis.call('HMGET', control, 'hold', 'failures')
 local answers, calls = {(c[1] or c[2]) and 1 or 0}, 0
@@ -27,7 +28,7 @@ local function take(stop, id, job, hop)
   local member = id .. ':' .. hop .. ':' .. job
   local found = f[3] == 'watch' and redis.call('ZREM', watched, job) or 0
   if found == 0 then
-    found = redis.call('ZREM', look, member) + redis.call('ZREM', small, member) + redis.call('ZREM', large, member)
+    for _, set in ipairs({look, small, large, limited, held}) do found = found + redis.call('ZREM', set, member) end
   end
   if found == 0 then
     return 0
@@ -38,8 +39,8 @@ local function take(stop, id, job, hop)
   return 1
 end
 
-for i = 8, #KEYS do
-  answers[#answers + 1] = take(KEYS[i], unpack(ARGV, 3 * i - 20, 3 * i - 18))
+for i = 10, #KEYS do
+  answers[#answers + 1] = take(KEYS[i], unpack(ARGV, 3 * i - 26, 3 * i - 24))
 end
 flush()
 if calls > 0 then count(control, now, calls) end

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/urfave/cli/v3"
+
+	"vizstop/internal/actions"
+	"vizstop/internal/jobs"
+	"vizstop/internal/release"
+	"vizstop/internal/report"
+	"vizstop/internal/settings"
+)
+
+// allowed is what "enqueue allow" prints as JSON.
+type allowed struct {
+	Kind    string `json:"kind"`    // "allow"
+	Batch   string `json:"batch"`   // "": stop calls of a project
+	Project string `json:"project"` // "": stops of a batch
+	Allowed int    `json:"allowed"` // stops of the batch that are confirmed now, or further stop calls of the project
+}
+
+// allowCmd is the settings of "enqueue allow".
+type allowCmd struct {
+	store
+	about
+	streams streams
+	project string
+	count   int
+	json    bool
+}
+
+func allowCommand(getenv func(string) string, streams streams) *cli.Command {
+	c := &allowCmd{streams: streams}
+	c.store.declare()
+	// No variable: what is let through must be named.
+	c.String(&c.project, "project", "", "", "instead of a batch: let --count more stop calls that nobody confirmed out in this project, within the next hour", func(v string) error {
+		if v == "" {
+			return nil
+		}
+		return jobs.ValidateID("project", v)
+	})
+	c.Int(&c.count, "count", "", 0, "how many; of a batch 0 means all of its stops that wait", 0, 10000000)
+	c.declareWhy(&c.Set)
+	c.Bool(&c.json, "json", "", "print one JSON object")
+	return &cli.Command{
+		Name:      "allow",
+		Usage:     "let stops through that a limit holds, once",
+		ArgsUsage: "[BATCH]",
+		Description: `The stops of a batch are confirmed by it: no limit holds them any more, and they count in
+no window. Look at them first: enqueue stops BATCH. What is allowed for a project and
+not used within an hour is not allowed any more. --reason is needed, and recorded
+(enqueue actions).`,
+		Flags:        c.Flags(),
+		OnUsageError: usageError,
+		Action: c.action(getenv, func(ctx context.Context, cmd *cli.Command, books *books) error {
+			if c.reason == "" {
+				return errors.New("--reason: say why these stops may go out; it is recorded")
+			}
+			if c.project != "" {
+				if err := settings.NoArguments(cmd); err != nil {
+					return err
+				}
+				return c.allowProject(ctx, books, getenv)
+			}
+			batch, err := oneArgument(cmd, "the id of one batch, or --project")
+			if err != nil {
+				return err
+			}
+			return c.allowBatch(ctx, books, batch, getenv)
+		}),
+	}
+}
+
+// allowProject lets calls of a project out beyond the window limit.
+func (c *allowCmd) allowProject(ctx context.Context, books *books, getenv func(string) string) error {
+	if c.count == 0 {
+		return errors.New("--count: say how many stop calls may go out beyond the window limit")
+	}
+	if err := c.record(ctx, books, getenv, "allow", actions.Of("project", c.project), c.count); err != nil {
+		return err
+	}
+	if err := books.release.Allow(ctx, c.project, c.count); err != nil {
+		return err
+	}
+	return c.tell(allowed{Kind: "allow", Project: c.project, Allowed: c.count},
+		fmt.Sprintf("%d more stop calls that nobody confirmed may go out in project %s within the next hour", c.count, c.project))
+}
+
+// allowBatch confirms stops of a batch.
+func (c *allowCmd) allowBatch(ctx context.Context, books *books, batch string, getenv func(string) string) error {
+	projects, err := batchProjects(ctx, books.ledger, batch)
+	if err != nil {
+		return err
+	}
+	if err := c.record(ctx, books, getenv, "allow", actions.Of("batch", batch), c.count); err != nil {
+		return err
+	}
+	n, left := 0, c.count
+	if left == 0 {
+		left = 1 << 30
+	}
+	for _, p := range projects {
+		some, err := books.ledger.Confirm(ctx, p, batch, left-n)
+		n += some
+		if err == nil {
+			err = release.Ask(ctx, books.rdb, p)
+		}
+		if err != nil {
+			return fmt.Errorf("%d stops of batch %s were allowed, then: %w", n, batch, err)
+		}
+	}
+	if n == 0 {
+		return c.tell(allowed{Kind: "allow", Batch: batch}, fmt.Sprintf("no stop of batch %s waits that nobody has confirmed", batch))
+	}
+	return c.tell(allowed{Kind: "allow", Batch: batch, Allowed: n}, fmt.Sprintf("%d stops of batch %s are confirmed: no limit holds them any more", n, batch))
+}
+
+func (c *allowCmd) tell(a allowed, words string) error {
+	if c.json {
+		return report.WriteJSON(c.streams.out, a)
+	}
+	_, err := fmt.Fprintln(c.streams.out, words)
+	return err
+}

@@ -1,0 +1,113 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// HeldBatch is a batch of a project that a limit holds: its stops wait in Keys.Held, or
+// go there with the claim of their call.
+type HeldBatch struct {
+	ID      string
+	Since   time.Time
+	Why     string // a reason of a hold of package release
+	Words   string
+	Pending int // its stops that no call was accepted for
+}
+
+const (
+	heldField = "held:" // in the hash of limits, and the id of a batch: since when (ms), why and the words, with spaces
+	// shownHeld is how many held batches of a project are read, those that are held
+	// longest.
+	shownHeld = 100
+)
+
+// HeldBatches are the batches that the hash of limits of a project tells of and that
+// have stops in flight, up to 100.
+func HeldBatches(ctx context.Context, rdb redis.UniversalClient, projectID string, limits map[string]string) ([]HeldBatch, error) {
+	var held []HeldBatch
+	for name, value := range limits {
+		id, ok := strings.CutPrefix(name, heldField)
+		parts := strings.SplitN(value, " ", 3)
+		if ok && len(parts) == 3 {
+			held = append(held, HeldBatch{ID: id, Since: timeIn(parts[0]), Why: parts[1], Words: parts[2]})
+		}
+	}
+	if len(held) == 0 {
+		return nil, nil
+	}
+	slices.SortFunc(held, func(a, b HeldBatch) int { return a.Since.Compare(b.Since)*2 + strings.Compare(a.ID, b.ID) })
+	held = held[:min(len(held), shownHeld)]
+	pipe := rdb.Pipeline()
+	counts := make([]*redis.StringCmd, len(held))
+	for i, b := range held {
+		counts[i] = pipe.HGet(ctx, Keys(projectID).batch(b.ID), string(Pending))
+	}
+	if _, err := pipe.Exec(ctx); err != nil && err != redis.Nil {
+		return nil, fmt.Errorf("read the held batches of project %s: %w", projectID, err)
+	}
+	for i := range held {
+		held[i].Pending, _ = strconv.Atoi(counts[i].Val())
+	}
+	return slices.DeleteFunc(held, func(b HeldBatch) bool { return b.Pending == 0 }), nil
+}
+
+// StateSize records how many stops a batch that nobody confirmed is going to have in a
+// project: more than that make it held. held says why it is over a limit from the
+// start: then no stop of it gets a call. "": it is not. Call it before Open, and as
+// often as is needed: the first size counts, and what is held stays so.
+func (l *Ledger) StateSize(ctx context.Context, projectID, batch string, stops int, held string) error {
+	if err := l.register(ctx, projectID, batch); err != nil {
+		return err
+	}
+	k := Keys(projectID)
+	err := stateScript.Run(ctx, l.rdb, []string{k.batch(batch), k.ended(), k.Limits()}, l.now().UnixMilli(), batch, stops, held).Err()
+	if err != nil {
+		return fmt.Errorf("state the size of batch %s of project %s: %w", batch, projectID, err)
+	}
+	return nil
+}
+
+// Confirm confirms up to n stops of a batch that nobody has and that no call was
+// accepted for, in the order of their
+// asking: no limit is for them any more, and a batch of which all are confirmed is
+// held no longer. It returns how many there were. Ask for a round afterwards.
+func (l *Ledger) Confirm(ctx context.Context, projectID, batch string, n int) (int, error) {
+	k, confirmed := Keys(projectID), 0
+	for offset := 0; ; offset += confirmsAtOnce {
+		ids, err := l.rdb.LRange(ctx, k.stops(batch), int64(offset), int64(offset+confirmsAtOnce-1)).Result()
+		if err != nil {
+			return confirmed, fmt.Errorf("list the stops of batch %s: %w", batch, err)
+		}
+		if len(ids) == 0 { // all are
+			if err := allowScript.Run(ctx, l.rdb, []string{k.batch(batch), k.Limits()}, batch).Err(); err != nil {
+				return confirmed, fmt.Errorf("let batch %s go on: %w", batch, err)
+			}
+			return confirmed, nil
+		}
+		stops, err := l.GetAll(ctx, projectID, ids)
+		if err != nil {
+			return confirmed, err
+		}
+		keys, args := []string{k.Limited(), k.Held(), k.Large()}, []any{n - confirmed}
+		for _, s := range stops {
+			keys, args = append(keys, k.Stop(s.ID)), append(args, s.ID)
+		}
+		answer, err := confirmScript.Run(ctx, l.rdb, keys, args...).Int64Slice()
+		if err != nil {
+			return confirmed, fmt.Errorf("confirm stops of batch %s of project %s: %w", batch, projectID, err)
+		}
+		if confirmed += int(answer[0]); answer[1] > 0 {
+			return confirmed, nil
+		}
+	}
+}
+
+// confirmsAtOnce is how many stops one script confirms at most.
+const confirmsAtOnce = 250

@@ -1,0 +1,11 @@
+-- Records how many stops a batch that nobody confirmed is going to have in a project. Put after hold.lua.
+--
+-- KEYS  batch, ended, limits
+-- ARGV  now, batch, how many stops, why it is held from the start ("": it is not)
+local batch, ended, limits = unpack(KEYS)
+local now, batch_id, stops, words = unpack(ARGV)
+redis.call('HSETNX', batch, 'stated', stops)
+if words ~= '' then hold(limits, batch_id, now, 'batch_limit', words) end
+-- If nothing is opened, it is forgotten as a batch that has just ended.
+if not redis.call('HGET', batch, 'created') then redis.call('ZADD', ended, now, batch_id) end
+return 1

@@ -1,0 +1,137 @@
+package release
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"vizstop/internal/ledger"
+	"vizstop/internal/limits"
+)
+
+// window is the window limit as scripts take it: 0 for none.
+func (r *Releaser) window() int {
+	if r.cfg.Window == nil {
+		return limits.Defaults().Window
+	}
+	return max(0, r.cfg.Window())
+}
+
+// Window is how far a project has used up the window limit: how many stop calls that
+// nobody confirmed it may get in any 60 minutes.
+type Window struct {
+	Limit   int       // 0: none
+	Used    int       // calls of the last hour that count
+	Allowed int       // how many more somebody has allowed in the last hour
+	Waiting int       // stops that nobody confirmed and that wait for their call, due or not
+	Opens   time.Time // when the oldest calls no longer count; of no use while something is left
+	Shut    time.Time // since when stops wait for it; zero: none does
+}
+
+// Left is how many calls may go out now; less than 0: any number.
+func (w Window) Left() int {
+	if w.Limit <= 0 {
+		return -1
+	}
+	return max(0, w.Limit+w.Allowed-w.Used)
+}
+
+// Window reads how far a project has used up the window limit.
+func (r *Releaser) Window(ctx context.Context, projectID string) (Window, error) {
+	k := ledger.Keys(projectID)
+	pipe := r.rdb.Pipeline()
+	fields, waiting := pipe.HGetAll(ctx, k.Limits()), pipe.ZCard(ctx, k.Limited())
+	if _, err := pipe.Exec(ctx); err != nil {
+		return Window{}, fmt.Errorf("read the window limit of project %s: %w", projectID, err)
+	}
+	return r.windowOf(fields.Val(), int(waiting.Val())), nil
+}
+
+// minuteCounts is for how many minutes a call counts, as window.lua has it.
+const minuteCounts = 62
+
+// windowOf reads the window from the hash of limits. window.lua does the same.
+func (r *Releaser) windowOf(fields map[string]string, waiting int) Window {
+	w := Window{Limit: r.window(), Waiting: waiting}
+	if waiting > 0 {
+		w.Shut = millis(fields["shut"])
+	}
+	minute := r.now().UnixMilli() / time.Minute.Milliseconds()
+	oldest := minute + 1 - minuteCounts
+	for name, value := range fields {
+		at, err := strconv.ParseInt(name[min(1, len(name)):], 10, 64)
+		n, nerr := strconv.Atoi(value)
+		switch {
+		case err != nil || nerr != nil || at <= minute-minuteCounts:
+		case name[0] == 'u':
+			if w.Used == 0 || at < oldest {
+				oldest = at
+			}
+			w.Used += n
+		case name[0] == 'a':
+			w.Allowed += n
+		}
+	}
+	w.Opens = time.UnixMilli((oldest + minuteCounts) * time.Minute.Milliseconds()).UTC()
+	return w
+}
+
+// hold is the hold that the window is, if stops wait for it.
+func (w Window) hold(of Hold) Hold {
+	of.Reason, of.Since, of.Until = WindowLimit, w.Shut, w.Opens
+	of.Detail = fmt.Sprintf("%d of %d stop calls were made within an hour, %d stops wait", w.Used, w.Limit+w.Allowed, w.Waiting)
+	return of
+}
+
+// Allow lets n more stop calls that nobody confirmed out in a project within the next
+// hour, once: what is not used by then is not allowed any more.
+func (r *Releaser) Allow(ctx context.Context, projectID string, n int) error {
+	minute := r.now().UnixMilli() / time.Minute.Milliseconds()
+	err := r.rdb.HIncrBy(ctx, ledger.Keys(projectID).Limits(), "a"+strconv.FormatInt(minute, 10), int64(n)).Err()
+	if err != nil {
+		return fmt.Errorf("allow %d stop calls in project %s: %w", n, projectID, err)
+	}
+	return Ask(ctx, r.rdb, projectID)
+}
+
+// limitsHold notes that limits hold back stops of a project, so that it is shown, and
+// tells the observer. It is done again if this worker dies in between.
+func (r *Releaser) limitsHold(ctx context.Context, projectID string, reasons []string) error {
+	if err := r.markHeld(ctx, projectID, true); err != nil {
+		return err
+	}
+	if err := r.rdb.HDel(ctx, ledger.Keys(projectID).Limits(), "news").Err(); err != nil {
+		return fmt.Errorf("note that limits hold stops of project %s back: %w", projectID, err)
+	}
+	for _, reason := range reasons {
+		r.observe(true, Reason(reason))
+	}
+	return nil
+}
+
+// limitHolds are the holds that the hash of limits of a project tells of. A batch
+// whose stops have all ended is not held any more.
+func (r *Releaser) limitHolds(ctx context.Context, of Hold) ([]Hold, error) {
+	k := ledger.Keys(of.ProjectID)
+	pipe := r.rdb.Pipeline()
+	fields, limited := pipe.HGetAll(ctx, k.Limits()), pipe.ZCard(ctx, k.Limited())
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, fmt.Errorf("look what limits hold back: %w", err)
+	}
+	var holds []Hold
+	if w := r.windowOf(fields.Val(), int(limited.Val())); !w.Shut.IsZero() {
+		holds = append(holds, w.hold(of))
+	}
+	held, err := ledger.HeldBatches(ctx, r.rdb, of.ProjectID, fields.Val())
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range held {
+		h := of
+		h.Reason, h.Scope, h.Batch, h.Since = Reason(b.Why), ScopeBatch, b.ID, b.Since
+		h.Detail = fmt.Sprintf("%s, %d stops have had no call", b.Words, b.Pending)
+		holds = append(holds, h)
+	}
+	return holds, nil
+}

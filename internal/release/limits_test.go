@@ -1,0 +1,422 @@
+package release
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"vizstop/internal/ledger"
+)
+
+// unconfirmed opens n stops of a batch that nobody has confirmed, due now, for a day.
+func (w *world) unconfirmed(batch string, n int) []string {
+	w.t.Helper()
+	var asks []ledger.Ask
+	for i := range n {
+		asks = append(asks, ledger.Ask{JobID: batch + "-" + strconv.Itoa(i), Deadline: w.now().Add(24 * time.Hour)})
+	}
+	openings, err := w.ledger.Open(w.t.Context(), project, batch, asks)
+	w.ok(err)
+	var ids []string
+	for _, o := range openings {
+		ids = append(ids, o.StopID)
+	}
+	w.advance(time.Millisecond)
+	return ids
+}
+
+// limit is a Config with a window limit.
+func limit(n int) Config { return Config{Window: func() int { return n }} }
+
+// released makes a round, and returns the stops whose calls it lets out.
+func (w *world) released() (ids []string) {
+	w.t.Helper()
+	for _, m := range w.round(wide()).Stops {
+		ids = append(ids, m.StopID)
+	}
+	return ids
+}
+
+// goOut makes a round and claims what it has released, and returns how many calls may go
+// out.
+func (w *world) goOut() int {
+	w.t.Helper()
+	n := 0
+	for _, id := range w.released() {
+		if w.tryClaim(id).Stop != nil {
+			n++
+		}
+	}
+	return n
+}
+
+func (w *world) window() Window {
+	w.t.Helper()
+	got, err := w.Window(w.t.Context(), project)
+	w.ok(err)
+	return got
+}
+
+// No more calls that nobody confirmed go out within 60 minutes than the limit, whoever
+// makes the rounds and claims. Rounds rest meanwhile, and what was confirmed goes on.
+func TestWindowLimit(t *testing.T) {
+	eachRedis(t, limit(3), func(t *testing.T, w *world) {
+		w.time = w.time.Truncate(time.Minute)
+		ids := w.unconfirmed("b", 5)
+		if got := w.goOut(); got != 3 {
+			t.Fatalf("%d calls went out, want the limit of 3", got)
+		}
+		other := w.worker("worker-2", limit(3))
+		r, err := other.Round(t.Context(), project, wide())
+		if err != nil || len(r.Stops) > 0 || r.Next < time.Minute {
+			t.Errorf("another round: %d stops, next in %v, %v; want none, and a rest", len(r.Stops), r.Next, err)
+		}
+		if got := w.place(ids[4]); got != "limited" {
+			t.Errorf("the last stop waits in %s", got)
+		}
+		w.open("confirmed", 4)
+		if got := w.goOut(); got != 4 {
+			t.Errorf("%d of 4 confirmed calls went out", got)
+		}
+		if got := w.window(); got.Used != 3 || got.Waiting != 2 || got.Left() != 0 {
+			t.Errorf("the window is %+v, want 3 used and 2 waiting", got)
+		}
+		w.advance(61*time.Minute - time.Second)
+		if got := w.goOut(); got != 0 {
+			t.Errorf("%d calls went out an hour after the others, want none within the minutes that count", got)
+		}
+		w.advance(time.Minute + time.Second)
+		if got := w.goOut(); got != 2 {
+			t.Errorf("%d calls went out after that, want the 2 that waited", got)
+		}
+		if got := w.window(); got.Used != 2 || !got.Shut.IsZero() {
+			t.Errorf("the window is %+v, want 2 used", got)
+		}
+		if n := w.rdb.HLen(context.Background(), keys.Limits()).Val(); n > 2 {
+			t.Errorf("%d fields are kept, want none of the minutes that are over", n)
+		}
+	})
+}
+
+// What rounds have released too much of, claims put back in its place.
+func TestWindowLimitIsKeptByClaims(t *testing.T) {
+	eachRedis(t, limit(2), func(t *testing.T, w *world) {
+		w.unconfirmed("b", 6)
+		released := append(w.released(), w.released()...)
+		if len(released) != 4 {
+			t.Fatalf("two rounds released %d stops, want 2 each", len(released))
+		}
+		went := 0
+		for i, id := range released {
+			c := w.tryClaim(id)
+			if c.Stop != nil {
+				went++
+			}
+			if held := i >= 2; c.Held != held {
+				t.Errorf("claim %d is held back: %t", i, c.Held)
+			}
+		}
+		if went != 2 {
+			t.Errorf("%d calls may go out, want 2", went)
+		}
+		if got := w.place(released[2]); got != "limited" {
+			t.Errorf("a stop that was held back waits in %s", got)
+		}
+	})
+}
+
+// A call that is claimed again, because its worker died or the answer was lost, counts
+// again: it may go out twice.
+func TestEachClaimCounts(t *testing.T) {
+	eachRedis(t, limit(3), func(t *testing.T, w *world) {
+		id := w.unconfirmed("b", 1)[0]
+		w.round(wide())
+		attempt := w.NewClaim(project, w.get(id).Member(), ledger.KindStop)
+		for range 2 {
+			if c, err := attempt.Do(); err != nil || c.Stop == nil {
+				t.Fatalf("claim: %+v, %v", c, err)
+			}
+		}
+		if got := w.window().Used; got != 2 {
+			t.Errorf("%d calls count, want both claims of the one step", got)
+		}
+		s := w.get(id)
+		w.move(s, ledger.Step{Kind: ledger.KindStop, Due: w.now()})
+		if got := w.goOut(); got != 1 {
+			t.Fatalf("the call was not made again")
+		}
+		if got := w.window(); got.Used != 3 {
+			t.Errorf("the window is %+v, want 3 used", got)
+		}
+	})
+}
+
+// A look, and a step that makes no call because its time is over, count nowhere.
+func TestWhatMakesNoCallDoesNotCount(t *testing.T) {
+	eachRedis(t, limit(1), func(t *testing.T, w *world) {
+		looked := w.unconfirmed("b", 1)[0]
+		s := w.claim(looked).Stop
+		s.State = ledger.Stopping
+		w.move(s, w.lookAfter(0))
+		w.claim(looked)
+		if got := w.window().Used; got != 1 {
+			t.Errorf("%d calls count after a look, want the stop call alone", got)
+		}
+		w.Allow(t.Context(), project, 5)
+		late := w.unconfirmed("late", 1)[0]
+		w.round(wide())
+		w.advance(25 * time.Hour)
+		if c := w.tryClaim(late); c.Stop == nil {
+			t.Fatalf("claim of a stop whose time is over: %+v", c)
+		}
+		if got := w.window().Used; got != 0 {
+			t.Errorf("%d calls count, want none", got)
+		}
+	})
+}
+
+// What somebody allows goes out once, and within the hour.
+func TestAllow(t *testing.T) {
+	eachRedis(t, limit(2), func(t *testing.T, w *world) {
+		w.unconfirmed("b", 10)
+		for range 2 {
+			w.goOut()
+		}
+		w.holdsAre("project window_limit")
+		w.ok(w.Allow(t.Context(), project, 3))
+		if got := w.goOut() + w.goOut(); got != 3 {
+			t.Errorf("%d calls went out, want the 3 that were allowed", got)
+		}
+		w.advance(63 * time.Minute)
+		if got := w.goOut() + w.goOut(); got != 2 {
+			t.Errorf("%d calls went out an hour later, want the limit of 2", got)
+		}
+		w.ok(w.Allow(t.Context(), project, 4))
+		w.ok(w.Allow(t.Context(), project, 4))
+		if got := w.window(); got.Allowed != 8 {
+			t.Errorf("the window is %+v, want 8 allowed", got)
+		}
+		w.advance(63 * time.Minute)
+		if got := w.window(); got.Allowed != 0 || got.Left() != 2 {
+			t.Errorf("the window is %+v, want nothing allowed any more", got)
+		}
+	})
+}
+
+// No limit lets everything out, and counts it all the same.
+func TestNoWindowLimit(t *testing.T) {
+	eachRedis(t, limit(-1), func(t *testing.T, w *world) {
+		w.unconfirmed("b", 30)
+		if got := w.goOut(); got != 30 {
+			t.Errorf("%d calls went out, want all 30", got)
+		}
+		if got := w.window(); got.Used != 30 || got.Left() != -1 {
+			t.Errorf("the window is %+v", got)
+		}
+		w.holdsAre()
+	})
+}
+
+// A hold by the window is told of once, says the figures and what to do, and ends when
+// nothing waits for it.
+func TestTheHoldOfTheWindow(t *testing.T) {
+	eachRedis(t, limit(2), func(t *testing.T, w *world) {
+		ids := w.unconfirmed("b", 3)
+		for range 3 {
+			w.goOut()
+		}
+		w.holdsAre("project window_limit")
+		if want := []string{"window_limit"}; !slices.Equal(w.began.all, want) {
+			t.Errorf("told of %q, want %q", w.began.all, want)
+		}
+		holds, err := w.Holds(t.Context())
+		w.ok(err)
+		for _, want := range []string{"2 of 2 stop calls", "1 stops wait", "enqueue allow --project " + project} {
+			if text := holds[0].String(); !strings.Contains(text, want) {
+				t.Errorf("the hold says %q, want %q in it", text, want)
+			}
+		}
+		if _, err := w.ledger.Withdraw(t.Context(), project, ids[2], "b", "why"); err != nil {
+			t.Fatal(err)
+		}
+		w.round(wide())
+		w.holdsAre()
+	})
+}
+
+// A stop that a confirmed batch joins is confirmed from then on.
+func TestAConfirmedJoin(t *testing.T) {
+	eachRedis(t, limit(1), func(t *testing.T, w *world) {
+		ids := w.unconfirmed("b", 3)
+		w.goOut()
+		_, err := w.ledger.Open(t.Context(), project, "c", []ledger.Ask{{JobID: "b-2", Deadline: w.now().Add(time.Hour), Confirmed: true}})
+		w.ok(err)
+		if got := w.place(ids[2]); got != "small" {
+			t.Errorf("the stop waits in %s", got)
+		}
+		if got := w.goOut(); got != 1 {
+			t.Errorf("%d calls went out, want that of the confirmed one", got)
+		}
+		if got := w.window().Used; got != 1 {
+			t.Errorf("%d calls count, want 1", got)
+		}
+	})
+}
+
+// A hold of the API is probed by a stop that nobody confirmed, if there is no other, as
+// long as the window has something left.
+func TestProbesKeepToTheWindow(t *testing.T) {
+	eachRedis(t, limit(1), func(t *testing.T, w *world) {
+		w.unconfirmed("b", 2)
+		w.rdb.HSet(t.Context(), keys.Control(), "hold", "outage", "probe_at", 1)
+		if got := w.goOut(); got != 1 {
+			t.Fatalf("%d probes went out, want 1", got)
+		}
+		w.rdb.HSet(t.Context(), keys.Control(), "probe_at", 1, "probe", "")
+		if r := w.round(wide()); len(r.Stops) > 0 || !r.Probe {
+			t.Errorf("%d stops as probes, another probe: %t; want a probe of no stop", len(r.Stops), r.Probe)
+		}
+	})
+}
+
+// A batch that is over a limit when it states its size is held before its first call,
+// and goes on as far as somebody allows.
+func TestHeldBatch(t *testing.T) {
+	eachRedis(t, limit(100), func(t *testing.T, w *world) {
+		w.ok(w.ledger.StateSize(t.Context(), project, "b", 4, "it has 4 stops, more than --batch-limit 3"))
+		ids := w.unconfirmed("b", 4)
+		w.open("other", 1)
+		if got := w.goOut(); got != 1 {
+			t.Errorf("%d calls went out, want that of the other batch", got)
+		}
+		w.holdsAre("batch batch_limit")
+		holds, err := w.Holds(t.Context())
+		w.ok(err)
+		for _, want := range []string{"batch b of project", "more than --batch-limit 3", "4 stops have had no call", "enqueue allow b"} {
+			if text := holds[0].String(); !strings.Contains(text, want) {
+				t.Errorf("the hold says %q, want %q in it", text, want)
+			}
+		}
+		if got := w.place(ids[0]); got != "held" {
+			t.Errorf("the stop waits in %s", got)
+		}
+		if n, err := w.ledger.Confirm(t.Context(), project, "b", 1); n != 1 || err != nil {
+			t.Fatalf("allowed %d, %v", n, err)
+		}
+		if got := w.goOut(); got != 1 {
+			t.Errorf("%d calls went out, want the one that was allowed", got)
+		}
+		w.holdsAre("batch batch_limit")
+		if n, err := w.ledger.Confirm(t.Context(), project, "b", 1000); n != 3 || err != nil {
+			t.Fatalf("allowed %d, %v", n, err)
+		}
+		if got := w.goOut(); got != 3 {
+			t.Errorf("%d calls went out, want the rest", got)
+		}
+		w.holdsAre()
+		if got := w.window().Used; got != 0 {
+			t.Errorf("%d calls count, want none: a person has allowed them", got)
+		}
+	})
+}
+
+// A batch that brings more stops than it stated is held, also those that came before.
+func TestMoreThanStated(t *testing.T) {
+	eachRedis(t, limit(100), func(t *testing.T, w *world) {
+		w.ok(w.ledger.StateSize(t.Context(), project, "b", 2, ""))
+		w.unconfirmed("b", 2)
+		if got := w.goOut(); got != 2 {
+			t.Fatalf("%d calls of a batch within its size went out, want 2", got)
+		}
+		w.ok(w.ledger.StateSize(t.Context(), project, "c", 2, ""))
+		ids := w.unconfirmed("c", 3)
+		for range 2 {
+			if got := w.goOut(); got != 0 {
+				t.Errorf("%d calls of a larger batch went out, want none", got)
+			}
+		}
+		for i, id := range ids {
+			if got := w.place(id); got != "held" {
+				t.Errorf("stop %d waits in %s", i, got)
+			}
+		}
+		w.holdsAre("batch batch_limit")
+	})
+}
+
+// end ends a stop whose call went out.
+func (w *world) end(id string, outcome ledger.State) {
+	w.t.Helper()
+	s := w.get(id)
+	if s.State.Ended() {
+		return
+	}
+	if done, err := w.ledger.Finish(w.t.Context(), s, outcome, "", 0); !done || err != nil {
+		w.t.Fatalf("stop %s ended: %t, %v", id, done, err)
+	}
+}
+
+// When more than 30 % of at least 20 stops that have ended were refused or not found,
+// the rest of a batch that nobody confirmed is held.
+func TestBadOutcomes(t *testing.T) {
+	for name, c := range map[string]struct {
+		bad, good int
+		confirmed bool
+		held      bool
+	}{
+		"too few":   {19, 0, false, false},
+		"enough":    {7, 13, false, true},
+		"good ones": {6, 14, false, false},
+		"confirmed": {20, 0, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachRedis(t, limit(1000), func(t *testing.T, w *world) {
+				ids := w.unconfirmed("b", 40)
+				if c.confirmed {
+					w.ledger.Confirm(t.Context(), project, "b", 1000)
+				}
+				need := wide()
+				need.Room = 20
+				var going []string
+				for _, m := range w.round(need).Stops {
+					going = append(going, m.StopID)
+				}
+				for len(going) < c.bad+c.good {
+					need.Room += 10
+					for _, m := range w.round(need).Stops {
+						going = append(going, m.StopID)
+					}
+				}
+				for i, id := range going[:c.bad+c.good] {
+					w.tryClaim(id)
+					outcome := ledger.Stopped
+					if i >= c.good {
+						outcome = []ledger.State{ledger.Rejected, ledger.NotFound}[i%2]
+					}
+					w.end(id, outcome)
+				}
+				want := len(ids) - c.bad - c.good
+				if c.held {
+					want = 0
+				}
+				went := w.goOut() + w.goOut()
+				for _, id := range going[c.bad+c.good:] {
+					if w.tryClaim(id).Stop != nil {
+						went++
+					}
+				}
+				if went != want {
+					t.Errorf("%d further calls went out, want %d", went, want)
+				}
+				if c.held {
+					w.holdsAre("batch bad_outcomes")
+				} else {
+					w.holdsAre()
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,21 @@
+-- What the limits say to claims of stop calls that nobody confirmed. Put after window.lua and before claim.lua.
+local w, spent = nil, 0 -- the window, once such a call was met, and what it has lost since
+
+-- spend counts a call that goes out.
+local function spend(limits, now, most)
+  w, spent = w or window(limits, now, most), spent + 1
+end
+
+-- admit says in which lane a stop waits that a limit does not let out now; nil: its call goes out, and counts.
+local function admit(limits, now, most, lane, batch)
+  if lane == 'held' or redis.call('HEXISTS', limits, 'held:' .. batch) == 1 then return 'held' end
+  w = w or window(limits, now, most)
+  if w.left <= spent then return lane end
+  spend(limits, now, most)
+end
+
+-- record keeps what was counted, and forgets the minutes that count no longer.
+local function record(limits)
+  if spent > 0 then redis.call('HINCRBY', limits, 'u' .. w.minute, spent) end
+  if w and #w.old > 0 then redis.call('HDEL', limits, unpack(w.old)) end
+end

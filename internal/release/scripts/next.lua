@@ -1,0 +1,41 @@
+-- What else is to be done for the project, and when its next round is due. Put after
+-- settle.lua. Returns
+--       when the next round is due (ms from now; -1: nothing is left to do),
+--       what is known of the list if it is to be checked (see listState in list.go), 1 when a probe is to be made of no
+--       stop, 1 when there are stops to count,
+--       stops and polls that were released,
+--       watched jobs to look at, each with when it was last seen as stopping (ms),
+--       the stops whose time is up, the released steps that have been silent for long,
+--       1 when calls of the project have failed lately, since when a list that was read has not shown a job that was
+--       seen before (ms; 0: no list was),
+--       the endpoint of the stops in flight, if this worker calls another ("": it does not),
+--       the reasons of limits that have begun to hold stops back since somebody was told, each with a space after it
+
+-- The window limit holds stops back from when one has to wait for it until none does.
+local news = redis.call('HMGET', limits, 'shut', 'news')
+if w and w.left < 1 and not news[1] then
+  news[2] = (news[2] or '') .. 'window_limit '
+  redis.call('HSET', limits, 'shut', string.format('%.0f', now), 'news', news[2])
+elseif news[1] and not w then
+  redis.call('HDEL', limits, 'shut')
+end
+
+local sight = head(watched)
+local due = math.min(waiting, sight < since and now + 25 or sight + fallback) -- nobody was free to look
+if listing then due = math.min(due, free and list_at or math.max(list_at, now + 250)) end
+if hold then
+  due = probe_at
+elseif more and room > #went / 2 then
+  due = now
+elseif room <= #went / 2 then
+  due = math.max(due, now + 25)
+end
+if b.limited and b.stops < 1 then due = math.max(due, now + (1 - b.stops) * 1000 / b.rate) end
+if parked then due = math.max(due, tonumber(c[2])) end
+if fleet == '1' then due = INF end
+if elsewhere then due = math.max(due, now + 250) end -- leave others the turn
+due = math.min(due, head(latest), head(released) + silence)
+return {due == INF and -1 or math.ceil(math.max(0, due - now)), list, probe,
+  redis.call('LLEN', uncounted) > 0 and 1 or 0, stops, polls, jobs, late, silent,
+  (hold or redis.call('HEXISTS', control, 'failures') == 1) and 1 or 0, listing and tonumber(c[7]) or 0,
+  elsewhere and c[8] or '', news[2] or ''}
