@@ -27,8 +27,7 @@ const (
 	Canceled       State = "canceled"        // withdrawn before a call was accepted
 )
 
-// What else a shadow stop can end with: it says what a stop call would have met. A
-// real stop ends so, too, where its account is a shadow one.
+// What else a shadow stop can end with: it says what a stop call would have met.
 const (
 	WouldStop     State = "would_stop"      // a stop call would have gone out
 	WouldAlready  State = "would_already"   // the job has ended, is stopping, or is gone: there is nothing to stop

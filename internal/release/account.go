@@ -131,7 +131,8 @@ func (r *Releaser) Doubt(account string) {
 }
 
 // inCredential is a call as it is known among those of all projects of an account.
-func inCredential(c Call) string { return c.ProjectID + " " + c.Step.StopID }
+// A real stop and a shadow stop of one job are as good as one.
+func inCredential(c Call) string { return c.ProjectID + " " + c.Step.JobID }
 
 // credentialRefused counts a refusal against the credential.
 func (r *Releaser) credentialRefused(ctx context.Context, c Call, err error) error {

@@ -47,7 +47,7 @@ func Phases() []string { return []string{phaseQueued, phaseAccepting, phaseConfi
 
 // Record counts a stop that has ended.
 func Record(r Recorder, s *ledger.Stop) {
-	if s.Shadow || s.State.Would() {
+	if s.Shadow {
 		r.ShadowEnded(string(s.State))
 		return
 	}
