@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"os"
 	"time"
 
 	"vizstop/internal/joblist"
@@ -76,12 +75,8 @@ func (r *rules) readProtected(now time.Time, stderr io.Writer) error {
 	if r.protect == "" {
 		return nil
 	}
-	f, err := os.Open(r.protect)
-	if err != nil {
-		return fmt.Errorf("--protect: %w", err)
-	}
-	defer f.Close()
-	if r.keep, err = selection.ParseProtected(f, r.protect, now); err != nil {
+	var err error
+	if r.keep, err = selection.ReadProtected(r.protect, now); err != nil {
 		return fmt.Errorf("--protect: %w", err)
 	}
 	for _, line := range r.keep.Expired() {

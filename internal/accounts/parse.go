@@ -165,7 +165,7 @@ func (p *parser) options(found map[string]*yaml.Node, o Options) Options {
 	if api := p.OneOf(found["api"], string(V1), string(V2), string(Probe)); api != "" {
 		o.API = Generation(api)
 	}
-	p.Number(found["rate"], &o.Rate, maxRate, wantRate)
+	p.Number(found["rate"], &o.Rate, 0, maxRate, wantRate)
 	p.Truth(found["tensorboard_training"], &o.TensorboardTraining)
 	return o
 }

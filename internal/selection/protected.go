@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -69,6 +70,16 @@ func ParseProtected(r io.Reader, name string, now time.Time) (*Protected, error)
 		return nil, errors.Join(faults...)
 	}
 	return p, nil
+}
+
+// ReadProtected reads the file at path by ParseProtected.
+func ReadProtected(path string, now time.Time) (*Protected, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return ParseProtected(f, path, now)
 }
 
 func (p *Protected) add(place, line string, now time.Time) error {

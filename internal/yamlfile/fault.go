@@ -86,7 +86,7 @@ func source(text []rune, line, column int) string {
 }
 
 // secretField finds the value of a field whose name sounds like a secret's.
-var secretField = regexp.MustCompile(`(?i)(?:secret|password|passwd|token|(?:access|api|private)[-_ ]?key|\b[as]k)[\w-]*["']?\s*[:=]\s*(.*)`)
+var secretField = regexp.MustCompile(`(?i)(?:(?:secret|password|passwd|token|(?:access|api|private)[-_ ]?key)[\w-]*|\b[as]k(?:[-_][\w-]*)?)["']?\s*[:=]\s*(.*)`)
 
 // hidden finds other places where people write secrets: right behind
 // "credentials:", in a URL, and behind a character that YAML takes for its own.

@@ -280,14 +280,28 @@ func (r *Reader) OneOf(n *yaml.Node, values ...string) string {
 	return ""
 }
 
+// Whole changes *p to the value, if there is one.
+func (r *Reader) Whole(n *yaml.Node, p *int, least, most int, want string) {
+	value, ok := r.Scalar(n, want, "!!int")
+	if !ok {
+		return
+	}
+	v, err := strconv.Atoi(value)
+	if err != nil || v < least || v > most {
+		r.Fault(n.Line, n.Column, "%s is not valid: write %s", Quoted(value), want)
+		return
+	}
+	*p = v
+}
+
 // Number changes *p to the value, if there is one.
-func (r *Reader) Number(n *yaml.Node, p *float64, most float64, want string) {
+func (r *Reader) Number(n *yaml.Node, p *float64, least, most float64, want string) {
 	value, ok := r.Scalar(n, want, "!!int", "!!float")
 	if !ok {
 		return
 	}
 	v, err := strconv.ParseFloat(value, 64)
-	if err != nil || !(v >= 0 && v <= most) {
+	if err != nil || !(v >= least && v <= most) {
 		r.Fault(n.Line, n.Column, "%s is not valid: write %s", Quoted(value), want)
 		return
 	}
