@@ -8,6 +8,7 @@ import (
 	"iter"
 	"time"
 
+	"vizstop/internal/caller"
 	"vizstop/internal/joblist"
 	"vizstop/internal/jobs"
 	"vizstop/internal/plain"
@@ -99,10 +100,10 @@ func (c *stopCmd) chooseByRule(ctx context.Context, books *books) (*chosen, erro
 	}
 	var items []joblist.Item
 	picked := &chosen{details: map[string]map[string]jobs.Job{}, running: map[string]int{}}
-	for _, project := range c.projects {
-		found, err := selection.Select(listJobs(ctx, calls, project), rule, now)
-		if err != nil {
-			picked.unlisted = append(picked.unlisted, fmt.Errorf("list the jobs of project %s: %w", project, err))
+	list := func(project string) iter.Seq2[jobs.Job, error] { return listJobs(ctx, calls, project) }
+	for project, found := range selection.Across(c.projects, list, rule, now) {
+		if found.Err != nil {
+			picked.unlisted = append(picked.unlisted, found.Err)
 			continue
 		}
 		picked.details[project] = map[string]jobs.Job{}
@@ -127,6 +128,6 @@ func (c *stopCmd) chooseByRule(ctx context.Context, books *books) (*chosen, erro
 }
 
 // listJobs goes through all jobs of a project.
-func listJobs(ctx context.Context, api *caller, project string) iter.Seq2[jobs.Job, error] {
+func listJobs(ctx context.Context, api *caller.Caller, project string) iter.Seq2[jobs.Job, error] {
 	return jobs.All(ctx, api, project)
 }

@@ -110,6 +110,28 @@ func Select(list iter.Seq2[jobs.Job, error], rule Rule, now time.Time) (*Selecti
 	return s, nil
 }
 
+// InProject is what a rule chose in one project.
+type InProject struct {
+	*Selection       // nil if Err is set
+	Err        error // why the jobs of the project could not be listed
+}
+
+// Across applies rule to the jobs of each project, by its id, one after the other. A
+// project that can't be listed keeps out no other one.
+func Across(projects []string, list func(projectID string) iter.Seq2[jobs.Job, error], rule Rule, now time.Time) iter.Seq2[string, InProject] {
+	return func(yield func(string, InProject) bool) {
+		for _, id := range projects {
+			s, err := Select(list(id), rule, now)
+			if err != nil {
+				err = fmt.Errorf("list the jobs of project %s: %w", id, err)
+			}
+			if !yield(id, InProject{s, err}) {
+				return
+			}
+		}
+	}
+}
+
 // matches says whether a job meets the criteria, as far as it tells.
 func (r *Rule) matches(job *jobs.Job, now time.Time) bool {
 	if len(r.Statuses) > 0 && !slices.Contains(r.Statuses, job.Status.Name) {
