@@ -91,6 +91,7 @@ func TestAccessListIsMinimal(t *testing.T) {
 		enqueue(0, "pause", "--project", project)
 		enqueue(0, "resume", "--project", project)
 		enqueue(0, "batches")
+		enqueue(0, "actions")
 		enqueue(0, "show", ids[0])
 		enqueue(0, "stops", "now")
 		enqueue(0, "resume")
@@ -150,7 +151,7 @@ func TestAccessListIsMinimal(t *testing.T) {
 
 // rare are the commands that the test above has no occasion for.
 var rare = []string{
-	"lindex", "scard", // the sweep of old batches, a minute after a worker's start at the earliest
+	"lindex", "scard", "xrange", "xdel", // the sweep of old batches, a minute after a worker's start at the earliest
 	"persist", // the takeover of joined stops that an earlier version has left
 	"publish", // of a worker: when it ends in the midst of work
 	"lpos",    // looking for the task of a step that nobody has claimed for five seconds

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os/user"
 	"strings"
 
+	"vizstop/internal/actions"
 	"vizstop/internal/ledger"
 	"vizstop/internal/plain"
 	"vizstop/internal/settings"
@@ -56,6 +58,11 @@ func (a *about) who(getenv func(string) string) string {
 		}
 	}
 	return "unknown"
+}
+
+// record notes what this person begins to do.
+func (a *about) record(ctx context.Context, books *books, getenv func(string) string, what, scope string, jobs int) error {
+	return books.actions.Record(ctx, actions.Action{What: what, Scope: scope, Jobs: jobs, By: a.who(getenv), Reason: a.reason})
 }
 
 func (a *about) meta(getenv func(string) string) ledger.Meta {

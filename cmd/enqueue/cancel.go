@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"vizstop/internal/actions"
 	"vizstop/internal/ledger"
 	"vizstop/internal/release"
 	"vizstop/internal/report"
@@ -46,6 +47,13 @@ func cancelCommand(getenv func(string) string, streams streams) *cli.Command {
 			if c.reason != "" {
 				why += ": " + c.reason
 			}
+			inFlight, err := stopsInFlight(ctx, books.ledger, projects, batch)
+			if err == nil {
+				err = c.record(ctx, books, getenv, "cancel", actions.Of("batch", batch), inFlight)
+			}
+			if err != nil {
+				return err
+			}
 			result, err := cancelBatch(ctx, books, projects, batch, why)
 			if err != nil {
 				return fmt.Errorf("%d stops were canceled, then: %w", result.Canceled, err)
@@ -53,6 +61,18 @@ func cancelCommand(getenv func(string) string, streams streams) *cli.Command {
 			return c.conclude(result)
 		}),
 	}
+}
+
+// stopsInFlight is how many stops of a batch have no outcome yet.
+func stopsInFlight(ctx context.Context, l *ledger.Ledger, projects []string, batch string) (n int, err error) {
+	for _, p := range projects {
+		b, err := l.Batch(ctx, p, batch)
+		if err != nil {
+			return 0, err
+		}
+		n += b.InFlight()
+	}
+	return n, nil
 }
 
 func cancelBatch(ctx context.Context, books *books, projects []string, batch, why string) (*canceled, error) {

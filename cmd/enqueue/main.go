@@ -94,6 +94,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 			undoCommand(getenv, streams),
 			pauseCommand(getenv, streams),
 			resumeCommand(getenv, streams),
+			actionsCommand(getenv, streams),
 			checkCommand(getenv, streams),
 		},
 		EnableShellCompletion: true,

@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"vizstop/internal/actions"
 	"vizstop/internal/jobs"
 	"vizstop/internal/release"
 	"vizstop/internal/report"
@@ -56,6 +57,9 @@ a stop whose deadline passes while it is paused ends as expired.`,
 			if err := settings.NoArguments(cmd); err != nil {
 				return err
 			}
+			if err := c.record(ctx, books, getenv, "pause", actions.Of("project", c.project), 0); err != nil {
+				return err
+			}
 			changed, err := books.release.Pause(ctx, c.project, c.who(getenv), c.reason)
 			if err == nil && changed && c.project == "" {
 				err = c.heard(ctx)
@@ -91,6 +95,9 @@ func resumeCommand(getenv func(string) string, streams streams) *cli.Command {
 		OnUsageError: usageError,
 		Action: c.action(getenv, func(ctx context.Context, cmd *cli.Command, books *books) error {
 			if err := settings.NoArguments(cmd); err != nil {
+				return err
+			}
+			if err := c.record(ctx, books, getenv, "resume", actions.Of("project", c.project), 0); err != nil {
 				return err
 			}
 			changed, err := books.release.Resume(ctx, c.project)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"vizstop/internal/actions"
 	"vizstop/internal/joblist"
 	"vizstop/internal/when"
 )
@@ -57,6 +58,9 @@ func (c *stopCmd) retry(ctx context.Context, books *books, batch string, project
 		return err
 	}
 	if err := c.checkMax(picked.count); err != nil {
+		return err
+	}
+	if err := c.record(ctx, books, getenv, "retry", actions.Of("batch", batch), picked.count); err != nil {
 		return err
 	}
 	meta := c.meta(getenv)

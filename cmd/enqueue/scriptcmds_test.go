@@ -45,7 +45,7 @@ type command func(ts *testscript.TestScript, w *world, args []string) error
 //	clock NAME DURATION LAYOUT ZONE           sets NAME to what a clock there shows then, in whole minutes, and NAME_UTC to the same time
 //	notification N                            writes the body of the Nth notification to stdout, after a look at its signature and
 //	                                          schema; sets POSTED_TO to its path and query
-func actions() map[string]command {
+func scriptCommands() map[string]command {
 	return map[string]command{
 		"addjobs": addJobs, "setstatus": setStatus, "fault": fault, "healed": healed, "announce": announce,
 		"startworker": func(_ *testscript.TestScript, w *world, _ []string) error { return w.startWorker() },
@@ -84,7 +84,7 @@ func checks() map[string]command {
 }
 
 func commands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
-	all := actions()
+	all := scriptCommands()
 	for name, check := range checks() {
 		all[name] = check
 	}

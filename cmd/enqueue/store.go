@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/urfave/cli/v3"
 
+	"vizstop/internal/actions"
 	"vizstop/internal/estimate"
 	"vizstop/internal/fleet"
 	"vizstop/internal/ledger"
@@ -29,6 +30,7 @@ func (s *store) declare() { s.redis.Declare(&s.Set, false) }
 type books struct {
 	ledger  *ledger.Ledger
 	release *release.Releaser
+	actions *actions.Book
 	fleet   *fleet.Member
 	rdb     redis.UniversalClient
 	rate    estimate.Rate                          // as workers announced it; zero if none has
@@ -64,7 +66,7 @@ func newBooks(ctx context.Context, rdb redis.UniversalClient) (*books, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &books{ledger: ledger.New(rdb, member.Now), fleet: member, rdb: rdb, rate: estimate.Rate{Calls: rate, Stops: release.StopShare * rate}}
+	b := &books{ledger: ledger.New(rdb, member.Now), actions: actions.New(rdb, member.Now), fleet: member, rdb: rdb, rate: estimate.Rate{Calls: rate, Stops: release.StopShare * rate}}
 	if !known {
 		rate = release.DefaultRate
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"vizstop/internal/actions"
 	"vizstop/internal/ledger"
 	"vizstop/internal/report"
 	"vizstop/internal/undo"
@@ -16,6 +17,7 @@ import (
 type undoCmd struct {
 	store
 	limits
+	about
 	api     access
 	streams streams
 	dryRun  bool
@@ -26,6 +28,7 @@ func undoCommand(getenv func(string) string, streams streams) *cli.Command {
 	c := &undoCmd{streams: streams}
 	c.store.declare()
 	c.limits.declare(&c.Set, "restart")
+	c.declareWhy(&c.Set)
 	c.Bool(&c.dryRun, "dry-run", "", "show what would be restarted, and restart nothing")
 	c.Bool(&c.json, "json", "", "print one JSON object")
 	c.api.Declare(&c.Set, false)
@@ -44,12 +47,12 @@ exit codes: 0 all run again or were left as they are, 1 error, 2 some could not 
 		Flags:        c.Flags(),
 		OnUsageError: usageError,
 		Action: c.batchAction(getenv, func(ctx context.Context, books *books, batch string, projects []string) error {
-			return c.run(ctx, books, batch, projects)
+			return c.run(ctx, books, batch, projects, getenv)
 		}),
 	}
 }
 
-func (c *undoCmd) run(ctx context.Context, books *books, batch string, projects []string) error {
+func (c *undoCmd) run(ctx context.Context, books *books, batch string, projects []string, getenv func(string) string) error {
 	var stops []*ledger.Stop
 	for s, err := range batchStops(ctx, books.ledger, projects, batch, []string{string(ledger.Stopped)}) {
 		if err != nil {
@@ -80,6 +83,9 @@ func (c *undoCmd) run(ctx context.Context, books *books, batch string, projects 
 		return refusal
 	}
 	if err := c.confirm(c.streams, ahead.Restarted, "restart"); err != nil {
+		return err
+	}
+	if err := c.record(ctx, books, getenv, "undo", actions.Of("batch", batch), ahead.Restarted); err != nil {
 		return err
 	}
 	u := undo.New(books.ledger, calls, batch)

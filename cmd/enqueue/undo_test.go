@@ -52,7 +52,7 @@ func TestUndoLooksAgainAfterTheAnswer(t *testing.T) {
 	c := &undoCmd{limits: limits{max: 1000}, json: true,
 		api:     access{API: settings.API{Region: "r", Endpoint: sim.URL, Login: settings.Login{AccessKey: accessKey, SecretKey: secretKey}}},
 		streams: streams{in: slowly{strings.NewReader(fmt.Sprintln(count)), meanwhile}, out: &out, err: &asked, terminal: true}}
-	if err := c.run(t.Context(), books, "b", []string{project}); err != nil {
+	if err := c.run(t.Context(), books, "b", []string{project}, nobody); err != nil {
 		t.Fatal(err)
 	}
 	restarted := map[string]int{}
@@ -94,7 +94,7 @@ func TestUndoIsNotPossible(t *testing.T) {
 		c := &undoCmd{limits: limits{max: 1000}, dryRun: dryRun,
 			api:     access{API: settings.API{Region: "r", Endpoint: sim.URL, Generation: "v2", Login: settings.Login{AccessKey: accessKey, SecretKey: secretKey}}},
 			streams: streams{in: strings.NewReader("24\n"), out: &out, err: &asked, terminal: true}}
-		err := c.run(t.Context(), books, "b", []string{project})
+		err := c.run(t.Context(), books, "b", []string{project}, nobody)
 		if err == nil || !strings.Contains(err.Error(), "undo is not possible in project "+project+": its API has no call that starts a job again") {
 			t.Errorf("dry run %v: %v", dryRun, err)
 		}
@@ -147,3 +147,6 @@ func TestUndoOfSomeProjects(t *testing.T) {
 		t.Errorf("only the project without: %v", err)
 	}
 }
+
+// nobody is an environment without variables.
+func nobody(string) string { return "" }

@@ -29,14 +29,26 @@ func Load(scripts embed.FS, names ...string) *redis.Script {
 	return redis.NewScript(src)
 }
 
+// Together returns a pipeline for commands of one slot of a Redis Cluster, scripts
+// among them. While a cluster moves the slot, go-redis 9.23 repeats a whole plain
+// pipeline if its first command is told to try again, those that were carried out, too, and reads
+// the answers of one that was sent elsewhere twice at once. A transaction is
+// repeated as a whole or not at all, and costs a tenth more.
+func Together(rdb redis.UniversalClient) redis.Pipeliner {
+	if _, is := rdb.(*redis.ClusterClient); is {
+		return rdb.TxPipeline()
+	}
+	return rdb.Pipeline()
+}
+
 // RunAndRead runs a script and then reads hashes, which are in the same slot of a
 // Redis Cluster, all in one write. A script that returned them would have each
 // field copied into Lua and out again, which costs several times as much. Others
-// may change a hash in between, and in a cluster that moves slots it may even be
-// read before: what the script has written there must tell the caller.
+// may change a hash in between: what the script has written there must tell the
+// caller.
 func RunAndRead(ctx context.Context, rdb redis.UniversalClient, script *redis.Script, keys []string, args []any, hashes []string) (answer []any, read []map[string]string, err error) {
 	for _, run := range []func(context.Context, redis.Scripter, []string, ...any) *redis.Cmd{script.EvalSha, script.Eval} {
-		pipe := rdb.Pipeline()
+		pipe := Together(rdb)
 		cmd := run(ctx, pipe, keys, args...)
 		gets := make([]*redis.MapStringStringCmd, len(hashes))
 		for i, key := range hashes {

@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"vizstop/internal/coalesce"
+	"vizstop/internal/luascript"
 )
 
 // Client is a client of Redis for an asynq server. It is safe for concurrent
@@ -95,7 +96,7 @@ func (c *Client) run(_ string, cmds []*redis.Cmd) ([]struct{}, error) {
 		_ = c.Process(ctx, cmds[0])
 		return make([]struct{}, 1), nil
 	}
-	pipe := c.Pipeline()
+	pipe := luascript.Together(c.UniversalClient)
 	for _, cmd := range cmds {
 		_ = pipe.Process(ctx, cmd) // tells nothing before Exec
 	}

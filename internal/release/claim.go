@@ -88,7 +88,7 @@ func (r *Releaser) claim(ctx context.Context, script *redis.Script, projectID st
 		if did != gotIt {
 			continue
 		}
-		if f["claimed"] != f["hop"]+" "+c.nonce { // read too early, or it has gone on without us: the same attempt tells
+		if f["claimed"] != f["hop"]+" "+c.nonce { // it has gone on without us: the same attempt tells
 			return nil, fmt.Errorf("stop %s was not read as it was claimed", c.StopID)
 		}
 		claimed[i].Stop = ledger.Decode(projectID, c.StopID, f)

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
 
+	"vizstop/internal/actions"
 	"vizstop/internal/fleet"
 	"vizstop/internal/ledger"
 	"vizstop/internal/release"
@@ -31,6 +32,7 @@ type Recorder interface {
 type Config struct {
 	Redis    redis.UniversalClient
 	Ledger   *ledger.Ledger
+	Actions  *actions.Book
 	Release  *release.Releaser
 	Member   *fleet.Member
 	Handlers *tasks.Handlers
@@ -43,7 +45,7 @@ type Config struct {
 
 	Parallel  int           // API calls at once
 	Idle      time.Duration // between two looks at the rounds while there is no work; at least 500 ms
-	Retention time.Duration // of ended batches
+	Retention time.Duration // of ended batches and of actions
 	// Carried is called when tasks have been put into the queue. It must be quick.
 	Carried func()
 	Logger  *slog.Logger

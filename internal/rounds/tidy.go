@@ -2,6 +2,7 @@ package rounds
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -15,7 +16,7 @@ const (
 )
 
 // Tidy adopts the foreign tasks that asynq has given up before a worker could take
-// them, removes what asynq still holds of ours, and forgets old batches. Nobody
+// them, removes what asynq still holds of ours, and forgets old batches and actions. Nobody
 // waits for it. It returns when ctx ends.
 func (l *Loop) Tidy(ctx context.Context) {
 	tidy, sweep := time.NewTicker(tidyInterval), time.NewTicker(sweepInterval)
@@ -29,7 +30,7 @@ func (l *Loop) Tidy(ctx context.Context) {
 		case <-tidy.C:
 			err = l.tidyQueue(ctx)
 		case <-sweep.C:
-			err = l.Ledger.Sweep(ctx, l.Retention)
+			err = errors.Join(l.Ledger.Sweep(ctx, l.Retention), l.Actions.Forget(ctx, l.Retention))
 		}
 		if err != nil && ctx.Err() == nil {
 			l.Logger.WarnContext(ctx, "tidying up is not finished", "error", err)

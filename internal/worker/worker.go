@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
+	"vizstop/internal/actions"
 	"vizstop/internal/fleet"
 	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
@@ -52,7 +53,7 @@ type Config struct {
 	// for foreign tasks that have become due; default 1 s.
 	CheckInterval, DelayedCheckInterval time.Duration
 
-	Retention time.Duration // of ended batches; default ledger.DefaultRetention
+	Retention time.Duration // of ended batches and of actions; default ledger.DefaultRetention
 	Schedule  tasks.Schedule
 	Release   release.Config // its Observer and CallTimeout are set by New
 	// Accounts returns the names of the accounts that this worker has credentials of now,
@@ -150,7 +151,7 @@ func New(cfg Config) *Worker {
 		Tracer: cfg.Tracer, Schedule: cfg.Schedule, Logger: cfg.Logger, Stopping: w.stopping, Ended: w.ended,
 	})
 	w.loop = rounds.New(rounds.Config{
-		Redis: cfg.Redis, Ledger: w.ledger, Release: w.release, Member: member, Handlers: w.handlers,
+		Redis: cfg.Redis, Ledger: w.ledger, Actions: actions.New(cfg.Redis, member.Now), Release: w.release, Member: member, Handlers: w.handlers,
 		Carrier: tasks.NewCarrier(asynq.NewClientFromRedisClient(queue)), Queue: tasks.NewInspector(cfg.Redis),
 		Slots: slots, Lists: cfg.Jobs, Recorder: cfg.Metrics, Schedule: cfg.Schedule,
 		Parallel: cfg.Concurrency, Idle: cfg.CheckInterval, Retention: cfg.Retention, Carried: queue.Wake, Logger: cfg.Logger,

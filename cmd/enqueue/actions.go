@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"vizstop/internal/report"
+	"vizstop/internal/settings"
+	"vizstop/internal/when"
+)
+
+// actionList is what "enqueue actions" prints as JSON.
+type actionList struct {
+	Kind    string      `json:"kind"` // "actions"
+	Actions []actionRow `json:"actions"`
+}
+
+// actionRow is what somebody did.
+type actionRow struct {
+	At     time.Time `json:"at"`
+	Action string    `json:"action"`
+	Scope  string    `json:"scope"`
+	Jobs   int       `json:"jobs"` // that it concerned when it began; 0: not counted
+	By     string    `json:"by"`
+	From   string    `json:"from"`
+	Reason string    `json:"reason"`
+}
+
+func actionsCommand(getenv func(string) string, streams streams) *cli.Command {
+	var c store
+	var json bool
+	var last int
+	c.declare()
+	c.Int(&last, "last", "", 20, "how many, the newest first", 1, 1000)
+	c.Bool(&json, "json", "", "print one JSON object")
+	return &cli.Command{
+		Name:  "actions",
+		Usage: "list who paused, resumed, canceled, asked again or undid, when, why and from where",
+		Description: `An action is recorded before it begins. The newest 10,000 are kept, for as long as ended
+batches are (--retention of the workers).`,
+		Flags:        c.Flags(),
+		OnUsageError: usageError,
+		Action: c.action(getenv, func(ctx context.Context, cmd *cli.Command, books *books) error {
+			if err := settings.NoArguments(cmd); err != nil {
+				return err
+			}
+			found, err := books.actions.Last(ctx, last)
+			if err != nil {
+				return err
+			}
+			list := actionList{"actions", []actionRow{}}
+			for _, a := range found {
+				list.Actions = append(list.Actions, actionRow{a.At.UTC(), a.What, a.Scope, a.Jobs, a.By, a.From, a.Reason})
+			}
+			if json {
+				return report.WriteJSON(streams.out, list)
+			}
+			t := newTable(streams.out)
+			t.row("at", "action", "scope", "jobs", "by", "from", "reason")
+			for _, a := range list.Actions {
+				jobs := any("")
+				if a.Jobs > 0 {
+					jobs = a.Jobs
+				}
+				t.row(when.Stamp(a.At), a.Action, a.Scope, jobs, a.By, a.From, a.Reason)
+			}
+			return t.flush()
+		}),
+	}
+}

@@ -1,0 +1,63 @@
+package luascript
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"vizstop/internal/redistest"
+)
+
+// While a cluster moves a slot, each call of a script is carried out once, and what is read is what it has
+// written. Whoever repeats parts of a write counts some twice.
+func TestRunAndReadWhileSlotsMove(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 3)
+	rdb := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{cluster.Nodes[0].Addr}})
+	defer rdb.Close()
+	count := redis.NewScript(`for _, k in ipairs(KEYS) do redis.call('HINCRBY', k, 'n', 1) redis.call('HSET', k, 'by', ARGV[1]) end return {1}`)
+	hashes := make([]string, 60) // a slot moves some keys at a time
+	for i := range hashes {
+		hashes[i] = fmt.Sprintf("{p}:%d", i)
+	}
+	var calls atomic.Int64
+	ctx, end := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		for ctx.Err() == nil {
+			nonce := strconv.FormatInt(calls.Add(1), 10)
+			_, read, err := RunAndRead(context.Background(), rdb, count, hashes, []any{nonce}, hashes)
+			for redis.HasErrorPrefix(err, "TRYAGAIN") { // while both nodes have some of the keys
+				_, read, err = RunAndRead(context.Background(), rdb, count, hashes, []any{nonce}, hashes)
+			}
+			if err != nil {
+				done <- err
+				return
+			}
+			for i, f := range read {
+				if f["by"] != nonce || f["n"] != nonce {
+					done <- fmt.Errorf("call %s has read %v of hash %d", nonce, f, i)
+					return
+				}
+			}
+		}
+		done <- nil
+	}()
+	for range 4 {
+		from := cluster.Owner(t, hashes[0])
+		to := cluster.Nodes[(slices.Index(cluster.Nodes, from)+1)%len(cluster.Nodes)]
+		seen := calls.Load()
+		redistest.Await(t, "calls between two moves", func() bool { return calls.Load() > seen+2 })
+		cluster.MoveSlot(t, hashes[0], to, func() { time.Sleep(10 * time.Millisecond) }) // calls come meanwhile
+	}
+	end()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
