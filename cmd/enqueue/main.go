@@ -95,6 +95,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 			pauseCommand(getenv, streams),
 			resumeCommand(getenv, streams),
 			actionsCommand(getenv, streams),
+			schedulesCommand(getenv, streams),
 			checkCommand(getenv, streams),
 		},
 		EnableShellCompletion: true,

@@ -17,13 +17,15 @@ import (
 	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/sdkhmac"
 	"vizstop/internal/release"
+	"vizstop/internal/schedules"
+	"vizstop/internal/settings"
 	"vizstop/internal/tasks"
 	"vizstop/internal/worker"
 )
 
 // startWorker runs the worker in this process: it is only the other side here,
 // and e2e has it as a process.
-func (w *world) startWorker() error {
+func (w *world) startWorker(file *schedules.File) error {
 	w.metrics = prometheus.NewRegistry()
 	events := worker.NewMetrics(w.metrics, "test")
 	key := sdkhmac.Key{AccessKey: accessKey, SecretKey: secretKey}
@@ -34,10 +36,23 @@ func (w *world) startWorker() error {
 	w.worker = worker.New(worker.Config{
 		Redis: w.limited, Jobs: api, Registry: w.metrics, Metrics: events,
 		CheckInterval: 10 * time.Millisecond, DelayedCheckInterval: 100 * time.Millisecond,
-		Schedule:     tasks.Schedule{PollFirst: 100 * time.Millisecond, PollMax: time.Second, RetryFirst: 10 * time.Millisecond},
+		Schedule:  tasks.Schedule{PollFirst: 100 * time.Millisecond, PollMax: time.Second, RetryFirst: 10 * time.Millisecond},
+		Schedules: file, API: api, Projects: func(r schedules.Rule) ([]string, error) { return r.Projects, nil },
 		NotifySecret: hookSecret, NotifyHosts: []string{strings.TrimPrefix(w.hook.URL, "http://")},
 	})
 	return w.worker.Start(context.Background())
+}
+
+// startWorkerWith is the command: its argument is a schedules file.
+func startWorkerWith(ts *testscript.TestScript, w *world, args []string) error {
+	if len(args) == 0 {
+		return w.startWorker(nil)
+	}
+	file, err := schedules.Load(ts.MkAbs(args[0]), settings.Statuses())
+	if err != nil {
+		return err
+	}
+	return w.startWorker(file)
 }
 
 func announce(_ *testscript.TestScript, w *world, args []string) error {

@@ -47,7 +47,7 @@ func (f Force) find(name string) (Entry, bool) {
 
 // force reads which file is in force; the zero Force is none.
 func (s store) force(ctx context.Context) (f Force, text string, err error) {
-	text, err = s.rdb.Get(ctx, forceKey).Result()
+	text, err = s.rdb.HGet(ctx, forceKey, recordField).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return f, "", fmt.Errorf("read which schedules are in force: %w", err)
 	}

@@ -114,7 +114,14 @@ func standing(e Entry, st *state, now time.Time) Standing {
 	return s
 }
 
-// entry is the schedule of that name of the file in force.
+// Find is the schedule of that name of the file that is in force. The error says what
+// there is.
+func (d *Desk) Find(ctx context.Context, name string) (Entry, error) {
+	e, _, err := d.entry(ctx, name)
+	return e, err
+}
+
+// entry is Find, and which file is in force.
 func (d *Desk) entry(ctx context.Context, name string) (Entry, Force, error) {
 	f, _, err := d.store.force(ctx)
 	if err != nil {

@@ -20,12 +20,15 @@ var changeScript = luascript.Load(scripts, "change")
 
 // The keys, all in one slot of a Redis Cluster.
 const (
-	forceKey = "vizstop:{-}:schedules"       // string: which file is in force
+	forceKey = "vizstop:{-}:schedules"       // hash: which file is in force
 	filesKey = "vizstop:{-}:schedules:files" // hash: which file each worker has
 )
 
-func stateKey(name string) string   { return "vizstop:{-}:schedule:" + name }              // string: state
+func stateKey(name string) string   { return "vizstop:{-}:schedule:" + name }              // hash: state
 func resultsKey(name string) string { return "vizstop:{-}:schedule:" + name + ":results" } // list: newest first
+
+// recordField is what the hashes have.
+const recordField = "record"
 
 // chosenKey is a list: the jobs that were chosen for a tick, by one try to carry it out.
 func chosenKey(name string, tick int64, try int) string {
@@ -168,7 +171,7 @@ func (s store) states(ctx context.Context, names []string) ([]record, error) {
 	pipe := luascript.Together(s.rdb)
 	gets := make([]*redis.StringCmd, len(names))
 	for i, name := range names {
-		gets[i] = pipe.Get(ctx, stateKey(name))
+		gets[i] = pipe.HGet(ctx, stateKey(name), recordField)
 	}
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return nil, fmt.Errorf("read the schedules' state: %w", err)

@@ -96,7 +96,7 @@ func (p *Protected) add(place, line string, now time.Time) error {
 		if words[1] != "until" || len(words) != 3 {
 			return fmt.Errorf("%.80q is not of the form: ID or GLOB [until YYYY-MM-DD] [# comment]", strings.TrimSpace(line))
 		}
-		end, err := parseUntil(words[2], now.Location())
+		end, err := ParseUntil(words[2], now.Location())
 		if err != nil {
 			return err
 		}
@@ -114,8 +114,9 @@ func (p *Protected) add(place, line string, now time.Time) error {
 	return nil
 }
 
-// parseUntil is when a protection ends.
-func parseUntil(text string, zone *time.Location) (time.Time, error) {
+// ParseUntil is when something ends that lasts until a date, whose whole day in zone
+// still belongs to it, or until a time as in RFC 3339.
+func ParseUntil(text string, zone *time.Location) (time.Time, error) {
 	if day, err := time.ParseInLocation(time.DateOnly, text, zone); err == nil {
 		return day.AddDate(0, 0, 1), nil
 	}
