@@ -103,6 +103,7 @@ func (s *Scheduler) finish(ctx context.Context, one *schedules.Schedule, c claim
 	err := s.mine(ctx, one.Name, c, func(st *state) []Result {
 		if c.By == "" {
 			st.Settled = max(st.Settled, c.Tick)
+			st.Next = millis(one.Next(timeOf(st.Settled)))
 		}
 		if result.Outcome == Done || result.Outcome == Partial {
 			st.LastDone = max(st.LastDone, c.Tick)
