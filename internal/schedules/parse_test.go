@@ -241,3 +241,31 @@ func TestSchemaKnowsTheFields(t *testing.T) {
 		}
 	}
 }
+
+// The README's recipe is a file that is right, and so are those of deploy.
+func TestRecipes(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	recipe := regexp.MustCompile("(?s)```yaml\n(revision: .*?)```").FindSubmatch(readme)
+	if recipe == nil {
+		t.Fatal("the README has no schedules file")
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(dir+"/protected.txt", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Parse(dir+"/schedules.yaml", recipe[1], settings.Statuses())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := f.Find("evening"); s == nil || s.OlderThan != 8*time.Hour || s.Protect == "" {
+		t.Errorf("the recipe is %+v", s)
+	}
+	for _, folder := range []string{"systemd", "compose", "kubernetes/base", "kubernetes/overlays/example"} {
+		if _, err := Load("../../deploy/"+folder+"/schedules.yaml", settings.Statuses()); err != nil {
+			t.Error(err)
+		}
+	}
+}
