@@ -4,10 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"slices"
-	"strings"
 
 	"vizstop/internal/accounts"
+	"vizstop/internal/caller"
 	"vizstop/internal/estimate"
 	"vizstop/internal/release"
 	"vizstop/internal/settings"
@@ -36,7 +35,7 @@ func (a *access) declareProjects(s *settings.Set) {
 
 // calls returns the API of some projects, at the rate of the fleet. The books are nil
 // in a dry run without a Redis.
-func (a *access) calls(books *books, projects []string) (*caller, error) {
+func (a *access) calls(books *books, projects []string) (*caller.Caller, error) {
 	rate := books.callRate()
 	api, err := a.Open(settings.Options{Projects: projects, Spend: rate.Spend})
 	if err != nil {
@@ -48,7 +47,16 @@ func (a *access) calls(books *books, projects []string) (*caller, error) {
 			return release.Serving{Account: account, Endpoint: endpoint, Rate: rate}
 		}
 	}
-	return &caller{api, rate}, nil
+	return &caller.Caller{API: api, Rate: rate}, nil
+}
+
+// callRate is what calls of this command keep to. The books are nil in a dry run
+// without a Redis.
+func (b *books) callRate() caller.Rate {
+	if b == nil {
+		return &caller.OwnRate{}
+	}
+	return caller.FleetRate{Rate: b.release, Ledger: b.ledger}
 }
 
 // file says where projects are; it needs no credentials.
@@ -139,24 +147,9 @@ func (a *access) projects() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var chosen []string
-	for _, p := range f.Projects() {
-		if a.allProjects || slices.ContainsFunc(a.accounts, func(glob string) bool { return matches(glob, p.Account.Name) }) {
-			chosen = append(chosen, p.ID)
-		}
-	}
-	names := f.Serving()
-	for _, glob := range a.accounts {
-		if !slices.ContainsFunc(names, func(name string) bool { return matches(glob, name) }) {
-			return nil, fmt.Errorf("--account %s: no account with projects has such a name in %s; there are %s",
-				glob, a.Accounts, strings.Join(names, ", "))
-		}
+	chosen, err := f.Choose(a.accounts)
+	if err != nil {
+		return nil, fmt.Errorf("--account %w", err)
 	}
 	return chosen, nil
-}
-
-// matches reports whether a glob, which was checked, is for a name.
-func matches(glob, name string) bool {
-	ok, _ := path.Match(glob, name)
-	return ok
 }

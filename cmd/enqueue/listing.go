@@ -1,46 +1,26 @@
 package main
 
 import (
-	"context"
 	"fmt"
+	"iter"
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"vizstop/internal/estimate"
+	"vizstop/internal/jobs"
 	"vizstop/internal/selection"
 )
 
 // listedAtOnce is how many projects are listed at a time: each has a rate of its own.
 const listedAtOnce = 16
 
-// listing is what a rule has found in one project, or why it could not be listed.
-type listing struct {
-	project string
-	found   *selection.Selection // nil with err
-	err     error
-}
-
-// list asks for the jobs of every project, several projects at once, and returns what
-// the rule chose in their order. A person at a terminal sees how far it is.
-func (c *stopCmd) list(ctx context.Context, calls *caller, rule selection.Rule, now time.Time) []listing {
-	all := make([]listing, len(c.projects))
+// across applies a rule to the jobs of every project. A person at a terminal sees how
+// far it is.
+func (c *stopCmd) across(list func(project string) iter.Seq2[jobs.Job, error], rule selection.Rule, now time.Time) []selection.InProject {
 	var done atomic.Int64
-	over := c.tellProgress(&done, len(all))
+	over := c.tellProgress(&done, len(c.projects))
 	defer over()
-	var group errgroup.Group
-	group.SetLimit(listedAtOnce)
-	for i, project := range c.projects {
-		group.Go(func() error {
-			found, err := selection.Select(listJobs(ctx, calls, project), rule, now)
-			all[i] = listing{project, found, err}
-			done.Add(1)
-			return nil
-		})
-	}
-	_ = group.Wait() // each listing has its own error
-	return all
+	return selection.Across(c.projects, list, rule, now, listedAtOnce, func() { done.Add(1) })
 }
 
 // progressEvery is how often a person hears how many projects are listed: the first

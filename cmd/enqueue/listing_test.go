@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -43,15 +44,16 @@ func TestProjectsAreListedTogether(t *testing.T) {
 			for i := range 2*listedAtOnce + 1 {
 				c.projects = append(c.projects, fmt.Sprint("p", i))
 			}
-			calls := &caller{slowLists{takes: 2500 * time.Millisecond, fails: "p3"}, &spending{calls: map[string]int{}}}
+			calls := slowLists{takes: 2500 * time.Millisecond, fails: "p3"}
+			list := func(project string) iter.Seq2[jobs.Job, error] { return jobs.All(t.Context(), calls, project) }
 			began := time.Now()
-			all := c.list(t.Context(), calls, selection.Rule{All: true}, began)
+			all := c.across(list, selection.Rule{All: true}, began)
 			if took := time.Since(began); took != 3*2500*time.Millisecond {
 				t.Errorf("%d lists took %v, want the time of three", len(all), took)
 			}
 			for i, l := range all {
-				failed := l.project == "p3"
-				if l.project != c.projects[i] || (l.err != nil) != failed || !failed && l.found.Jobs[0].Name != l.project {
+				failed := l.ProjectID == "p3"
+				if l.ProjectID != c.projects[i] || (l.Err != nil) != failed || !failed && l.Jobs[0].Name != l.ProjectID {
 					t.Errorf("listing %d: %+v", i, l)
 				}
 			}

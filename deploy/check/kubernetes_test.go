@@ -35,8 +35,8 @@ func kustomize(t *testing.T, folder string) []any {
 }
 
 var builds = map[string][]string{
-	"base": {"ServiceAccount", "ConfigMap", "ConfigMap", "Deployment", "PodDisruptionBudget", "NetworkPolicy", "CronJob"},
-	"overlays/example": {"ServiceAccount", "ConfigMap", "ConfigMap", "Deployment", "PodDisruptionBudget", "NetworkPolicy", "CronJob",
+	"base": {"ServiceAccount", "ConfigMap", "ConfigMap", "Deployment", "PodDisruptionBudget", "NetworkPolicy"},
+	"overlays/example": {"ServiceAccount", "ConfigMap", "ConfigMap", "Deployment", "PodDisruptionBudget", "NetworkPolicy",
 		"PodMonitor", "PrometheusRule", "ScaledObject"},
 }
 
@@ -75,7 +75,6 @@ func TestMisspeltFieldsAreFound(t *testing.T) {
 		{"Deployment", "terminationGracePeriodSeconds: 40", "terminationGracePeriodSeconds: forty"},
 		{"Deployment", "topologyKey", "topologykey"},
 		{"Deployment", "selector:", "selectors:"},
-		{"CronJob", "timeZone", "timezone"},
 		{"NetworkPolicy", "podSelector", "podSelectors"},
 		{"PodDisruptionBudget", "maxUnavailable", "maxUnavailables"},
 		{"PodMonitor", "podMetricsEndpoints", "podMetricEndpoints"},
@@ -112,11 +111,8 @@ func secretTemplate(t *testing.T) any {
 	return readYAML(t, filepath.Join(repository, "deploy/kubernetes/base/secret.template.yaml"))
 }
 
-// podTemplate is that of a Deployment or CronJob, else nil.
+// podTemplate is that of a Deployment, else nil.
 func podTemplate(r any) any {
-	if text(r, "kind") == "CronJob" {
-		return dig(r, "spec", "jobTemplate", "spec", "template")
-	}
 	return dig(r, "spec", "template")
 }
 

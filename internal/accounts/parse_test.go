@@ -16,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"vizstop/internal/plain"
+	"vizstop/internal/yamlfile"
 )
 
 const example = "../../docs/accounts.example.yaml"
@@ -57,12 +58,12 @@ func parse(t *testing.T, text string) *File {
 	return f
 }
 
-func faultsOf(t *testing.T, text []byte) *Error {
+func faultsOf(t *testing.T, text []byte) *yamlfile.Error {
 	t.Helper()
 	f, err := Parse("accounts.yaml", text)
-	e, ok := errors.AsType[*Error](err)
+	e, ok := errors.AsType[*yamlfile.Error](err)
 	if !ok || f != nil {
-		t.Fatalf("got %v, %v; want an *Error", f, err)
+		t.Fatalf("got %v, %v; want an *yamlfile.Error", f, err)
 	}
 	return e
 }
@@ -357,7 +358,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		file, err := Parse("accounts.yaml", text)
 		if err != nil {
-			e, ok := errors.AsType[*Error](err)
+			e, ok := errors.AsType[*yamlfile.Error](err)
 			if !ok || file != nil || len(e.Faults) == 0 {
 				t.Fatalf("%v, %#v", file, err)
 			}

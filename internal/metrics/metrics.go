@@ -28,11 +28,13 @@ type Labels struct {
 	Recoveries []string // what a recovery can have found
 	ListChecks []string // how a list check can end
 	Drops      []string // why a task can be dropped
+	Ticks      []string // what can become of a schedule's tick
 }
 
 // Metrics counts events. Its methods are safe for concurrent use.
 type Metrics struct {
 	operations, results []string // of calls of the API
+	tickResults         []string
 
 	outcomes    *prometheus.CounterVec
 	shadows     *prometheus.CounterVec
@@ -47,6 +49,7 @@ type Metrics struct {
 	listChecks  *prometheus.CounterVec
 	duplicates  prometheus.Counter
 	drops       *prometheus.CounterVec
+	ticks       *prometheus.CounterVec
 }
 
 // Buckets fit the work: a stop takes seconds to minutes, its deadline is an
@@ -90,6 +93,8 @@ func New(reg prometheus.Registerer, version string, l Labels) *Metrics {
 			"Asks that joined an active stop, and tasks that came again and were fenced off.")),
 		drops: f.NewCounterVec(counter("tasks_dropped_total",
 			"Tasks of other programs in the queue that nobody can carry out, by reason."), []string{"reason"}),
+		ticks: f.NewCounterVec(counter("schedule_ticks_total",
+			"Ticks of schedules that have a result, by schedule and result. Each counts once in the sum over all workers."), []string{"schedule", "result"}),
 	}
 	f.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "build_info",
 		Help: "Always 1; which version runs."}, []string{"version", "goversion"}).
@@ -97,7 +102,7 @@ func New(reg prometheus.Registerer, version string, l Labels) *Metrics {
 	reg.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	m.operations, m.results = l.Operations, l.Results
+	m.operations, m.results, m.tickResults = l.Operations, l.Results, l.Ticks
 	m.zero(l)
 	return m
 }
@@ -188,6 +193,16 @@ func (m *Metrics) Dropped(reason string) { m.drops.WithLabelValues(reason).Inc()
 
 // HoldBegan counts that calls were held back.
 func (m *Metrics) HoldBegan(reason string) { m.holds.WithLabelValues(reason).Inc() }
+
+// Schedule makes every series of a schedule exist before its first tick.
+func (m *Metrics) Schedule(name string) {
+	for _, result := range m.tickResults {
+		m.ticks.WithLabelValues(name, result)
+	}
+}
+
+// Ticked counts a tick that has a result.
+func (m *Metrics) Ticked(schedule, result string) { m.ticks.WithLabelValues(schedule, result).Inc() }
 
 // Account makes every series of calls for an account exist before its first call.
 func (m *Metrics) Account(name string) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -73,6 +74,16 @@ func ParseProtected(r io.Reader, name string, now time.Time) (*Protected, error)
 	return p, nil
 }
 
+// ReadProtected reads the file at path by ParseProtected.
+func ReadProtected(path string, now time.Time) (*Protected, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return ParseProtected(f, path, now)
+}
+
 func (p *Protected) add(place, line string, now time.Time) error {
 	line, _, _ = strings.Cut(line, "#") // is in no id, no glob and no time
 	words := strings.Fields(line)
@@ -87,7 +98,7 @@ func (p *Protected) add(place, line string, now time.Time) error {
 		if words[1] != "until" || len(words) != 3 {
 			return fmt.Errorf("%.80q is not of the form: ID or GLOB [until YYYY-MM-DD] [# comment]", strings.TrimSpace(line))
 		}
-		end, err := parseUntil(words[2], now.Location())
+		end, err := ParseUntil(words[2], now.Location())
 		if err != nil {
 			return err
 		}
@@ -105,8 +116,9 @@ func (p *Protected) add(place, line string, now time.Time) error {
 	return nil
 }
 
-// parseUntil is when a protection ends.
-func parseUntil(text string, zone *time.Location) (time.Time, error) {
+// ParseUntil is when something ends that lasts until a date, whose whole day in zone
+// still belongs to it, or until a time as in RFC 3339.
+func ParseUntil(text string, zone *time.Location) (time.Time, error) {
 	if day, err := time.ParseInLocation(time.DateOnly, text, zone); err == nil {
 		return day.AddDate(0, 0, 1), nil
 	}

@@ -60,6 +60,9 @@ func (w *Worker) snapshot(ctx context.Context) (metrics.Snapshot, error) {
 	for _, a := range now.rates {
 		s.Rate = min(s.Rate, a.Rate)
 	}
+	if s.Schedules, err = w.schedules(ctx); err != nil {
+		return s, err
+	}
 	s.Queue, err = w.queue(ctx)
 	return s, err
 }
@@ -150,6 +153,9 @@ func (w *Worker) Ready(ctx context.Context) (faults, notes []string) {
 		if a.Reduced() {
 			notes = append(notes, a.String())
 		}
+	}
+	if w.scheduler != nil && w.scheduler.Note() != "" {
+		notes = append(notes, w.scheduler.Note())
 	}
 	return faults, append(notes, w.fitness.notes()...)
 }

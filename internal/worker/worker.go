@@ -16,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"vizstop/internal/actions"
+	"vizstop/internal/caller"
 	"vizstop/internal/fleet"
 	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
@@ -26,6 +27,8 @@ import (
 	"vizstop/internal/queueconn"
 	"vizstop/internal/release"
 	"vizstop/internal/rounds"
+	"vizstop/internal/scheduler"
+	"vizstop/internal/schedules"
 	"vizstop/internal/takeover"
 	"vizstop/internal/tasks"
 	"vizstop/internal/tracing"
@@ -68,6 +71,12 @@ type Config struct {
 	// FitnessInterval is how often the worker looks whether Redis is fit; default
 	// a minute.
 	FitnessInterval time.Duration
+
+	// Schedules are carried out; nil: none. Projects lists the projects that a rule of
+	// theirs names, and API makes their calls; both are needed with Schedules.
+	Schedules *schedules.File
+	Projects  func(schedules.Rule) ([]string, error)
+	API       caller.API
 
 	NotifySecret string   // signs batch reports; "" leaves them unsigned
 	NotifyHosts  []string // that batch reports may be posted to; none: every public one, with https
@@ -113,6 +122,8 @@ type Worker struct {
 	notifier *notify.Notifier
 	inspect  *asynq.Inspector
 	fitness  *fitness
+
+	scheduler *scheduler.Scheduler // nil: no schedules are carried out
 
 	endRounds context.CancelFunc // of the loop, the notifier and the fitness
 	rounds    sync.WaitGroup
@@ -174,6 +185,9 @@ func New(cfg Config) *Worker {
 	for range servers {
 		w.servers = append(w.servers, w.newServer(queue))
 	}
+	if cfg.Schedules != nil {
+		w.scheduler = w.newScheduler()
+	}
 	cfg.Registry.MustRegister(metrics.NewSnapshotCollector(w.snapshot))
 	return w
 }
@@ -205,6 +219,7 @@ func NewMetrics(reg prometheus.Registerer, version string) *metrics.Metrics {
 		Recoveries: rounds.RecoveryKinds(),
 		ListChecks: texts(release.ListResults()),
 		Drops:      tasks.DropReasons(),
+		Ticks:      texts(scheduler.Outcomes()),
 	})
 }
 
@@ -255,7 +270,11 @@ func (w *Worker) Start(ctx context.Context) error {
 	roundsCtx, endRounds := context.WithCancel(context.WithoutCancel(ctx))
 	beatCtx, endBeat := context.WithCancel(context.WithoutCancel(ctx))
 	w.endRounds, w.endBeat = endRounds, endBeat
-	for _, run := range []func(context.Context){w.loop.Run, w.shadow.Run, w.loop.Listen, w.loop.Tidy, w.notifier.Run, w.fitness.run, w.oldQueue} {
+	running := []func(context.Context){w.loop.Run, w.shadow.Run, w.loop.Listen, w.loop.Tidy, w.notifier.Run, w.fitness.run, w.oldQueue}
+	if w.scheduler != nil {
+		running = append(running, w.scheduler.Run)
+	}
+	for _, run := range running {
 		w.rounds.Go(func() { run(roundsCtx) })
 	}
 	w.beat.Go(func() { w.loop.Beat(beatCtx) })
