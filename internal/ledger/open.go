@@ -164,7 +164,7 @@ func (l *Ledger) openNew(ctx context.Context, projectID, batch, endpoint string,
 	for _, i := range todo {
 		a := asks[i]
 		keys = append(keys, k.Stop(ids[i]))
-		args = append(args, ids[i], a.JobID, millis(a.Due), millis(a.Deadline), a.Trace, encodeLabels(a.Labels), a.Fault, flag(a.Listed), flag(a.Confirmed || l.ofShadow))
+		args = append(args, ids[i], a.JobID, millis(a.Due), millis(a.Deadline), a.Trace, encodeLabels(a.Labels), a.Fault, flag(a.Listed), l.confirmed(a))
 	}
 	answers, err := openScript.Run(ctx, l.rdb, keys, args...).StringSlice()
 	if err != nil {
@@ -194,7 +194,7 @@ func (l *Ledger) join(ctx context.Context, projectID, batch string, asks []Ask, 
 	for _, i := range joins {
 		a := asks[i]
 		keys = append(keys, k.Stop(openings[i].StopID), k.Stop(ids[i]))
-		args = append(args, openings[i].StopID, ids[i], a.JobID, millis(a.Due), millis(a.Deadline), encodeLabels(a.Labels), flag(a.Listed), flag(a.Confirmed || l.ofShadow))
+		args = append(args, openings[i].StopID, ids[i], a.JobID, millis(a.Due), millis(a.Deadline), encodeLabels(a.Labels), flag(a.Listed), l.confirmed(a))
 	}
 	answers, err := joinScript.Run(ctx, l.rdb, keys, args...).StringSlice()
 	if err != nil {

@@ -101,6 +101,15 @@ func (l *Ledger) batchProjectsKey(batch string) string {
 	return "vizstop:batch:" + batch
 }
 
+// confirmed says for the scripts whether somebody has confirmed an ask. Shadow stops wait
+// in one set, whoever has: a claim tells what a limit would do.
+func (l *Ledger) confirmed(a Ask) string {
+	if l.ofShadow && !a.Confirmed {
+		return "0"
+	}
+	return flag(a.Confirmed)
+}
+
 // firstKind is the kind of the first step of a stop.
 func (l *Ledger) firstKind() Kind {
 	if l.ofShadow {

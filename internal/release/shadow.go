@@ -22,6 +22,11 @@ type Shadow struct{ r *Releaser }
 // Shadow is the part for shadow stops.
 func (r *Releaser) Shadow() Shadow { return Shadow{r} }
 
+// Window is that of Releaser.
+func (s Shadow) Window(ctx context.Context, projectID string) (Window, error) {
+	return s.r.Window(ctx, projectID)
+}
+
 // Turns is that of Releaser.
 func (s Shadow) Turns(ctx context.Context, over []Settled) ([]Turn, time.Duration, error) {
 	return s.r.turns(ctx, shadowRoundsKey, over)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -158,6 +159,7 @@ func (s *Shadow) look(ctx context.Context, projectID string, taken []ledger.Memb
 		defer s.cfg.Looker.AtWork.End(step.StopID)
 	}
 	claims, err := s.cfg.Release.Claim(ctx, projectID, taken)
+	err = errors.Join(err, s.limit(ctx, projectID, claims))
 	for _, c := range claims {
 		s.cfg.Looker.AtWork.Begin(c.Stop.ID)
 		s.atWork.Add(1)
@@ -169,6 +171,39 @@ func (s *Shadow) look(ctx context.Context, projectID string, taken []ledger.Memb
 		})
 	}
 	return err
+}
+
+// limit notes which stops a limit would hold back. It reads what is left of the window,
+// and uses nothing up. If it fails, nothing would.
+func (s *Shadow) limit(ctx context.Context, projectID string, claims []release.ShadowClaim) error {
+	if len(claims) == 0 {
+		return nil
+	}
+	batches := make([]string, len(claims))
+	for i, c := range claims {
+		batches[i] = c.Stop.Batch
+	}
+	held, confirmed, err := s.cfg.Ledger.Limited(ctx, projectID, batches)
+	if err != nil {
+		return err
+	}
+	var window release.Window
+	if slices.Contains(confirmed, false) {
+		if window, err = s.cfg.Release.Window(ctx, projectID); err != nil {
+			return err
+		}
+	}
+	for i := range claims {
+		c := &claims[i]
+		switch {
+		case c.Held != "":
+		case held[i] != "":
+			c.Held = release.Reason(held[i])
+		case !confirmed[i] && window.Left() == 0:
+			c.Held = release.WindowLimit
+		}
+	}
+	return nil
 }
 
 // late ends the stops whose time is up.

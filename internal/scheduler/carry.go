@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"vizstop/internal/estimate"
 	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
+	"vizstop/internal/limits"
 	"vizstop/internal/luascript"
 	"vizstop/internal/notify"
 	"vizstop/internal/plain"
@@ -125,6 +127,13 @@ func (s *Scheduler) finish(ctx context.Context, one *schedules.Schedule, c claim
 type chunk struct {
 	ProjectID string   `json:"project"`
 	Jobs      []string `json:"jobs"`
+	Size      *size    `json:"size,omitempty"` // of the first chunk of a project
+}
+
+// size is how many stops a tick has in a project, and which limit that is over; "": none.
+type size struct {
+	Stops int    `json:"stops"`
+	Held  string `json:"held,omitempty"`
 }
 
 const (
@@ -201,6 +210,7 @@ func (s *Scheduler) pick(ctx context.Context, one *schedules.Schedule) (chunks [
 	}
 	picked = &chosen{}
 	var faults []error
+	sizes := map[string]limits.Size{}
 	list := func(project string) iter.Seq2[jobs.Job, error] { return s.list(ctx, project, refused) }
 	for _, found := range selection.Across(projects, list, rule, s.Fleet.Now(), 1, nil) { // one at a time: see list
 		if found.Err != nil {
@@ -210,6 +220,7 @@ func (s *Scheduler) pick(ctx context.Context, one *schedules.Schedule) (chunks [
 		if n := len(found.Jobs); n > 0 {
 			shares = append(shares, estimate.Share{ProjectID: found.ProjectID, Stops: n})
 			picked.Jobs += n
+			sizes[found.ProjectID] = limits.Size{Stops: n, Running: found.Running}
 		}
 		for some := range slices.Chunk(found.Jobs, ledger.OpenChunk) {
 			c := chunk{ProjectID: found.ProjectID}
@@ -222,6 +233,14 @@ func (s *Scheduler) pick(ctx context.Context, one *schedules.Schedule) (chunks [
 	if ctx.Err() != nil {
 		return nil, nil, nil, context.Cause(ctx)
 	}
+	own := s.limits(one)
+	for i := range chunks {
+		if of, first := sizes[chunks[i].ProjectID]; first {
+			of.All = picked.Jobs
+			chunks[i].Size = &size{of.Stops, own.Over(of)}
+			delete(sizes, chunks[i].ProjectID)
+		}
+	}
 	if len(faults) > 0 && len(faults) == len(projects) {
 		return nil, nil, nil, errors.Join(faults...)
 	}
@@ -233,6 +252,13 @@ func (s *Scheduler) pick(ctx context.Context, one *schedules.Schedule) (chunks [
 		picked.Unlisted = append(picked.Unlisted, plain.Line(fault.Error(), maxSaid))
 	}
 	return chunks, shares, picked, nil
+}
+
+// limits are those of a schedule or, where it says nothing, of the fleet.
+func (s *Scheduler) limits(one *schedules.Schedule) limits.Limits {
+	l := s.Fleet.Limits()
+	l.Batch, l.Share = cmp.Or(one.BatchLimit, l.Batch), cmp.Or(one.BatchShare, l.Share)
+	return l
 }
 
 // list lists the jobs of a project, unless the credential of its account is refused:
@@ -285,10 +311,7 @@ func (s *Scheduler) ask(ctx context.Context, one *schedules.Schedule, c claim) (
 	tick, picked := timeOf(c.Tick), c.Chosen
 	r := Result{Tick: tick, Outcome: Done, Worker: s.me, Reason: picked.Note, Chosen: picked.Jobs, Unlisted: append([]string{}, picked.Unlisted...),
 		Left: picked.Left, Tries: c.Try, Shadow: c.Shadow || one.Shadow, By: c.By}
-	switch {
-	case r.Shadow:
-		r.Reason = "shadow: nothing was asked for"
-	case picked.Jobs > 0:
+	if picked.Jobs > 0 {
 		r.Batch = schedules.BatchID(one.Name, tick)
 		if err := s.askAll(ctx, one, c, &r); err != nil {
 			return r, err
@@ -302,13 +325,16 @@ func (s *Scheduler) ask(ctx context.Context, one *schedules.Schedule, c claim) (
 }
 
 func (s *Scheduler) askAll(ctx context.Context, one *schedules.Schedule, c claim, r *Result) error {
-	meta := ledger.Meta{Requester: "schedule " + one.Name, Reason: one.Reason}
+	meta := ledger.Meta{Requester: "schedule " + one.Name, Reason: one.Reason, Shadow: r.Shadow}
 	if c.By != "" {
 		meta.Requester = c.By
 	}
 	plan := when.Plan{First: timeOf(c.Chosen.First), Spread: time.Duration(c.Chosen.Spread) * time.Millisecond,
 		Deadline: time.Duration(c.Chosen.Deadline) * time.Millisecond}
-	i, described := 0, ""
+	i, books := 0, s.Ledger
+	if r.Shadow {
+		books = books.Shadow()
+	}
 	for part, err := range s.chunks(ctx, one.Name, c) {
 		if err != nil {
 			return err
@@ -316,14 +342,17 @@ func (s *Scheduler) askAll(ctx context.Context, one *schedules.Schedule, c claim
 		var asks []ledger.Ask
 		for _, job := range part.Jobs {
 			due := plan.Due(i, c.Chosen.Jobs)
-			asks = append(asks, ledger.Ask{JobID: job, Due: due, Deadline: plan.DeadlineOf(due), Listed: true})
+			asks = append(asks, ledger.Ask{JobID: job, Due: due, Deadline: plan.DeadlineOf(due), Listed: true, Shadow: r.Shadow})
 			i++
 		}
-		if described != part.ProjectID {
-			if err := s.Ledger.Describe(ctx, part.ProjectID, r.Batch, meta); err != nil {
+		if of := part.Size; of != nil {
+			err := s.Ledger.Describe(ctx, part.ProjectID, r.Batch, meta)
+			if err == nil {
+				err = books.StateSize(ctx, part.ProjectID, r.Batch, of.Stops, of.Held)
+			}
+			if err != nil {
 				return err
 			}
-			described = part.ProjectID
 		}
 		openings, err := s.Producer.Ask(ctx, part.ProjectID, r.Batch, asks)
 		r.count(openings)

@@ -19,6 +19,7 @@ import (
 	"vizstop/internal/fleet"
 	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
+	"vizstop/internal/limits"
 	"vizstop/internal/schedules"
 )
 
@@ -27,6 +28,7 @@ type Fleet interface {
 	ID() string
 	Now() time.Time
 	Census() fleet.Census
+	Limits() limits.Limits
 }
 
 // Producer asks for stops, as *tasks.Producer does.

@@ -16,6 +16,7 @@ import (
 	"vizstop/internal/fleet"
 	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
+	"vizstop/internal/limits"
 	v1 "vizstop/internal/modelarts/v1"
 	"vizstop/internal/redistest"
 	"vizstop/internal/schedules"
@@ -40,7 +41,8 @@ func (b *bench) Now() time.Time { b.mu.Lock(); defer b.mu.Unlock(); return b.now
 func (b *bench) Census() fleet.Census {
 	return fleet.Census{Reliable: true, Alive: []fleet.Worker{{ID: "me"}}}
 }
-func (b *bench) Schedule(string) {}
+func (b *bench) Limits() limits.Limits { return limits.Defaults() }
+func (b *bench) Schedule(string)       {}
 func (b *bench) Ticked(_, outcome string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

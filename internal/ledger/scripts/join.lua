@@ -57,7 +57,7 @@ for i = 1, (#KEYS - 10) / 2 do
     redis.call('HDEL', batch, 'ended')
     redis.call('ZREM', ended, batch_id)
   end
-  if confirmed ~= '' and (what == 'joined' or what == 'known') then
+  if confirmed == '1' and (what == 'joined' or what == 'known') then
     local is_small = tonumber(redis.call('HGET', batch, 'total') or 0) <= few
     confirm(stop, id, {limited = limited, held = held}, is_small and 'small' or '', is_small and small or large)
     redis.call('HSET', batch, 'confirmed', 1)

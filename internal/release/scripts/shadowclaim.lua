@@ -11,7 +11,6 @@ local control, own, waiting, released = unpack(KEYS, 1, 4)
 local now, me, fleet, endpoint, nonce = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local c = redis.call('HMGET', control, 'paused', 'hold', 'failures')
 local calls, answers = 0, {(c[2] or c[3]) and 1 or 0, ''}
--- Whatever else a person has to end is asked for here.
 if c[1] or fleet == 'stops' then answers[2] = 'paused' end
 
 local function claim(stop, id, hop, job)
