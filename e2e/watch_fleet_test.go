@@ -30,7 +30,11 @@ type watched struct {
 func newWatched(t *testing.T, name, scrape string, redisArgs ...string) *watched {
 	t.Helper()
 	f := &watched{world: newWorld(t, modelartstest.Config{}, append([]string{"--appendonly", "yes"}, redisArgs...)...), name: name, scrape: scrape, next: 1000}
-	f.worker = startWorker(t, f.env(), "--api-rate", "200")
+	file := filepath.Join(t.TempDir(), "schedules.yaml")
+	if err := os.WriteFile(file, []byte(`{revision: 1, schedules: [{name: evening, at: "20:00", timezone: UTC, rule: {project: `+project+`, name: none-*}}]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f.worker = startWorker(t, f.env(), "--api-rate", "200", "--schedules", file)
 	f.producer = tasks.NewProducer(f.books, f.rdb)
 	return f
 }

@@ -126,8 +126,8 @@ func containers(t *testing.T, folder string, f func(where string, all []any, pod
 			f(folder+": "+text(r, "kind")+" "+text(r, "metadata", "name"), all, dig(podTemplate(r), "spec"), c)
 		}
 	}
-	if n != 2 {
-		t.Errorf("%s has %d containers, want 2", folder, n)
+	if n != 1 {
+		t.Errorf("%s has %d containers, want 1", folder, n)
 	}
 }
 
@@ -168,6 +168,31 @@ func TestContainersStartTheProgramsRight(t *testing.T) {
 	for folder := range builds {
 		containers(t, folder, func(where string, all []any, pod, container any) {
 			useOf(t, where, all, container).check(t)
+		})
+	}
+}
+
+// The schedules file that the worker is told of is in a ConfigMap that is mounted there,
+// with the file of protected jobs that it names.
+func TestSchedulesAreMounted(t *testing.T) {
+	t.Parallel()
+	for folder := range builds {
+		containers(t, folder, func(where string, all []any, pod, container any) {
+			path := useOf(t, where, all, container).shared["VIZSTOP_SCHEDULES"]
+			for _, mount := range list(container, "volumeMounts") {
+				if text(mount, "mountPath") != filepath.Dir(path) {
+					continue
+				}
+				for _, volume := range list(pod, "volumes") {
+					for _, r := range all {
+						if text(volume, "name") == text(mount, "name") && text(r, "metadata", "name") == text(volume, "configMap", "name") &&
+							strings.Contains(text(r, "data", filepath.Base(path)), "protect: protected.txt") && text(r, "data", "protected.txt") != "" {
+							return
+						}
+					}
+				}
+			}
+			t.Errorf("%s: %s is in no ConfigMap that is mounted there", where, path)
 		})
 	}
 }
