@@ -20,6 +20,11 @@ type Snapshot struct {
 	// Calls per second that the project allowed least may make, of those with stops in
 	// flight, and what is configured; +Inf is no limit.
 	Rate, ConfiguredRate float64
+
+	// Stop calls that nobody confirmed of the last hour, of the project that got most of
+	// those with stops in flight, and how many a project may get; +Inf is no limit.
+	WindowUsed  int
+	WindowLimit float64
 }
 
 // Hold is why and what calls are held back. Account is "" where it is of none.
@@ -40,7 +45,7 @@ const snapshotTimeout = 3 * time.Second
 type SnapshotCollector struct {
 	take func(context.Context) (Snapshot, error)
 
-	up, inFlight, oldest, held, unfit, workers, rate, configured, tasks, latency *prometheus.Desc
+	up, inFlight, oldest, held, unfit, workers, rate, configured, tasks, latency, windowUsed, windowLimit *prometheus.Desc
 }
 
 // NewSnapshotCollector returns a collector that calls take, which must be safe
@@ -61,13 +66,16 @@ func NewSnapshotCollector(take func(context.Context) (Snapshot, error)) *Snapsho
 			"Calls per second that the project allowed least may make now, of those with stops in flight; +Inf: no limit."),
 		configured: desc("configured_rate", "Calls per second and project that are configured; +Inf: no limit."),
 		tasks:      desc("queue_tasks", "Tasks in the queue by asynq's state, of the whole fleet.", "queue", "state"),
-		latency:    desc("queue_latency_seconds", "Age of the oldest task that is ready and waits for a worker.", "queue"),
+		windowUsed: desc("limit_window_used",
+			"Stop calls that nobody confirmed and that count for the window limit now, of the project that got most of those with stops in flight."),
+		windowLimit: desc("limit_window", "Stop calls that nobody confirmed which a project may get in any 60 minutes; +Inf: no limit."),
+		latency:     desc("queue_latency_seconds", "Age of the oldest task that is ready and waits for a worker.", "queue"),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (c *SnapshotCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.up, c.inFlight, c.oldest, c.held, c.unfit, c.workers, c.rate, c.configured, c.tasks, c.latency} {
+	for _, d := range []*prometheus.Desc{c.up, c.inFlight, c.oldest, c.held, c.unfit, c.workers, c.rate, c.configured, c.tasks, c.latency, c.windowUsed, c.windowLimit} {
 		ch <- d
 	}
 }
@@ -100,6 +108,8 @@ func (c *SnapshotCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(c.workers, float64(s.Workers))
 	gauge(c.rate, s.Rate)
 	gauge(c.configured, s.ConfiguredRate)
+	gauge(c.windowUsed, float64(s.WindowUsed))
+	gauge(c.windowLimit, s.WindowLimit)
 	for state, n := range s.Queue.Tasks {
 		gauge(c.tasks, float64(n), s.Queue.Name, state)
 	}
