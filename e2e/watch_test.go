@@ -34,7 +34,7 @@ func troubles(t *testing.T) []trouble {
 		}},
 		{newWatched(t, "refused", ", metric_relabel_configs: [{source_labels: [__name__], regex: .*_bucket, action: drop}]"), []stage{
 			{provokeRefusal, []string{"VizstopCallsRefused", "VizstopStopSLOUnmeasured"}},
-			{provokePause, []string{"VizstopPausedTooLong", "VizstopQueueWait"}},
+			{provokePause, []string{"VizstopPausedTooLong", "VizstopQueueWait", "VizstopLimitHolds"}},
 			{func(f *watched) { f.worker.kill() }, []string{"VizstopWorkerDown", "VizstopWorkersAbsent"}},
 		}},
 	}

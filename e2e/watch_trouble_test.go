@@ -13,6 +13,7 @@ import (
 
 	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
+	"vizstop/internal/limits"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/tasks"
 )
@@ -75,9 +76,23 @@ func provokeRefusal(f *watched) {
 	f.ask(3, 0, 0, time.Hour) // fewer could be refused for a fault of their own
 }
 
-// provokePause has somebody who pauses stops, and a queue from which no worker
-// takes the task that has been ready for long.
+// holdBatch has a batch that states a size beyond its limit.
+func (f *watched) holdBatch() {
+	l := ledger.New(f.rdb, time.Now)
+	p := tasks.NewProducer(l, f.rdb)
+	_, err := p.StateSize(context.Background(), project, "too-large", limits.Size{Stops: 5000}, limits.Defaults())
+	if err == nil {
+		_, err = p.Ask(context.Background(), project, "too-large", []ledger.Ask{{JobID: "999999", Deadline: time.Now().Add(24 * time.Hour)}})
+	}
+	if err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// provokePause has a batch that a limit holds, somebody who pauses stops, and a queue
+// from which no worker takes the task that has been ready for long.
 func provokePause(f *watched) {
+	f.holdBatch()
 	launch(f.t, f.env(), "", "enqueue", "pause", "--reason", "a test").wantExit(0)
 	inspector := asynq.NewInspectorFromRedisClient(f.rdb)
 	if err := inspector.PauseQueue(tasks.Queue); err != nil {

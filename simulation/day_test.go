@@ -80,7 +80,7 @@ func (d *day) job() string { return d.jobs[d.random.IntN(len(d.jobs))] }
 // wish is a wish to stop a job now or in a while, with a deadline soon or in a
 // while.
 func (d *day) wish(job string) ledger.Ask {
-	a := ledger.Ask{JobID: job, Due: time.Now()}
+	a := ledger.Ask{JobID: job, Due: time.Now(), Confirmed: d.meant != nil && d.meant.IntN(2) == 0}
 	if d.random.IntN(3) == 0 {
 		a.Due = a.Due.Add(d.upTo(10 * time.Minute))
 	}

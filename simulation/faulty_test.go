@@ -8,6 +8,11 @@ import (
 	"regexp"
 	"sync"
 	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"vizstop/internal/redisconn"
 )
 
 // faultyWorker is a worker that can die or freeze in the middle of any command to
@@ -107,6 +112,16 @@ var (
 	// go-redis tries again after errors of the network, and waits in between.
 	errRefused = &net.OpError{Op: "dial", Err: errors.New("connection refused")}
 )
+
+// connect is the worker's client of Redis.
+func (f *faultyWorker) connect() *redis.Client {
+	rdb := redis.NewClient(&redis.Options{
+		Dialer: f.dial, PoolSize: 1000, MaxRetries: 3, MinRetryBackoff: 200 * time.Millisecond, DialerRetries: 1,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	})
+	redisconn.PauseAfterRefusals(rdb)
+	return rdb
+}
 
 func (f *faultyWorker) dial(context.Context, string, string) (net.Conn, error) {
 	if !f.died().IsZero() {

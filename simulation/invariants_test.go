@@ -90,6 +90,7 @@ func (d *day) checkAll() map[ledger.State]int {
 	d.checkStrayCalls(spans)
 	d.checkCounts(ended, lost)
 	d.checkRate()
+	d.checkWindow(stops)
 	d.checkProbes()
 	return ended
 }

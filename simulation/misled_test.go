@@ -136,7 +136,7 @@ func (d *day) checkHolds() {
 		d.t.Fatal(err)
 	}
 	for _, h := range holds {
-		if h.ByPerson() || h.Reason == release.Throttled {
+		if h.ByPerson() || h.ByLimit() || h.Reason == release.Throttled {
 			continue
 		}
 		calls := slices.DeleteFunc(d.recorded(), func(c recordedCall) bool {

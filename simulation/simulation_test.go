@@ -14,14 +14,12 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/modelarts/sdkhmac"
-	"vizstop/internal/redisconn"
 	"vizstop/internal/release"
 	"vizstop/internal/tasks"
 	"vizstop/internal/worker"
@@ -144,6 +142,7 @@ type day struct {
 	seen     map[string]string      // how stops ended, as first seen
 	began    map[string][]time.Time // when jobs were restarted
 	byUndo   map[string]bool        // by whom last
+	meant    *rand.Rand             // whether somebody confirms an ask; nil: nobody does
 	restarts []restarted
 }
 
@@ -175,6 +174,7 @@ func simulate(t *testing.T, seed uint64, sum *totals) {
 			Release:  release.Config{Rate: 0.5 + 10*random.Float64()*random.Float64(), Burst: 1 + random.IntN(4)},
 			Schedule: tasks.Schedule{Jitter: jitter, ListFrom: 1 + random.IntN(8)},
 		}
+		d.limitSome(rand.New(rand.NewPCG(seed, 4)))
 		for i := range count {
 			job := modelartstest.Job{ID: fmt.Sprint(1000 + i)}
 			if long && random.IntN(8) == 0 { // takes hours
@@ -245,11 +245,7 @@ func (d *day) hire() {
 	f := &faultyWorker{line: d.line, cleanedUp: make(chan struct{})}
 	reg := prometheus.NewRegistry()
 	events := worker.NewMetrics(reg, "test")
-	rdb := redis.NewClient(&redis.Options{
-		Dialer: f.dial, PoolSize: 1000, MaxRetries: 3, MinRetryBackoff: 200 * time.Millisecond, DialerRetries: 1,
-		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-	})
-	redisconn.PauseAfterRefusals(rdb)
+	rdb := f.connect()
 	cfg := d.cfg
 	cfg.Redis, cfg.Registry, cfg.Metrics = rdb, reg, events
 	cfg.Jobs = &recordingJobs{Jobs: d.client(rdb, worker.ObserveAPI(events, release.DefaultAccount)), recorder: d.callRecorder, by: f}

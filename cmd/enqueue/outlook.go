@@ -99,12 +99,12 @@ func (c *stopCmd) lookAtWindow(ctx context.Context, books *books, picked *chosen
 	if books == nil || c.isConfirmed(picked.count, c.Given("max")) {
 		return nil
 	}
-	for _, project := range picked.projects {
-		w, err := books.release.Window(ctx, project)
-		if err != nil {
-			return err
-		}
-		n := picked.each[project]
+	windows, err := books.release.Windows(ctx, picked.projects...)
+	if err != nil {
+		return err
+	}
+	for i, project := range picked.projects {
+		w, n := windows[i], picked.each[project]
 		if w.Limit <= 0 || n+w.Waiting <= w.Left() {
 			continue
 		}

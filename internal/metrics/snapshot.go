@@ -22,6 +22,11 @@ type Snapshot struct {
 	// Calls per second that the project allowed least may make, of those with stops in
 	// flight, and what is configured; +Inf is no limit.
 	Rate, ConfiguredRate float64
+
+	// Stop calls that nobody confirmed of the last hour, of the project that got most of
+	// those with stops in flight, and how many a project may get; +Inf is no limit.
+	WindowUsed  int
+	WindowLimit float64
 }
 
 // Schedules are those of the worker's file.
@@ -50,7 +55,7 @@ const snapshotTimeout = 3 * time.Second
 type SnapshotCollector struct {
 	take func(context.Context) (Snapshot, error)
 
-	up, inFlight, oldest, held, unfit, workers, rate, configured, tasks, latency *prometheus.Desc
+	up, inFlight, oldest, held, unfit, workers, rate, configured, tasks, latency, windowUsed, windowLimit *prometheus.Desc
 
 	inForce, revision, nextTick, doneTick *prometheus.Desc
 }
@@ -74,8 +79,11 @@ func NewSnapshotCollector(take func(context.Context) (Snapshot, error)) *Snapsho
 		configured: desc("configured_rate", "Calls per second and project that are configured; +Inf: no limit."),
 		tasks:      desc("queue_tasks", "Tasks in the queue by asynq's state, of the whole fleet.", "queue", "state"),
 		latency:    desc("queue_latency_seconds", "Age of the oldest task that is ready and waits for a worker.", "queue"),
-		inForce:    desc("schedules_in_force", "Whether this worker's schedules file is the one that the fleet keeps to: 1 or 0; absent without a file."),
-		revision:   desc("schedules_revision", "Revision of this worker's schedules file; absent without a file."),
+		windowUsed: desc("limit_window_used",
+			"Stop calls that nobody confirmed and that count for the window limit now, of the project that got most of those with stops in flight."),
+		windowLimit: desc("limit_window", "Stop calls that nobody confirmed which a project may get in any 60 minutes; +Inf: no limit."),
+		inForce:     desc("schedules_in_force", "Whether this worker's schedules file is the one that the fleet keeps to: 1 or 0; absent without a file."),
+		revision:    desc("schedules_revision", "Revision of this worker's schedules file; absent without a file."),
 		nextTick: desc("schedule_next_tick_timestamp_seconds",
 			"When the first tick of a schedule is or was due that has no result; absent when there is none.", "schedule"),
 		doneTick: desc("schedule_last_done_timestamp_seconds",
@@ -86,7 +94,7 @@ func NewSnapshotCollector(take func(context.Context) (Snapshot, error)) *Snapsho
 // Describe implements prometheus.Collector.
 func (c *SnapshotCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{c.up, c.inFlight, c.oldest, c.held, c.unfit, c.workers, c.rate, c.configured, c.tasks, c.latency,
-		c.inForce, c.revision, c.nextTick, c.doneTick} {
+		c.windowUsed, c.windowLimit, c.inForce, c.revision, c.nextTick, c.doneTick} {
 		ch <- d
 	}
 }
@@ -119,6 +127,8 @@ func (c *SnapshotCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(c.workers, float64(s.Workers))
 	gauge(c.rate, s.Rate)
 	gauge(c.configured, s.ConfiguredRate)
+	gauge(c.windowUsed, float64(s.WindowUsed))
+	gauge(c.windowLimit, s.WindowLimit)
 	for state, n := range s.Queue.Tasks {
 		gauge(c.tasks, float64(n), s.Queue.Name, state)
 	}

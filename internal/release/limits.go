@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"vizstop/internal/ledger"
 	"vizstop/internal/limits"
 )
@@ -37,15 +39,25 @@ func (w Window) Left() int {
 	return max(0, w.Limit+w.Allowed-w.Used)
 }
 
-// Window reads how far a project has used up the window limit.
-func (r *Releaser) Window(ctx context.Context, projectID string) (Window, error) {
-	k := ledger.Keys(projectID)
-	pipe := r.rdb.Pipeline()
-	fields, waiting := pipe.HGetAll(ctx, k.Limits()), pipe.ZCard(ctx, k.Limited())
-	if _, err := pipe.Exec(ctx); err != nil {
-		return Window{}, fmt.Errorf("read the window limit of project %s: %w", projectID, err)
+// Windows reads how far projects have used up the window limit, in their order.
+func (r *Releaser) Windows(ctx context.Context, projectIDs ...string) ([]Window, error) {
+	if len(projectIDs) == 0 {
+		return nil, nil
 	}
-	return r.windowOf(fields.Val(), int(waiting.Val())), nil
+	pipe := r.rdb.Pipeline()
+	for _, id := range projectIDs {
+		pipe.HGetAll(ctx, ledger.Keys(id).Limits())
+		pipe.ZCard(ctx, ledger.Keys(id).Limited())
+	}
+	answers, err := pipe.Exec(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the window limit of %d projects: %w", len(projectIDs), err)
+	}
+	all := make([]Window, len(projectIDs))
+	for i := range all {
+		all[i] = r.windowOf(answers[2*i].(*redis.MapStringStringCmd).Val(), int(answers[2*i+1].(*redis.IntCmd).Val()))
+	}
+	return all, nil
 }
 
 // minuteCounts is for how many minutes a call counts, as window.lua has it.

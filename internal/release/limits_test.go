@@ -55,9 +55,9 @@ func (w *world) goOut() int {
 
 func (w *world) window() Window {
 	w.t.Helper()
-	got, err := w.Window(w.t.Context(), project)
+	got, err := w.Windows(w.t.Context(), project)
 	w.ok(err)
-	return got
+	return got[0]
 }
 
 // No more calls that nobody confirmed go out within 60 minutes than the limit, whoever

@@ -22,9 +22,9 @@ type Shadow struct{ r *Releaser }
 // Shadow is the part for shadow stops.
 func (r *Releaser) Shadow() Shadow { return Shadow{r} }
 
-// Window is that of Releaser.
-func (s Shadow) Window(ctx context.Context, projectID string) (Window, error) {
-	return s.r.Window(ctx, projectID)
+// Windows is that of Releaser.
+func (s Shadow) Windows(ctx context.Context, projectIDs ...string) ([]Window, error) {
+	return s.r.Windows(ctx, projectIDs...)
 }
 
 // Turns is that of Releaser.

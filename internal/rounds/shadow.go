@@ -187,11 +187,13 @@ func (s *Shadow) limit(ctx context.Context, projectID string, claims []release.S
 	if err != nil {
 		return err
 	}
-	var window release.Window
+	left := -1
 	if slices.Contains(confirmed, false) {
-		if window, err = s.cfg.Release.Window(ctx, projectID); err != nil {
+		windows, err := s.cfg.Release.Windows(ctx, projectID)
+		if err != nil {
 			return err
 		}
+		left = windows[0].Left()
 	}
 	for i := range claims {
 		c := &claims[i]
@@ -199,7 +201,7 @@ func (s *Shadow) limit(ctx context.Context, projectID string, claims []release.S
 		case c.Held != "":
 		case held[i] != "":
 			c.Held = release.Reason(held[i])
-		case !confirmed[i] && window.Left() == 0:
+		case !confirmed[i] && left == 0:
 			c.Held = release.WindowLimit
 		}
 	}

@@ -19,6 +19,7 @@ type state struct {
 	load  ledger.Load
 	holds []release.Hold
 	rates []release.Allowance // of the projects with stops in flight
+	used  []release.Window    // of the same
 }
 
 func (w *Worker) state(ctx context.Context) (s state, err error) {
@@ -33,7 +34,10 @@ func (w *Worker) state(ctx context.Context) (s state, err error) {
 		return s, err
 	}
 	busy := slices.DeleteFunc(projects, func(id string) bool { return s.load.Projects[id] == 0 })
-	s.rates, err = w.release.Rates(ctx, busy)
+	if s.rates, err = w.release.Rates(ctx, busy); err != nil {
+		return s, err
+	}
+	s.used, err = w.release.Windows(ctx, busy...)
 	return s, err
 }
 
@@ -59,6 +63,13 @@ func (w *Worker) snapshot(ctx context.Context) (metrics.Snapshot, error) {
 	s.Rate = s.ConfiguredRate
 	for _, a := range now.rates {
 		s.Rate = min(s.Rate, a.Rate)
+	}
+	s.WindowLimit = math.Inf(1)
+	if n := w.member.Limits().Window; n > 0 {
+		s.WindowLimit = float64(n)
+	}
+	for _, used := range now.used {
+		s.WindowUsed = max(s.WindowUsed, used.Used)
 	}
 	if s.Schedules, err = w.schedules(ctx); err != nil {
 		return s, err
@@ -156,6 +167,9 @@ func (w *Worker) Ready(ctx context.Context) (faults, notes []string) {
 	}
 	if w.scheduler != nil && w.scheduler.Note() != "" {
 		notes = append(notes, w.scheduler.Note())
+	}
+	if own, all := w.cfg.Limits.WithDefaults(), w.member.Limits(); own != all {
+		notes = append(notes, fmt.Sprintf("this worker is told other limits than the strictest of the fleet, which count: window/batch/share %v instead of %v; give all workers the same", own, all))
 	}
 	return faults, append(notes, w.fitness.notes()...)
 }
