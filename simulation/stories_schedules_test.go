@@ -18,6 +18,7 @@ import (
 	"vizstop/internal/fleet"
 	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
+	"vizstop/internal/limits"
 	"vizstop/internal/modelarts/modelartstest"
 	v1 "vizstop/internal/modelarts/v1"
 	"vizstop/internal/scheduler"
@@ -61,6 +62,7 @@ func (p *planner) ID() string     { return p.id }
 func (p *planner) Now() time.Time { return time.Now().UTC().Add(p.ahead) }
 
 // Census takes a worker for dead five seconds after it has crashed.
+func (p *planner) Limits() limits.Limits { return limits.None() }
 func (p *planner) Census() fleet.Census {
 	p.c.mu.Lock()
 	defer p.c.mu.Unlock()
