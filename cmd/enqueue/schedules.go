@@ -379,17 +379,17 @@ type startedRun struct {
 
 func schedulesRunCommand(getenv func(string) string, streams streams) *cli.Command {
 	c := newScheduleCmd(streams)
-	c.Bool(&c.shadow, "shadow", "", "stop nothing: record what would be")
+	c.Bool(&c.shadow, "shadow", "", "stop nothing: tell what stop calls would meet")
 	return &cli.Command{
 		Name: "run", Usage: "have the workers carry out a schedule now, and print the batch id", ArgsUsage: "NAME",
 		Flags: c.Flags(), OnUsageError: usageError,
 		Action: c.of(getenv, "run", func(ctx context.Context, _ *books, desk *scheduler.Desk, name string) error {
-			batch, err := desk.Run(ctx, name, c.who(getenv), c.shadow)
+			batch, shadow, err := desk.Run(ctx, name, c.who(getenv), c.shadow)
 			switch {
 			case err != nil:
 				return err
 			case c.json:
-				return report.WriteJSON(c.streams.out, startedRun{"schedules_run", name, batch, c.shadow})
+				return report.WriteJSON(c.streams.out, startedRun{"schedules_run", name, batch, shadow})
 			}
 			_, err = fmt.Fprintln(c.streams.out, batch)
 			return err

@@ -142,19 +142,20 @@ func (d *Desk) entry(ctx context.Context, name string) (Entry, Force, error) {
 }
 
 // Run asks the workers for a tick of a schedule now, and returns the batch that it will
-// have. It is refused while the schedule is suspended, and if no living worker has the
+// have, and whether that is one of shadow stops. It is refused while the schedule is suspended, and if no living worker has the
 // file that is in force.
-func (d *Desk) Run(ctx context.Context, name, by string, shadow bool) (batch string, err error) {
-	_, force, err := d.entry(ctx, name)
+func (d *Desk) Run(ctx context.Context, name, by string, shadow bool) (batch string, ofShadow bool, err error) {
+	one, force, err := d.entry(ctx, name)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
+	shadow = shadow || one.Shadow
 	workers, err := d.said(ctx, d.fleet.Now(), d.fleet.Census().Lives)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	if len(workers) == 0 || workers[0].Revision != force.Revision {
-		return "", fmt.Errorf("no worker runs that has revision %d of the schedules: nothing was asked for", force.Revision)
+		return "", false, fmt.Errorf("no worker runs that has revision %d of the schedules: nothing was asked for", force.Revision)
 	}
 	tick := d.fleet.Now().Truncate(time.Second)
 	if tick.Second() == 0 { // a tick by the clock may have that time
@@ -170,7 +171,7 @@ func (d *Desk) Run(ctx context.Context, name, by string, shadow bool) (batch str
 		st.Run = &request{Tick: tick.UnixMilli(), By: by, Shadow: shadow}
 		return nil
 	})
-	return schedules.BatchID(name, tick), err
+	return schedules.BatchID(name, tick), shadow, err
 }
 
 // keptSuspensions is how many suspensions of a schedule are kept: a tick that fell into

@@ -105,6 +105,39 @@ func (b *bench) last(name string) Result {
 
 const several = "revision: 1\nschedules: [{name: s, at: '20:00', timezone: UTC, catch_up: 1h, spread: 1h, deadline: 30m, reason: evening, rule: {project: [a1, a2, b1, b2, x1], all: true, exclude: '3'}}]"
 
+// A tick in the shadow has shadow stops, and no others.
+func TestTickInTheShadow(t *testing.T) {
+	b := newBench(t, strings.Replace(several, "catch_up", "shadow: true, catch_up", 1), "11-26 19:00")
+	b.at("11-26 19:00")
+	b.at("11-26 20:05")
+	r := b.last("s")
+	if !r.Shadow || r.Accepted != 8 {
+		t.Fatalf("the result is %+v", r)
+	}
+	if batch, err := b.Ledger.Shadow().Batch(t.Context(), "a1", r.Batch); err != nil || batch.Total != 2 || batch.Confirmed || batch.Meta.Requester != "schedule s" {
+		t.Errorf("the shadow batch is %+v, %v", batch, err)
+	}
+	if batch, err := b.Ledger.Batch(t.Context(), "a1", r.Batch); !errors.Is(err, ledger.ErrNotFound) {
+		t.Errorf("there are real stops: %+v, %v", batch, err)
+	}
+}
+
+// A tick that is over its schedule's limit is held whole, in every project.
+func TestTickOverItsLimit(t *testing.T) {
+	for limit, held := range map[string]bool{"batch_limit: 7": true, "batch_limit: 8": false, "batch_limit: none": false} {
+		b := newBench(t, strings.Replace(several, "catch_up", limit+", catch_up", 1), "11-26 19:00")
+		b.at("11-26 19:00")
+		b.at("11-26 20:05")
+		for _, project := range []string{"a1", "b2"} {
+			limits := b.rdb.HGetAll(t.Context(), ledger.Keys(project).Limits()).Val()
+			all, err := ledger.HeldBatches(t.Context(), b.rdb, project, limits)
+			if err != nil || (len(all) == 1) != held || held && !strings.Contains(all[0].Words, "8 stops, more than --batch-limit 7") {
+				t.Errorf("%s: held in project %s: %+v, %v", limit, project, all, err)
+			}
+		}
+	}
+}
+
 // A tick does what it can, and names what it could not list; a credential that was
 // refused once is not tried again in another project.
 func TestTick(t *testing.T) {
