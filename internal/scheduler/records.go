@@ -42,20 +42,20 @@ const keptResults = 50
 type Result struct {
 	Tick     time.Time `json:"tick"`
 	Outcome  Outcome   `json:"outcome"`
-	At       time.Time `json:"at"`                  // when it was settled
-	Batch    string    `json:"batch"`               // "" if no job was chosen
-	Worker   string    `json:"worker"`              // that settled it
-	Reason   string    `json:"reason"`              // in words; "" if there is nothing to say
-	Chosen   int       `json:"chosen"`              // jobs that the rule chose
-	Accepted int       `json:"accepted"`            // new stops
-	Joined   int       `json:"joined"`              // jobs with an active stop already
-	Known    int       `json:"known"`               // asked for by a try before
-	Refused  int       `json:"refused"`             // jobs that could not be asked for
-	Unlisted []string  `json:"unlisted"`            // projects that were left out, and why: the first few
-	Left     int       `json:"unlisted_more"`       // more such projects
-	Tries    int       `json:"tries"`               // how often workers began with it
-	Shadow   bool      `json:"shadow"`              // nothing was stopped
-	By       string    `json:"requester,omitempty"` // who has asked for it by hand
+	At       time.Time `json:"at"`            // when it was settled
+	Batch    string    `json:"batch"`         // "" if no job was chosen
+	Worker   string    `json:"worker"`        // that settled it
+	Reason   string    `json:"reason"`        // in words; "" if there is nothing to say
+	Chosen   int       `json:"chosen"`        // jobs that the rule chose
+	Accepted int       `json:"accepted"`      // new stops
+	Joined   int       `json:"joined"`        // jobs with an active stop already
+	Known    int       `json:"known"`         // asked for by a try before
+	Refused  int       `json:"refused"`       // jobs that could not be asked for
+	Unlisted []string  `json:"unlisted"`      // projects that were left out, and why: the first few
+	Left     int       `json:"unlisted_more"` // more such projects
+	Tries    int       `json:"tries"`         // how often workers began with it
+	Shadow   bool      `json:"shadow"`        // nothing was stopped
+	By       string    `json:"requester"`     // who has asked for it by hand; "" for a tick by the clock
 }
 
 // Outcome is how a tick ended: a closed set, fit for a metric label.
