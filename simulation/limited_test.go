@@ -15,7 +15,7 @@ func (d *day) limitSome(r *rand.Rand) {
 		return
 	}
 	d.meant = r
-	d.cfg.Limits.Window = 1 + r.IntN(2*len(d.jobs)+6)
+	d.cfg.Limits.Window = 1 + r.IntN(4)
 }
 
 // checkWindow: of stops that nobody has confirmed, no more calls go out within any 60

@@ -98,7 +98,7 @@ var full = Snapshot{
 	Unfit:   map[string]bool{"eviction": true, "version": false},
 	Queue:   Queue{Name: "q", Tasks: map[string]int{"pending": 2}, Latency: 1500 * time.Millisecond},
 	Workers: 3,
-	Rate:    12.5, ConfiguredRate: math.Inf(1),
+	Rate:    12.5, ConfiguredRate: math.Inf(1), WindowUsed: 7, WindowLimit: 1000,
 }
 
 func TestSnapshot(t *testing.T) {
@@ -114,6 +114,12 @@ vizstop_held{account="",reason="paused",scope="project"} 1
 vizstop_held{account="a",reason="credentials",scope="credential"} 1
 vizstop_held{account="a",reason="outage",scope="project"} 0
 vizstop_held{account="b",reason="credentials",scope="credential"} 0
+# HELP vizstop_limit_window Stop calls that nobody confirmed which a project may get in any 60 minutes; +Inf: no limit.
+# TYPE vizstop_limit_window gauge
+vizstop_limit_window 1000
+# HELP vizstop_limit_window_used Stop calls that nobody confirmed and that count for the window limit now, of the project that got most of those with stops in flight.
+# TYPE vizstop_limit_window_used gauge
+vizstop_limit_window_used 7
 # HELP vizstop_oldest_stop_timestamp_seconds When the oldest stop of a state was due; absent when there is none.
 # TYPE vizstop_oldest_stop_timestamp_seconds gauge
 vizstop_oldest_stop_timestamp_seconds{state="pending"} 1.7000000005e+09
