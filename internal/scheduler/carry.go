@@ -366,7 +366,7 @@ func (s *Scheduler) askAll(ctx context.Context, one *schedules.Schedule, c claim
 		}
 	}
 	if i != c.Chosen.Jobs {
-		return fmt.Errorf("Redis has %d of the %d jobs that were written down", i, c.Chosen.Jobs)
+		return fmt.Errorf("only %d of the %d jobs that were written down are in Redis", i, c.Chosen.Jobs)
 	}
 	if one.Notify == "" || r.Accepted+r.Joined+r.Known == 0 {
 		return nil
