@@ -43,7 +43,7 @@ func (h slowClaims) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// isClaim reports whether a command claims one step: only that script takes six
+// isClaim reports whether a command claims one step: only that script takes nine
 // keys, the first of them the control hash.
 func isClaim(cmd redis.Cmder) bool {
 	args := cmd.Args()
@@ -51,7 +51,7 @@ func isClaim(cmd redis.Cmder) bool {
 		return false
 	}
 	first, _ := args[3].(string)
-	return args[2] == 6 && strings.HasSuffix(first, ":control")
+	return args[2] == 9 && strings.HasSuffix(first, ":control")
 }
 
 // A worker that stood still between its claim and the answer does not call: there
