@@ -286,6 +286,8 @@ func (r *secretRun) dumpRedis(where string) {
 			value, err = r.rdb.SMembers(ctx, key).Result()
 		case "zset":
 			value, err = r.rdb.ZRange(ctx, key, 0, -1).Result()
+		case "stream":
+			value, err = r.rdb.XRange(ctx, key, "-", "+").Result()
 		case "none": // gone meanwhile
 		default:
 			r.t.Errorf("key %s is a %s, which is not looked at", key, kind)

@@ -76,6 +76,9 @@ func (c *stopCmd) declareAsk() {
 		if v == "" {
 			return nil
 		}
+		if ledger.OwnBatch(v) {
+			return fmt.Errorf("batches of foreign tasks and of schedules have such an id as %q: choose another one", v)
+		}
 		return ledger.ValidateBatch(v)
 	})
 	c.about.declare(&c.Set)

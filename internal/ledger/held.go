@@ -40,23 +40,27 @@ func HeldBatches(ctx context.Context, rdb redis.UniversalClient, projectID strin
 			held = append(held, HeldBatch{ID: id, Since: timeIn(parts[0]), Why: parts[1], Words: parts[2]})
 		}
 	}
-	if len(held) == 0 {
-		return nil, nil
-	}
 	slices.SortFunc(held, func(a, b HeldBatch) int { return a.Since.Compare(b.Since)*2 + strings.Compare(a.ID, b.ID) })
-	held = held[:min(len(held), shownHeld)]
-	pipe := rdb.Pipeline()
-	counts := make([]*redis.StringCmd, len(held))
-	for i, b := range held {
-		counts[i] = pipe.HGet(ctx, Keys(projectID).batch(b.ID), string(Pending))
+	var found []HeldBatch
+	for some := range slices.Chunk(held, shownHeld) {
+		pipe := rdb.Pipeline()
+		counts := make([]*redis.StringCmd, len(some))
+		for i, b := range some {
+			counts[i] = pipe.HGet(ctx, Keys(projectID).batch(b.ID), string(Pending))
+		}
+		if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+			return nil, fmt.Errorf("read the held batches of project %s: %w", projectID, err)
+		}
+		for i, b := range some {
+			if b.Pending, _ = strconv.Atoi(counts[i].Val()); b.Pending > 0 {
+				found = append(found, b)
+			}
+		}
+		if len(found) >= shownHeld {
+			break
+		}
 	}
-	if _, err := pipe.Exec(ctx); err != nil && err != redis.Nil {
-		return nil, fmt.Errorf("read the held batches of project %s: %w", projectID, err)
-	}
-	for i := range held {
-		held[i].Pending, _ = strconv.Atoi(counts[i].Val())
-	}
-	return slices.DeleteFunc(held, func(b HeldBatch) bool { return b.Pending == 0 }), nil
+	return found[:min(len(found), shownHeld)], nil
 }
 
 // Limited says of each of some batches of shadow stops whether limits are for it: held is
@@ -99,21 +103,26 @@ func (l *Ledger) StateSize(ctx context.Context, projectID, batch string, stops i
 
 // Confirm confirms up to n stops of a batch that nobody has and that no call was
 // accepted for, in the order of their
-// asking: no limit is for them any more, and a batch of which all are confirmed is
-// held no longer. It returns how many there were. Ask for a round afterwards.
+// asking: no limit is for them any more. A batch of which all are confirmed is held no
+// longer, unless it has stated more stops than it has: nobody has seen those. It returns how many there were. Ask for a round afterwards.
 func (l *Ledger) Confirm(ctx context.Context, projectID, batch string, n int) (int, error) {
 	k, confirmed := l.keys(projectID), 0
-	for offset := 0; ; offset += confirmsAtOnce {
-		ids, err := l.rdb.LRange(ctx, k.stops(batch), int64(offset), int64(offset+confirmsAtOnce-1)).Result()
+	for seen := 0; ; {
+		ids, err := l.rdb.LRange(ctx, k.stops(batch), int64(seen), int64(seen+confirmsAtOnce-1)).Result()
 		if err != nil {
 			return confirmed, fmt.Errorf("list the stops of batch %s: %w", batch, err)
 		}
 		if len(ids) == 0 { // all are
-			if err := allowScript.Run(ctx, l.rdb, []string{k.batch(batch), k.Limits()}, batch).Err(); err != nil {
+			done, err := allowScript.Run(ctx, l.rdb, []string{k.batch(batch), k.Limits(), k.stops(batch)}, batch, seen).Int()
+			if err != nil {
 				return confirmed, fmt.Errorf("let batch %s go on: %w", batch, err)
+			}
+			if done < 0 {
+				continue // more have come meanwhile
 			}
 			return confirmed, nil
 		}
+		seen += len(ids)
 		stops, err := l.GetAll(ctx, projectID, ids)
 		if err != nil {
 			return confirmed, err

@@ -156,15 +156,16 @@ func (r *Releaser) Holds(ctx context.Context) ([]Hold, error) {
 	}
 	now := r.now()
 	for _, c := range controls {
-		found := c.holds(now)
+		found, noted := c.holds(now), false
 		if c.scope == ScopeProject {
-			limited, err := r.limitHolds(ctx, Hold{Scope: c.scope, ProjectID: c.project, Account: c.account})
+			var limited []Hold
+			limited, noted, err = r.limitHolds(ctx, Hold{Scope: c.scope, ProjectID: c.project, Account: c.account})
 			if err != nil {
 				return nil, err
 			}
 			found = append(found, limited...)
 		}
-		if len(found) == 0 && c.scope == ScopeProject { // it is over
+		if len(found) == 0 && !noted && c.scope == ScopeProject { // it is over
 			if err := r.rdb.SRem(ctx, heldKey, c.project).Err(); err != nil {
 				return nil, fmt.Errorf("note that project %s is no longer held: %w", c.project, err)
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -99,8 +100,15 @@ func (w Window) hold(of Hold) Hold {
 // Allow lets n more stop calls that nobody confirmed out in a project within the next
 // hour, once: what is not used by then is not allowed any more.
 func (r *Releaser) Allow(ctx context.Context, projectID string, n int) error {
+	windows, err := r.Windows(ctx, projectID)
+	if err != nil {
+		return err
+	}
+	if w := windows[0]; w.Limit > 0 { // the limit may have been lower than what is used by now
+		n += max(0, w.Used-w.Limit-w.Allowed)
+	}
 	minute := r.now().UnixMilli() / time.Minute.Milliseconds()
-	err := r.rdb.HIncrBy(ctx, ledger.Keys(projectID).Limits(), "a"+strconv.FormatInt(minute, 10), int64(n)).Err()
+	err = r.rdb.HIncrBy(ctx, ledger.Keys(projectID).Limits(), "a"+strconv.FormatInt(minute, 10), int64(n)).Err()
 	if err != nil {
 		return fmt.Errorf("allow %d stop calls in project %s: %w", n, projectID, err)
 	}
@@ -123,21 +131,24 @@ func (r *Releaser) limitsHold(ctx context.Context, projectID string, reasons []s
 }
 
 // limitHolds are the holds that the hash of limits of a project tells of. A batch
-// whose stops have all ended is not held any more.
-func (r *Releaser) limitHolds(ctx context.Context, of Hold) ([]Hold, error) {
+// whose stops have all ended is not held any more; noted says that the hash tells of
+// one all the same, and that more stops may come for it.
+func (r *Releaser) limitHolds(ctx context.Context, of Hold) (holds []Hold, noted bool, err error) {
 	k := ledger.Keys(of.ProjectID)
 	pipe := r.rdb.Pipeline()
 	fields, limited := pipe.HGetAll(ctx, k.Limits()), pipe.ZCard(ctx, k.Limited())
 	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, fmt.Errorf("look what limits hold back: %w", err)
+		return nil, false, fmt.Errorf("look what limits hold back: %w", err)
 	}
-	var holds []Hold
+	for name := range fields.Val() {
+		noted = noted || name == "shut" || strings.HasPrefix(name, "held:")
+	}
 	if w := r.windowOf(fields.Val(), int(limited.Val())); !w.Shut.IsZero() {
 		holds = append(holds, w.hold(of))
 	}
 	held, err := ledger.HeldBatches(ctx, r.rdb, of.ProjectID, fields.Val())
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	for _, b := range held {
 		h := of
@@ -145,5 +156,5 @@ func (r *Releaser) limitHolds(ctx context.Context, of Hold) ([]Hold, error) {
 		h.Detail = fmt.Sprintf("%s, %d stops have had no call", b.Words, b.Pending)
 		holds = append(holds, h)
 	}
-	return holds, nil
+	return holds, noted, nil
 }

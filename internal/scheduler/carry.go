@@ -155,7 +155,7 @@ func (s *Scheduler) choose(ctx context.Context, one *schedules.Schedule, c *clai
 	if err := s.plan(ctx, one, shares, picked); err != nil {
 		return err
 	}
-	picked.Try, picked.Chunks = c.Try, len(chunks)
+	picked.Try, picked.Chunks, picked.Shadow = c.Try, len(chunks), c.Shadow || one.Shadow
 	key := chosenKey(one.Name, c.Tick, c.Try)
 	for some := range slices.Chunk(chunks, chunksAtOnce) {
 		var lines []any
@@ -310,7 +310,7 @@ func (s *Scheduler) plan(ctx context.Context, one *schedules.Schedule, shares []
 func (s *Scheduler) ask(ctx context.Context, one *schedules.Schedule, c claim) (Result, error) {
 	tick, picked := timeOf(c.Tick), c.Chosen
 	r := Result{Tick: tick, Outcome: Done, Worker: s.me, Reason: picked.Note, Chosen: picked.Jobs, Unlisted: append([]string{}, picked.Unlisted...),
-		Left: picked.Left, Tries: c.Try, Shadow: c.Shadow || one.Shadow, By: c.By}
+		Left: picked.Left, Tries: c.Try, Shadow: picked.Shadow, By: c.By}
 	if picked.Jobs > 0 {
 		r.Batch = schedules.BatchID(one.Name, tick)
 		if err := s.askAll(ctx, one, c, &r); err != nil {
@@ -349,6 +349,9 @@ func (s *Scheduler) askAll(ctx context.Context, one *schedules.Schedule, c claim
 			err := s.Ledger.Describe(ctx, part.ProjectID, r.Batch, meta)
 			if err == nil {
 				err = books.StateSize(ctx, part.ProjectID, r.Batch, of.Stops, of.Held)
+			}
+			if of.Held != "" && !r.Shadow {
+				r.Reason = "held until: enqueue allow " + r.Batch + ": " + of.Held
 			}
 			if err != nil {
 				return err

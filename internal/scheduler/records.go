@@ -111,8 +111,9 @@ type chosen struct {
 	Try      int      `json:"try"` // which has written it
 	Chunks   int      `json:"chunks"`
 	Jobs     int      `json:"jobs"`
-	First    int64    `json:"first"`    // when the first stop is due
-	Deadline int64    `json:"deadline"` // of each stop, from when it is due
+	Shadow   bool     `json:"shadow,omitempty"` // its stops are shadow stops, whatever the file says later
+	First    int64    `json:"first"`            // when the first stop is due
+	Deadline int64    `json:"deadline"`         // of each stop, from when it is due
 	Spread   int64    `json:"spread"`
 	Note     string   `json:"note,omitempty"`
 	Unlisted []string `json:"unlisted,omitempty"`
