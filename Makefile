@@ -22,8 +22,8 @@ test-race fuzz demo chaos: export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
 # What looks at the code, the checks of deploy/ and the simulation build as the image does: so
 # each package is compiled twice in all, this way and with the race detector.
-lint check-deploy manifests simulate test-without-race: export GOFLAGS := $(GOFLAGS) -buildvcs=false -trimpath
-lint check-deploy manifests simulate test-without-race: export CGO_ENABLED := 0
+lint check-deploy manifests simulate test-without-race test-v2: export GOFLAGS := $(GOFLAGS) -buildvcs=false -trimpath
+lint check-deploy manifests simulate test-without-race test-v2: export CGO_ENABLED := 0
 
 # The version of images and releases, and the Go that builds them: another one
 # would make other bytes.
@@ -34,7 +34,7 @@ RELEASE_GO ?= go1.26.8
 
 .PHONY: help
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: deps
 deps: ## install what tests need and this machine lacks
@@ -72,6 +72,11 @@ test-race:
 test-without-race:
 	$(GOTEST) ./simulation -simulate-for 20s
 	@$(MAKE) --no-print-directory check-deploy
+
+.PHONY: test-v2
+test-v2: deps ## run the tests of e2e and simulation with the second generation of the API, without the race detector
+	VIZSTOP_TEST_API=v2 $(GOTEST) ./e2e
+	VIZSTOP_TEST_API=v2 $(GOTEST) ./simulation -simulate-for 20s
 
 .PHONY: check-deploy
 check-deploy: deps ## hold deploy/ against the programs: flags, variables, series, schemas

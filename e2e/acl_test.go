@@ -84,7 +84,7 @@ func TestAccessListIsMinimal(t *testing.T) {
 		enqueue(0, append([]string{"--batch", "now", "--reason", "test", "--label", "a=b", "--notify", "http://127.0.0.1:9/"}, ids[:4]...)...)
 		enqueue(0, "--batch", "joined", ids[0])
 		enqueue(0, "--batch", "later", "--in", "1h", ids[4])
-		enqueue(0, "--batch", "soon", "8")
+		enqueue(0, "--batch", "soon", w.id(8))
 		enqueue(0, "cancel", "later")
 		enqueue(0, "cancel", "soon")
 		enqueue(0, "pause", "--reason", "test")
@@ -97,7 +97,7 @@ func TestAccessListIsMinimal(t *testing.T) {
 		enqueue(0, "resume")
 	})
 
-	w.sim.AddJob(project, modelartstest.Job{ID: "7"})
+	w.sim.AddJob(project, modelartstest.Job{ID: w.id(7)})
 	turn("producer", func() {
 		login, err := asynq.ParseRedisURI(redistest.For("producer", env[0][len("VIZSTOP_REDIS="):]))
 		if err != nil {
@@ -105,8 +105,8 @@ func TestAccessListIsMinimal(t *testing.T) {
 		}
 		foreign := asynq.NewClient(login)
 		defer foreign.Close()
-		task := asynq.NewTask(tasks.TypeStop, []byte(`{"project_id":"`+project+`","job_id":"7"}`))
-		later := asynq.NewTask(tasks.TypeStop, []byte(`{"project_id":"`+project+`","job_id":"9"}`))
+		task := asynq.NewTask(tasks.TypeStop, []byte(`{"project_id":"`+project+`","job_id":"`+w.id(7)+`"}`))
+		later := asynq.NewTask(tasks.TypeStop, []byte(`{"project_id":"`+project+`","job_id":"`+w.id(9)+`"}`))
 		err = foreign.Ping()
 		if err == nil {
 			_, err = foreign.Enqueue(task, asynq.Queue(tasks.Queue), asynq.Unique(time.Hour))
@@ -132,7 +132,7 @@ func TestAccessListIsMinimal(t *testing.T) {
 	})
 	turn("enqueue", func() {
 		enqueue(2, "status", "--watch", "now")
-		enqueue(0, "undo", "now", "--yes")
+		enqueue(w.undoCode(), "undo", "now", "--yes")
 		enqueue(0, "retry", "now")
 		enqueue(0, "show", ids[0])
 	})

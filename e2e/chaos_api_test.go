@@ -22,6 +22,7 @@ func TestChaosAPIGone(t *testing.T) {
 		if !*chaosFull { // 20 + 40 + 80 + 3·100 ms
 			l.args = []string{"--retry-first", "20ms", "--retry-max", "100ms", "--max-attempts", "7"}
 		}
+		l.api = modelartstest.V2
 		l.concurrency = 32 // what has piled up shall not stand in line for long
 		f := newFleet(t, l)
 		f.ask()

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"vizstop/internal/ledger"
+	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/redisconn"
 	"vizstop/internal/redistest"
 	"vizstop/internal/tasks"
@@ -21,13 +23,14 @@ import (
 type load struct {
 	redisURL    string
 	jobs        int
-	spread      time.Duration // over which the stops are due
-	stopTime    time.Duration // that each job takes to stop
-	latency     time.Duration // of each API call
-	count       int           // of workers
-	concurrency int           // of each worker
-	args        []string      // more of them
-	forgetful   bool          // Redis may lose what it has answered for
+	spread      time.Duration            // over which the stops are due
+	stopTime    time.Duration            // that each job takes to stop
+	latency     time.Duration            // of each API call
+	count       int                      // of workers
+	concurrency int                      // of each worker
+	args        []string                 // more of them
+	forgetful   bool                     // Redis may lose what it has answered for
+	api         modelartstest.Generation // of the small play, unless the environment forces one; "": v1
 }
 
 // fleet is workers and a simulator, each a process of its own, on some Redis.
@@ -42,6 +45,7 @@ type fleet struct {
 	asked   int
 	moments []time.Time // when a fault was over
 	away    []window    // when Redis was away
+	generation
 }
 
 // chaosBatch is the only batch of a fleet.
@@ -53,11 +57,11 @@ func newFleet(t *testing.T, l load) *fleet {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fleet{load: l, t: t, rdb: options.Client()}
+	f := &fleet{load: l, t: t, rdb: options.Client(), generation: generation(either(size(cmp.Or(l.api, modelartstest.V1), modelartstest.V1)))}
 	t.Cleanup(func() { _ = f.rdb.Close() })
 	f.books = ledger.New(f.rdb, time.Now)
 	f.sim = startSimulator(t, "--jobs", strconv.Itoa(l.jobs), "--stop-time", l.stopTime.String(), "--stop-spread", "0",
-		"--latency", l.latency.String())
+		"--latency", l.latency.String(), "--api", string(f.generation))
 	for range l.count {
 		f.workers = append(f.workers, f.startWorker())
 	}
@@ -66,7 +70,7 @@ func newFleet(t *testing.T, l load) *fleet {
 
 func (f *fleet) env() []string {
 	return []string{"VIZSTOP_REDIS=" + f.redisURL, "MODELARTS_ENDPOINT=" + f.sim.api, "HW_PROJECT_ID=" + project,
-		"HW_ACCESS_KEY=" + accessKey, "HW_SECRET_KEY=" + secretKey}
+		"HW_ACCESS_KEY=" + accessKey, "HW_SECRET_KEY=" + secretKey, f.variable()}
 }
 
 func (f *fleet) startWorker() *workerProcess {
@@ -81,7 +85,7 @@ func (f *fleet) enqueue(from, to int) *process {
 	f.t.Helper()
 	var list strings.Builder
 	for i := from; i < to; i++ {
-		fmt.Fprintln(&list, 1000+i)
+		fmt.Fprintln(&list, f.id(1000+i))
 	}
 	return launch(f.t, f.env(), list.String(), "enqueue", "--from", "-", "--yes", "--max", strconv.Itoa(f.jobs), "--batch", chaosBatch,
 		"--spread", f.spread.String(), "--json")

@@ -22,7 +22,7 @@ func repeats(s reported, calls []modelartstest.Call) (known, unknown int) {
 			known++
 		case accepted:
 			unknown++
-		case c.HTTPStatus == 200:
+		case c.HTTPStatus/100 == 2:
 			accepted = true
 		default:
 			before++ // refused, or never answered
@@ -56,7 +56,7 @@ func recovery(moments []time.Time, stops []reported, calls map[string][]modelart
 					next = c.At
 					break
 				}
-				if c.Operation == modelartstest.OpStop && c.HTTPStatus == 200 && stopped[s.JobID].After(from) {
+				if c.Operation == modelartstest.OpStop && c.HTTPStatus/100 == 2 && stopped[s.JobID].After(from) {
 					from = stopped[s.JobID]
 				}
 			}

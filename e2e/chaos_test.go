@@ -4,6 +4,8 @@ import (
 	"flag"
 	"testing"
 	"time"
+
+	"vizstop/internal/modelarts/modelartstest"
 )
 
 // The fault tests (TestChaos…) break what a fleet stands on while it works: its
@@ -36,7 +38,7 @@ func longChaos(t *testing.T, fault string, play func(t *testing.T) score) {
 
 // size is how much of something a fault test does: small for make test, full
 // for make chaos.
-func size[T int | time.Duration](small, full T) T {
+func size[T int | time.Duration | modelartstest.Generation](small, full T) T {
 	if *chaosFull {
 		return full
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/redistest"
 )
 
@@ -18,7 +19,7 @@ func TestChaosWorkersKilled(t *testing.T) {
 	chaos(t, "workers killed with -9, 20 times, three of them at once", func(t *testing.T) score {
 		alone := size(2, 17)
 		f := newFleet(t, load{redisURL: redistest.Start(t, durable()...).URL, jobs: size(100, 1000), stopTime: time.Second,
-			spread: size(4*time.Second, time.Minute), latency: size(50*time.Millisecond, 300*time.Millisecond), count: 3, concurrency: 8})
+			spread: size(4*time.Second, time.Minute), latency: size(50*time.Millisecond, 300*time.Millisecond), count: 3, concurrency: 8, api: modelartstest.V2})
 		f.ask()
 		for i := range alone + 1 {
 			f.awaitWork(float64(i+1) / float64(alone+2))

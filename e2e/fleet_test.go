@@ -17,7 +17,7 @@ import (
 func TestTwoWorkersShareABatch(t *testing.T) {
 	t.Parallel()
 	const n = 800
-	w := newWorld(t, modelartstest.Config{})
+	w := newWorld(t, modelartstest.Config{Only: either(modelartstest.V2)})
 	ids := w.addJobs(n, time.Second)
 	one := startWorker(t, w.env())
 	two := startWorker(t, w.env())

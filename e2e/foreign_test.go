@@ -19,7 +19,7 @@ import (
 // ones end as rejected with the reason, and block nothing.
 func TestMalformedTasks(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, modelartstest.Config{})
+	w := newWorld(t, modelartstest.Config{Only: either(modelartstest.V2)})
 	p := startWorker(t, w.env(), "--concurrency", "1") // whatever blocks, blocks all
 	w.addJobs(1, time.Second)
 	queue := asynq.NewClient(asynq.RedisClientOpt{Addr: w.redis.Addr})
@@ -27,10 +27,10 @@ func TestMalformedTasks(t *testing.T) {
 	for _, payload := range []string{
 		`{"project_id":"` + project + `","job_id":"../x"}`,
 		`{"project_id":"` + project + `"}`,
-		`{"project_id":"a/b","job_id":"1000"}`,
+		`{"project_id":"a/b","job_id":"` + w.id(1000) + `"}`,
 		`not json`,
 		``,
-		`{"project_id":"` + project + `","job_id":"1000"}`,
+		`{"project_id":"` + project + `","job_id":"` + w.id(1000) + `"}`,
 	} {
 		if _, err := queue.Enqueue(asynq.NewTask("visualization:stop", []byte(payload)), asynq.Queue("visualization")); err != nil {
 			t.Fatal(err)
@@ -65,7 +65,7 @@ func TestMalformedTasks(t *testing.T) {
 // up a worker's memory, and everything else.
 func TestHugeTasksAreKeptOut(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, modelartstest.Config{}, "--proto-max-bulk-len", "1mb")
+	w := newWorld(t, modelartstest.Config{Only: either(modelartstest.V2)}, "--proto-max-bulk-len", "1mb")
 	p := startWorker(t, w.env())
 	queue := asynq.NewClient(asynq.RedisClientOpt{Addr: w.redis.Addr})
 	defer queue.Close()

@@ -41,6 +41,7 @@ func TestSecretsAreNeverWritten(t *testing.T) {
 // secretRun is a full run with one way of authentication.
 type secretRun struct {
 	*vault
+	generation
 	t      *testing.T
 	sim    *modelartstest.Server
 	api    *httptest.Server // in front of sim
@@ -56,7 +57,7 @@ type secretRun struct {
 const webUser = "prometheus"
 
 func newSecretRun(t *testing.T, way string) *secretRun {
-	r := &secretRun{vault: newVault(), t: t}
+	r := &secretRun{vault: newVault(), t: t, generation: generation(either(map[bool]modelartstest.Generation{true: modelartstest.V2, false: modelartstest.V1}[way == "token"]))}
 	var auth modelartstest.Auth
 	var env []string
 	switch way {
@@ -73,7 +74,7 @@ func newSecretRun(t *testing.T, way string) *secretRun {
 		env = []string{"HW_USER_NAME=" + user.Name, "HW_USER_PASSWORD=" + user.Password,
 			"HW_DOMAIN_NAME=" + user.Domain}
 	}
-	sim, err := modelartstest.Start(modelartstest.Config{Auth: auth, Phases: modelartstest.Phases{Stop: modelartstest.Fixed(100 * time.Millisecond)}})
+	sim, err := modelartstest.Start(modelartstest.Config{Auth: auth, Only: modelartstest.Generation(r.generation), Phases: modelartstest.Phases{Stop: modelartstest.Fixed(100 * time.Millisecond)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +99,7 @@ func newSecretRun(t *testing.T, way string) *secretRun {
 	if err := os.WriteFile(r.web, []byte("basic_auth_users:\n  "+webUser+": "+string(hash)+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r.env = append(env, "MODELARTS_ENDPOINT="+r.api.URL, "HW_AUTH_URL="+r.api.URL, "HW_PROJECT_ID="+project,
+	r.env = append(env, r.variable(), "MODELARTS_ENDPOINT="+r.api.URL, "HW_AUTH_URL="+r.api.URL, "HW_PROJECT_ID="+project,
 		"VIZSTOP_REDIS="+r.redis.AdminURL(), "VIZSTOP_REDIS_PASSWORD="+redisPassword,
 		"VIZSTOP_NOTIFY_SECRET="+notifySecret, "VIZSTOP_NOTIFY_HOSTS=127.0.0.1", "VIZSTOP_WEB_CONFIG_FILE="+r.web)
 	return r
@@ -137,32 +138,33 @@ func (r *secretRun) startAPI() {
 }
 
 func (r *secretRun) play() {
-	for _, id := range []string{"1", "2", "3", "4", "5", "6"} {
-		r.sim.AddJob(project, modelartstest.Job{ID: id})
+	for n := range 6 {
+		r.sim.AddJob(project, modelartstest.Job{ID: r.id(n + 1)})
 	}
-	r.sim.Inject(modelartstest.Fault{Operation: jobs.OperationStop, JobID: "3", Reply: modelartstest.ReplyError(400, "ModelArts.0104", "no")})
+	r.sim.Inject(modelartstest.Fault{Operation: jobs.OperationStop, JobID: r.id(3), Reply: modelartstest.ReplyError(400, "ModelArts.0104", "no")})
 	w := startWorker(r.t, r.env, "--log-level", "debug")
 	r.pages(w)
 
 	// What goes well, and what the API refuses.
-	r.enqueue(2, "stop", "--batch", "b1", "--json", "--wait", "--notify", r.hook.URL+"/hook", "1", "2", "3", "404")
+	r.enqueue(2, "stop", "--batch", "b1", "--json", "--wait", "--notify", r.hook.URL+"/hook", r.id(1), r.id(2), r.id(3), r.id(404))
 	for _, args := range [][]string{{"status", "b1"}, {"status", "b1", "--json"}, {"stops", "b1", "--csv"}, {"stops", "b1", "--json"},
-		{"stops", "b1"}, {"batches", "--json"}, {"show", "1"}, {"--all", "--dry-run"}, {"undo", "b1", "--json"}} {
+		{"stops", "b1"}, {"batches", "--json"}, {"show", r.id(1)}, {"--all", "--dry-run"}} {
 		r.enqueue(0, args...)
 	}
+	r.enqueue(r.undoCode(), "undo", "b1", "--json")
 	await(r.t, "the notification", func() bool { return r.posted.Load() > 0 })
 
 	// The API refuses us, and repeats all that it was sent.
 	r.gossip.Store(true)
 	r.sim.RevokeTokens()
-	r.enqueue(0, "stop", "--batch", "b2", "4", "6") // one refusal holds nothing but its stop
+	r.enqueue(0, "stop", "--batch", "b2", r.id(4), r.id(6)) // one refusal holds nothing but its stop
 	await(r.t, "the hold", func() bool { status, _ := r.page(w, "/readyz", true); return status == http.StatusServiceUnavailable })
 	r.pages(w)
 	r.dumpRedis("Redis while calls are held")
 	r.enqueue(1, "--all", "--dry-run")
 	r.enqueue(1, "undo", "b1", "--yes")
 	r.enqueue(0, "stops", "b2", "--json")
-	r.enqueue(0, "stop", "--batch", "b3", "--in", "1h", "5") // one whose call can't be on its way
+	r.enqueue(0, "stop", "--batch", "b3", "--in", "1h", r.id(5)) // one whose call can't be on its way
 	r.enqueue(0, "cancel", "b3")
 
 	r.troubles()

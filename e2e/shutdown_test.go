@@ -103,7 +103,7 @@ func (w *world) stuckWorker(args ...string) *workerProcess {
 // waits for its next step; the next worker does not have to wait for any lease.
 func TestShutdownTimeout(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, modelartstest.Config{})
+	w := newWorld(t, modelartstest.Config{Only: either(modelartstest.V2)})
 	first := w.stuckWorker("--shutdown-timeout", "1s")
 	first.signal(syscall.SIGTERM)
 	first.wantExit(0)

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +22,7 @@ type watched struct {
 	scrape   string // more of its scrape configuration
 	worker   *workerProcess
 	producer *tasks.Producer
-	next     int // id of the next job
+	next     int // number of the next job
 }
 
 // newWatched starts one whose Redis keeps what it is given, unless redisArgs
@@ -31,7 +30,11 @@ type watched struct {
 func newWatched(t *testing.T, name, scrape string, redisArgs ...string) *watched {
 	t.Helper()
 	f := &watched{world: newWorld(t, modelartstest.Config{}, append([]string{"--appendonly", "yes"}, redisArgs...)...), name: name, scrape: scrape, next: 1000}
-	f.worker = startWorker(t, f.env(), "--api-rate", "200")
+	file := filepath.Join(t.TempDir(), "schedules.yaml")
+	if err := os.WriteFile(file, []byte(`{revision: 1, schedules: [{name: evening, at: "20:00", timezone: UTC, rule: {project: `+project+`, name: none-*}}]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f.worker = startWorker(t, f.env(), "--api-rate", "200", "--schedules", file)
 	f.producer = tasks.NewProducer(f.books, f.rdb)
 	return f
 }
@@ -55,7 +58,7 @@ func (f *watched) ask(n int, stopTime, due, deadline time.Duration) (jobs []stri
 func (f *watched) asks(n int, stopTime, due, deadline time.Duration) (asks []ledger.Ask) {
 	now := time.Now()
 	for range n {
-		id := strconv.Itoa(f.next)
+		id := f.id(f.next)
 		f.next++
 		f.sim.AddJob(project, modelartstest.Job{ID: id, StopTime: stopTime})
 		asks = append(asks, ledger.Ask{JobID: id, Due: now.Add(due), Deadline: now.Add(deadline)})

@@ -23,7 +23,7 @@ func troubles(t *testing.T) []trouble {
 		{newWatched(t, "slow", ""), []stage{{provokeSlow, []string{
 			"VizstopStopSLOBurn 14.4", "VizstopStopSLOBurn 6", "VizstopStopSLOBurn 3", "VizstopStopSLOBurn 1",
 			"VizstopOldestStopUnconfirmed", "VizstopStopsExpired", "VizstopStopsRejected", "VizstopStepsRecovered", "VizstopListChecksFail",
-		}}}},
+		}}, {provokeSchedules, []string{"VizstopScheduleOverdue", "VizstopScheduleTicksLost", "VizstopSchedulesDisagree"}}}},
 		{newWatched(t, "outage", "", "--appendonly", "no"), []stage{
 			{provokeThrottling, []string{"VizstopThrottled", "VizstopSlowedDown", "VizstopNothingConfirmed", "VizstopRedisUnfit"}},
 			{provokeOutage, []string{"VizstopAPIOutage"}},

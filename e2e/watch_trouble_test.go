@@ -2,7 +2,10 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -95,7 +98,7 @@ func provokePause(f *watched) {
 	if err := inspector.PauseQueue(tasks.Queue); err != nil {
 		f.t.Fatal(err)
 	}
-	payload := []byte(`{"project_id":"` + project + `","job_id":"1"}`)
+	payload := []byte(`{"project_id":"` + project + `","job_id":"` + f.id(1) + `"}`)
 	if _, err := asynq.NewClientFromRedisClient(f.rdb).Enqueue(asynq.NewTask(tasks.TypeStop, payload), asynq.Queue(tasks.Queue)); err != nil {
 		f.t.Fatal(err)
 	}
@@ -112,4 +115,33 @@ func provokePause(f *watched) {
 		}
 		return len(ready) > 0
 	})
+}
+
+// provokeSchedules has a schedule that was there for days, and nobody carried it out;
+// then a file that no worker has, and a tick that was due an hour ago.
+func provokeSchedules(f *watched) {
+	const inForce, evening, field = "vizstop:{-}:schedules", "vizstop:{-}:schedule:evening", "record"
+	ctx := context.Background()
+	shows := func(line string, value float64) bool {
+		_, page := f.worker.get("/metrics")
+		return strings.Contains(page, line) && metricOf(f.t, page, line) >= value
+	}
+	set := func(key, record string) {
+		if err := f.rdb.HSet(ctx, key, field, record).Err(); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	record, err := f.rdb.HGet(ctx, inForce, field).Result()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	daysAgo := time.Now().UTC().AddDate(0, 0, -5).Format(time.RFC3339)
+	set(inForce, regexp.MustCompile(`"since":"[^"]*"`).ReplaceAllString(record, `"since":"`+daysAgo+`"`))
+	await(f.t, "missed ticks", func() bool { return shows(`vizstop_schedule_ticks_total{result="missed",schedule="evening"}`, 2) })
+	set(inForce, `{"revision":9,"hash":"other"}`)
+	await(f.t, "another file in force", func() bool {
+		_, page := f.worker.get("/metrics")
+		return metricOf(f.t, page, "vizstop_schedules_in_force") == 0
+	})
+	set(evening, fmt.Sprintf(`{"next":%d}`, time.Now().Add(-time.Hour).UnixMilli()))
 }

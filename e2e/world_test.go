@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/redistest"
@@ -30,17 +32,22 @@ type world struct {
 	rdb   *redis.Client
 	books *ledger.Ledger
 	sim   *modelartstest.Server
+	generation
 }
 
+// newWorld has an API of the generation that cfg.Only says or, without one, of that
+// which tests usually have.
 func newWorld(t *testing.T, cfg modelartstest.Config, redisArgs ...string) *world {
 	t.Helper()
+	g := generation(cmp.Or(cfg.Only, either(modelartstest.V1)))
+	cfg.Only = modelartstest.Generation(g)
 	cfg.Auth.AccessKeys = map[string]string{accessKey: secretKey}
 	sim, err := modelartstest.Start(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(sim.Close)
-	w := &world{t: t, redis: redistest.Start(t, redisArgs...), sim: sim}
+	w := &world{t: t, redis: redistest.Start(t, redisArgs...), sim: sim, generation: g}
 	w.rdb = w.redis.Client(t)
 	w.books = ledger.New(w.rdb, time.Now)
 	return w
@@ -52,14 +59,14 @@ func (w *world) env() []string { return w.envWith(w.redis.URL) }
 // envWith is the same with another way to Redis.
 func (w *world) envWith(redisURL string) []string {
 	return []string{"VIZSTOP_REDIS=" + redisURL, "MODELARTS_ENDPOINT=" + w.sim.URL, "HW_PROJECT_ID=" + project,
-		"HW_ACCESS_KEY=" + accessKey, "HW_SECRET_KEY=" + secretKey}
+		"HW_ACCESS_KEY=" + accessKey, "HW_SECRET_KEY=" + secretKey, w.variable()}
 }
 
-// addJobs adds n running jobs that take that long to stop, and returns their ids.
+// addJobs adds n running jobs, numbered from 1000 on, that take that long to stop, and returns their ids.
 func (w *world) addJobs(n int, stopTime time.Duration) []string {
 	ids := make([]string, n)
 	for i := range ids {
-		ids[i] = strconv.Itoa(1000 + i)
+		ids[i] = w.id(1000 + i)
 		w.sim.AddJob(project, modelartstest.Job{ID: ids[i], StopTime: stopTime})
 	}
 	return ids
@@ -112,6 +119,15 @@ func (w *world) calls(operation, job string) int {
 		}
 	}
 	return n
+}
+
+// guards is how many looks at a job came before a stop call, to see what kind of job
+// it is. They are no looks of its stop. Each worker looks once.
+func (w *world) guards(job string, workers int) int {
+	if w.generation == v1 {
+		return 0
+	}
+	return min(workers, w.calls(jobs.OperationStop, job))
 }
 
 // awaitEmptyQueue waits until the queue holds no task of any kind.

@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -86,6 +87,7 @@ func inBubble(t *testing.T, cfg modelartstest.Config, test func(w *world)) {
 func bubble(t *testing.T, cfg modelartstest.Config, test func(w *world)) {
 	t.Helper()
 	outer := t // stories may tell it of what is wrong
+	cfg.Only = cmp.Or(cfg.Only, usual)
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, redis: miniredis.NewMiniRedis(), sim: modelartstest.New(cfg), v2: cfg.Only == modelartstest.V2, log: &logBook{}}
 		w.redis.ClockTTL(true)
@@ -252,7 +254,8 @@ func (w *world) api(client *modelarts.Client, rdb redis.UniversalClient, rate re
 	if !w.v2 {
 		return v1.New(client)
 	}
-	return v2.New(client, v2.Options{Spend: release.New(rdb, "", time.Now, rate).Spend})
+	r := release.New(rdb, "", time.Now, rate)
+	return v2.New(client, v2.Options{Spend: r.Spend, Owe: func(ctx context.Context, projectID string) { _ = r.Owe(ctx, projectID) }})
 }
 
 func (r *running) stop() {

@@ -86,6 +86,7 @@ func (d *day) checkAll() map[ledger.State]int {
 	}
 	d.checkRestarts(stops, byJob)
 	d.checkTrainings()
+	d.checkShadows()
 	d.checkStrayCalls(spans)
 	d.checkCounts(ended, lost)
 	d.checkRate()

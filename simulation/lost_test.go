@@ -136,7 +136,7 @@ func TestTheAnswerThatGivesAProbeIsLost(t *testing.T) {
 		defer run.stop()
 		rel := release.New(w.rdb, "x", time.Now, release.Config{CredentialProbe: 10 * time.Second})
 		for i := range 3 {
-			if _, err := rel.Report(ctx, release.Call{ProjectID: project, Step: ledger.Member{StopID: fmt.Sprint("s", i), Hop: 1, JobID: "1"}, At: time.Now()}, &jobs.Error{Kind: jobs.KindCredentials}); err != nil {
+			if _, err := rel.Report(ctx, release.Call{ProjectID: project, Step: ledger.Member{StopID: fmt.Sprint("s", i), Hop: 1, JobID: fmt.Sprint(i)}, At: time.Now()}, &jobs.Error{Kind: jobs.KindCredentials}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -202,7 +202,7 @@ func TestNoProbeDuringShutdown(t *testing.T) {
 		w.await(time.Minute, "a look", func() bool { return w.calls("10", jobs.OperationDetail) == 1 })
 		rel := release.New(w.rdb, "x", time.Now, release.Config{CredentialProbe: 5 * time.Second})
 		for i := range 3 {
-			if _, err := rel.Report(ctx, release.Call{ProjectID: project, Step: ledger.Member{StopID: fmt.Sprint("s", i), Hop: 1, JobID: "1"}, At: time.Now()}, &jobs.Error{Kind: jobs.KindCredentials}); err != nil {
+			if _, err := rel.Report(ctx, release.Call{ProjectID: project, Step: ledger.Member{StopID: fmt.Sprint("s", i), Hop: 1, JobID: fmt.Sprint(i)}, At: time.Now()}, &jobs.Error{Kind: jobs.KindCredentials}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -191,6 +191,7 @@ func simulate(t *testing.T, seed uint64, sum *totals) {
 		for range 1 + random.IntN(3) {
 			d.hire()
 		}
+		d.planShadows(rand.New(rand.NewPCG(seed, 4)), length)
 		d.play(length)
 		d.settle()
 		if ended := d.checkAll(); !t.Failed() {
@@ -273,11 +274,12 @@ func (d *day) settle() {
 	d.hire()
 	for began := time.Now(); ; time.Sleep(20 * time.Second) { // virtual: costs nothing
 		load, err := d.ledger.Load(context.Background(), projects)
-		if err == nil && len(load.Projects) == 0 {
+		shadow, err2 := d.ledger.Shadow().Load(context.Background(), projects)
+		if err == nil && err2 == nil && len(load.Projects) == 0 && len(shadow.Projects) == 0 {
 			break
 		}
 		if time.Since(began) > 6*time.Hour {
-			for _, s := range d.inFlight() {
+			for _, s := range append(d.inFlight(), d.shadows()...) {
 				d.t.Errorf("stop without an outcome: %+v", *s)
 			}
 			return

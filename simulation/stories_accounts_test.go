@@ -14,7 +14,6 @@ import (
 	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/modelarts/sdkhmac"
-	v1 "vizstop/internal/modelarts/v1"
 	"vizstop/internal/release"
 	"vizstop/internal/worker"
 )
@@ -27,7 +26,7 @@ type account struct {
 }
 
 // byProject calls the API of the account that each project has.
-type byProject map[string]*v1.API
+type byProject map[string]worker.Jobs
 
 func (b byProject) Stop(ctx context.Context, projectID, jobID string) (jobs.Accepted, error) {
 	return b[projectID].Stop(ctx, projectID, jobID)
@@ -60,7 +59,7 @@ func (w *world) startFor(change func(*worker.Config), accounts []account, opts f
 				w.t.Fatal(err)
 			}
 			for _, p := range a.projects {
-				serving[p], api[p] = release.Serving{Account: a.name, Endpoint: a.endpoint}, v1.New(client)
+				serving[p], api[p] = release.Serving{Account: a.name, Endpoint: a.endpoint}, w.api(client, c.Redis, c.Release)
 			}
 			names = append(names, a.name)
 		}

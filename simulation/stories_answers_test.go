@@ -36,32 +36,32 @@ var lies = []lie{
 	{name: "empty 503", reply: modelartstest.ReplyEmpty(503),
 		stop: ledger.Expired, stopWhy: "http 503", detail: ledger.Expired, detailWhy: "http 503"},
 	{name: "empty 200 without effect", reply: modelartstest.ReplyEmpty(200), // accepted, as far as anybody can tell
-		stop: ledger.Expired, stopWhy: "still 8 (running)", detail: ledger.Expired, detailWhy: "not a JSON object"},
+		stop: ledger.Expired, stopWhy: "still " + said(v1.StatusRunning), detail: ledger.Expired, detailWhy: "not a JSON object"},
 	{name: "truncated", reply: modelartstest.ReplyTruncated(), // the stop took effect
-		stop: ledger.Stopped, stopWhy: "12 (killed)", detail: ledger.Expired, detailWhy: "not a JSON object"},
+		stop: ledger.Stopped, stopWhy: said(v1.StatusKilled), detail: ledger.Expired, detailWhy: "not a JSON object"},
 	{name: "cut", reply: modelartstest.ReplyCut(),
-		stop: ledger.Stopped, stopWhy: "12 (killed)", detail: ledger.Expired, detailWhy: "unexpected EOF"},
+		stop: ledger.Stopped, stopWhy: said(v1.StatusKilled), detail: ledger.Expired, detailWhy: "unexpected EOF"},
 	{name: "huge", reply: modelartstest.ReplyHuge(1 << 40),
 		stop: ledger.Expired, stopWhy: "larger than 4 MiB", detail: ledger.Expired, detailWhy: "larger than 4 MiB"},
 	{name: "wrong types", reply: modelartstest.ReplyWrongTypes(),
-		stop: ledger.Stopped, stopWhy: "12 (killed)", detail: ledger.Expired, detailWhy: "holds no job"},
+		stop: ledger.Stopped, stopWhy: said(v1.StatusKilled), detail: ledger.Expired, detailWhy: "the answer holds no "},
 	{name: "200 without success", reply: modelartstest.ReplyNotSuccess("ModelArts.0010", "internal error"),
 		stop: ledger.Expired, stopWhy: "internal error", detail: ledger.Expired, detailWhy: "internal error"},
 	{name: "202", reply: modelartstest.ReplyHTTPStatus(202),
-		stop: ledger.Stopped, stopWhy: "12 (killed)", detail: ledger.Stopped, detailWhy: "12 (killed)"},
+		stop: ledger.Stopped, stopWhy: said(v1.StatusKilled), detail: ledger.Stopped, detailWhy: said(v1.StatusKilled)},
 	{name: "drip", reply: modelartstest.ReplyDrip(1, 10*time.Second), // longer than a call may take
-		stop: ledger.Stopped, stopWhy: "12 (killed)", detail: ledger.Expired, detailWhy: "deadline exceeded"},
+		stop: ledger.Stopped, stopWhy: said(v1.StatusKilled), detail: ledger.Expired, detailWhy: "deadline exceeded"},
 	{name: "reset before the effect", reply: modelartstest.ReplyReset(),
 		stop: ledger.Expired, stopWhy: "EOF", detail: ledger.Expired, detailWhy: "EOF"},
 	{name: "reset after the effect", reply: modelartstest.ReplyReset(), afterEffect: true,
-		stop: ledger.Stopped, stopWhy: "12 (killed)", detail: ledger.Expired, detailWhy: "EOF"},
+		stop: ledger.Stopped, stopWhy: said(v1.StatusKilled), detail: ledger.Expired, detailWhy: "EOF"},
 }
 
 // lies that halt the whole fleet: the endpoint serves no such API.
 var noAPI = []lie{
 	{name: "gateway 404", reply: modelartstest.ReplyError(404, "APIG.0101", "The API does not exist or has not been published in the environment"),
-		stop: ledger.Expired, stopWhy: "does not offer the v1 visualization-jobs API",
-		detail: ledger.Expired, detailWhy: "does not offer the v1 visualization-jobs API"},
+		stop: ledger.Expired, stopWhy: "does not offer the " + apiName,
+		detail: ledger.Expired, detailWhy: "does not offer the " + apiName},
 	{name: "redirect", reply: modelartstest.ReplyRedirect(302, "https://login.example/"),
 		stop: ledger.Expired, stopWhy: "http 302", detail: ledger.Expired, detailWhy: "http 302"},
 }
@@ -109,7 +109,7 @@ func tell(t *testing.T, operation, howLong string, all ...lie) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want, why := ledger.Stopped, "12 (killed)"
+			want, why := ledger.Stopped, said(v1.StatusKilled)
 			if howLong == "for ever" && operation == jobs.OperationStop {
 				want, why = l.stop, l.stopWhy
 			} else if howLong == "for ever" {
@@ -146,7 +146,7 @@ func TestLoneLiesAreLookedUp(t *testing.T) {
 		defer r.stop()
 		w.ask("b", "10")
 		s := w.awaitEnd(20*time.Minute, "b")["10"]
-		wantOutcome(t, s, ledger.Stopped, "12 (killed)")
+		wantOutcome(t, s, ledger.Stopped, said(v1.StatusKilled))
 		if s.Attempts != 10 || lie.Hits() != 10 {
 			t.Errorf("%d attempts used, %d stop calls; want 10", s.Attempts, lie.Hits())
 		}
@@ -216,11 +216,11 @@ func TestNoSuchJob(t *testing.T) {
 		w.sim.RemoveJob(project, "accepted")
 		w.sim.SetStatus(project, "once", v1.StatusKilled)
 		stops := w.awaitEnd(15*time.Minute, "b")
-		wantOutcome(t, stops["once"], ledger.Stopped, "12 (killed)")
-		wantOutcome(t, stops["accepted"], ledger.Gone, "404")
+		wantOutcome(t, stops["once"], ledger.Stopped, said(v1.StatusKilled))
+		wantOutcome(t, stops["accepted"], ledger.Gone, noSuchJob)
 		wantOutcome(t, stops["a-name"], ledger.NotFound, "check the project, the region and the id")
-		wantOutcome(t, stops["listed"], ledger.Gone, "404")
-		wantOutcome(t, stops["urgent"], ledger.Expired, "404") // there was no time to ask twice
+		wantOutcome(t, stops["listed"], ledger.Gone, noSuchJob)
+		wantOutcome(t, stops["urgent"], ledger.Expired, noSuchJob) // there was no time to ask twice
 		for _, id := range []string{"a-name", "listed"} {
 			if s := stops[id]; s.Ended.Sub(began) < 10*time.Second || s.Calls != 1 || s.Polls != 1 || s.Attempts != 0 {
 				t.Errorf("job %s ended after %v, %d stop calls, %d looks, %d attempts; want at least 10s, 1, 1, 0", id, s.Ended.Sub(began), s.Calls, s.Polls, s.Attempts)

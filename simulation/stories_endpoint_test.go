@@ -11,6 +11,7 @@ import (
 	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts/modelartstest"
+	v1 "vizstop/internal/modelarts/v1"
 	"vizstop/internal/release"
 	"vizstop/internal/tasks"
 	"vizstop/internal/worker"
@@ -70,7 +71,7 @@ func TestTwoEndpoints(t *testing.T) {
 			t.Errorf("asked for jobs at another endpoint: %v", err)
 		}
 		for _, s := range w.awaitEnd(10*time.Minute, "b") {
-			wantOutcome(t, s, ledger.Stopped, "12 (killed)")
+			wantOutcome(t, s, ledger.Stopped, said(v1.StatusKilled))
 		}
 		if n := strange.calls.Load(); n > 0 {
 			t.Errorf("%d calls at the wrong endpoint", n)

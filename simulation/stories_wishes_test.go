@@ -39,7 +39,10 @@ func TestCancelIsFinal(t *testing.T) {
 	for name, sick := range map[string]string{"stop calls fail": jobs.OperationStop, "all calls fail": ""} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, modelartstest.Config{}, func(w *world) {
-				ids := []string{"1", "2", "3", "4", "5", "6", "7"}
+				ids, first := []string{"1", "2", "3", "4", "5", "6", "7"}, jobs.OperationStop
+				if sick == "" && guards(1) > 0 { // the look before the stop call fails: none goes out
+					first = jobs.OperationDetail
+				}
 				for _, id := range ids {
 					w.sim.AddJob(project, modelartstest.Job{ID: id, StopTime: time.Second})
 				}
@@ -50,12 +53,12 @@ func TestCancelIsFinal(t *testing.T) {
 				w.await(5*time.Minute, "a stop call for several jobs", func() bool {
 					called := 0
 					for _, id := range ids {
-						called += min(1, w.calls(id, jobs.OperationStop))
+						called += min(1, w.calls(id, first))
 					}
 					return called >= 3
 				})
 				answers := w.withdrawAll("b")
-				if answers[ledger.TooLate] == 0 {
+				if answers[ledger.TooLate] == 0 && first == jobs.OperationStop {
 					w.t.Errorf("%v, want some whose call has gone out", answers)
 				}
 				time.Sleep(30 * time.Second) // a call that was under way has ended

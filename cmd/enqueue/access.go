@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"slices"
-	"strings"
 
 	"vizstop/internal/accounts"
+	"vizstop/internal/caller"
+	"vizstop/internal/estimate"
 	"vizstop/internal/release"
 	"vizstop/internal/settings"
 )
@@ -33,11 +33,11 @@ func (a *access) declareProjects(s *settings.Set) {
 	s.Bool(&a.allProjects, "all-projects", "", "with --accounts and a rule: all projects of the file")
 }
 
-// calls returns the API, at the rate of the fleet. The books are nil in a dry run
-// without a Redis.
-func (a *access) calls(books *books) (*caller, error) {
+// calls returns the API of some projects, at the rate of the fleet. The books are nil
+// in a dry run without a Redis.
+func (a *access) calls(books *books, projects []string) (*caller.Caller, error) {
 	rate := books.callRate()
-	api, err := a.Open(settings.Options{Spend: rate.Spend})
+	api, err := a.Open(settings.Options{Projects: projects, Spend: rate.Spend})
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +47,16 @@ func (a *access) calls(books *books) (*caller, error) {
 			return release.Serving{Account: account, Endpoint: endpoint, Rate: rate}
 		}
 	}
-	return &caller{api, rate}, nil
+	return &caller.Caller{API: api, Rate: rate}, nil
+}
+
+// callRate is what calls of this command keep to. The books are nil in a dry run
+// without a Redis.
+func (b *books) callRate() caller.Rate {
+	if b == nil {
+		return &caller.OwnRate{}
+	}
+	return caller.FleetRate{Rate: b.release, Ledger: b.ledger}
 }
 
 // file says where projects are; it needs no credentials.
@@ -70,6 +79,45 @@ func (a *access) checkProject(project string) error {
 	}
 	_, err = f.Find(project)
 	return err
+}
+
+// rate is how many calls a second a project gets, and how many a stop takes there, by
+// the settings; announced is what the workers give those that have no rate of their own.
+func (a *access) rate(project string, announced estimate.Rate) estimate.Rate {
+	f, err := a.file()
+	if err != nil {
+		return announced
+	}
+	p, ok := f.Project(project)
+	if !ok {
+		return announced
+	}
+	rate := announced
+	if p.Rate > 0 {
+		rate = estimate.Rate{Calls: p.Rate, Stops: release.StopShare * p.Rate}
+	}
+	if p.API != accounts.V1 { // a look comes before; with probe it may
+		rate.Stops, rate.PerStop = rate.Stops/2, 3
+	}
+	return rate
+}
+
+// checkShape refuses a job's id that looks like one of the generation of the API that
+// its project does not have, if anything says which it has: a file, credentials, or the
+// setting itself.
+func (a *access) checkShape(project, job string) error {
+	if !a.HasCredentials() && !a.Chosen() && a.Generation != string(accounts.V2) {
+		return nil
+	}
+	f, err := a.file()
+	if err != nil {
+		return nil // told elsewhere
+	}
+	p, ok := f.Project(project)
+	if !ok {
+		return nil
+	}
+	return settings.CheckShape(p.API, job)
 }
 
 // endpoint is where a project is, by the settings; "" if they don't say.
@@ -99,24 +147,9 @@ func (a *access) projects() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var chosen []string
-	for _, p := range f.Projects() {
-		if a.allProjects || slices.ContainsFunc(a.accounts, func(glob string) bool { return matches(glob, p.Account.Name) }) {
-			chosen = append(chosen, p.ID)
-		}
-	}
-	names := f.Serving()
-	for _, glob := range a.accounts {
-		if !slices.ContainsFunc(names, func(name string) bool { return matches(glob, name) }) {
-			return nil, fmt.Errorf("--account %s: no account with projects has such a name in %s; there are %s",
-				glob, a.Accounts, strings.Join(names, ", "))
-		}
+	chosen, err := f.Choose(a.accounts)
+	if err != nil {
+		return nil, fmt.Errorf("--account %w", err)
 	}
 	return chosen, nil
-}
-
-// matches reports whether a glob, which was checked, is for a name.
-func matches(glob, name string) bool {
-	ok, _ := path.Match(glob, name)
-	return ok
 }

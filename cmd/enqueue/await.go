@@ -73,13 +73,14 @@ func (c *stopCmd) await(ctx context.Context, books *books, a *answer) error {
 func verdict(a *answer, allowNotFound bool) error {
 	var also []ledger.State
 	if allowNotFound {
-		also = append(also, ledger.NotFound)
+		also = append(also, ledger.NotFound, ledger.WouldNotFound)
 	}
-	requested, left, notFound, good := 0, 0, 0, true
+	requested, left, notFound, good, shadow := 0, 0, 0, true, false
 	for _, s := range a.Result {
 		requested += s.Requested
 		left += s.Requested - s.Done()
-		notFound += s.Outcomes[string(ledger.NotFound)]
+		notFound += s.Outcomes[string(ledger.NotFound)] + s.Outcomes[string(ledger.WouldNotFound)]
+		shadow = shadow || s.Shadow
 		good = good && s.Good(also...)
 	}
 	switch {
@@ -87,6 +88,9 @@ func verdict(a *answer, allowNotFound bool) error {
 		return exitCode{exitTimeout, fmt.Sprintf("%d of %d stops are still in flight; the batch goes on (see: enqueue status %s)", left, requested, a.Batch)}
 	case left == 0 && !good:
 		text := fmt.Sprintf("some jobs of batch %s may still run: see enqueue stops %s --outcome not_found,rejected,expired,canceled", a.Batch, a.Batch)
+		if shadow {
+			text = fmt.Sprintf("stop calls would not stop some jobs of shadow batch %s: see enqueue stops %s --outcome would_not_found,would_hold,rejected,expired,canceled", a.Batch, a.Batch)
+		}
 		if notFound > 0 && !allowNotFound {
 			text = fmt.Sprintf("%d jobs were not found: check the project, the region and the ids (--allow-not-found accepts them); %s", notFound, text)
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v3"
@@ -26,11 +27,12 @@ type batchRow struct {
 	Created   time.Time         `json:"created"`
 	Requester string            `json:"requester"`
 	Reason    string            `json:"reason"`
+	Shadow    bool              `json:"shadow"` // nothing is stopped for it
 	Labels    map[string]string `json:"labels"`
 	Stops     int               `json:"stops"`
 	InFlight  int               `json:"in_flight"`
-	Good      int               `json:"good"` // stopped, already_stopped or gone
-	Bad       int               `json:"bad"`  // not_found, rejected, expired or canceled
+	Good      int               `json:"good"` // stopped, already_stopped or gone; would_stop or would_already
+	Bad       int               `json:"bad"`  // all that ended otherwise
 	Held      string            `json:"held"` // the limit that holds its stops back: a reason of a hold; "": none does
 
 	confirmed bool
@@ -52,7 +54,7 @@ func batchesCommand(getenv func(string) string, streams streams) *cli.Command {
 			if err := settings.NoArguments(cmd); err != nil {
 				return err
 			}
-			rows, err := listBatches(ctx, books.ledger, last)
+			rows, err := newestBatches(ctx, books.ledger, last)
 			if err == nil {
 				err = markHeld(ctx, books, rows)
 			}
@@ -65,12 +67,37 @@ func batchesCommand(getenv func(string) string, streams streams) *cli.Command {
 			t := newTable(streams.out)
 			t.row("batch", "project", "asked for at", "by", "stops", "in flight", "good", "bad", "held", "reason")
 			for _, r := range rows {
-				t.row(r.Batch, r.ProjectID, when.Stamp(r.Created),
+				name := r.Batch
+				if r.Shadow {
+					name += " (shadow)"
+				}
+				t.row(name, r.ProjectID, when.Stamp(r.Created),
 					r.Requester, r.Stops, r.InFlight, r.Good, r.Bad, r.Held, r.Reason)
 			}
 			return t.flush()
 		}),
 	}
+}
+
+// newestBatches lists batches of real and of shadow stops.
+func newestBatches(ctx context.Context, l *ledger.Ledger, last int) ([]batchRow, error) {
+	rows, err := listBatches(ctx, l.Real(), last)
+	if err != nil {
+		return nil, err
+	}
+	shadow, err := listBatches(ctx, l.Shadow(), last)
+	if len(shadow) == 0 || err != nil {
+		return rows, err
+	}
+	rows = append(rows, shadow...)
+	slices.SortStableFunc(rows, func(a, b batchRow) int { return b.Created.Compare(a.Created) })
+	seen := map[string]bool{}
+	for i, r := range rows {
+		if seen[r.Batch] = true; len(seen) > last {
+			return rows[:i], nil
+		}
+	}
+	return rows, nil
 }
 
 func listBatches(ctx context.Context, l *ledger.Ledger, last int) ([]batchRow, error) {
@@ -119,12 +146,12 @@ func markHeld(ctx context.Context, books *books, rows []batchRow) error {
 }
 
 func newBatchRow(b *ledger.Batch) batchRow {
-	r := batchRow{Batch: b.ID, ProjectID: b.ProjectID, Created: b.Created, Requester: b.Meta.Requester, Reason: b.Meta.Reason,
+	r := batchRow{Batch: b.ID, ProjectID: b.ProjectID, Created: b.Created, Requester: b.Meta.Requester, Reason: b.Meta.Reason, Shadow: b.Meta.Shadow,
 		Labels: b.Meta.Labels, Stops: b.Total, InFlight: b.InFlight(), confirmed: b.Confirmed}
 	if r.Labels == nil {
 		r.Labels = map[string]string{}
 	}
-	for _, o := range ledger.Outcomes() {
+	for _, o := range ledger.AllOutcomes() {
 		if o.Good() {
 			r.Good += b.Counts[o]
 		} else {

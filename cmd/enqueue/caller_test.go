@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"vizstop/internal/caller"
 	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
@@ -37,7 +38,7 @@ func (s *spending) Spend(_ context.Context, projectID string) error {
 func (s *spending) Throttled(context.Context, string, error) error { s.throttled++; return nil }
 
 // newCaller is a caller of a simulator that has n jobs in each of two projects.
-func newCaller(t *testing.T, rate rate, n int) (*caller, *modelartstest.Server) {
+func newCaller(t *testing.T, rate caller.Rate, n int) (*caller.Caller, *modelartstest.Server) {
 	t.Helper()
 	sim, err := modelartstest.Start(modelartstest.Config{Auth: modelartstest.Auth{AccessKeys: map[string]string{accessKey: secretKey}},
 		Phases: modelartstest.Phases{Stop: modelartstest.Fixed(time.Millisecond), Restart: modelartstest.Fixed(time.Millisecond)}})
@@ -54,7 +55,7 @@ func newCaller(t *testing.T, rate rate, n int) (*caller, *modelartstest.Server) 
 			sim.AddJob(p, modelartstest.Job{ID: fmt.Sprint(i + 1)})
 		}
 	}
-	return &caller{api, rate}, sim
+	return &caller.Caller{API: api, Rate: rate}, sim
 }
 
 // Each page of a list, and each repeat of one, asks for the rate of its project.
@@ -94,8 +95,8 @@ func TestThrottledForEver(t *testing.T) {
 	api, sim := newCaller(t, spent, 1)
 	sim.Inject(modelartstest.Fault{Operation: jobs.OperationList, Reply: modelartstest.ReplyError(429, "APIGW.0308", "later")})
 	for _, err := range listJobs(t.Context(), api, project) {
-		if jobs.KindOf(err) != jobs.KindThrottled || spent.calls[project] != parkTries {
-			t.Errorf("%v after %d calls, want it throttled after %d", err, spent.calls[project], parkTries)
+		if jobs.KindOf(err) != jobs.KindThrottled || spent.calls[project] != 20 {
+			t.Errorf("%v after %d calls, want it throttled after 20", err, spent.calls[project])
 		}
 	}
 }
@@ -141,8 +142,8 @@ func TestTheRateIsTheFleets(t *testing.T) {
 		if err != nil || books.release.Rate("") != tt.want {
 			t.Fatalf("announced %v: %+v, %v, want the rate %v", tt.announced, books, err, tt.want)
 		}
-		fleet, ok := books.callRate().(*fleetRate)
-		if !ok || fleet.rate != rate(books.release) {
+		fleet, ok := books.callRate().(caller.FleetRate)
+		if !ok || fleet.Rate != caller.Rate(books.release) {
 			t.Errorf("calls keep to %+v, want the fleet's rate", books.callRate())
 		}
 		if err := fleet.Spend(t.Context(), project); err != nil {
@@ -152,7 +153,7 @@ func TestTheRateIsTheFleets(t *testing.T) {
 	if keys := rdb.Exists(t.Context(), ledger.Keys(project).Control()).Val(); keys != 1 {
 		t.Error("no call was counted")
 	}
-	if _, own := (*books)(nil).callRate().(*ownRate); !own {
+	if _, own := (*books)(nil).callRate().(*caller.OwnRate); !own {
 		t.Error("without a Redis there is a rate of the fleet")
 	}
 }

@@ -9,7 +9,6 @@ import (
 
 	"vizstop/internal/actions"
 	"vizstop/internal/ledger"
-	"vizstop/internal/release"
 	"vizstop/internal/report"
 )
 
@@ -99,7 +98,7 @@ func cancelBatch(ctx context.Context, books *books, projects []string, batch, wh
 	}
 	// Workers count what has ended, and look at what is left.
 	for _, p := range projects {
-		if err := release.Ask(ctx, books.rdb, p); err != nil {
+		if err := books.ask(ctx, p); err != nil {
 			return result, err
 		}
 	}

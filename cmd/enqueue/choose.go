@@ -202,13 +202,32 @@ func (c *stopCmd) chooseByID(args []string) (*chosen, error) {
 			}
 		}
 	}
-	chosen, err := survey(pass)
+	chosen, err := survey(c.inShape(pass))
 	if err != nil {
 		done()
 		return nil, err
 	}
 	chosen.close = done
 	return chosen, nil
+}
+
+// inShape is a pass that refuses ids of the wrong generation of the API.
+func (c *stopCmd) inShape(pass func() iter.Seq2[joblist.Item, error]) func() iter.Seq2[joblist.Item, error] {
+	return func() iter.Seq2[joblist.Item, error] {
+		return func(yield func(joblist.Item, error) bool) {
+			for item, err := range pass() {
+				if err == nil {
+					if bad := c.api.checkShape(item.ProjectID, item.JobID); bad != nil {
+						err = &joblist.LineError{Place: item.Place, Reason: fmt.Sprintf("job %s of project %s: %v", item.JobID, item.ProjectID, bad)}
+						item = joblist.Item{}
+					}
+				}
+				if !yield(item, err) {
+					return
+				}
+			}
+		}
+	}
 }
 
 func (c *stopCmd) listName() string {

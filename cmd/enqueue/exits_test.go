@@ -42,7 +42,7 @@ func TestWhatIsPrintedIsTame(t *testing.T) {
 	for name, c := range map[string]struct {
 		cmd  stopsCmd
 		want int // lines
-	}{"table": {stopsCmd{}, 2}, "CSV": {stopsCmd{csv: true}, 2}, "JSON": {stopsCmd{json: true}, 27}} {
+	}{"table": {stopsCmd{}, 2}, "CSV": {stopsCmd{csv: true}, 2}, "JSON": {stopsCmd{json: true}, 28}} {
 		var out bytes.Buffer
 		c.cmd.streams = streams{out: &out, err: &out}
 		if err := c.cmd.write("stops", list); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"vizstop/internal/caller"
 	"vizstop/internal/jobs"
 	"vizstop/internal/plain"
 )
@@ -19,7 +20,7 @@ func (c *stopCmd) lookUp(ctx context.Context, books *books, picked *chosen) erro
 	if picked.details != nil || !c.api.HasCredentials() {
 		return nil
 	}
-	calls, err := c.api.calls(books)
+	calls, err := c.api.calls(books, picked.projects)
 	if err != nil {
 		return err
 	}
@@ -35,7 +36,7 @@ func (c *stopCmd) lookUp(ctx context.Context, books *books, picked *chosen) erro
 
 // findJobs looks for the chosen jobs of a project. One that does not exist is not in the result. A list does not show those
 // of other workspaces than the default one: if all must be known, what it has not shown is asked for.
-func findJobs(ctx context.Context, api *caller, project string, picked *chosen, all bool) (map[string]jobs.Job, error) {
+func findJobs(ctx context.Context, api *caller.Caller, project string, picked *chosen, all bool) (map[string]jobs.Job, error) {
 	found := map[string]jobs.Job{}
 	if picked.each[project] > askEach {
 		for job, err := range listJobs(ctx, api, project) {

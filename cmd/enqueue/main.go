@@ -96,6 +96,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 			resumeCommand(getenv, streams),
 			allowCommand(getenv, streams),
 			actionsCommand(getenv, streams),
+			schedulesCommand(getenv, streams),
 			checkCommand(getenv, streams),
 		},
 		EnableShellCompletion: true,

@@ -26,7 +26,11 @@ type outlook struct {
 // lookAhead compares batch, rate and deadline. It gives plan a deadline that fits the batch if nobody has named one, and
 // refuses one that can't hold.
 func (c *stopCmd) lookAhead(picked *chosen, plan *when.Plan, rate estimate.Rate) (outlook, error) {
-	batch := estimate.Of(c.now(), rate, picked.shares(*plan))
+	shares := picked.shares(*plan)
+	for i := range shares {
+		shares[i].Rate = c.api.rate(shares[i].ProjectID, rate)
+	}
+	batch := estimate.Of(c.now(), rate, shares)
 	said := "a --deadline of " + estimate.Flag(when.MaxDeadline) + ", the longest,"
 	if c.spec.Deadline == "" {
 		plan.Deadline = batch.Deadline()

@@ -17,7 +17,7 @@ func retryCommand(getenv func(string) string, streams streams) *cli.Command {
 	c := &stopCmd{streams: streams, now: time.Now}
 	var outcomes []string
 	c.store.declare()
-	c.Strings(&outcomes, "outcome", "", "ask again for stops with this outcome; several by comma (default: not_found,rejected,expired)", checkState)
+	c.Strings(&outcomes, "outcome", "", "ask again for stops with this outcome; several by comma (default: not_found,rejected,expired; of a shadow batch would_not_found,would_hold,rejected,expired)", checkState)
 	c.declareAsk()
 	return &cli.Command{
 		Name:                      "retry",
@@ -28,7 +28,11 @@ func retryCommand(getenv func(string) string, streams streams) *cli.Command {
 		OnUsageError:              usageError,
 		DisableSliceFlagSeparator: true,
 		Action: c.batchAction(getenv, func(ctx context.Context, books *books, batch string, projects []string) error {
-			if len(outcomes) == 0 {
+			c.shadow = books.ledger.OfShadow() // a shadow batch never becomes a real one
+			switch {
+			case len(outcomes) == 0 && c.shadow:
+				outcomes = []string{"would_not_found", "would_hold", "rejected", "expired"}
+			case len(outcomes) == 0:
 				outcomes = []string{"not_found", "rejected", "expired"}
 			}
 			return c.retry(ctx, books, batch, projects, outcomes, getenv)

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"os"
 	"time"
 
+	"vizstop/internal/caller"
 	"vizstop/internal/joblist"
 	"vizstop/internal/jobs"
 	"vizstop/internal/plain"
@@ -76,12 +76,8 @@ func (r *rules) readProtected(now time.Time, stderr io.Writer) error {
 	if r.protect == "" {
 		return nil
 	}
-	f, err := os.Open(r.protect)
-	if err != nil {
-		return fmt.Errorf("--protect: %w", err)
-	}
-	defer f.Close()
-	if r.keep, err = selection.ParseProtected(f, r.protect, now); err != nil {
+	var err error
+	if r.keep, err = selection.ReadProtected(r.protect, now); err != nil {
 		return fmt.Errorf("--protect: %w", err)
 	}
 	for _, line := range r.keep.Expired() {
@@ -98,16 +94,17 @@ func (c *stopCmd) chooseByRule(ctx context.Context, books *books) (*chosen, erro
 	if err != nil {
 		return nil, err
 	}
-	calls, err := c.api.calls(books)
+	calls, err := c.api.calls(books, c.projects)
 	if err != nil {
 		return nil, err
 	}
 	var items []joblist.Item
 	picked := &chosen{details: map[string]map[string]jobs.Job{}, running: map[string]int{}}
-	for _, project := range c.projects {
-		found, err := selection.Select(listJobs(ctx, calls, project), rule, now)
-		if err != nil {
-			picked.unlisted = append(picked.unlisted, fmt.Errorf("list the jobs of project %s: %w", project, err))
+	list := func(project string) iter.Seq2[jobs.Job, error] { return listJobs(ctx, calls, project) }
+	for _, found := range c.across(list, rule, now) {
+		project := found.ProjectID
+		if found.Err != nil {
+			picked.unlisted = append(picked.unlisted, found.Err)
 			continue
 		}
 		picked.details[project] = map[string]jobs.Job{}
@@ -132,6 +129,6 @@ func (c *stopCmd) chooseByRule(ctx context.Context, books *books) (*chosen, erro
 }
 
 // listJobs goes through all jobs of a project.
-func listJobs(ctx context.Context, api *caller, project string) iter.Seq2[jobs.Job, error] {
+func listJobs(ctx context.Context, api *caller.Caller, project string) iter.Seq2[jobs.Job, error] {
 	return jobs.All(ctx, api, project)
 }

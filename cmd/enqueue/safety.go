@@ -53,7 +53,7 @@ func (c *stopCmd) checkPercent(ctx context.Context, books *books, picked *chosen
 	for _, project := range picked.projects {
 		running, known := picked.running[project]
 		if !known {
-			calls, err := c.api.calls(books)
+			calls, err := c.api.calls(books, picked.projects)
 			if err != nil {
 				return fmt.Errorf("--max-percent needs to ask the API how many jobs run: %w", err)
 			}

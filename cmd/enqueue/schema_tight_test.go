@@ -14,7 +14,7 @@ func TestSchemaIsTight(t *testing.T) {
 		"brake":  `{"kind": "pause", "changed": true, "paused": ["all"]}`,
 		"stops": `{"kind": "stops", "stops": [{"stop_id": "s", "batch": "b", "project_id": "p", "job_id": "1", "state": "pending",
 			"reason": "", "asked": "2026-11-23T20:00:00Z", "due": "2026-11-23T20:00:00.5Z", "called": null, "accepted": null,
-			"ended": null, "deadline": null, "attempts": 0, "calls": 0, "polls": 0, "last_status": null, "request_id": "", "labels": {"team": "a"}}]}`,
+			"ended": null, "deadline": null, "attempts": 0, "calls": 0, "polls": 0, "last_status": null, "request_id": "", "labels": {"team": "a"}, "shadow": false}]}`,
 	}
 	for name, text := range good {
 		if err := fits(printed, text); err != nil {

@@ -25,7 +25,7 @@ type command func(ts *testscript.TestScript, w *world, args []string) error
 //	fault OPERATION JOB HTTP-STATUS CODE [MESSAGE]   answers every such call so, without an effect; JOB may be *, and PROJECT/JOB
 //	healed                                    takes all faults away
 //	announce RATE                             says what a worker with this --api-rate says
-//	startworker [window=N], stopworker        a worker of the real code, with quick settings and this --window-limit
+//	startworker [FILE] [window=N], stopworker a worker of the real code, with quick settings, schedules of FILE and this --window-limit
 //	idleworker                                a worker that lives and does nothing
 //	serve JOB N                               the job's stop serves N batches
 //	losestops BATCH N                         takes N stops of the batch out of Redis that serve no other, as a sweep does
@@ -39,6 +39,7 @@ type command func(ts *testscript.TestScript, w *world, args []string) error
 //	recipes FILE                              runs every line for cron in FILE as cron would; each must end with 0
 //	capture NAME REGEXP                       sets a variable to what (...) matches in stdout
 //	json PATH VALUE                           checks the JSON in stdout, such as: json result.outcomes.gone 1; len is a list's length
+//	jobids FILE                               writes the job ids of the jobs or stops in the JSON in stdout to FILE, sorted
 //	fits                                      the JSON in stdout fits the schema
 //	apart PATH PATH DURATION                  two times in the JSON are exactly so far apart
 //	fromnow PATH DURATION                     a time in the JSON is so far ahead, give or take the patience
@@ -48,7 +49,7 @@ type command func(ts *testscript.TestScript, w *world, args []string) error
 func scriptCommands() map[string]command {
 	return map[string]command{
 		"addjobs": addJobs, "setstatus": setStatus, "fault": fault, "healed": healed, "announce": announce,
-		"startworker": func(_ *testscript.TestScript, w *world, args []string) error { return w.startWorker(args) },
+		"startworker": startWorkerWith,
 		"stopworker":  func(_ *testscript.TestScript, w *world, _ []string) error { w.stopWorker(); return nil },
 		"idleworker":  idleWorker, "serve": serve, "losestops": loseStops,
 		"stopredis":     func(_ *testscript.TestScript, w *world, _ []string) error { w.redis.Kill(); return nil },
@@ -58,7 +59,7 @@ func scriptCommands() map[string]command {
 		"fragileredis":  fragileRedis,
 		"exits":         exits, "examples": examples, "recipes": recipes,
 		"capture": capture, "json": checkJSON, "fits": fitsSchema,
-		"apart": apart, "fromnow": fromNow, "clock": clock,
+		"jobids": jobIDs, "apart": apart, "fromnow": fromNow, "clock": clock,
 		"notification": notification,
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -44,6 +45,23 @@ func capture(ts *testscript.TestScript, _ *world, args []string) error {
 	}
 	ts.Setenv(args[0], m[1])
 	return nil
+}
+
+func jobIDs(ts *testscript.TestScript, _ *world, args []string) error {
+	var list struct {
+		Jobs, Stops []struct {
+			JobID string `json:"job_id"`
+		}
+	}
+	if err := json.Unmarshal([]byte(ts.ReadFile("stdout")), &list); err != nil {
+		return err
+	}
+	var ids []string
+	for _, j := range append(list.Jobs, list.Stops...) {
+		ids = append(ids, j.JobID)
+	}
+	slices.Sort(ids)
+	return os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Join(ids, "\n")+"\n"), 0o600)
 }
 
 func checkJSON(ts *testscript.TestScript, _ *world, args []string) error {

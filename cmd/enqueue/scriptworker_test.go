@@ -18,19 +18,15 @@ import (
 	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/sdkhmac"
 	"vizstop/internal/release"
+	"vizstop/internal/schedules"
+	"vizstop/internal/settings"
 	"vizstop/internal/tasks"
 	"vizstop/internal/worker"
 )
 
 // startWorker runs the worker in this process: it is only the other side here,
 // and e2e has it as a process.
-func (w *world) startWorker(args []string) error {
-	own := fleetlimits.Limits{}
-	for _, arg := range args {
-		if _, err := fmt.Sscanf(arg, "window=%d", &own.Window); err != nil {
-			return err
-		}
-	}
+func (w *world) startWorker(file *schedules.File, own fleetlimits.Limits) error {
 	w.metrics = prometheus.NewRegistry()
 	events := worker.NewMetrics(w.metrics, "test")
 	key := sdkhmac.Key{AccessKey: accessKey, SecretKey: secretKey}
@@ -41,11 +37,27 @@ func (w *world) startWorker(args []string) error {
 	w.worker = worker.New(worker.Config{
 		Redis: w.limited, Jobs: api, Registry: w.metrics, Metrics: events,
 		CheckInterval: 10 * time.Millisecond, DelayedCheckInterval: 100 * time.Millisecond,
-		Schedule:     tasks.Schedule{PollFirst: 100 * time.Millisecond, PollMax: time.Second, RetryFirst: 10 * time.Millisecond},
-		Limits:       own,
+		Schedule:  tasks.Schedule{PollFirst: 100 * time.Millisecond, PollMax: time.Second, RetryFirst: 10 * time.Millisecond},
+		Limits:    own,
+		Schedules: file, API: api, Projects: func(r schedules.Rule) ([]string, error) { return r.Projects, nil },
 		NotifySecret: hookSecret, NotifyHosts: []string{strings.TrimPrefix(w.hook.URL, "http://")},
 	})
 	return w.worker.Start(context.Background())
+}
+
+// startWorkerWith is the command: its arguments are a schedules file and limits.
+func startWorkerWith(ts *testscript.TestScript, w *world, args []string) (err error) {
+	var file *schedules.File
+	var own fleetlimits.Limits
+	for _, arg := range args {
+		if _, is := fmt.Sscanf(arg, "window=%d", &own.Window); is == nil {
+			continue
+		}
+		if file, err = schedules.Load(ts.MkAbs(arg), settings.Statuses()); err != nil {
+			return err
+		}
+	}
+	return w.startWorker(file, own)
 }
 
 func announce(_ *testscript.TestScript, w *world, args []string) error {

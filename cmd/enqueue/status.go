@@ -68,11 +68,8 @@ func statusCommand(getenv func(string) string, streams streams) *cli.Command {
 	}
 }
 
-// batchProjects lists the projects of a batch; the error says what to check.
+// batchProjects lists the projects of a batch with a valid id; the error says what to check.
 func batchProjects(ctx context.Context, l *ledger.Ledger, batch string) ([]string, error) {
-	if err := ledger.ValidateBatch(batch); err != nil {
-		return nil, err
-	}
 	projects, err := l.BatchProjects(ctx, batch)
 	if errors.Is(err, ledger.ErrNotFound) {
 		return nil, fmt.Errorf("batch %q is not in the ledger: the id is wrong, or the batch ended longer ago than the worker's --retention", batch)
@@ -159,7 +156,7 @@ const maxTitle = 16 << 10
 // writeSummaries writes a batch for people, project by project.
 func writeSummaries(out io.Writer, summaries []*report.Summary) error {
 	for _, s := range summaries {
-		title := fmt.Sprintf("batch %s, project %s, asked for at %s%s", s.Batch, s.ProjectID, when.Stamp(s.Created), by(s))
+		title := fmt.Sprintf("%s, project %s, asked for at %s%s", batchName(s.Batch, s.Shadow), s.ProjectID, when.Stamp(s.Created), by(s))
 		fmt.Fprintln(out, plain.Line(title, maxTitle))
 		if err := s.WriteTable(out); err != nil {
 			return err

@@ -32,6 +32,7 @@ type stopCmd struct {
 	format      string
 	skipInvalid bool
 	dryRun      bool
+	shadow      bool
 
 	spec   when.Spec
 	batch  string
@@ -55,6 +56,7 @@ func (c *stopCmd) declareAll() {
 	c.Bool(&c.skipInvalid, "skip-invalid", "", "leave out what can't be a job id, instead of refusing everything")
 	c.rules.declare(c)
 	c.Bool(&c.dryRun, "dry-run", "", "show what would be stopped, and stop nothing")
+	c.Bool(&c.shadow, "shadow", "", "stop nothing: workers look at each job when it is due, and tell what a stop call would meet")
 	c.declarePercent(&c.Set)
 	c.String(&c.spec.At, "at", "", "", "when to stop them: 20:00, 2026-12-24 20:00 or RFC 3339", nil)
 	c.String(&c.spec.Timezone, "timezone", "", "", "of --at, such as Europe/Berlin (default: this machine's)", nil)
@@ -109,6 +111,10 @@ By rule, which needs credentials (see worker run --help):
   enqueue --project $PROJECT --older-than 8h --dry-run
   enqueue --project $PROJECT --all --exclude 'keep-*' --at 20:00 --yes
 
+To try a rule first, with workers and all, but without a stop call:
+
+  enqueue --project $PROJECT --all --exclude 'keep-*' --shadow --wait
+
 `
 
 // stopCommand is the default command; isCommand reports whether a word is the name
@@ -157,6 +163,9 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 		return fmt.Errorf("nothing was enqueued: %w", err)
 	}
 	defer done()
+	if c.shadow && books != nil {
+		books.ledger = books.ledger.Shadow()
+	}
 	picked, err := c.choose(ctx, books, args)
 	if err != nil {
 		return err
@@ -211,9 +220,11 @@ func (c *stopCmd) ask(ctx context.Context, books *books, picked *chosen, plan wh
 		}
 	}
 	c.note(ahead.tight)
-	confirmed, err := c.confirm(c.streams, picked.count, "stop", c.Given("max"))
-	if err != nil {
-		return err
+	confirmed := true // a shadow stop needs nobody's word
+	if !c.shadow {
+		if confirmed, err = c.confirm(c.streams, picked.count, "stop", c.Given("max")); err != nil {
+			return err
+		}
 	}
 	plan = plan.From(c.now())
 	if ahead, err = c.lookAhead(picked, &plan, books.rate); err != nil {
@@ -263,7 +274,7 @@ func (c *stopCmd) chooseProjects() error {
 
 // nothing tells of a rule that no job matches: there is no batch then.
 func (c *stopCmd) nothing(picked *chosen, plan when.Plan) error {
-	a := &answer{Kind: "stop", Projects: []string{}, Due: c.now().UTC(), Left: append([]leftOut{}, picked.left...),
+	a := &answer{Kind: "stop", Shadow: c.shadow, Projects: []string{}, Due: c.now().UTC(), Left: append([]leftOut{}, picked.left...),
 		outlook: outlook{Deadline: plan.Deadline.Seconds()}, InvalidNames: []badName{}, JoinedJobs: []joinedStop{}, FullJobs: []joinedStop{}}
 	switch {
 	case c.json:

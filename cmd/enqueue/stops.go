@@ -49,13 +49,14 @@ type stopRow struct {
 	Status    *string           `json:"last_status"`
 	RequestID string            `json:"request_id"`
 	Labels    map[string]string `json:"labels"`
+	Shadow    bool              `json:"shadow"` // no stop call is made for it
 }
 
 func newStopRow(s *ledger.Stop) stopRow {
 	r := stopRow{
 		StopID: s.ID, Batch: s.Batch, ProjectID: s.ProjectID, JobID: s.JobID, State: string(s.State), Reason: s.Reason,
 		Asked: known(s.Asked), Due: known(s.Due), Called: known(s.Called), Accepted: known(s.Accepted), Ended: known(s.Ended),
-		Deadline: known(s.Deadline), Attempts: s.Attempts, Calls: s.Calls, Polls: s.Polls, RequestID: s.RequestID, Labels: s.Labels,
+		Deadline: known(s.Deadline), Attempts: s.Attempts, Calls: s.Calls, Polls: s.Polls, RequestID: s.RequestID, Labels: s.Labels, Shadow: s.Shadow,
 	}
 	if s.Status != "" {
 		r.Status = &s.Status
@@ -130,7 +131,7 @@ func showCommand(getenv func(string) string, streams streams) *cli.Command {
 			if project == "" {
 				return errors.New("--project (HW_PROJECT_ID): name the project that the job is in: " + whereProjectIs)
 			}
-			stops, err := books.ledger.JobStops(ctx, project, job)
+			stops, err := jobStops(ctx, books.ledger, project, job)
 			if err == nil && len(stops) == 0 {
 				err = fmt.Errorf("the ledger knows of no stop of job %q in project %s", job, project)
 			}
@@ -151,9 +152,21 @@ func showCommand(getenv func(string) string, streams streams) *cli.Command {
 	}
 }
 
+// jobStops lists the stops of a job, real ones and shadow ones, newest first.
+func jobStops(ctx context.Context, l *ledger.Ledger, project, job string) ([]*ledger.Stop, error) {
+	real, err := l.Real().JobStops(ctx, project, job)
+	if err != nil {
+		return nil, err
+	}
+	shadow, err := l.Shadow().JobStops(ctx, project, job)
+	all := append(real, shadow...)
+	slices.SortStableFunc(all, func(a, b *ledger.Stop) int { return b.Asked.Compare(a.Asked) })
+	return all, err
+}
+
 // checkState refuses a word that is not a state of a stop.
 func checkState(v string) error {
-	all := append(ledger.Outcomes(), ledger.InFlight()...)
+	all := append(ledger.AllOutcomes(), ledger.InFlight()...)
 	if slices.Contains(all, ledger.State(v)) {
 		return nil
 	}
@@ -217,10 +230,19 @@ func (c *stopsCmd) write(kind string, stops iter.Seq2[*ledger.Stop, error]) erro
 		if s.State.Ended() {
 			took = max(0, s.Ended.Sub(s.Due)).Round(100 * time.Millisecond).String()
 		}
-		t.row(s.JobID, s.State, when.Stamp(s.Due), took,
+		t.row(s.JobID, stateOf(s), when.Stamp(s.Due), took,
 			s.Attempts, s.Polls, orDash(newStopRow(s).Status), s.RequestID, s.Reason)
 	}
 	return t.flush()
+}
+
+// stateOf is the state of a stop for people: what is in flight for a shadow stop stops
+// nothing, and what it ends with may be a real stop's, too.
+func stateOf(s *ledger.Stop) string {
+	if s.Shadow && !s.State.Would() {
+		return string(s.State) + " (shadow)"
+	}
+	return string(s.State)
 }
 
 // csvColumns are the columns of --csv. New ones are only ever added at the end.

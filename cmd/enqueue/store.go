@@ -79,6 +79,14 @@ func newBooks(ctx context.Context, rdb redis.UniversalClient) (*books, error) {
 	return b, nil
 }
 
+// ask has workers look at what there is to do for a project now.
+func (b *books) ask(ctx context.Context, projectID string) error {
+	if b.ledger.OfShadow() {
+		return b.release.Shadow().Ask(ctx, projectID)
+	}
+	return release.Ask(ctx, b.rdb, projectID)
+}
+
 // load fills the settings, and tells of what should not stay so.
 func (s *store) load(cmd *cli.Command, getenv func(string) string) error {
 	if err := s.Load(cmd, getenv); err != nil {
@@ -111,6 +119,12 @@ func (s *store) batchAction(getenv func(string) string, work func(ctx context.Co
 	return s.action(getenv, func(ctx context.Context, cmd *cli.Command, books *books) error {
 		batch, err := oneArgument(cmd, "the id of one batch, as enqueue printed it")
 		if err != nil {
+			return err
+		}
+		if err := ledger.ValidateBatch(batch); err != nil {
+			return err
+		}
+		if books.ledger, err = books.ledger.Of(ctx, batch); err != nil {
 			return err
 		}
 		projects, err := batchProjects(ctx, books.ledger, batch)

@@ -22,6 +22,7 @@ import (
 type answer struct {
 	Kind     string    `json:"kind"` // "stop"
 	Batch    string    `json:"batch"`
+	Shadow   bool      `json:"shadow"` // nothing is stopped
 	Projects []string  `json:"projects"`
 	Due      time.Time `json:"due"` // of the first stop
 	outlook
@@ -61,6 +62,7 @@ type submission struct {
 	producer *tasks.Producer
 	plan     when.Plan
 	total    int
+	shadow   bool
 	// confirmed says that a person has confirmed this number of stops.
 	confirmed bool
 
@@ -76,11 +78,11 @@ func (c *stopCmd) submit(ctx context.Context, books *books, picked *chosen, plan
 
 	s := &submission{
 		answer: &answer{
-			Kind: "stop", Batch: c.batch, Projects: picked.projects, Due: plan.Due(0, max(1, picked.count)).UTC(), Repeated: picked.repeated, Headers: picked.headers,
+			Kind: "stop", Batch: c.batch, Shadow: c.shadow, Projects: picked.projects, Due: plan.Due(0, max(1, picked.count)).UTC(), Repeated: picked.repeated, Headers: picked.headers,
 			Invalid: picked.bad, Left: append([]leftOut{}, picked.left...), InvalidNames: append([]badName{}, picked.invalid...),
 			JoinedJobs: []joinedStop{}, FullJobs: []joinedStop{},
 		},
-		plan: plan, total: picked.count, confirmed: confirmed, served: map[string]bool{},
+		plan: plan, total: picked.count, shadow: c.shadow, confirmed: confirmed, served: map[string]bool{},
 	}
 	tracer, flush := startTraces(ctx, getenv, c.streams.err)
 	defer flush()
@@ -91,6 +93,7 @@ func (c *stopCmd) submit(ctx context.Context, books *books, picked *chosen, plan
 	if s.Projects == nil {
 		s.Projects = []string{}
 	}
+	meta.Shadow = c.shadow
 	err := s.describe(ctx, books, meta)
 	if err == nil {
 		err = s.carryOut(ctx, picked)
@@ -139,7 +142,8 @@ func (s *submission) carryOut(ctx context.Context, picked *chosen) error {
 		_, listed := picked.details[item.ProjectID][item.JobID]
 		i++
 		waiting[item.ProjectID] = append(waiting[item.ProjectID],
-			ledger.Ask{JobID: item.JobID, Due: due, Deadline: s.plan.DeadlineOf(due), Labels: item.Labels, Listed: listed, Confirmed: s.confirmed})
+			ledger.Ask{JobID: item.JobID, Due: due, Deadline: s.plan.DeadlineOf(due), Labels: item.Labels, Listed: listed,
+				Shadow: s.shadow, Confirmed: s.confirmed})
 		if len(waiting[item.ProjectID]) == ledger.OpenChunk {
 			send(item.ProjectID)
 		}
@@ -218,12 +222,23 @@ func (c *stopCmd) tell(a *answer) error {
 
 // print writes an answer for people.
 func (c *stopCmd) print(a *answer) error {
-	if _, err := fmt.Fprintf(c.streams.out, "batch %s\n", a.Batch); err != nil {
+	if _, err := fmt.Fprintf(c.streams.out, "%s\n", batchName(a.Batch, a.Shadow)); err != nil {
 		return err
+	}
+	if a.Shadow {
+		fmt.Fprintln(c.streams.out, "nothing will be stopped: workers tell what a stop call would meet")
 	}
 	c.printCounts(a)
 	a.outlook.print(c.streams.out)
 	return nil
+}
+
+// batchName is what people are told of a batch.
+func batchName(batch string, shadow bool) string {
+	if shadow {
+		return "shadow batch " + batch
+	}
+	return "batch " + batch
 }
 
 // printCounts writes what became of the jobs of an ask, kind by kind.

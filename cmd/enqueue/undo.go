@@ -31,7 +31,7 @@ func undoCommand(getenv func(string) string, streams streams) *cli.Command {
 	c.declareWhy(&c.Set)
 	c.Bool(&c.dryRun, "dry-run", "", "show what would be restarted, and restart nothing")
 	c.Bool(&c.json, "json", "", "print one JSON object")
-	c.api.Declare(&c.Set, false)
+	c.api.Declare(&c.Set, true)
 	return &cli.Command{
 		Name:      "undo",
 		Usage:     "restart the jobs that a batch has stopped",
@@ -53,6 +53,9 @@ exit codes: 0 all run again or were left as they are, 1 error, 2 some could not 
 }
 
 func (c *undoCmd) run(ctx context.Context, books *books, batch string, projects []string, getenv func(string) string) error {
+	if books.ledger.OfShadow() {
+		return fmt.Errorf("batch %s is a shadow batch, for which nothing was stopped: there is nothing to undo", batch)
+	}
 	var stops []*ledger.Stop
 	for s, err := range batchStops(ctx, books.ledger, projects, batch, []string{string(ledger.Stopped)}) {
 		if err != nil {
@@ -63,7 +66,7 @@ func (c *undoCmd) run(ctx context.Context, books *books, batch string, projects 
 	if len(stops) == 0 {
 		return fmt.Errorf("batch %s has stopped no job (yet): there is nothing to undo", batch)
 	}
-	calls, err := c.api.calls(books)
+	calls, err := c.api.calls(books, projects)
 	if err == nil {
 		err = undo.Possible(calls, stops)
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"vizstop/internal/caller"
 	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
 	v1 "vizstop/internal/modelarts/v1"
@@ -108,7 +109,7 @@ func TestUndoIsNotPossible(t *testing.T) {
 
 // withoutRestart is an API of which one project's jobs can't be restarted.
 type withoutRestart struct {
-	*caller
+	*caller.Caller
 	project string
 }
 

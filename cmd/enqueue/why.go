@@ -53,6 +53,9 @@ func (b *books) holds(ctx context.Context, batch string, projects []string) ([]r
 	}
 	var own []release.Hold
 	for _, h := range holds {
+		if b.ledger.OfShadow() && (h.Reason == release.Paused || h.ByLimit()) { // its looks go on, and tell of it
+			continue
+		}
 		concerns := slices.ContainsFunc(projects, func(id string) bool { return b.release.Concerns(h, id) })
 		if concerns && h.Reason == release.WindowLimit { // it is not for what somebody has confirmed
 			known, err := b.ledger.Batch(ctx, h.ProjectID, batch)

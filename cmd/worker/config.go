@@ -9,6 +9,7 @@ import (
 
 	"vizstop/internal/ledger"
 	"vizstop/internal/release"
+	"vizstop/internal/schedules"
 	"vizstop/internal/settings"
 	"vizstop/internal/tasks"
 	"vizstop/internal/worker"
@@ -25,6 +26,7 @@ type config struct {
 
 	webConfig   string // a file
 	notifyHosts string
+	schedules   string // a file
 }
 
 const day = 24 * time.Hour
@@ -50,9 +52,21 @@ func (c *config) declareRun() {
 		"how often the worker looks for tasks of other producers that have become due", 10*time.Millisecond, time.Minute)
 	c.Duration(&w.ShutdownTimeout, "shutdown-timeout", "VIZSTOP_SHUTDOWN_TIMEOUT", 20*time.Second,
 		"how long tasks at work may take after SIGTERM before they go back to the queue", time.Second, time.Hour)
+	c.String(&c.schedules, "schedules", "VIZSTOP_SCHEDULES", "",
+		"file of schedules: which jobs are stopped when, by the workers themselves; the same for every worker", nil)
 	c.String(&c.notifyHosts, "notify-hosts", "VIZSTOP_NOTIFY_HOSTS", "",
 		"hosts that batch reports may be posted to, by comma; without any: every public one, with https", nil)
 	c.Secret(&w.NotifySecret, "VIZSTOP_NOTIFY_SECRET")
+	c.Check(func() error {
+		if c.schedules != "" {
+			file, err := schedules.Load(c.schedules, settings.Statuses())
+			if err != nil {
+				return fmt.Errorf("--schedules (VIZSTOP_SCHEDULES): %w", err)
+			}
+			w.Schedules = file
+		}
+		return nil
+	})
 	c.Check(func() error {
 		w.NotifyHosts = strings.FieldsFunc(strings.ToLower(c.notifyHosts), func(r rune) bool { return r == ',' || r == ' ' })
 		return nil

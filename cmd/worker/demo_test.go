@@ -23,7 +23,8 @@ func TestDemoJSON(t *testing.T) {
 		t.Fatalf("not one object: %v", err)
 	}
 	// 20 that run and the one that throttles are stopped by us.
-	want := map[string]int{"stopped": 21, "already_stopped": 1, "gone": 0, "not_found": 1, "rejected": 0, "expired": 0, "canceled": 0}
+	want := map[string]int{"stopped": 21, "already_stopped": 1, "gone": 0, "not_found": 1, "rejected": 0, "expired": 0, "canceled": 0,
+		"would_stop": 0, "would_already": 0, "would_not_found": 0, "would_hold": 0}
 	if got.Requested != 23 || !maps.Equal(got.Outcomes, want) {
 		t.Errorf("requested %d, outcomes %v; want 23, %v", got.Requested, got.Outcomes, want)
 	}

@@ -16,6 +16,7 @@ import (
 	"vizstop/internal/redisconn"
 	"vizstop/internal/release"
 	"vizstop/internal/reread"
+	"vizstop/internal/schedules"
 	"vizstop/internal/settings"
 	"vizstop/internal/tracing"
 	"vizstop/internal/tracing/otlp"
@@ -32,8 +33,8 @@ func runCommand(getenv func(string) string, stderr io.Writer) *cli.Command {
 		Description: `Credentials come from variables, or from files named by the variable with _FILE:
 HW_ACCESS_KEY and HW_SECRET_KEY (and HW_SECURITY_TOKEN), or HW_AUTH_TOKEN, or
 HW_USER_NAME, HW_USER_PASSWORD and HW_DOMAIN_NAME. A password for Redis may come
-from VIZSTOP_REDIS_PASSWORD. Credentials in files, and the file of --accounts, are read
-again when they change, and on SIGHUP.
+from VIZSTOP_REDIS_PASSWORD. Credentials in files, and the files of --accounts and
+--schedules, are read again when they change, and on SIGHUP.
 
 ` + cfg.Variables(),
 		Flags:        cfg.Flags(),
@@ -113,6 +114,7 @@ func (c *config) newWorker(ctx context.Context, rdb redis.UniversalClient, trace
 	api, err := c.api.Open(settings.Options{
 		Changed: func() { w.Renewed(ctx) },
 		Spend:   func(ctx context.Context, projectID string) error { return w.Spend(ctx, projectID) },
+		Owe:     func(ctx context.Context, projectID string) { w.Owe(ctx, projectID) },
 		Client: func(account string) []modelarts.Option {
 			return []modelarts.Option{worker.ObserveAPI(events, account), modelarts.WithMaxConnections(c.worker.Concurrency),
 				modelarts.WithUserAgent("vizstop/" + version.String()), modelarts.WithRoundTripper(tracer.Transport)}
@@ -124,7 +126,7 @@ func (c *config) newWorker(ctx context.Context, rdb redis.UniversalClient, trace
 	for _, warning := range api.Warnings() {
 		log.WarnContext(ctx, warning)
 	}
-	c.worker.Redis, c.worker.Jobs, c.worker.Logger = rdb, api, log
+	c.worker.Redis, c.worker.Jobs, c.worker.API, c.worker.Logger = rdb, api, api, log
 	c.worker.Registry, c.worker.Metrics, c.worker.Tracer = reg, events, tracer
 	c.worker.Accounts = func() []string { return api.File().Serving() }
 	c.worker.Release.Serving = func(projectID string) release.Serving {
@@ -134,9 +136,12 @@ func (c *config) newWorker(ctx context.Context, rdb redis.UniversalClient, trace
 		}
 		return release.Serving{Account: account, Endpoint: endpoint, Rate: rate}
 	}
+	c.worker.Projects = func(r schedules.Rule) ([]string, error) { return scheduled(api.File(), r) }
+	c.warnOfSchedules(ctx, log)
 	w = worker.New(c.worker)
+	own := c.watchSchedules(w)
 	var files *reread.Watcher
-	files = reread.New(log, api.Watch(func(groups ...reread.Group) { files.Set(groups...) })...)
+	files = reread.New(log, append(api.Watch(func(groups ...reread.Group) { files.Set(append(groups, own...)...) }), own...)...)
 	return w, files, nil
 }
 

@@ -25,7 +25,7 @@ func TestInstall(t *testing.T) {
 		}
 	}
 	named := regexp.MustCompile(`(?m)^(?:ExecStart=|Documentation=file://)(/\S+)`)
-	for _, name := range []string{"vizstop-worker.service", "vizstop-evening.service"} {
+	for _, name := range units {
 		text := strings.Join(unit(t, name), "\n")
 		for _, m := range named.FindAllStringSubmatch(text, -1) {
 			if _, err := os.Stat(filepath.Join(root, m[1])); err != nil {

@@ -35,8 +35,8 @@ func kustomize(t *testing.T, folder string) []any {
 }
 
 var builds = map[string][]string{
-	"base": {"ServiceAccount", "ConfigMap", "ConfigMap", "Deployment", "PodDisruptionBudget", "NetworkPolicy", "CronJob"},
-	"overlays/example": {"ServiceAccount", "ConfigMap", "ConfigMap", "Deployment", "PodDisruptionBudget", "NetworkPolicy", "CronJob",
+	"base": {"ServiceAccount", "ConfigMap", "ConfigMap", "Deployment", "PodDisruptionBudget", "NetworkPolicy"},
+	"overlays/example": {"ServiceAccount", "ConfigMap", "ConfigMap", "Deployment", "PodDisruptionBudget", "NetworkPolicy",
 		"PodMonitor", "PrometheusRule", "ScaledObject"},
 }
 
@@ -75,7 +75,6 @@ func TestMisspeltFieldsAreFound(t *testing.T) {
 		{"Deployment", "terminationGracePeriodSeconds: 40", "terminationGracePeriodSeconds: forty"},
 		{"Deployment", "topologyKey", "topologykey"},
 		{"Deployment", "selector:", "selectors:"},
-		{"CronJob", "timeZone", "timezone"},
 		{"NetworkPolicy", "podSelector", "podSelectors"},
 		{"PodDisruptionBudget", "maxUnavailable", "maxUnavailables"},
 		{"PodMonitor", "podMetricsEndpoints", "podMetricEndpoints"},
@@ -112,11 +111,8 @@ func secretTemplate(t *testing.T) any {
 	return readYAML(t, filepath.Join(repository, "deploy/kubernetes/base/secret.template.yaml"))
 }
 
-// podTemplate is that of a Deployment or CronJob, else nil.
+// podTemplate is that of a Deployment, else nil.
 func podTemplate(r any) any {
-	if text(r, "kind") == "CronJob" {
-		return dig(r, "spec", "jobTemplate", "spec", "template")
-	}
 	return dig(r, "spec", "template")
 }
 
@@ -130,8 +126,8 @@ func containers(t *testing.T, folder string, f func(where string, all []any, pod
 			f(folder+": "+text(r, "kind")+" "+text(r, "metadata", "name"), all, dig(podTemplate(r), "spec"), c)
 		}
 	}
-	if n != 2 {
-		t.Errorf("%s has %d containers, want 2", folder, n)
+	if n != 1 {
+		t.Errorf("%s has %d containers, want 1", folder, n)
 	}
 }
 
@@ -172,6 +168,31 @@ func TestContainersStartTheProgramsRight(t *testing.T) {
 	for folder := range builds {
 		containers(t, folder, func(where string, all []any, pod, container any) {
 			useOf(t, where, all, container).check(t)
+		})
+	}
+}
+
+// The schedules file that the worker is told of is in a ConfigMap that is mounted there,
+// with the file of protected jobs that it names.
+func TestSchedulesAreMounted(t *testing.T) {
+	t.Parallel()
+	for folder := range builds {
+		containers(t, folder, func(where string, all []any, pod, container any) {
+			path := useOf(t, where, all, container).shared["VIZSTOP_SCHEDULES"]
+			for _, mount := range list(container, "volumeMounts") {
+				if text(mount, "mountPath") != filepath.Dir(path) {
+					continue
+				}
+				for _, volume := range list(pod, "volumes") {
+					for _, r := range all {
+						if text(volume, "name") == text(mount, "name") && text(r, "metadata", "name") == text(volume, "configMap", "name") &&
+							strings.Contains(text(r, "data", filepath.Base(path)), "protect: protected.txt") && text(r, "data", "protected.txt") != "" {
+							return
+						}
+					}
+				}
+			}
+			t.Errorf("%s: %s is in no ConfigMap that is mounted there", where, path)
 		})
 	}
 }

@@ -172,6 +172,9 @@ func (u use) try(t *testing.T) {
 			env[name] = file
 		}
 	}
+	if env["VIZSTOP_SCHEDULES"] != "" {
+		env["VIZSTOP_SCHEDULES"] = filepath.Join(repository, "deploy/systemd/schedules.yaml")
+	}
 	var args []string
 	for _, arg := range u.args {
 		switch {

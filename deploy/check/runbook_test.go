@@ -125,6 +125,9 @@ func unknownInCommand(t *testing.T, line string) (faults []string) {
 	args := []string{"--help"}
 	if len(words) > 1 && wordPattern.MatchString(words[1]) {
 		args = []string{words[1], "--help"}
+		if len(words) > 2 && words[1] == "schedules" && wordPattern.MatchString(words[2]) { // has commands of its own
+			args = []string{words[1], words[2], "--help"}
+		}
 		all, err := run(t, nil, words[0], "--help")
 		if err != nil {
 			t.Fatalf("%s: %v", words[0], err)

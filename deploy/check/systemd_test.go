@@ -13,7 +13,7 @@ import (
 // programsAt is where the units expect the programs.
 const programsAt = "/usr/local/bin"
 
-var units = []string{"vizstop-worker.service", "vizstop-evening.service", "vizstop-evening.timer"}
+var units = []string{"vizstop-worker.service"}
 
 // unit is the text of a unit, line by line.
 func unit(t *testing.T, name string) []string {
@@ -49,7 +49,7 @@ func assignments(lines []string) map[string]string {
 
 func TestUnitsStartTheProgramsRight(t *testing.T) {
 	t.Parallel()
-	for _, name := range units[:2] {
+	for _, name := range units {
 		lines := unit(t, name)
 		args := strings.Fields(values(lines, "ExecStart")[0])
 		u := use{where: name, program: strings.TrimPrefix(args[0], programsAt+"/"), args: args[1:],
@@ -79,7 +79,7 @@ func TestUnitOfTheWorker(t *testing.T) {
 	if limit := shutdownTimeout(t); err != nil || seconds <= limit {
 		t.Errorf("TimeoutStopSec %v, want more than %v", seconds, limit)
 	}
-	for key, want := range map[string]string{"Type": "notify", "WatchdogSec": "30", "DynamicUser": "yes"} {
+	for key, want := range map[string]string{"Type": "notify", "WatchdogSec": "30", "DynamicUser": "yes", "ExecReload": "/bin/kill -HUP $MAINPID"} {
 		if got := values(lines, key); len(got) != 1 || got[0] != want {
 			t.Errorf("%s=%q, want %s", key, got, want)
 		}
@@ -131,7 +131,7 @@ func TestUnitsAreValid(t *testing.T) {
 func TestUnitsAreHardened(t *testing.T) {
 	t.Parallel()
 	same := func(content string) string { return content }
-	for _, path := range copyUnits(t, same)[:2] {
+	for _, path := range copyUnits(t, same) {
 		if out, err := analyze(t, "security", "--no-pager", "--offline=true", "--threshold=19", path); err != nil {
 			t.Errorf("%v\n%s", err, out)
 		}

@@ -5,6 +5,9 @@ package accounts
 
 import (
 	"fmt"
+	"path"
+	"slices"
+	"strings"
 	"time"
 
 	"vizstop/internal/plain"
@@ -157,6 +160,28 @@ func (f *File) Serving() (names []string) {
 // Projects lists the projects in file order; none without a file. The slice is
 // the caller's, what it points to is not to be changed.
 func (f *File) Projects() []Project { return append([]Project(nil), f.projects...) }
+
+// Choose lists the ids of the projects of all accounts that have one of the names or
+// globs, in file order; of every account if there is none. A glob that no account with
+// projects has is an error.
+func (f *File) Choose(globs []string) ([]string, error) {
+	names := f.Serving()
+	matched := func(glob string) func(string) bool {
+		return func(name string) bool { ok, _ := path.Match(glob, name); return ok }
+	}
+	for _, glob := range globs {
+		if !slices.ContainsFunc(names, matched(glob)) {
+			return nil, fmt.Errorf("%s: no account with projects has such a name in %s; there are %s", glob, f.path, strings.Join(names, ", "))
+		}
+	}
+	var chosen []string
+	for _, p := range f.projects {
+		if len(globs) == 0 || slices.ContainsFunc(globs, func(glob string) bool { return matched(glob)(p.Account.Name) }) {
+			chosen = append(chosen, p.ID)
+		}
+	}
+	return chosen, nil
+}
 
 // Open reports whether any project is served, as it is without a file.
 func (f *File) Open() bool { return f.other != nil }

@@ -2,22 +2,18 @@ package accounts
 
 import (
 	"fmt"
-	"io"
 	"net/url"
-	"os"
-	"regexp"
 	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v4"
 
 	"vizstop/internal/jobs"
-	"vizstop/internal/plain"
+	"vizstop/internal/yamlfile"
 )
 
 // Bounds of the file and of what it says.
 const (
-	maxBytes        = 1 << 20
 	maxRate         = 100000 // calls a second, as for --api-rate
 	maxProjectName  = 100    // characters
 	leastDuration   = 15 * time.Minute
@@ -26,22 +22,22 @@ const (
 )
 
 var (
-	accountForm = Form{regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`),
-		"1 to 32 small letters, digits, '-' or '_', a letter first"}
-	prefixForm = Form{regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,39}$`),
-		"what the variables' names start with: 1 to 40 capitals, digits or '_', a capital first, such as TEAM_A for TEAM_A_ACCESS_KEY"}
-	agencyForm = Form{regexp.MustCompile(`^[^\pC\pZ][^\pC]{0,63}$`),
-		"the name of an agency: 1 to 64 characters"}
-	domainForm = Form{regexp.MustCompile(`^[^\pC\pZ][^\pC]{0,63}$`),
-		"the name of the Huawei Cloud account that the agency belongs to: 1 to 64 characters"}
+	accountForm = yamlfile.Matching(`^[a-z][a-z0-9_-]{0,31}$`,
+		"1 to 32 small letters, digits, '-' or '_', a letter first")
+	prefixForm = yamlfile.Matching(`^[A-Z][A-Z0-9_]{0,39}$`,
+		"what the variables' names start with: 1 to 40 capitals, digits or '_', a capital first, such as TEAM_A for TEAM_A_ACCESS_KEY")
+	agencyForm = yamlfile.Matching(`^[^\pC\pZ][^\pC]{0,63}$`,
+		"the name of an agency: 1 to 64 characters")
+	domainForm = yamlfile.Matching(`^[^\pC\pZ][^\pC]{0,63}$`,
+		"the name of the Huawei Cloud account that the agency belongs to: 1 to 64 characters")
 	// RegionForm is what a region's name looks like.
-	RegionForm = Form{regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`),
-		"a region such as cn-north-4"}
+	RegionForm = yamlfile.Matching(`^[a-z0-9][a-z0-9-]{0,62}$`,
+		"a region such as cn-north-4")
 	// CloudForm is what a cloud's domain looks like.
-	CloudForm = Form{regexp.MustCompile(`^([a-z0-9][a-z0-9-]{0,62}\.)+[a-z]{2,63}$`),
-		"the domain of a cloud, such as " + DefaultCloud}
-	projectNameForm = Form{regexp.MustCompile(fmt.Sprintf(`^[^\pC]{1,%d}$`, maxProjectName)),
-		fmt.Sprintf("a name for people: 1 to %d characters on one line", maxProjectName)}
+	CloudForm = yamlfile.Matching(`^([a-z0-9][a-z0-9-]{0,62}\.)+[a-z]{2,63}$`,
+		"the domain of a cloud, such as "+DefaultCloud)
+	projectNameForm = yamlfile.Matching(fmt.Sprintf(`^[^\pC]{1,%d}$`, maxProjectName),
+		fmt.Sprintf("a name for people: 1 to %d characters on one line", maxProjectName))
 )
 
 const (
@@ -50,23 +46,20 @@ const (
 	wantDuration = "whole seconds from 15m to 24h with their unit, such as 1h or 90m"
 )
 
+// words are what faults of an accounts file say.
+var words = yamlfile.Words{
+	Empty:  "write a list of accounts, below \"accounts:\"",
+	Second: "write all accounts into one list",
+	Secrets: `write "credentials: {prefix: TEAM_A}", and put it into a variable such as TEAM_A_SECRET_KEY, or into a file that TEAM_A_SECRET_KEY_FILE names; ` +
+		`if others could read this file, replace the secret`,
+}
+
 var wantRate = fmt.Sprintf("calls a second from 0 (found out by itself) to %d", maxRate)
 
 // Load reads the accounts file at path, which must be a regular file. The error is
-// an *Error if the file could be read and its content is wrong.
+// a *yamlfile.Error if the file could be read and its content is wrong.
 func Load(path string) (*File, error) {
-	switch info, err := os.Stat(path); {
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular(): // opening a pipe would wait for its writer, and the file is read more than once
-		return nil, fmt.Errorf("%s is not a regular file: write the accounts into one", path)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
+	data, err := yamlfile.Load(path)
 	if err != nil {
 		return nil, err
 	}
@@ -74,17 +67,12 @@ func Load(path string) (*File, error) {
 }
 
 // Parse reads the content of an accounts file. Errors call it name; they are of
-// type *Error and tell all faults at once.
+// type *yamlfile.Error and tell all faults at once.
 func Parse(name string, data []byte) (*File, error) {
-	r := &reader{name: plain.Line(name, maxPlain)}
-	if len(data) > maxBytes {
-		r.fault(1, 1, "the file is longer than %d bytes: is it the right one?", maxBytes)
-		return nil, r.failed()
-	}
-	r.lines = strings.Split(strings.ReplaceAll(string(data), "\r\n", "\n"), "\n")
-	p := parser{reader: r, ids: map[string]*yaml.Node{}}
-	p.file(r.document(data))
-	if err := r.failed(); err != nil {
+	r := yamlfile.New(name, words)
+	p := parser{Reader: r, ids: map[string]*yaml.Node{}}
+	p.file(r.Document(data))
+	if err := r.Failed(); err != nil {
 		return nil, err
 	}
 	return p.result(name), nil
@@ -92,7 +80,7 @@ func Parse(name string, data []byte) (*File, error) {
 
 // parser turns a document into accounts and projects.
 type parser struct {
-	*reader
+	*yamlfile.Reader
 	drafts   []*draft
 	projects []Project
 	ids      map[string]*yaml.Node // where a project id stands first
@@ -120,15 +108,15 @@ func (p *parser) result(path string) *File {
 }
 
 func (p *parser) file(n *yaml.Node) {
-	found := p.fields(n, "the file", []string{"accounts"}, nil)
-	for _, one := range p.items(found["accounts"], "accounts", "- name: team-a") {
+	found := p.Fields(n, "the file", []string{"accounts"}, nil)
+	for _, one := range p.Items(found["accounts"], "accounts", "- name: team-a") {
 		p.account(one)
 	}
 	p.resolve()
 }
 
 func (p *parser) account(n *yaml.Node) {
-	found := p.fields(n, "an account", []string{"name"},
+	found := p.Fields(n, "an account", []string{"name"},
 		[]string{"credentials", "agency", "cloud", "regions", "api", "rate", "tensorboard_training"})
 	if found == nil {
 		return
@@ -136,16 +124,16 @@ func (p *parser) account(n *yaml.Node) {
 	d := &draft{at: n, regions: found["regions"]}
 	if at := found["name"]; at != nil {
 		d.at = at
-		if d.Name = p.text(at, accountForm); d.Name == Default {
-			p.fault(at.Line, at.Column, "the name %q is that of the one account that there is without a file: choose another", Default)
+		if d.Name = p.Text(at, accountForm); d.Name == Default {
+			p.Fault(at.Line, at.Column, "the name %q is that of the one account that there is without a file: choose another", Default)
 		}
 	}
 	p.drafts = append(p.drafts, d)
 	p.credential(d, found["credentials"], found["agency"])
 	options := p.options(found, Options{API: V1})
-	cloud := p.text(found["cloud"], CloudForm)
+	cloud := p.Text(found["cloud"], CloudForm)
 	names := map[string]*yaml.Node{}
-	for _, one := range p.items(d.regions, "regions", "- name: cn-north-4") {
+	for _, one := range p.Items(d.regions, "regions", "- name: cn-north-4") {
 		p.region(d, one, names, cloud, options)
 	}
 }
@@ -154,48 +142,50 @@ func (p *parser) account(n *yaml.Node) {
 func (p *parser) credential(d *draft, credentials, agency *yaml.Node) {
 	switch {
 	case credentials == nil && agency == nil:
-		p.fault(d.at.Line, d.at.Column, "the account has no credentials: add \"credentials: {prefix: TEAM_A}\", or an agency")
+		p.Fault(d.at.Line, d.at.Column, "the account has no credentials: add \"credentials: {prefix: TEAM_A}\", or an agency")
 	case credentials != nil && agency != nil:
-		p.fault(agency.Line, agency.Column, "the account has both credentials and an agency: leave one")
+		p.Fault(agency.Line, agency.Column, "the account has both credentials and an agency: leave one")
 	case credentials != nil:
-		d.key = p.fields(credentials, "credentials", []string{"prefix"}, nil)["prefix"]
-		d.Prefix = p.text(d.key, prefixForm)
+		d.key = p.Fields(credentials, "credentials", []string{"prefix"}, nil)["prefix"]
+		d.Prefix = p.Text(d.key, prefixForm)
 	default:
-		found := p.fields(agency, "an agency", []string{"name", "domain", "through"}, []string{"duration"})
+		found := p.Fields(agency, "an agency", []string{"name", "domain", "through"}, []string{"duration"})
 		d.key, d.through = found["name"], found["through"]
 		d.Agency = &Agency{
-			Name:     p.text(found["name"], agencyForm),
-			Domain:   p.text(found["domain"], domainForm),
+			Name:     p.Text(found["name"], agencyForm),
+			Domain:   p.Text(found["domain"], domainForm),
 			Duration: defaultDuration,
 		}
-		p.duration(found["duration"], &d.Agency.Duration, leastDuration, mostDuration, wantDuration)
+		p.Duration(found["duration"], &d.Agency.Duration, leastDuration, mostDuration, wantDuration)
 	}
 }
 
 // options are those of a level, with what it does not say taken from the level above.
 func (p *parser) options(found map[string]*yaml.Node, o Options) Options {
-	p.oneOf(found["api"], &o.API, V1, V2, Probe)
-	p.number(found["rate"], &o.Rate, maxRate, wantRate)
-	p.truth(found["tensorboard_training"], &o.TensorboardTraining)
+	if api := p.OneOf(found["api"], string(V1), string(V2), string(Probe)); api != "" {
+		o.API = Generation(api)
+	}
+	p.Number(found["rate"], &o.Rate, 0, maxRate, wantRate)
+	p.Truth(found["tensorboard_training"], &o.TensorboardTraining)
 	return o
 }
 
 func (p *parser) region(d *draft, n *yaml.Node, names map[string]*yaml.Node, cloud string, options Options) {
-	found := p.fields(n, "a region", []string{"name", "projects"},
+	found := p.Fields(n, "a region", []string{"name", "projects"},
 		[]string{"endpoint", "iam_endpoint", "cloud", "api", "rate", "tensorboard_training"})
 	if found == nil {
 		return
 	}
-	region := &Region{Name: p.text(found["name"], RegionForm), Cloud: cloud,
+	region := &Region{Name: p.Text(found["name"], RegionForm), Cloud: cloud,
 		Endpoint: p.endpoint(found["endpoint"]), IAMEndpoint: p.endpoint(found["iam_endpoint"])}
-	if own := p.text(found["cloud"], CloudForm); own != "" {
+	if own := p.Text(found["cloud"], CloudForm); own != "" {
 		region.Cloud = own
 	}
 	region.complete()
 	d.Regions = append(d.Regions, region)
 	p.once(names, region.Name, found["name"], "the region stands in this account already, in line %d: write its projects there")
 	options = p.options(found, options)
-	for _, one := range p.items(found["projects"], "projects", "- 0123456789abcdef0123456789abcdef") {
+	for _, one := range p.Items(found["projects"], "projects", "- 0123456789abcdef0123456789abcdef") {
 		p.project(one, Project{Options: options, Account: &d.Account, Region: region})
 	}
 }
@@ -205,7 +195,7 @@ func (p *parser) once(names map[string]*yaml.Node, name string, at *yaml.Node, f
 	switch first := names[name]; {
 	case name == "":
 	case first != nil:
-		p.fault(at.Line, at.Column, format, first.Line)
+		p.Fault(at.Line, at.Column, format, first.Line)
 	default:
 		names[name] = at
 	}
@@ -215,18 +205,18 @@ func (p *parser) once(names map[string]*yaml.Node, name string, at *yaml.Node, f
 func (p *parser) project(n *yaml.Node, project Project) {
 	id := n
 	if n.Kind == yaml.MappingNode {
-		found := p.fields(n, "a project", []string{"id"}, []string{"name", "api", "rate", "tensorboard_training"})
+		found := p.Fields(n, "a project", []string{"id"}, []string{"name", "api", "rate", "tensorboard_training"})
 		id = found["id"]
-		project.Name = p.text(found["name"], projectNameForm)
+		project.Name = p.Text(found["name"], projectNameForm)
 		project.Options = p.options(found, project.Options)
 	}
 	// An id of digits, or of digits and an e, is a number to YAML; its text is not changed by that.
-	value, ok := p.scalar(id, wantProject, "!!str", "!!int", "!!float")
+	value, ok := p.Scalar(id, wantProject, "!!str", "!!int", "!!float")
 	switch {
 	case !ok:
 		return
 	case jobs.ValidateID("project", value) != nil:
-		p.fault(id.Line, id.Column, "%s is not valid: write %s", quoted(value), wantProject)
+		p.Fault(id.Line, id.Column, "%s is not valid: write %s", yamlfile.Quoted(value), wantProject)
 		return
 	}
 	p.once(p.ids, value, id, "the project stands in line %d already: a project belongs to one account and one region, remove one of the two")
@@ -236,14 +226,14 @@ func (p *parser) project(n *yaml.Node, project Project) {
 
 // endpoint is a URL, or empty. Whether plain http may be used is not for this package to say.
 func (p *parser) endpoint(n *yaml.Node) string {
-	value, ok := p.scalar(n, wantEndpoint, "!!str")
+	value, ok := p.Scalar(n, wantEndpoint, "!!str")
 	if !ok {
 		return ""
 	}
 	u, err := url.Parse(value)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" ||
 		u.User != nil || u.RawQuery != "" || u.ForceQuery || strings.Contains(value, "#") {
-		p.fault(n.Line, n.Column, "this is not an endpoint: write %s", wantEndpoint) // the value may hold a password
+		p.Fault(n.Line, n.Column, "this is not an endpoint: write %s", wantEndpoint) // the value may hold a password
 		return ""
 	}
 	return value

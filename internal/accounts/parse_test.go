@@ -14,6 +14,9 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/txtar"
+
+	"vizstop/internal/plain"
+	"vizstop/internal/yamlfile"
 )
 
 const example = "../../docs/accounts.example.yaml"
@@ -55,12 +58,12 @@ func parse(t *testing.T, text string) *File {
 	return f
 }
 
-func faultsOf(t *testing.T, text []byte) *Error {
+func faultsOf(t *testing.T, text []byte) *yamlfile.Error {
 	t.Helper()
 	f, err := Parse("accounts.yaml", text)
-	e, ok := errors.AsType[*Error](err)
+	e, ok := errors.AsType[*yamlfile.Error](err)
 	if !ok || f != nil {
-		t.Fatalf("got %v, %v; want an *Error", f, err)
+		t.Fatalf("got %v, %v; want an *yamlfile.Error", f, err)
 	}
 	return e
 }
@@ -124,10 +127,21 @@ func TestBadBytes(t *testing.T) {
 func TestErrorShowsTheLine(t *testing.T) {
 	e := faultsOf(t, []byte("accounts:\r\n  - name: ä b\r\n    credentials: {prefix: A}\r\n    regions: [{name: r, projects: [p]}]\r\n"))
 	want := "accounts.yaml:2:11: \"ä b\" is not valid: write 1 to 32 small letters, digits, '-' or '_', a letter first\n" +
-		"     2 |   - name: ä b\n" +
-		"                   ^"
+		"     2 | - name: ä b\n" +
+		"       | --------^"
 	if e.Error() != want {
 		t.Errorf("got\n%s\nwant\n%s", e, want)
+	}
+}
+
+// The mark is below the place as a terminal shows it: whatever indents the line, however wide its characters are, and
+// although programs leave one of several spaces.
+func TestErrorOnATerminal(t *testing.T) {
+	e := faultsOf(t, []byte("accounts:\n  - name: a\n    credentials: {prefix: A}\n    regions:\n          - {name: r,   projects: [{name: 中文, id: 9 b}]}\n"))
+	lines := plain.Lines(e.Error(), 200)
+	want := []string{"     5 | - {name: r, projects: [{name: 中文, id: 9 b}]}", "       | ----------------------------------------^"}
+	if len(lines) != 3 || !slices.Equal(lines[1:], want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(lines, "\n"), strings.Join(want, "\n"))
 	}
 }
 
@@ -344,7 +358,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		file, err := Parse("accounts.yaml", text)
 		if err != nil {
-			e, ok := errors.AsType[*Error](err)
+			e, ok := errors.AsType[*yamlfile.Error](err)
 			if !ok || file != nil || len(e.Faults) == 0 {
 				t.Fatalf("%v, %#v", file, err)
 			}

@@ -16,7 +16,7 @@ func (p *parser) resolve() {
 		switch first := named[d.Name]; {
 		case d.Name == "":
 		case first != nil:
-			p.fault(d.at.Line, d.at.Column, "the account %q stands in line %d already: give each a name of its own", d.Name, first.at.Line)
+			p.Fault(d.at.Line, d.at.Column, "the account %q stands in line %d already: give each a name of its own", d.Name, first.at.Line)
 		default:
 			named[d.Name] = d
 		}
@@ -32,7 +32,7 @@ func (p *parser) resolve() {
 	p.refuseRings()
 	for _, d := range p.drafts {
 		if d.regions == nil && !used[d] {
-			p.fault(d.at.Line, d.at.Column, "the account has no regions, and no other account goes through it: add regions with projects, or remove it")
+			p.Fault(d.at.Line, d.at.Column, "the account has no regions, and no other account goes through it: add regions with projects, or remove it")
 		}
 	}
 }
@@ -50,10 +50,10 @@ func (d *draft) credentialKey() string {
 
 // throughOf is the account that d goes through; nil if there is none.
 func (p *parser) throughOf(d *draft, named map[string]*draft) *draft {
-	name := p.text(d.through, accountForm)
+	name := p.Text(d.through, accountForm)
 	other := named[name]
 	if name != "" && other == nil {
-		p.fault(d.through.Line, d.through.Column, "no account in this file is named %q: write the name of one that has credentials, or an agency of its own", name)
+		p.Fault(d.through.Line, d.through.Column, "no account in this file is named %q: write the name of one that has credentials, or an agency of its own", name)
 	}
 	return other
 }
@@ -79,5 +79,5 @@ func (p *parser) ring(ring []*draft) {
 		names = append(names, d.Name)
 	}
 	at := ring[0].through
-	p.fault(at.Line, at.Column, "these accounts go through each other in a ring: %s; give one of them credentials", plain.Line(strings.Join(names, " → "), 400))
+	p.Fault(at.Line, at.Column, "these accounts go through each other in a ring: %s; give one of them credentials", plain.Line(strings.Join(names, " → "), 400))
 }

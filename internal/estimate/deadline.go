@@ -34,16 +34,16 @@ type Refusal struct {
 // Refuse says why stops that have so long after they are due can't all get their call; nil if they can, or nobody knows.
 // The error is a *Refusal. said is the deadline in the reader's own words.
 func (b *Batch) Refuse(deadline time.Duration, said string) error {
-	if !b.Known || b.rate.callLag(b.slowest) <= deadline {
+	if !b.Known || b.slowest.callLag() <= deadline {
 		return nil
 	}
-	r := &Refusal{batch: b, deadline: said, expire: b.rate.expire(b.slowest, deadline), others: -1}
+	r := &Refusal{batch: b, deadline: said, expire: b.slowest.expire(deadline), others: -1}
 	for _, s := range b.shares {
-		if b.rate.callLag(s) > deadline {
+		if s.callLag() > deadline {
 			r.others++
 		}
 	}
-	if better := b.Deadline(); b.rate.callLag(b.slowest) <= better {
+	if better := b.Deadline(); b.slowest.callLag() <= better {
 		r.better = better
 	}
 	return r
@@ -51,15 +51,15 @@ func (b *Batch) Refuse(deadline time.Duration, said string) error {
 
 // expire is how many stops of a share get no call before their deadline. They go out in turn, each with the same delay
 // on top of the one before.
-func (r Rate) expire(s Share, deadline time.Duration) int {
-	called := math.Floor(float64(s.Stops) * float64(deadline) / float64(r.callLag(s)))
+func (s Share) expire(deadline time.Duration) int {
+	called := math.Floor(float64(s.Stops) * float64(deadline) / float64(s.callLag()))
 	return s.Stops - min(s.Stops, int(called))
 }
 
 // Error tells the figures in one line, and what to do.
 func (r *Refusal) Error() string {
 	var text strings.Builder
-	s, rate := r.batch.slowest, r.batch.rate
+	s, rate := r.batch.slowest, r.batch.slowest.Rate
 	where := ""
 	if len(r.batch.shares) > 1 {
 		where = " of project " + s.ProjectID
@@ -69,8 +69,8 @@ func (r *Refusal) Error() string {
 	if r.others > 0 {
 		fmt.Fprintf(&text, "  %s more of the batch's projects have too many stops for it\n", Count(r.others))
 	}
-	fmt.Fprintf(&text, "  at %s calls a second and project, the last stop call would go out at about %s, the last confirmation come at about %s\n",
-		perSecond(rate.Calls), r.batch.clock(r.batch.LastCall), r.batch.clock(r.batch.LastConfirmation))
+	fmt.Fprintf(&text, "  at %s, the last stop call would go out at about %s, the last confirmation come at about %s\n",
+		r.batch.pace(), r.batch.clock(r.batch.LastCall), r.batch.clock(r.batch.LastConfirmation))
 	text.WriteString("  choose ")
 	if r.better > 0 {
 		fmt.Fprintf(&text, "a longer --deadline (without one the batch gets %s), ", Flag(r.better))
@@ -90,8 +90,16 @@ func (b *Batch) Sentence(deadline time.Duration) string {
 	if !b.Known || b.lag() < worthSaying {
 		return ""
 	}
-	return fmt.Sprintf("at %s calls a second and project, the last stop call goes out at about %s, the last confirmation comes at about %s; a stop expires %s after it was due",
-		perSecond(b.rate.Calls), b.clock(b.LastCall), b.clock(b.LastConfirmation), Span(deadline))
+	return fmt.Sprintf("at %s, the last stop call goes out at about %s, the last confirmation comes at about %s; a stop expires %s after it was due",
+		b.pace(), b.clock(b.LastCall), b.clock(b.LastConfirmation), Span(deadline))
+}
+
+// pace is the rate that says most about a batch.
+func (b *Batch) pace() string {
+	if b.mixed {
+		return perSecond(b.slowest.Rate.Calls) + " calls a second in project " + b.slowest.ProjectID + ", the slowest"
+	}
+	return perSecond(b.slowest.Rate.Calls) + " calls a second and project"
 }
 
 // Tight says which stops of a batch that is not refused may expire all the same; "" if the rate leaves them time.

@@ -1,12 +1,14 @@
 // Package estimate tells how long stops take at the rate that the API allows: before a batch is recorded, and while it
 // goes on.
 //
-// A stop takes about two calls, the stop call and the look that confirms it. How long a job itself takes to stop is not
-// known here: it comes on top.
+// A stop takes about two calls, the stop call and the look that confirms it, or three where a look comes before. How long
+// a job itself takes to stop is not known here: it comes on top.
 package estimate
 
 import (
+	"cmp"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -17,7 +19,11 @@ const callsPerStop = 2
 type Rate struct {
 	Calls float64 // of all kinds
 	Stops float64 // stop calls, as long as stops wait: the rest is kept for looks
+	// PerStop is how many calls a stop takes; 0 means two, the stop call and the look that confirms it.
+	PerStop int
 }
+
+func (r Rate) perStop() int { return cmp.Or(r.PerStop, callsPerStop) }
 
 // known reports whether there is anything to reckon with.
 func (r Rate) known() bool { return r.Calls > 0 && r.Stops > 0 }
@@ -33,6 +39,7 @@ type Share struct {
 	ProjectID   string
 	Stops       int
 	First, Last time.Time
+	Rate        Rate // zero: that of the batch
 }
 
 // Batch is when the stops of a batch would be called and confirmed, if the projects had nothing else to do.
@@ -42,21 +49,27 @@ type Batch struct {
 	LastConfirmation time.Time
 
 	now     time.Time
-	rate    Rate
+	mixed   bool // shares have different rates
 	shares  []Share
 	slowest Share // the one whose last stop call comes latest after it was due
 }
 
-// Of looks ahead at a batch.
+// Of looks ahead at a batch whose projects have that rate, unless a share has one of its own.
 func Of(now time.Time, rate Rate, shares []Share) *Batch {
-	b := &Batch{Known: rate.known() && len(shares) > 0, now: now, rate: rate, shares: shares}
+	b := &Batch{now: now, shares: slices.Clone(shares)}
+	for i := range b.shares {
+		s := &b.shares[i]
+		s.Rate = cmp.Or(s.Rate, rate)
+		b.Known = b.Known || s.Rate.known()
+		b.mixed = b.mixed || s.Rate != b.shares[0].Rate
+	}
 	if !b.Known {
 		return b
 	}
-	for _, s := range shares {
-		b.LastCall = latest(b.LastCall, s.Last.Add(rate.callLag(s)))
-		b.LastConfirmation = latest(b.LastConfirmation, s.Last.Add(rate.confirmationLag(s)))
-		if b.slowest.Stops == 0 || rate.callLag(s) > rate.callLag(b.slowest) {
+	for _, s := range b.shares {
+		b.LastCall = latest(b.LastCall, s.Last.Add(s.callLag()))
+		b.LastConfirmation = latest(b.LastConfirmation, s.Last.Add(s.confirmationLag()))
+		if b.slowest.Stops == 0 || s.callLag() > b.slowest.callLag() {
 			b.slowest = s
 		}
 	}
@@ -64,22 +77,26 @@ func Of(now time.Time, rate Rate, shares []Share) *Batch {
 }
 
 // callLag is how long after it is due the last stop call of a share goes out.
-func (r Rate) callLag(s Share) time.Duration { return lag(s, float64(s.Stops)/r.Stops) }
+func (s Share) callLag() time.Duration { return s.lag(float64(s.Stops), s.Rate.Stops) }
 
 // confirmationLag is how long after it is due the last stop of a share is confirmed.
-func (r Rate) confirmationLag(s Share) time.Duration {
-	return lag(s, callsPerStop*float64(s.Stops)/r.Calls)
+func (s Share) confirmationLag() time.Duration {
+	return s.lag(float64(s.Rate.perStop()*s.Stops), s.Rate.Calls)
 }
 
-func lag(s Share, need float64) time.Duration {
-	return max(0, seconds(need)-s.Last.Sub(s.First))
+// lag is how long after they are due so many calls are made at a rate.
+func (s Share) lag(calls, rate float64) time.Duration {
+	if !s.Rate.known() {
+		return 0
+	}
+	return max(0, seconds(calls/rate)-s.Last.Sub(s.First))
 }
 
 // lag is the longest time from when a stop is due until it is confirmed.
 func (b *Batch) lag() time.Duration {
 	var longest time.Duration
 	for _, s := range b.shares {
-		longest = max(longest, b.rate.confirmationLag(s))
+		longest = max(longest, s.confirmationLag())
 	}
 	return longest
 }

@@ -55,6 +55,36 @@ func TestBatch(t *testing.T) {
 	}
 }
 
+// A project may have a rate of its own, and stops that take a look before the call.
+func TestOwnRates(t *testing.T) {
+	own, v2 := share(1000, 0), share(1000, 0)
+	own.ProjectID, own.Rate = "slow", Rate{Calls: 5, Stops: 4}
+	v2.ProjectID, v2.Rate = "v2", Rate{Calls: 50, Stops: 20, PerStop: 3}
+	for _, tt := range []struct {
+		name               string
+		rate               Rate
+		shares             []Share
+		call, confirmation time.Duration // after evening
+		says               string
+	}{
+		{"a slower project", fifty, []Share{share(1000, 0), own}, 250 * time.Second, 400 * time.Second, "at 5 calls a second in project slow, the slowest, "},
+		{"nothing known of the other", Rate{}, []Share{share(1000, 0), own}, 250 * time.Second, 400 * time.Second, "at 5 calls a second in project slow, the slowest, "},
+		{"alone", fifty, []Share{own}, 250 * time.Second, 400 * time.Second, "at 5 calls a second and project, "},
+		{"three calls a stop", fifty, []Share{v2}, 50 * time.Second, 60 * time.Second, "at 50 calls a second and project, "},
+	} {
+		b := Of(evening, tt.rate, tt.shares)
+		if call, confirmation := b.LastCall.Sub(evening), b.LastConfirmation.Sub(evening); !b.Known || call != tt.call || confirmation != tt.confirmation {
+			t.Errorf("%s: %v, last call after %v, want %v, last confirmation after %v, want %v", tt.name, b.Known, call, tt.call, confirmation, tt.confirmation)
+		}
+		if said := b.Sentence(time.Hour); !strings.HasPrefix(said, tt.says) {
+			t.Errorf("%s: says %q, want %q", tt.name, said, tt.says)
+		}
+		if err := b.Refuse(time.Second, "D"); err == nil || !strings.Contains(err.Error(), "  "+tt.says) {
+			t.Errorf("%s: refused by %v, want %q", tt.name, err, tt.says)
+		}
+	}
+}
+
 func TestNothingKnown(t *testing.T) {
 	for name, b := range map[string]*Batch{
 		"no rate": Of(evening, Rate{}, []Share{share(1_000_000, 0)}),

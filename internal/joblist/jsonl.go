@@ -17,10 +17,10 @@ func parseJSON(line string) (rec record, err error) {
 }
 
 // IDs reads the ids of one JSON object, as a line of JSON lines has them: text or a
-// whole number, each at most once. Other fields are passed over. With an error come
-// the ids that could be read. They need not be valid; one that is missing is "".
-func IDs(object string) (projectID, jobID string, err error) {
-	return readObject(object, func(string, any) error { return nil })
+// whole number, each at most once. Other fields are handed to field. With an error
+// come the ids that could be read. They need not be valid; one that is missing is "".
+func IDs(object string, field func(name string, value any) error) (projectID, jobID string, err error) {
+	return readObject(object, field)
 }
 
 // readObject reads the ids of one object, and hands its other fields to field. It

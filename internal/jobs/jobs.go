@@ -31,6 +31,9 @@ type Job struct {
 	ServiceURL string
 	// ResourceID is the id under which the job is billed.
 	ResourceID string
+	// Refusal says why no stop call may go out for the job, whatever its status: it is
+	// of a kind that is left alone. "" if one may. Only Get tells.
+	Refusal string
 	// RequestID is that of the answer the job was in.
 	RequestID string
 }

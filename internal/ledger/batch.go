@@ -41,15 +41,19 @@ type Meta struct {
 	Requester string
 	Reason    string
 	Labels    map[string]string
+	Shadow    bool // its stops are shadow stops
 }
 
 // Describe keeps who asked for a batch and why. Do it before Open; saying it
-// again replaces it.
+// again replaces it. A batch that has stops of the other kind is an *OtherKindError.
 func (l *Ledger) Describe(ctx context.Context, projectID, batch string, m Meta) error {
+	if m.Shadow {
+		l = l.Shadow()
+	}
 	if err := l.register(ctx, projectID, batch); err != nil {
 		return err
 	}
-	k := Keys(projectID)
+	k := l.keys(projectID)
 	pipe := l.rdb.TxPipeline()
 	pipe.HSet(ctx, k.batch(batch), "requester", m.Requester, "why", m.Reason, "labels", encodeLabels(m.Labels))
 	// If nothing is opened, it is forgotten as a batch that has just ended.
@@ -66,7 +70,7 @@ func (b *Batch) InFlight() int { return b.Counts[Pending] + b.Counts[Stopping] }
 // Batch reads the counts of one batch in one project. It returns ErrNotFound
 // when there is none.
 func (l *Ledger) Batch(ctx context.Context, projectID, batch string) (*Batch, error) {
-	f, err := l.rdb.HGetAll(ctx, Keys(projectID).batch(batch)).Result()
+	f, err := l.rdb.HGetAll(ctx, l.keys(projectID).batch(batch)).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read batch %s from the ledger: %w", batch, err)
 	}
@@ -80,9 +84,9 @@ func (l *Ledger) Batch(ctx context.Context, projectID, batch string) (*Batch, er
 	b := &Batch{
 		ID: batch, ProjectID: projectID, Created: timeOf(number("created")),
 		Counts: make(map[State]int), Joined: int(number("joined")), Confirmed: f["confirmed"] != "",
-		Meta: Meta{Requester: f["requester"], Reason: f["why"], Labels: decodeLabels(f["labels"])},
+		Meta: Meta{Requester: f["requester"], Reason: f["why"], Labels: decodeLabels(f["labels"]), Shadow: l.ofShadow},
 	}
-	for _, s := range append(InFlight(), Outcomes()...) {
+	for _, s := range append(InFlight(), AllOutcomes()...) {
 		b.Counts[s] = int(number(string(s)))
 		b.Total += b.Counts[s]
 	}
@@ -94,7 +98,7 @@ func (l *Ledger) Batch(ctx context.Context, projectID, batch string) (*Batch, er
 
 // Batches lists the ids of the n newest batches of all projects, newest first.
 func (l *Ledger) Batches(ctx context.Context, n int) ([]string, error) {
-	ids, err := l.rdb.ZRevRange(ctx, batchesKey, 0, int64(n-1)).Result()
+	ids, err := l.rdb.ZRevRange(ctx, l.batchesKey(), 0, int64(n-1)).Result()
 	if err != nil {
 		return nil, fmt.Errorf("list batches: %w", err)
 	}
@@ -104,7 +108,7 @@ func (l *Ledger) Batches(ctx context.Context, n int) ([]string, error) {
 // BatchProjects lists the projects in which a batch has stops, sorted. It
 // returns ErrNotFound for a batch that the ledger doesn't have.
 func (l *Ledger) BatchProjects(ctx context.Context, batch string) ([]string, error) {
-	ids, err := l.rdb.SMembers(ctx, batchProjectsKey(batch)).Result()
+	ids, err := l.rdb.SMembers(ctx, l.batchProjectsKey(batch)).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read batch %s from the ledger: %w", batch, err)
 	}
@@ -120,7 +124,7 @@ func (l *Ledger) BatchProjects(ctx context.Context, batch string) ([]string, err
 // other batches too has the times and labels of this one's wish. next is the
 // offset to go on from, 0 at the end: a stop without a record is left out.
 func (l *Ledger) BatchStops(ctx context.Context, projectID, batch string, offset, n int) (stops []*Stop, next int, err error) {
-	ids, err := l.rdb.LRange(ctx, Keys(projectID).stops(batch), int64(offset), int64(offset+n-1)).Result()
+	ids, err := l.rdb.LRange(ctx, l.keys(projectID).stops(batch), int64(offset), int64(offset+n-1)).Result()
 	if err != nil {
 		return nil, 0, fmt.Errorf("list the stops of batch %s: %w", batch, err)
 	}

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -58,6 +59,28 @@ func HeldBatches(ctx context.Context, rdb redis.UniversalClient, projectID strin
 	return slices.DeleteFunc(held, func(b HeldBatch) bool { return b.Pending == 0 }), nil
 }
 
+// Limited says of each of some batches of shadow stops whether limits are for it: held is
+// why the batch would be held, "" if it would not; confirmed says that somebody has
+// confirmed it, so that no window is for it.
+func (l *Ledger) Limited(ctx context.Context, projectID string, batches []string) (held []string, confirmed []bool, err error) {
+	k, pipe := l.keys(projectID), l.rdb.Pipeline()
+	reasons, words := make([]*redis.StringCmd, len(batches)), make([]*redis.StringCmd, len(batches))
+	for i, b := range batches {
+		reasons[i], words[i] = pipe.HGet(ctx, k.Limits(), heldField+b), pipe.HGet(ctx, k.batch(b), "confirmed")
+	}
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return nil, nil, fmt.Errorf("look which limits are for shadow batches of project %s: %w", projectID, err)
+	}
+	held, confirmed = make([]string, len(batches)), make([]bool, len(batches))
+	for i := range batches {
+		if parts := strings.SplitN(reasons[i].Val(), " ", 3); len(parts) == 3 {
+			held[i] = parts[1]
+		}
+		confirmed[i] = words[i].Val() != ""
+	}
+	return held, confirmed, nil
+}
+
 // StateSize records how many stops a batch that nobody confirmed is going to have in a
 // project: more than that make it held. held says why it is over a limit from the
 // start: then no stop of it gets a call. "": it is not. Call it before Open, and as
@@ -66,7 +89,7 @@ func (l *Ledger) StateSize(ctx context.Context, projectID, batch string, stops i
 	if err := l.register(ctx, projectID, batch); err != nil {
 		return err
 	}
-	k := Keys(projectID)
+	k := l.keys(projectID)
 	err := stateScript.Run(ctx, l.rdb, []string{k.batch(batch), k.ended(), k.Limits()}, l.now().UnixMilli(), batch, stops, held).Err()
 	if err != nil {
 		return fmt.Errorf("state the size of batch %s of project %s: %w", batch, projectID, err)
@@ -79,7 +102,7 @@ func (l *Ledger) StateSize(ctx context.Context, projectID, batch string, stops i
 // asking: no limit is for them any more, and a batch of which all are confirmed is
 // held no longer. It returns how many there were. Ask for a round afterwards.
 func (l *Ledger) Confirm(ctx context.Context, projectID, batch string, n int) (int, error) {
-	k, confirmed := Keys(projectID), 0
+	k, confirmed := l.keys(projectID), 0
 	for offset := 0; ; offset += confirmsAtOnce {
 		ids, err := l.rdb.LRange(ctx, k.stops(batch), int64(offset), int64(offset+confirmsAtOnce-1)).Result()
 		if err != nil {

@@ -10,19 +10,30 @@ import (
 	"time"
 )
 
-// The keys that belong to no project.
-const (
-	batchesKey = "vizstop:batches"    // sorted set: batch id by when it was opened
-	sweepsKey  = "vizstop:{-}:sweeps" // sorted set: project by when to look for what it has to forget
-)
-
-func batchProjectsKey(batch string) string { return "vizstop:batch:" + batch } // set of project ids
-
-// Keys names the keys of one project, by its id.
+// Keys names the keys of one project, by its id: those of its real stops.
 type Keys string
 
+// shadowMark ends the Keys of shadow stops. No id of a project has a slash.
+const shadowMark = "/shadow"
+
+// ShadowKeys names the keys of the shadow stops of a project. They share the hash
+// tag of its real stops, and no key.
+func ShadowKeys(projectID string) Keys { return Keys(projectID + shadowMark) }
+
 func (k Keys) key(parts ...string) string {
+	if projectID, shadow := strings.CutSuffix(string(k), shadowMark); shadow {
+		return "vizstop:{" + projectID + "}:shadow:" + strings.Join(parts, ":")
+	}
 	return "vizstop:{" + string(k) + "}:" + strings.Join(parts, ":")
+}
+
+// waiting is one of the sets in which stops wait. All that a shadow stop waits for is
+// a look: it has one set.
+func (k Keys) waiting(name string) string {
+	if strings.HasSuffix(string(k), shadowMark) {
+		return k.key("waiting")
+	}
+	return k.key("waiting", name)
 }
 
 // Stop is a hash: one stop, or a note which other stop serves its wish.
@@ -39,10 +50,10 @@ func (k Keys) Last() string { return k.key("last") }
 
 // Small holds the first few stops of each batch that wait for their stop call,
 // by due time: so a small ask does not stand behind a large one.
-func (k Keys) Small() string { return k.key("waiting", "small") }
+func (k Keys) Small() string { return k.waiting("small") }
 
 // Large holds all other stops that wait for their stop call, by due time.
-func (k Keys) Large() string { return k.key("waiting", "stop") }
+func (k Keys) Large() string { return k.waiting("stop") }
 
 // Limited holds the stops that wait for their stop call and that nobody has
 // confirmed, by due time: the window limit says how many of them go out.
@@ -52,7 +63,7 @@ func (k Keys) Limited() string { return k.key("waiting", "limited") }
 func (k Keys) Held() string { return k.key("waiting", "held") }
 
 // Look holds the stops that wait for a detail call, by due time.
-func (k Keys) Look() string { return k.key("waiting", "look") }
+func (k Keys) Look() string { return k.waiting("look") }
 
 // Released holds the stops that have a task or are at work, by the last sign of
 // life.
@@ -71,7 +82,8 @@ func (k Keys) Latest() string { return k.key("latest") }
 func (k Keys) In(s State) string { return k.key("state", string(s)) }
 
 // Control is a hash: rate, holds and list check of the project (package release),
-// and the API endpoint of its stops in flight.
+// and the API endpoint of its stops in flight. That of shadow stops has only their
+// endpoint: rate and holds are the project's.
 func (k Keys) Control() string { return k.key("control") }
 
 // Limits is a hash: how many stop calls that nobody confirmed were claimed in each

@@ -27,14 +27,20 @@ type Ledger struct {
 	now      func() time.Time
 	moves    *coalesce.Caller[move, moved]
 	finishes *coalesce.Caller[ending, int64]
+
+	ofShadow bool
+	other    *Ledger // of the other kind of stops
 }
 
-// New returns a ledger in the Redis behind rdb, which stays the caller's to
-// close. now is the fleet's time (see package fleet).
+// New returns the ledger of real stops in the Redis behind rdb, which stays the
+// caller's to close. now is the fleet's time (see package fleet).
 func New(rdb redis.UniversalClient, now func() time.Time) *Ledger {
 	l := &Ledger{rdb: rdb, now: now}
-	l.moves = coalesce.New(movesAtOnce, movePace, l.runMoves)
-	l.finishes = coalesce.New(movesAtOnce, movePace, l.runFinishes)
+	l.other = &Ledger{rdb: rdb, now: now, ofShadow: true, other: l}
+	for _, one := range []*Ledger{l, l.other} {
+		one.moves = coalesce.New(movesAtOnce, movePace, one.runMoves)
+		one.finishes = coalesce.New(movesAtOnce, movePace, one.runFinishes)
+	}
 	return l
 }
 

@@ -356,7 +356,7 @@ func (m *model) hasten(s *modelStop) {
 // counts are the wishes of a batch by what became of them.
 func (m *model) counts(batch string) (counts map[ledger.State]int, total, joined int) {
 	counts = map[ledger.State]int{}
-	for _, s := range append(ledger.InFlight(), ledger.Outcomes()...) {
+	for _, s := range append(ledger.InFlight(), ledger.AllOutcomes()...) {
 		counts[s] = 0
 	}
 	for job, id := range m.serves[batch] {

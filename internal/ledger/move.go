@@ -77,7 +77,7 @@ const (
 )
 
 func (l *Ledger) runMoves(projectID string, items []move) ([]moved, error) {
-	k := Keys(projectID)
+	k := l.keys(projectID)
 	keys := []string{k.Small(), k.Large(), k.Look(), k.Released(), k.Watched(), k.Latest(), k.In(Pending), k.In(Stopping), k.Control(),
 		k.Limited(), k.Held()}
 	args := []any{l.now().UnixMilli()}
@@ -176,7 +176,7 @@ func (l *Ledger) Finish(ctx context.Context, s *Stop, outcome State, reason stri
 const keptTimes = 200
 
 func (l *Ledger) runFinishes(projectID string, items []ending) ([]int64, error) {
-	k := Keys(projectID)
+	k := l.keys(projectID)
 	keys := k.closing()
 	args := []any{l.now().UnixMilli(), keptTimes}
 	for _, e := range items {
@@ -210,7 +210,7 @@ const (
 // was too late has the outcome of the stop, and no further call goes out for it.
 // Doing it again gets the same answer.
 func (l *Ledger) Withdraw(ctx context.Context, projectID, id, batch, why string) (Withdrawal, error) {
-	k := Keys(projectID)
+	k := l.keys(projectID)
 	answer, err := withdrawScript.Run(ctx, l.rdb, append(k.closing(), k.Stop(id), k.batch(batch)),
 		l.now().UnixMilli(), id, batch, why).Text()
 	if err != nil {
@@ -222,7 +222,7 @@ func (l *Ledger) Withdraw(ctx context.Context, projectID, id, batch, why string)
 // Uncounted takes, once for all callers, up to n stops of a project that ended
 // outside of a worker, so that a worker can count them.
 func (l *Ledger) Uncounted(ctx context.Context, projectID string, n int) ([]*Stop, error) {
-	ids, err := l.rdb.LPopCount(ctx, Keys(projectID).Uncounted(), n).Result()
+	ids, err := l.rdb.LPopCount(ctx, l.keys(projectID).Uncounted(), n).Result()
 	if errors.Is(err, redis.Nil) {
 		return nil, nil
 	}

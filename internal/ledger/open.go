@@ -17,6 +17,7 @@ type Ask struct {
 	Labels   map[string]string
 	Trace    string // the traceparent of its trace; "": none
 	Listed   bool   // its producer has seen the job in a list of the API
+	Shadow   bool   // only tell what a stop call would meet; all asks of one call are the same
 	Fault    string // why nobody can carry it out: its stop ends at once, as rejected; "" if it has a job id
 	// Confirmed says that a person has confirmed this very number of stops. The limits
 	// on what nobody confirmed (see Keys.Limits) are not for such a stop. False: nobody
@@ -58,7 +59,7 @@ func (e *ElsewhereError) Error() string {
 // CheckEndpoint returns an *ElsewhereError if asks of jobs at an endpoint would be
 // refused now.
 func (l *Ledger) CheckEndpoint(ctx context.Context, projectID, endpoint string) error {
-	k := Keys(projectID)
+	k := l.keys(projectID)
 	pipe := l.rdb.Pipeline()
 	recorded := pipe.HGet(ctx, k.Control(), "endpoint")
 	inFlight := pipe.Exists(ctx, k.In(Pending), k.In(Stopping))
@@ -88,7 +89,8 @@ const (
 )
 
 // Open records a wish for each ask, all in one batch of one project. A job with
-// an active stop is joined to it. Asking again for the same job in the same batch
+// an active stop of the same kind, real or shadow, is joined to it. A batch has stops
+// of one kind: else it is an *OtherKindError. Asking again for the same job in the same batch
 // changes nothing. The answers stand in the order of asks, of which there are at
 // most OpenChunk.
 func (l *Ledger) Open(ctx context.Context, projectID, batch string, asks []Ask) ([]Opening, error) {
@@ -103,9 +105,13 @@ func (l *Ledger) OpenAt(ctx context.Context, projectID, batch, endpoint string, 
 	if len(asks) > OpenChunk {
 		return nil, fmt.Errorf("open %d stops at once: the limit is %d", len(asks), OpenChunk)
 	}
+	l, err := l.forAsks(asks)
+	if err != nil {
+		return nil, err
+	}
 	ids := make([]string, len(asks))
 	for i, a := range asks {
-		ids[i] = StopID(batch, projectID, a.JobID)
+		ids[i] = l.stopID(batch, projectID, a.JobID)
 	}
 	return l.open(ctx, projectID, batch, endpoint, false, asks, ids)
 }
@@ -151,14 +157,14 @@ func (l *Ledger) open(ctx context.Context, projectID, batch, endpoint string, sh
 // openNew opens what no stop is active for, and returns the asks that are to
 // join one.
 func (l *Ledger) openNew(ctx context.Context, projectID, batch, endpoint string, shared bool, asks []Ask, ids []string, todo []int, openings []Opening) (joins []int, err error) {
-	k := Keys(projectID)
+	k := l.keys(projectID)
 	keys := []string{k.Active(), k.Small(), k.Large(), k.In(Pending), k.Latest(), k.batch(batch), k.stops(batch), k.ended(), k.Uncounted(), k.Control(), k.In(Stopping),
 		k.Limited(), k.Held(), k.Limits()}
-	args := []any{l.now().UnixMilli(), batch, smallStops, endpoint, flag(shared)}
+	args := []any{l.now().UnixMilli(), batch, smallStops, endpoint, flag(shared), string(l.firstKind())}
 	for _, i := range todo {
 		a := asks[i]
 		keys = append(keys, k.Stop(ids[i]))
-		args = append(args, ids[i], a.JobID, millis(a.Due), millis(a.Deadline), a.Trace, encodeLabels(a.Labels), a.Fault, flag(a.Listed), flag(a.Confirmed))
+		args = append(args, ids[i], a.JobID, millis(a.Due), millis(a.Deadline), a.Trace, encodeLabels(a.Labels), a.Fault, flag(a.Listed), l.confirmed(a))
 	}
 	answers, err := openScript.Run(ctx, l.rdb, keys, args...).StringSlice()
 	if err != nil {
@@ -182,13 +188,13 @@ func (l *Ledger) join(ctx context.Context, projectID, batch string, asks []Ask, 
 	if len(joins) == 0 {
 		return nil, nil
 	}
-	k := Keys(projectID)
+	k := l.keys(projectID)
 	keys := []string{k.Active(), k.Small(), k.Large(), k.In(Pending), k.Latest(), k.batch(batch), k.stops(batch), k.ended(), k.Limited(), k.Held()}
 	args := []any{l.now().UnixMilli(), batch, MaxWishes, smallStops}
 	for _, i := range joins {
 		a := asks[i]
 		keys = append(keys, k.Stop(openings[i].StopID), k.Stop(ids[i]))
-		args = append(args, openings[i].StopID, ids[i], a.JobID, millis(a.Due), millis(a.Deadline), encodeLabels(a.Labels), flag(a.Listed), flag(a.Confirmed))
+		args = append(args, openings[i].StopID, ids[i], a.JobID, millis(a.Due), millis(a.Deadline), encodeLabels(a.Labels), flag(a.Listed), l.confirmed(a))
 	}
 	answers, err := joinScript.Run(ctx, l.rdb, keys, args...).StringSlice()
 	if err != nil {
@@ -202,20 +208,6 @@ func (l *Ledger) join(ctx context.Context, projectID, batch string, asks []Ask, 
 	return again, nil
 }
 
-// register makes project and batch findable before their first stop exists, so
-// that whatever is recorded after it is forgotten in time.
-func (l *Ledger) register(ctx context.Context, projectID, batch string) error {
-	now := float64(l.now().UnixMilli())
-	pipe := l.rdb.Pipeline()
-	pipe.ZAddNX(ctx, sweepsKey, redis.Z{Score: now, Member: projectID})
-	pipe.ZAddNX(ctx, batchesKey, redis.Z{Score: now, Member: batch})
-	pipe.SAdd(ctx, batchProjectsKey(batch), projectID)
-	if _, err := pipe.Exec(ctx); err != nil {
-		return fmt.Errorf("register batch %s of project %s in the ledger: %w", batch, projectID, err)
-	}
-	return nil
-}
-
 const (
 	// pointerLife is how long a foreign task is remembered at most.
 	pointerLife = 7 * 24 * time.Hour
@@ -227,13 +219,17 @@ const (
 
 // OpenForeign records the stop that a foreign task asks for, on first sight of
 // the task. The same taskID finds the same stop again until ten minutes after it
-// has ended. The batch is one of the day's, named "queue-" and the date.
+// has ended. The batch is one of the day's, named "queue-" and the date, and
+// "-shadow" if it is that of shadow stops.
 func (l *Ledger) OpenForeign(ctx context.Context, projectID, taskID string, ask Ask) (Opening, error) {
+	batch := "queue-" + l.now().UTC().Format("20060102")
+	if ask.Shadow {
+		l, batch = l.Shadow(), batch+"-shadow"
+	}
 	id, err := l.foreign(ctx, projectID, taskID)
 	if err != nil {
 		return Opening{}, fmt.Errorf("record task %q in the ledger: %w", taskID, err)
 	}
-	batch := "queue-" + l.now().UTC().Format("20060102")
 	openings, err := l.open(ctx, projectID, batch, "", true, []Ask{ask}, []string{id})
 	if err != nil {
 		return Opening{}, err
@@ -243,7 +239,7 @@ func (l *Ledger) OpenForeign(ctx context.Context, projectID, taskID string, ask 
 
 // foreign is the id of the stop of a foreign task.
 func (l *Ledger) foreign(ctx context.Context, projectID, taskID string) (id string, err error) {
-	k := Keys(projectID)
+	k := l.keys(projectID)
 	pointer := k.task(taskID)
 	id = randomID()
 	first, err := l.rdb.SetNX(ctx, pointer, id, pointerLife).Result()

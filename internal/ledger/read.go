@@ -46,7 +46,9 @@ func (l *Ledger) GetAll(ctx context.Context, projectID string, ids []string) ([]
 			id, f, others = f["served"], others[0], others[1:]
 		}
 		if f["state"] != "" {
-			stops = append(stops, Decode(projectID, id, f))
+			s := Decode(projectID, id, f)
+			s.Shadow = l.ofShadow
+			stops = append(stops, s)
 		}
 	}
 	return stops, nil
@@ -57,7 +59,7 @@ func (l *Ledger) hashes(ctx context.Context, projectID string, ids []string) ([]
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	k := Keys(projectID)
+	k := l.keys(projectID)
 	pipe := l.rdb.Pipeline()
 	answers := make([]*redis.MapStringStringCmd, len(ids))
 	for i, id := range ids {
@@ -78,7 +80,7 @@ func (l *Ledger) Active(ctx context.Context, projectID string, jobIDs []string) 
 	if len(jobIDs) == 0 {
 		return nil, nil
 	}
-	values, err := l.rdb.HMGet(ctx, Keys(projectID).Active(), jobIDs...).Result()
+	values, err := l.rdb.HMGet(ctx, l.keys(projectID).Active(), jobIDs...).Result()
 	if err != nil {
 		return nil, fmt.Errorf("look for the active stops of %d jobs: %w", len(jobIDs), err)
 	}
@@ -95,7 +97,7 @@ const maxJobStops = 1000
 // JobStops reads the stops of a job that the ledger remembers, newest first, up
 // to 1,000 of them. Each is there once, even if records lead in a circle.
 func (l *Ledger) JobStops(ctx context.Context, projectID, jobID string) ([]*Stop, error) {
-	k := Keys(projectID)
+	k := l.keys(projectID)
 	pipe := l.rdb.Pipeline()
 	active, last := pipe.HGet(ctx, k.Active(), jobID), pipe.HGet(ctx, k.Last(), jobID)
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
@@ -134,7 +136,7 @@ func (l *Ledger) JobStops(ctx context.Context, projectID, jobID string) ([]*Stop
 // order; at most 200.
 func (l *Ledger) StopTimes(ctx context.Context, projectID string) ([]time.Duration, error) {
 	var ms []int64
-	err := l.rdb.LRange(ctx, Keys(projectID).times(), 0, -1).ScanSlice(&ms)
+	err := l.rdb.LRange(ctx, l.keys(projectID).times(), 0, -1).ScanSlice(&ms)
 	if err != nil {
 		return nil, fmt.Errorf("read the stop times of project %s: %w", projectID, err)
 	}
@@ -164,8 +166,8 @@ func (l *Ledger) Load(ctx context.Context, projects []string) (Load, error) {
 		}
 		pipe := l.rdb.Pipeline()
 		for _, p := range projects {
-			pipe.ZCard(ctx, Keys(p).In(s))
-			pipe.ZRangeWithScores(ctx, Keys(p).In(s), 0, 0)
+			pipe.ZCard(ctx, l.keys(p).In(s))
+			pipe.ZRangeWithScores(ctx, l.keys(p).In(s), 0, 0)
 		}
 		answers, err := pipe.Exec(ctx)
 		if err != nil {

@@ -27,19 +27,54 @@ const (
 	Canceled       State = "canceled"        // withdrawn before a call was accepted
 )
 
+// What else a shadow stop can end with: it says what a stop call would have met.
+const (
+	WouldStop     State = "would_stop"      // a stop call would have gone out
+	WouldAlready  State = "would_already"   // the job has ended, is stopping, or is gone: there is nothing to stop
+	WouldNotFound State = "would_not_found" // the API knows no such job, and this stop never saw it
+	WouldHold     State = "would_hold"      // a stop call would have gone out, but for something that a person has to end
+)
+
 // InFlight lists the states of a stop that has not ended.
 func InFlight() []State { return []State{Pending, Stopping} }
 
-// Outcomes lists every outcome.
+// Outcomes lists every outcome of a stop for which stop calls are made.
 func Outcomes() []State {
 	return []State{Stopped, AlreadyStopped, Gone, NotFound, Rejected, Expired, Canceled}
+}
+
+// ShadowOutcomes lists every outcome of a stop for which none is made. Rejected,
+// Expired and Canceled are the same for both.
+func ShadowOutcomes() []State {
+	return []State{WouldStop, WouldAlready, WouldNotFound, WouldHold, Rejected, Expired, Canceled}
+}
+
+// AllOutcomes lists what a stop of any kind can end with, each once.
+func AllOutcomes() []State {
+	return append(Outcomes(), WouldStop, WouldAlready, WouldNotFound, WouldHold)
 }
 
 // Ended reports whether s is an outcome.
 func (s State) Ended() bool { return s != Pending && s != Stopping }
 
-// Good reports whether s is an outcome after which the job does not run.
-func (s State) Good() bool { return s == Stopped || s == AlreadyStopped || s == Gone }
+// Good reports whether s is an outcome after which the job does not run or, without
+// a stop call, would not.
+func (s State) Good() bool {
+	switch s {
+	case Stopped, AlreadyStopped, Gone, WouldStop, WouldAlready:
+		return true
+	}
+	return false
+}
+
+// Would reports whether s says what a stop call would have met.
+func (s State) Would() bool {
+	switch s {
+	case WouldStop, WouldAlready, WouldNotFound, WouldHold:
+		return true
+	}
+	return false
+}
 
 // Kind is what a stop in flight waits for.
 type Kind string
@@ -49,6 +84,9 @@ const (
 	KindStop  Kind = "stop"  // the stop call, by a task
 	KindPoll  Kind = "poll"  // a detail call, by a task
 	KindWatch Kind = "watch" // the project's list check; the stop has no task of its own
+	// KindShadow is the one kind of a shadow stop: a detail call, without a task. No
+	// handler of tasks, of whatever version, claims it.
+	KindShadow Kind = "shadow"
 )
 
 // Stop is the work of stopping one job, as the ledger has it. It serves the
@@ -59,6 +97,8 @@ type Stop struct {
 	ProjectID string
 	JobID     string
 	Batch     string // that opened it; as BatchStops shows it, the batch that was asked for
+
+	Shadow bool // no stop call is ever made for it
 
 	State  State
 	Reason string // in one line: why it ended so or, in flight, the last trouble

@@ -23,7 +23,7 @@ const (
 // has come, so call it again and again. Nothing else in the ledger ends by itself.
 func (l *Ledger) Sweep(ctx context.Context, retention time.Duration) error {
 	now := l.now()
-	projects, err := l.rdb.ZRangeByScore(ctx, sweepsKey, &redis.ZRangeBy{
+	projects, err := l.rdb.ZRangeByScore(ctx, l.sweepsKey(), &redis.ZRangeBy{
 		Min: "-inf", Max: strconv.FormatInt(now.UnixMilli(), 10), Count: sweepProjects,
 	}).Result()
 	if err != nil {
@@ -39,7 +39,7 @@ func (l *Ledger) Sweep(ctx context.Context, retention time.Duration) error {
 
 // sweepProject forgets old batches of one project, and says when to look again.
 func (l *Ledger) sweepProject(ctx context.Context, projectID string, now time.Time, retention time.Duration) error {
-	k := Keys(projectID)
+	k := l.keys(projectID)
 	old := now.Add(-retention)
 	ended, err := l.rdb.ZRangeWithScores(ctx, k.ended(), 0, sweepBatches-1).Result()
 	if err != nil {
@@ -66,15 +66,15 @@ func (l *Ledger) sweepProject(ctx context.Context, projectID string, now time.Ti
 			return err
 		}
 		if gone {
-			return l.rdb.ZRem(ctx, sweepsKey, projectID).Err()
+			return l.rdb.ZRem(ctx, l.sweepsKey(), projectID).Err()
 		}
 	}
-	return l.rdb.ZAddXX(ctx, sweepsKey, redis.Z{Score: float64(next.UnixMilli()), Member: projectID}).Err()
+	return l.rdb.ZAddXX(ctx, l.sweepsKey(), redis.Z{Score: float64(next.UnixMilli()), Member: projectID}).Err()
 }
 
 // sweepBatch forgets one batch, some stops at a time.
 func (l *Ledger) sweepBatch(ctx context.Context, projectID, batch string, old time.Time) error {
-	k := Keys(projectID)
+	k := l.keys(projectID)
 	for {
 		ids, err := l.rdb.LRange(ctx, k.stops(batch), 0, sweepStops-1).Result()
 		if err != nil {
@@ -110,21 +110,21 @@ func (l *Ledger) sweepBatch(ctx context.Context, projectID, batch string, old ti
 // of all projects.
 func (l *Ledger) forgetBatch(ctx context.Context, projectID, batch string) error {
 	pipe := l.rdb.Pipeline()
-	pipe.SRem(ctx, batchProjectsKey(batch), projectID)
-	left := pipe.SCard(ctx, batchProjectsKey(batch))
+	pipe.SRem(ctx, l.batchProjectsKey(batch), projectID)
+	left := pipe.Exists(ctx, l.batchProjectsKey(batch))
 	if _, err := pipe.Exec(ctx); err != nil {
 		return err
 	}
 	if left.Val() > 0 {
 		return nil
 	}
-	return l.rdb.ZRem(ctx, batchesKey, batch).Err()
+	return l.rdb.ZRem(ctx, l.batchesKey(), batch).Err()
 }
 
 // Visit has a sweep look at a project: what a command leaves in Redis for one that
 // has no batch is forgotten, too.
 func (l *Ledger) Visit(ctx context.Context, projectID string) error {
-	if err := l.rdb.ZAddNX(ctx, sweepsKey, redis.Z{Score: float64(l.now().UnixMilli()), Member: projectID}).Err(); err != nil {
+	if err := l.rdb.ZAddNX(ctx, l.sweepsKey(), redis.Z{Score: float64(l.now().UnixMilli()), Member: projectID}).Err(); err != nil {
 		return fmt.Errorf("note project %s in the ledger: %w", projectID, err)
 	}
 	return nil
@@ -134,13 +134,13 @@ func (l *Ledger) Visit(ctx context.Context, projectID string) error {
 // that something else than this ledger has recorded.
 func (l *Ledger) Remember(ctx context.Context, b *Batch) error {
 	pipe := l.rdb.Pipeline()
-	pipe.ZAddNX(ctx, sweepsKey, redis.Z{Score: float64(l.now().UnixMilli()), Member: b.ProjectID})
+	pipe.ZAddNX(ctx, l.sweepsKey(), redis.Z{Score: float64(l.now().UnixMilli()), Member: b.ProjectID})
 	if b.InFlight() == 0 {
 		ended := b.Ended
 		if ended.IsZero() {
 			ended = l.now()
 		}
-		pipe.ZAddNX(ctx, Keys(b.ProjectID).ended(), redis.Z{Score: float64(ended.UnixMilli()), Member: b.ID})
+		pipe.ZAddNX(ctx, l.keys(b.ProjectID).ended(), redis.Z{Score: float64(ended.UnixMilli()), Member: b.ID})
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return fmt.Errorf("remember batch %s of project %s: %w", b.ID, b.ProjectID, err)

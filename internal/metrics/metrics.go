@@ -20,6 +20,7 @@ const namespace = "vizstop"
 // Labels are the closed sets of label values.
 type Labels struct {
 	Outcomes   []string // how a stop can end
+	Shadows    []string // how a stop can end for which no stop call is made
 	Phases     []string // parts of a stop's duration
 	Operations []string // calls of the API
 	Results    []string // how such a call can end
@@ -27,13 +28,16 @@ type Labels struct {
 	Recoveries []string // what a recovery can have found
 	ListChecks []string // how a list check can end
 	Drops      []string // why a task can be dropped
+	Ticks      []string // what can become of a schedule's tick
 }
 
 // Metrics counts events. Its methods are safe for concurrent use.
 type Metrics struct {
 	operations, results []string // of calls of the API
+	tickResults         []string
 
 	outcomes    *prometheus.CounterVec
+	shadows     *prometheus.CounterVec
 	duration    *prometheus.HistogramVec
 	phases      *prometheus.HistogramVec
 	polls       prometheus.Histogram
@@ -45,6 +49,7 @@ type Metrics struct {
 	listChecks  *prometheus.CounterVec
 	duplicates  prometheus.Counter
 	drops       *prometheus.CounterVec
+	ticks       *prometheus.CounterVec
 }
 
 // Buckets fit the work: a stop takes seconds to minutes, its deadline is an
@@ -63,6 +68,8 @@ func New(reg prometheus.Registerer, version string, l Labels) *Metrics {
 	m := &Metrics{
 		outcomes: f.NewCounterVec(counter("stop_outcomes_total",
 			"Stops that ended, by outcome. Each stop counts once in the sum over all workers."), []string{"outcome"}),
+		shadows: f.NewCounterVec(counter("shadow_outcomes_total",
+			"Stops that ended without a stop call because they only had to tell what one would meet, by outcome."), []string{"outcome"}),
 		duration: f.NewHistogramVec(histogram("stop_duration_seconds",
 			"Time from when a stop was due until its outcome.", stopBuckets), []string{"outcome"}),
 		phases: f.NewHistogramVec(histogram("stop_phase_seconds",
@@ -86,6 +93,8 @@ func New(reg prometheus.Registerer, version string, l Labels) *Metrics {
 			"Asks that joined an active stop, and tasks that came again and were fenced off.")),
 		drops: f.NewCounterVec(counter("tasks_dropped_total",
 			"Tasks of other programs in the queue that nobody can carry out, by reason."), []string{"reason"}),
+		ticks: f.NewCounterVec(counter("schedule_ticks_total",
+			"Ticks of schedules that have a result, by schedule and result. Each counts once in the sum over all workers."), []string{"schedule", "result"}),
 	}
 	f.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "build_info",
 		Help: "Always 1; which version runs."}, []string{"version", "goversion"}).
@@ -93,7 +102,7 @@ func New(reg prometheus.Registerer, version string, l Labels) *Metrics {
 	reg.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	m.operations, m.results = l.Operations, l.Results
+	m.operations, m.results, m.tickResults = l.Operations, l.Results, l.Ticks
 	m.zero(l)
 	return m
 }
@@ -103,6 +112,9 @@ func (m *Metrics) zero(l Labels) {
 	for _, v := range l.Outcomes {
 		m.outcomes.WithLabelValues(v)
 		m.duration.WithLabelValues(v)
+	}
+	for _, v := range l.Shadows {
+		m.shadows.WithLabelValues(v)
 	}
 	for _, v := range l.Phases {
 		m.phases.WithLabelValues(v)
@@ -154,6 +166,9 @@ func (m *Metrics) StopEnded(outcome string, took time.Duration, polls int, trace
 	observe(m.polls, float64(polls), trace)
 }
 
+// ShadowEnded counts a stop that ended and was not to make a stop call.
+func (m *Metrics) ShadowEnded(outcome string) { m.shadows.WithLabelValues(outcome).Inc() }
+
 // StopPhase records a part of a stop's duration.
 func (m *Metrics) StopPhase(phase string, took time.Duration, trace string) {
 	observe(m.phases.WithLabelValues(phase), took.Seconds(), trace)
@@ -178,6 +193,16 @@ func (m *Metrics) Dropped(reason string) { m.drops.WithLabelValues(reason).Inc()
 
 // HoldBegan counts that calls were held back.
 func (m *Metrics) HoldBegan(reason string) { m.holds.WithLabelValues(reason).Inc() }
+
+// Schedule makes every series of a schedule exist before its first tick.
+func (m *Metrics) Schedule(name string) {
+	for _, result := range m.tickResults {
+		m.ticks.WithLabelValues(name, result)
+	}
+}
+
+// Ticked counts a tick that has a result.
+func (m *Metrics) Ticked(schedule, result string) { m.ticks.WithLabelValues(schedule, result).Inc() }
 
 // Account makes every series of calls for an account exist before its first call.
 func (m *Metrics) Account(name string) {

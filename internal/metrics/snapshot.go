@@ -17,6 +17,8 @@ type Snapshot struct {
 	Queue    Queue
 	Workers  int // that live
 
+	Schedules *Schedules // nil: this worker has none
+
 	// Calls per second that the project allowed least may make, of those with stops in
 	// flight, and what is configured; +Inf is no limit.
 	Rate, ConfiguredRate float64
@@ -25,6 +27,14 @@ type Snapshot struct {
 	// those with stops in flight, and how many a project may get; +Inf is no limit.
 	WindowUsed  int
 	WindowLimit float64
+}
+
+// Schedules are those of the worker's file.
+type Schedules struct {
+	InForce  bool // the file is the one that the fleet keeps to
+	Revision int
+	Next     map[string]time.Time // the first tick without a result; absent where there is none
+	Done     map[string]time.Time // the newest tick that is done; absent where there is none
 }
 
 // Hold is why and what calls are held back. Account is "" where it is of none.
@@ -46,6 +56,8 @@ type SnapshotCollector struct {
 	take func(context.Context) (Snapshot, error)
 
 	up, inFlight, oldest, held, unfit, workers, rate, configured, tasks, latency, windowUsed, windowLimit *prometheus.Desc
+
+	inForce, revision, nextTick, doneTick *prometheus.Desc
 }
 
 // NewSnapshotCollector returns a collector that calls take, which must be safe
@@ -66,16 +78,23 @@ func NewSnapshotCollector(take func(context.Context) (Snapshot, error)) *Snapsho
 			"Calls per second that the project allowed least may make now, of those with stops in flight; +Inf: no limit."),
 		configured: desc("configured_rate", "Calls per second and project that are configured; +Inf: no limit."),
 		tasks:      desc("queue_tasks", "Tasks in the queue by asynq's state, of the whole fleet.", "queue", "state"),
+		latency:    desc("queue_latency_seconds", "Age of the oldest task that is ready and waits for a worker.", "queue"),
 		windowUsed: desc("limit_window_used",
 			"Stop calls that nobody confirmed and that count for the window limit now, of the project that got most of those with stops in flight."),
 		windowLimit: desc("limit_window", "Stop calls that nobody confirmed which a project may get in any 60 minutes; +Inf: no limit."),
-		latency:     desc("queue_latency_seconds", "Age of the oldest task that is ready and waits for a worker.", "queue"),
+		inForce:     desc("schedules_in_force", "Whether this worker's schedules file is the one that the fleet keeps to: 1 or 0; absent without a file."),
+		revision:    desc("schedules_revision", "Revision of this worker's schedules file; absent without a file."),
+		nextTick: desc("schedule_next_tick_timestamp_seconds",
+			"When the first tick of a schedule is or was due that has no result; absent when there is none.", "schedule"),
+		doneTick: desc("schedule_last_done_timestamp_seconds",
+			"When the newest tick of a schedule was due that is done; absent when there is none.", "schedule"),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (c *SnapshotCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.up, c.inFlight, c.oldest, c.held, c.unfit, c.workers, c.rate, c.configured, c.tasks, c.latency, c.windowUsed, c.windowLimit} {
+	for _, d := range []*prometheus.Desc{c.up, c.inFlight, c.oldest, c.held, c.unfit, c.workers, c.rate, c.configured, c.tasks, c.latency,
+		c.windowUsed, c.windowLimit, c.inForce, c.revision, c.nextTick, c.doneTick} {
 		ch <- d
 	}
 }
@@ -114,6 +133,17 @@ func (c *SnapshotCollector) Collect(ch chan<- prometheus.Metric) {
 		gauge(c.tasks, float64(n), s.Queue.Name, state)
 	}
 	gauge(c.latency, s.Queue.Latency.Seconds(), s.Queue.Name)
+	if s.Schedules == nil {
+		return
+	}
+	gauge(c.inForce, oneIf(s.Schedules.InForce))
+	gauge(c.revision, float64(s.Schedules.Revision))
+	for name, tick := range s.Schedules.Next {
+		gauge(c.nextTick, float64(tick.UnixMilli())/1000, name)
+	}
+	for name, tick := range s.Schedules.Done {
+		gauge(c.doneTick, float64(tick.UnixMilli())/1000, name)
+	}
 }
 
 func oneIf(b bool) float64 {

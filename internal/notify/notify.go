@@ -247,13 +247,17 @@ func (n *Notifier) forget(ctx context.Context, batch string) error {
 // over lists the projects of a batch that has ended; none while one of its stops is
 // in flight. It returns ledger.ErrNotFound for a batch without any stop.
 func (n *Notifier) over(ctx context.Context, batch string) ([]string, error) {
-	projects, err := n.cfg.Ledger.BatchProjects(ctx, batch)
+	books, err := n.cfg.Ledger.Of(ctx, batch)
+	if err != nil {
+		return nil, err
+	}
+	projects, err := books.BatchProjects(ctx, batch)
 	if err != nil {
 		return nil, err
 	}
 	var some []string
 	for _, p := range projects {
-		switch over, err := report.Over(ctx, n.cfg.Ledger, p, batch); {
+		switch over, err := report.Over(ctx, books, p, batch); {
 		case errors.Is(err, ledger.ErrNotFound): // every job was refused there
 		case err != nil || !over:
 			return nil, err
@@ -269,9 +273,13 @@ func (n *Notifier) over(ctx context.Context, batch string) ([]string, error) {
 
 // collect is the report of a batch.
 func (n *Notifier) collect(ctx context.Context, batch string, projects []string) (*Report, error) {
+	books, err := n.cfg.Ledger.Of(ctx, batch)
+	if err != nil {
+		return nil, err
+	}
 	r := &Report{Batch: batch}
 	for _, p := range projects {
-		s, err := report.Summarize(ctx, n.cfg.Ledger, p, batch)
+		s, err := report.Summarize(ctx, books, p, batch)
 		if err != nil {
 			return nil, err
 		}

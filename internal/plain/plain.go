@@ -32,13 +32,21 @@ func Line(s string, limit int) string {
 	return s
 }
 
-// Lines splits s at its line breaks and makes a Line of each, which keeps up to
-// eight spaces at its beginning.
+// Lines splits s at its line breaks and makes each line fit to be shown as Line does,
+// but for spaces, which it keeps: a mark below a place of the line above stays there.
 func Lines(s string, limit int) []string {
 	all := strings.Split(s, "\n")
 	for i, line := range all {
-		indent := len(line) - len(strings.TrimLeft(line, " "))
-		all[i] = strings.Repeat(" ", min(indent, 8)) + Line(line, limit)
+		line = strings.Map(func(r rune) rune {
+			if !shown(r) {
+				return ' '
+			}
+			return r
+		}, line[:min(len(line), 16*limit)])
+		if line = strings.TrimRight(line, " "); utf8.RuneCountInString(line) > limit {
+			line = string([]rune(line)[:limit-3]) + "..."
+		}
+		all[i] = line
 	}
 	return all
 }

@@ -121,22 +121,22 @@ func (r *Releaser) Few(account string) int {
 	return 0
 }
 
-// Doubt notes that a call of a project was refused for its credential, which is not
+// Doubt notes that a call of an account was refused for its credential, which is not
 // told to the fleet: it was of a list, and calls of stops say whether it is that or
 // the list.
-func (r *Releaser) Doubt(projectID string) {
-	account := r.Account(projectID)
+func (r *Releaser) Doubt(account string) {
 	r.fleet.mu.Lock()
 	defer r.fleet.mu.Unlock()
 	r.fleet.account(account).doubted = true
 }
 
 // inCredential is a call as it is known among those of all projects of an account.
-func inCredential(c Call) string { return c.ProjectID + " " + c.Step.StopID }
+// A real stop and a shadow stop of one job are as good as one.
+func inCredential(c Call) string { return c.ProjectID + " " + c.Step.JobID }
 
 // credentialRefused counts a refusal against the credential.
 func (r *Releaser) credentialRefused(ctx context.Context, c Call, err error) error {
-	account := r.Account(c.ProjectID)
+	account := c.Account
 	r.fleet.refused(account)
 	wait := r.cfg.CredentialProbe.Milliseconds()
 	answer, rerr := failedScript.Run(ctx, r.rdb, []string{accountKey(account), troubledKey}, r.now().UnixMilli(), string(Credentials), err.Error(),
@@ -158,10 +158,8 @@ func (f *fleetState) refused(account string) {
 	c.failures, c.doubted = true, true
 }
 
-// credentialAccepted ends what holds back the account of a project, if anything
-// does.
-func (r *Releaser) credentialAccepted(ctx context.Context, projectID string) error {
-	account := r.Account(projectID)
+// credentialAccepted ends what holds back an account, if anything does.
+func (r *Releaser) credentialAccepted(ctx context.Context, account string) error {
 	if !r.fleet.accepted(account) {
 		return nil
 	}

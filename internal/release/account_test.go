@@ -3,6 +3,7 @@ package release
 import (
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -189,9 +190,41 @@ func TestDoubtIsOfAnAccount(t *testing.T) {
 		for _, p := range []string{project, projectB} {
 			w.accept(w.Releaser, p)
 		}
-		w.Doubt(projectB2)
+		w.Doubt("b")
 		if a, b := w.Few(DefaultAccount), w.Few("b"); a != 0 || b != 1 {
 			t.Errorf("%d calls of the default account at once, %d of b; want any number and 1", a, b)
+		}
+	})
+}
+
+// A project moves to another account while a call of it is out: the refusal counts
+// against the account that called.
+func TestACallIsOfTheAccountAtItsClaim(t *testing.T) {
+	var moved atomic.Bool
+	serving := func(string) Serving {
+		if moved.Load() {
+			return Serving{Account: "new"}
+		}
+		return Serving{Account: "old"}
+	}
+	eachRedis(t, Config{Serving: serving}, func(t *testing.T, w *world) {
+		moved.Store(false)
+		_, err := w.ledger.Open(t.Context(), project, "b", []ledger.Ask{{JobID: "10", Deadline: w.now().Add(time.Hour)}})
+		w.ok(err)
+		w.advance(time.Second)
+		r := w.round(wide())
+		if len(r.Stops) != 1 {
+			t.Fatalf("round %+v, want one step", r)
+		}
+		c, err := w.NewClaim(project, r.Stops[0], ledger.KindStop).Do()
+		if err != nil || c.Stop == nil {
+			t.Fatalf("claim %+v, %v", c, err)
+		}
+		moved.Store(true)
+		_, err = w.Report(t.Context(), Call{ProjectID: project, Step: c.Stop.Member(), At: c.At, Account: c.Account, Ill: c.Ill}, answer(jobs.KindCredentials))
+		w.ok(err)
+		if before, now := w.Few("old"), w.Few("new"); before != 1 || now != 3 {
+			t.Errorf("%d calls of the account that called at once, %d of the one that the project has now; want 1 and 3", before, now)
 		}
 	})
 }

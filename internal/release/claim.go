@@ -15,10 +15,11 @@ import (
 
 // Claimed is the answer to a claim.
 type Claimed struct {
-	Stop *ledger.Stop // nil: there is nothing to do
-	At   time.Time    // when it was claimed, by the fleet's time
-	Ill  bool         // calls of the project have failed lately: a success is worth a report
-	Held bool         // something holds the step back: it waits again
+	Stop    *ledger.Stop // nil: there is nothing to do
+	At      time.Time    // when it was claimed, by the fleet's time
+	Account string       // that the project had then: its credential is the one that calls
+	Ill     bool         // calls of the project have failed lately: a success is worth a report
+	Held    bool         // something holds the step back: it waits again
 }
 
 // claim is an item of the claim script.
@@ -73,7 +74,7 @@ const (
 // claim runs a script that claims steps, whose stops are the last of its keys, and
 // reads them.
 func (r *Releaser) claim(ctx context.Context, script *redis.Script, projectID string, keys []string, args []any, items []claim, now time.Time) ([]Claimed, error) {
-	k, stops := ledger.Keys(projectID), make([]string, len(items))
+	k, stops, account := ledger.Keys(projectID), make([]string, len(items)), r.Account(projectID)
 	for i, c := range items {
 		stops[i] = k.Stop(c.StopID)
 	}
@@ -84,7 +85,7 @@ func (r *Releaser) claim(ctx context.Context, script *redis.Script, projectID st
 	ill, claimed := answer[0].(int64) == 1, make([]Claimed, len(items))
 	for i, c := range items {
 		did, f := answer[1+i].(int64), read[i]
-		claimed[i] = Claimed{At: now, Ill: ill, Held: did == heldBack}
+		claimed[i] = Claimed{At: now, Account: account, Ill: ill, Held: did == heldBack}
 		if did != gotIt {
 			continue
 		}
@@ -146,11 +147,14 @@ func (r *Releaser) takeSome(ctx context.Context, projectID string, stops []ledge
 // others be silent for a while longer. A stop call that was marked comes back as
 // a look. It returns how many were put back.
 func (r *Releaser) Recover(ctx context.Context, projectID string, steps []ledger.Member, lost func(i int) bool) (int, error) {
+	return r.recover(ctx, projectID, ledger.Keys(projectID), steps, lost)
+}
+
+func (r *Releaser) recover(ctx context.Context, projectID string, k ledger.Keys, steps []ledger.Member, lost func(i int) bool) (int, error) {
 	if len(steps) == 0 {
 		return 0, nil
 	}
-	k := ledger.Keys(projectID)
-	keys := []string{k.Control(), k.Small(), k.Large(), k.Look(), k.Released(), k.Limited(), k.Held()}
+	keys := []string{controlKey(projectID), k.Small(), k.Large(), k.Look(), k.Released(), k.Limited(), k.Held()}
 	args := []any{r.now().UnixMilli()}
 	for i, m := range steps {
 		keys = append(keys, k.Stop(m.StopID))

@@ -194,9 +194,9 @@ func answer(kind jobs.Kind) error {
 	return &jobs.Error{Operation: "stop", Kind: kind, HTTPStatus: 500, Message: "as the API says"}
 }
 
-// call is a call of the stop that was claimed now.
+// call is a call of the stop that was claimed now; each stop is of a job of its own.
 func (w *world) call(stopID string) Call {
-	return Call{ProjectID: project, Step: ledger.Member{StopID: stopID, Hop: 1, JobID: "10"}, At: w.now(), Ill: true}
+	return Call{ProjectID: project, Step: ledger.Member{StopID: stopID, Hop: 1, JobID: "of-" + stopID}, At: w.now(), Ill: true}
 }
 
 // report tells how a call has ended, and returns whether it is the system's fault.

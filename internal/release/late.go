@@ -15,10 +15,13 @@ const LastLook = 75 * time.Second
 // Hasten gives stops whose time is up a look now, if they wait for one or are
 // watched.
 func (r *Releaser) Hasten(ctx context.Context, projectID string, stops []*ledger.Stop) error {
+	return r.hasten(ctx, projectID, ledger.Keys(projectID), stops)
+}
+
+func (r *Releaser) hasten(ctx context.Context, projectID string, k ledger.Keys, stops []*ledger.Stop) error {
 	if len(stops) == 0 {
 		return nil
 	}
-	k := ledger.Keys(projectID)
 	keys := []string{k.Look(), k.Watched(), k.Latest()}
 	args := []any{r.now().UnixMilli(), LastLook.Milliseconds()}
 	for _, s := range stops {

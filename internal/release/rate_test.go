@@ -144,6 +144,32 @@ func TestSpend(t *testing.T) {
 	})
 }
 
+// A call that is owed waits for nothing. The stops that come next wait for it; looks do not.
+func TestOwe(t *testing.T) {
+	eachRedis(t, Config{Rate: 10, Burst: 2}, func(t *testing.T, w *world) {
+		w.fill(keys.Large(), 10)
+		w.fill(keys.Look(), 10)
+		if r := w.round(wide()); len(r.Stops) != 2 {
+			t.Fatalf("%d stops released, want a burst of 2", len(r.Stops))
+		}
+		for range 2 {
+			w.ok(w.Owe(t.Context(), project))
+		}
+		looks := 0
+		for range 10 { // a second: eight calls for stops, of which two are owed, and two for looks
+			w.advance(100 * time.Millisecond)
+			r := w.round(wide())
+			looks += len(r.Polls)
+		}
+		if left := w.rdb.ZCard(t.Context(), keys.Large()).Val(); left < 10-2-6 || left > 10-2-5 {
+			t.Errorf("%d stops are left after a second, want 2 or 3", left)
+		}
+		if looks < 1 || looks > 3 {
+			t.Errorf("%d looks in a second, want 2", looks)
+		}
+	})
+}
+
 // rate is how many calls a second may go out.
 func (w *world) rate() float64 {
 	w.t.Helper()

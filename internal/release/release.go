@@ -133,7 +133,11 @@ var (
 	lateScript      = luascript.Load(scripts, "late")
 	probeScript     = luascript.Load(scripts, "probe")
 	spendScript     = luascript.Load(scripts, "rate", "spend")
+	oweScript       = luascript.Load(scripts, "rate", "owe")
 	ratesScript     = luascript.Load(scripts, "rate", "rates")
+
+	shadowScript      = luascript.Load(scripts, "rate", "shadow")
+	shadowClaimScript = luascript.Load(scripts, "rate", "shadowclaim")
 )
 
 // The keys that belong to no project, all in one slot of a Redis Cluster.

@@ -1,6 +1,7 @@
 package release
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,7 @@ type Call struct {
 	ProjectID string
 	Step      ledger.Member // for which step; zero for a list call
 	At        time.Time     // when it was claimed, by the fleet's time
+	Account   string        // that the project had then; "" means: has now
 	Ill       bool          // calls of the project had failed lately
 }
 
@@ -53,6 +55,7 @@ func (r *Releaser) Report(ctx context.Context, c Call, err error) (system bool, 
 	if errors.Is(err, jobs.ErrUnserved) {
 		return false, nil // nothing was sent
 	}
+	c.Account = cmp.Or(c.Account, r.Account(c.ProjectID))
 	switch kind := jobs.KindOf(err); kind {
 	case jobs.KindThrottled:
 		return true, r.throttled(ctx, c, err)
@@ -64,7 +67,7 @@ func (r *Releaser) Report(ctx context.Context, c Call, err error) (system bool, 
 		if apiErr, ok := errors.AsType[*jobs.Error](err); ok && apiErr.Operation == jobs.OperationToken {
 			return true, rerr // of a login for this project: nothing was accepted
 		}
-		return true, errors.Join(rerr, r.credentialAccepted(ctx, c.ProjectID))
+		return true, errors.Join(rerr, r.credentialAccepted(ctx, c.Account))
 	case jobs.KindNoAPI:
 		_, rerr := r.failed(ctx, c, NoAPI, refusedAfter, true, err)
 		return true, rerr
@@ -98,6 +101,16 @@ func (r *Releaser) Spend(ctx context.Context, projectID string) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// Owe counts a further call of a step that makes stop calls, such as the look at a
+// job's kind. Nobody waits for the rate: the stops that are released next do.
+func (r *Releaser) Owe(ctx context.Context, projectID string) error {
+	rate, burst := r.rate(projectID)
+	if err := oweScript.Run(ctx, r.rdb, []string{ledger.Keys(projectID).Control()}, r.now().UnixMilli(), rate, burst).Err(); err != nil {
+		return fmt.Errorf("count a call of project %s: %w", projectID, err)
+	}
+	return nil
 }
 
 // Throttled tells that the API answered 429 to such a call.
@@ -159,7 +172,7 @@ func (r *Releaser) probeWaits(why Reason) (first, longest time.Duration) {
 // answered ends what holds back the project of c, if anything may, and the
 // credential, which must have been accepted.
 func (r *Releaser) answered(ctx context.Context, c Call) error {
-	if err := r.credentialAccepted(ctx, c.ProjectID); err != nil {
+	if err := r.credentialAccepted(ctx, c.Account); err != nil {
 		return err
 	}
 	if !r.failing.forget(c.ProjectID) && !c.Ill {

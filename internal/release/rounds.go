@@ -37,6 +37,10 @@ const (
 // Turns settles what is over and returns the rounds that are due, each to one
 // worker, and when the first of the others is due; less than 0: there is none.
 func (r *Releaser) Turns(ctx context.Context, over []Settled) ([]Turn, time.Duration, error) {
+	return r.turns(ctx, roundsKey, over)
+}
+
+func (r *Releaser) turns(ctx context.Context, key string, over []Settled) ([]Turn, time.Duration, error) {
 	args := []any{r.now().UnixMilli(), turnLife.Milliseconds(), turnsAtOnce}
 	for _, s := range over {
 		ms := s.Next.Milliseconds()
@@ -45,7 +49,7 @@ func (r *Releaser) Turns(ctx context.Context, over []Settled) ([]Turn, time.Dura
 		}
 		args = append(args, s.ProjectID, s.given, ms)
 	}
-	answer, err := roundsScript.Run(ctx, r.rdb, []string{roundsKey}, args...).Slice()
+	answer, err := roundsScript.Run(ctx, r.rdb, []string{key}, args...).Slice()
 	if err != nil {
 		return nil, 0, fmt.Errorf("look which projects are due for a round: %w", err)
 	}
@@ -62,10 +66,14 @@ const WakeChannel = "vizstop:wake"
 // Ask makes the next round of a project due now and wakes the workers, for
 // whoever has given the ledger something to do.
 func Ask(ctx context.Context, rdb redis.UniversalClient, projectID string) error {
+	return ask(ctx, rdb, roundsKey, projectID, projectID)
+}
+
+func ask(ctx context.Context, rdb redis.UniversalClient, key, projectID, message string) error {
 	// A score in the past is as good as now, whatever the fleet's time is.
-	err := rdb.ZAdd(ctx, roundsKey, redis.Z{Score: 0, Member: projectID}).Err()
+	err := rdb.ZAdd(ctx, key, redis.Z{Score: 0, Member: projectID}).Err()
 	if err == nil {
-		err = rdb.Publish(ctx, WakeChannel, projectID).Err()
+		err = rdb.Publish(ctx, WakeChannel, message).Err()
 	}
 	if err != nil {
 		return fmt.Errorf("ask for a round of project %s: %w", projectID, err)
@@ -80,7 +88,11 @@ const announcedWork = 5 * time.Second
 // Expect makes sure that a project gets a round in a few seconds, for whoever is
 // about to give the ledger something to do: it may die before it can Ask.
 func (r *Releaser) Expect(ctx context.Context, projectID string) error {
-	err := r.rdb.ZAddArgs(ctx, roundsKey, redis.ZAddArgs{LT: true, Members: []redis.Z{
+	return r.expect(ctx, roundsKey, projectID)
+}
+
+func (r *Releaser) expect(ctx context.Context, key, projectID string) error {
+	err := r.rdb.ZAddArgs(ctx, key, redis.ZAddArgs{LT: true, Members: []redis.Z{
 		{Score: float64(r.now().Add(announcedWork).UnixMilli()), Member: projectID}}}).Err()
 	if err != nil {
 		return fmt.Errorf("announce work of project %s: %w", projectID, err)

@@ -15,6 +15,11 @@ type moved struct {
 
 func movedOf(counts map[ledger.State]int) moved {
 	ended := counts[ledger.Stopped] + counts[ledger.AlreadyStopped] + counts[ledger.Gone] + counts[ledger.Rejected]
+	for state, n := range counts {
+		if state.Would() {
+			ended += n
+		}
+	}
 	return moved{accepted: counts[ledger.Stopping] + ended, ended: ended}
 }
 

@@ -27,6 +27,7 @@ type Summary struct {
 	Requester string            `json:"requester"`
 	Reason    string            `json:"reason"`
 	Labels    map[string]string `json:"labels"`
+	Shadow    bool              `json:"shadow"`    // nothing is stopped for it
 	Requested int               `json:"requested"` // its stops, joined ones among them
 	Joined    int               `json:"joined"`    // of these, stops that were active already for another batch
 	InFlight  map[string]int    `json:"in_flight"` // by state; every state is present
@@ -55,11 +56,12 @@ func (s *Summary) Done() int {
 	return n
 }
 
-// Good reports whether every stop has reached its goal: the job does not run. It
+// Good reports whether every stop has reached its goal: the job does not run or, of a
+// shadow batch, would not. It
 // may be that some other outcomes are good enough, too.
 func (s *Summary) Good(also ...ledger.State) bool {
 	good := 0
-	for _, o := range ledger.Outcomes() {
+	for _, o := range ledger.AllOutcomes() {
 		if o.Good() || slices.Contains(also, o) {
 			good += s.Outcomes[string(o)]
 		}
@@ -77,7 +79,7 @@ func Summarize(ctx context.Context, l *ledger.Ledger, projectID, batch string) (
 		return nil, err
 	}
 	s := &Summary{Batch: batch, ProjectID: projectID, Created: b.Created, Requester: b.Meta.Requester, Reason: b.Meta.Reason,
-		Labels: b.Meta.Labels, InFlight: zero(ledger.InFlight()), Outcomes: zero(ledger.Outcomes())}
+		Labels: b.Meta.Labels, Shadow: b.Meta.Shadow, InFlight: zero(ledger.InFlight()), Outcomes: zero(ledger.AllOutcomes())}
 	if !b.Ended.IsZero() {
 		s.Ended = &b.Ended
 	}
@@ -178,9 +180,13 @@ func quantiles(took []time.Duration) Quantiles {
 func (s *Summary) WriteTable(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(t, "outcome\tstops\t\n")
-	for _, o := range append(ledger.Outcomes(), ledger.InFlight()...) {
+	always := ledger.Stopped
+	if s.Shadow {
+		always = ledger.WouldStop
+	}
+	for _, o := range append(ledger.AllOutcomes(), ledger.InFlight()...) {
 		n := s.Outcomes[string(o)] + s.InFlight[string(o)]
-		if n > 0 || o == ledger.Stopped {
+		if n > 0 || o == always {
 			fmt.Fprintf(t, "%s\t%d\t\n", o, n)
 		}
 	}

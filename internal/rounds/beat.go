@@ -66,11 +66,12 @@ func (l *Loop) probe(ctx context.Context, projectID string) {
 	if err != nil {
 		return
 	}
+	account := l.Release.Account(projectID)
 	callCtx, cancel := context.WithTimeout(ctx, l.Schedule.CallTimeout)
 	_, err = l.Lists.List(callCtx, projectID, jobs.Query{Page: 1, PerPage: 1})
 	cancel()
 	slot.Free()
-	if _, rerr := l.Release.Report(context.WithoutCancel(ctx), release.Call{ProjectID: projectID, At: at, Ill: true}, err); rerr != nil {
+	if _, rerr := l.Release.Report(context.WithoutCancel(ctx), release.Call{ProjectID: projectID, At: at, Account: account, Ill: true}, err); rerr != nil {
 		l.Logger.WarnContext(ctx, "the fleet did not learn of an answer", "project", projectID, "error", rerr)
 	}
 }
@@ -85,11 +86,15 @@ func (l *Loop) Listen(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case _, open := <-messages:
-			if !open {
+		case m, open := <-messages:
+			switch {
+			case !open:
 				return
+			case m.Payload == release.ShadowWake:
+				l.ShadowWoken()
+			default:
+				l.Wake()
 			}
-			l.Wake()
 		}
 	}
 }

@@ -33,6 +33,7 @@ const (
 // jobs. What the list shows is noted as seen; what it does not show is looked at in
 // the next rounds. ill says that calls of the project have failed lately.
 func (l *Loop) listCheck(ctx context.Context, projectID string, known release.ListState, ill bool) {
+	account := l.Release.Account(projectID)
 	check, err := l.check(ctx, projectID, known)
 	if ctx.Err() != nil {
 		return
@@ -45,7 +46,7 @@ func (l *Loop) listCheck(ctx context.Context, projectID string, known release.Li
 	}
 	var rerr error
 	if err == nil && ill { // the API answers
-		_, rerr = l.Release.Report(ctx, release.Call{ProjectID: projectID, At: check.Began, Ill: true}, nil)
+		_, rerr = l.Release.Report(ctx, release.Call{ProjectID: projectID, At: check.Began, Account: account, Ill: true}, nil)
 	}
 	check, cerr := l.Release.ListChecked(ctx, projectID, check)
 	rerr = errors.Join(rerr, cerr)
@@ -192,16 +193,16 @@ func (l *Loop) readPage(ctx context.Context, projectID string, n, perPage int) (
 		if noSlot != nil {
 			return nil, noSlot
 		}
-		at := l.Member.Now()
+		at, account := l.Member.Now(), l.Release.Account(projectID)
 		callCtx, cancel := context.WithTimeout(ctx, limit)
 		page, err = l.Lists.List(callCtx, projectID, query)
 		cancel()
 		if jobs.KindOf(err) == jobs.KindCredentials {
-			l.Release.Doubt(projectID)
+			l.Release.Doubt(account)
 		}
 		slot.Free()
 		if jobs.KindOf(err) == jobs.KindThrottled { // that says something about other calls, too
-			if _, rerr := l.Release.Report(ctx, release.Call{ProjectID: projectID, At: at}, err); rerr != nil {
+			if _, rerr := l.Release.Report(ctx, release.Call{ProjectID: projectID, At: at, Account: account}, err); rerr != nil {
 				return nil, rerr
 			}
 			return nil, err

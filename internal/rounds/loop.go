@@ -48,7 +48,9 @@ type Config struct {
 	Retention time.Duration // of ended batches and of actions
 	// Carried is called when tasks have been put into the queue. It must be quick.
 	Carried func()
-	Logger  *slog.Logger
+	// ShadowWoken is called when a producer has asked for shadow stops. It must be quick.
+	ShadowWoken func()
+	Logger      *slog.Logger
 }
 
 // Loop makes rounds. Run it once.
@@ -281,17 +283,20 @@ func (l *Loop) carry(ctx context.Context, projectID string, r release.Round) {
 // count counts the stops that ended outside of a worker: enqueue has no metrics
 // page.
 func (l *Loop) count(ctx context.Context, projectID string) {
+	if err := count(ctx, l.Ledger, l.Recorder, projectID); err != nil {
+		l.Logger.WarnContext(ctx, "some canceled stops were not counted yet", "project", projectID, "error", err)
+	}
+}
+
+func count(ctx context.Context, books *ledger.Ledger, recorder tasks.Recorder, projectID string) error {
 	const atOnce = 500
 	for {
-		stops, err := l.Ledger.Uncounted(ctx, projectID, atOnce)
+		stops, err := books.Uncounted(ctx, projectID, atOnce)
 		for _, s := range stops {
-			tasks.Record(l.Recorder, s)
-		}
-		if err != nil {
-			l.Logger.WarnContext(ctx, "some canceled stops were not counted yet", "project", projectID, "error", err)
+			tasks.Record(recorder, s)
 		}
 		if err != nil || len(stops) < atOnce {
-			return
+			return err
 		}
 	}
 }

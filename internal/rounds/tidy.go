@@ -30,7 +30,7 @@ func (l *Loop) Tidy(ctx context.Context) {
 		case <-tidy.C:
 			err = l.tidyQueue(ctx)
 		case <-sweep.C:
-			err = errors.Join(l.Ledger.Sweep(ctx, l.Retention), l.Actions.Forget(ctx, l.Retention))
+			err = errors.Join(l.Ledger.Sweep(ctx, l.Retention), l.Ledger.Shadow().Sweep(ctx, l.Retention), l.Actions.Forget(ctx, l.Retention))
 		}
 		if err != nil && ctx.Err() == nil {
 			l.Logger.WarnContext(ctx, "tidying up is not finished", "error", err)

@@ -6,14 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
 // Protected are the jobs that are not to be stopped. A nil *Protected protects
-// nothing. It is not safe for concurrent use.
+// nothing. It is safe for concurrent use.
 type Protected struct {
+	mu      sync.Mutex       // of what lines have matched
 	lines   []protection     // that still protect
 	plain   map[string][]int // which of them are this id or name
 	globs   []int            // which of them are globs
@@ -71,6 +74,16 @@ func ParseProtected(r io.Reader, name string, now time.Time) (*Protected, error)
 	return p, nil
 }
 
+// ReadProtected reads the file at path by ParseProtected.
+func ReadProtected(path string, now time.Time) (*Protected, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return ParseProtected(f, path, now)
+}
+
 func (p *Protected) add(place, line string, now time.Time) error {
 	line, _, _ = strings.Cut(line, "#") // is in no id, no glob and no time
 	words := strings.Fields(line)
@@ -85,7 +98,7 @@ func (p *Protected) add(place, line string, now time.Time) error {
 		if words[1] != "until" || len(words) != 3 {
 			return fmt.Errorf("%.80q is not of the form: ID or GLOB [until YYYY-MM-DD] [# comment]", strings.TrimSpace(line))
 		}
-		end, err := parseUntil(words[2], now.Location())
+		end, err := ParseUntil(words[2], now.Location())
 		if err != nil {
 			return err
 		}
@@ -103,8 +116,9 @@ func (p *Protected) add(place, line string, now time.Time) error {
 	return nil
 }
 
-// parseUntil is when a protection ends.
-func parseUntil(text string, zone *time.Location) (time.Time, error) {
+// ParseUntil is when something ends that lasts until a date, whose whole day in zone
+// still belongs to it, or until a time as in RFC 3339.
+func ParseUntil(text string, zone *time.Location) (time.Time, error) {
 	if day, err := time.ParseInLocation(time.DateOnly, text, zone); err == nil {
 		return day.AddDate(0, 0, 1), nil
 	}
@@ -126,11 +140,13 @@ func (p *Protected) Protects(id, name string) (line string, ok bool) {
 			named = append(named, i)
 		}
 	}
-	for _, i := range named {
-		p.lines[i].matched = true
-	}
 	if len(named) == 0 {
 		return "", false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, i := range named {
+		p.lines[i].matched = true
 	}
 	return p.lines[slices.Min(named)].String(), true
 }
@@ -143,6 +159,8 @@ func (p *Protected) Unmatched() []string {
 	if p == nil {
 		return nil
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	var lines []string
 	for _, l := range p.lines {
 		if !l.matched {

@@ -17,6 +17,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
+
 	"vizstop/internal/jobs"
 )
 
@@ -108,6 +111,37 @@ func Select(list iter.Seq2[jobs.Job, error], rule Rule, now time.Time) (*Selecti
 		s.Jobs = slices.Clone(s.Jobs[:rule.Limit])
 	}
 	return s, nil
+}
+
+// InProject is what a rule chose in one project.
+type InProject struct {
+	ProjectID  string
+	*Selection       // nil if Err is set
+	Err        error // why the jobs of the project could not be listed
+}
+
+// Across applies rule to the jobs of each project, by its id, so many projects at once,
+// and answers in their order. A project that can't be listed keeps out no other one. It
+// calls listed after each project, from several goroutines; nil: nobody.
+func Across(projects []string, list func(projectID string) iter.Seq2[jobs.Job, error], rule Rule, now time.Time, atOnce int, listed func()) []InProject {
+	all := make([]InProject, len(projects))
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for i, id := range projects {
+		group.Go(func() error {
+			s, err := Select(list(id), rule, now)
+			if err != nil {
+				err = fmt.Errorf("list the jobs of project %s: %w", id, err)
+			}
+			all[i] = InProject{id, s, err}
+			if listed != nil {
+				listed()
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // each project has its own error
+	return all
 }
 
 // matches says whether a job meets the criteria, as far as it tells.

@@ -35,7 +35,8 @@ const (
 )
 
 // Declare adds the settings of a to s. Credentials may be missing if they are
-// optional; what is set must be right all the same.
+// optional; what is set must be right all the same. Those of an accounts file are then
+// read when they are needed: one account without its own does not stop another.
 func (a *API) Declare(s *Set, optional bool) {
 	s.String(&a.Accounts, "accounts", "VIZSTOP_ACCOUNTS", "",
 		"file of accounts: which credentials, region and API a project has; in place of the settings of one account", nil)
@@ -58,8 +59,12 @@ func (a *API) Declare(s *Set, optional bool) {
 	}
 	s.Loaded(func(getenv func(string) string) { a.getenv = getenv })
 	s.Check(func() error {
-		if optional && !a.HasCredentials() {
+		switch {
+		case optional && !a.HasCredentials():
 			return nil
+		case optional && a.Accounts != "":
+			_, err := a.File()
+			return err
 		}
 		_, err := a.Open(Options{})
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"vizstop/internal/accounts"
@@ -16,11 +17,17 @@ import (
 
 // Options settle a Service.
 type Options struct {
+	// Projects are the only ones that will be called: of accounts that serve none of
+	// them, no credentials are read. nil: any project.
+	Projects []string
 	// Client returns further options of the clients of an account; nil: none.
 	Client func(account string) []modelarts.Option
 	// Spend waits until the rate of a project allows one more call, for what needs
 	// several; nil: it does not wait.
 	Spend func(ctx context.Context, projectID string) error
+	// Owe counts a call that goes out beside a stop call, without waiting; nil: nobody
+	// counts it.
+	Owe func(ctx context.Context, projectID string)
 	// Changed is called after credentials or the accounts file were read again; nil:
 	// nothing is.
 	Changed func()
@@ -78,11 +85,12 @@ func (s *Service) build() (*services, error) {
 		return nil, err
 	}
 	b := &services{file: file, apis: map[serviceKey]jobs.API{}, offers: map[serviceKey][]Offer{}, logins: map[*accounts.Account]Login{}, creds: map[credentialKey]*modelarts.Replaceable{}}
-	if err := b.readLogins(s.api); err != nil {
+	kinds := b.kinds(s.options.Projects)
+	if err := b.readLogins(s.api, accountsOf(kinds, s.options.Projects == nil, file)); err != nil {
 		return nil, err
 	}
 	var faults []error
-	for _, p := range b.kinds() {
+	for _, p := range kinds {
 		if err := b.open(s, p); err != nil {
 			faults = append(faults, err)
 		}
@@ -93,10 +101,27 @@ func (s *Service) build() (*services, error) {
 	return b, nil
 }
 
-// readLogins reads the credentials of every account that has some of its own.
-func (b *services) readLogins(a *API) error {
+// accountsOf are the accounts whose credentials the calls of some projects need, or
+// all of the file.
+func accountsOf(projects []accounts.Project, all bool, file *accounts.File) []*accounts.Account {
+	if all {
+		return file.Accounts()
+	}
+	var some []*accounts.Account
+	for _, p := range projects {
+		for a := p.Account; !slices.Contains(some, a); a = a.Agency.Through {
+			if some = append(some, a); a.Agency == nil {
+				break
+			}
+		}
+	}
+	return some
+}
+
+// readLogins reads the credentials of those accounts that have some of their own.
+func (b *services) readLogins(a *API, of []*accounts.Account) error {
 	var faults []error
-	for _, account := range b.file.Accounts() {
+	for _, account := range of {
 		if account.Prefix == "" {
 			continue
 		}
@@ -120,15 +145,24 @@ func inAccount(file *accounts.File, account *accounts.Account, err error) error 
 	return fmt.Errorf("account %s: %w", account.Name, err)
 }
 
-// kinds is one project for each API that is needed.
-func (b *services) kinds() []accounts.Project {
+// kinds is one project for each API that calls of these projects need; nil: of any.
+func (b *services) kinds(ids []string) []accounts.Project {
 	if b.file.Open() {
 		p, _ := b.file.Project("")
 		return []accounts.Project{p}
 	}
+	all := b.file.Projects()
+	if ids != nil {
+		all = nil
+		for _, id := range ids {
+			if p, ok := b.file.Project(id); ok {
+				all = append(all, p)
+			}
+		}
+	}
 	var some []accounts.Project
 	seen := map[serviceKey]bool{}
-	for _, p := range b.file.Projects() {
+	for _, p := range all {
 		if k := keyOf(p); !seen[k] {
 			seen[k] = true
 			some = append(some, p)
@@ -167,7 +201,7 @@ func (b *services) open(s *Service, p accounts.Project) error {
 		return fault
 	}
 	first := Offer{accounts.V1, v1.New(client), v1.NoJob}
-	second := Offer{accounts.V2, v2.New(client, v2.Options{TensorboardTraining: p.TensorboardTraining, Spend: s.options.Spend}), v2.NoJob}
+	second := Offer{accounts.V2, v2.New(client, v2.Options{TensorboardTraining: p.TensorboardTraining, Spend: s.options.Spend, Owe: s.options.Owe}), v2.NoJob}
 	api, offers := first.API, []Offer{first}
 	switch p.API {
 	case accounts.V2:
@@ -204,7 +238,7 @@ func (b *services) make(a *API, key credentialKey, logins map[*accounts.Account]
 	}
 	through, err := b.credentials(a, agency.Through, key.iam)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("through account %s: %w", agency.Through.Name, err)
 	}
 	return modelarts.NewAgency(modelarts.AgencyConfig{IAMEndpoint: key.iam, Name: agency.Name, Domain: agency.Domain,
 		Through: through, Duration: agency.Duration, AllowPlainHTTP: a.PlainHTTP})
@@ -217,7 +251,11 @@ func (s *Service) find(projectID string) (jobs.API, error) {
 	if err != nil {
 		return nil, err
 	}
-	return now.apis[keyOf(p)], nil
+	api := now.apis[keyOf(p)]
+	if api == nil {
+		return nil, fmt.Errorf("project %s is none of those that were to be called", projectID)
+	}
+	return api, nil
 }
 
 // Serving tells which account and endpoint a project has, and how many calls a second

@@ -175,3 +175,41 @@ func TestFaultsOfAccounts(t *testing.T) {
 		}
 	}
 }
+
+// Credentials are read only for the projects that will be called: those of another
+// account may be missing, unless an agency goes through it.
+func TestOnlyWhatIsNeededIsOpened(t *testing.T) {
+	_, api, _ := fleet(t)
+	text, err := os.ReadFile(api.Accounts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	more := "  - name: team-c\n    agency: {name: vizstop, domain: company-c, through: team-b}\n    regions: [{name: north, projects: [eeee]}]\n"
+	if err := os.WriteFile(api.Accounts, append(text, more...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	own := api.getenv
+	api.getenv = func(name string) string {
+		if strings.HasPrefix(name, "TEAM_B") {
+			return ""
+		}
+		return own(name)
+	}
+	s, err := api.Open(Options{Projects: []string{"aaaa", "bbbb", "dddd"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, project := range []string{"aaaa", "bbbb"} {
+		if _, err := s.Stop(t.Context(), project, "1"+project); err != nil {
+			t.Errorf("%s: %v", project, err)
+		}
+	}
+	if _, err := s.Stop(t.Context(), "cccc", "1cccc"); err == nil || !strings.Contains(err.Error(), "none of those that were to be called") {
+		t.Errorf("a project that was not needed: %v", err)
+	}
+	for _, needed := range []string{"cccc", "eeee"} {
+		if _, err := api.Open(Options{Projects: []string{"aaaa", needed}}); err == nil || !strings.Contains(err.Error(), "account team-b: no credentials") {
+			t.Errorf("%s: %v", needed, err)
+		}
+	}
+}

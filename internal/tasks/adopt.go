@@ -3,6 +3,7 @@ package tasks
 import (
 	"cmp"
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -29,30 +30,38 @@ func projectOf(p Payload) string {
 // adopter makes foreign tasks stops of their own, which are then carried by tasks
 // of ours: a foreign one's options (timeout, retries) are its producer's.
 type adopter struct {
-	ledger   *ledger.Ledger
-	recorder Recorder
-	pull     func(projectID string, after time.Duration)
-	deadline time.Duration // from now
+	ledger     *ledger.Ledger
+	recorder   Recorder
+	pull       func(projectID string, after time.Duration)
+	pullShadow func(projectID string, after time.Duration)
+	deadline   time.Duration // from now
 }
 
-// task adopts one foreign task; it may take until life from now. A malformed task
-// becomes a stop that was rejected.
-func (a *adopter) task(ctx context.Context, name string, p Payload, bad error, life time.Duration) (result, error) {
-	projectID, ask := projectOf(p), ledger.Ask{JobID: p.JobID, Deadline: a.ledger.Now().Add(life)}
+// task adopts one foreign task of that type; it may take until life from now. A
+// malformed task becomes a stop that was rejected.
+func (a *adopter) task(ctx context.Context, typ, name string, p Payload, bad error, life time.Duration) (result, error) {
+	projectID, ask := projectOf(p), ledger.Ask{JobID: p.JobID, Deadline: a.ledger.Now().Add(life), Shadow: typ == TypeShadow}
+	if p.Shadow && !ask.Shadow {
+		bad = errors.Join(bad, errShadowPayload)
+	}
 	if bad != nil {
 		ask.JobID, ask.Fault = "", oneLine(bad)
 	}
+	books, pull := a.ledger, a.pull
+	if ask.Shadow {
+		books, pull = a.ledger.Shadow(), a.pullShadow
+	}
 	ctx, ask.Trace = tracing.Join(ctx, "")
-	a.pull(projectID, 0)
-	opening, err := a.ledger.OpenForeign(ctx, projectID, name, ask)
+	pull(projectID, 0)
+	opening, err := books.OpenForeign(ctx, projectID, name, ask)
 	if err != nil {
 		return result{}, err
 	}
-	a.pull(projectID, 0)
+	pull(projectID, 0)
 	if opening.Result == ledger.Joined {
 		a.recorder.Duplicate()
 	}
-	s, err := a.ledger.Get(ctx, projectID, opening.StopID)
+	s, err := books.Get(ctx, projectID, opening.StopID)
 	if err != nil {
 		return result{}, err
 	}
@@ -69,11 +78,11 @@ func (a *adopter) task(ctx context.Context, name string, p Payload, bad error, l
 // that. life is what is left of the task's time; if it is over, the stop ends as
 // expired. Other tasks it leaves alone.
 func (h *Handlers) Adopt(ctx context.Context, info *asynq.TaskInfo, life time.Duration) error {
-	if info.Type != TypeStop || !isForeign(info.ID, info.Payload) {
+	if info.Type != TypeShadow && (info.Type != TypeStop || !isForeign(info.ID, info.Payload)) {
 		return nil // what a task of ours carried is found by its step
 	}
 	p, bad := DecodePayload(info.Payload)
-	res, err := h.Stop.adopt.task(ctx, info.ID, p, bad, life)
+	res, err := h.Stop.adopt.task(ctx, info.Type, info.ID, p, bad, life)
 	if err != nil {
 		return err
 	}
@@ -89,9 +98,16 @@ func (h *Handlers) Removed(ctx context.Context, id string, info *asynq.TaskInfo)
 		h.recorder.Dropped(DroppedUnreadable)
 		note := "its message in Redis can't be read: look which program writes to the queue " + Queue
 		h.logger.tell(ctx, result{what: "task dropped", note: note}, nil, "task", id)
-	case info.Type != TypeStop && info.Type != TypePoll:
+	case info.Type != TypeStop && info.Type != TypePoll && info.Type != TypeShadow:
 		h.logger.tell(ctx, dropped(h.recorder), nil, "task", id, "type", info.Type)
 	}
+}
+
+// shadow adopts a task of TypeShadow, each of which is foreign.
+func (h *Handlers) shadow(ctx context.Context, t *asynq.Task) (result, error) {
+	name, _ := asynq.GetTaskID(ctx)
+	p, bad := DecodePayload(t.Payload())
+	return h.Stop.adopt.task(ctx, TypeShadow, name, p, bad, h.Stop.adopt.deadline)
 }
 
 // drop does nothing for a task of a type that is not ours.
@@ -101,7 +117,7 @@ func (h *Handlers) drop(context.Context, *asynq.Task) (result, error) {
 
 func dropped(r Recorder) result {
 	r.Dropped(DroppedType)
-	return result{what: "task dropped", note: "the queue " + Queue + " is for tasks of type " + TypeStop + " only"}
+	return result{what: "task dropped", note: "the queue " + Queue + " is for tasks of types " + TypeStop + " and " + TypeShadow + " only"}
 }
 
 // isForeign reports whether a task of that id is another producer's, or is not

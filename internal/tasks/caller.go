@@ -10,14 +10,26 @@ import (
 	"vizstop/internal/release"
 )
 
-// caller makes API calls for steps that were claimed, frees their slots and
+// caller makes stop calls for steps that were claimed, frees their slots and
 // reports how they ended.
 type caller struct {
-	jobs     Jobs
-	release  *release.Releaser
-	slots    *Slots
+	call     func(ctx context.Context, projectID, jobID string) (jobs.Accepted, error)
 	schedule Schedule
-	log      *slog.Logger
+	reporter *reporter
+}
+
+// detail makes detail calls likewise. It has no way to make any other call.
+type detail struct {
+	call     func(ctx context.Context, projectID, jobID string) (*jobs.Job, error)
+	schedule Schedule
+	reporter *reporter
+}
+
+// reporter frees the slots of calls that have ended, and tells the fleet how.
+type reporter struct {
+	release *release.Releaser
+	slots   *Slots
+	log     *slog.Logger
 }
 
 // lookTime is how long a detail call may take at first. It is harmless to ask
@@ -32,20 +44,20 @@ func (c *caller) stop(ctx context.Context, step claimed) (accepted jobs.Accepted
 		s.Called = step.At
 	}
 	callCtx, cancel := context.WithTimeout(ctx, c.schedule.CallTimeout)
-	accepted, err = c.jobs.Stop(callCtx, s.ProjectID, s.JobID)
+	accepted, err = c.call(callCtx, s.ProjectID, s.JobID)
 	cancel()
 	noteCall(s, accepted, err)
-	noteAbsent(s, err, c.release.Now())
-	return accepted, err, c.report(ctx, step, err)
+	noteAbsent(s, err, c.reporter.release.Now())
+	return accepted, err, c.reporter.report(ctx, step, err)
 }
 
 // look makes a detail call for a claimed stop.
-func (c *caller) look(ctx context.Context, step claimed) (job *jobs.Job, err error, system bool) {
+func (c *detail) look(ctx context.Context, step claimed) (job *jobs.Job, err error, system bool) {
 	s := step.Stop
 	for _, limit := range []time.Duration{lookTime, c.schedule.CallTimeout} {
 		limit = min(limit, c.schedule.CallTimeout)
 		callCtx, cancel := context.WithTimeout(ctx, limit)
-		job, err = c.jobs.Get(callCtx, s.ProjectID, s.JobID)
+		job, err = c.call(callCtx, s.ProjectID, s.JobID)
 		slow := callCtx.Err() != nil && ctx.Err() == nil
 		cancel()
 		if err == nil || !slow || limit == c.schedule.CallTimeout {
@@ -54,17 +66,17 @@ func (c *caller) look(ctx context.Context, step claimed) (job *jobs.Job, err err
 		s.Polls++ // the slow one
 	}
 	notePoll(s, job, err, step.At)
-	noteAbsent(s, err, c.release.Now())
-	return job, err, c.report(ctx, step, err)
+	noteAbsent(s, err, c.reporter.release.Now())
+	return job, err, c.reporter.report(ctx, step, err)
 }
 
 // report tells how a call ended, and whether a failure is the system's. What the
 // call has shown counts all the same if Redis can't be told.
-func (c *caller) report(ctx context.Context, step claimed, err error) (system bool) {
-	s, account := step.Stop, c.release.Account(step.Stop.ProjectID)
+func (c *reporter) report(ctx context.Context, step claimed, err error) (system bool) {
+	s, account := step.Stop, step.Account
 	few := c.release.Few(account)
 	system, rerr := c.release.Report(context.WithoutCancel(ctx),
-		release.Call{ProjectID: s.ProjectID, Step: s.Member(), At: step.At, Ill: step.Ill}, err)
+		release.Call{ProjectID: s.ProjectID, Step: s.Member(), At: step.At, Account: account, Ill: step.Ill}, err)
 	step.slot.Free() // not before: what is refused counts before another call goes out
 	if rerr != nil {
 		c.log.WarnContext(ctx, "the fleet did not learn of an answer", "project", s.ProjectID, "error", rerr)

@@ -29,7 +29,10 @@ type Config struct {
 	Recorder Recorder
 	// Pull is told that a project needs a round after that long. It must be safe for
 	// concurrent use, and quick.
-	Pull     func(projectID string, after time.Duration)
+	Pull func(projectID string, after time.Duration)
+	// PullShadow is Pull for the shadow stops of a project.
+	PullShadow func(projectID string, after time.Duration)
+
 	Tracer   *tracing.Tracer // nil: no traces
 	Schedule Schedule        // zero fields mean their defaults
 	Logger   *slog.Logger    // nil: silent
@@ -42,6 +45,7 @@ type Handlers struct {
 	Stop   *StopHandler
 	Poll   *PollHandler
 	Looker *Looker
+	Shadow *ShadowLooker
 	AtWork *AtWork // of all of them; whoever takes steps without a task notes them there, too
 
 	logger   *logger
@@ -58,13 +62,15 @@ func New(cfg Config) *Handlers {
 	claims := &claimer{cfg.Release, cfg.Slots, cfg.Recorder, cfg.Stopping, NewAtWork()}
 	gaps := &gaps{schedule: cfg.Schedule, ledger: cfg.Ledger, log: cfg.Logger, known: make(map[string]knownTimes)}
 	moves := &mover{ledger: cfg.Ledger, schedule: cfg.Schedule, gaps: gaps, recorder: cfg.Recorder, pull: cfg.Pull}
-	calls := &caller{jobs: cfg.Jobs, release: cfg.Release, slots: cfg.Slots, schedule: cfg.Schedule, log: cfg.Logger}
-	look := &Looker{calls: calls, moves: moves, release: cfg.Release, slots: cfg.Slots, recorder: cfg.Recorder, log: log}
-	adopt := &adopter{ledger: cfg.Ledger, recorder: cfg.Recorder, pull: cfg.Pull, deadline: cfg.Schedule.Deadline}
+	reports := &reporter{release: cfg.Release, slots: cfg.Slots, log: cfg.Logger}
+	calls, details := &caller{cfg.Jobs.Stop, cfg.Schedule, reports}, &detail{cfg.Jobs.Get, cfg.Schedule, reports}
+	look := &Looker{calls: details, moves: moves, release: cfg.Release, slots: cfg.Slots, recorder: cfg.Recorder, log: log}
+	adopt := &adopter{ledger: cfg.Ledger, recorder: cfg.Recorder, pull: cfg.Pull, pullShadow: cfg.PullShadow, deadline: cfg.Schedule.Deadline}
 	return &Handlers{
 		Stop:   &StopHandler{claims: claims, calls: calls, moves: moves, look: look, adopt: adopt},
 		Poll:   &PollHandler{claims: claims, look: look, recorder: cfg.Recorder},
 		Looker: look,
+		Shadow: newShadowLooker(cfg, log),
 		AtWork: claims.work,
 
 		logger: log, recorder: cfg.Recorder,
@@ -78,13 +84,16 @@ const typeScreen = "visualization:screen"
 // one line of log when it is finished. A type must match as a whole; asynq's own
 // ServeMux goes by its beginning.
 func (h *Handlers) Handler() asynq.Handler {
-	stop, poll, other := h.logger.logged(h.Stop.process), h.logger.logged(h.Poll.process), h.logger.logged(h.drop)
+	stop, poll := h.logger.logged(h.Stop.process), h.logger.logged(h.Poll.process)
+	shadow, other := h.logger.logged(h.shadow), h.logger.logged(h.drop)
 	return asynq.HandlerFunc(func(ctx context.Context, t *asynq.Task) error {
 		switch t.Type() {
 		case TypeStop:
 			return stop(ctx, t)
 		case TypePoll:
 			return poll(ctx, t)
+		case TypeShadow:
+			return shadow(ctx, t)
 		case typeScreen:
 			return nil
 		default:

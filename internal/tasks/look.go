@@ -45,7 +45,7 @@ func (h *PollHandler) process(ctx context.Context, t *asynq.Task) (result, error
 
 // Looker asks the detail endpoint where the job of a claimed stop stands.
 type Looker struct {
-	calls    *caller
+	calls    *detail
 	moves    *mover
 	release  *release.Releaser
 	slots    *Slots

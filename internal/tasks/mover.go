@@ -50,7 +50,11 @@ func (m *mover) guarded(ctx context.Context, s *ledger.Stop, do func() (result, 
 	defer func() {
 		if p := recover(); p != nil {
 			s.Failures++
-			res, err = m.apply(ctx, s, verdict{action: actRetry, reason: fmt.Sprintf("a bug in vizstop, please report it: panic: %v", p)})
+			apply := m.apply
+			if s.Shadow {
+				apply = m.applyShadow
+			}
+			res, err = apply(ctx, s, verdict{action: actRetry, reason: fmt.Sprintf("a bug in vizstop, please report it: panic: %v", p)})
 			res.note += "\n" + string(debug.Stack())
 		}
 	}()
@@ -182,6 +186,9 @@ func (m *mover) end(ctx context.Context, s *ledger.Stop, outcome ledger.State, r
 		kind := ledger.KindPoll
 		if s.State == ledger.Pending && !s.Unsure {
 			kind = ledger.KindStop
+		}
+		if s.Shadow {
+			kind = ledger.KindShadow
 		}
 		return m.next(ctx, s, "asked for anew", kind, 0)
 	case err != nil:

@@ -47,17 +47,22 @@ func (p *Producer) At(endpoint func(projectID string) string) *Producer {
 
 // Ask asks to stop jobs of one project, all in one batch. Ids that are not valid
 // are refused before anything is recorded: they become parts of keys and URLs.
-// The answers stand in the order of asks. On error they cover the jobs that are
+// Shadow stops and real ones are asked for in calls and batches of their own. The
+// answers stand in the order of asks. On error they cover the jobs that are
 // safely recorded; asking again with the same batch completes it and doubles
 // nothing. Two calls may run at once for one batch.
 func (p *Producer) Ask(ctx context.Context, projectID, batch string, asks []ledger.Ask) ([]ledger.Opening, error) {
 	if err := checkIDs(projectID, batch, asks); err != nil {
 		return nil, err
 	}
+	expect, ask := p.release.Expect, func(ctx context.Context, projectID string) error { return release.Ask(ctx, p.rdb, projectID) }
+	if len(asks) > 0 && asks[0].Shadow {
+		expect, ask = p.release.Shadow().Expect, p.release.Shadow().Ask
+	}
 	all := make([]ledger.Opening, 0, len(asks))
 	for chunk := range slices.Chunk(asks, ledger.OpenChunk) {
 		// If this process dies before it can ask for a round, there is one all the same.
-		if err := p.release.Expect(ctx, projectID); err != nil {
+		if err := expect(ctx, projectID); err != nil {
 			return all, err
 		}
 		spans := p.trace(ctx, projectID, batch, chunk)
@@ -70,7 +75,7 @@ func (p *Producer) Ask(ctx context.Context, projectID, batch string, asks []ledg
 			spans.end(i, o, nil)
 		}
 		all = append(all, openings...)
-		if err := release.Ask(ctx, p.rdb, projectID); err != nil {
+		if err := ask(ctx, projectID); err != nil {
 			return all, err
 		}
 	}

@@ -18,6 +18,9 @@ type Recorder interface {
 	StopEnded(outcome string, took time.Duration, polls int, trace string)
 	// StopPhase tells a part of that time; phase is one of Phases.
 	StopPhase(phase string, took time.Duration, trace string)
+	// ShadowEnded is called once, in place of StopEnded and StopPhase, for each stop for
+	// which no stop call is made.
+	ShadowEnded(outcome string)
 	PollStarted(lag time.Duration, trace string) // planned to actual start
 	Duplicate()                                  // an ask that joined an active stop, or a task that came again
 	Dropped(why string)                          // a task that nobody can carry out; why is one of DropReasons
@@ -44,6 +47,10 @@ func Phases() []string { return []string{phaseQueued, phaseAccepting, phaseConfi
 
 // Record counts a stop that has ended.
 func Record(r Recorder, s *ledger.Stop) {
+	if s.Shadow {
+		r.ShadowEnded(string(s.State))
+		return
+	}
 	trace := tracing.ID(s.Trace)
 	r.StopEnded(string(s.State), since(s.Due, s.Ended), s.Polls, trace)
 	if !s.Called.IsZero() {

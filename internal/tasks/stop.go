@@ -26,7 +26,7 @@ func (h *StopHandler) process(ctx context.Context, t *asynq.Task) (result, error
 	payload, bad := DecodePayload(t.Payload())
 	id, ours := parseTaskID(name)
 	if !ours || bad != nil && payload.JobID != "" {
-		return h.adopt.task(ctx, name, payload, bad, h.adopt.deadline)
+		return h.adopt.task(ctx, TypeStop, name, payload, bad, h.adopt.deadline)
 	}
 	step := ledger.Member{StopID: id.stopID, Hop: id.hop, JobID: payload.JobID}
 	h.claims.work.Begin(id.stopID)

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -27,15 +28,20 @@ import (
 const (
 	TypeStop = "visualization:stop" // make the stop call
 	TypePoll = "visualization:poll" // ask the detail endpoint
+	// TypeShadow asks to tell what a stop call would meet. It comes from other producers
+	// only, and a worker that knows of no shadow stops drops it: a field in the payload of
+	// TypeStop would be passed over there.
+	TypeShadow = "visualization:shadow"
 )
 
-// Queue is the asynq queue of both.
+// Queue is the asynq queue of all.
 const Queue = release.Queue
 
-// Payload is the JSON body of stop and poll tasks. Unknown fields are ignored.
+// Payload is the JSON body of all tasks. Unknown fields are ignored.
 type Payload struct {
 	ProjectID string `json:"project_id"`
 	JobID     string `json:"job_id"`
+	Shadow    bool   `json:"shadow,omitempty"` // only fit for TypeShadow, which needs none
 }
 
 // maxPayload bounds what the worker is ready to read as a payload.
@@ -48,8 +54,9 @@ func DecodePayload(b []byte) (Payload, error) {
 	if len(b) > maxPayload {
 		return Payload{}, fmt.Errorf("payload of %d bytes: the limit is %d", len(b), maxPayload)
 	}
-	projectID, jobID, err := joblist.IDs(string(b))
-	p := Payload{ProjectID: projectID, JobID: jobID}
+	var p Payload
+	projectID, jobID, err := joblist.IDs(string(b), p.readField)
+	p.ProjectID, p.JobID = projectID, jobID
 	if err != nil {
 		return p, fmt.Errorf(`payload: %w (it has to be {"project_id": "...", "job_id": "..."})`, err)
 	}
@@ -57,6 +64,24 @@ func DecodePayload(b []byte) (Payload, error) {
 		jobs.ValidateID("project", p.ProjectID),
 		jobs.ValidateID("job", p.JobID))
 }
+
+// readField reads a field besides the ids.
+func (p *Payload) readField(name string, value any) error {
+	if !strings.EqualFold(strings.TrimSpace(name), "shadow") {
+		return nil
+	}
+	shadow, ok := value.(bool)
+	if !ok || p.Shadow && !shadow {
+		return errors.New("shadow is neither true nor false, or both")
+	}
+	p.Shadow = shadow
+	return nil
+}
+
+// errShadowPayload refuses a task that may be meant as a shadow stop and is none. A
+// worker of another version would stop the job.
+var errShadowPayload = errors.New("payload: shadow is true in a task of type " + TypeStop + ", which stops the job: a task of type " +
+	TypeShadow + " only tells what a stop call would meet")
 
 // taskID is the identity of a task of ours: which stop it carries, and for
 // which hop. Any other task id belongs to a foreign task.

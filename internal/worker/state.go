@@ -71,6 +71,9 @@ func (w *Worker) snapshot(ctx context.Context) (metrics.Snapshot, error) {
 	for _, used := range now.used {
 		s.WindowUsed = max(s.WindowUsed, used.Used)
 	}
+	if s.Schedules, err = w.schedules(ctx); err != nil {
+		return s, err
+	}
 	s.Queue, err = w.queue(ctx)
 	return s, err
 }
@@ -161,6 +164,9 @@ func (w *Worker) Ready(ctx context.Context) (faults, notes []string) {
 		if a.Reduced() {
 			notes = append(notes, a.String())
 		}
+	}
+	if w.scheduler != nil && w.scheduler.Note() != "" {
+		notes = append(notes, w.scheduler.Note())
 	}
 	if own, all := w.cfg.Limits.WithDefaults(), w.member.Limits(); own != all {
 		notes = append(notes, fmt.Sprintf("this worker is told other limits than the strictest of the fleet, which count: window/batch/share %v instead of %v; give all workers the same", own, all))

@@ -16,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"vizstop/internal/actions"
+	"vizstop/internal/caller"
 	"vizstop/internal/fleet"
 	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
@@ -26,6 +27,8 @@ import (
 	"vizstop/internal/queueconn"
 	"vizstop/internal/release"
 	"vizstop/internal/rounds"
+	"vizstop/internal/scheduler"
+	"vizstop/internal/schedules"
 	"vizstop/internal/takeover"
 	"vizstop/internal/tasks"
 	"vizstop/internal/tracing"
@@ -69,6 +72,12 @@ type Config struct {
 	// a minute.
 	FitnessInterval time.Duration
 
+	// Schedules are carried out; nil: none. Projects lists the projects that a rule of
+	// theirs names, and API makes their calls; both are needed with Schedules.
+	Schedules *schedules.File
+	Projects  func(schedules.Rule) ([]string, error)
+	API       caller.API
+
 	NotifySecret string   // signs batch reports; "" leaves them unsigned
 	NotifyHosts  []string // that batch reports may be posted to; none: every public one, with https
 }
@@ -108,10 +117,13 @@ type Worker struct {
 	release  *release.Releaser
 	handlers *tasks.Handlers
 	loop     *rounds.Loop
+	shadow   *rounds.Shadow
 	servers  []*asynq.Server
 	notifier *notify.Notifier
 	inspect  *asynq.Inspector
 	fitness  *fitness
+
+	scheduler *scheduler.Scheduler // nil: no schedules are carried out
 
 	endRounds context.CancelFunc // of the loop, the notifier and the fitness
 	rounds    sync.WaitGroup
@@ -152,20 +164,29 @@ func New(cfg Config) *Worker {
 	slots := tasks.NewSlots(cfg.Concurrency, w.release)
 	w.handlers = tasks.New(tasks.Config{
 		Ledger: w.ledger, Release: w.release, Jobs: cfg.Jobs, Slots: slots, Recorder: cfg.Metrics,
-		Pull:   func(projectID string, after time.Duration) { w.loop.Pull(projectID, after) },
-		Tracer: cfg.Tracer, Schedule: cfg.Schedule, Logger: cfg.Logger, Stopping: w.stopping, Ended: w.ended,
+		Pull:       func(projectID string, after time.Duration) { w.loop.Pull(projectID, after) },
+		PullShadow: func(projectID string, after time.Duration) { w.shadow.Pull(projectID, after) },
+		Tracer:     cfg.Tracer, Schedule: cfg.Schedule, Logger: cfg.Logger, Stopping: w.stopping, Ended: w.ended,
 	})
 	w.loop = rounds.New(rounds.Config{
 		Redis: cfg.Redis, Ledger: w.ledger, Actions: actions.New(cfg.Redis, member.Now), Release: w.release, Member: member, Handlers: w.handlers,
 		Carrier: tasks.NewCarrier(asynq.NewClientFromRedisClient(queue)), Queue: tasks.NewInspector(cfg.Redis),
 		Slots: slots, Lists: cfg.Jobs, Recorder: cfg.Metrics, Schedule: cfg.Schedule,
 		Parallel: cfg.Concurrency, Idle: cfg.CheckInterval, Retention: cfg.Retention, Carried: queue.Wake, Logger: cfg.Logger,
+		ShadowWoken: func() { w.shadow.Wake() },
+	})
+	w.shadow = rounds.NewShadow(rounds.ShadowConfig{
+		Ledger: w.ledger.Shadow(), Release: w.release.Shadow(), Member: member, Looker: w.handlers.Shadow, Recorder: cfg.Metrics,
+		Parallel: cfg.Concurrency, Logger: cfg.Logger,
 	})
 	w.notifier = notify.New(notify.Config{
 		Redis: cfg.Redis, Ledger: w.ledger, Secret: cfg.NotifySecret, Hosts: cfg.NotifyHosts, Logger: cfg.Logger,
 	})
 	for range servers {
 		w.servers = append(w.servers, w.newServer(queue))
+	}
+	if cfg.Schedules != nil {
+		w.scheduler = w.newScheduler()
 	}
 	cfg.Registry.MustRegister(metrics.NewSnapshotCollector(w.snapshot))
 	return w
@@ -190,6 +211,7 @@ func (w *Worker) newServer(queue *queueconn.Client) *asynq.Server {
 func NewMetrics(reg prometheus.Registerer, version string) *metrics.Metrics {
 	return metrics.New(reg, version, metrics.Labels{
 		Outcomes:   texts(ledger.Outcomes()),
+		Shadows:    texts(ledger.ShadowOutcomes()),
 		Phases:     tasks.Phases(),
 		Operations: jobs.Operations(),
 		Results:    kindNames(),
@@ -197,6 +219,7 @@ func NewMetrics(reg prometheus.Registerer, version string) *metrics.Metrics {
 		Recoveries: rounds.RecoveryKinds(),
 		ListChecks: texts(release.ListResults()),
 		Drops:      tasks.DropReasons(),
+		Ticks:      texts(scheduler.Outcomes()),
 	})
 }
 
@@ -247,7 +270,11 @@ func (w *Worker) Start(ctx context.Context) error {
 	roundsCtx, endRounds := context.WithCancel(context.WithoutCancel(ctx))
 	beatCtx, endBeat := context.WithCancel(context.WithoutCancel(ctx))
 	w.endRounds, w.endBeat = endRounds, endBeat
-	for _, run := range []func(context.Context){w.loop.Run, w.loop.Listen, w.loop.Tidy, w.notifier.Run, w.fitness.run, w.oldQueue} {
+	running := []func(context.Context){w.loop.Run, w.shadow.Run, w.loop.Listen, w.loop.Tidy, w.notifier.Run, w.fitness.run, w.oldQueue}
+	if w.scheduler != nil {
+		running = append(running, w.scheduler.Run)
+	}
+	for _, run := range running {
 		w.rounds.Go(func() { run(roundsCtx) })
 	}
 	w.beat.Go(func() { w.loop.Beat(beatCtx) })
@@ -257,6 +284,17 @@ func (w *Worker) Start(ctx context.Context) error {
 // Spend waits until the rate of a project allows one more call.
 func (w *Worker) Spend(ctx context.Context, projectID string) error {
 	return w.release.Spend(ctx, projectID)
+}
+
+// oweFor is how long a stop call waits until a call that it owes is counted.
+const oweFor = time.Second
+
+// Owe counts a call that goes out with a stop call beside it. If Redis can't hear of it,
+// it is forgotten: a call too many does less harm than a job that runs on.
+func (w *Worker) Owe(ctx context.Context, projectID string) {
+	ctx, cancel := context.WithTimeout(ctx, oweFor)
+	defer cancel()
+	_ = w.release.Owe(ctx, projectID)
 }
 
 // Renewed has a worker that has other credentials try at once whatever a refusal holds

@@ -20,7 +20,7 @@ local function reschedule(stop, id, job, due)
   redis.call('HSET', stop, 'due', due)
   if f[5] == 'pending' then redis.call('ZADD', pending, due, id) end
   local member, lane = id .. ':' .. f[3] .. ':' .. job, lanes[f[4]] or large
-  if f[2] == f[1] and f[6] == 'stop' and redis.call('ZSCORE', lane, member) then
+  if f[2] == f[1] and f[6] ~= 'poll' and redis.call('ZSCORE', lane, member) then
     redis.call('HSET', stop, 'next', due)
     redis.call('ZADD', lane, due, member)
   end
@@ -57,7 +57,7 @@ for i = 1, (#KEYS - 10) / 2 do
     redis.call('HDEL', batch, 'ended')
     redis.call('ZREM', ended, batch_id)
   end
-  if confirmed ~= '' and (what == 'joined' or what == 'known') then
+  if confirmed == '1' and (what == 'joined' or what == 'known') then
     local is_small = tonumber(redis.call('HGET', batch, 'total') or 0) <= few
     confirm(stop, id, {limited = limited, held = held}, is_small and 'small' or '', is_small and small or large)
     redis.call('HSET', batch, 'confirmed', 1)

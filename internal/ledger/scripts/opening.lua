@@ -3,7 +3,7 @@
 -- The keys stand first in KEYS.
 local active, small, large, pending, latest, batch, stops, ended, uncounted, control, stopping, limited, held, limits =
   unpack(KEYS, 1, 14)
-local now, batch_id, few, endpoint, shared = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
+local now, batch_id, few, endpoint, shared, kind = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5], ARGV[6]
 local size = redis.call('HMGET', batch, 'total', 'stated')
 local total, stated = tonumber(size[1] or 0), tonumber(size[2] or math.huge)
 local before, opened, rejected = redis.call('ZCARD', pending), 0, 0
@@ -27,7 +27,7 @@ local function open(stop, id, job, due, deadline, trace, labels, _, listed, conf
   -- mostly appends them, which costs half of putting them in by the order of their ids.
   local place = string.format('%.3f', due + (before + opened) % 1000 / 1000)
   local lane = laneOf(confirmed)
-  redis.call('HSET', stop, 'job', job, 'batch', batch_id, 'state', 'pending', 'hop', 1, 'kind', 'stop', 'next', due,
+  redis.call('HSET', stop, 'job', job, 'batch', batch_id, 'state', 'pending', 'hop', 1, 'kind', kind, 'next', due,
     'asked', now, 'due', due, 'deadline', deadline, 'wishes', 1, 'wish:' .. batch_id,
     due .. ' ' .. deadline .. ' ' .. now .. ' ' .. labels)
   if lane ~= '' then redis.call('HSET', stop, 'lane', lane) end

@@ -49,11 +49,12 @@ else
   finally(now)
 end
 
--- await has a stop call that waits do so until another time; or until a look, where a limit may let no call out.
+-- await has a stop call, or the look of a shadow stop, that waits do so until another time; or until a look, where a limit
+-- may let no call out.
 local function await(till, looked)
   local member, lane = id .. ':' .. f.hop .. ':' .. f.job, lanes[f.lane] or large
-  if f.kind ~= 'stop' or not redis.call('ZSCORE', lane, member) then return end
-  redis.call('HSET', stop, 'next', till, 'kind', looked and 'poll' or 'stop')
+  if f.kind == 'poll' or not redis.call('ZSCORE', lane, member) then return end
+  redis.call('HSET', stop, 'next', till, 'kind', looked and 'poll' or f.kind)
   if looked then redis.call('ZREM', lane, member) end
   redis.call('ZADD', looked and look or lane, till, member)
 end

@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"vizstop/internal/jobs"
 	"vizstop/internal/modelarts"
@@ -30,6 +31,9 @@ func New(client *modelarts.Client) *API { return &API{client} }
 
 // NoJob is an id that no job has: ids count from 1, and never come this far.
 const NoJob = "999999999999999999"
+
+// LooksLikeID reports whether a text has the form of this generation's ids: a number.
+func LooksLikeID(id string) bool { return id != "" && strings.Trim(id, "0123456789") == "" }
 
 // generation is how answers of this generation are judged.
 var generation = &modelarts.Generation{Name: "v1 visualization-jobs API", JobStatus: statusIn}

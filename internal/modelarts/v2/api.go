@@ -13,6 +13,7 @@ import (
 
 	"vizstop/internal/jobs"
 	"vizstop/internal/modelarts"
+	"vizstop/internal/plain"
 )
 
 // Options settle an API.
@@ -20,15 +21,19 @@ type Options struct {
 	// TensorboardTraining allows stops of training jobs whose annotations switch on
 	// TensorBoard or MindStudio Insight.
 	TensorboardTraining bool
-	// Spend is asked before each further call that a method makes beside its first,
-	// and waits until the project's rate allows it. nil: never.
+	// Spend is asked before each further call that List makes beside its first, and
+	// waits until the project's rate allows it. nil: never.
 	Spend func(ctx context.Context, projectID string) error
+	// Owe is told of the look that Stop makes before a stop call, in time for the rate
+	// of what comes next. It does not wait. nil: nobody is.
+	Owe func(ctx context.Context, projectID string)
 }
 
 // API calls the second generation of the API through a client. It is a jobs.API.
 type API struct {
 	client *modelarts.Client
 	spend  func(ctx context.Context, projectID string) error
+	owe    func(ctx context.Context, projectID string)
 	guard  guard
 	search *search
 }
@@ -38,11 +43,29 @@ func New(client *modelarts.Client, o Options) *API {
 	if o.Spend == nil {
 		o.Spend = func(context.Context, string) error { return nil }
 	}
-	return &API{client: client, spend: o.Spend, guard: guard{annotated: o.TensorboardTraining}, search: newSearch()}
+	if o.Owe == nil {
+		o.Owe = func(context.Context, string) {}
+	}
+	return &API{client: client, spend: o.Spend, owe: o.Owe, guard: guard{annotated: o.TensorboardTraining}, search: newSearch()}
 }
 
 // NoJob is an id that no job has: the UUID that is reserved for none.
 const NoJob = "00000000-0000-0000-0000-000000000000"
+
+// LooksLikeID reports whether a text has the form of this generation's ids: a UUID.
+func LooksLikeID(id string) bool {
+	if len(id) != len(NoJob) {
+		return false
+	}
+	for i, c := range []byte(id) {
+		dash := c == '-'
+		hex := c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
+		if dash != (NoJob[i] == '-') || !dash && !hex {
+			return false
+		}
+	}
+	return true
+}
 
 // Get is that of jobs.API. It tells of any training job: Stop looks at the kind.
 func (a *API) Get(ctx context.Context, projectID, jobID string) (*jobs.Job, error) {
@@ -50,8 +73,14 @@ func (a *API) Get(ctx context.Context, projectID, jobID string) (*jobs.Job, erro
 	if err != nil {
 		return nil, err
 	}
+	if err := a.guard.refusal(t); err != nil {
+		t.Job.Refusal = plain.Line(err.Error(), mostRefusal)
+	}
 	return &t.Job, nil
 }
+
+// mostRefusal bounds a Refusal, in characters.
+const mostRefusal = 512
 
 func (a *API) get(ctx context.Context, projectID, jobID string) (t *training, err error) {
 	err = a.one(ctx, &modelarts.Call{
@@ -85,9 +114,7 @@ func (a *API) Stop(ctx context.Context, projectID, jobID string) (accepted jobs.
 		if err := a.mayStop(ctx, projectID, jobID); err != nil {
 			return jobs.Accepted{}, err
 		}
-		if err := a.spend(ctx, projectID); err != nil {
-			return jobs.Accepted{}, jobs.NotSent(jobs.OperationStop, err)
-		}
+		a.owe(ctx, projectID)
 	}
 	err = a.one(ctx, &modelarts.Call{
 		Operation: jobs.OperationStop, Method: http.MethodPost, ProjectID: projectID, JobID: jobID, Body: terminate,

@@ -55,6 +55,9 @@ func TestGet(t *testing.T) {
 		}},
 	} {
 		want := least
+		if tt.name != "all" { // what does not tell its kind gets no stop call
+			want.Refusal = "not a visualization job: the API does not tell its kind, and it has none of the annotations of one"
+		}
 		tt.want(&want)
 		job, err := fixed(t, 200, tt.body).Get(t.Context(), project, jobID)
 		if err != nil || *job != want {

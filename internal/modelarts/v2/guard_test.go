@@ -2,7 +2,6 @@ package v2_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -179,28 +178,23 @@ func TestGuardsLookFails(t *testing.T) {
 	}
 }
 
-// The stop call after the look is asked for, and not sent if the rate has no room.
-func TestGuardSpends(t *testing.T) {
+// The look before the first stop call of a job is owed, and waits for nothing.
+func TestGuardOwes(t *testing.T) {
 	var p purse
 	a := &answers{answer: func(string, *http.Request) (int, string) { return 200, visualization("Running") }}
-	api := a.api(t, v2.Options{Spend: p.spend})
-	p.err = errors.New("redis is away")
-	_, err := api.Stop(t.Context(), project, jobID)
-	if apiErr := asError(t, err); apiErr.MaybeSent || apiErr.Kind != jobs.KindUnavailable || !errors.Is(err, p.err) || a.calls["stop"] != 0 {
-		t.Errorf("got %+v after %v", apiErr, a.calls)
-	}
-	p.err = nil
-	p.taken()
-	for range 2 { // the first one is known, too: it was looked at
+	owed := 0
+	api := a.api(t, v2.Options{Spend: p.spend, Owe: func(_ context.Context, projectID string) {
+		if owed++; projectID != project || a.calls["stop"] > 0 {
+			t.Errorf("owed in project %s after %v", projectID, a.calls)
+		}
+	}})
+	for range 2 {
 		if _, err := api.Stop(t.Context(), project, jobID); err != nil {
 			t.Error(err)
 		}
 	}
-	if n := p.taken(); n != 0 || a.calls["stop"] != 2 || a.calls["detail"] != 1 {
-		t.Errorf("asked %d times for %v", n, a.calls)
-	}
-	if _, err := a.api(t, v2.Options{Spend: p.spend}).Stop(t.Context(), project, jobID); err != nil || p.taken() != 1 {
-		t.Errorf("the second call of the first stop: %v", err)
+	if n := p.taken(); n != 0 || owed != 1 || a.calls["stop"] != 2 || a.calls["detail"] != 1 {
+		t.Errorf("%d calls owed, %d waited for, after %v", owed, n, a.calls)
 	}
 }
 

@@ -2,14 +2,14 @@
 --
 -- KEYS  control, of a project or of an account; of an account also the set of accounts in trouble
 -- ARGV  now, why (a reason of a hold), the API's words, the step (a member), how many failures in a row make a hold, 1
---       when they must be those of as many stops, first and longest wait of a probe (ms); of an account
+--       when they must be those of the stops of as many jobs, first and longest wait of a probe (ms); of an account
 --       also its name, and the project that it was refused in
 -- Returns how many failures there were in a row, 1 when a hold was made or 0, and 1 when the project is held or 0.
 local control, now = KEYS[1], tonumber(ARGV[1])
 local why, words, member, enough, several = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6] == '1'
 local first, longest = tonumber(ARGV[7]), tonumber(ARGV[8])
 local f = redis.call('HMGET', control, 'hold', 'probe', 'probes', 'failed_stops', 'failures', 'failed_why')
-local stop = string.match(member, '^[^:]*')
+local stop = string.match(member, '[^:]*$') -- its job: a real stop and a shadow stop of one job are as good as one
 local failures, stops = tonumber(f[5] or 0), f[4] or ''
 if f[6] ~= why then
   failures, stops = 0, ''

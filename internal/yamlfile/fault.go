@@ -1,4 +1,4 @@
-package accounts
+package yamlfile
 
 import (
 	"cmp"
@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"vizstop/internal/plain"
 )
@@ -13,7 +14,7 @@ import (
 // maxTold is how many faults an error's text tells; a file may have thousands.
 const maxTold = 20
 
-// Error is all that is wrong with an accounts file.
+// Error is all that is wrong with a file.
 type Error struct {
 	File   string
 	Faults []Fault // by line and column; at least one
@@ -43,14 +44,14 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// fault notes what is wrong at a place.
-func (r *reader) fault(line, column int, format string, args ...any) {
+// Fault notes what is wrong at a place.
+func (r *Reader) Fault(line, column int, format string, args ...any) {
 	line, column = max(line, 1), max(column, 1)
 	r.faults = append(r.faults, Fault{Line: line, Column: column, Text: fmt.Sprintf(format, args...)})
 }
 
-// failed is the error of what was noted; nil if nothing was.
-func (r *reader) failed() error {
+// Failed is the error of what was noted; nil if nothing was.
+func (r *Reader) Failed() error {
 	if len(r.faults) == 0 {
 		return nil
 	}
@@ -74,23 +75,45 @@ const (
 	maxBefore = 60 // of them before the place
 )
 
-// source is a line with a mark below the place.
+// source is a line with a mark below the place. Programs show it by plain.Lines, which
+// leaves of several spaces one: so the line has no more than that, and what leads to the
+// mark is drawn.
 func source(text []rune, line, column int) string {
 	at, from := min(column-1, len(text)), 0
 	if len(text) > maxSource {
 		from = max(0, at-maxBefore)
 	}
-	text, at = text[from:min(len(text), from+maxSource)], at-from
-	number := fmt.Sprintf("%6d | ", line)
-	return number + strings.TrimRight(string(text), " ") + "\n" + strings.Repeat(" ", len(number)+at) + "^"
+	before, after := string(text[from:at]), string(text[at:min(len(text), from+maxSource)])
+	lead := strings.Join(strings.Fields(before), " ")
+	if lead != "" && strings.TrimRight(before, " ") != before {
+		lead += " "
+	}
+	number := fmt.Sprintf("%6d |", line)
+	shown := strings.TrimRight(number+" "+lead+strings.Join(strings.Fields(after), " "), " ")
+	return shown + "\n" + strings.Repeat(" ", len(number)-1) + "| " + strings.Repeat("-", columns(lead)) + "^"
+}
+
+// columns is how many columns of a terminal a text takes: characters of East Asia two,
+// and marks that join what is before them none.
+func columns(text string) (n int) {
+	for _, r := range text {
+		switch {
+		case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
+		case unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul), r >= 0xff01 && r <= 0xff60, r >= 0x3000 && r <= 0x303e:
+			n += 2
+		default:
+			n++
+		}
+	}
+	return n
 }
 
 // secretField finds the value of a field whose name sounds like a secret's.
-var secretField = regexp.MustCompile(`(?i)(?:secret|password|passwd|token|(?:access|api|private)[-_ ]?key|\b[as]k)[\w-]*["']?\s*[:=]\s*(.*)`)
+var secretField = regexp.MustCompile(`(?i)(?:(?:secret|password|passwd|token|(?:access|api|private)[-_ ]?key)[\w-]*|\b[as]k(?:[-_][\w-]*)?)["']?\s*[:=]\s*(.*)`)
 
 // hidden finds other places where people write secrets: right behind
 // "credentials:", in a URL, and behind a character that YAML takes for its own.
-var hidden = regexp.MustCompile(`credentials["']?\s*:\s*([^\s{].*)|://([^/\s"']*)@|[*&!](\S+)`)
+var hidden = regexp.MustCompile(`credentials["']?\s*:\s*([^\s{].*)|://([^/\s"']*)@|(?:^|[\s\[{,:])[*&!](\S+)`)
 
 // secretWord finds a word that is long enough to be a secret.
 var secretWord = regexp.MustCompile(`[A-Za-z0-9+/=_-]{20,}`)
@@ -139,5 +162,5 @@ func looksSecret(value string) bool {
 	return len(value) > maxPlain && !strings.ContainsAny(value, " \n")
 }
 
-// quoted is a value as errors show it.
-func quoted(value string) string { return fmt.Sprintf("%q", plain.Line(masked(value), 64)) }
+// Quoted is a value as errors show it.
+func Quoted(value string) string { return fmt.Sprintf("%q", plain.Line(masked(value), 64)) }

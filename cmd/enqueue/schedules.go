@@ -1,0 +1,467 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"vizstop/internal/actions"
+	"vizstop/internal/report"
+	"vizstop/internal/scheduler"
+	"vizstop/internal/schedules"
+	"vizstop/internal/selection"
+	"vizstop/internal/settings"
+	"vizstop/internal/when"
+)
+
+func schedulesCommand(getenv func(string) string, streams streams) *cli.Command {
+	return &cli.Command{
+		Name:  "schedules",
+		Usage: "look at the schedules that workers carry out, try a file, run or suspend one",
+		Description: `Workers carry out the schedules of the file that --schedules (VIZSTOP_SCHEDULES) names:
+see docs/schedules.md. check and next need neither Redis nor credentials.`,
+		Commands: []*cli.Command{
+			schedulesCheckCommand(getenv, streams),
+			schedulesNextCommand(getenv, streams),
+			schedulesListCommand(getenv, streams),
+			schedulesRunCommand(getenv, streams),
+			schedulesSuspendCommand(getenv, streams),
+			schedulesResumeCommand(getenv, streams),
+		},
+		OnUsageError: usageError,
+		Action: func(_ context.Context, cmd *cli.Command) error {
+			if cmd.Args().Present() {
+				return fmt.Errorf("unknown command %q (see enqueue schedules --help)", cmd.Args().First())
+			}
+			return cli.ShowSubcommandHelp(cmd)
+		},
+	}
+}
+
+// checkedSchedules is what "enqueue schedules check" prints as JSON.
+type checkedSchedules struct {
+	Kind      string            `json:"kind"` // "schedules_check"
+	File      string            `json:"file"`
+	Revision  int               `json:"revision"`
+	Hash      string            `json:"hash"`
+	Schedules []checkedSchedule `json:"schedules"`
+}
+
+type checkedSchedule struct {
+	Name     string     `json:"name"`
+	Timing   string     `json:"timing"`
+	Timezone string     `json:"timezone"`
+	Shadow   bool       `json:"shadow"`
+	Next     *time.Time `json:"next"` // null: none within four years
+}
+
+// readSchedules reads the file that is a command's only argument.
+func readSchedules(cmd *cli.Command) (path string, f *schedules.File, err error) {
+	if path, err = oneArgument(cmd, "one schedules file"); err != nil {
+		return "", nil, err
+	}
+	f, err = schedules.Load(path, settings.Statuses())
+	return path, f, err
+}
+
+func schedulesCheckCommand(getenv func(string) string, streams streams) *cli.Command {
+	var set settings.Set
+	var json bool
+	set.Bool(&json, "json", "", "print one JSON object")
+	return &cli.Command{
+		Name: "check", Usage: "say what is wrong with a schedules file, with line and column", ArgsUsage: "FILE",
+		Flags: set.Flags(), OnUsageError: usageError,
+		Action: func(_ context.Context, cmd *cli.Command) error {
+			if err := set.Load(cmd, getenv); err != nil {
+				return err
+			}
+			path, f, err := readSchedules(cmd)
+			if err != nil {
+				return err
+			}
+			c := checkedSchedules{"schedules_check", path, f.Revision, f.Hash, []checkedSchedule{}}
+			for _, one := range f.Schedules {
+				c.Schedules = append(c.Schedules, checkedSchedule{one.Name, one.Timing.String(), one.Location.String(), one.Shadow, orNull(one.Next(time.Now()))})
+			}
+			if json {
+				return report.WriteJSON(streams.out, c)
+			}
+			fmt.Fprintf(streams.out, "%s is right: revision %d, hash %s\n", path, f.Revision, f.Hash)
+			t := newTable(streams.out)
+			t.row("schedule", "at", "next")
+			for _, one := range c.Schedules {
+				t.row(one.Name, one.Timing, inZone(one.Next, one.Timezone))
+			}
+			return t.flush()
+		},
+	}
+}
+
+// orNull is a time as JSON has it: null for none.
+func orNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// inZone is a time on the clock of a zone, with its offset; "-" for none.
+func inZone(t *time.Time, zone string) string {
+	if t == nil {
+		return "-"
+	}
+	location, err := time.LoadLocation(zone)
+	if err != nil {
+		location = time.UTC
+	}
+	return t.In(location).Format("2006-01-02 15:04 -07:00")
+}
+
+// comingTicks is what "enqueue schedules next" prints as JSON.
+type comingTicks struct {
+	Kind  string       `json:"kind"` // "schedules_next"
+	Ticks []comingTick `json:"ticks"`
+}
+
+type comingTick struct {
+	Schedule string    `json:"schedule"`
+	Tick     time.Time `json:"tick"`
+	Local    time.Time `json:"local"`
+	Batch    string    `json:"batch"`
+}
+
+func schedulesNextCommand(getenv func(string) string, streams streams) *cli.Command {
+	var set settings.Set
+	var json bool
+	var count int
+	var after string
+	set.Int(&count, "count", "", 10, "how many ticks", 1, 10000)
+	set.String(&after, "after", "", "", "look from this time on, such as 2026-12-24T18:00:00Z (default: now)", func(v string) error {
+		if _, err := time.Parse(time.RFC3339, v); err != nil && v != "" {
+			return fmt.Errorf("%.40q is not a time such as 2026-12-24T18:00:00Z", v)
+		}
+		return nil
+	})
+	set.Bool(&json, "json", "", "print one JSON object")
+	return &cli.Command{
+		Name: "next", Usage: "show when the schedules of a file would be carried out", ArgsUsage: "FILE",
+		Flags: set.Flags(), OnUsageError: usageError,
+		Action: func(_ context.Context, cmd *cli.Command) error {
+			if err := set.Load(cmd, getenv); err != nil {
+				return err
+			}
+			_, f, err := readSchedules(cmd)
+			if err != nil {
+				return err
+			}
+			from := time.Now()
+			if after != "" {
+				from, _ = time.Parse(time.RFC3339, after) // checked
+			}
+			list := comingTicks{"schedules_next", coming(f, from, count)}
+			if json {
+				return report.WriteJSON(streams.out, list)
+			}
+			t := newTable(streams.out)
+			t.row("at", "utc", "schedule", "batch")
+			for _, one := range list.Ticks {
+				t.row(one.Local.Format("Mon 2006-01-02 15:04 -07:00"), one.Tick.Format("2006-01-02 15:04"), one.Schedule, one.Batch)
+			}
+			return t.flush()
+		},
+	}
+}
+
+// coming are the first n ticks of all schedules after a time.
+func coming(f *schedules.File, after time.Time, n int) []comingTick {
+	list := []comingTick{}
+	next := make([]time.Time, len(f.Schedules))
+	for i, one := range f.Schedules {
+		next[i] = one.Next(after)
+	}
+	for len(list) < n {
+		first := -1
+		for i, tick := range next {
+			if !tick.IsZero() && (first < 0 || tick.Before(next[first])) {
+				first = i
+			}
+		}
+		if first < 0 {
+			break
+		}
+		one, tick := f.Schedules[first], next[first]
+		list = append(list, comingTick{one.Name, tick, tick.In(one.Location), schedules.BatchID(one.Name, tick)})
+		next[first] = one.Next(tick)
+	}
+	return list
+}
+
+// scheduleList is what "enqueue schedules list" prints as JSON.
+type scheduleList struct {
+	Kind      string                 `json:"kind"` // "schedules"
+	Revision  int                    `json:"revision"`
+	Hash      string                 `json:"hash"`
+	Since     *time.Time             `json:"since"`
+	Agreed    bool                   `json:"agreed"`
+	Workers   []scheduler.WorkerFile `json:"workers"`
+	Schedules []scheduleRow          `json:"schedules"`
+}
+
+type scheduleRow struct {
+	Name       string             `json:"name"`
+	Timing     string             `json:"timing"`
+	Timezone   string             `json:"timezone"`
+	Shadow     bool               `json:"shadow"`
+	Next       *time.Time         `json:"next"`
+	LastDone   *time.Time         `json:"last_done"`
+	Running    *runningTick       `json:"running"`
+	Suspension *suspensionRow     `json:"suspension"`
+	Results    []scheduler.Result `json:"results"`
+}
+
+type runningTick struct {
+	Tick   time.Time  `json:"tick"`
+	Worker string     `json:"worker"`
+	Try    int        `json:"try"`
+	Again  *time.Time `json:"again"`
+	Error  string     `json:"error"`
+	By     string     `json:"requester"`
+}
+
+type suspensionRow struct {
+	From   time.Time `json:"from"`
+	Until  time.Time `json:"until"`
+	By     string    `json:"by"`
+	Reason string    `json:"reason"`
+}
+
+func schedulesListCommand(getenv func(string) string, streams streams) *cli.Command {
+	var c store
+	var json bool
+	var results int
+	c.declare()
+	c.Int(&results, "results", "", 1, "how many results of each schedule, the newest first", 1, 50)
+	c.Bool(&json, "json", "", "print one JSON object")
+	return &cli.Command{
+		Name: "list", Usage: "show the schedules in force, their last and next ticks, and who has suspended them",
+		Flags: c.Flags(), OnUsageError: usageError,
+		Action: c.action(getenv, func(ctx context.Context, cmd *cli.Command, books *books) error {
+			if err := settings.NoArguments(cmd); err != nil {
+				return err
+			}
+			o, err := scheduler.NewDesk(books.rdb, books.fleet).Overview(ctx, results)
+			if err != nil {
+				return err
+			}
+			list := listed(o)
+			if json {
+				return report.WriteJSON(streams.out, list)
+			}
+			return list.print(streams)
+		}),
+	}
+}
+
+func listed(o scheduler.Overview) scheduleList {
+	list := scheduleList{"schedules", o.Force.Revision, o.Force.Hash, orNull(o.Force.Since), o.Agreed(), append([]scheduler.WorkerFile{}, o.Workers...), []scheduleRow{}}
+	for _, one := range o.Schedules {
+		row := scheduleRow{Name: one.Name, Timing: one.Timing, Timezone: one.Timezone, Shadow: one.Shadow, Next: orNull(one.Next), LastDone: orNull(one.LastDone),
+			Results: one.Results}
+		if r := one.Running; r != nil {
+			row.Running = &runningTick{r.Tick, r.Worker, r.Try, orNull(r.Again), r.Error, r.By}
+		}
+		if s := one.Suspension; s != nil {
+			row.Suspension = &suspensionRow{s.From, s.Until, s.By, s.Reason}
+		}
+		list.Schedules = append(list.Schedules, row)
+	}
+	return list
+}
+
+// print writes it for people.
+func (l scheduleList) print(streams streams) error {
+	if l.Revision == 0 {
+		_, err := fmt.Fprintln(streams.out, "no worker on this Redis has ever had a schedules file")
+		return err
+	}
+	fmt.Fprintf(streams.out, "revision %d, hash %s, in force since %s\n", l.Revision, l.Hash, when.Stamp(*l.Since))
+	t := newTable(streams.out)
+	t.row("schedule", "at", "next", "last", "outcome", "batch", "")
+	for _, one := range l.Schedules {
+		last, outcome, batch := "-", "-", "-"
+		if len(one.Results) > 0 {
+			last, outcome, batch = inZone(&one.Results[0].Tick, one.Timezone), string(one.Results[0].Outcome), one.Results[0].Batch
+		}
+		t.row(one.Name, one.Timing, inZone(one.Next, one.Timezone), last, outcome, batch, one.remark())
+		for _, r := range one.Results[min(1, len(one.Results)):] {
+			t.row("", "", "", inZone(&r.Tick, one.Timezone), string(r.Outcome), r.Batch, r.Reason)
+		}
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	switch {
+	case len(l.Workers) == 0:
+		fmt.Fprintln(streams.out, "no worker with a schedules file runs: nothing is carried out")
+	case !l.Agreed:
+		for _, w := range l.Workers {
+			if w.Revision != l.Revision || w.Hash != l.Hash {
+				fmt.Fprintf(streams.out, "worker %s has revision %d, hash %s, and carries out nothing of it\n", w.Worker, w.Revision, w.Hash)
+			}
+		}
+	}
+	return nil
+}
+
+// remark is what is special about a schedule now.
+func (r scheduleRow) remark() string {
+	switch {
+	case r.Suspension != nil:
+		return fmt.Sprintf("suspended until %s by %s: %s", inZone(&r.Suspension.Until, r.Timezone), r.Suspension.By, r.Suspension.Reason)
+	case r.Running != nil && r.Running.Again != nil:
+		return fmt.Sprintf("tried again at %s: %s", inZone(r.Running.Again, r.Timezone), r.Running.Error)
+	case r.Running != nil:
+		return "is being carried out"
+	case len(r.Results) > 0 && r.Results[0].Reason != "":
+		return r.Results[0].Reason
+	case r.Shadow:
+		return "shadow"
+	}
+	return ""
+}
+
+// scheduleCmd is the settings of the commands that change a schedule.
+type scheduleCmd struct {
+	store
+	about
+	streams streams
+	json    bool
+	shadow  bool
+	until   string
+}
+
+// of is the Action of a command about one schedule.
+func (c *scheduleCmd) of(getenv func(string) string, what string, work func(ctx context.Context, books *books, desk *scheduler.Desk, name string) error) cli.ActionFunc {
+	return c.action(getenv, func(ctx context.Context, cmd *cli.Command, books *books) error {
+		name, err := oneArgument(cmd, "the name of one schedule (see enqueue schedules list)")
+		if err != nil {
+			return err
+		}
+		desk := scheduler.NewDesk(books.rdb, books.fleet)
+		if _, err := desk.Find(ctx, name); err != nil {
+			return err
+		}
+		if err := c.record(ctx, books, getenv, "schedules "+what, actions.Of("schedule", name), 0); err != nil {
+			return err
+		}
+		return work(ctx, books, desk, name)
+	})
+}
+
+func newScheduleCmd(streams streams) *scheduleCmd {
+	c := &scheduleCmd{streams: streams}
+	c.store.declare()
+	c.declareWhy(&c.Set)
+	c.Bool(&c.json, "json", "", "print one JSON object")
+	return c
+}
+
+// startedRun is what "enqueue schedules run" prints as JSON.
+type startedRun struct {
+	Kind     string `json:"kind"` // "schedules_run"
+	Schedule string `json:"schedule"`
+	Batch    string `json:"batch"`
+	Shadow   bool   `json:"shadow"`
+}
+
+func schedulesRunCommand(getenv func(string) string, streams streams) *cli.Command {
+	c := newScheduleCmd(streams)
+	c.Bool(&c.shadow, "shadow", "", "stop nothing: tell what stop calls would meet")
+	return &cli.Command{
+		Name: "run", Usage: "have the workers carry out a schedule now, and print the batch id", ArgsUsage: "NAME",
+		Flags: c.Flags(), OnUsageError: usageError,
+		Action: c.of(getenv, "run", func(ctx context.Context, _ *books, desk *scheduler.Desk, name string) error {
+			batch, shadow, err := desk.Run(ctx, name, c.who(getenv), c.shadow)
+			switch {
+			case err != nil:
+				return err
+			case c.json:
+				return report.WriteJSON(c.streams.out, startedRun{"schedules_run", name, batch, shadow})
+			}
+			_, err = fmt.Fprintln(c.streams.out, batch)
+			return err
+		}),
+	}
+}
+
+// scheduleBrake is what "enqueue schedules suspend" and "resume" print as JSON.
+type scheduleBrake struct {
+	Kind     string     `json:"kind"` // "schedules_suspend" or "schedules_resume"
+	Schedule string     `json:"schedule"`
+	Changed  bool       `json:"changed"` // false: it was so already
+	Until    *time.Time `json:"until"`   // null: it is not suspended
+}
+
+func schedulesSuspendCommand(getenv func(string) string, streams streams) *cli.Command {
+	c := newScheduleCmd(streams)
+	c.String(&c.until, "until", "", "", "a date such as 2026-12-31, whose whole day in the schedule's zone is suspended too, or a time as in RFC 3339", nil)
+	c.Check(func() error {
+		if c.until == "" || c.reason == "" {
+			return errors.New("--until and --reason are needed: whoever finds the schedule suspended wants to know")
+		}
+		_, err := selection.ParseUntil(c.until, time.UTC)
+		return err
+	})
+	return &cli.Command{
+		Name: "suspend", Usage: "have no tick of a schedule carried out until a date; none is caught up", ArgsUsage: "NAME",
+		Flags: c.Flags(), OnUsageError: usageError,
+		Action: c.of(getenv, "suspend", func(ctx context.Context, _ *books, desk *scheduler.Desk, name string) error {
+			entry, err := desk.Find(ctx, name)
+			if err != nil {
+				return err
+			}
+			zone, err := time.LoadLocation(entry.Timezone)
+			if err != nil {
+				return err
+			}
+			until, err := selection.ParseUntil(c.until, zone)
+			if err == nil {
+				err = desk.Suspend(ctx, name, until, c.who(getenv), c.reason)
+			}
+			if err != nil {
+				return err
+			}
+			return c.conclude(scheduleBrake{"schedules_suspend", name, true, orNull(until.UTC())}, fmt.Sprintf("%s is suspended until %s", name, inZone(&until, entry.Timezone)))
+		}),
+	}
+}
+
+func schedulesResumeCommand(getenv func(string) string, streams streams) *cli.Command {
+	c := newScheduleCmd(streams)
+	return &cli.Command{
+		Name: "resume", Usage: "end the suspension of a schedule", ArgsUsage: "NAME",
+		Flags: c.Flags(), OnUsageError: usageError,
+		Action: c.of(getenv, "resume", func(ctx context.Context, _ *books, desk *scheduler.Desk, name string) error {
+			changed, err := desk.Resume(ctx, name)
+			if err != nil {
+				return err
+			}
+			words := name + " is carried out again"
+			if !changed {
+				words = name + " was not suspended"
+			}
+			return c.conclude(scheduleBrake{"schedules_resume", name, changed, nil}, words)
+		}),
+	}
+}
+
+func (c *scheduleCmd) conclude(b scheduleBrake, words string) error {
+	if c.json {
+		return report.WriteJSON(c.streams.out, b)
+	}
+	_, err := fmt.Fprintln(c.streams.out, words)
+	return err
+}

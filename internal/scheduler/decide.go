@@ -1,0 +1,220 @@
+package scheduler
+
+import (
+	"fmt"
+	"time"
+
+	"vizstop/internal/fleet"
+	"vizstop/internal/schedules"
+)
+
+// view is what a worker sees of a schedule when it looks at it.
+type view struct {
+	schedule *schedules.Schedule
+	since    time.Time // there is no tick before
+	now      time.Time
+	me       string
+	census   fleet.Census
+	busy     bool // this worker carries a tick of it out already
+	full     bool // this worker can begin with no further tick
+}
+
+// lookedEvery is how exactly it is noted when somebody has looked.
+const lookedEvery = time.Minute
+
+// decide is what a look comes to: it changes s, and returns results of ticks that have
+// one now, the oldest first, and whether this worker has to carry out s.Claim. changed
+// is false if s may stay as it was.
+func (v view) decide(s *state) (results []Result, mine, changed bool) {
+	before := *s
+	results = append(results, v.renewTiming(s)...)
+	results = append(results, v.settleClaim(s)...)
+	if s.Claim == nil {
+		results = append(results, v.due(s)...)
+	}
+	mine = v.take(s)
+	s.Next = v.next(s)
+	if v.now.Sub(timeOf(s.Looked)) >= lookedEvery {
+		s.Looked = v.now.UnixMilli()
+	}
+	changed = mine || len(results) > 0 || s.Claim != before.Claim || s.Run != before.Run || s.Next != before.Next || s.Looked != before.Looked ||
+		s.Timing != before.Timing || s.Settled != before.Settled
+	return results, mine, changed
+}
+
+// renewTiming takes up other times of the schedule.
+func (v view) renewTiming(s *state) (results []Result) {
+	if print := v.schedule.Fingerprint(); s.Timing != print {
+		claimed := s.Claim != nil && s.Claim.Tick == s.Next
+		if next := timeOf(s.Next); s.Next != 0 && !next.After(v.now) && s.Next > s.Settled && !claimed {
+			results = append(results, v.result(next, Missed, "the times of the schedule were changed before it was carried out"))
+			s.Settled = s.Next
+		}
+		s.Timing, s.Next = print, 0
+	}
+	return results
+}
+
+// settleClaim ends a tick that was begun and can't be brought to an end any more.
+func (v view) settleClaim(s *state) []Result {
+	c := s.Claim
+	if c == nil || v.busy || v.held(c) {
+		return nil
+	}
+	tick := timeOf(c.Tick)
+	switch _, newer := v.latest(tick, v.now); {
+	case c.Chosen == nil && s.suspended(v.now):
+		return []Result{v.settle(s, Suspended, "suspended before its jobs were chosen"+after(c.Error))}
+	case v.now.After(tick.Add(v.schedule.CatchUp)):
+		return []Result{v.settle(s, Failed, fmt.Sprintf("given up %s after its time", v.schedule.CatchUp)+after(c.Error))}
+	case newer && c.By == "" && c.Chosen == nil:
+		return []Result{v.settle(s, Failed, "given up as a newer tick is due"+after(c.Error))}
+	}
+	return nil
+}
+
+// after appends what went wrong before.
+func after(err string) string {
+	if err == "" {
+		return ": the worker that carried it out is gone"
+	}
+	return ": " + err
+}
+
+// held reports whether another worker may carry the tick out, or it rests.
+func (v view) held(c *claim) bool {
+	switch {
+	case c.Worker == "", c.Worker == v.me: // given back; or this worker's notice that it has given it back got lost
+		return false
+	case !v.census.Reliable:
+		return true
+	}
+	return v.census.Lives(c.Worker)
+}
+
+// settle ends the claim with a result.
+func (v view) settle(s *state, outcome Outcome, reason string) Result {
+	c := s.Claim
+	r := v.result(timeOf(c.Tick), outcome, reason)
+	r.Tries, r.By, r.Shadow = c.Try, c.By, c.Shadow || v.schedule.Shadow
+	if c.Chosen != nil && c.Chosen.Jobs > 0 {
+		r.Chosen, r.Batch = c.Chosen.Jobs, schedules.BatchID(v.schedule.Name, r.Tick)
+	}
+	if c.By == "" {
+		s.Settled = max(s.Settled, c.Tick)
+	}
+	s.Claim = nil
+	return r
+}
+
+func (v view) result(tick time.Time, outcome Outcome, reason string) Result {
+	return Result{Tick: tick, Outcome: outcome, At: v.now, Worker: v.me, Reason: reason, Unlisted: []string{}}
+}
+
+// due settles the ticks that are past, and claims for nobody the one that is to be
+// carried out: a run by hand, or the newest tick.
+func (v view) due(s *state) (results []Result) {
+	if run := s.Run; run != nil {
+		s.Run, s.Claim = nil, &claim{Tick: run.Tick, By: run.By, Shadow: run.Shadow}
+		if v.now.After(timeOf(run.Tick).Add(v.schedule.CatchUp)) {
+			return []Result{v.settle(s, Missed, v.unseen(s))}
+		}
+		return nil
+	}
+	from := s.from(v.since)
+	newest, ok := v.latest(from, v.now)
+	if !ok {
+		return nil
+	}
+	for tick := range v.schedule.Ticks(from) {
+		if !tick.Before(newest) {
+			break
+		}
+		switch {
+		case s.suspended(tick):
+			results = append(results, v.result(tick, Suspended, s.suspension(tick)))
+		case tick.UnixMilli() > s.Looked:
+			results = append(results, v.result(tick, Missed, v.unseen(s)))
+		default:
+			results = append(results, v.result(tick, Missed, "a tick before it, or a run by hand, was still being carried out"))
+		}
+		s.Settled = tick.UnixMilli()
+	}
+	switch {
+	case s.suspended(newest):
+		results = append(results, v.result(newest, Suspended, s.suspension(newest)))
+	case s.suspended(v.now):
+		results = append(results, v.result(newest, Suspended, s.suspension(v.now)))
+	case v.now.After(newest.Add(v.schedule.CatchUp)):
+		results = append(results, v.result(newest, Missed, v.unseen(s)))
+	default:
+		s.Claim = &claim{Tick: newest.UnixMilli()}
+		return results
+	}
+	s.Settled = newest.UnixMilli()
+	return results
+}
+
+// unseen says why a tick was not begun in time.
+func (v view) unseen(s *state) string {
+	if s.Looked == 0 {
+		return "no worker with this schedules file was there, or Redis was away"
+	}
+	return fmt.Sprintf("from %s to %s no worker with this schedules file was there, or Redis was away",
+		timeOf(s.Looked).Format(time.RFC3339), v.now.Format(time.RFC3339))
+}
+
+// take has this worker carry out the claim, if nobody does.
+func (v view) take(s *state) bool {
+	c := s.Claim
+	if c == nil || v.busy || v.full || v.held(c) || v.now.Before(timeOf(c.RetryAt)) {
+		return false
+	}
+	taken := *c
+	taken.Worker, taken.RetryAt, taken.Try = v.me, 0, c.Try+1
+	s.Claim = &taken
+	return true
+}
+
+// latest is the last tick after a time and up to another one; false if there is none.
+func (v view) latest(after, upTo time.Time) (latest time.Time, ok bool) {
+	for tick := range v.schedule.Ticks(after) {
+		if tick.After(upTo) {
+			break
+		}
+		latest, ok = tick, true
+	}
+	return latest, ok
+}
+
+// next is the first tick without a result.
+func (v view) next(s *state) int64 {
+	if c := s.Claim; c != nil && c.By == "" {
+		return c.Tick
+	}
+	return millis(v.schedule.Next(s.from(v.since)))
+}
+
+// from is the time after which ticks have no result.
+func (s *state) from(since time.Time) time.Time { return timeOf(max(s.Settled, since.UnixMilli())) }
+
+// suspended reports whether the schedule is suspended at a time.
+func (s *state) suspended(at time.Time) bool { return s.suspension(at) != "" }
+
+// suspension says who has suspended the schedule at a time, and why; "" if nobody has.
+func (s *state) suspension(at time.Time) string {
+	for _, one := range s.Suspensions {
+		if ms := at.UnixMilli(); one.From <= ms && ms < one.Until {
+			return one.words()
+		}
+	}
+	return ""
+}
+
+func (s suspension) words() string {
+	text := fmt.Sprintf("suspended from %s until %s by %s", timeOf(s.From).Format(time.RFC3339), timeOf(s.Until).Format(time.RFC3339), s.By)
+	if s.Reason != "" {
+		text += ": " + s.Reason
+	}
+	return text
+}

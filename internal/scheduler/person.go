@@ -1,0 +1,236 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"vizstop/internal/schedules"
+)
+
+// Desk is where people look at schedules, suspend them and ask for runs. It needs no
+// schedules file. It is safe for concurrent use.
+type Desk struct {
+	store
+	fleet Fleet
+}
+
+// NewDesk returns a desk of a process that may be no worker.
+func NewDesk(rdb redis.UniversalClient, fleet Fleet) *Desk {
+	return &Desk{store{rdb, "desk-" + fleet.ID()}, fleet}
+}
+
+// Overview is how all schedules stand.
+type Overview struct {
+	Force     Force
+	Workers   []WorkerFile // what living workers have, the highest revision first
+	Schedules []Standing   // in file order
+}
+
+// Agreed reports whether every living worker has the file that is in force.
+func (o Overview) Agreed() bool {
+	for _, w := range o.Workers {
+		if w.Revision != o.Force.Revision || w.Hash != o.Force.Hash {
+			return false
+		}
+	}
+	return true
+}
+
+// Standing is how a schedule stands.
+type Standing struct {
+	Entry
+	Next       time.Time   // the first tick without a result; zero: none within four years
+	LastDone   time.Time   // the newest tick that is done; zero: none
+	Running    *Running    // nil: no tick is being carried out
+	Suspension *Suspension // nil: it is not suspended
+	Results    []Result    // the newest first
+}
+
+// Running is a tick that is being carried out, or waits to be tried again.
+type Running struct {
+	Tick    time.Time
+	Worker  string // "" until Again
+	Try     int
+	Again   time.Time // zero: at work
+	Error   string    // of the try before
+	By      string    // who has asked for it by hand
+	Started bool      // its jobs are chosen
+}
+
+// Suspension is a time in which no tick is carried out.
+type Suspension struct {
+	From, Until time.Time
+	By, Reason  string
+}
+
+// Overview reads how all schedules stand, with so many results of each.
+func (d *Desk) Overview(ctx context.Context, results int) (o Overview, err error) {
+	if o.Force, _, err = d.store.force(ctx); err != nil {
+		return o, err
+	}
+	if o.Workers, err = d.said(ctx, d.fleet.Now(), d.fleet.Census().Lives); err != nil {
+		return o, err
+	}
+	o.Schedules, err = d.standings(ctx, o.Force.Schedules, results)
+	return o, err
+}
+
+func (d *Desk) standings(ctx context.Context, entries []Entry, results int) ([]Standing, error) {
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name
+	}
+	records, err := d.states(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Standing, len(entries))
+	for i, e := range entries {
+		all[i] = standing(e, &records[i].state, d.fleet.Now())
+		if results > 0 {
+			if all[i].Results, err = d.results(ctx, e.Name, results); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return all, nil
+}
+
+func standing(e Entry, st *state, now time.Time) Standing {
+	s := Standing{Entry: e, Next: timeOf(st.Next), LastDone: timeOf(st.LastDone), Results: []Result{}}
+	if c := st.Claim; c != nil {
+		s.Running = &Running{Tick: timeOf(c.Tick), Worker: c.Worker, Try: c.Try, Again: timeOf(c.RetryAt), Error: c.Error, By: c.By, Started: c.Chosen != nil}
+	}
+	for _, one := range st.Suspensions {
+		if ms := now.UnixMilli(); one.From <= ms && ms < one.Until {
+			s.Suspension = &Suspension{timeOf(one.From), timeOf(one.Until), one.By, one.Reason}
+		}
+	}
+	return s
+}
+
+// Find is the schedule of that name of the file that is in force. The error says what
+// there is.
+func (d *Desk) Find(ctx context.Context, name string) (Entry, error) {
+	e, _, err := d.entry(ctx, name)
+	return e, err
+}
+
+// entry is Find, and which file is in force.
+func (d *Desk) entry(ctx context.Context, name string) (Entry, Force, error) {
+	f, _, err := d.store.force(ctx)
+	if err != nil {
+		return Entry{}, f, err
+	}
+	if f.Revision == 0 {
+		return Entry{}, f, errors.New("no worker on this Redis has ever had a schedules file: start workers with --schedules (VIZSTOP_SCHEDULES)")
+	}
+	e, ok := f.find(name)
+	if !ok {
+		var names []string
+		for _, one := range f.Schedules {
+			names = append(names, one.Name)
+		}
+		return e, f, fmt.Errorf("revision %d of the schedules has no schedule %q; there are %s", f.Revision, name, strings.Join(names, ", "))
+	}
+	return e, f, nil
+}
+
+// Run asks the workers for a tick of a schedule now, and returns the batch that it will
+// have, and whether that is one of shadow stops. It is refused while the schedule is suspended, and if no living worker has the
+// file that is in force.
+func (d *Desk) Run(ctx context.Context, name, by string, shadow bool) (batch string, ofShadow bool, err error) {
+	one, force, err := d.entry(ctx, name)
+	if err != nil {
+		return "", false, err
+	}
+	shadow = shadow || one.Shadow
+	workers, err := d.said(ctx, d.fleet.Now(), d.fleet.Census().Lives)
+	if err != nil {
+		return "", false, err
+	}
+	if len(workers) == 0 || workers[0].Revision != force.Revision {
+		return "", false, fmt.Errorf("no worker runs that has revision %d of the schedules: nothing was asked for", force.Revision)
+	}
+	tick := d.fleet.Now().Truncate(time.Second)
+	if tick.Second() == 0 { // a tick by the clock may have that time
+		tick = tick.Add(time.Second)
+	}
+	err = d.update(ctx, name, func(st *state) error {
+		switch {
+		case st.suspended(d.fleet.Now()):
+			return fmt.Errorf("schedule %s is %s: resume it first", name, st.suspension(d.fleet.Now()))
+		case st.Run != nil:
+			return fmt.Errorf("schedule %s is about to run already, as %s has asked: its batch is %s", name, st.Run.By, schedules.BatchID(name, timeOf(st.Run.Tick)))
+		}
+		st.Run = &request{Tick: tick.UnixMilli(), By: by, Shadow: shadow}
+		return nil
+	})
+	return schedules.BatchID(name, tick), shadow, err
+}
+
+// keptSuspensions is how many suspensions of a schedule are kept: a tick that fell into
+// an older one has its result long since.
+const keptSuspensions = 10
+
+// Suspend keeps a schedule from having ticks carried out until a time. One that is
+// suspended already is suspended until then instead.
+func (d *Desk) Suspend(ctx context.Context, name string, until time.Time, by, reason string) error {
+	if _, _, err := d.entry(ctx, name); err != nil {
+		return err
+	}
+	return d.update(ctx, name, func(st *state) error {
+		now := d.fleet.Now().UnixMilli()
+		if until.UnixMilli() <= now {
+			return fmt.Errorf("%s is over: nothing was suspended", until.Format(time.RFC3339))
+		}
+		all := append([]suspension(nil), st.Suspensions...)
+		from := now
+		if n := len(all); n > 0 && all[n-1].Until > now { // goes on, by other words
+			from = all[n-1].From
+			all = all[:n-1]
+		}
+		all = append(all, suspension{from, until.UnixMilli(), by, reason})
+		st.Suspensions = all[max(0, len(all)-keptSuspensions):]
+		return nil
+	})
+}
+
+// Resume ends a suspension. Ticks that fell into it are not caught up.
+func (d *Desk) Resume(ctx context.Context, name string) (changed bool, err error) {
+	if _, _, err := d.entry(ctx, name); err != nil {
+		return false, err
+	}
+	err = d.update(ctx, name, func(st *state) error {
+		now := d.fleet.Now().UnixMilli()
+		n := len(st.Suspensions)
+		if changed = n > 0 && st.Suspensions[n-1].Until > now; changed {
+			all := append([]suspension(nil), st.Suspensions...)
+			all[n-1].Until = now
+			st.Suspensions = all
+		}
+		return nil
+	})
+	return changed, err
+}
+
+// update changes the record of a schedule by what a person wants.
+func (d *Desk) update(ctx context.Context, name string, do func(*state) error) error {
+	for {
+		r, err := d.state(ctx, name)
+		if err != nil {
+			return err
+		}
+		if err := do(&r.state); err != nil {
+			return err
+		}
+		if err := d.change(ctx, name, &r); !errors.Is(err, errChanged) {
+			return err
+		}
+	}
+}
