@@ -137,22 +137,19 @@ func (s *modelStop) confirm(lane string) bool {
 	return true
 }
 
-// allow confirms up to n stops of a batch, and returns how many.
+// allow confirms up to n stops of a batch, and returns how many. A held batch stays so:
+// it has stated more stops than it has.
 func (m *model) allow(batch string, jobs []string, n int) int {
-	done, left := 0, false
+	done := 0
 	for _, job := range jobs { // in the order of their asking
 		s := m.stops[m.serves[batch][job]]
 		switch {
 		case s.state != ledger.Pending || s.lane != inLimited && s.lane != inHeld:
 		case done == n:
-			left = true
 		default:
 			s.confirm(inLarge)
 			done++
 		}
-	}
-	if !left {
-		delete(m.held, batch)
 	}
 	return done
 }

@@ -200,15 +200,14 @@ func TestDoubtIsOfAnAccount(t *testing.T) {
 // A project moves to another account while a call of it is out: the refusal counts
 // against the account that called.
 func TestACallIsOfTheAccountAtItsClaim(t *testing.T) {
-	var moved atomic.Bool
-	serving := func(string) Serving {
-		if moved.Load() {
-			return Serving{Account: "new"}
-		}
-		return Serving{Account: "old"}
-	}
-	eachRedis(t, Config{Serving: serving}, func(t *testing.T, w *world) {
-		moved.Store(false)
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		var moved atomic.Bool
+		w.Releaser = w.worker("worker-1", Config{Serving: func(string) Serving {
+			if moved.Load() {
+				return Serving{Account: "new"}
+			}
+			return Serving{Account: "old"}
+		}})
 		_, err := w.ledger.Open(t.Context(), project, "b", []ledger.Ask{{JobID: "10", Deadline: w.now().Add(time.Hour)}})
 		w.ok(err)
 		w.advance(time.Second)

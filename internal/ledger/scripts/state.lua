@@ -5,7 +5,7 @@
 local batch, ended, limits = unpack(KEYS)
 local now, batch_id, stops, words = unpack(ARGV)
 redis.call('HSETNX', batch, 'stated', stops)
-if words ~= '' and not redis.call('HGET', batch, 'confirmed') then hold(limits, batch_id, now, 'batch_limit', words) end
+if words ~= '' then hold(limits, batch_id, now, 'batch_limit', words) end
 -- If nothing is opened, it is forgotten as a batch that has just ended.
 if not redis.call('HGET', batch, 'created') then redis.call('ZADD', ended, now, batch_id) end
 return 1
