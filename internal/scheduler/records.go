@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"vizstop/internal/luascript"
+	"vizstop/internal/schedules"
 )
 
 //go:embed scripts/*.lua
@@ -117,6 +118,12 @@ type chosen struct {
 	Note     string   `json:"note,omitempty"`
 	Unlisted []string `json:"unlisted,omitempty"`
 	Left     int      `json:"left,omitempty"`
+	Shadow   bool     `json:"shadow,omitempty"` // all projects are in shadow accounts
+}
+
+// shadow reports whether the stops of a tick are shadow stops.
+func (c *claim) shadow(one *schedules.Schedule) bool {
+	return c.Shadow || one.Shadow || c.Chosen != nil && c.Chosen.Shadow
 }
 
 // request is a run that somebody has asked for.
