@@ -152,6 +152,7 @@ func (c *calendar) hire(place int) {
 		Projects: func(r schedules.Rule) ([]string, error) { return r.Projects, nil },
 		Jobs:     func(_ context.Context, projectID string) iter.Seq2[jobs.Job, error] { return c.list(p, projectID) },
 		Account:  func(string) string { return "default" },
+		InShadow: func(string) bool { return false },
 		Refused:  func(context.Context) (map[string]string, error) { return map[string]string{}, nil },
 		Rate:     func(context.Context) (estimate.Rate, error) { return estimate.Rate{}, nil },
 		Logger:   slog.New(slog.NewTextHandler(c.log, nil)), Interval: 12 * time.Hour,

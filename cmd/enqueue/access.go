@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 
 	"vizstop/internal/accounts"
 	"vizstop/internal/caller"
@@ -43,8 +44,8 @@ func (a *access) calls(books *books, projects []string) (*caller.Caller, error) 
 	}
 	if books != nil {
 		books.served = func(projectID string) release.Serving {
-			account, endpoint, rate := api.Serving(projectID)
-			return release.Serving{Account: account, Endpoint: endpoint, Rate: rate}
+			account, endpoint, rate, shadow := api.Serving(projectID)
+			return release.Serving{Account: account, Endpoint: endpoint, Rate: rate, Shadow: shadow}
 		}
 	}
 	return &caller.Caller{API: api, Rate: rate}, nil
@@ -79,6 +80,29 @@ func (a *access) checkProject(project string) error {
 	}
 	_, err = f.Find(project)
 	return err
+}
+
+// inShadow are those projects that the file has in shadow accounts, each with its account,
+// and the names of these accounts.
+func (a *access) inShadow(projects []string) (names, inShadow []string, err error) {
+	if a.Accounts == "" {
+		return nil, nil, nil
+	}
+	f, err := a.file()
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, id := range projects {
+		p, ok := f.Project(id)
+		if !ok || !p.Account.Shadow {
+			continue
+		}
+		inShadow = append(inShadow, fmt.Sprintf("%s (account %s)", id, p.Account.Name))
+		if !slices.Contains(names, p.Account.Name) {
+			names = append(names, p.Account.Name)
+		}
+	}
+	return names, inShadow, nil
 }
 
 // rate is how many calls a second a project gets, and how many a stop takes there, by

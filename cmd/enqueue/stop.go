@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v3"
@@ -13,6 +14,7 @@ import (
 	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
 	"vizstop/internal/notify"
+	"vizstop/internal/plain"
 	"vizstop/internal/report"
 	"vizstop/internal/when"
 )
@@ -166,9 +168,7 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 		return fmt.Errorf("nothing was enqueued: %w", err)
 	}
 	defer done()
-	if c.shadow && books != nil {
-		books.ledger = books.ledger.Shadow()
-	}
+	c.toShadow(books)
 	picked, err := c.choose(ctx, books, args)
 	if err != nil {
 		return err
@@ -177,7 +177,8 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 	if picked.bad > 0 && !c.skipInvalid {
 		return picked.refusal()
 	}
-	refusal := errors.Join(c.checkMax(picked.count), c.checkPercent(ctx, books, picked), c.checkProtected(ctx, books, picked))
+	mixed := c.followAccounts(books, picked)
+	refusal := errors.Join(mixed, c.checkMax(picked.count), c.checkPercent(ctx, books, picked), c.checkProtected(ctx, books, picked))
 	if c.dryRun { // shows what is refused, too
 		ahead, tooMany := c.lookAhead(picked, &plan, books.knownRate())
 		c.note(ahead.tight)
@@ -195,6 +196,35 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 		return errors.Join(c.nothing(picked, plan), picked.missing())
 	}
 	return c.ask(ctx, books, picked, plan, c.meta(getenv), getenv)
+}
+
+// toShadow has the books be those of shadow stops, if the ask is one of them. The books
+// are nil in a dry run without a Redis.
+func (c *stopCmd) toShadow(books *books) {
+	if c.shadow && books != nil {
+		books.ledger = books.ledger.Shadow()
+	}
+}
+
+// followAccounts makes the ask one of shadow stops if all projects are in shadow accounts,
+// and refuses one of which only some are.
+func (c *stopCmd) followAccounts(books *books, picked *chosen) error {
+	projects := picked.projects
+	if c.byRule() {
+		projects = c.projects // whatever the rule has found there
+	}
+	names, inShadow, err := c.api.inShadow(projects)
+	switch {
+	case err != nil || c.shadow || len(inShadow) == 0:
+		return err
+	case len(inShadow) < len(projects):
+		return fmt.Errorf("nothing was enqueued: of the %d projects, some are in shadow accounts, for whose projects no stop call is made: %s; ask for those alone, or for all with --shadow",
+			len(projects), plain.Line(strings.Join(inShadow, ", "), maxErrorLine/2))
+	}
+	c.shadow = true
+	c.toShadow(books)
+	c.note("no stop call is made for projects of shadow accounts, and all projects are in such: " + strings.Join(names, ", "))
+	return nil
 }
 
 // checkZone refuses a time zone that nobody understands where a time of day or a date is told by it.

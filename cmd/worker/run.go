@@ -130,11 +130,11 @@ func (c *config) newWorker(ctx context.Context, rdb redis.UniversalClient, trace
 	c.worker.Registry, c.worker.Metrics, c.worker.Tracer = reg, events, tracer
 	c.worker.Accounts = func() []string { return api.File().Serving() }
 	c.worker.Release.Serving = func(projectID string) release.Serving {
-		account, endpoint, rate := api.Serving(projectID)
+		account, endpoint, rate, shadow := api.Serving(projectID)
 		if account == "" {
 			endpoint = release.Nowhere
 		}
-		return release.Serving{Account: account, Endpoint: endpoint, Rate: rate}
+		return release.Serving{Account: account, Endpoint: endpoint, Rate: rate, Shadow: shadow}
 	}
 	c.worker.Projects = func(r schedules.Rule) ([]string, error) { return scheduled(api.File(), r) }
 	c.warnOfSchedules(ctx, log)

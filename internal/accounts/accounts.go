@@ -40,6 +40,9 @@ type Account struct {
 	// Agency is how the account is reached through another one; nil if it has
 	// credentials of its own.
 	Agency *Agency
+	// Shadow is set if no stop call is ever made for the projects of the account: every
+	// stop there only tells what a call would meet.
+	Shadow bool
 	// Regions are in file order. There is none if the account only lends itself
 	// to others.
 	Regions []*Region

@@ -117,7 +117,7 @@ func (p *parser) file(n *yaml.Node) {
 
 func (p *parser) account(n *yaml.Node) {
 	found := p.Fields(n, "an account", []string{"name"},
-		[]string{"credentials", "agency", "cloud", "regions", "api", "rate", "tensorboard_training"})
+		[]string{"credentials", "agency", "shadow", "cloud", "regions", "api", "rate", "tensorboard_training"})
 	if found == nil {
 		return
 	}
@@ -130,6 +130,7 @@ func (p *parser) account(n *yaml.Node) {
 	}
 	p.drafts = append(p.drafts, d)
 	p.credential(d, found["credentials"], found["agency"])
+	p.Truth(found["shadow"], &d.Shadow)
 	options := p.options(found, Options{API: V1})
 	cloud := p.Text(found["cloud"], CloudForm)
 	names := map[string]*yaml.Node{}

@@ -180,15 +180,30 @@ func TestExample(t *testing.T) {
 		"23  team-a/cn-east-3 v1 20 false https://modelarts.cn-east-3.myhuaweicloud.com https://iam.cn-east-3.myhuaweicloud.com",
 		"34  team-b/cn-north-4 probe 0 true https://modelarts.cn-north-4.myhuaweicloud.com https://iam.cn-north-4.myhuaweicloud.com",
 		"45  europe/eu-de v1 0 false https://modelarts.eu-de.otc.t-systems.com https://iam.eu-de.otc.t-systems.com",
+		"56  sandbox/cn-north-4 v1 0 false https://modelarts.cn-north-4.myhuaweicloud.com https://iam.cn-north-4.myhuaweicloud.com",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	all := f.Accounts()
 	agency := all[1].Agency
-	if len(all) != 3 || all[0].Prefix != "TEAM_A" || all[0].Agency != nil || all[1].Prefix != "" ||
+	if len(all) != 4 || !all[3].Shadow || all[0].Shadow || all[0].Prefix != "TEAM_A" || all[0].Agency != nil || all[1].Prefix != "" ||
 		agency.Name != "vizstop" || agency.Domain != "company-b" || agency.Through != all[0] || agency.Duration != time.Hour {
 		t.Errorf("accounts %+v, agency %+v", all, agency)
+	}
+}
+
+// An account is a shadow account by its own word alone.
+func TestShadowIsOfAnAccount(t *testing.T) {
+	f := parse(t, `accounts:
+- {name: a, credentials: {prefix: A}, shadow: true, regions: [{name: r, projects: [p]}]}
+- {name: b, agency: {name: x, domain: y, through: a}, regions: [{name: r, projects: [q]}]}
+- {name: c, credentials: {prefix: C}, shadow: false, regions: [{name: r, projects: [s]}]}
+`)
+	for id, want := range map[string]bool{"p": true, "q": false, "s": false} {
+		if p, ok := f.Project(id); !ok || p.Account.Shadow != want {
+			t.Errorf("project %s: %v, want %v", id, p.Account.Shadow, want)
+		}
 	}
 }
 

@@ -31,6 +31,9 @@ type Serving struct {
 	Endpoint string
 	// Rate is how many calls a second the project may make; 0: Config.Rate.
 	Rate float64
+	// Shadow says that the account is a shadow account: no stop call is made for the
+	// project, and a claim of one leaves no mark.
+	Shadow bool
 }
 
 // rate is how many calls a second a project may make, and how many at once after a
@@ -55,6 +58,9 @@ func (r *Releaser) serving(projectID string) (s Serving) {
 
 // Account is the account of a project.
 func (r *Releaser) Account(projectID string) string { return r.serving(projectID).Account }
+
+// InShadow reports whether the account of a project is a shadow account.
+func (r *Releaser) InShadow(projectID string) bool { return r.serving(projectID).Shadow }
 
 // Endpoint is the API endpoint that this process calls for a project; "" for any.
 func (r *Releaser) Endpoint(projectID string) string { return r.serving(projectID).Endpoint }

@@ -20,6 +20,7 @@ type Claimed struct {
 	Account string       // that the project had then: its credential is the one that calls
 	Ill     bool         // calls of the project have failed lately: a success is worth a report
 	Held    bool         // something holds the step back: it waits again
+	Marked  bool         // the claim left the mark of a stop call: without it none may go out
 }
 
 // claim is an item of the claim script.
@@ -46,7 +47,8 @@ func newNonce() string { return rand.Text()[:10] }
 
 // Do claims the step. A claim of a stop call that may go out is marked. The caller
 // must begin the call within 3 seconds, or not at all. A stop whose deadline has
-// passed, or that was withdrawn, is returned, too: no stop call may go out for it.
+// passed, that was withdrawn, or that is in a shadow account is returned, too: no stop
+// call may go out for it.
 func (c Claims) Do() (Claimed, error) {
 	return c.r.claims.Do(c.projectID, c.claim)
 }
@@ -54,7 +56,11 @@ func (c Claims) Do() (Claimed, error) {
 func (r *Releaser) runClaims(projectID string, items []claim) ([]Claimed, error) {
 	k, now := ledger.Keys(projectID), r.now()
 	keys := []string{k.Control(), k.Small(), k.Large(), k.Look(), k.Released(), k.Limited(), k.Held(), k.Limits()}
-	args := []any{now.UnixMilli(), r.worker, r.holds(projectID), r.Endpoint(projectID), r.window()}
+	noCall := ""
+	if r.InShadow(projectID) {
+		noCall = "1"
+	}
+	args := []any{now.UnixMilli(), r.worker, r.holds(projectID), r.Endpoint(projectID), r.window(), noCall}
 	for _, c := range items {
 		args = append(args, c.StopID, c.Hop, c.JobID, string(c.kind), c.nonce)
 	}
@@ -92,7 +98,7 @@ func (r *Releaser) claim(ctx context.Context, script *redis.Script, projectID st
 		if f["claimed"] != f["hop"]+" "+c.nonce { // it has gone on without us: the same attempt tells
 			return nil, fmt.Errorf("stop %s was not read as it was claimed", c.StopID)
 		}
-		claimed[i].Stop = ledger.Decode(projectID, c.StopID, f)
+		claimed[i].Stop, claimed[i].Marked = ledger.Decode(projectID, c.StopID, f), c.kind == ledger.KindStop && f["calling"] == f["hop"]
 	}
 	return claimed, nil
 }

@@ -63,6 +63,27 @@ func TestClaimSameNonceSameAnswer(t *testing.T) {
 	})
 }
 
+// A claim in a shadow account leaves no mark of a call, and says so for good: the account
+// may be none any more when the same attempt is answered.
+func TestClaimInAShadowAccount(t *testing.T) {
+	shadow := true
+	eachRedis(t, Config{Serving: func(string) Serving { return Serving{Shadow: shadow} }}, func(t *testing.T, w *world) {
+		ids := w.open("b", 2)
+		w.round(wide())
+		shadow = true
+		attempt := w.NewClaim(project, w.get(ids[0]).Member(), ledger.KindStop)
+		for _, shadow = range []bool{true, false} {
+			if c, err := attempt.Do(); err != nil || c.Stop == nil || c.Marked || !c.Stop.Marked.IsZero() {
+				t.Errorf("claimed %+v, %v", c, err)
+			}
+		}
+		shadow = false
+		if c := w.tryClaim(ids[1]); c.Stop == nil || !c.Marked {
+			t.Errorf("claimed %+v, want a mark", c)
+		}
+	})
+}
+
 // What holds a project back also holds back what was released before, but for the
 // probe, and looks when a person has paused stop calls.
 func TestClaimHeldBack(t *testing.T) {

@@ -148,14 +148,15 @@ const (
 // choose chooses the jobs of a tick and writes them down, whole, before the first is
 // asked for.
 func (s *Scheduler) choose(ctx context.Context, one *schedules.Schedule, c *claim) error {
-	chunks, shares, picked, err := s.pick(ctx, one)
+	chunks, shares, picked, err := s.pick(ctx, one, c.shadow(one))
 	if err != nil {
 		return err
 	}
 	if err := s.plan(ctx, one, shares, picked); err != nil {
 		return err
 	}
-	picked.Try, picked.Chunks, picked.Shadow = c.Try, len(chunks), c.Shadow || one.Shadow
+	picked.Try, picked.Chunks = c.Try, len(chunks)
+	picked.Shadow = picked.Shadow || c.shadow(one)
 	key := chosenKey(one.Name, c.Tick, c.Try)
 	for some := range slices.Chunk(chunks, chunksAtOnce) {
 		var lines []any
@@ -194,8 +195,10 @@ func (s *Scheduler) choose(ctx context.Context, one *schedules.Schedule, c *clai
 	return err
 }
 
-// pick applies the rule to every project. It fails if no project could be listed.
-func (s *Scheduler) pick(ctx context.Context, one *schedules.Schedule) (chunks []chunk, shares []estimate.Share, picked *chosen, err error) {
+// pick applies the rule to every project. It fails if no project could be listed. Unless the
+// stops are shadow stops anyway, projects in shadow accounts are left out; where there are
+// no others, the stops are shadow stops.
+func (s *Scheduler) pick(ctx context.Context, one *schedules.Schedule, shadow bool) (chunks []chunk, shares []estimate.Share, picked *chosen, err error) {
 	projects, err := s.Projects(one.Rule)
 	if err != nil {
 		return nil, nil, nil, err
@@ -209,7 +212,13 @@ func (s *Scheduler) pick(ctx context.Context, one *schedules.Schedule) (chunks [
 		return nil, nil, nil, err
 	}
 	picked = &chosen{}
-	var faults []error
+	all, faults := len(projects), []error(nil)
+	if !shadow {
+		others, left := s.outOfShadow(projects)
+		if picked.Shadow = len(others) == 0; !picked.Shadow {
+			projects, faults = others, left
+		}
+	}
 	sizes := map[string]limits.Size{}
 	list := func(project string) iter.Seq2[jobs.Job, error] { return s.list(ctx, project, refused) }
 	for _, found := range selection.Across(projects, list, rule, s.Fleet.Now(), 1, nil) { // one at a time: see list
@@ -241,7 +250,7 @@ func (s *Scheduler) pick(ctx context.Context, one *schedules.Schedule) (chunks [
 			delete(sizes, chunks[i].ProjectID)
 		}
 	}
-	if len(faults) > 0 && len(faults) == len(projects) {
+	if len(faults) > 0 && len(faults) == all {
 		return nil, nil, nil, errors.Join(faults...)
 	}
 	for i, fault := range faults {
@@ -252,6 +261,18 @@ func (s *Scheduler) pick(ctx context.Context, one *schedules.Schedule) (chunks [
 		picked.Unlisted = append(picked.Unlisted, plain.Line(fault.Error(), maxSaid))
 	}
 	return chunks, shares, picked, nil
+}
+
+// outOfShadow sorts out projects in shadow accounts, each with the reason.
+func (s *Scheduler) outOfShadow(projects []string) (others []string, left []error) {
+	for _, p := range projects {
+		if s.InShadow(p) {
+			left = append(left, fmt.Errorf("project %s: account %s is a shadow account: no stop call is made for its projects; give them a schedule of their own", p, s.Account(p)))
+			continue
+		}
+		others = append(others, p)
+	}
+	return others, left
 }
 
 // limits are those of a schedule or, where it says nothing, of the fleet.
@@ -310,7 +331,7 @@ func (s *Scheduler) plan(ctx context.Context, one *schedules.Schedule, shares []
 func (s *Scheduler) ask(ctx context.Context, one *schedules.Schedule, c claim) (Result, error) {
 	tick, picked := timeOf(c.Tick), c.Chosen
 	r := Result{Tick: tick, Outcome: Done, Worker: s.me, Reason: picked.Note, Chosen: picked.Jobs, Unlisted: append([]string{}, picked.Unlisted...),
-		Left: picked.Left, Tries: c.Try, Shadow: picked.Shadow, By: c.By}
+		Left: picked.Left, Tries: c.Try, Shadow: c.shadow(one), By: c.By}
 	if picked.Jobs > 0 {
 		r.Batch = schedules.BatchID(one.Name, tick)
 		if err := s.askAll(ctx, one, c, &r); err != nil {

@@ -96,10 +96,7 @@ func (v view) held(c *claim) bool {
 func (v view) settle(s *state, outcome Outcome, reason string) Result {
 	c := s.Claim
 	r := v.result(timeOf(c.Tick), outcome, reason)
-	r.Tries, r.By, r.Shadow = c.Try, c.By, c.Shadow || v.schedule.Shadow
-	if c.Chosen != nil {
-		r.Shadow = c.Chosen.Shadow
-	}
+	r.Tries, r.By, r.Shadow = c.Try, c.By, c.shadow(v.schedule)
 	if c.Chosen != nil && c.Chosen.Jobs > 0 {
 		r.Chosen, r.Batch = c.Chosen.Jobs, schedules.BatchID(v.schedule.Name, r.Tick)
 	}

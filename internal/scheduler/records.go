@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"vizstop/internal/luascript"
+	"vizstop/internal/schedules"
 )
 
 //go:embed scripts/*.lua
@@ -118,6 +119,15 @@ type chosen struct {
 	Note     string   `json:"note,omitempty"`
 	Unlisted []string `json:"unlisted,omitempty"`
 	Left     int      `json:"left,omitempty"`
+}
+
+// shadow reports whether the stops of a tick are shadow stops. Once its jobs are chosen,
+// no change of the file makes others of them.
+func (c *claim) shadow(one *schedules.Schedule) bool {
+	if c.Chosen != nil {
+		return c.Chosen.Shadow
+	}
+	return c.Shadow || one.Shadow
 }
 
 // request is a run that somebody has asked for.

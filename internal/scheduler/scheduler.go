@@ -59,6 +59,9 @@ type Config struct {
 	// Account is the account of a project: after its credential was refused once, a try
 	// asks for no other project of it.
 	Account func(projectID string) string
+	// InShadow reports whether the account of a project is a shadow account: no stop call
+	// is made there.
+	InShadow func(projectID string) bool
 	// Refused says of each account whose credential is known to be refused why; its
 	// projects are not asked for.
 	Refused func(ctx context.Context) (map[string]string, error)

@@ -32,6 +32,7 @@ type bench struct {
 	mu      sync.Mutex
 	now     time.Time
 	faults  map[string]error // of listing a project
+	shadows map[string]bool  // accounts
 	listed  map[string]int
 	counted map[string]int // ticks by outcome
 }
@@ -58,6 +59,7 @@ func newBench(t *testing.T, file string, now string) *bench {
 		Projects: func(r schedules.Rule) ([]string, error) { return r.Projects, nil },
 		Jobs:     b.list,
 		Account:  func(project string) string { return project[:1] },
+		InShadow: func(project string) bool { return b.shadows[project[:1]] },
 		Refused: func(context.Context) (map[string]string, error) {
 			return map[string]string{"x": "account x is held"}, nil
 		},
@@ -119,6 +121,51 @@ func TestTickInTheShadow(t *testing.T) {
 	}
 	if batch, err := b.Ledger.Batch(t.Context(), "a1", r.Batch); !errors.Is(err, ledger.ErrNotFound) {
 		t.Errorf("there are real stops: %+v, %v", batch, err)
+	}
+}
+
+// A tick whose projects are all in shadow accounts has shadow stops. Of one that has others,
+// too, those in shadow accounts are left out, unless the schedule is one of shadow stops.
+func TestTickInShadowAccounts(t *testing.T) {
+	for name, row := range map[string]struct {
+		shadows  map[string]bool
+		shadow   string // of the schedule
+		inShadow bool
+		accepted int
+		left     []string
+	}{
+		"all":                {map[string]bool{"a": true, "b": true, "x": true}, "", true, 8, []string{"account x is held"}},
+		"some":               {map[string]bool{"b": true}, "", false, 4, []string{"project b1: account b is a shadow account", "project b2: account b is", "account x is held"}},
+		"some, shadow stops": {map[string]bool{"b": true}, "shadow: true, ", true, 8, []string{"account x is held"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, strings.Replace(several, "catch_up", row.shadow+"catch_up", 1), "11-26 19:00")
+			b.shadows = row.shadows
+			b.at("11-26 19:00")
+			b.at("11-26 20:05")
+			r := b.last("s")
+			if r.Outcome != Partial || r.Shadow != row.inShadow || r.Accepted != row.accepted || r.Chosen != row.accepted || len(r.Unlisted) != len(row.left) {
+				t.Fatalf("the result is %+v", r)
+			}
+			for i, want := range row.left {
+				if !strings.Contains(r.Unlisted[i], want) {
+					t.Errorf("left out: %q, want %q", r.Unlisted[i], want)
+				}
+			}
+			books, other := b.Ledger, b.Ledger.Shadow()
+			if row.inShadow {
+				books, other = other, books
+			}
+			if batch, err := books.Batch(t.Context(), "a1", r.Batch); err != nil || batch.Total != 2 {
+				t.Errorf("the batch is %+v, %v", batch, err)
+			}
+			if batch, err := other.Batch(t.Context(), "a1", r.Batch); !errors.Is(err, ledger.ErrNotFound) {
+				t.Errorf("there are stops of the other kind: %+v, %v", batch, err)
+			}
+			if !row.inShadow && b.listed["b1"]+b.listed["b2"] > 0 {
+				t.Errorf("listed %v", b.listed)
+			}
+		})
 	}
 }
 

@@ -258,14 +258,15 @@ func (s *Service) find(projectID string) (jobs.API, error) {
 	return api, nil
 }
 
-// Serving tells which account and endpoint a project has, and how many calls a second
-// it may make; 0 if that is not said. A project that is in no account has none.
-func (s *Service) Serving(projectID string) (account, endpoint string, rate float64) {
+// Serving tells which account and endpoint a project has, how many calls a second it may
+// make, 0 if that is not said, and whether its account is a shadow account. A project that
+// is in no account has none.
+func (s *Service) Serving(projectID string) (account, endpoint string, rate float64, shadow bool) {
 	p, ok := s.now.Load().file.Project(projectID)
 	if !ok {
-		return "", "", 0
+		return "", "", 0, false
 	}
-	return p.Account.Name, Canonical(p.Region.Endpoint), p.Rate
+	return p.Account.Name, Canonical(p.Region.Endpoint), p.Rate, p.Account.Shadow
 }
 
 // Offer is one generation of the API that a project may be offered.

@@ -75,9 +75,9 @@ func TestTheProjectChooses(t *testing.T) {
 		if _, err := s.Stop(t.Context(), project, "1"+project); err != nil {
 			t.Errorf("%s: %v", project, err)
 		}
-		account, endpoint, rate := s.Serving(project)
-		if account != want.account || endpoint != sim.URL+"/"+want.region || rate != want.rate {
-			t.Errorf("%s is served by %s at %s, %g calls a second; want %+v", project, account, endpoint, rate, want)
+		account, endpoint, rate, shadow := s.Serving(project)
+		if account != want.account || endpoint != sim.URL+"/"+want.region || rate != want.rate || shadow {
+			t.Errorf("%s is served by %s at %s, %g calls a second, shadow %v; want %+v", project, account, endpoint, rate, shadow, want)
 		}
 		for _, call := range sim.Calls(project, "1"+project) {
 			if call.Region != want.region || call.Generation != want.generation {
@@ -90,7 +90,7 @@ func TestTheProjectChooses(t *testing.T) {
 	if jobs.KindOf(err) != jobs.KindInvalid || !strings.Contains(err.Error(), "project dddd is in no account of ") || len(sim.AllCalls()) != before {
 		t.Errorf("a project that is in no account: %v, %d calls", err, len(sim.AllCalls())-before)
 	}
-	if account, endpoint, _ := s.Serving("dddd"); account+endpoint != "" {
+	if account, endpoint, _, _ := s.Serving("dddd"); account+endpoint != "" {
 		t.Errorf("it is served by %q at %q", account, endpoint)
 	}
 }
@@ -159,8 +159,17 @@ func TestAccountsAreReadAgain(t *testing.T) {
 	if err := groups[0].Read(); err != nil || len(watched) != len(groups) {
 		t.Errorf("%v, %d files are watched", err, len(watched))
 	}
-	if account, endpoint, _ := s.Serving("eeee"); account != "team-b" || endpoint != sim.URL+"/north" {
+	if account, endpoint, _, _ := s.Serving("eeee"); account != "team-b" || endpoint != sim.URL+"/north" {
 		t.Errorf("eeee is served by %q at %q", account, endpoint)
+	}
+	replace("prefix: TEAM_B}", "prefix: TEAM_B}\n    shadow: true")
+	if err := groups[0].Read(); err != nil {
+		t.Error(err)
+	}
+	for project, want := range map[string]bool{"aaaa": false, "eeee": true} {
+		if _, _, _, shadow := s.Serving(project); shadow != want {
+			t.Errorf("%s is in a shadow account: %v, want %v", project, shadow, want)
+		}
 	}
 }
 

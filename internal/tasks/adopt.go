@@ -31,6 +31,7 @@ func projectOf(p Payload) string {
 // of ours: a foreign one's options (timeout, retries) are its producer's.
 type adopter struct {
 	ledger     *ledger.Ledger
+	inShadow   func(projectID string) bool
 	recorder   Recorder
 	pull       func(projectID string, after time.Duration)
 	pullShadow func(projectID string, after time.Duration)
@@ -38,10 +39,12 @@ type adopter struct {
 }
 
 // task adopts one foreign task of that type; it may take until life from now. A
-// malformed task becomes a stop that was rejected.
+// malformed task becomes a stop that was rejected, one for a project in a shadow account
+// a shadow stop.
 func (a *adopter) task(ctx context.Context, typ, name string, p Payload, bad error, life time.Duration) (result, error) {
-	projectID, ask := projectOf(p), ledger.Ask{JobID: p.JobID, Deadline: a.ledger.Now().Add(life), Shadow: typ == TypeShadow}
-	if p.Shadow && !ask.Shadow {
+	projectID := projectOf(p)
+	ask := ledger.Ask{JobID: p.JobID, Deadline: a.ledger.Now().Add(life), Shadow: typ == TypeShadow || a.inShadow(projectID)}
+	if p.Shadow && typ != TypeShadow {
 		bad = errors.Join(bad, errShadowPayload)
 	}
 	if bad != nil {

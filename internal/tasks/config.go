@@ -61,11 +61,11 @@ func New(cfg Config) *Handlers {
 	log := &logger{cfg.Logger, cfg.Tracer, cfg.Ended}
 	claims := &claimer{cfg.Release, cfg.Slots, cfg.Recorder, cfg.Stopping, NewAtWork()}
 	gaps := &gaps{schedule: cfg.Schedule, ledger: cfg.Ledger, log: cfg.Logger, known: make(map[string]knownTimes)}
-	moves := &mover{ledger: cfg.Ledger, schedule: cfg.Schedule, gaps: gaps, recorder: cfg.Recorder, pull: cfg.Pull}
+	moves := &mover{ledger: cfg.Ledger, schedule: cfg.Schedule, gaps: gaps, recorder: cfg.Recorder, pull: cfg.Pull, release: cfg.Release}
 	reports := &reporter{release: cfg.Release, slots: cfg.Slots, log: cfg.Logger}
 	calls, details := &caller{cfg.Jobs.Stop, cfg.Schedule, reports}, &detail{cfg.Jobs.Get, cfg.Schedule, reports}
 	look := &Looker{calls: details, moves: moves, release: cfg.Release, slots: cfg.Slots, recorder: cfg.Recorder, log: log}
-	adopt := &adopter{ledger: cfg.Ledger, recorder: cfg.Recorder, pull: cfg.Pull, pullShadow: cfg.PullShadow, deadline: cfg.Schedule.Deadline}
+	adopt := &adopter{ledger: cfg.Ledger, inShadow: cfg.Release.InShadow, recorder: cfg.Recorder, pull: cfg.Pull, pullShadow: cfg.PullShadow, deadline: cfg.Schedule.Deadline}
 	return &Handlers{
 		Stop:   &StopHandler{claims: claims, calls: calls, moves: moves, look: look, adopt: adopt},
 		Poll:   &PollHandler{claims: claims, look: look, recorder: cfg.Recorder},

@@ -18,11 +18,26 @@ type mover struct {
 	gaps     *gaps
 	recorder Recorder
 	pull     func(projectID string, after time.Duration)
+	release  *release.Releaser // nil where no stop call is made whatever the account
 }
 
 // mayCall reports whether a stop call may go out for s now.
 func (m *mover) mayCall(s *ledger.Stop) bool {
+	return m.wanted(s) && m.inShadow(s) == ""
+}
+
+// wanted reports whether somebody wants s, and its deadline has not passed.
+func (m *mover) wanted(s *ledger.Stop) bool {
 	return s.Withdrawn == "" && m.ledger.Now().Before(s.Deadline)
+}
+
+// inShadow says why no stop call may go out for s whatever the time; "": one may, as far
+// as the account of its project goes.
+func (m *mover) inShadow(s *ledger.Stop) string {
+	if m.release == nil || !m.release.InShadow(s.ProjectID) {
+		return ""
+	}
+	return fmt.Sprintf("account %s is a shadow account: no stop call is made for its projects; ask with --shadow", m.release.Account(s.ProjectID))
 }
 
 // lostTill is when the call of s that got lost can no longer be under way.
@@ -35,6 +50,7 @@ func (m *mover) chance(s *ledger.Stop) chance {
 	now := m.ledger.Now()
 	return chance{
 		call:   m.mayCall(s),
+		never:  m.inShadow(s),
 		lost:   !s.Marked.IsZero(),
 		absent: !s.Absent.IsZero() && now.Sub(s.Absent) >= absentWait,
 		over:   !now.Before(m.lostTill(s)),

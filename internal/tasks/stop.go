@@ -39,14 +39,19 @@ func (h *StopHandler) process(ctx context.Context, t *asynq.Task) (result, error
 	defer c.slot.Free()
 	ctx, s.Trace = tracing.Join(ctx, s.Trace)
 	return h.moves.guarded(ctx, s, func() (result, error) {
+		refusal := h.moves.inShadow(s)
 		switch {
-		case h.moves.mayCall(s):
+		case refusal == "" && h.moves.wanted(s) && !c.Marked: // the account was a shadow account when it was claimed
+			return h.moves.next(ctx, s, "given back", ledger.KindStop, 0)
+		case refusal == "" && h.moves.wanted(s):
 			accepted, callErr, system := h.calls.stop(ctx, c)
 			return h.moves.apply(ctx, s, judgeStop(s, accepted, callErr, system, h.moves.chance(s)))
 		case s.Unsure || s.State == ledger.Stopping: // a call may have worked: have a last look
 			return h.look.claimed(ctx, c)
 		case s.Withdrawn != "":
 			return h.moves.end(ctx, s, ledger.Canceled, s.Withdrawn)
+		case refusal != "" && h.moves.wanted(s):
+			return h.moves.end(ctx, s, ledger.Rejected, refusal)
 		default:
 			return h.moves.expire(ctx, s)
 		}

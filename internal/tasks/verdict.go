@@ -131,11 +131,12 @@ func judgeAbsent(s *ledger.Stop, err error, may chance) verdict {
 // chance is what may still be done for a stop, as far as time and its producers
 // have a say.
 type chance struct {
-	call   bool // a stop call may go out: its deadline has not passed, and somebody still wants it
-	lost   bool // a worker has died in the middle of a stop call
-	over   bool // that call can no longer be under way
-	absent bool // the API said at least absentWait ago that there is no such job, and has not shown it since
-	resend bool // an accepted call was lost: the job was seen stopping since, or had time enough to leave its active status
+	call   bool   // a stop call may go out: its deadline has not passed, and somebody still wants it
+	never  string // why none goes out whatever the time; "": one may
+	lost   bool   // a worker has died in the middle of a stop call
+	over   bool   // that call can no longer be under way
+	absent bool   // the API said at least absentWait ago that there is no such job, and has not shown it since
+	resend bool   // an accepted call was lost: the job was seen stopping since, or had time enough to leave its active status
 }
 
 // judgePoll says what the answer of the detail endpoint means.
@@ -193,6 +194,8 @@ func judgeActive(s *ledger.Stop, status jobs.Status, may chance) verdict {
 		return verdict{action: actAwait, reason: reason}
 	case s.State == ledger.Pending && s.Withdrawn != "":
 		return end(ledger.Canceled, s.Withdrawn)
+	case s.State == ledger.Pending && may.never != "":
+		return end(ledger.Rejected, may.never)
 	case s.State == ledger.Pending && may.lost && may.call:
 		return verdict{action: actCall, reason: reason}
 	case s.State == ledger.Pending:

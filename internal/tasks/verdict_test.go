@@ -136,6 +136,8 @@ func wantOfActive(s ledger.Stop, may chance) verdict {
 		return verdict{action: actAwait} // it may yet take effect
 	case s.Withdrawn != "":
 		return end(ledger.Canceled, "")
+	case may.never != "":
+		return end(ledger.Rejected, "")
 	case may.lost && may.call:
 		return verdict{action: actCall}
 	}
@@ -145,7 +147,12 @@ func wantOfActive(s ledger.Stop, may chance) verdict {
 // chances lists all that may still be done.
 func chances() (all []chance) {
 	for i := range 32 {
-		all = append(all, chance{call: i&1 > 0, lost: i&2 > 0, over: i&4 > 0, resend: i&8 > 0, absent: i&16 > 0})
+		may := chance{call: i&1 > 0, lost: i&2 > 0, over: i&4 > 0, resend: i&8 > 0, absent: i&16 > 0}
+		all = append(all, may)
+		if !may.call {
+			may.never = "a shadow account"
+			all = append(all, may)
+		}
 	}
 	return all
 }

@@ -25,8 +25,9 @@ func (w *Worker) newScheduler() *scheduler.Scheduler {
 		Jobs: func(ctx context.Context, projectID string) iter.Seq2[jobs.Job, error] {
 			return jobs.All(ctx, calls, projectID)
 		},
-		Account: w.release.Account,
-		Refused: w.refusedAccounts,
+		Account:  w.release.Account,
+		InShadow: w.release.InShadow,
+		Refused:  w.refusedAccounts,
 		Rate: func(ctx context.Context) (estimate.Rate, error) {
 			rate, _, err := release.AnnouncedRate(ctx, w.cfg.Redis)
 			return estimate.Rate{Calls: rate, Stops: release.StopShare * rate}, err

@@ -5,15 +5,15 @@
 -- KEYS  control, waiting:small, waiting:stop, waiting:look, released, waiting:limited, waiting:held, limits, then the
 --       stop of each item
 -- ARGV  now, worker, 1 when the fleet is held ("stops" when its stop calls are), the endpoint that this worker calls ("" for
---       any, "-" for none), the window limit (0: none), then for each item: stop id, hop, job id, kind of the task (stop or
---       poll), nonce
+--       any, "-" for none), the window limit (0: none), 1 when the account is a shadow account: no stop call goes out, then for
+--       each item: stop id, hop, job id, kind of the task (stop or poll), nonce
 -- Returns 1 when calls of the project have failed lately, else 0, and for each item
 --       0  nothing to do: it is at another hop, claimed before, or not released
 --       1  it is this worker's
 --       2  something or a limit holds it back, it is at another endpoint, or nobody wants it yet: it waits again
 -- The same nonce gets the same answer again.
 local control, small, large, look, released, limited, held, limits = unpack(KEYS, 1, 8)
-local now, me, fleet, endpoint, most = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+local now, me, fleet, endpoint, most, shadow = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6] == '1'
 local lanes = {small = small, limited = limited, held = held}
 local c = redis.call('HMGET', control, 'paused', 'parked', 'hold', 'probe', 'failures', 'endpoint')
 local elsewhere = endpoint ~= '' and c[6] and c[6] ~= endpoint
@@ -27,13 +27,13 @@ local function claim(stop, id, hop, job, kind, nonce)
   if (state ~= 'pending' and state ~= 'stopping') or f[2] ~= hop or f[3] ~= kind or not deadline then
     return 0
   elseif claimed == mine then -- the call goes out late: it counts when it does
-    if kind == 'stop' and f[7] == 'limited' then spend(limits, now, most) end
+    if kind == 'stop' and f[7] == 'limited' and not shadow then spend(limits, now, most) end
     return 1
   elseif not redis.call('ZSCORE', released, member) or string.match(claimed, '^(%d+) ') == hop then
     return 0
   end
   local later
-  local call = kind == 'stop' and deadline > now and not f[8]
+  local call = kind == 'stop' and deadline > now and not f[8] and not shadow
   if elsewhere or fleet == '1' or c[4] ~= member and (parked > now or c[3]) or kind == 'stop' and (c[1] or fleet == 'stops') then
     later = math.max(now, math.min(parked, deadline))
   end
@@ -63,7 +63,7 @@ local function claim(stop, id, hop, job, kind, nonce)
 end
 
 for i = 9, #KEYS do
-  answers[#answers + 1] = claim(KEYS[i], unpack(ARGV, 5 * i - 39, 5 * i - 35))
+  answers[#answers + 1] = claim(KEYS[i], unpack(ARGV, 5 * i - 38, 5 * i - 34))
 end
 record(limits)
 if calls > 0 then
