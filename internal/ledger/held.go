@@ -101,10 +101,12 @@ func (l *Ledger) StateSize(ctx context.Context, projectID, batch string, stops i
 	return nil
 }
 
-// Confirm confirms up to n stops of a batch that nobody has and that no call was
-// accepted for, in the order of their
-// asking: no limit is for them any more. A batch of which all are confirmed is held no
-// longer, unless it has stated more stops than it has: nobody has seen those. It returns how many there were. Ask for a round afterwards.
+// Confirm confirms what a batch wants of up to n stops, in the order of their asking:
+// where nobody has, its wish stands, and no call was accepted or the call that is to be
+// made again is held. While such a wish stands, no limit is for its stop. A batch of
+// which all are confirmed is held no longer, unless it has stated more stops than it
+// has: nobody has seen those. It returns how many there were. Ask for a round
+// afterwards.
 func (l *Ledger) Confirm(ctx context.Context, projectID, batch string, n int) (int, error) {
 	k, confirmed := l.keys(projectID), 0
 	for seen := 0; ; {
@@ -127,7 +129,7 @@ func (l *Ledger) Confirm(ctx context.Context, projectID, batch string, n int) (i
 		if err != nil {
 			return confirmed, err
 		}
-		keys, args := []string{k.Limited(), k.Held(), k.Large()}, []any{n - confirmed}
+		keys, args := []string{k.Limited(), k.Held(), k.Large()}, []any{batch, n - confirmed}
 		for _, s := range stops {
 			keys, args = append(keys, k.Stop(s.ID)), append(args, s.ID)
 		}

@@ -54,9 +54,12 @@ type modelStop struct {
 }
 
 type modelWish struct {
-	due, deadline float64
-	void, late    bool
+	asked, due, deadline float64
+	void, late           bool
+	meant                bool // somebody has confirmed it
 }
+
+func (w *modelWish) stands() bool { return !w.void && !w.late }
 
 func newModel() *model {
 	return &model{stops: map[string]*modelStop{}, active: map[string]string{}, serves: map[string]map[string]string{}, held: map[string]bool{}, window: 3}
@@ -95,15 +98,15 @@ func (m *model) open(batch string, jobs []string, due, deadline float64, confirm
 		own := ledger.StopID(batch, project, job)
 		if id, known := m.serves[batch][job]; known {
 			o.Result, o.StopID = ledger.Known, id
-			if own == id && confirmed {
-				m.stops[id].confirm(inLarge)
+			switch {
+			case confirmed && own == id:
+				m.stops[id].confirm(batch, inLarge)
+			case confirmed:
+				m.stops[id].confirm(batch, inSmall)
 			}
 		} else if id, active := m.active[job]; active {
 			o.Result, o.StopID = ledger.Joined, id
-			m.stops[id].join(batch, due, deadline)
-			if confirmed {
-				m.stops[id].confirm(inSmall)
-			}
+			m.join(m.stops[id], batch, due, deadline, confirmed)
 			m.serves[batch][job] = id
 		} else {
 			o.Result, o.StopID = ledger.Opened, own
@@ -116,7 +119,7 @@ func (m *model) open(batch string, jobs []string, due, deadline float64, confirm
 			}
 			m.stops[own] = &modelStop{id: own, job: job, batch: batch, lane: lane, state: ledger.Pending, kind: ledger.KindStop, hop: 1, place: lane,
 				waits: due + float64(before+opened)/1000, next: due, due: due, deadline: deadline,
-				wishes: map[string]*modelWish{batch: {due: due, deadline: deadline}}}
+				wishes: map[string]*modelWish{batch: {asked: m.now, due: due, deadline: deadline, meant: confirmed}}}
 			m.active[job], m.serves[batch][job] = own, own
 			opened++
 		}
@@ -125,16 +128,59 @@ func (m *model) open(batch string, jobs []string, due, deadline float64, confirm
 	return openings
 }
 
-// confirm makes s one that somebody has confirmed, if nobody has.
-func (s *modelStop) confirm(lane string) bool {
-	if s.lane != inLimited && s.lane != inHeld {
-		return false
+// limited says whether limits are for s.
+func (s *modelStop) limited() bool { return s.lane == inLimited || s.lane == inHeld }
+
+// unconfirmed says whether the wish of a batch stands and nobody has confirmed it.
+func (s *modelStop) unconfirmed(batch string) bool {
+	w := s.wishes[batch]
+	return w.stands() && !w.meant
+}
+
+// confirm confirms the wish of a batch.
+func (s *modelStop) confirm(batch, lane string) {
+	if !s.unconfirmed(batch) {
+		return
 	}
+	if s.wishes[batch].meant = true; s.limited() {
+		s.rest(lane)
+	}
+}
+
+// rest has s wait for its call in a lane.
+func (s *modelStop) rest(lane string) {
 	if s.place == s.lane {
 		s.place = lane
 	}
 	s.lane = lane
-	return true
+}
+
+// inherit has the limits of a batch keep s.
+func (m *model) inherit(s *modelStop, batch string) {
+	s.batch = batch
+	if m.held[batch] {
+		s.rest(inHeld)
+	} else {
+		s.rest(inLimited)
+	}
+}
+
+// heir has s go by the first batch that wants it and is not held, or by the first, unless
+// somebody has confirmed a wish that stands.
+func (m *model) heir(s *modelStop) {
+	var standing []string
+	for batch, w := range s.wishes {
+		if w.stands() {
+			standing = append(standing, batch)
+			if w.meant {
+				return
+			}
+		}
+	}
+	rank := map[bool]int{true: 1}
+	m.inherit(s, slices.MinFunc(standing, func(a, b string) int {
+		return cmp.Or(rank[m.held[a]]-rank[m.held[b]], cmp.Compare(s.wishes[a].asked, s.wishes[b].asked), strings.Compare(a, b))
+	}))
 }
 
 // allow confirms up to n stops of a batch, and returns how many. A held batch stays so:
@@ -144,18 +190,24 @@ func (m *model) allow(batch string, jobs []string, n int) int {
 	for _, job := range jobs { // in the order of their asking
 		s := m.stops[m.serves[batch][job]]
 		switch {
-		case s.state != ledger.Pending || s.lane != inLimited && s.lane != inHeld:
+		case s.state != ledger.Pending && (s.state != ledger.Stopping || s.lane != inHeld) || !s.unconfirmed(batch):
 		case done == n:
 		default:
-			s.confirm(inLarge)
+			s.confirm(batch, inLarge)
 			done++
 		}
 	}
 	return done
 }
 
-func (s *modelStop) join(batch string, due, deadline float64) {
-	s.wishes[batch] = &modelWish{due: due, deadline: deadline}
+func (m *model) join(s *modelStop, batch string, due, deadline float64, confirmed bool) {
+	s.wishes[batch] = &modelWish{asked: m.now, due: due, deadline: deadline}
+	switch {
+	case confirmed:
+		s.confirm(batch, inSmall)
+	case s.withdrawn || s.limited() && m.held[s.batch] && !m.held[batch]:
+		m.inherit(s, batch)
+	}
 	if s.withdrawn { // no other wish stands
 		s.withdrawn, s.deadline = false, deadline
 		s.reschedule(due)
@@ -226,6 +278,7 @@ func (m *model) withdraw(batch, job string) ledger.Withdrawal {
 		due, deadline = min(due, o.due), max(deadline, o.deadline)
 	}
 	s.deadline = deadline
+	m.heir(s)
 	s.reschedule(due)
 	return answer
 }

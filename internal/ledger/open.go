@@ -189,7 +189,7 @@ func (l *Ledger) join(ctx context.Context, projectID, batch string, asks []Ask, 
 		return nil, nil
 	}
 	k := l.keys(projectID)
-	keys := []string{k.Active(), k.Small(), k.Large(), k.In(Pending), k.Latest(), k.batch(batch), k.stops(batch), k.ended(), k.Limited(), k.Held()}
+	keys := []string{k.Active(), k.Small(), k.Large(), k.In(Pending), k.Latest(), k.batch(batch), k.stops(batch), k.ended(), k.Limited(), k.Held(), k.Limits()}
 	args := []any{l.now().UnixMilli(), batch, MaxWishes, smallStops}
 	for _, i := range joins {
 		a := asks[i]

@@ -96,7 +96,7 @@ type Stop struct {
 	ID        string
 	ProjectID string
 	JobID     string
-	Batch     string // that opened it; as BatchStops shows it, the batch that was asked for
+	Batch     string // that opened it, or whose limits keep it since; as BatchStops shows it, the batch that was asked for
 
 	Shadow bool // no stop call is ever made for it
 

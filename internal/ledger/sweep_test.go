@@ -67,6 +67,9 @@ func TestSweepOfSharedStops(t *testing.T) {
 		if _, err := w.ledger.Batch(t.Context(), project, "b1"); err == nil {
 			t.Error("batch b1 is still there")
 		}
+		if w.rdb.HExists(t.Context(), keys.Stop(id), "meant:b1").Val() {
+			t.Error("what b1 has confirmed is still there")
+		}
 		stops, _, err := w.ledger.BatchStops(t.Context(), project, "b2", 0, 10)
 		if err != nil || len(stops) != 2 || !slices.ContainsFunc(stops, func(s *ledger.Stop) bool { return s.ID == id && s.State == ledger.Gone }) {
 			t.Errorf("batch b2 lists %v, %v, want the shared stop and its own", stops, err)

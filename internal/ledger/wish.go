@@ -30,6 +30,8 @@ const (
 	voidField = "void:"   // when and why it was withdrawn; absent while it stands
 	lateField = "late:"   // why it was withdrawn after the call may have gone out; absent if it was not
 	undoField = "undone:" // when its batch has undone it; absent if it has not
+	// The scripts alone use "meant:", which is there if somebody has confirmed the wish, or
+	// no limit is for it all the same.
 )
 
 // decodeWishes reads the wishes of a stop, in the order of their asking.

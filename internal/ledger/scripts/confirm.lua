@@ -1,17 +1,15 @@
--- How a stop that nobody confirmed becomes one that somebody has. Put before the scripts that confirm stops.
+-- How somebody confirms what a batch wants of a stop. Put after lane.lua, before the scripts that confirm.
 
--- confirm has a stop wait in another lane ("small" or "" for the large one) from now on. limits are the two lanes of stops
--- that nobody confirmed, by name. It returns 1, or 0 if the stop was confirmed before.
-local function confirm(stop, id, limits, lane, set)
-  local f = redis.call('HMGET', stop, 'lane', 'hop', 'job')
-  local from = limits[f[1]]
-  if not from then return 0 end
-  if lane == '' then redis.call('HDEL', stop, 'lane') else redis.call('HSET', stop, 'lane', lane) end
-  local member = id .. ':' .. f[2] .. ':' .. f[3]
-  local due = redis.call('ZSCORE', from, member)
-  if due then
-    redis.call('ZREM', from, member)
-    redis.call('ZADD', set, due, member)
-  end
-  return 1
+-- unconfirmed says whether the wish of a batch stands and nobody has confirmed it.
+local function unconfirmed(stop, batch_id)
+  local f = redis.call('HMGET', stop, 'wish:' .. batch_id, 'void:' .. batch_id, 'late:' .. batch_id, 'meant:' .. batch_id)
+  return f[1] and not f[2] and not f[3] and not f[4]
+end
+
+-- confirm confirms the wish of a batch: while it stands, no limit is for the stop, which waits in that lane if one was.
+local function confirm(stop, id, batch_id, sets, lane)
+  if not unconfirmed(stop, batch_id) then return end
+  redis.call('HSET', stop, 'meant:' .. batch_id, 1)
+  local now = redis.call('HGET', stop, 'lane')
+  if now == 'limited' or now == 'held' then rest(stop, id, sets, lane) end
 end

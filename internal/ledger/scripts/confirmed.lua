@@ -1,16 +1,18 @@
--- Confirms stops that nobody has and that no call was accepted for. Put after confirm.lua.
+-- Confirms the wishes of a batch, where no call was accepted or the call is to be made again and is held. Put after
+-- confirm.lua.
 --
 -- KEYS  waiting:limited, waiting:held, waiting:stop, then the stops
--- ARGV  how many may be confirmed, then the id of each stop
+-- ARGV  batch, how many may be confirmed, then the id of each stop
 -- Returns how many were, and how many of the others nobody has confirmed.
-local lanes, large = {limited = KEYS[1], held = KEYS[2]}, KEYS[3]
-local most, n, left = tonumber(ARGV[1]), 0, 0
+local sets = {limited = KEYS[1], held = KEYS[2], [''] = KEYS[3]}
+local batch_id, most, n, left = ARGV[1], tonumber(ARGV[2]), 0, 0
 
 for i = 4, #KEYS do
   local f = redis.call('HMGET', KEYS[i], 'state', 'lane')
-  if f[1] == 'pending' and lanes[f[2]] then
+  if (f[1] == 'pending' or f[1] == 'stopping' and f[2] == 'held') and unconfirmed(KEYS[i], batch_id) then
     if n < most then
-      n = n + confirm(KEYS[i], ARGV[i - 2], lanes, '', large)
+      confirm(KEYS[i], ARGV[i - 1], batch_id, sets, '')
+      n = n + 1
     else
       left = left + 1
     end

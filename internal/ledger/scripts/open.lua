@@ -1,16 +1,16 @@
--- Opens stops of one batch in one project, where no stop of the job is active. Put after hold.lua, confirm.lua and
--- opening.lua.
+-- Opens stops of one batch in one project, where no stop of the job is active. Put after hold.lua, lane.lua,
+-- confirm.lua and opening.lua.
 --
 -- KEYS  active, waiting:small, waiting:stop, state:pending, latest, batch, batch stops, ended, uncounted, control,
 --       state:stopping, waiting:limited, waiting:held, limits, then the stop of each ask
 -- ARGV  now, batch, how many stops of a batch are small, the endpoint that the jobs are at ("" if the producer does not
 --       know), 1 when producers who know nothing of each other share the batch, the kind of the first step (stop or shadow),
---       then for each ask: stop id, job id, due,
---       deadline, traceparent, labels, fault, 1 when the job was listed, 1 when somebody has confirmed it, 0 when no limit is for it all the same (times in ms
---       since the epoch; texts may be ""). One with a fault ends as rejected.
+--       then for each ask: stop id, job id, due, deadline, traceparent, labels, fault, 1 when the job was listed, 1 when
+--       somebody has confirmed it, 0 when no limit is for it all the same (times in ms since the epoch; texts may be "").
+--       One with a fault ends as rejected.
 -- Returns for each ask what happened ("opened" a new stop, "known": asked for in this batch before, "join": another stop of
--- the job is active, nothing was done) and the id of the stop that serves it. If stops in flight are at another endpoint,
--- nothing is done, and the answer is "elsewhere" and that endpoint.
+-- the job is active, or serves what is confirmed only now; nothing was done) and the id of the stop that serves it. If
+-- stops in flight are at another endpoint, nothing is done, and the answer is "elsewhere" and that endpoint.
 local at = redis.call('HGET', control, 'endpoint')
 if at and redis.call('EXISTS', pending, stopping) == 0 then -- a worker that knows of none has ended the last stop
   at = redis.call('HDEL', control, 'endpoint') and nil
@@ -21,13 +21,17 @@ local results, meant = {}, false
 for i = 15, #KEYS do
   local a = 7 + (i - 15) * 9
   local id, job, fault, confirmed = ARGV[a], ARGV[a + 1], ARGV[a + 6], ARGV[a + 8]
-  local known = redis.call('HMGET', KEYS[i], 'state', 'served', 'lane')
+  local known = redis.call('HMGET', KEYS[i], 'state', 'served')
   local other = not known[1] and not known[2] and fault == '' and redis.call('HGET', active, job)
   local what, by = 'opened', id
   meant = meant or confirmed == '1'
   if known[1] or known[2] then
     what, by = 'known', known[2] or id
-    if confirmed ~= '' and known[3] then confirm(KEYS[i], id, {limited = limited, held = held}, '', large) end
+    if known[2] and confirmed == '1' then
+      what = 'join'
+    elseif known[1] and confirmed ~= '' then
+      confirm(KEYS[i], id, batch_id, sets, '')
+    end
   elseif other then
     what, by = 'join', other
   elseif fault ~= '' then

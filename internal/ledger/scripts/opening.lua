@@ -8,18 +8,18 @@ local size = redis.call('HMGET', batch, 'total', 'stated')
 local total, stated = tonumber(size[1] or 0), tonumber(size[2] or math.huge)
 local before, opened, rejected = redis.call('ZCARD', pending), 0, 0
 local sets = {small = small, limited = limited, held = held, [''] = large}
-local is_held -- whether the batch is; nil: nobody has looked
+local batch_held -- whether it is; nil: nobody has looked
 
 -- laneOf is where the next stop waits. One that nobody confirmed is let out by the window limit; one of a held batch by
 -- nobody. A batch that brings more stops than it stated is held.
 local function laneOf(confirmed)
   if confirmed ~= '' then return total + opened < few and 'small' or '' end
-  if total + opened >= stated and not is_held then
+  if total + opened >= stated and not batch_held then
     hold(limits, batch_id, now, 'batch_limit', 'it brings more stops than the ' .. size[2] .. ' that it stated')
-    is_held = true
+    batch_held = true
   end
-  if is_held == nil then is_held = redis.call('HGET', limits, 'held:' .. batch_id) and true end
-  return is_held and 'held' or 'limited'
+  if batch_held == nil then batch_held = is_held(limits, batch_id) end
+  return batch_held and 'held' or 'limited'
 end
 
 local function open(stop, id, job, due, deadline, trace, labels, _, listed, confirmed)
@@ -31,6 +31,7 @@ local function open(stop, id, job, due, deadline, trace, labels, _, listed, conf
     'asked', now, 'due', due, 'deadline', deadline, 'wishes', 1, 'wish:' .. batch_id,
     due .. ' ' .. deadline .. ' ' .. now .. ' ' .. labels)
   if lane ~= '' then redis.call('HSET', stop, 'lane', lane) end
+  if confirmed ~= '' then redis.call('HSET', stop, 'meant:' .. batch_id, 1) end
   if listed ~= '' then redis.call('HSET', stop, 'listed', listed) end
   if trace ~= '' then redis.call('HSET', stop, 'trace', trace) end
   redis.call('HSET', active, job, id)

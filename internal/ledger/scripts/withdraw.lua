@@ -1,4 +1,4 @@
--- Withdraws the wish of one batch from a stop.
+-- Withdraws the wish of one batch from a stop. Put after close.lua and lane.lua.
 --
 -- KEYS  those of close.lua, then the stop and the batch
 -- ARGV  now, stop id, batch, why
@@ -22,12 +22,14 @@ elseif f.state ~= 'pending' and f.state ~= 'stopping' then
 end
 
 -- What the wishes that are left ask for. One that was withdrawn too late asks for nothing.
-local due, deadline, late
+local due, deadline, late, meant
+local standing = {}
 for name, value in pairs(f) do
   local other = string.match(name, '^wish:(.+)$')
   if f['late:' .. (other or '')] and other ~= batch_id then
     late = f['late:' .. other]
   elseif other and other ~= batch_id and not f['void:' .. other] then
+    standing[#standing + 1], meant = other, meant or f['meant:' .. other]
     local d, l = string.match(value, '^(%d+) (%d+)')
     due = math.min(due or tonumber(d), tonumber(d))
     deadline = math.max(deadline or 0, tonumber(l))
@@ -64,6 +66,10 @@ if not due then
   redis.call('HSET', stop, 'withdrawn', sent and why or late)
   await(now, lanes[f.lane] and f.lane ~= 'small') -- to see how it ends
   return sent and 'sent' or 'canceled'
+end
+if not meant then -- what its limits are is no longer this batch's to say
+  lanes[''] = large
+  f.lane = inherit(stop, id, heir(f, standing, limits), lanes, limits)
 end
 local text = string.format('%.0f', due)
 redis.call('HSET', stop, 'due', text, 'deadline', string.format('%.0f', deadline))
