@@ -518,11 +518,11 @@ func TestLimitsOfWhoIsLeft(t *testing.T) {
 func TestLimitsOfWhoAsksSince(t *testing.T) {
 	eachRedis(t, limit(100), func(t *testing.T, w *world) {
 		id := w.askFor("a", true, 1)[0]
-		s := w.claim(id).Stop
+		w.claim(id)
 		w.cancel("a", ledger.TooLate, id)
 		w.hold("b")
 		w.askFor("b", false, 1)
-		s = w.get(id)
+		s := w.get(id)
 		w.move(s, ledger.Step{Kind: ledger.KindStop, Due: w.now()})
 		w.askFor("a", true, 1) // canceled is canceled
 		if got := w.goOut() + w.goOut(); got != 0 {
