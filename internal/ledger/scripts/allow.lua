@@ -3,7 +3,7 @@
 -- KEYS  batch, limits, batch stops
 -- ARGV  batch, how many stops of it were seen
 -- Returns 1 when the batch is confirmed, 0 when more stops are to come, -1 when there are more than were seen.
-if redis.call('LLEN', KEYS[3]) ~= tonumber(ARGV[2]) then return -1 end
+if #redis.call('LRANGE', KEYS[3], ARGV[2], ARGV[2]) > 0 then return -1 end
 local size = redis.call('HMGET', KEYS[1], 'total', 'stated')
 if tonumber(size[1] or 0) < tonumber(size[2] or 0) then return 0 end
 redis.call('HSET', KEYS[1], 'confirmed', 1)
