@@ -56,15 +56,14 @@ type Config struct {
 // Loop makes rounds. Run it once.
 type Loop struct {
 	Config
-	wake   chan struct{}
+	*pulls
 	work   sync.WaitGroup // what rounds have started
 	ended  atomic.Bool    // no more rounds are made
 	inline atomic.Int64   // looks without a task that are under way, or wait for a slot
 
 	mu     sync.Mutex
-	pulls  map[string]time.Time // projects that need a round, by when
-	probes map[string]bool      // projects in which a credential is to be tried
-	seams  map[string]seams     // of each project's list, as this worker has read it last
+	probes map[string]bool  // projects in which a credential is to be tried
+	seams  map[string]seams // of each project's list, as this worker has read it last
 
 	doubted   map[string]time.Time // accounts whose credential may be refused, by when steps of theirs were released last
 	elsewhere map[string]string    // projects whose stops in flight are at another endpoint, and at which
@@ -72,30 +71,15 @@ type Loop struct {
 
 // New returns a loop; Run makes it work.
 func New(cfg Config) *Loop {
-	return &Loop{Config: cfg, wake: make(chan struct{}, 1), probes: make(map[string]bool), pulls: make(map[string]time.Time),
+	return &Loop{Config: cfg, pulls: newPulls(), probes: make(map[string]bool),
 		seams: make(map[string]seams), doubted: make(map[string]time.Time), elsewhere: make(map[string]string)}
 }
 
 // Pull says that a project needs a round after that long, at the latest. It is
 // told with the next look at the rounds.
 func (l *Loop) Pull(projectID string, after time.Duration) {
-	at := time.Now().Add(max(0, after))
-	l.mu.Lock()
-	old, known := l.pulls[projectID]
-	if !known || at.Before(old) {
-		l.pulls[projectID] = at
-	}
-	l.mu.Unlock()
-	if !known && after < busyWait {
+	if l.add(projectID, after) && after < busyWait {
 		l.Wake()
-	}
-}
-
-// Wake makes the loop look at the rounds now.
-func (l *Loop) Wake() {
-	select {
-	case l.wake <- struct{}{}:
-	default:
 	}
 }
 
@@ -114,7 +98,7 @@ func (l *Loop) Run(ctx context.Context) {
 		for _, project := range l.probed() {
 			l.start(true, func() { l.probe(ctx, project) })
 		}
-		over = append(over, l.pulled()...)
+		over = append(over, l.drain()...)
 		turns, next, err := l.Release.Turns(ctx, over)
 		wait := errorWait
 		if err == nil {
@@ -140,7 +124,7 @@ func (l *Loop) settle(ctx context.Context, over []release.Settled) {
 	for i := range over {
 		over[i].Next = max(0, over[i].Next)
 	}
-	for _, s := range append(over, l.pulled()...) {
+	for _, s := range append(over, l.drain()...) {
 		_ = release.Ask(ctx, l.Redis, s.ProjectID) // others find it in time
 	}
 }
@@ -151,7 +135,7 @@ func (l *Loop) rest(ctx context.Context, wait time.Duration, busy bool) {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-l.wake:
+	case <-l.bell:
 		if busy { // not more often than this
 			least := time.NewTimer(leastWait)
 			defer least.Stop()
@@ -162,18 +146,6 @@ func (l *Loop) rest(ctx context.Context, wait time.Duration, busy bool) {
 		}
 	case <-ctx.Done():
 	}
-}
-
-// pulled takes the projects that need a round, with when.
-func (l *Loop) pulled() []release.Settled {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var all []release.Settled
-	for p, at := range l.pulls {
-		all = append(all, release.Pull(p, time.Until(at)))
-	}
-	clear(l.pulls)
-	return all
 }
 
 // roundsAtOnce is how many rounds a worker makes at the same time.

@@ -30,18 +30,15 @@ type ShadowConfig struct {
 // due, without tasks, takes back what dead workers have left, and ends those whose
 // time is up. Run it once; the other methods are safe for concurrent use.
 type Shadow struct {
-	cfg    ShadowConfig
-	wake   chan struct{}
+	cfg ShadowConfig
+	*pulls
 	work   sync.WaitGroup
 	atWork atomic.Int64 // looks that are under way, or wait for a slot
-
-	mu    sync.Mutex
-	pulls map[string]time.Time // projects that need a round, by when
 }
 
 // NewShadow returns rounds of shadow stops; Run makes them.
 func NewShadow(cfg ShadowConfig) *Shadow {
-	return &Shadow{cfg: cfg, wake: make(chan struct{}, 1), pulls: make(map[string]time.Time)}
+	return &Shadow{cfg: cfg, pulls: newPulls()}
 }
 
 const (
@@ -54,23 +51,8 @@ const (
 
 // Pull says that a project needs a round after that long, at the latest.
 func (s *Shadow) Pull(projectID string, after time.Duration) {
-	at := time.Now().Add(max(0, after))
-	s.mu.Lock()
-	old, known := s.pulls[projectID]
-	if !known || at.Before(old) {
-		s.pulls[projectID] = at
-	}
-	s.mu.Unlock()
-	if !known {
+	if s.add(projectID, after) { // the loop may rest for long
 		s.Wake()
-	}
-}
-
-// Wake has the rounds looked at now.
-func (s *Shadow) Wake() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
 	}
 }
 
@@ -80,7 +62,7 @@ func (s *Shadow) Run(ctx context.Context) {
 	defer s.work.Wait()
 	var over []release.Settled
 	for ctx.Err() == nil {
-		over = append(over, s.pulled()...)
+		over = append(over, s.drain()...)
 		turns, next, err := s.cfg.Release.Turns(ctx, over)
 		wait := errorWait
 		switch {
@@ -111,20 +93,9 @@ func (s *Shadow) rest(ctx context.Context, wait time.Duration) {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-s.wake:
+	case <-s.bell:
 	case <-ctx.Done():
 	}
-}
-
-func (s *Shadow) pulled() []release.Settled {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var all []release.Settled
-	for p, at := range s.pulls {
-		all = append(all, release.Pull(p, time.Until(at)))
-	}
-	clear(s.pulls)
-	return all
 }
 
 // round makes the round of one project, and returns when the next one is due.
