@@ -79,10 +79,9 @@ func provokeRefusal(f *watched) {
 // holdBatch has a batch that states a size beyond its limit.
 func (f *watched) holdBatch() {
 	l := ledger.New(f.rdb, time.Now)
-	p := tasks.NewProducer(l, f.rdb)
-	_, err := p.StateSize(context.Background(), project, "too-large", limits.Size{Stops: 5000}, limits.Defaults())
+	err := l.StateSize(context.Background(), project, "too-large", 5000, limits.Defaults().Over(limits.Size{Stops: 5000}))
 	if err == nil {
-		_, err = p.Ask(context.Background(), project, "too-large", []ledger.Ask{{JobID: "999999", Deadline: time.Now().Add(24 * time.Hour)}})
+		_, err = tasks.NewProducer(l, f.rdb).Ask(context.Background(), project, "too-large", []ledger.Ask{{JobID: "999999", Deadline: time.Now().Add(24 * time.Hour)}})
 	}
 	if err != nil {
 		f.t.Fatal(err)

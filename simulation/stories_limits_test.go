@@ -123,8 +123,9 @@ func (w *world) asked(batch string, confirmed bool, jobIDs ...string) {
 func TestAHeldBatchExpires(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
 		w.sim.AddJob(project, modelartstest.Job{ID: "10"})
-		if held, err := w.producer.StateSize(context.Background(), project, "b", limits.Size{Stops: 2000}, limits.Defaults()); held == "" || err != nil {
-			t.Fatalf("held because %q, %v", held, err)
+		over := limits.Defaults().Over(limits.Size{Stops: 2000})
+		if err := w.ledger.StateSize(context.Background(), project, "b", 2000, over); over == "" || err != nil {
+			t.Fatalf("held because %q, %v", over, err)
 		}
 		w.ask("b", "10")
 		r := w.start(nil)

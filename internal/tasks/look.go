@@ -45,12 +45,34 @@ func (h *PollHandler) process(ctx context.Context, t *asynq.Task) (result, error
 
 // Looker asks the detail endpoint where the job of a claimed stop stands.
 type Looker struct {
+	self
 	calls    *detail
-	moves    *mover
-	release  *release.Releaser
-	slots    *Slots
 	recorder Recorder
-	log      *logger
+}
+
+// self is how a worker looks at a job itself, without a task.
+type self struct {
+	moves   *mover
+	release *release.Releaser
+	slots   *Slots
+	log     *logger
+}
+
+// look has a claimed stop looked at as soon as there is a slot. If ctx ends before, which
+// is the error, or if calls of the project rest by then, the stop is given back for
+// others: it waits for a step of the kind.
+func (w *self) look(ctx context.Context, s *ledger.Stop, kind ledger.Kind, do func(ctx context.Context, slot *Slot) error) error {
+	slot, noSlot := w.slots.Acquire(ctx, s.ProjectID, true)
+	ctx, cancel := w.log.ownTime(ctx)
+	defer cancel()
+	if noSlot == nil {
+		defer slot.Free()
+	}
+	if noSlot != nil || w.release.Resting(s.ProjectID) {
+		_, err := w.moves.next(ctx, s, "given back", kind, 0)
+		return errors.Join(noSlot, err)
+	}
+	return do(ctx, slot)
 }
 
 // claimed looks at the job of a claimed stop, and ends the stop or moves it to
@@ -65,36 +87,27 @@ func (l *Looker) claimed(ctx context.Context, c claimed) (result, error) {
 // and the stop is given back for others to look. It is given back, too, if calls of
 // the project rest by then.
 func (l *Looker) Left(ctx context.Context, c release.Claimed, seen release.Sighting) error {
-	s := c.Stop
-	began := time.Now()
-	slot, noSlot := l.slots.Acquire(ctx, s.ProjectID, true)
-	ctx, cancel := l.log.ownTime(ctx)
-	defer cancel()
-	if noSlot == nil {
-		defer slot.Free()
-	}
-	if noSlot != nil || l.release.Resting(s.ProjectID) {
-		_, err := l.moves.next(ctx, s, "given back", ledger.KindPoll, 0)
-		return errors.Join(noSlot, err)
-	}
-	ctx, span := l.log.tracer.ListCheck(ctx, s.Trace)
-	if s.Trace == "" {
-		s.Trace = span.Parent()
-	}
-	never := seen.Seen.IsZero() && !s.Looked.IsZero() // no list has shown it, although it is not new
-	if seen.Seen.After(s.Looked) {
-		s.Looked = seen.Seen
-	}
-	res, err := l.moves.guarded(ctx, s, func() (result, error) {
-		job, callErr, system := l.calls.look(ctx, claimed{c, slot})
-		if callErr == nil {
-			l.judgeList(ctx, s, job, !seen.Missed.IsZero(), never)
+	s, began := c.Stop, time.Now()
+	return l.self.look(ctx, s, ledger.KindPoll, func(ctx context.Context, slot *Slot) error {
+		ctx, span := l.log.tracer.ListCheck(ctx, s.Trace)
+		if s.Trace == "" {
+			s.Trace = span.Parent()
 		}
-		return l.moves.apply(ctx, s, judgePoll(s, job, callErr, system, l.moves.chance(s)))
+		never := seen.Seen.IsZero() && !s.Looked.IsZero() // no list has shown it, although it is not new
+		if seen.Seen.After(s.Looked) {
+			s.Looked = seen.Seen
+		}
+		res, err := l.moves.guarded(ctx, s, func() (result, error) {
+			job, callErr, system := l.calls.look(ctx, claimed{c, slot})
+			if callErr == nil {
+				l.judgeList(ctx, s, job, !seen.Missed.IsZero(), never)
+			}
+			return l.moves.apply(ctx, s, judgePoll(s, job, callErr, system, l.moves.chance(s)))
+		})
+		endSpan(span, s, err)
+		l.log.tell(ctx, res, err, "type", "list check", "duration", time.Since(began).Round(time.Millisecond))
+		return nil
 	})
-	endSpan(span, s, err)
-	l.log.tell(ctx, res, err, "type", "list check", "duration", time.Since(began).Round(time.Millisecond))
-	return nil
 }
 
 // judgeList notes that list checks did not show a job that is stopping. The list

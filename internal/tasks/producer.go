@@ -9,7 +9,6 @@ import (
 
 	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
-	"vizstop/internal/limits"
 	"vizstop/internal/release"
 	"vizstop/internal/tracing"
 )
@@ -80,19 +79,6 @@ func (p *Producer) Ask(ctx context.Context, projectID, batch string, asks []ledg
 		}
 	}
 	return all, nil
-}
-
-// StateSize states how many stops a batch that nobody confirms is going to have in a
-// project, before the first Ask for it. If that is over a limit of the fleet, the
-// batch is held whole before its first call, and held says why; it is held later if it
-// brings more. Doing it again changes nothing. Foreign tasks and what a person
-// confirmed state no size.
-func (p *Producer) StateSize(ctx context.Context, projectID, batch string, size limits.Size, fleet limits.Limits) (held string, err error) {
-	if err := checkIDs(projectID, batch, nil); err != nil {
-		return "", err
-	}
-	held = fleet.Over(size)
-	return held, p.ledger.StateSize(ctx, projectID, batch, size.Stops, held)
 }
 
 func checkIDs(projectID, batch string, asks []ledger.Ask) error {

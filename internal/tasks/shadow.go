@@ -2,7 +2,6 @@ package tasks
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -17,19 +16,16 @@ import (
 type ShadowLooker struct {
 	AtWork *AtWork // shadow stops that this worker has claimed and not finished
 
-	calls   *detail
-	moves   *mover
-	release *release.Releaser
-	slots   *Slots
-	log     *logger
+	self
+	calls *detail
 }
 
 func newShadowLooker(cfg Config, log *logger) *ShadowLooker {
 	return &ShadowLooker{
-		AtWork:  NewAtWork(),
-		calls:   &detail{cfg.Jobs.Get, cfg.Schedule, &reporter{release: cfg.Release, slots: cfg.Slots, log: cfg.Logger}},
-		moves:   &mover{ledger: cfg.Ledger.Shadow(), schedule: cfg.Schedule, recorder: cfg.Recorder, pull: cfg.PullShadow},
-		release: cfg.Release, slots: cfg.Slots, log: log,
+		AtWork: NewAtWork(),
+		self: self{&mover{ledger: cfg.Ledger.Shadow(), schedule: cfg.Schedule, recorder: cfg.Recorder, pull: cfg.PullShadow},
+			cfg.Release, cfg.Slots, log},
+		calls: &detail{cfg.Jobs.Get, cfg.Schedule, &reporter{release: cfg.Release, slots: cfg.Slots, log: cfg.Logger}},
 	}
 }
 
@@ -39,24 +35,16 @@ func newShadowLooker(cfg Config, log *logger) *ShadowLooker {
 // then.
 func (l *ShadowLooker) Look(ctx context.Context, c release.ShadowClaim) error {
 	s, began := c.Stop, time.Now()
-	slot, noSlot := l.slots.Acquire(ctx, s.ProjectID, true)
-	ctx, cancel := l.log.ownTime(ctx)
-	defer cancel()
-	if noSlot == nil {
-		defer slot.Free()
-	}
-	if noSlot != nil || l.release.Resting(s.ProjectID) {
-		_, err := l.moves.next(ctx, s, "given back", ledger.KindShadow, 0)
-		return errors.Join(noSlot, err)
-	}
-	ctx, s.Trace = tracing.Join(ctx, s.Trace)
-	res, err := l.moves.guarded(ctx, s, func() (result, error) {
-		step := claimed{release.Claimed{Stop: s, At: c.At, Ill: c.Ill}, slot}
-		job, callErr, system := l.calls.look(ctx, step)
-		return l.moves.applyShadow(ctx, s, judgeShadow(s, job, callErr, system, c.Held, l.moves.chance(s).absent))
+	return l.look(ctx, s, ledger.KindShadow, func(ctx context.Context, slot *Slot) error {
+		ctx, s.Trace = tracing.Join(ctx, s.Trace)
+		res, err := l.moves.guarded(ctx, s, func() (result, error) {
+			step := claimed{release.Claimed{Stop: s, At: c.At, Ill: c.Ill}, slot}
+			job, callErr, system := l.calls.look(ctx, step)
+			return l.moves.applyShadow(ctx, s, judgeShadow(s, job, callErr, system, c.Held, l.moves.chance(s).absent))
+		})
+		l.log.tell(ctx, res, err, "type", "shadow", "duration", time.Since(began).Round(time.Millisecond))
+		return err
 	})
-	l.log.tell(ctx, res, err, "type", "shadow", "duration", time.Since(began).Round(time.Millisecond))
-	return err
 }
 
 // Expire ends a shadow stop whose time is up, without a look.
