@@ -1,7 +1,6 @@
 package selection
 
 import (
-	"errors"
 	"fmt"
 	"path"
 	"strings"
@@ -10,18 +9,26 @@ import (
 
 // CheckGlob finds what is wrong with a glob for names. Every id is a glob too.
 func CheckGlob(glob string) error {
+	if fault := globFault(glob); fault != "" {
+		return fmt.Errorf("%.80q %s", glob, fault)
+	}
+	return nil
+}
+
+// globFault says what is wrong with a glob without showing it; "": nothing is.
+func globFault(glob string) string {
 	if glob == "" {
-		return errors.New("an empty glob matches no name")
+		return "is an empty glob, which matches no name"
 	}
 	for _, c := range glob {
 		if !unicode.IsLetter(c) && !unicode.IsDigit(c) && !strings.ContainsRune(`_-.*?[]^\`, c) {
-			return fmt.Errorf("%.80q can match no name, as %q is in none: a glob is made of letters, digits, _, -, ., *, ?, [a-z], [^a-z]", glob, c)
+			return fmt.Sprintf("can match no name, as %q is in none: a glob is made of letters, digits, _, -, ., *, ?, [a-z], [^a-z]", c)
 		}
 	}
 	if _, err := path.Match(glob, ""); err != nil {
-		return fmt.Errorf("%.80q is not a glob such as nightly-* or run-[0-9]?: is a bracket open or empty?", glob)
+		return "is not a glob such as nightly-* or run-[0-9]?: is a bracket open or empty?"
 	}
-	return nil
+	return ""
 }
 
 // match says whether a checked glob matches a name. path.Match stops a * at a

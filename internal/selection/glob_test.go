@@ -27,7 +27,7 @@ func TestGlobs(t *testing.T) {
 
 func TestBadGlobs(t *testing.T) {
 	for glob, want := range map[string]string{
-		"":        "an empty glob matches no name",
+		"":        `"" is an empty glob`,
 		"[":       `"[" is not a glob`,
 		"a[b":     `"a[b" is not a glob`,
 		"a[]":     `"a[]" is not a glob`,

@@ -44,7 +44,8 @@ const (
 // 2026-12-24, whose whole day in now's location is still protected, or a time as
 // in RFC 3339, from which on the line protects no more. Blank lines, a byte order
 // mark and CRLF do no harm. Any other line is an error, of which up to five are
-// told, each with its place, such as "keep.txt line 3", where name is "keep.txt".
+// told, each with its place, such as "keep.txt line 3", where name is "keep.txt". What
+// stands there is not shown: it may be another file than was meant, with secrets.
 func ParseProtected(r io.Reader, name string, now time.Time) (*Protected, error) {
 	p := &Protected{plain: map[string][]int{}}
 	var faults []error
@@ -91,16 +92,16 @@ func (p *Protected) add(place, line string, now time.Time) error {
 		return nil
 	}
 	entry := words[0]
-	if err := CheckGlob(entry); err != nil {
-		return err
+	if fault := globFault(entry); fault != "" {
+		return fmt.Errorf("the entry %s", fault)
 	}
 	if len(words) > 1 {
 		if words[1] != "until" || len(words) != 3 {
-			return fmt.Errorf("%.80q is not of the form: ID or GLOB [until YYYY-MM-DD] [# comment]", strings.TrimSpace(line))
+			return errors.New("the line is not of the form: ID or GLOB [until YYYY-MM-DD] [# comment]")
 		}
 		end, err := ParseUntil(words[2], now.Location())
 		if err != nil {
-			return err
+			return errors.New("the time is " + notUntil)
 		}
 		if !now.Before(end) {
 			p.expired = append(p.expired, fmt.Sprintf("%s: %s (until %s)", place, entry, words[2]))
@@ -125,8 +126,10 @@ func ParseUntil(text string, zone *time.Location) (time.Time, error) {
 	if t, err := time.Parse(time.RFC3339, text); err == nil {
 		return t, nil
 	}
-	return time.Time{}, fmt.Errorf("%.40q is not a date such as 2026-12-24, or a time such as 2026-12-24T18:00:00+01:00", text)
+	return time.Time{}, fmt.Errorf("%.40q is %s", text, notUntil)
 }
+
+const notUntil = "not a date such as 2026-12-24, or a time such as 2026-12-24T18:00:00+01:00"
 
 // Protects says whether a job is protected by its id or its name, and by which
 // line, such as "keep.txt line 3: nightly-*".

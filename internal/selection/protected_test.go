@@ -89,16 +89,21 @@ func TestProtectionExpires(t *testing.T) {
 }
 
 func TestBadProtectLines(t *testing.T) {
-	const form = ` is not of the form: ID or GLOB [until YYYY-MM-DD] [# comment]`
+	const (
+		form = "the line is not of the form: ID or GLOB [until YYYY-MM-DD] [# comment]"
+		date = "the time is not a date such as 2026-12-24, or a time such as 2026-12-24T18:00:00+01:00"
+		none = " is in none: a glob is made of letters, digits, _, -, ., *, ?, [a-z], [^a-z]"
+	)
 	for line, want := range map[string]string{
-		"a[":                       `"a[" is not a glob such as nightly-* or run-[0-9]?: is a bracket open or empty?`,
-		"12,13":                    `"12,13" can match no name, as ',' is in none: a glob is made of letters, digits, _, -, ., *, ?, [a-z], [^a-z]`,
-		"12 13":                    `"12 13"` + form,
-		"12 till 2026-12-24":       `"12 till 2026-12-24"` + form,
-		"12 until":                 `"12 until"` + form,
-		"12 until 2026-12-24 noon": `"12 until 2026-12-24 noon"` + form,
-		"12 until 2026-02-30 # x":  `"2026-02-30" is not a date such as 2026-12-24, or a time such as 2026-12-24T18:00:00+01:00`,
-		"12 until 24.12.2026":      `"24.12.2026" is not a date such as 2026-12-24, or a time such as 2026-12-24T18:00:00+01:00`,
+		"a[":                       "the entry is not a glob such as nightly-* or run-[0-9]?: is a bracket open or empty?",
+		"12,13":                    "the entry can match no name, as ','" + none,
+		"HW_SECRET_KEY=S3CRET":     "the entry can match no name, as '='" + none,
+		"12 13":                    form,
+		"12 till 2026-12-24":       form,
+		"12 until":                 form,
+		"12 until 2026-12-24 noon": form,
+		"12 until 2026-02-30 # x":  date,
+		"12 until 24.12.2026":      date,
 	} {
 		p, err := ParseProtected(strings.NewReader("ok\n"+line+"\n"), "keep.txt", now)
 		if want = "keep.txt line 2: " + want; p != nil || err == nil || err.Error() != want {
