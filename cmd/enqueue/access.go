@@ -51,6 +51,26 @@ func (a *access) calls(books *books, projects []string) (*caller.Caller, error) 
 	return &caller.Caller{API: api, Rate: rate}, nil
 }
 
+// doors is the door of each project, which is that of its account.
+func (a *access) doors(projects []string) (map[string]*door, error) {
+	f, err := a.file()
+	if err != nil {
+		return nil, err
+	}
+	byAccount, byProject := map[*accounts.Account]*door{}, map[string]*door{}
+	for _, id := range projects {
+		p, err := f.Find(id)
+		if err != nil {
+			return nil, err
+		}
+		if byAccount[p.Account] == nil {
+			byAccount[p.Account] = newDoor()
+		}
+		byProject[id] = byAccount[p.Account]
+	}
+	return byProject, nil
+}
+
 // callRate is what calls of this command keep to. The books are nil in a dry run
 // without a Redis.
 func (b *books) callRate() caller.Rate {

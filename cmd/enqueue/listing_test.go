@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,7 +26,7 @@ type slowLists struct {
 }
 
 func (s slowLists) List(_ context.Context, projectID string, _ jobs.Query) (*jobs.Page, error) {
-	time.Sleep(s.takes)
+	time.Sleep(s.takes) // virtual: costs nothing
 	if projectID == s.fails {
 		return nil, errors.New("refused")
 	}
@@ -70,6 +72,38 @@ func TestProjectsAreListedTogether(t *testing.T) {
 			}
 			if !strings.HasSuffix(said.String(), "\r\x1b[K") {
 				t.Errorf("said %q: the line stays", &said)
+			}
+		})
+	}
+}
+
+// A credential that is refused is not tried in every project: the first refusal is the last, and one that comes later, too.
+func TestARefusedCredentialIsTriedOnce(t *testing.T) {
+	t.Parallel()
+	for _, good := range []int{0, 1, 20} { // lists that are answered before
+		synctest.Test(t, func(t *testing.T) {
+			var asked atomic.Int64
+			d := newDoor()
+			one := d.through(func(yield func(jobs.Job, error) bool) {
+				time.Sleep(time.Second) // virtual: costs nothing
+				if asked.Add(1) > int64(good) {
+					yield(jobs.Job{}, &jobs.Error{Operation: jobs.OperationList, Kind: jobs.KindCredentials})
+				}
+			})
+			var failed atomic.Int64
+			var lists sync.WaitGroup
+			for range 40 {
+				lists.Go(func() {
+					for _, err := range one {
+						if err != nil {
+							failed.Add(1)
+						}
+					}
+				})
+			}
+			lists.Wait()
+			if good == 0 && asked.Load() != 1 || int(failed.Load()) != 40-good {
+				t.Errorf("of 40 lists %d were asked for and %d failed, after %d good ones", asked.Load(), failed.Load(), good)
 			}
 		})
 	}

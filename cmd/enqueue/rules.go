@@ -100,7 +100,13 @@ func (c *stopCmd) chooseByRule(ctx context.Context, books *books) (*chosen, erro
 	}
 	var items []joblist.Item
 	picked := &chosen{details: map[string]map[string]jobs.Job{}, running: map[string]int{}}
-	list := func(project string) iter.Seq2[jobs.Job, error] { return listJobs(ctx, calls, project) }
+	doors, err := c.api.doors(c.projects)
+	if err != nil {
+		return nil, err
+	}
+	list := func(project string) iter.Seq2[jobs.Job, error] {
+		return doors[project].through(listJobs(ctx, calls, project))
+	}
 	for _, found := range c.across(list, rule, now) {
 		project := found.ProjectID
 		if found.Err != nil {
