@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -26,7 +25,7 @@ func TestRunAndReadWhileSlotsMove(t *testing.T) {
 	for i := range hashes {
 		hashes[i] = fmt.Sprintf("{p}:%d", i)
 	}
-	var calls atomic.Int64
+	var calls, refused atomic.Int64
 	ctx, end := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
@@ -34,6 +33,7 @@ func TestRunAndReadWhileSlotsMove(t *testing.T) {
 			nonce := strconv.FormatInt(calls.Add(1), 10)
 			_, read, err := RunAndRead(context.Background(), rdb, count, hashes, []any{nonce}, hashes)
 			for redirected(err) { // more often than the client follows: nothing was done
+				refused.Add(1)
 				_, read, err = RunAndRead(context.Background(), rdb, count, hashes, []any{nonce}, hashes)
 			}
 			if err != nil {
@@ -54,7 +54,11 @@ func TestRunAndReadWhileSlotsMove(t *testing.T) {
 		to := cluster.Nodes[(slices.Index(cluster.Nodes, from)+1)%len(cluster.Nodes)]
 		seen := calls.Load()
 		redistest.Await(t, "calls between two moves", func() bool { return calls.Load() > seen+2 })
-		cluster.MoveSlot(t, hashes[0], to, func() { time.Sleep(10 * time.Millisecond) }) // calls come meanwhile
+		tries := func() int64 { return calls.Load() + refused.Load() }
+		cluster.MoveSlot(t, hashes[0], to, func() {
+			before := tries()
+			redistest.Await(t, "a call while the slot moves", func() bool { return tries() > before })
+		})
 	}
 	end()
 	if err := <-done; err != nil {

@@ -191,6 +191,7 @@ func (r *Reader) Fields(n *yaml.Node, what string, required, optional []string) 
 	return found
 }
 
+// List is names for people: "a, b or c". There is at least one.
 func List(names []string) string {
 	if len(names) == 1 {
 		return names[0]
