@@ -15,12 +15,14 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"vizstop/internal/console/problem"
+	"vizstop/internal/control"
 	"vizstop/internal/principals"
 	"vizstop/internal/settings"
 )
 
 // Site is one console. It is safe for concurrent use; nobody changes it once it serves.
 type Site struct {
+	Desk    *control.Desk     // what is read and done; both faces go through it
 	Prefix  string            // the path below which everything is, such as "/vizstop"; "" for none
 	Actions bool              // whether actions are switched on; the role is the principal's
 	API     *settings.Service // ModelArts, for rules and undo; nil: the console has no credentials
