@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"vizstop/internal/actions"
+	"vizstop/internal/control"
 	"vizstop/internal/ledger"
 	"vizstop/internal/plain"
 	"vizstop/internal/settings"
@@ -61,8 +62,8 @@ func (a *about) who(getenv func(string) string) string {
 }
 
 // record notes what this person begins to do.
-func (a *about) record(ctx context.Context, books *books, getenv func(string) string, what, scope string, jobs int) error {
-	return books.actions.Record(ctx, actions.Action{What: what, Scope: scope, Jobs: jobs, By: a.who(getenv), Reason: a.reason})
+func (a *about) record(ctx context.Context, desk *control.Desk, getenv func(string) string, what, scope string, jobs int) error {
+	return desk.Actions.Record(ctx, actions.Action{What: what, Scope: scope, Jobs: jobs, By: a.who(getenv), Reason: a.reason})
 }
 
 func (a *about) meta(getenv func(string) string) ledger.Meta {

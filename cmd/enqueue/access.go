@@ -8,6 +8,7 @@ import (
 
 	"vizstop/internal/accounts"
 	"vizstop/internal/caller"
+	"vizstop/internal/control"
 	"vizstop/internal/estimate"
 	"vizstop/internal/release"
 	"vizstop/internal/settings"
@@ -34,16 +35,16 @@ func (a *access) declareProjects(s *settings.Set) {
 	s.Bool(&a.allProjects, "all-projects", "", "with --accounts and a rule: all projects of the file")
 }
 
-// calls returns the API of some projects, at the rate of the fleet. The books are nil
+// calls returns the API of some projects, at the rate of the fleet. The desk is nil
 // in a dry run without a Redis.
-func (a *access) calls(books *books, projects []string) (*caller.Caller, error) {
-	rate := books.callRate()
+func (a *access) calls(desk *control.Desk, projects []string) (*caller.Caller, error) {
+	rate := desk.CallRate()
 	api, err := a.Open(settings.Options{Projects: projects, Spend: rate.Spend})
 	if err != nil {
 		return nil, err
 	}
-	if books != nil {
-		books.served = func(projectID string) release.Serving {
+	if desk != nil {
+		desk.Served = func(projectID string) release.Serving {
 			account, endpoint, rate, shadow := api.Serving(projectID)
 			return release.Serving{Account: account, Endpoint: endpoint, Rate: rate, Shadow: shadow}
 		}
@@ -69,15 +70,6 @@ func (a *access) doors(projects []string) (map[string]*door, error) {
 		byProject[id] = byAccount[p.Account]
 	}
 	return byProject, nil
-}
-
-// callRate is what calls of this command keep to. The books are nil in a dry run
-// without a Redis.
-func (b *books) callRate() caller.Rate {
-	if b == nil {
-		return &caller.OwnRate{}
-	}
-	return caller.FleetRate{Rate: b.release, Ledger: b.ledger}
 }
 
 // file says where projects are; it needs no credentials.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"vizstop/internal/control"
 	"vizstop/internal/report"
 	"vizstop/internal/settings"
 	"vizstop/internal/when"
@@ -42,11 +43,11 @@ func actionsCommand(getenv func(string) string, streams streams) *cli.Command {
 batches are (--retention of the workers).`,
 		Flags:        c.Flags(),
 		OnUsageError: usageError,
-		Action: c.action(getenv, func(ctx context.Context, cmd *cli.Command, books *books) error {
+		Action: c.action(getenv, func(ctx context.Context, cmd *cli.Command, desk *control.Desk) error {
 			if err := settings.NoArguments(cmd); err != nil {
 				return err
 			}
-			found, err := books.actions.Last(ctx, last)
+			found, err := desk.Actions.Last(ctx, last)
 			if err != nil {
 				return err
 			}

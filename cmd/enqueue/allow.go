@@ -8,8 +8,8 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"vizstop/internal/actions"
+	"vizstop/internal/control"
 	"vizstop/internal/jobs"
-	"vizstop/internal/release"
 	"vizstop/internal/report"
 	"vizstop/internal/settings"
 )
@@ -55,7 +55,7 @@ not used within an hour is not allowed any more. --reason is needed, and recorde
 (enqueue actions).`,
 		Flags:        c.Flags(),
 		OnUsageError: usageError,
-		Action: c.action(getenv, func(ctx context.Context, cmd *cli.Command, books *books) error {
+		Action: c.action(getenv, func(ctx context.Context, cmd *cli.Command, desk *control.Desk) error {
 			if c.reason == "" {
 				return errors.New("--reason: say why these stops may go out; it is recorded")
 			}
@@ -63,26 +63,26 @@ not used within an hour is not allowed any more. --reason is needed, and recorde
 				if err := settings.NoArguments(cmd); err != nil {
 					return err
 				}
-				return c.allowProject(ctx, books, getenv)
+				return c.allowProject(ctx, desk, getenv)
 			}
 			batch, err := oneArgument(cmd, "the id of one batch, or --project")
 			if err != nil {
 				return err
 			}
-			return c.allowBatch(ctx, books, batch, getenv)
+			return c.allowBatch(ctx, desk, batch, getenv)
 		}),
 	}
 }
 
 // allowProject lets calls of a project out beyond the window limit.
-func (c *allowCmd) allowProject(ctx context.Context, books *books, getenv func(string) string) error {
+func (c *allowCmd) allowProject(ctx context.Context, desk *control.Desk, getenv func(string) string) error {
 	if c.count == 0 {
 		return errors.New("--count: say how many stop calls may go out beyond the window limit")
 	}
-	if err := c.record(ctx, books, getenv, "allow", actions.Of("project", c.project), c.count); err != nil {
+	if err := c.record(ctx, desk, getenv, "allow", actions.Of("project", c.project), c.count); err != nil {
 		return err
 	}
-	if err := books.release.Allow(ctx, c.project, c.count); err != nil {
+	if err := desk.Release.Allow(ctx, c.project, c.count); err != nil {
 		return err
 	}
 	return c.tell(allowed{Kind: "allow", Project: c.project, Allowed: c.count},
@@ -90,27 +90,17 @@ func (c *allowCmd) allowProject(ctx context.Context, books *books, getenv func(s
 }
 
 // allowBatch confirms stops of a batch.
-func (c *allowCmd) allowBatch(ctx context.Context, books *books, batch string, getenv func(string) string) error {
-	projects, err := batchProjects(ctx, books.ledger, batch)
+func (c *allowCmd) allowBatch(ctx context.Context, desk *control.Desk, batch string, getenv func(string) string) error {
+	b, err := desk.Batch(ctx, batch)
+	if err == nil {
+		err = c.record(ctx, desk, getenv, "allow", actions.Of("batch", batch), c.count)
+	}
 	if err != nil {
 		return err
 	}
-	if err := c.record(ctx, books, getenv, "allow", actions.Of("batch", batch), c.count); err != nil {
+	n, err := b.Allow(ctx, c.count)
+	if err != nil {
 		return err
-	}
-	n, left := 0, c.count
-	if left == 0 {
-		left = 1 << 30
-	}
-	for _, p := range projects {
-		some, err := books.ledger.Confirm(ctx, p, batch, left-n)
-		n += some
-		if err == nil {
-			err = release.Ask(ctx, books.rdb, p)
-		}
-		if err != nil {
-			return fmt.Errorf("%d stops of batch %s were allowed, then: %w", n, batch, err)
-		}
 	}
 	if n == 0 {
 		return c.tell(allowed{Kind: "allow", Batch: batch}, fmt.Sprintf("no stop of batch %s waits that nobody has confirmed", batch))

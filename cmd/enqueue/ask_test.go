@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"vizstop/internal/control"
 	"vizstop/internal/joblist"
 	"vizstop/internal/ledger"
 	"vizstop/internal/redistest"
@@ -36,11 +37,11 @@ func TestTimesCountFromTheAnswer(t *testing.T) {
 		"at-once": {when.Spec{Deadline: "30s"}, 0},
 		"in":      {when.Spec{Deadline: "30s", In: "30s"}, 30 * time.Second},
 	} {
-		books, err := newBooks(t.Context(), rdb)
+		desk, err := control.Open(t.Context(), rdb)
 		if err != nil {
 			t.Fatal(err)
 		}
-		asked := books.ledger.Now()
+		asked := desk.Ledger.Now()
 		now, answered := asked, asked.Add(40*time.Second)
 		var items []joblist.Item
 		for i := range askAbove + 1 {
@@ -57,13 +58,13 @@ func TestTimesCountFromTheAnswer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := c.ask(t.Context(), books, jobs, plan, ledger.Meta{}, func(string) string { return "" }); err != nil {
+		if err := c.ask(t.Context(), desk, jobs, plan, ledger.Meta{}, func(string) string { return "" }); err != nil {
 			t.Fatal(err)
 		}
 		if !strings.Contains(out.String(), "This would stop 21 jobs. Type the number") {
 			t.Errorf("%s: nobody was asked:\n%s", name, &out)
 		}
-		stops, _, err := books.ledger.BatchStops(t.Context(), project, name, 0, 100)
+		stops, _, err := desk.Ledger.BatchStops(t.Context(), project, name, 0, 100)
 		if err != nil || len(stops) != askAbove+1 {
 			t.Fatal(len(stops), err)
 		}

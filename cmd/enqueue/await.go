@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"vizstop/internal/control"
 	"vizstop/internal/ledger"
 	"vizstop/internal/report"
 	"vizstop/internal/settings"
@@ -12,13 +13,13 @@ import (
 
 // conclude prints an answer and, with --wait, waits for the end of the batch
 // and turns its outcomes into an exit code.
-func (c *stopCmd) conclude(ctx context.Context, books *books, a *answer) error {
+func (c *stopCmd) conclude(ctx context.Context, desk *control.Desk, a *answer) error {
 	if !c.json || !c.wait {
 		if err := c.tell(a); err != nil || !c.wait {
 			return errors.Join(err, a.refused())
 		}
 	}
-	err := c.await(ctx, books, a)
+	err := c.await(ctx, desk, a)
 	if err != nil {
 		return errors.Join(err, a.refused())
 	}
@@ -37,7 +38,7 @@ func (c *stopCmd) conclude(ctx context.Context, books *books, a *answer) error {
 }
 
 // await fills in the result of a batch when it has ended, or --timeout passed.
-func (c *stopCmd) await(ctx context.Context, books *books, a *answer) error {
+func (c *stopCmd) await(ctx context.Context, desk *control.Desk, a *answer) error {
 	waitCtx := ctx
 	a.Result = []*report.Summary{}
 	if len(a.Projects) == 0 {
@@ -50,7 +51,11 @@ func (c *stopCmd) await(ctx context.Context, books *books, a *answer) error {
 	}
 	out := c.streams.err
 	progress := report.NewProgress(out, settings.IsTerminal(out), c.quiet)
-	err := report.Wait(waitCtx, books.watch(a.Batch, a.Projects, progress))
+	batch, err := desk.Batch(ctx, a.Batch)
+	if err == nil {
+		batch = batch.In(a.Projects)
+		err = report.Wait(waitCtx, batch.Watch(progress))
+	}
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("no longer waiting: batch %s goes on without this command (see: enqueue status %s)", a.Batch, a.Batch)
@@ -60,7 +65,7 @@ func (c *stopCmd) await(ctx context.Context, books *books, a *answer) error {
 		return fmt.Errorf("wait for batch %s, which goes on without this command: %w", a.Batch, err)
 	}
 	for _, p := range a.Projects {
-		s, err := report.Summarize(ctx, books.ledger, p, a.Batch)
+		s, err := report.Summarize(ctx, desk.Ledger, p, a.Batch)
 		if err != nil {
 			return err
 		}

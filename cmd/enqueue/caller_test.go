@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"vizstop/internal/caller"
+	"vizstop/internal/control"
 	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
@@ -104,19 +105,19 @@ func TestThrottledForEver(t *testing.T) {
 // Looks and restarts of an undo ask for the rate, too.
 func TestUndoKeepsToTheRate(t *testing.T) {
 	rdb := redistest.Start(t).Limited(t)
-	books, err := newBooks(t.Context(), rdb)
+	desk, err := control.Open(t.Context(), rdb)
 	if err != nil {
 		t.Fatal(err)
 	}
 	const jobs = 10
 	spent := &spending{calls: map[string]int{}}
 	api, sim := newCaller(t, spent, jobs)
-	u := undo.New(books.ledger, api, "b")
+	u := undo.New(desk.Ledger, api, "b")
 	var stops []*ledger.Stop
 	for i := range jobs {
 		id := fmt.Sprint(i + 1)
 		sim.SetStatus(project, id, v1.StatusKilled)
-		stops = append(stops, stoppedStop(t, books, id))
+		stops = append(stops, stoppedStop(t, desk, id))
 	}
 	if err := u.RestartAll(t.Context(), stops); err != nil || u.Restarted != jobs {
 		t.Fatalf("%d restarted, %v, want %d", u.Restarted, err, jobs)
@@ -138,13 +139,13 @@ func TestTheRateIsTheFleets(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		books, err := newBooks(t.Context(), rdb)
-		if err != nil || books.release.Rate("") != tt.want {
-			t.Fatalf("announced %v: %+v, %v, want the rate %v", tt.announced, books, err, tt.want)
+		desk, err := control.Open(t.Context(), rdb)
+		if err != nil || desk.Release.Rate("") != tt.want {
+			t.Fatalf("announced %v: %+v, %v, want the rate %v", tt.announced, desk, err, tt.want)
 		}
-		fleet, ok := books.callRate().(caller.FleetRate)
-		if !ok || fleet.Rate != caller.Rate(books.release) {
-			t.Errorf("calls keep to %+v, want the fleet's rate", books.callRate())
+		fleet, ok := desk.CallRate().(caller.FleetRate)
+		if !ok || fleet.Rate != caller.Rate(desk.Release) {
+			t.Errorf("calls keep to %+v, want the fleet's rate", desk.CallRate())
 		}
 		if err := fleet.Spend(t.Context(), project); err != nil {
 			t.Error(err)
@@ -153,33 +154,33 @@ func TestTheRateIsTheFleets(t *testing.T) {
 	if keys := rdb.Exists(t.Context(), ledger.Keys(project).Control()).Val(); keys != 1 {
 		t.Error("no call was counted")
 	}
-	if _, own := (*books)(nil).callRate().(*caller.OwnRate); !own {
+	if _, own := (*control.Desk)(nil).CallRate().(*caller.OwnRate); !own {
 		t.Error("without a Redis there is a rate of the fleet")
 	}
 }
 
 // stoppedStop is a stop that the API has accepted and confirmed.
-func stoppedStop(t *testing.T, b *books, job string) *ledger.Stop {
+func stoppedStop(t *testing.T, b *control.Desk, job string) *ledger.Stop {
 	t.Helper()
 	return stoppedStopIn(t, b, project, job)
 }
 
-func stoppedStopIn(t *testing.T, b *books, project, job string) *ledger.Stop {
+func stoppedStopIn(t *testing.T, b *control.Desk, project, job string) *ledger.Stop {
 	t.Helper()
 	ctx := t.Context()
-	openings, err := b.ledger.Open(ctx, project, "b", []ledger.Ask{{JobID: job, Deadline: time.Now().Add(time.Hour)}})
+	openings, err := b.Ledger.Open(ctx, project, "b", []ledger.Ask{{JobID: job, Deadline: time.Now().Add(time.Hour)}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := b.ledger.Get(ctx, project, openings[0].StopID)
+	s, err := b.Ledger.Get(ctx, project, openings[0].StopID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.Accepted, s.Status = time.Now(), v1.StatusKilled.Job().String()
-	if ended, err := b.ledger.Finish(ctx, s, ledger.Stopped, "", time.Second); !ended || err != nil {
+	if ended, err := b.Ledger.Finish(ctx, s, ledger.Stopped, "", time.Second); !ended || err != nil {
 		t.Fatal(ended, err)
 	}
-	stops, _, err := b.ledger.BatchStops(ctx, project, "b", 0, 100)
+	stops, _, err := b.Ledger.BatchStops(ctx, project, "b", 0, 100)
 	if err != nil {
 		t.Fatal(err)
 	}

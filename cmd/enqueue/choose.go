@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	"vizstop/internal/control"
 	"vizstop/internal/joblist"
 	"vizstop/internal/jobs"
 )
@@ -160,9 +161,9 @@ func (c *stopCmd) checkChoice(args []string) error {
 
 // choose finds the jobs that the settings and arguments name: by rule, or by id
 // from arguments, a file and standard input.
-func (c *stopCmd) choose(ctx context.Context, books *books, args []string) (*chosen, error) {
+func (c *stopCmd) choose(ctx context.Context, desk *control.Desk, args []string) (*chosen, error) {
 	if c.byRule() {
-		return c.chooseByRule(ctx, books)
+		return c.chooseByRule(ctx, desk)
 	}
 	return c.chooseByID(args)
 }

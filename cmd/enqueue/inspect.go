@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"vizstop/internal/caller"
+	"vizstop/internal/control"
 	"vizstop/internal/jobs"
 	"vizstop/internal/plain"
 )
@@ -16,11 +17,11 @@ const askEach = 50
 
 // lookUp fetches what a selection by id doesn't know of its jobs, if there are
 // credentials to ask with.
-func (c *stopCmd) lookUp(ctx context.Context, books *books, picked *chosen) error {
+func (c *stopCmd) lookUp(ctx context.Context, desk *control.Desk, picked *chosen) error {
 	if picked.details != nil || !c.api.HasCredentials() {
 		return nil
 	}
-	calls, err := c.api.calls(books, picked.projects)
+	calls, err := c.api.calls(desk, picked.projects)
 	if err != nil {
 		return err
 	}
@@ -71,11 +72,11 @@ const shownProtected = 5
 
 // checkProtected refuses jobs given by id that --protect names. Names can be compared only with credentials to look the
 // jobs up, which is told.
-func (c *stopCmd) checkProtected(ctx context.Context, books *books, picked *chosen) error {
+func (c *stopCmd) checkProtected(ctx context.Context, desk *control.Desk, picked *chosen) error {
 	if c.keep == nil || c.byRule() || c.forceProtected {
 		return nil
 	}
-	if err := c.lookUp(ctx, books, picked); err != nil {
+	if err := c.lookUp(ctx, desk, picked); err != nil {
 		return fmt.Errorf("whether --protect (VIZSTOP_PROTECT) names a job is not known: nothing was done: %w", err)
 	}
 	if picked.details == nil && !c.quiet {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"vizstop/internal/control"
 	"vizstop/internal/estimate"
 	"vizstop/internal/plain"
 	"vizstop/internal/when"
@@ -64,27 +65,19 @@ func (c *chosen) shares(plan when.Plan) []estimate.Share {
 // dryRunWait is how long a dry run waits for Redis, which it can do without.
 const dryRunWait = 3 * time.Second
 
-// openOrNot opens the books. For a dry run without a Redis they are nil.
-func (c *stopCmd) openOrNot(ctx context.Context) (*books, func(), error) {
+// openOrNot opens the desk. For a dry run without a Redis it is nil.
+func (c *stopCmd) openOrNot(ctx context.Context) (*control.Desk, func(), error) {
 	if !c.dryRun {
 		return c.open(ctx)
 	}
 	waitCtx, cancel := context.WithTimeout(ctx, dryRunWait)
 	defer cancel()
-	books, done, err := c.open(waitCtx)
+	desk, done, err := c.open(waitCtx)
 	if err != nil {
 		fmt.Fprintln(c.streams.err, plain.Line("note: how long this would take is not known: "+err.Error(), maxErrorLine))
 		return nil, func() {}, nil
 	}
-	return books, done, nil
-}
-
-// knownRate is what workers announced. Without a Redis there is none.
-func (b *books) knownRate() estimate.Rate {
-	if b == nil {
-		return estimate.Rate{}
-	}
-	return b.rate
+	return desk, done, nil
 }
 
 // print writes it for people.
@@ -95,11 +88,11 @@ func (o *outlook) print(out io.Writer) {
 }
 
 // lookAtWindow compares what nobody confirms of a selection with what the window limit leaves. Nothing of it is used up.
-func (c *stopCmd) lookAtWindow(ctx context.Context, books *books, picked *chosen, o *outlook) error {
-	if books == nil || c.isConfirmed(picked.count, c.Given("max")) {
+func (c *stopCmd) lookAtWindow(ctx context.Context, desk *control.Desk, picked *chosen, o *outlook) error {
+	if desk == nil || c.isConfirmed(picked.count, c.Given("max")) {
 		return nil
 	}
-	windows, err := books.release.Windows(ctx, picked.projects...)
+	windows, err := desk.Release.Windows(ctx, picked.projects...)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"vizstop/internal/control"
 	"vizstop/internal/joblist"
 	"vizstop/internal/jobs"
 	"vizstop/internal/report"
@@ -41,8 +42,8 @@ type previewJob struct {
 }
 
 // preview shows what the very same command without --dry-run would stop.
-func (c *stopCmd) preview(ctx context.Context, books *books, picked *chosen, plan when.Plan, ahead outlook) error {
-	if err := c.lookUp(ctx, books, picked); err != nil {
+func (c *stopCmd) preview(ctx context.Context, desk *control.Desk, picked *chosen, plan when.Plan, ahead outlook) error {
+	if err := c.lookUp(ctx, desk, picked); err != nil {
 		return err
 	}
 	p := preview{Kind: "dry_run", outlook: ahead, Count: picked.count, Looked: picked.details != nil, Repeated: picked.repeated,

@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"vizstop/internal/actions"
+	"vizstop/internal/control"
 	"vizstop/internal/joblist"
 	"vizstop/internal/when"
 )
@@ -17,7 +18,7 @@ func retryCommand(getenv func(string) string, streams streams) *cli.Command {
 	c := &stopCmd{streams: streams, now: time.Now}
 	var outcomes []string
 	c.store.declare()
-	c.Strings(&outcomes, "outcome", "", "ask again for stops with this outcome; several by comma (default: not_found,rejected,expired; of a shadow batch would_not_found,would_hold,rejected,expired)", checkState)
+	c.Strings(&outcomes, "outcome", "", "ask again for stops with this outcome; several by comma (default: not_found,rejected,expired; of a shadow batch would_not_found,would_hold,rejected,expired)", control.CheckState)
 	c.declareAsk()
 	return &cli.Command{
 		Name:                      "retry",
@@ -27,26 +28,27 @@ func retryCommand(getenv func(string) string, streams streams) *cli.Command {
 		Flags:                     c.Flags(),
 		OnUsageError:              usageError,
 		DisableSliceFlagSeparator: true,
-		Action: c.batchAction(getenv, func(ctx context.Context, books *books, batch string, projects []string) error {
-			c.shadow = books.ledger.OfShadow() // a shadow batch never becomes a real one
+		Action: c.batchAction(getenv, func(ctx context.Context, desk *control.Desk, batch *control.Batch) error {
+			desk.Ledger = batch.Ledger
+			c.shadow = batch.Shadow() // a shadow batch never becomes a real one
 			switch {
 			case len(outcomes) == 0 && c.shadow:
 				outcomes = []string{"would_not_found", "would_hold", "rejected", "expired"}
 			case len(outcomes) == 0:
 				outcomes = []string{"not_found", "rejected", "expired"}
 			}
-			return c.retry(ctx, books, batch, projects, outcomes, getenv)
+			return c.retry(ctx, desk, batch, outcomes, getenv)
 		}),
 	}
 }
 
-func (c *stopCmd) retry(ctx context.Context, books *books, batch string, projects, outcomes []string, getenv func(string) string) error {
+func (c *stopCmd) retry(ctx context.Context, desk *control.Desk, batch *control.Batch, outcomes []string, getenv func(string) string) error {
 	plan, err := when.Parse(c.spec, c.now())
 	if err != nil {
 		return err
 	}
 	var items []joblist.Item
-	for s, err := range batchStops(ctx, books.ledger, projects, batch, outcomes) {
+	for s, err := range batch.Stops(ctx, outcomes...) {
 		if err != nil {
 			return err
 		}
@@ -55,7 +57,7 @@ func (c *stopCmd) retry(ctx context.Context, books *books, batch string, project
 		}
 	}
 	if len(items) == 0 {
-		return fmt.Errorf("no stop of batch %s is %s: there is nothing to ask for again", batch, strings.Join(outcomes, " or "))
+		return fmt.Errorf("no stop of batch %s is %s: there is nothing to ask for again", batch.ID, strings.Join(outcomes, " or "))
 	}
 	picked, err := survey(fixed(items))
 	if err != nil {
@@ -64,12 +66,12 @@ func (c *stopCmd) retry(ctx context.Context, books *books, batch string, project
 	if err := c.checkMax(picked.count); err != nil {
 		return err
 	}
-	if err := c.record(ctx, books, getenv, "retry", actions.Of("batch", batch), picked.count); err != nil {
+	if err := c.record(ctx, desk, getenv, "retry", actions.Of("batch", batch.ID), picked.count); err != nil {
 		return err
 	}
 	meta := c.meta(getenv)
 	if meta.Reason == "" {
-		meta.Reason = "retry of " + batch
+		meta.Reason = "retry of " + batch.ID
 	}
-	return c.ask(ctx, books, picked, plan, meta, getenv)
+	return c.ask(ctx, desk, picked, plan, meta, getenv)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"vizstop/internal/caller"
+	"vizstop/internal/control"
 	"vizstop/internal/joblist"
 	"vizstop/internal/jobs"
 	"vizstop/internal/plain"
@@ -88,13 +89,13 @@ func (r *rules) readProtected(now time.Time, stderr io.Writer) error {
 
 // chooseByRule lists the jobs of every project and picks those that the rule
 // matches. A project that can't be listed keeps out no other one.
-func (c *stopCmd) chooseByRule(ctx context.Context, books *books) (*chosen, error) {
+func (c *stopCmd) chooseByRule(ctx context.Context, desk *control.Desk) (*chosen, error) {
 	now := c.now()
 	rule, err := c.rule()
 	if err != nil {
 		return nil, err
 	}
-	calls, err := c.api.calls(books, c.projects)
+	calls, err := c.api.calls(desk, c.projects)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"vizstop/internal/control"
 	"vizstop/internal/jobs"
 	"vizstop/internal/selection"
 	"vizstop/internal/settings"
@@ -46,14 +47,14 @@ func (l *limits) checkMax(n int) error {
 
 // checkPercent refuses a selection that is too large a part of a project. It
 // asks the API how many jobs run where the selection doesn't know.
-func (c *stopCmd) checkPercent(ctx context.Context, books *books, picked *chosen) error {
+func (c *stopCmd) checkPercent(ctx context.Context, desk *control.Desk, picked *chosen) error {
 	if c.maxPercent >= 100 {
 		return nil
 	}
 	for _, project := range picked.projects {
 		running, known := picked.running[project]
 		if !known {
-			calls, err := c.api.calls(books, picked.projects)
+			calls, err := c.api.calls(desk, picked.projects)
 			if err != nil {
 				return fmt.Errorf("--max-percent needs to ask the API how many jobs run: %w", err)
 			}

@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"vizstop/internal/actions"
+	"vizstop/internal/control"
 	"vizstop/internal/report"
 	"vizstop/internal/scheduler"
 	"vizstop/internal/schedules"
@@ -248,11 +249,11 @@ func schedulesListCommand(getenv func(string) string, streams streams) *cli.Comm
 	return &cli.Command{
 		Name: "list", Usage: "show the schedules in force, their last and next ticks, and who has suspended them",
 		Flags: c.Flags(), OnUsageError: usageError,
-		Action: c.action(getenv, func(ctx context.Context, cmd *cli.Command, books *books) error {
+		Action: c.action(getenv, func(ctx context.Context, cmd *cli.Command, desk *control.Desk) error {
 			if err := settings.NoArguments(cmd); err != nil {
 				return err
 			}
-			o, err := scheduler.NewDesk(books.rdb, books.fleet).Overview(ctx, results)
+			o, err := scheduler.NewDesk(desk.Redis, desk.Fleet).Overview(ctx, results)
 			if err != nil {
 				return err
 			}
@@ -344,20 +345,20 @@ type scheduleCmd struct {
 }
 
 // of is the Action of a command about one schedule.
-func (c *scheduleCmd) of(getenv func(string) string, what string, work func(ctx context.Context, books *books, desk *scheduler.Desk, name string) error) cli.ActionFunc {
-	return c.action(getenv, func(ctx context.Context, cmd *cli.Command, books *books) error {
+func (c *scheduleCmd) of(getenv func(string) string, what string, work func(ctx context.Context, schedules *scheduler.Desk, name string) error) cli.ActionFunc {
+	return c.action(getenv, func(ctx context.Context, cmd *cli.Command, desk *control.Desk) error {
 		name, err := oneArgument(cmd, "the name of one schedule (see enqueue schedules list)")
 		if err != nil {
 			return err
 		}
-		desk := scheduler.NewDesk(books.rdb, books.fleet)
-		if _, err := desk.Find(ctx, name); err != nil {
+		schedules := scheduler.NewDesk(desk.Redis, desk.Fleet)
+		if _, err := schedules.Find(ctx, name); err != nil {
 			return err
 		}
-		if err := c.record(ctx, books, getenv, "schedules "+what, actions.Of("schedule", name), 0); err != nil {
+		if err := c.record(ctx, desk, getenv, "schedules "+what, actions.Of("schedule", name), 0); err != nil {
 			return err
 		}
-		return work(ctx, books, desk, name)
+		return work(ctx, schedules, name)
 	})
 }
 
@@ -383,8 +384,8 @@ func schedulesRunCommand(getenv func(string) string, streams streams) *cli.Comma
 	return &cli.Command{
 		Name: "run", Usage: "have the workers carry out a schedule now, and print the batch id", ArgsUsage: "NAME",
 		Flags: c.Flags(), OnUsageError: usageError,
-		Action: c.of(getenv, "run", func(ctx context.Context, _ *books, desk *scheduler.Desk, name string) error {
-			batch, shadow, err := desk.Run(ctx, name, c.who(getenv), c.shadow)
+		Action: c.of(getenv, "run", func(ctx context.Context, schedules *scheduler.Desk, name string) error {
+			batch, shadow, err := schedules.Run(ctx, name, c.who(getenv), c.shadow)
 			switch {
 			case err != nil:
 				return err
@@ -418,8 +419,8 @@ func schedulesSuspendCommand(getenv func(string) string, streams streams) *cli.C
 	return &cli.Command{
 		Name: "suspend", Usage: "have no tick of a schedule carried out until a date; none is caught up", ArgsUsage: "NAME",
 		Flags: c.Flags(), OnUsageError: usageError,
-		Action: c.of(getenv, "suspend", func(ctx context.Context, _ *books, desk *scheduler.Desk, name string) error {
-			entry, err := desk.Find(ctx, name)
+		Action: c.of(getenv, "suspend", func(ctx context.Context, schedules *scheduler.Desk, name string) error {
+			entry, err := schedules.Find(ctx, name)
 			if err != nil {
 				return err
 			}
@@ -429,7 +430,7 @@ func schedulesSuspendCommand(getenv func(string) string, streams streams) *cli.C
 			}
 			until, err := selection.ParseUntil(c.until, zone)
 			if err == nil {
-				err = desk.Suspend(ctx, name, until, c.who(getenv), c.reason)
+				err = schedules.Suspend(ctx, name, until, c.who(getenv), c.reason)
 			}
 			if err != nil {
 				return err
@@ -444,8 +445,8 @@ func schedulesResumeCommand(getenv func(string) string, streams streams) *cli.Co
 	return &cli.Command{
 		Name: "resume", Usage: "end the suspension of a schedule", ArgsUsage: "NAME",
 		Flags: c.Flags(), OnUsageError: usageError,
-		Action: c.of(getenv, "resume", func(ctx context.Context, _ *books, desk *scheduler.Desk, name string) error {
-			changed, err := desk.Resume(ctx, name)
+		Action: c.of(getenv, "resume", func(ctx context.Context, schedules *scheduler.Desk, name string) error {
+			changed, err := schedules.Resume(ctx, name)
 			if err != nil {
 				return err
 			}

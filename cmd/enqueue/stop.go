@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"vizstop/internal/control"
 	"vizstop/internal/estimate"
 	"vizstop/internal/joblist"
 	"vizstop/internal/jobs"
@@ -163,13 +164,13 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 	if err := c.readProtected(c.now(), c.streams.err); err != nil {
 		return err
 	}
-	books, done, err := c.openOrNot(ctx)
+	desk, done, err := c.openOrNot(ctx)
 	if err != nil {
 		return fmt.Errorf("nothing was enqueued: %w", err)
 	}
 	defer done()
-	c.toShadow(books)
-	picked, err := c.choose(ctx, books, args)
+	c.toShadow(desk)
+	picked, err := c.choose(ctx, desk, args)
 	if err != nil {
 		return err
 	}
@@ -177,15 +178,15 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 	if picked.bad > 0 && !c.skipInvalid {
 		return picked.refusal()
 	}
-	mixed := c.followAccounts(books, picked)
-	refusal := errors.Join(mixed, c.checkMax(picked.count), c.checkPercent(ctx, books, picked), c.checkProtected(ctx, books, picked))
+	mixed := c.followAccounts(desk, picked)
+	refusal := errors.Join(mixed, c.checkMax(picked.count), c.checkPercent(ctx, desk, picked), c.checkProtected(ctx, desk, picked))
 	if c.dryRun { // shows what is refused, too
-		ahead, tooMany := c.lookAhead(picked, &plan, books.knownRate())
+		ahead, tooMany := c.lookAhead(picked, &plan, desk.Rate())
 		c.note(ahead.tight)
-		if err := c.lookAtWindow(ctx, books, picked, &ahead); err != nil {
+		if err := c.lookAtWindow(ctx, desk, picked, &ahead); err != nil {
 			return err
 		}
-		return errors.Join(c.preview(ctx, books, picked, plan, ahead), refusal, tooMany, picked.missing())
+		return errors.Join(c.preview(ctx, desk, picked, plan, ahead), refusal, tooMany, picked.missing())
 	}
 	switch {
 	case refusal != nil:
@@ -195,20 +196,20 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 	case picked.count == 0:
 		return errors.Join(c.nothing(picked, plan), picked.missing())
 	}
-	return c.ask(ctx, books, picked, plan, c.meta(getenv), getenv)
+	return c.ask(ctx, desk, picked, plan, c.meta(getenv), getenv)
 }
 
-// toShadow has the books be those of shadow stops, if the ask is one of them. The books
-// are nil in a dry run without a Redis.
-func (c *stopCmd) toShadow(books *books) {
-	if c.shadow && books != nil {
-		books.ledger = books.ledger.Shadow()
+// toShadow has the desk be those of shadow stops, if the ask is one of them. The desk
+// is nil in a dry run without a Redis.
+func (c *stopCmd) toShadow(desk *control.Desk) {
+	if c.shadow && desk != nil {
+		desk.Ledger = desk.Ledger.Shadow()
 	}
 }
 
 // followAccounts makes the ask one of shadow stops if all projects are in shadow accounts,
 // and refuses one of which only some are.
-func (c *stopCmd) followAccounts(books *books, picked *chosen) error {
+func (c *stopCmd) followAccounts(desk *control.Desk, picked *chosen) error {
 	projects := picked.projects
 	if c.byRule() {
 		projects = c.projects // whatever the rule has found there
@@ -222,7 +223,7 @@ func (c *stopCmd) followAccounts(books *books, picked *chosen) error {
 			len(projects), plain.Line(strings.Join(inShadow, ", "), maxErrorLine/2))
 	}
 	c.shadow = true
-	c.toShadow(books)
+	c.toShadow(desk)
 	c.note("no stop call is made for projects of shadow accounts, and all projects are in such: " + strings.Join(names, ", "))
 	return nil
 }
@@ -238,15 +239,15 @@ func (c *stopCmd) checkZone(tz string) error {
 
 // ask records the stops, unless the batch is too large for its deadline or nobody confirms it, and tells what became of
 // them. Times that count from the ask count from when it is confirmed.
-func (c *stopCmd) ask(ctx context.Context, books *books, picked *chosen, plan when.Plan, meta ledger.Meta, getenv func(string) string) error {
-	ahead, err := c.lookAhead(picked, &plan, books.rate)
+func (c *stopCmd) ask(ctx context.Context, desk *control.Desk, picked *chosen, plan when.Plan, meta ledger.Meta, getenv func(string) string) error {
+	ahead, err := c.lookAhead(picked, &plan, desk.Rate())
 	if err != nil {
 		return err
 	}
 	for _, project := range picked.projects {
 		err := c.api.checkProject(project)
 		if err == nil {
-			err = books.ledger.CheckEndpoint(ctx, project, c.endpoint(project))
+			err = desk.Ledger.CheckEndpoint(ctx, project, c.endpoint(project))
 		}
 		if err != nil {
 			return fmt.Errorf("nothing was enqueued: %w", err)
@@ -260,18 +261,18 @@ func (c *stopCmd) ask(ctx context.Context, books *books, picked *chosen, plan wh
 		}
 	}
 	plan = plan.From(c.now())
-	if ahead, err = c.lookAhead(picked, &plan, books.rate); err != nil {
+	if ahead, err = c.lookAhead(picked, &plan, desk.Rate()); err != nil {
 		return err
 	}
-	if err := c.lookAtWindow(ctx, books, picked, &ahead); err != nil {
+	if err := c.lookAtWindow(ctx, desk, picked, &ahead); err != nil {
 		return err
 	}
-	answer, err := c.submit(ctx, books, picked, plan, meta, confirmed, getenv)
+	answer, err := c.submit(ctx, desk, picked, plan, meta, confirmed, getenv)
 	if err != nil {
 		return err
 	}
 	answer.outlook, answer.missing = ahead, picked.missing()
-	return c.conclude(ctx, books, answer)
+	return c.conclude(ctx, desk, answer)
 }
 
 // note tells people something on standard error; "" is nothing.
@@ -307,8 +308,8 @@ func (c *stopCmd) chooseProjects() error {
 
 // nothing tells of a rule that no job matches: there is no batch then.
 func (c *stopCmd) nothing(picked *chosen, plan when.Plan) error {
-	a := &answer{Kind: "stop", Shadow: c.shadow, Projects: []string{}, Due: c.now().UTC(), Left: append([]leftOut{}, picked.left...),
-		outlook: outlook{Deadline: plan.Deadline.Seconds()}, InvalidNames: []badName{}, JoinedJobs: []joinedStop{}, FullJobs: []joinedStop{}}
+	a := newAnswer(picked)
+	a.Shadow, a.Projects, a.Due, a.Deadline = c.shadow, []string{}, c.now().UTC(), plan.Deadline.Seconds()
 	switch {
 	case c.json:
 		return report.WriteJSON(c.streams.out, a)

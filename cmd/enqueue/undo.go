@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"vizstop/internal/actions"
+	"vizstop/internal/control"
 	"vizstop/internal/ledger"
 	"vizstop/internal/report"
 	"vizstop/internal/undo"
@@ -46,34 +47,34 @@ batch that has no others is refused.
 exit codes: 0 all run again or were left as they are, 1 error, 2 some could not be restarted`,
 		Flags:        c.Flags(),
 		OnUsageError: usageError,
-		Action: c.batchAction(getenv, func(ctx context.Context, books *books, batch string, projects []string) error {
-			return c.run(ctx, books, batch, projects, getenv)
+		Action: c.batchAction(getenv, func(ctx context.Context, desk *control.Desk, batch *control.Batch) error {
+			return c.run(ctx, desk, batch, getenv)
 		}),
 	}
 }
 
-func (c *undoCmd) run(ctx context.Context, books *books, batch string, projects []string, getenv func(string) string) error {
-	if books.ledger.OfShadow() {
-		return fmt.Errorf("batch %s is a shadow batch, for which nothing was stopped: there is nothing to undo", batch)
+func (c *undoCmd) run(ctx context.Context, desk *control.Desk, batch *control.Batch, getenv func(string) string) error {
+	if batch.Shadow() {
+		return fmt.Errorf("batch %s is a shadow batch, for which nothing was stopped: there is nothing to undo", batch.ID)
 	}
 	var stops []*ledger.Stop
-	for s, err := range batchStops(ctx, books.ledger, projects, batch, []string{string(ledger.Stopped)}) {
+	for s, err := range batch.Stops(ctx, string(ledger.Stopped)) {
 		if err != nil {
 			return err
 		}
 		stops = append(stops, s)
 	}
 	if len(stops) == 0 {
-		return fmt.Errorf("batch %s has stopped no job (yet): there is nothing to undo", batch)
+		return fmt.Errorf("batch %s has stopped no job (yet): there is nothing to undo", batch.ID)
 	}
-	calls, err := c.api.calls(books, projects)
+	calls, err := c.api.calls(desk, batch.Projects)
 	if err == nil {
 		err = undo.Possible(calls, stops)
 	}
 	if err != nil {
 		return err
 	}
-	ahead := undo.New(books.ledger, calls, batch)
+	ahead := undo.New(batch.Ledger, calls, batch.ID)
 	if err := ahead.Pretend(ctx, stops); err != nil {
 		return err
 	}
@@ -88,10 +89,10 @@ func (c *undoCmd) run(ctx context.Context, books *books, batch string, projects 
 	if _, err := c.confirm(c.streams, ahead.Restarted, "restart", c.Given("max")); err != nil {
 		return err
 	}
-	if err := c.record(ctx, books, getenv, "undo", actions.Of("batch", batch), ahead.Restarted); err != nil {
+	if err := c.record(ctx, desk, getenv, "undo", actions.Of("batch", batch.ID), ahead.Restarted); err != nil {
 		return err
 	}
-	u := undo.New(books.ledger, calls, batch)
+	u := undo.New(batch.Ledger, calls, batch.ID)
 	if err := u.RestartAll(ctx, stops); err != nil {
 		return fmt.Errorf("%d of %d jobs were restarted, then: %w", u.Restarted, ahead.Restarted, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"vizstop/internal/caller"
+	"vizstop/internal/control"
 	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
 	v1 "vizstop/internal/modelarts/v1"
@@ -22,7 +23,7 @@ import (
 // counts.
 func TestUndoLooksAgainAfterTheAnswer(t *testing.T) {
 	t.Parallel()
-	books, err := newBooks(t.Context(), redistest.Start(t).Limited(t))
+	desk, err := control.Open(t.Context(), redistest.Start(t).Limited(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,18 +32,18 @@ func TestUndoLooksAgainAfterTheAnswer(t *testing.T) {
 	for i := range count {
 		id := fmt.Sprint(i + 1)
 		sim.SetStatus(project, id, v1.StatusKilled)
-		stoppedStop(t, books, id)
+		stoppedStop(t, desk, id)
 	}
 	meanwhile := func() {
 		sim.SetStatus(project, "1", v1.StatusRunning)
 		sim.SetStatus(project, "2", v1.StatusCompleted)
 		ask := []ledger.Ask{{JobID: "3", Deadline: time.Now().Add(time.Hour)}}
-		if _, err := books.ledger.Open(context.Background(), project, "later", ask); err != nil {
+		if _, err := desk.Ledger.Open(context.Background(), project, "later", ask); err != nil {
 			t.Error(err)
 		}
-		s, err := books.ledger.Get(context.Background(), project, ledger.StopID("b", project, "4"))
+		s, err := desk.Ledger.Get(context.Background(), project, ledger.StopID("b", project, "4"))
 		if err == nil {
-			err = books.ledger.Undo(context.Background(), s, "b") // another undo
+			err = desk.Ledger.Undo(context.Background(), s, "b") // another undo
 		}
 		if err != nil {
 			t.Error(err)
@@ -52,7 +53,7 @@ func TestUndoLooksAgainAfterTheAnswer(t *testing.T) {
 	c := &undoCmd{limits: limits{max: 1000}, json: true,
 		api:     access{API: settings.API{Region: "r", Endpoint: sim.URL, Login: settings.Login{AccessKey: accessKey, SecretKey: secretKey}}},
 		streams: streams{in: slowly{strings.NewReader(fmt.Sprintln(count)), meanwhile}, out: &out, err: &asked, terminal: true}}
-	if err := c.run(t.Context(), books, "b", []string{project}, nobody); err != nil {
+	if err := c.run(t.Context(), desk, batchOf(t, desk, "b"), nobody); err != nil {
 		t.Fatal(err)
 	}
 	restarted := map[string]int{}
@@ -81,20 +82,20 @@ func TestUndoLooksAgainAfterTheAnswer(t *testing.T) {
 // asked, and nothing is sent.
 func TestUndoIsNotPossible(t *testing.T) {
 	t.Parallel()
-	books, err := newBooks(t.Context(), redistest.Start(t).Limited(t))
+	desk, err := control.Open(t.Context(), redistest.Start(t).Limited(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, sim := newCaller(t, nil, 1)
 	for i := range askAbove + 4 {
-		stoppedStop(t, books, fmt.Sprint(i+1))
+		stoppedStop(t, desk, fmt.Sprint(i+1))
 	}
 	for _, dryRun := range []bool{false, true} {
 		var out, asked bytes.Buffer
 		c := &undoCmd{limits: limits{max: 1000}, dryRun: dryRun,
 			api:     access{API: settings.API{Region: "r", Endpoint: sim.URL, Generation: "v2", Login: settings.Login{AccessKey: accessKey, SecretKey: secretKey}}},
 			streams: streams{in: strings.NewReader("24\n"), out: &out, err: &asked, terminal: true}}
-		err := c.run(t.Context(), books, "b", []string{project}, nobody)
+		err := c.run(t.Context(), desk, batchOf(t, desk, "b"), nobody)
 		if err == nil || !strings.Contains(err.Error(), "undo is not possible in project "+project+": its API has no call that starts a job again") {
 			t.Errorf("dry run %v: %v", dryRun, err)
 		}
@@ -118,23 +119,23 @@ func (w withoutRestart) Restarts(projectID string) bool { return projectID != w.
 // A batch with jobs of both: those that can be restarted are, the others are left.
 func TestUndoOfSomeProjects(t *testing.T) {
 	t.Parallel()
-	books, err := newBooks(t.Context(), redistest.Start(t).Limited(t))
+	desk, err := control.Open(t.Context(), redistest.Start(t).Limited(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	api, sim := newCaller(t, &spending{calls: map[string]int{}}, 1)
 	sim.SetStatus(project, "1", v1.StatusKilled)
 	sim.SetStatus(other, "1", v1.StatusKilled)
-	stops := []*ledger.Stop{stoppedStop(t, books, "1"), stoppedStopIn(t, books, other, "1")}
+	stops := []*ledger.Stop{stoppedStop(t, desk, "1"), stoppedStopIn(t, desk, other, "1")}
 	half := withoutRestart{api, other}
 	if err := undo.Possible(half, stops); err != nil {
 		t.Error(err)
 	}
-	ahead := undo.New(books.ledger, half, "b")
+	ahead := undo.New(desk.Ledger, half, "b")
 	if err := ahead.Pretend(t.Context(), stops); err != nil || ahead.Restarted != 1 || ahead.Left != 1 {
 		t.Errorf("pretends %+v, %v", ahead.Report, err)
 	}
-	u := undo.New(books.ledger, half, "b")
+	u := undo.New(desk.Ledger, half, "b")
 	if err := u.RestartAll(t.Context(), stops); err != nil || u.Restarted != 1 || u.Left != 1 || u.Jobs[1].Reason != undo.NoRestart {
 		t.Errorf("%+v, %v", u.Report, err)
 	}
@@ -150,3 +151,12 @@ func TestUndoOfSomeProjects(t *testing.T) {
 
 // nobody is an environment without variables.
 func nobody(string) string { return "" }
+
+func batchOf(t *testing.T, desk *control.Desk, id string) *control.Batch {
+	t.Helper()
+	b, err := desk.Batch(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}

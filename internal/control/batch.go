@@ -1,0 +1,190 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+
+	"vizstop/internal/ledger"
+	"vizstop/internal/release"
+	"vizstop/internal/report"
+)
+
+// Batch is one batch of the ledger, real or shadow, in all of its projects.
+type Batch struct {
+	ID       string
+	Projects []string // in which it has stops, sorted
+	Ledger   *ledger.Ledger
+
+	desk *Desk
+}
+
+// UnknownError says that there is no such batch, or that it has no stops.
+type UnknownError struct {
+	Batch string
+	Empty bool // its id is known, and nothing was recorded of it
+}
+
+// Error says what to check.
+func (e *UnknownError) Error() string {
+	if e.Empty {
+		return fmt.Sprintf("batch %q has no stops: nothing was recorded of it", e.Batch)
+	}
+	return fmt.Sprintf("batch %q is not in the ledger: the id is wrong, or the batch ended longer ago than the worker's --retention", e.Batch)
+}
+
+// Batch finds a batch. Without one of that id, or if it has no stops, the error is an
+// *UnknownError. Projects in which it has nothing are left out: every job of it was
+// refused there, or its producer died too soon.
+func (d *Desk) Batch(ctx context.Context, id string) (*Batch, error) {
+	if err := ledger.ValidateBatch(id); err != nil {
+		return nil, err
+	}
+	l, err := d.Ledger.Of(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	projects, err := l.BatchProjects(ctx, id)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return nil, &UnknownError{Batch: id}
+	}
+	if err != nil {
+		return nil, err
+	}
+	b := &Batch{ID: id, Ledger: l, desk: d}
+	for _, p := range projects {
+		switch _, err := l.Batch(ctx, p, id); {
+		case err == nil:
+			b.Projects = append(b.Projects, p)
+		case !errors.Is(err, ledger.ErrNotFound):
+			return nil, err
+		}
+	}
+	if len(b.Projects) == 0 {
+		return nil, &UnknownError{Batch: id, Empty: true}
+	}
+	return b, nil
+}
+
+// In is the batch in some of its projects.
+func (b *Batch) In(projects []string) *Batch {
+	part := *b
+	part.Projects = projects
+	return &part
+}
+
+// Shadow reports whether nothing is stopped for it.
+func (b *Batch) Shadow() bool { return b.Ledger.OfShadow() }
+
+// InFlight is how many of its stops have no outcome yet.
+func (b *Batch) InFlight(ctx context.Context) (n int, err error) {
+	for _, p := range b.Projects {
+		counts, err := b.Ledger.Batch(ctx, p, b.ID)
+		if err != nil {
+			return 0, err
+		}
+		n += counts.InFlight()
+	}
+	return n, nil
+}
+
+// Stops goes through its stops, those in one of the given states if any is given.
+func (b *Batch) Stops(ctx context.Context, states ...string) iter.Seq2[*ledger.Stop, error] {
+	const page = 1000
+	return func(yield func(*ledger.Stop, error) bool) {
+		for _, p := range b.Projects {
+			for offset := 0; ; {
+				stops, next, err := b.Ledger.BatchStops(ctx, p, b.ID, offset, page)
+				if err != nil {
+					yield(nil, err)
+					return
+				}
+				for _, s := range stops {
+					if (len(states) == 0 || slices.Contains(states, string(s.State))) && !yield(s, nil) {
+						return
+					}
+				}
+				if next == 0 {
+					break
+				}
+				offset = next
+			}
+		}
+	}
+}
+
+// Canceled is what became of a batch that was withdrawn.
+type Canceled struct {
+	Kind     string `json:"kind"` // "cancel"
+	Batch    string `json:"batch"`
+	Canceled int    `json:"canceled"` // withdrawn before a stop call took effect
+	Sent     int    `json:"sent"`     // too late: the stop call has gone out, or may have; no other one goes out
+	Ended    int    `json:"ended"`    // had an outcome before
+}
+
+// Cancel withdraws the stops whose call has not gone out; why is kept with each. On
+// error the result says how far it came. Doing it again gets the same answer.
+func (b *Batch) Cancel(ctx context.Context, why string) (*Canceled, error) {
+	result := &Canceled{Kind: "cancel", Batch: b.ID}
+	for s, err := range b.Stops(ctx) {
+		if err != nil {
+			return result, err
+		}
+		if s.State.Ended() {
+			result.Ended++
+			continue
+		}
+		answer, err := b.Ledger.Withdraw(ctx, s.ProjectID, s.ID, b.ID, why)
+		switch {
+		case err != nil:
+			return result, err
+		case answer == ledger.Withdrew:
+			result.Canceled++
+		case answer == ledger.TooLate:
+			result.Sent++
+		default:
+			result.Ended++
+		}
+	}
+	// Workers count what has ended, and look at what is left.
+	for _, p := range b.Projects {
+		if err := b.ask(ctx, p); err != nil {
+			return result, err
+		}
+	}
+	return result, nil
+}
+
+// ask has workers look at what there is to do for a project now.
+func (b *Batch) ask(ctx context.Context, projectID string) error {
+	if b.Shadow() {
+		return b.desk.Release.Shadow().Ask(ctx, projectID)
+	}
+	return release.Ask(ctx, b.desk.Redis, projectID)
+}
+
+// Allow confirms up to n of its stops that nobody has confirmed, all of them if n is 0:
+// no limit holds them any more. It tells how many; on error, how many were before it.
+func (b *Batch) Allow(ctx context.Context, n int) (allowed int, err error) {
+	if n == 0 {
+		n = 1 << 30
+	}
+	for _, p := range b.Projects {
+		some, err := b.Ledger.Confirm(ctx, p, b.ID, n-allowed)
+		allowed += some
+		if err == nil {
+			err = release.Ask(ctx, b.desk.Redis, p)
+		}
+		if err != nil {
+			return allowed, fmt.Errorf("%d stops of batch %s were allowed, then: %w", allowed, b.ID, err)
+		}
+	}
+	return allowed, nil
+}
+
+// Watch is the batch to wait for.
+func (b *Batch) Watch(progress report.Progress) report.Watch {
+	return report.Watch{Ledger: b.Ledger, Batch: b.ID, Projects: b.Projects, Progress: progress, Rate: b.desk.Rate(), Why: b.Why}
+}

@@ -1,0 +1,120 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"vizstop/internal/ledger"
+)
+
+// BatchRow is one batch in one project, as "enqueue batches --json" and the HTTP API
+// show it.
+type BatchRow struct {
+	Batch     string            `json:"batch"`
+	ProjectID string            `json:"project_id"`
+	Created   time.Time         `json:"created"`
+	Requester string            `json:"requester"`
+	Reason    string            `json:"reason"`
+	Shadow    bool              `json:"shadow"` // nothing is stopped for it
+	Labels    map[string]string `json:"labels"`
+	Stops     int               `json:"stops"`
+	InFlight  int               `json:"in_flight"`
+	Good      int               `json:"good"` // stopped, already_stopped or gone; would_stop or would_already
+	Bad       int               `json:"bad"`  // all that ended otherwise
+	Held      string            `json:"held"` // the limit that holds its stops back: a reason of a hold; "": none does
+
+	confirmed bool
+}
+
+// NewestBatches lists the newest batches of real and of shadow stops, the newest first:
+// at most so many, and one row for each of their projects.
+func (d *Desk) NewestBatches(ctx context.Context, most int) ([]BatchRow, error) {
+	rows, err := listBatches(ctx, d.Ledger.Real(), most)
+	if err != nil {
+		return nil, err
+	}
+	shadow, err := listBatches(ctx, d.Ledger.Shadow(), most)
+	if err != nil {
+		return nil, err
+	}
+	if len(shadow) > 0 {
+		rows = append(rows, shadow...)
+		slices.SortStableFunc(rows, func(a, b BatchRow) int { return b.Created.Compare(a.Created) })
+		rows = cut(rows, most)
+	}
+	return rows, d.markHeld(ctx, rows)
+}
+
+// cut leaves the rows of the first batches, so many.
+func cut(rows []BatchRow, most int) []BatchRow {
+	seen := map[string]bool{}
+	for i, r := range rows {
+		if seen[r.Batch] = true; len(seen) > most {
+			return rows[:i]
+		}
+	}
+	return rows
+}
+
+func listBatches(ctx context.Context, l *ledger.Ledger, most int) ([]BatchRow, error) {
+	ids, err := l.Batches(ctx, most)
+	if err != nil {
+		return nil, err
+	}
+	rows := []BatchRow{}
+	for _, id := range ids {
+		projects, err := l.BatchProjects(ctx, id)
+		if errors.Is(err, ledger.ErrNotFound) {
+			continue // ended longer ago than the retention
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range projects {
+			b, err := l.Batch(ctx, p, id)
+			if errors.Is(err, ledger.ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			rows = append(rows, newBatchRow(b))
+		}
+	}
+	return rows, nil
+}
+
+// markHeld says of each batch with stops in flight which limit holds it back.
+func (d *Desk) markHeld(ctx context.Context, rows []BatchRow) error {
+	holds, err := d.Release.Holds(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range rows {
+		r := &rows[i]
+		for _, h := range holds {
+			if h.ByLimit() && r.InFlight > 0 && h.ProjectID == r.ProjectID && (h.Batch == r.Batch || h.Batch == "" && !r.confirmed) {
+				r.Held = string(h.Reason)
+			}
+		}
+	}
+	return nil
+}
+
+func newBatchRow(b *ledger.Batch) BatchRow {
+	r := BatchRow{Batch: b.ID, ProjectID: b.ProjectID, Created: b.Created, Requester: b.Meta.Requester, Reason: b.Meta.Reason, Shadow: b.Meta.Shadow,
+		Labels: b.Meta.Labels, Stops: b.Total, InFlight: b.InFlight(), confirmed: b.Confirmed}
+	if r.Labels == nil {
+		r.Labels = map[string]string{}
+	}
+	for _, o := range ledger.AllOutcomes() {
+		if o.Good() {
+			r.Good += b.Counts[o]
+		} else {
+			r.Bad += b.Counts[o]
+		}
+	}
+	return r
+}

@@ -1,0 +1,66 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"vizstop/internal/release"
+)
+
+// Brake is what "enqueue pause" and "enqueue resume" print as JSON.
+type Brake struct {
+	Kind    string   `json:"kind"`    // "pause" or "resume"
+	Changed bool     `json:"changed"` // false: it was so already
+	Paused  []string `json:"paused"`  // the pauses that are on now, in words
+}
+
+// Pause lets no stop call out in a project or, if it is "", anywhere. A pause of
+// everything returns when every worker has heard of it, or lets nothing out: whoever
+// pulls the brake is told when it holds.
+func (d *Desk) Pause(ctx context.Context, projectID, who, why string) (*Brake, error) {
+	changed, err := d.Release.Pause(ctx, projectID, who, why)
+	if err == nil && changed && projectID == "" {
+		err = heard(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return d.brake(ctx, "pause", changed)
+}
+
+// Resume ends what Pause began.
+func (d *Desk) Resume(ctx context.Context, projectID string) (*Brake, error) {
+	changed, err := d.Release.Resume(ctx, projectID)
+	if err != nil {
+		return nil, err
+	}
+	return d.brake(ctx, "resume", changed)
+}
+
+func heard(ctx context.Context) error {
+	timer := time.NewTimer(release.FleetDelay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("all stop calls are paused, but workers may not have heard of it yet: %w", context.Cause(ctx))
+	}
+}
+
+// brake tells what is paused now: a project's pause outlives the fleet's, and that of
+// asynq's queue outlives both.
+func (d *Desk) brake(ctx context.Context, kind string, changed bool) (*Brake, error) {
+	holds, err := d.Release.Holds(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b := &Brake{Kind: kind, Changed: changed, Paused: []string{}}
+	for _, h := range holds {
+		if h.ByPerson() {
+			b.Paused = append(b.Paused, h.String())
+		}
+	}
+	return b, nil
+}

@@ -1,0 +1,96 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"vizstop/internal/ledger"
+	"vizstop/internal/release"
+)
+
+// NoWorker is said when stops wait and nobody would carry them out. seen is when a
+// worker was last seen; zero: never.
+func NoWorker(seen time.Time) string {
+	since := "yet"
+	if !seen.IsZero() {
+		since = "since " + seen.Local().Format(time.RFC3339)
+	}
+	return "no worker has been seen " + since + ": nothing moves until one is started (worker run)"
+}
+
+// Why tells what keeps its stops from moving, in words. status and --wait show it.
+func (b *Batch) Why(ctx context.Context) ([]string, error) {
+	lines := []string{}
+	if err := b.desk.Fleet.Sync(ctx); err != nil {
+		return nil, err
+	}
+	if fleet := b.desk.Fleet.Census(); len(fleet.Alive) == 0 {
+		lines = append(lines, NoWorker(fleet.Seen))
+	}
+	holds, err := b.Holds(ctx)
+	for _, h := range holds {
+		lines = append(lines, h.String())
+	}
+	return lines, err
+}
+
+// Holds are those that hold its calls back.
+func (b *Batch) Holds(ctx context.Context) ([]release.Hold, error) {
+	holds, err := b.desk.Release.Holds(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var own []release.Hold
+	for _, h := range holds {
+		if b.Shadow() && (h.Reason == release.Paused || h.ByLimit()) { // its looks go on, and tell of it
+			continue
+		}
+		concerns := slices.ContainsFunc(b.Projects, func(id string) bool { return b.desk.Release.Concerns(h, id) })
+		if concerns && h.Reason == release.WindowLimit { // it is not for what somebody has confirmed
+			known, err := b.Ledger.Batch(ctx, h.ProjectID, b.ID)
+			if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+				return nil, err
+			}
+			concerns = err == nil && !known.Confirmed
+		}
+		if concerns && (h.Batch == "" || h.Batch == b.ID) {
+			own = append(own, h)
+		}
+	}
+	return own, nil
+}
+
+// Paused is the pauses that hold its stop calls back, that of asynq's queue among them,
+// in words.
+func (b *Batch) Paused(ctx context.Context) ([]string, error) {
+	holds, err := b.Holds(ctx)
+	lines := []string{}
+	for _, h := range holds {
+		if h.ByPerson() {
+			lines = append(lines, h.String())
+		}
+	}
+	return lines, err
+}
+
+// Explain gives stops that a limit holds back the reason why they wait.
+func (d *Desk) Explain(ctx context.Context, stops []*ledger.Stop) error {
+	for _, s := range stops {
+		if s.State != ledger.Pending || !s.Unconfirmed {
+			continue
+		}
+		b := &Batch{ID: s.Batch, Projects: []string{s.ProjectID}, Ledger: d.Ledger, desk: d}
+		holds, err := b.Holds(ctx)
+		if err != nil {
+			return err
+		}
+		for _, h := range holds {
+			if h.ByLimit() {
+				s.Reason = h.String()
+			}
+		}
+	}
+	return nil
+}
