@@ -21,7 +21,7 @@ type memo[K comparable, V any] struct {
 	// fresh is how long an answer is good. One that took long to make is good for longer, so that making takes at most a
 	// fifth of the time.
 	fresh time.Duration
-	most  int           // how many answers are kept
+	most  int // how many answers are kept
 	clock func() time.Time
 
 	mu   sync.Mutex

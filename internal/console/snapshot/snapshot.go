@@ -18,6 +18,7 @@ import (
 	"vizstop/internal/control"
 	"vizstop/internal/estimate"
 	"vizstop/internal/fleet"
+	"vizstop/internal/lasthour"
 	"vizstop/internal/ledger"
 	"vizstop/internal/limits"
 	"vizstop/internal/principals"
@@ -93,7 +94,7 @@ type State struct {
 	Batches  []Batch            // the newest first, at most 50
 	Ticks    scheduler.Overview // without results
 
-	Hour []Minute // oldest first; nil: for who sees some projects only, or nobody knows
+	Hour []lasthour.Minute // oldest first; nil: for who sees some projects only, or nobody knows
 	// HourTrouble is why the last hour is not told; "": it is.
 	HourTrouble string
 }
