@@ -217,6 +217,7 @@ type running struct {
 	*worker.Worker
 	reg *prometheus.Registry
 	rdb *redis.Client
+	own *redis.Client // that its calls of the second generation ask for the rate, if change has put another one in its place
 }
 
 // start starts a worker; change may alter its settings.
@@ -228,8 +229,9 @@ func (w *world) start(change func(*worker.Config), opts ...modelarts.Option) *ru
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	own := w.connect()
 	cfg := worker.Config{
-		Redis: w.connect(), Registry: reg, Metrics: events, Concurrency: 10,
+		Redis: own, Registry: reg, Metrics: events, Concurrency: 10,
 		CheckInterval: 2 * time.Second, DelayedCheckInterval: 2 * time.Second,
 		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelInfo})),
 	}
@@ -241,7 +243,7 @@ func (w *world) start(change func(*worker.Config), opts ...modelarts.Option) *ru
 	if cfg.Jobs == api { // with the rate that change has chosen
 		cfg.Jobs = w.api(client, cfg.Redis, cfg.Release)
 	}
-	r := &running{worker.New(cfg), reg, cfg.Redis.(*redis.Client)}
+	r := &running{worker.New(cfg), reg, cfg.Redis.(*redis.Client), own}
 	if err := r.Start(context.Background()); err != nil {
 		w.t.Fatal(err)
 	}
@@ -261,6 +263,7 @@ func (w *world) api(client *modelarts.Client, rdb redis.UniversalClient, rate re
 func (r *running) stop() {
 	r.Shutdown()
 	r.rdb.Close()
+	r.own.Close()
 }
 
 // ask asks for jobs in one batch, due now, with a deadline of 20 minutes.

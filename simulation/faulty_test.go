@@ -133,6 +133,10 @@ func (f *faultyWorker) dial(context.Context, string, string) (net.Conn, error) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if !f.dead.IsZero() { // while it dialed
+		conn.Close()
+		return nil, errRefused
+	}
 	f.conns = append(f.conns, conn)
 	return conn, nil
 }

@@ -250,7 +250,7 @@ func (d *day) hire() {
 	cfg.Redis, cfg.Registry, cfg.Metrics = rdb, reg, events
 	cfg.Jobs = &recordingJobs{Jobs: d.client(rdb, worker.ObserveAPI(events, release.DefaultAccount)), recorder: d.callRecorder, by: f}
 	cfg.Logger = slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelInfo}))
-	f.running = running{worker.New(cfg), reg, rdb}
+	f.running = running{worker.New(cfg), reg, rdb, rdb}
 	if err := f.Start(context.Background()); err != nil {
 		d.t.Fatal(err)
 	}
