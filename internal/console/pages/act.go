@@ -2,7 +2,6 @@ package pages
 
 import (
 	"errors"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"vizstop/internal/actions"
 	"vizstop/internal/console/operate"
 	"vizstop/internal/console/problem"
+	"vizstop/internal/console/site"
 	"vizstop/internal/principals"
 )
 
@@ -76,7 +76,7 @@ func (p *pages) ask(w http.ResponseWriter, r *http.Request, status int, values u
 	c.Fault = fault
 	if c.Ask == "" {
 		if c.Plan, err = p.operator.Plan(r.Context(), order); err != nil {
-			return refusal(err)
+			return err
 		}
 		c.Expect = c.Plan.Expect
 	}
@@ -117,7 +117,7 @@ func (p *pages) act(w http.ResponseWriter, r *http.Request) error {
 		return p.showAs(w, r, http.StatusConflict, "act", p.newView(r, "It has changed: look again", "", c))
 	}
 	if err != nil {
-		return refusal(err)
+		return err
 	}
 	http.Redirect(w, r, with(p.after(order, done), "did", c.Slug), http.StatusSeeOther)
 	return nil
@@ -162,7 +162,7 @@ func (p *pages) order(r *http.Request, values url.Values) (*confirmation, operat
 		c.Target.Del(c.Ask)
 	}
 	c.Back = p.back(target)
-	return c, operate.Order{Action: one.Action, Target: target, By: who(r).Name, From: "console, " + from(r), Reason: c.Reason, Sees: sees(who(r))}, nil
+	return c, operate.Order{Action: one.Action, Target: target, By: who(r).Name, From: "console, " + site.Remote(r), Reason: c.Reason, Sees: sees(who(r))}, nil
 }
 
 // sees is which projects a principal sees; nil: all.
@@ -171,14 +171,6 @@ func sees(me *principals.Principal) func(string) bool {
 		return nil
 	}
 	return me.Sees
-}
-
-func from(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
 }
 
 // untilOf is a time to come, as people write it: a span, such as 2h or 3d, or a time in UTC.
@@ -217,23 +209,6 @@ func (p *pages) after(order operate.Order, done *operate.Done) string {
 		return p.site.URL("/limits")
 	}
 	return p.back(order.Target)
-}
-
-// refusal is the problem that an error of an operator is.
-func refusal(err error) error {
-	if nothing, ok := errors.AsType[*operate.NothingError](err); ok {
-		return problem.New(problem.Conflict, sentence(nothing.Error()))
-	}
-	if refused, ok := errors.AsType[*operate.RefusedError](err); ok {
-		return problem.New(problem.InvalidContent, sentence(refused.Error()))
-	}
-	if busy, ok := errors.AsType[*operate.BusyError](err); ok {
-		return problem.New(problem.InProgress, sentence(busy.Error()))
-	}
-	if forbidden, ok := errors.AsType[*operate.ForbiddenError](err); ok {
-		return problem.New(problem.ProjectDenied, sentence(forbidden.Error()))
-	}
-	return err
 }
 
 // did is what has just been done, as it was recorded.

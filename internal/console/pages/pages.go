@@ -4,17 +4,12 @@ package pages
 
 import (
 	"embed"
-	"errors"
 	"net/http"
 
-	"vizstop/internal/caller"
 	"vizstop/internal/console/operate"
-	"vizstop/internal/console/problem"
 	"vizstop/internal/console/site"
 	"vizstop/internal/console/snapshot"
-	"vizstop/internal/control"
 	"vizstop/internal/lasthour"
-	"vizstop/internal/ledger"
 	"vizstop/internal/principals"
 )
 
@@ -32,19 +27,11 @@ type pages struct {
 
 // New returns the routes of the pages and of their static files, and has the site answer problems with a page.
 func New(s *site.Site) []site.Route {
-	var api caller.API
-	if s.API != nil {
-		api = s.API
-	}
-	hour := lasthour.NewReader(s.Desk.Redis, s.Desk.Fleet.Now)
-	return newPages(s, snapshot.New(s.Desk, hour.Read), operate.New(s.Desk, api)).routes()
-}
-
-func newPages(s *site.Site, source *snapshot.Source, operator *operate.Operator) *pages {
-	p := &pages{site: s, source: source, operator: operator, static: readStatic()}
+	p := &pages{site: s, operator: s.Operator, static: readStatic()}
+	p.source = snapshot.New(s.Desk, lasthour.NewReader(s.Desk.Redis, s.Desk.Fleet.Now).Read)
 	p.templates = p.parse()
 	s.ErrorPage = p.problem
-	return p
+	return p.routes()
 }
 
 func (p *pages) routes() []site.Route {
@@ -71,17 +58,9 @@ type handler func(w http.ResponseWriter, r *http.Request) error
 
 func (p *pages) handle(h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		err := h(w, r)
-		if err == nil {
-			return
+		if err := h(w, r); err != nil {
+			p.site.Fail(w, r, err)
 		}
-		if unknown, ok := errors.AsType[*control.UnknownError](err); ok {
-			err = problem.New(problem.NotFound, sentence(unknown.Error()))
-		}
-		if errors.Is(err, ledger.ErrNotFound) {
-			err = problem.New(problem.NotFound, "It is not in the ledger, or not any more.")
-		}
-		p.site.Fail(w, r, err)
 	})
 }
 

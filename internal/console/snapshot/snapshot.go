@@ -5,6 +5,7 @@ package snapshot
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
 
 	"vizstop/internal/actions"
@@ -365,11 +367,11 @@ func (s *Source) withJob(ctx context.Context, projects []string, jobID string) (
 	for i, p := range projects {
 		group.Go(func() error {
 			for _, key := range []string{ledger.Keys(p).Active(), ledger.Keys(p).Last(), ledger.ShadowKeys(p).Active(), ledger.ShadowKeys(p).Last()} {
-				there, err := s.desk.Redis.HExists(ctx, key, jobID).Result()
-				if err != nil {
+				_, err := s.desk.Redis.HGet(ctx, key, jobID).Result()
+				if err != nil && !errors.Is(err, redis.Nil) {
 					return fmt.Errorf("look for job %s: %w", jobID, err)
 				}
-				found[i] = found[i] || there
+				found[i] = found[i] || err == nil
 			}
 			return nil
 		})
