@@ -110,7 +110,7 @@ func (p *pages) act(w http.ResponseWriter, r *http.Request) error {
 		return p.ask(w, r, http.StatusUnprocessableEntity, values, fault)
 	}
 	done, err := p.operator.Do(r.Context(), order)
-	p.source.Forget(order.Batch)
+	p.source.Forget()
 	if changed, ok := errors.AsType[*operate.ChangedError](err); ok {
 		c.Plan, c.Expect, c.Typed = changed.Plan, changed.Plan.Expect, ""
 		c.Fault = "It has changed since you looked. Nothing was done. Look again: this is how it comes out now."

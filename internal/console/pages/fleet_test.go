@@ -175,6 +175,7 @@ func (w *world) populate() {
 			continue
 		}
 		w.called(s)
+		s.State = ledger.Stopping
 		ok, err := w.desk.Ledger.Advance(w.Context(), s, ledger.Step{Kind: ledger.KindPoll, Due: now.Add(time.Minute)})
 		if err != nil || !ok {
 			w.Fatal(ok, err)
@@ -301,3 +302,5 @@ func (w *world) send(who, method, path, body string, headers ...string) answer {
 var everyPage = []string{"/", "/batches", "/batches?job=nowhere&since=24h", "/batches/nightly-20261126", "/batches/20261126-evening", "/batches/sweep-http",
 	"/batches/hostile", "/jobs/" + project + "/a3f0c9d2-0001", "/jobs/" + project + "/hostile-job", "/schedules", "/limits", "/actions",
 	"/act/cancel?batch=weekend-idle", "/act/allow?project=" + quiet, "/act/suspend-schedule?schedule=nightly", "/batches/nothing-like-it"}
+
+func ledgerMeta(who string) ledger.Meta { return ledger.Meta{Requester: who} }

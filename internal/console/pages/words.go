@@ -29,7 +29,7 @@ func (p *pages) funcs() template.FuncMap {
 		"add": func(a, b int) int { return a + b }, "sub": func(a, b int) int { return a - b },
 		"failed": failed, "canceled": func(b *snapshot.Batch) int { return b.Counts()[ledger.Canceled] }, "standing": standing, "thin": thin, "thick": thick, "rows": newRows, "holdsOf": newHolds, "tick": tickClass,
 		"limit": limitWords, "batchOf": batchOf, "perMinute": func(n int) float64 { return float64(n) / quietMinutes },
-		"millis": func(t time.Time) int { return t.Nanosecond() / int(time.Millisecond) }, "address": with, "sentence": sentence,
+		"millis": func(t time.Time) int { return t.Nanosecond() / int(time.Millisecond) }, "address": with, "sentence": sentence, "brief": brief,
 	}
 }
 
@@ -38,6 +38,11 @@ const mostText = 512
 
 // text makes text from outside fit to be shown.
 func text(s any) string { return plain.Line(fmt.Sprint(s), mostText) }
+
+// mostBrief bounds a text in a list, in characters: all of it is on a page of its own.
+const mostBrief = 100
+
+func brief(s string) string { return plain.Line(s, mostBrief) }
 
 // stamp is a time for people, in UTC.
 func stamp(t time.Time) string {

@@ -125,9 +125,9 @@ func (m *memo[K, V]) entry(key K) *entry[V] {
 	return e
 }
 
-// forget has a key read anew when it is asked for next.
-func (m *memo[K, V]) forget(key K) {
+// forget has everything read anew when it is asked for next. What is being read still is for those who wait for it only.
+func (m *memo[K, V]) forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.kept, key)
+	clear(m.kept)
 }

@@ -109,6 +109,7 @@ type Project struct {
 	Hours             Hours     // since the stops in flight were due
 	Waiting           Hours     // of those, the ones that are pending while something holds all calls of the project back
 	Held              bool      // something holds all stop calls of it back
+	Limited           bool      // a limit holds some of them back
 	Allowance         release.Allowance
 	Window            release.Window
 	Detailed          bool // Allowance and Window were read
@@ -122,12 +123,16 @@ func (s *Source) State(ctx context.Context) (Kept[*State], error) {
 	return s.state.get(ctx, struct{}{}, s.read)
 }
 
-// Forget has what an action may have changed read anew by whoever asks next.
-func (s *Source) Forget(batch string) {
-	s.state.forget(struct{}{})
-	s.ticks.forget(struct{}{})
-	s.people.forget(struct{}{})
-	s.details.forget(batch)
+// Forget has everything read anew by whoever asks next: an action may have changed any of it.
+func (s *Source) Forget() {
+	s.state.forget()
+	s.list.forget()
+	s.ticks.forget()
+	s.people.forget()
+	s.details.forget()
+	s.digests.forget()
+	s.pages.forget()
+	s.jobs.forget()
 }
 
 func (s *Source) read(ctx context.Context) (*State, error) {
@@ -198,6 +203,7 @@ func (s *Source) projects(ctx context.Context, now time.Time, holds []release.Ho
 	for i := range all {
 		p := &all[i]
 		p.Held = slices.ContainsFunc(holds, func(h release.Hold) bool { return !h.ByLimit() && s.desk.Release.Concerns(h, p.ID) })
+		p.Limited = slices.ContainsFunc(holds, func(h release.Hold) bool { return h.ByLimit() && h.ProjectID == p.ID })
 		if !p.Held {
 			p.Waiting = Hours{}
 		}
