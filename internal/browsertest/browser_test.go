@@ -66,15 +66,15 @@ func TestNeedsRun(t *testing.T) {
 
 // The rules for names are what keeps a page from reaching anyone; the log of the network, which Run reads, says so too.
 func TestReachesNobody(t *testing.T) {
+	addresses := []string{"http://vizstop.invalid/a", "https://192.0.2.1/b", "http://[2001:db8::1]/c"}
+	server := serve(t, "", `<img alt="" src="`+strings.Join(addresses, `"><img alt="" src="`)+`">`)
 	page := Start(t).Page(t, Options{Script: true})
-	var body string
-	for _, address := range []string{"http://vizstop.invalid/a", "https://192.0.2.1/b", "http://[2001:db8::1]/c"} {
-		body += `<img alt="" src="` + address + `">`
+	for _, address := range addresses {
 		page.Expect("request failed: GET " + address + ": net::ERR_NAME_NOT_RESOLVED")
 		page.Expect("another origin: GET " + address)
 	}
 	page.Expect("Failed to load resource: net::ERR_NAME_NOT_RESOLVED")
-	page.Goto(serve(t, "", body).URL)
+	page.Goto(server.URL)
 }
 
 // A browser that had dialed someone would be found out by what it writes about its network.
