@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"vizstop/internal/httpd"
 	"vizstop/internal/ledger"
 	"vizstop/internal/release"
 	"vizstop/internal/schedules"
@@ -76,7 +77,7 @@ func (c *config) declareRun() {
 
 func (c *config) declareListen(def string) {
 	c.String(&c.webConfig, "web-config-file", "VIZSTOP_WEB_CONFIG_FILE", "",
-		"web configuration file of Prometheus exporters, which gives these pages TLS and passwords", checkWebConfig)
+		"web configuration file of Prometheus exporters, which gives these pages TLS and passwords", httpd.CheckWebConfig)
 	c.String(&c.listen, "listen", "VIZSTOP_LISTEN", def, "address of /metrics, /healthz and /readyz", func(v string) error {
 		if _, _, err := net.SplitHostPort(v); err != nil {
 			return fmt.Errorf("%q is not an address such as :9464 or 127.0.0.1:9464", v)

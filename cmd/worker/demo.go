@@ -16,6 +16,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"vizstop/internal/estimate"
+	"vizstop/internal/httpd"
 	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts/modelartstest"
@@ -112,7 +113,7 @@ func (d *demo) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer pages.close()
+	defer pages.Close(scrapeGrace)
 	if err := w.Start(ctx); err != nil {
 		return err
 	}
@@ -131,7 +132,7 @@ func (d *demo) run(ctx context.Context, stdout, stderr io.Writer) error {
 	select {
 	case <-ctx.Done():
 		return nil
-	case err := <-pages.failed:
+	case err := <-pages.Failed():
 		return err
 	}
 }
@@ -153,10 +154,12 @@ func (d *demo) populate(sim *modelartstest.Simulator) []string {
 	return append(ids, "1", "2", "404")
 }
 
-func (d *demo) pages(w *worker.Worker, log *slog.Logger, stderr io.Writer) (*server, error) {
-	pages, err := listen(d.listen, d.webConfig, w.Pages(), log)
+func (d *demo) pages(w *worker.Worker, log *slog.Logger, stderr io.Writer) (*httpd.Server, error) {
+	server := httpd.Config{Listen: d.listen, Setting: listenSetting, WebConfig: d.webConfig, Handler: w.Pages(), Log: log}
+	pages, err := httpd.Listen(server)
 	if err != nil && !d.keep { // nobody asked for the pages: any port will do
-		pages, err = listen("127.0.0.1:0", d.webConfig, w.Pages(), log)
+		server.Listen = "127.0.0.1:0"
+		pages, err = httpd.Listen(server)
 	}
 	if err == nil {
 		fmt.Fprintf(stderr, "metrics: %s\n", d.metricsURL(pages))
@@ -164,12 +167,12 @@ func (d *demo) pages(w *worker.Worker, log *slog.Logger, stderr io.Writer) (*ser
 	return pages, err
 }
 
-func (d *demo) metricsURL(pages *server) string {
+func (d *demo) metricsURL(pages *httpd.Server) string {
 	scheme := "http"
 	if d.webConfig != "" {
 		scheme = "http(s)" // as the file says now
 	}
-	return scheme + "://" + pages.addr + "/metrics"
+	return scheme + "://" + pages.Addr() + "/metrics"
 }
 
 func (d *demo) stopAll(ctx context.Context, books *ledger.Ledger, p *tasks.Producer, ids []string, rate estimate.Rate, stderr io.Writer) (*report.Summary, error) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -9,7 +8,6 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"io"
-	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
@@ -259,25 +257,5 @@ func TestOpenPagesAreTold(t *testing.T) {
 		if n := strings.Count(r.log.String(), note); n != c.told {
 			t.Errorf("%s: told %d times, want %d", name, n, c.told)
 		}
-	}
-}
-
-// A server that ends by itself ends the worker: nobody could see what it does.
-func TestPagesThatFailAreAnError(t *testing.T) {
-	t.Parallel()
-	var log bytes.Buffer
-	missing := filepath.Join(t.TempDir(), "web.yml") // was there when it was checked
-	s, err := listen("127.0.0.1:0", missing, http.NotFoundHandler(), slog.New(slog.NewTextHandler(&log, nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.close()
-	select {
-	case err := <-s.failed:
-		if !strings.HasPrefix(err.Error(), "the pages at "+s.addr+" are no longer served: open "+missing) {
-			t.Errorf("the error is %v", err)
-		}
-	case <-time.After(patience):
-		t.Fatal("nobody was told")
 	}
 }

@@ -77,16 +77,16 @@ func (c *config) serve(ctx context.Context, getenv func(string) string, log *slo
 	if err != nil {
 		return err
 	}
-	defer pages.close()
+	defer pages.Close(scrapeGrace)
 	if err := w.Start(ctx); err != nil {
 		return err
 	}
 	log.InfoContext(ctx, "worker started", "version", version.String(), "redis", c.redis.Describe(),
-		"listen", pages.addr, "concurrency", c.worker.Concurrency, "api_rate", c.worker.Release.Rate)
+		"listen", pages.Addr(), "concurrency", c.worker.Concurrency, "api_rate", c.worker.Release.Rate)
 
 	go files.Run(ctx, reread.Interval, asked)
 
-	health, err := localURL(pages.addr, "/healthz")
+	health, err := localURL(pages.Addr(), "/healthz")
 	if err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func (c *config) serve(ctx context.Context, getenv func(string) string, log *slo
 	var fault error
 	select {
 	case <-ctx.Done():
-	case fault = <-pages.failed: // nobody could see what it does
+	case fault = <-pages.Failed(): // nobody could see what it does
 	}
 	manager.stopping(log)
 	log.Info("worker stops: finishing the tasks at work", "timeout", c.worker.ShutdownTimeout)

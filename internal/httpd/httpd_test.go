@@ -1,0 +1,84 @@
+package httpd
+
+import (
+	"bytes"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// patience is for machines that are very busy.
+const patience = 2 * time.Minute
+
+// A server that ends by itself says so: nobody could see what its program does.
+func TestFailureIsTold(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	missing := filepath.Join(t.TempDir(), "web.yml") // was there when it was checked
+	s, err := Listen(Config{Listen: "127.0.0.1:0", WebConfig: missing, Handler: http.NotFoundHandler(), Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close(time.Second)
+	select {
+	case err := <-s.Failed():
+		if !strings.HasPrefix(err.Error(), "the pages at "+s.Addr()+" are no longer served: open "+missing) {
+			t.Errorf("the error is %v", err)
+		}
+	case <-time.After(patience):
+		t.Fatal("nobody was told")
+	}
+}
+
+func TestAddressInUse(t *testing.T) {
+	t.Parallel()
+	c := Config{Listen: "127.0.0.1:0", Setting: "--listen (VIZSTOP_LISTEN)", Handler: http.NotFoundHandler(), Log: slog.New(slog.DiscardHandler)}
+	s, err := Listen(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close(time.Second)
+	c.Listen = s.Addr()
+	if _, err := Listen(c); err == nil || !strings.HasPrefix(err.Error(), c.Setting+": listen tcp "+c.Listen) {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+func TestBeyondThisMachine(t *testing.T) {
+	t.Parallel()
+	for addr, want := range map[string]bool{
+		"127.0.0.1:1": false, "127.8.8.8:1": false, "[::1]:1": false, "[::ffff:127.0.0.1]:1": false,
+		"0.0.0.0:1": true, "[::]:1": true, "192.0.2.1:1": true, "name:1": true,
+	} {
+		if got := BeyondThisMachine(addr); got != want {
+			t.Errorf("%s: %t", addr, got)
+		}
+	}
+}
+
+// What a web configuration file gives is known before it is served, and errors don't quote it.
+func TestReadWebConfig(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "web.yml")
+	for text, want := range map[string]WebConfig{
+		"": {},
+		"basic_auth_users:\n  a: $2a$04$ZyDSVM/Si7BHqhzrrYlBkONTBFNKIhpZXwvBQ1/dSS1Tay9Vx6mZ6\n": {Passwords: true},
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := ReadWebConfig(path); err != nil || got != want {
+			t.Errorf("%q: %+v, %v; want %+v", text, got, err, want)
+		}
+	}
+	if err := os.WriteFile(path, []byte("basic_auth_users: secret-text\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadWebConfig(path); err == nil || strings.Contains(err.Error(), "secret") || !strings.HasPrefix(err.Error(), path+": ") {
+		t.Errorf("the error is %v", err)
+	}
+}
