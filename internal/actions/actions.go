@@ -30,7 +30,7 @@ type Action struct {
 	Scope  string    // what it was done to, such as "batch 20261126-…", "project 0123…" or "everything"
 	Jobs   int       // how many jobs it concerned when it began; 0: not counted
 	By     string    // who
-	From   string    // the machine
+	From   string    // the machine, or the address that a console was asked from
 	Reason string    // in the person's words; may be empty
 }
 
@@ -44,15 +44,18 @@ type Book struct {
 // New returns the record in rdb, with the fleet's clock.
 func New(rdb redis.UniversalClient, now func() time.Time) *Book { return &Book{rdb, now, most} }
 
-// Record notes an action before it begins, so that nothing is done that is not recorded. At and From are filled in.
+// Record notes an action before it begins, so that nothing is done that is not recorded. At is filled in and, if it is
+// empty, From with the name of this machine.
 func (b *Book) Record(ctx context.Context, a Action) error {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown"
+	if a.From == "" {
+		a.From = "unknown"
+		if host, err := os.Hostname(); err == nil {
+			a.From = host
+		}
 	}
 	line := func(text string) string { return plain.Line(text, maxText) }
-	err = b.rdb.XAdd(ctx, &redis.XAddArgs{Stream: key, MaxLen: b.most, Values: []any{
-		"at", b.now().UnixMilli(), "what", a.What, "scope", line(a.Scope), "jobs", a.Jobs, "by", line(a.By), "from", line(host),
+	err := b.rdb.XAdd(ctx, &redis.XAddArgs{Stream: key, MaxLen: b.most, Values: []any{
+		"at", b.now().UnixMilli(), "what", a.What, "scope", line(a.Scope), "jobs", a.Jobs, "by", line(a.By), "from", line(a.From),
 		"reason", line(a.Reason)}}).Err()
 	if err != nil {
 		return fmt.Errorf("record that %s of %s begins: %w", a.What, a.Scope, err)

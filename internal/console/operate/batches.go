@@ -1,0 +1,252 @@
+package operate
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"vizstop/internal/caller"
+	"vizstop/internal/control"
+	"vizstop/internal/estimate"
+	"vizstop/internal/joblist"
+	"vizstop/internal/jobs"
+	"vizstop/internal/ledger"
+	"vizstop/internal/tasks"
+	"vizstop/internal/undo"
+	"vizstop/internal/when"
+)
+
+// cancel prepares the withdrawal of a batch.
+func (o *Operator) cancel(ctx context.Context, one *order) error {
+	if err := o.ofBatch(ctx, one); err != nil {
+		return err
+	}
+	if err := one.count(ctx, ledger.InFlight()...); err != nil {
+		return err
+	}
+	if one.plan.Count == 0 {
+		return &NothingError{fmt.Sprintf("every stop of batch %s has an outcome: there is nothing to cancel", one.Batch)}
+	}
+	one.plan.Effect = "Stops whose call has not gone out are withdrawn. For the others it is too late; no further call goes out for them."
+	one.do = func(ctx context.Context, one *order) (*Done, error) {
+		r, err := one.batch.Cancel(ctx, "canceled by "+one.By+": "+one.Reason)
+		if err != nil {
+			return nil, fmt.Errorf("%d stops were canceled, then: %w", r.Canceled, err)
+		}
+		return one.done(r, "%d stops were canceled; for %d it was too late; %d had ended", r.Canceled, r.Sent, r.Ended), nil
+	}
+	return nil
+}
+
+// allow prepares that stops pass the limits.
+func (o *Operator) allow(ctx context.Context, one *order) error {
+	if one.Batch == "" {
+		return o.allowProject(one)
+	}
+	if err := o.ofBatch(ctx, one); err != nil {
+		return err
+	}
+	if one.batch.Shadow() {
+		return refused("batch %s is a shadow batch, for which nothing is stopped: no limit holds it", one.Batch)
+	}
+	if err := one.count(ctx); err != nil {
+		return err
+	}
+	for s, err := range one.batch.Stops(ctx, string(ledger.Pending), string(ledger.Stopping)) {
+		if err != nil {
+			return err
+		}
+		if s.Unconfirmed {
+			one.plan.Count++
+		}
+	}
+	if n := one.Target.Count; n > 0 {
+		one.plan.Count = min(one.plan.Count, n)
+	}
+	if one.plan.Count == 0 {
+		return &NothingError{fmt.Sprintf("no stop of batch %s waits that nobody has confirmed: there is nothing to allow", one.Batch)}
+	}
+	one.plan.Effect = "No limit holds these stops any more: their stop calls go out as fast as the rate lets them. They are confirmed by whoever allows them."
+	one.do = func(ctx context.Context, one *order) (*Done, error) {
+		n, err := one.batch.Allow(ctx, one.plan.Count)
+		if err != nil {
+			return nil, err
+		}
+		return one.done(Allowed{"allow", one.Batch, "", n}, "%d stops are confirmed: no limit holds them any more", n), nil
+	}
+	return nil
+}
+
+// Allowed is the result of Allow for programs.
+type Allowed struct {
+	Kind    string `json:"kind"`    // "allow"
+	Batch   string `json:"batch"`   // "": stop calls of a project
+	Project string `json:"project"` // "": stops of a batch
+	Allowed int    `json:"allowed"` // stops of the batch that are confirmed now, or further stop calls of the project
+}
+
+func (o *Operator) allowProject(one *order) error {
+	switch id := one.ProjectID; {
+	case jobs.ValidateID("project", id) != nil:
+		return refused("allow: name a batch, or a project: %v", jobs.ValidateID("project", id))
+	case one.Sees != nil && !one.Sees(id):
+		return &ForbiddenError{"project " + id + " is none of yours"}
+	case one.Target.Count <= 0:
+		return refused("allow: say how many stop calls may go out beyond the window limit")
+	}
+	one.plan.Count, one.plan.Unit, one.plan.Scope = one.Target.Count, "stop calls", "project "+one.ProjectID
+	one.plan.Effect = "So many stop calls that nobody has confirmed may go out beyond the window limit, within the next hour."
+	one.do = func(ctx context.Context, one *order) (*Done, error) {
+		if err := o.desk.Release.Allow(ctx, one.ProjectID, one.plan.Count); err != nil {
+			return nil, err
+		}
+		return one.done(Allowed{"allow", "", one.ProjectID, one.plan.Count}, "%d more stop calls may go out within the next hour", one.plan.Count), nil
+	}
+	return nil
+}
+
+// failed are the outcomes that retry asks again for, without others.
+func failed(shadow bool) []string {
+	if shadow {
+		return []string{string(ledger.WouldNotFound), string(ledger.WouldHold), string(ledger.Rejected), string(ledger.Expired)}
+	}
+	return []string{string(ledger.NotFound), string(ledger.Rejected), string(ledger.Expired)}
+}
+
+// Retried is the result of Retry for programs.
+type Retried struct {
+	Kind  string `json:"kind"`  // "retry"
+	Batch string `json:"batch"` // the new one
+	*control.Asked
+}
+
+// retry prepares a new batch of what failed in another.
+func (o *Operator) retry(ctx context.Context, one *order) error {
+	if err := o.ofBatch(ctx, one); err != nil {
+		return err
+	}
+	outcomes := slices.Clone(one.Outcomes)
+	if len(outcomes) == 0 {
+		outcomes = failed(one.batch.Shadow())
+	}
+	states := make([]ledger.State, len(outcomes))
+	for i, word := range outcomes {
+		if states[i] = ledger.State(word); control.CheckState(word) != nil || !states[i].Ended() {
+			return refused("retry: %.40q is no outcome", word)
+		}
+	}
+	slices.Sort(outcomes)
+	one.plan.Target.Outcomes = outcomes
+	if err := one.count(ctx, states...); err != nil {
+		return err
+	}
+	if one.plan.Count == 0 {
+		return &NothingError{fmt.Sprintf("no stop of batch %s is %s: there is nothing to ask for again", one.Batch, strings.Join(outcomes, " or "))}
+	}
+	one.plan.Effect = "Their jobs are asked for again, in a new batch: those that are " + strings.Join(outcomes, " or ") + "."
+	one.do = o.askAgain
+	return nil
+}
+
+func (o *Operator) askAgain(ctx context.Context, one *order) (*Done, error) {
+	now := o.desk.Ledger.Now()
+	plan, err := when.Parse(when.Spec{}, now)
+	if err != nil {
+		return nil, err
+	}
+	var shares []estimate.Share
+	for _, p := range one.batch.Projects {
+		shares = append(shares, estimate.Share{ProjectID: p, Stops: one.plan.Count, First: now, Last: now, Rate: o.desk.Rate()})
+	}
+	plan.Deadline = estimate.Of(now, o.desk.Rate(), shares).Deadline()
+	batch := ledger.NewBatchID(now)
+	asked, err := o.desk.Ask(ctx, tasks.NewProducer(one.batch.Ledger, o.desk.Redis), control.Ask{
+		Batch: batch, Projects: one.batch.Projects, Total: one.plan.Count, Plan: plan, Confirmed: true,
+		Meta: ledger.Meta{Requester: one.By, Reason: one.Reason, Labels: map[string]string{"retry_of": one.Batch}, Shadow: one.batch.Shadow()},
+		Jobs: again(one.batch.Stops(ctx, one.plan.Target.Outcomes...), one.plan.Count),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("batch %s: %w", batch, err)
+	}
+	done := one.done(Retried{"retry", batch, asked}, "%d jobs were asked for again in batch %s", asked.Accepted+asked.Joined, batch)
+	done.Batch = batch
+	return done, nil
+}
+
+// again are the jobs of stops, of no more than were confirmed.
+func again(stops iter.Seq2[*ledger.Stop, error], most int) iter.Seq2[joblist.Item, error] {
+	return func(yield func(joblist.Item, error) bool) {
+		for s, err := range stops {
+			if err != nil {
+				yield(joblist.Item{}, err)
+				return
+			}
+			if s.JobID == "" { // a malformed task has none
+				continue
+			}
+			if most--; most < 0 || !yield(joblist.Item{ProjectID: s.ProjectID, JobID: s.JobID, Labels: s.Labels}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// mostUndone is how many stops an undo through the console looks at.
+const mostUndone = 10_000
+
+// undo prepares the restart of what a batch has stopped.
+func (o *Operator) undo(ctx context.Context, one *order) error {
+	if err := o.ofBatch(ctx, one); err != nil {
+		return err
+	}
+	switch {
+	case one.batch.Shadow():
+		return refused("batch %s is a shadow batch, for which nothing was stopped: there is nothing to undo", one.Batch)
+	case o.api == nil:
+		return refused("this console has no credentials of ModelArts: undo it where there are some: enqueue undo %s", one.Batch)
+	}
+	if err := one.count(ctx, ledger.Stopped); err != nil {
+		return err
+	}
+	if one.plan.Count > mostUndone {
+		return refused("batch %s has stopped %d jobs, more than the %d that the console restarts: use enqueue undo %s", one.Batch, one.plan.Count, mostUndone, one.Batch)
+	}
+	var stops []*ledger.Stop
+	for s, err := range one.batch.Stops(ctx, string(ledger.Stopped)) {
+		if err != nil {
+			return err
+		}
+		stops = append(stops, s)
+	}
+	if len(stops) == 0 {
+		return &NothingError{fmt.Sprintf("batch %s has stopped no job: there is nothing to undo", one.Batch)}
+	}
+	calls := &caller.Caller{API: o.api, Rate: o.desk.CallRate()}
+	if err := undo.Possible(calls, stops); err != nil {
+		return refused("%v", err)
+	}
+	ahead := undo.New(one.batch.Ledger, calls, one.batch.ID)
+	if err := ahead.Pretend(ctx, stops); err != nil {
+		return err
+	}
+	if ahead.Restarted == 0 {
+		return &NothingError{fmt.Sprintf("none of the %d jobs that batch %s has stopped is to be restarted: %s", len(stops), one.Batch, ahead.Jobs[0].Reason)}
+	}
+	one.plan.Count, one.plan.Unit = ahead.Restarted, "jobs"
+	one.plan.Effect = "These jobs are restarted, and billed again. A job that somebody wants stopped since, or that does not stand as its stop left it, is left as it is."
+	one.do = func(ctx context.Context, one *order) (*Done, error) {
+		u := undo.New(one.batch.Ledger, calls, one.batch.ID)
+		if err := u.RestartAll(ctx, stops); err != nil {
+			return nil, fmt.Errorf("%d of %d jobs were restarted, then: %w", u.Restarted, one.plan.Count, err)
+		}
+		return one.done(&u.Report, "%d jobs were restarted; %d ran already, %d were left as they are, %d failed", u.Restarted, u.Running, u.Left, u.Failed), nil
+	}
+	return nil
+}
+
+// done is the end of an order.
+func (o *order) done(result any, format string, args ...any) *Done {
+	return &Done{Action: o.Action, Scope: o.plan.Scope, Finished: true, Words: fmt.Sprintf(format, args...), Result: result}
+}
