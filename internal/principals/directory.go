@@ -66,7 +66,7 @@ type Why int
 const (
 	Unknown Why = iota + 1 // nothing was sent to recognize anybody by
 	Wrong                  // a token that nobody has, or another's name with it
-	Expired                // the principal's time is over
+	TooLate                // the principal's time is over
 )
 
 // Refusal is the error of a request whose sender was not recognized. Its text says what to do, and shows nothing of what
@@ -102,14 +102,12 @@ func (d *Directory) Authenticate(r *http.Request) (*Principal, error) {
 	} else {
 		p, err = f.byCertificate(r)
 	}
-	if err == nil && p.expired(d.now()) {
-		return refuse(Expired, "The principal %s has expired, on %s. Whoever looks after the file of principals can give it another date.",
+	if err == nil && p.Expired(d.now()) {
+		return refuse(TooLate, "The principal %s has expired, on %s. Whoever looks after the file of principals can give it another date.",
 			p.Name, p.Expires.UTC().Format(time.RFC3339))
 	}
 	return p, err
 }
-
-func (p *Principal) expired(now time.Time) bool { return !p.Expires.IsZero() && !now.Before(p.Expires) }
 
 func (f *File) byHeader(r *http.Request, header []string) (*Principal, error) {
 	if len(header) > 1 {
@@ -143,7 +141,7 @@ func (f *File) byCertificate(r *http.Request) (*Principal, error) {
 		return refuse(Unknown, "%s", howToCome)
 	}
 	name := cert.Subject.CommonName
-	if p := f.byName[name]; p != nil && f.byCert[name] {
+	if p := f.byName[name]; p != nil && p.Certificate {
 		return p, nil
 	}
 	return refuse(Unknown, "The common name of the certificate is %q, and no principal of that name comes with a certificate. %s",

@@ -20,7 +20,6 @@ type File struct {
 	all    []*Principal
 	byName map[string]*Principal
 	byHash map[[sha256.Size]byte]*Principal
-	byCert map[string]bool // names that client certificates may have
 }
 
 // All are the principals, in the order of the file.
@@ -42,7 +41,7 @@ func Parse(name string, data []byte) (*File, error) {
 	p := parser{
 		Reader: yamlfile.New(name, words),
 		names:  map[string]*yaml.Node{}, hashes: map[[sha256.Size]byte]*yaml.Node{},
-		file: &File{byName: map[string]*Principal{}, byHash: map[[sha256.Size]byte]*Principal{}, byCert: map[string]bool{}},
+		file: &File{byName: map[string]*Principal{}, byHash: map[[sha256.Size]byte]*Principal{}},
 	}
 	found := p.Fields(p.Document(data), "the file", []string{"principals"}, nil)
 	for _, one := range p.Items(found["principals"], "principals", "- name: alice") {
@@ -86,9 +85,8 @@ func (p *parser) principal(n *yaml.Node) {
 	}
 	one := &Principal{Name: p.name(found["name"]), Role: p.role(found["role"]), Projects: p.projects(found["projects"])}
 	p.expires(found["expires"], one)
-	certificate := false
-	p.Truth(found["certificate"], &certificate)
-	if found["token_hash"] == nil && !certificate {
+	p.Truth(found["certificate"], &one.Certificate)
+	if found["token_hash"] == nil && !one.Certificate {
 		p.Fault(n.Line, n.Column, "the principal has no way in: add token_hash, %s, or \"certificate: true\"", wantHash)
 	}
 	for _, at := range p.tokens(found["token_hash"]) {
@@ -96,7 +94,6 @@ func (p *parser) principal(n *yaml.Node) {
 	}
 	p.file.all = append(p.file.all, one)
 	p.file.byName[one.Name] = one
-	p.file.byCert[one.Name] = certificate
 }
 
 func (p *parser) name(n *yaml.Node) string {

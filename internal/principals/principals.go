@@ -38,7 +38,12 @@ type Principal struct {
 	Role     Role
 	Projects []string  // ids; none: all projects
 	Expires  time.Time // from when on it is refused; zero: never
+
+	Certificate bool // it may come with a client certificate whose common name is its name
 }
+
+// Expired reports whether p is refused at a time.
+func (p *Principal) Expired(now time.Time) bool { return !p.Expires.IsZero() && !now.Before(p.Expires) }
 
 // May reports whether the role of p reaches.
 func (p *Principal) May(r Role) bool { return p != nil && p.Role >= r }

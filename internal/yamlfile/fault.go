@@ -115,12 +115,15 @@ var secretField = regexp.MustCompile(`(?i)(?:(?:secret|password|passwd|token|(?:
 // "credentials:", in a URL, and behind a character that YAML takes for its own.
 var hidden = regexp.MustCompile(`credentials["']?\s*:\s*([^\s{].*)|://([^/\s"']*)@|(?:^|[\s\[{,:])[*&!](\S+)`)
 
+// consoleToken finds tokens of our own console.
+var consoleToken = regexp.MustCompile(`(vst_[A-Za-z0-9]{16,})`)
+
 // secretWord finds a word that is long enough to be a secret.
 var secretWord = regexp.MustCompile(`[A-Za-z0-9+/=_-]{20,}`)
 
 // masked is a line with stars in place of what may be a secret.
 func masked(line string) string {
-	for _, pattern := range []*regexp.Regexp{secretField, hidden} {
+	for _, pattern := range []*regexp.Regexp{secretField, hidden, consoleToken} {
 		for _, m := range pattern.FindAllStringSubmatchIndex(line, -1) {
 			for i := 2; i < len(m); i += 2 {
 				if m[i] >= 0 {
@@ -156,6 +159,8 @@ const (
 // looksSecret reports whether a value has the shape of a secret.
 func looksSecret(value string) bool {
 	switch {
+	case consoleToken.MatchString(value):
+		return true
 	case accessKeyShape.MatchString(value), secretKeyShape.MatchString(value):
 		return strings.ContainsAny(value, digits) && strings.ContainsAny(value, capitals)
 	}

@@ -1,0 +1,89 @@
+// Command console serves vizstop's web page and HTTP API: what is in flight, why it stands still, and what is to be done
+// about it.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/urfave/cli/v3"
+
+	"vizstop/internal/plain"
+	"vizstop/internal/settings"
+	"vizstop/internal/version"
+)
+
+// maxErrorLine bounds one line of an error, in characters.
+const maxErrorLine = 4096
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), endings()...)
+	context.AfterFunc(ctx, stop) // a second signal kills at once
+	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
+	if err != nil {
+		for _, line := range plain.Lines(err.Error(), maxErrorLine) { // may hold words of Redis
+			fmt.Fprintln(os.Stderr, "console: "+line)
+		}
+		os.Exit(1)
+	}
+}
+
+// endings are the signals that end a console. SIGHUP is one of them at a terminal, which is gone then.
+func endings() []os.Signal {
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if settings.IsTerminal(os.Stderr) && !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signals
+}
+
+// rereads is told of each SIGHUP of a console that is at no terminal: it is asked to read its files again.
+func rereads() <-chan os.Signal {
+	if settings.IsTerminal(os.Stderr) || signal.Ignored(syscall.SIGHUP) {
+		return nil
+	}
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGHUP)
+	return asked
+}
+
+// run is the whole program. It returns when ctx ends or the command is done.
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+	app := &cli.Command{
+		Name:        "console",
+		Usage:       "a web page and an HTTP API for vizstop",
+		Description: `Without a command, console runs "console run".`,
+		Version:     version.String(),
+		Writer:      stdout,
+		ErrWriter:   stderr,
+		Commands: []*cli.Command{
+			runCommand(getenv, stderr),
+			tokenCommand(getenv, stdout, stderr),
+			checkCommand(getenv, stdout),
+		},
+		ExitErrHandler: func(context.Context, *cli.Command, error) {}, // main decides
+		OnUsageError:   usageError,
+		Action: func(_ context.Context, cmd *cli.Command) error { // only reached without a command that we know
+			return fmt.Errorf("unknown command %q (see %s --help)", cmd.Args().First(), cmd.FullName())
+		},
+	}
+	return app.Run(ctx, append([]string{"console"}, withDefault(args)...))
+}
+
+// withDefault puts the default command before args that name none.
+func withDefault(args []string) []string {
+	if len(args) > 0 && (!strings.HasPrefix(args[0], "-") || slices.Contains([]string{"-h", "--help", "-v", "--version"}, args[0])) {
+		return args
+	}
+	return append([]string{"run"}, args...)
+}
+
+func usageError(_ context.Context, cmd *cli.Command, err error, _ bool) error {
+	return fmt.Errorf("%w (see %s --help)", err, cmd.FullName())
+}

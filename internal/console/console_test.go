@@ -1,0 +1,762 @@
+package console
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"vizstop/internal/console/problem"
+	"vizstop/internal/console/site"
+	"vizstop/internal/httpd"
+	"vizstop/internal/principals"
+)
+
+// patience is for machines that are very busy.
+const patience = 2 * time.Minute
+
+// syncBuffer is a log that is read while it is written.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+// served is a console on loopback with routes of the test, and a principal of each role.
+type served struct {
+	*testing.T
+	console *Console
+	addr    string
+	log     *syncBuffer
+	reg     *prometheus.Registry
+	tokens  map[string]string // by principal
+	release chan struct{}     // lets GET /wait end
+	waiting atomic.Int64
+	most    atomic.Int64 // of those that waited at once
+	down    atomic.Bool  // Redis does not answer
+	asked   atomic.Int64 // how often it was asked
+}
+
+// options change a console before it is built and served.
+type options struct {
+	config func(*Config)
+	built  func(*Console)
+	web    string // a web configuration file
+	open   bool   // no file of principals
+}
+
+func serve(t *testing.T, o options) *served {
+	t.Helper()
+	s := &served{T: t, log: &syncBuffer{}, reg: prometheus.NewRegistry(), tokens: map[string]string{}, release: make(chan struct{})}
+	log := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	config := Config{Site: &site.Site{Log: log, Actions: true}, Principals: s.directory(o.open), Registry: s.reg,
+		Ready: func(context.Context) error {
+			s.asked.Add(1)
+			if s.down.Load() {
+				return errors.New("hidden words of Redis")
+			}
+			return nil
+		}}
+	if o.config != nil {
+		o.config(&config)
+	}
+	console, err := build(config, s.routes(config.Site))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.built != nil {
+		o.built(console)
+	}
+	server, err := httpd.Listen(httpd.Config{Listen: "127.0.0.1:0", WebConfig: o.web, Handler: console, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.console, s.addr = console, server.Addr()
+	t.Cleanup(func() {
+		server.Close(time.Second)
+		for name, token := range s.tokens {
+			if strings.Contains(s.log.String(), token[4:]) {
+				t.Errorf("the log shows the token of %s", name)
+			}
+		}
+	})
+	return s
+}
+
+func (s *served) directory(open bool) *principals.Directory {
+	s.Helper()
+	path := ""
+	if !open {
+		text := "principals:\n"
+		for name, more := range map[string]string{"reader": "role: read", "asker": "role: ask, certificate: true", "operator": "role: operate",
+			"former": "role: read, expires: 2020-01-01"} {
+			token, hash := principals.NewToken()
+			s.tokens[name] = token
+			text += fmt.Sprintf("- {name: %s, token_hash: %q, %s}\n", name, hash, more)
+		}
+		path = filepath.Join(s.TempDir(), "principals.yaml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			s.Fatal(err)
+		}
+	}
+	d, err := principals.Open(path, nil)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return d
+}
+
+func (s *served) routes(on *site.Site) []site.Route {
+	handle := func(f func(w http.ResponseWriter, r *http.Request) error) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if err := f(w, r); err != nil {
+				on.Fail(w, r, err)
+			}
+		})
+	}
+	count := handle(func(w http.ResponseWriter, r *http.Request) error {
+		n, err := io.Copy(io.Discard, r.Body)
+		if err == nil {
+			fmt.Fprintf(w, "%d bytes of %s", n, principals.FromContext(r.Context()).Name)
+		}
+		return err
+	})
+	return []site.Route{
+		{Pattern: "GET /{$}", Role: principals.Read, Handler: handle(func(w http.ResponseWriter, r *http.Request) error {
+			fmt.Fprintf(w, "page of %s, link %s", principals.FromContext(r.Context()).Name, on.URL("/v1/jobs/1"))
+			return nil
+		})},
+		{Pattern: "GET /public", Handler: handle(func(w http.ResponseWriter, r *http.Request) error {
+			fmt.Fprint(w, principals.FromContext(r.Context()) == nil)
+			return nil
+		})},
+		{Pattern: "GET /v1/jobs/{job}", Role: principals.Read, Handler: handle(func(w http.ResponseWriter, r *http.Request) error {
+			fmt.Fprint(w, r.PathValue("job"))
+			return nil
+		})},
+		{Pattern: "POST /v1/asks", Role: principals.Ask, Body: 1000, Handler: count},
+		{Pattern: "PUT /v1/stream", Role: principals.Ask, Body: 64 << 20, Time: patience, Handler: count},
+		{Pattern: "POST /act", Role: principals.Operate, Action: true, Handler: count},
+		{Pattern: "GET /v1/panic", Role: principals.Read, Handler: handle(func(http.ResponseWriter, *http.Request) error { panic("hidden\nwords") })},
+		{Pattern: "GET /v1/late", Role: principals.Read, Handler: handle(func(w http.ResponseWriter, _ *http.Request) error {
+			_, _ = io.WriteString(w, strings.Repeat("x", 1<<20))
+			panic("after the answer began")
+		})},
+		{Pattern: "GET /v1/wait", Role: principals.Read, Time: patience, Handler: handle(func(w http.ResponseWriter, r *http.Request) error {
+			n := s.waiting.Add(1)
+			defer s.waiting.Add(-1)
+			for most := s.most.Load(); n > most && !s.most.CompareAndSwap(most, n); most = s.most.Load() {
+			}
+			select {
+			case <-s.release:
+				return nil
+			case <-r.Context().Done():
+				return r.Context().Err()
+			}
+		})},
+		{Pattern: "GET /v1/over", Role: principals.Read, Time: time.Millisecond, Handler: handle(func(_ http.ResponseWriter, r *http.Request) error {
+			<-r.Context().Done()
+			return fmt.Errorf("ask Redis: %w", r.Context().Err())
+		})},
+		{Pattern: "GET /v1/fault", Role: principals.Read, Handler: handle(func(http.ResponseWriter, *http.Request) error { return errors.New("hidden words") })},
+		{Pattern: "GET /v1/away", Role: principals.Read, Handler: handle(func(http.ResponseWriter, *http.Request) error {
+			return fmt.Errorf("ask: %w", &net.OpError{Op: "dial", Err: errors.New("hidden words")})
+		})},
+	}
+}
+
+// call is a request; what is empty is GET of / without more.
+type call struct {
+	method, path, body string
+	as                 string // a principal
+	header             map[string]string
+	host               string
+	client             *http.Client
+	scheme             string
+}
+
+// answered is what came back.
+type answered struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// problem is the type of the problem that the answer is; "" if it is none.
+func (a answered) problem() string {
+	var p struct {
+		Type, Instance string
+		Status         int
+	}
+	if a.header.Get("Content-Type") != problem.ContentType || json.Unmarshal([]byte(a.body), &p) != nil || p.Status != a.status || p.Instance == "" {
+		return ""
+	}
+	return strings.TrimPrefix(p.Type, "/problems/")
+}
+
+func (s *served) do(c call) answered {
+	s.Helper()
+	a, err := s.try(c)
+	if err != nil {
+		s.Fatalf("%s %s: %v", c.method, c.path, err)
+	}
+	return a
+}
+
+func (s *served) try(c call) (answered, error) {
+	scheme := c.scheme
+	if scheme == "" {
+		scheme = "http"
+	}
+	req, err := http.NewRequestWithContext(s.Context(), c.method, scheme+"://"+s.addr+c.path, strings.NewReader(c.body))
+	if err != nil {
+		return answered{}, err
+	}
+	if c.as != "" {
+		req.Header.Set("Authorization", "Bearer "+s.tokens[c.as])
+	}
+	for name, value := range c.header {
+		req.Header.Set(name, value)
+	}
+	req.Host = c.host
+	client := c.client
+	if client == nil {
+		client = &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		return answered{}, err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	return answered{res.StatusCode, res.Header, string(body)}, err
+}
+
+// await waits until something is so.
+func (s *served) await(what string, is func() bool) {
+	s.Helper()
+	for end := time.Now().Add(patience); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			s.Fatalf("%s did not come", what)
+		}
+	}
+}
+
+// Every way to be refused, and beside each the way in.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	s := serve(t, options{config: func(c *Config) {
+		c.Hosts, c.TrustedOrigins = []string{"vizstop.example"}, []string{"https://ops.example:8443"}
+	}})
+	other, _ := principals.NewToken()
+	basic := func(user, as string) map[string]string {
+		r, _ := http.NewRequest("GET", "/", nil)
+		r.SetBasicAuth(user, s.tokens[as])
+		return map[string]string{"Authorization": r.Header.Get("Authorization")}
+	}
+	h := func(pairs ...string) map[string]string {
+		m := map[string]string{}
+		for i := 0; i < len(pairs); i += 2 {
+			m[pairs[i]] = pairs[i+1]
+		}
+		return m
+	}
+	post := call{method: "POST", path: "/v1/asks", as: "asker", body: "x"}
+	with := func(c call, f func(*call)) call { f(&c); return c }
+	for name, c := range map[string]struct {
+		call
+		status  int
+		problem string // of calls to the API
+	}{
+		"a page":                       {call{path: "/", as: "reader"}, 200, ""},
+		"a password":                   {call{path: "/", header: basic("", "reader")}, 200, ""},
+		"a password with its name":     {call{path: "/", header: basic("reader", "reader")}, 200, ""},
+		"a password with another name": {call{path: "/v1/jobs/1", header: basic("operator", "reader")}, 401, "not-authenticated"},
+		"no token":                     {call{path: "/v1/jobs/1"}, 401, "not-authenticated"},
+		"a wrong token":                {call{path: "/v1/jobs/1", header: h("Authorization", "Bearer "+other)}, 401, "not-authenticated"},
+		"an expired token":             {call{path: "/v1/jobs/1", as: "former"}, 401, "expired"},
+		"nobody asks for nothing":      {call{path: "/v1/nothing"}, 401, "not-authenticated"},
+		"nothing":                      {call{path: "/v1/nothing", as: "reader"}, 404, "not-found"},
+		"another method":               {call{method: "DELETE", path: "/v1/jobs/1", as: "operator"}, 405, "method-not-allowed"},
+		"no method of HTTP":            {call{method: "BREW", path: "/v1/jobs/1", as: "operator"}, 405, "method-not-allowed"},
+		"public":                       {call{path: "/public"}, 200, ""},
+		"ask as asker":                 {post, 200, ""},
+		"ask as operator":              {with(post, func(c *call) { c.as = "operator" }), 200, ""},
+		"ask as reader":                {with(post, func(c *call) { c.as = "reader" }), 403, "role-too-low"},
+		"act as operator":              {call{method: "POST", path: "/act", as: "operator"}, 200, ""},
+		"act as asker":                 {call{method: "POST", path: "/act", as: "asker"}, 403, ""},
+		"our host":                     {call{path: "/v1/jobs/1", as: "reader", host: "VIZSTOP.example.:9465"}, 200, ""},
+		"localhost":                    {call{path: "/v1/jobs/1", as: "reader", host: "localhost:1"}, 200, ""},
+		"loopback of IPv6":             {call{path: "/v1/jobs/1", as: "reader", host: "[::1]:1"}, 200, ""},
+		"the host of an origin":        {call{path: "/v1/jobs/1", as: "reader", host: "ops.example:8443"}, 200, ""},
+		"another host":                 {call{path: "/v1/jobs/1", as: "reader", host: "attacker.example"}, 421, "wrong-host"},
+		"another address":              {call{path: "/v1/jobs/1", as: "reader", host: "192.0.2.1:9465"}, 421, "wrong-host"},
+		"a host that ends like ours":   {call{path: "/v1/jobs/1", as: "reader", host: "x.vizstop.example"}, 421, "wrong-host"},
+		"a host with a user":           {call{path: "/v1/jobs/1", as: "reader", host: "localhost@attacker.example"}, 421, "wrong-host"},
+		"another host, healthz":        {call{path: "/healthz", host: "10.0.0.1:9465"}, 200, ""},
+		"our origin":                   {with(post, func(c *call) { c.header = h("Origin", "http://"+s.addr) }), 200, ""},
+		"same origin":                  {with(post, func(c *call) { c.header = h("Sec-Fetch-Site", "same-origin") }), 200, ""},
+		"a trusted origin":             {with(post, func(c *call) { c.header = h("Sec-Fetch-Site", "cross-site", "Origin", "https://ops.example:8443") }), 200, ""},
+		"cross-site":                   {with(post, func(c *call) { c.header = h("Sec-Fetch-Site", "cross-site") }), 403, "cross-origin"},
+		"same-site":                    {with(post, func(c *call) { c.header = h("Sec-Fetch-Site", "same-site", "Origin", "http://x.example") }), 403, "cross-origin"},
+		"another origin":               {with(post, func(c *call) { c.header = h("Origin", "http://attacker.example") }), 403, "cross-origin"},
+		"the origin null":              {with(post, func(c *call) { c.header = h("Origin", "null") }), 403, "cross-origin"},
+		"cross-site, reading":          {call{path: "/v1/jobs/1", as: "reader", header: h("Sec-Fetch-Site", "cross-site")}, 200, ""},
+		"large body":                   {with(post, func(c *call) { c.body = strings.Repeat("x", 1001) }), 413, "body-too-large"},
+		"body of the longest length":   {with(post, func(c *call) { c.body = strings.Repeat("x", 1000) }), 200, ""},
+		"huge header":                  {call{path: "/v1/jobs/1", as: "reader", header: h("X-Large", strings.Repeat("x", 64<<10))}, 431, ""},
+		"time is over":                 {call{path: "/v1/over", as: "reader"}, 503, "took-too-long"},
+		"Redis is away":                {call{path: "/v1/away", as: "reader"}, 503, "unavailable"},
+		"a fault":                      {call{path: "/v1/fault", as: "reader"}, 500, "internal"},
+		"a panic":                      {call{path: "/v1/panic", as: "reader"}, 500, "internal"},
+		"metrics as reader":            {call{path: "/metrics", as: "reader"}, 200, ""},
+		"metrics as nobody":            {call{path: "/metrics"}, 401, ""},
+	} {
+		got := s.do(c.call)
+		if got.status != c.status || got.problem() != c.problem {
+			t.Errorf("%s: %d %s %.200q, want %d %s", name, got.status, got.problem(), got.body, c.status, c.problem)
+		}
+		if got.status == 401 && got.header.Get("WWW-Authenticate") != `Basic realm="vizstop", Bearer` {
+			t.Errorf("%s: browsers don't ask: %v", name, got.header)
+		}
+		if (got.status == 429 || got.status == 503) && got.header.Get("Retry-After") == "" {
+			t.Errorf("%s: no Retry-After", name)
+		}
+		if strings.Contains(got.body, "hidden") {
+			t.Errorf("%s: the answer shows what the error says: %s", name, got.body)
+		}
+	}
+	if got := s.do(call{method: "PUT", path: "/v1/jobs/1", as: "reader"}); got.header.Get("Allow") != "GET, HEAD" {
+		t.Errorf("Allow: %q", got.header.Get("Allow"))
+	}
+	if n := strings.Count(s.log.String(), "this is a fault of vizstop"); n != 1 {
+		t.Errorf("a panic made %d lines", n)
+	}
+}
+
+func TestActionsOff(t *testing.T) {
+	t.Parallel()
+	s := serve(t, options{config: func(c *Config) { c.Site.Actions = false }})
+	if got := s.do(call{method: "POST", path: "/act", as: "operator"}); got.status != 403 || !strings.Contains(got.body, "--actions") {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
+// Without principals everybody may look, and do nothing.
+func TestWithoutPrincipals(t *testing.T) {
+	t.Parallel()
+	s := serve(t, options{open: true})
+	for path, want := range map[string]int{"GET /": 200, "GET /metrics": 200, "POST /v1/asks": 403, "POST /act": 403} {
+		method, path, _ := strings.Cut(path, " ")
+		if got := s.do(call{method: method, path: path}); got.status != want {
+			t.Errorf("%s %s: %d %s", method, path, got.status, got.body)
+		}
+	}
+}
+
+// An answer that has begun when its handler fails is cut: nobody takes it for the whole.
+func TestPanicAfterTheAnswerBegan(t *testing.T) {
+	t.Parallel()
+	s := serve(t, options{})
+	if got, err := s.try(call{path: "/v1/late", as: "reader"}); err == nil {
+		t.Errorf("%d, %d bytes, and no error", got.status, len(got.body))
+	}
+	s.await("a line of log", func() bool { return strings.Contains(s.log.String(), "this is a fault of vizstop") })
+}
+
+func TestHeaders(t *testing.T) {
+	t.Parallel()
+	s := serve(t, options{})
+	for _, c := range []call{{path: "/", as: "reader"}, {path: "/"}, {path: "/v1/nothing", as: "reader"}, {path: "/healthz"}, {path: "/", host: "x"}} {
+		got := s.do(c)
+		for name, want := range map[string]string{
+			"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+				"form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+			"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "Cache-Control": "no-store",
+			"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin",
+			"Strict-Transport-Security": "", "Access-Control-Allow-Origin": "", "Set-Cookie": "",
+		} {
+			if got.header.Get(name) != want {
+				t.Errorf("%s %d: %s is %q", c.path, got.status, name, got.header.Get(name))
+			}
+		}
+	}
+}
+
+// Links work below a prefix, and what is not below it is told.
+func TestPrefix(t *testing.T) {
+	t.Parallel()
+	s := serve(t, options{config: func(c *Config) { c.Site.Prefix = "/ops/vizstop" }})
+	for path, want := range map[string]struct {
+		status int
+		says   string
+	}{
+		"/ops/vizstop/":             {200, "link /ops/vizstop/v1/jobs/1"},
+		"/ops/vizstop":              {307, ""},
+		"/ops/vizstop//v1/jobs/1":   {307, ""},
+		"/ops/vizstop/v1/jobs/1":    {200, "1"},
+		"/ops/vizstop/v1/jobs/a%2F": {200, "a/"},
+		"/ops/vizstop/v1/fault":     {500, "/problems/internal"},
+		"/ops/vizstop/healthz":      {200, "ok"},
+		"/healthz":                  {200, "ok"},
+		"/metrics":                  {200, "vizstop_console"},
+		"/":                         {404, "The console is below /ops/vizstop/ (--prefix)"},
+		"/ops":                      {404, "The console is below /ops/vizstop/ (--prefix)"},
+		"/v1/jobs/1":                {404, "The console is below /ops/vizstop/ (--prefix)"},
+	} {
+		got := s.do(call{path: path, as: "reader"})
+		if got.status != want.status || !strings.Contains(got.body, want.says) {
+			t.Errorf("%s: %d %.200q", path, got.status, got.body)
+		}
+		if got.status == 307 && !strings.HasPrefix(got.header.Get("Location"), "/ops/vizstop/") {
+			t.Errorf("%s: sent to %s", path, got.header.Get("Location"))
+		}
+	}
+}
+
+// raw sends the beginning of a request, and reads what comes until the connection ends.
+func (s *served) raw(head string, more func(net.Conn)) string {
+	s.Helper()
+	conn, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		s.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	fmt.Fprintf(conn, "%s\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n", head, s.tokens["asker"])
+	go more(conn)
+	answer, err := io.ReadAll(conn)
+	if err != nil {
+		s.Errorf("%s: %v after %q", head, err, answer)
+	}
+	return string(answer)
+}
+
+// Bodies that lie about their length, stop, trickle or are cut.
+func TestBadBodies(t *testing.T) {
+	t.Parallel()
+	s := serve(t, options{built: func(c *Console) { c.pace = pace{pause: 50 * time.Millisecond, grace: time.Hour, rate: 1} }})
+	trickles := serve(t, options{built: func(c *Console) { c.pace = pace{pause: time.Hour, grace: 50 * time.Millisecond, rate: 1 << 30} }})
+	type bad struct {
+		on   *served
+		head string
+		send func(net.Conn)
+		want string
+	}
+	for name, c := range map[string]bad{
+		"stops": {s, "POST /v1/asks HTTP/1.1\r\nContent-Length: 100", func(c net.Conn) { fmt.Fprint(c, "\r\nabc") }, "408 Request Timeout"},
+		"stops in a chunk": {s, "PUT /v1/stream HTTP/1.1\r\nTransfer-Encoding: chunked", func(c net.Conn) { fmt.Fprint(c, "\r\n10\r\nabc") },
+			"408 Request Timeout"},
+		"trickles": {trickles, "PUT /v1/stream HTTP/1.1\r\nContent-Length: 1000000", func(c net.Conn) {
+			fmt.Fprint(c, "\r\n")
+			for _, err := c.Write([]byte("x")); err == nil; _, err = c.Write([]byte("x")) {
+				time.Sleep(time.Millisecond)
+			}
+		}, "408 Request Timeout"},
+		"is cut": {s, "POST /v1/asks HTTP/1.1\r\nContent-Length: 100", func(c net.Conn) {
+			fmt.Fprint(c, "\r\nabc")
+			_ = c.(*net.TCPConn).CloseWrite()
+		}, "400 Bad Request"},
+		"has bad chunks": {s, "POST /v1/asks HTTP/1.1\r\nTransfer-Encoding: chunked", func(c net.Conn) { fmt.Fprint(c, "\r\nnothex\r\n") }, "400 Bad Request"},
+		"says that it is long": {s, "POST /v1/asks HTTP/1.1\r\nContent-Length: 1000000000\r\nExpect: 100-continue\r\nConnection: close",
+			func(c net.Conn) { fmt.Fprint(c, "\r\n") }, "413 Request Entity Too Large"},
+		"is long": {s, "POST /v1/asks HTTP/1.1\r\nTransfer-Encoding: chunked", func(c net.Conn) {
+			fmt.Fprintf(c, "\r\n7d0\r\n%s\r\n", strings.Repeat("x", 2000))
+		}, "413 Request Entity Too Large"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			answer := c.on.raw(c.head, c.send)
+			if !strings.HasPrefix(answer, "HTTP/1.1 "+c.want) || !strings.Contains(answer, problem.ContentType) {
+				t.Errorf("%.300q, want %s", answer, c.want)
+			}
+		})
+	}
+	for why, want := range map[problem.Type]float64{problem.SlowBody: 2, problem.MalformedBody: 2, problem.BodyTooLarge: 2} {
+		if got := testutil.ToFloat64(s.console.metrics.refusals.WithLabelValues(string(why))); got != want {
+			t.Errorf("%s: counted %g times, want %g", why, got, want)
+		}
+	}
+}
+
+// A stream may be long, and slow as a whole.
+func TestStream(t *testing.T) {
+	t.Parallel()
+	s := serve(t, options{})
+	if got := s.do(call{method: "PUT", path: "/v1/stream", as: "asker", body: strings.Repeat("x", 32<<20)}); got.body != "33554432 bytes of asker" {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	p := defaultPace()
+	if p.allowed(0) != 10*time.Second || p.allowed(1<<20) != 1034*time.Second || p.allowed(1<<40) < p.allowed(1<<30) {
+		t.Errorf("allowed are %v and %v", p.allowed(0), p.allowed(1<<20))
+	}
+}
+
+// A request ends when its client is gone, and not because nothing more comes from it: what it sends ends with its header.
+func TestLongAnswer(t *testing.T) {
+	t.Parallel()
+	s := serve(t, options{built: func(c *Console) { c.pace.pause = time.Millisecond }})
+	for _, head := range []string{"GET /v1/wait HTTP/1.1", "GET /v1/wait HTTP/1.1\r\nContent-Length: 0"} {
+		conn, err := net.Dial("tcp", s.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(conn, "%s\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n", head, s.tokens["reader"])
+		s.await("the request", func() bool { return s.waiting.Load() == 1 })
+		conn.Close()
+		s.await("the end of a request whose client is gone", func() bool { return s.waiting.Load() == 0 })
+	}
+}
+
+// A thousand at once: no more than allowed are at work, each of the others is told when to come again, and a principal
+// leaves room for others.
+func TestManyAtOnce(t *testing.T) {
+	t.Parallel()
+	const all, whole = 1000, 40
+	s := serve(t, options{config: func(c *Config) { c.InFlight, c.Rate = whole, 10*all }})
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+	var status [all]atomic.Int64
+	var answeredNow atomic.Int64
+	var done sync.WaitGroup
+	ask := func(i int, as string) {
+		defer answeredNow.Add(1)
+		got, err := s.try(call{path: "/v1/wait", as: as, client: client})
+		if err != nil {
+			t.Errorf("%d: %v", i, err)
+			return
+		}
+		status[i].Store(int64(got.status))
+		if got.status != 200 && got.header.Get("Retry-After") == "" {
+			t.Errorf("%d without Retry-After", got.status)
+		}
+	}
+	for i := range all - 1 {
+		done.Go(func() { ask(i, "reader") })
+	}
+	s.await("refusals", func() bool { return answeredNow.Load() == all-1-whole/2 })
+	done.Go(func() { ask(all-1, "operator") })
+	s.await("another principal", func() bool { return s.waiting.Load() == whole/2+1 })
+	close(s.release)
+	done.Wait()
+	counts := map[int64]int{}
+	for i := range all {
+		counts[status[i].Load()]++
+	}
+	if counts[200] != whole/2+1 || counts[429]+counts[503] != all-whole/2-1 || s.most.Load() != whole/2+1 || status[all-1].Load() != 200 {
+		t.Errorf("answers %v, at most %d at once", counts, s.most.Load())
+	}
+	s.await("the end of all", func() bool { return s.console.inFlight.Load() == 0 })
+	if got := testutil.ToFloat64(s.console.metrics.inFlight); got != 0 {
+		t.Errorf("%g are at work after the end", got)
+	}
+}
+
+// The whole is full: everybody is told.
+func TestOverloaded(t *testing.T) {
+	t.Parallel()
+	s := serve(t, options{config: func(c *Config) { c.InFlight = 2 }})
+	var done sync.WaitGroup
+	for _, as := range []string{"reader", "operator"} {
+		done.Go(func() { _, _ = s.try(call{path: "/v1/wait", as: as}) })
+	}
+	s.await("two", func() bool { return s.waiting.Load() == 2 })
+	if got := s.do(call{path: "/v1/jobs/1", as: "asker"}); got.status != 503 || got.problem() != "overloaded" || got.header.Get("Retry-After") != "1" {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	close(s.release)
+	done.Wait()
+	s.await("room", func() bool { return s.console.inFlight.Load() == 0 })
+	if got := s.do(call{path: "/v1/jobs/1", as: "asker"}); got.status != 200 {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
+// A principal that asks too often waits; others don't.
+func TestRate(t *testing.T) {
+	t.Parallel()
+	s := serve(t, options{config: func(c *Config) { c.Rate = 5 }, built: func(c *Console) {
+		now := time.Now()
+		c.now = func() time.Time { return now }
+	}})
+	for i := range 10 {
+		if got := s.do(call{path: "/v1/jobs/1", as: "reader"}); got.status != 200 {
+			t.Fatalf("request %d: %d", i, got.status)
+		}
+	}
+	if got := s.do(call{path: "/v1/jobs/1", as: "reader"}); got.status != 429 || got.problem() != "too-many-requests" || got.header.Get("Retry-After") != "1" {
+		t.Errorf("%d %s %v", got.status, got.body, got.header)
+	}
+	if got := s.do(call{path: "/v1/jobs/1", as: "asker"}); got.status != 200 {
+		t.Errorf("another principal: %d", got.status)
+	}
+}
+
+// Wrong tokens are slowed down, and right ones from the same address are not.
+func TestGuesses(t *testing.T) {
+	t.Parallel()
+	s := serve(t, options{built: func(c *Console) {
+		now := time.Now()
+		c.now = func() time.Time { return now }
+	}})
+	wrong := func() answered {
+		token, _ := principals.NewToken()
+		s.tokens["guess"] = token // is not in the log either
+		return s.do(call{path: "/v1/jobs/1", as: "guess"})
+	}
+	for i := range guessBurst {
+		if got := wrong(); got.status != 401 {
+			t.Fatalf("guess %d: %d", i, got.status)
+		}
+	}
+	if got := wrong(); got.status != 429 || got.problem() != "too-many-guesses" || got.header.Get("Retry-After") != "2" {
+		t.Errorf("%d %s %v", got.status, got.body, got.header)
+	}
+	if got := s.do(call{path: "/v1/jobs/1", as: "reader"}); got.status != 200 {
+		t.Errorf("a right token: %d", got.status)
+	}
+	if got := s.do(call{path: "/v1/jobs/1"}); got.status != 401 {
+		t.Errorf("no token: %d", got.status)
+	}
+}
+
+// However many addresses guess, the memory of them is bounded, and the newest is known.
+func TestGuessesAreBounded(t *testing.T) {
+	t.Parallel()
+	g, now := newGuesses(), time.Now()
+	for i := range 3 * maxGuessers {
+		g.count(fmt.Sprintf("10.%d.%d.%d:1", i>>16, i>>8&255, i&255), now)
+		if len(g.from) > maxGuessers {
+			t.Fatalf("%d addresses are remembered", len(g.from))
+		}
+	}
+	for range guessBurst {
+		g.count("[2001:db8::1]:1", now)
+	}
+	if wait := g.count("[2001:db8::ffff:2]:9", now); wait != 2*time.Second {
+		t.Errorf("the same network waits %v", wait)
+	}
+	if wait := g.count("[2001:db8:0:1::1]:1", now); wait != 0 {
+		t.Errorf("another network waits %v", wait)
+	}
+	if wait := g.count("[2001:db8::1]:1", now.Add(2*time.Second)); wait != 0 {
+		t.Errorf("after the wait, it waits %v", wait)
+	}
+}
+
+// The access log names who, what and how it ended, and neither query nor path; so do the metrics.
+func TestAccessLogAndMetrics(t *testing.T) {
+	t.Parallel()
+	s := serve(t, options{})
+	s.do(call{path: "/v1/jobs/secret-job?q=secret-query", as: "reader"})
+	s.do(call{method: "POST", path: "/v1/asks?q=secret-query", as: "asker", body: "secret-body"})
+	s.do(call{method: "BREW", path: "/secret-path", as: "reader"})
+	s.await("three lines", func() bool { return strings.Count(s.log.String(), "msg=request") == 3 })
+	var lines []string
+	for scan := bufio.NewScanner(strings.NewReader(s.log.String())); scan.Scan(); {
+		if _, line, ok := strings.Cut(scan.Text(), "level="); ok && strings.Contains(line, "msg=request") {
+			before, _, _ := strings.Cut(line, " duration=")
+			lines = append(lines, before)
+		}
+	}
+	want := []string{
+		`DEBUG msg=request principal=reader method=GET route=/v1/jobs/{job} status=200 bytes=10`,
+		`INFO msg=request principal=asker method=POST route=/v1/asks status=200 bytes=17`,
+		`INFO msg=request principal=reader method=other route=unmatched status=404 bytes=77`,
+	}
+	for i := range want {
+		want, got := strings.Fields(want[i]), strings.Fields(lines[i])
+		if strings.Join(got[:len(got)-1], " ") != strings.Join(want[:len(want)-1], " ") || i < 2 && got[len(got)-1] != want[len(want)-1] {
+			t.Errorf("line %d: %q, want %q", i, got, want)
+		}
+	}
+	if strings.Contains(s.log.String(), "secret") {
+		t.Errorf("the log shows what was asked for:\n%s", s.log)
+	}
+	metrics := s.do(call{path: "/metrics", as: "reader"}).body
+	for _, want := range []string{
+		`vizstop_console_requests_total{code="200",method="GET",route="/v1/jobs/{job}"} 1`,
+		`vizstop_console_requests_total{code="404",method="other",route="unmatched"} 1`,
+		`vizstop_console_request_duration_seconds_count{route="/v1/asks"} 1`,
+		`vizstop_console_refused_total{why="wrong-host"} 0`,
+		`vizstop_console_in_flight_requests 1`,
+	} {
+		if !strings.Contains(metrics, want+"\n") {
+			t.Errorf("the metrics lack %s", want)
+		}
+	}
+	if strings.Contains(metrics, "secret") {
+		t.Error("the metrics show what was asked for")
+	}
+	if problems, err := testutil.GatherAndLint(s.reg); err != nil || len(problems) > 0 {
+		t.Errorf("%v, %v", problems, err)
+	}
+}
+
+// Probes are answered, and ask Redis no more than once a second.
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	s := serve(t, options{config: func(c *Config) { c.OwnMetrics = true }})
+	for range 20 {
+		if got := s.do(call{path: "/readyz"}); got.status != 200 {
+			t.Fatalf("%d %s", got.status, got.body)
+		}
+	}
+	if n := s.asked.Load(); n > 10 {
+		t.Errorf("Redis was asked %d times", n)
+	}
+	s.down.Store(true)
+	s.await("not ready", func() bool { return s.do(call{path: "/readyz"}).status == 503 })
+	if got := s.do(call{path: "/readyz"}); strings.Contains(got.body, "hidden") {
+		t.Errorf("the answer says %s", got.body)
+	}
+	if got := s.do(call{path: "/healthz"}); got.status != 200 || got.body != "ok\n" {
+		t.Errorf("healthz: %d %s", got.status, got.body)
+	}
+	if got := s.do(call{path: "/metrics", as: "reader"}); got.status != 404 {
+		t.Errorf("metrics beside a listener of their own: %d", got.status)
+	}
+	plain, err := httpd.Listen(httpd.Config{Listen: "127.0.0.1:0", Handler: s.console.Plain(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plain.Close(time.Second)
+	s.addr = plain.Addr()
+	if got := s.do(call{path: "/metrics"}); got.status != 200 || !strings.Contains(got.body, "vizstop_console_requests_total") {
+		t.Errorf("metrics on their own listener: %d", got.status)
+	}
+}
+
+func TestBadOrigin(t *testing.T) {
+	t.Parallel()
+	_, err := New(Config{Site: &site.Site{Log: slog.New(slog.DiscardHandler)}, Registry: prometheus.NewRegistry(), TrustedOrigins: []string{"ops.example"}})
+	if err == nil {
+		t.Error("an origin without a scheme was taken")
+	}
+}
