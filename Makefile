@@ -52,7 +52,7 @@ BIN    ?= bin
 install: ## copy what "make build" has built, and docs/, below PREFIX (/usr/local)
 	@[ -x '$(BIN)/worker' ] || { echo 'nothing is built yet: run make build first, as yourself' >&2; exit 1; }
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/doc/vizstop'
-	install -m 0755 $(addprefix '$(BIN)'/,worker enqueue simulator) '$(DESTDIR)$(PREFIX)/bin'
+	install -m 0755 $(addprefix '$(BIN)'/,worker enqueue console simulator) '$(DESTDIR)$(PREFIX)/bin'
 	install -m 0644 docs/*.md docs/*.json docs/*.yaml '$(DESTDIR)$(PREFIX)/share/doc/vizstop'
 
 # Many tests wait, others need all cores: what runs with the race detector and what runs without go side by side. "make

@@ -24,7 +24,7 @@ import (
 // programs are what is built, platforms what it is built for, beside what else
 // an archive has.
 var (
-	programs  = []string{"enqueue", "simulator", "worker"}
+	programs  = []string{"console", "enqueue", "simulator", "worker"}
 	platforms = []string{"darwin/amd64", "darwin/arm64", "linux/amd64", "linux/arm64"}
 	beside    = []string{"CHANGELOG.md", "LICENSE", "README.md", "SECURITY.md", "deploy", "docs"}
 )

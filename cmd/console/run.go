@@ -15,6 +15,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"vizstop/internal/console"
+	"vizstop/internal/console/operate"
 	"vizstop/internal/console/site"
 	"vizstop/internal/control"
 	"vizstop/internal/httpd"
@@ -83,7 +84,9 @@ func (c *config) serve(ctx context.Context, log *slog.Logger, manager *sdnotify.
 	if err != nil {
 		return err
 	}
-	handler, err := c.newConsole(desk, api, log)
+	operator := newOperator(desk, api)
+	defer operator.Close()
+	handler, err := c.newConsole(desk, operator, api, log)
 	if err != nil {
 		return err
 	}
@@ -116,16 +119,25 @@ func (c *config) serve(ctx context.Context, log *slog.Logger, manager *sdnotify.
 }
 
 // newConsole is the handler of everything.
-func (c *config) newConsole(desk *control.Desk, api *settings.Service, log *slog.Logger) (*console.Console, error) {
+func (c *config) newConsole(desk *control.Desk, operator *operate.Operator, api *settings.Service, log *slog.Logger) (*console.Console, error) {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return console.New(console.Config{
-		Site: &site.Site{Desk: desk, Prefix: c.prefix, Actions: c.actions, API: api, Log: log,
+		Site: &site.Site{Desk: desk, Operator: operator, Prefix: c.prefix, Actions: c.actions, API: api, Log: log,
 			GrafanaURL: c.grafanaURL, RunbookURL: c.runbookURL},
 		Principals: c.principals, TrustedOrigins: c.trustedOrigins, Hosts: c.hosts, Rate: c.requestRate,
 		Ready:    func(ctx context.Context) error { return desk.Redis.Ping(ctx).Err() },
 		Registry: reg, OwnMetrics: c.metricsListen != "",
 	})
+}
+
+// newOperator carries out what is ordered. What it does in the background is ended, and can be ordered again, when the
+// console stops.
+func newOperator(desk *control.Desk, api *settings.Service) *operate.Operator {
+	if api == nil {
+		return operate.New(desk, nil)
+	}
+	return operate.New(desk, api)
 }
 
 // servePlain serves the metrics on a listener of their own, if there is one. failed gets what makes it end.

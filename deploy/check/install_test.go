@@ -18,7 +18,7 @@ func TestInstall(t *testing.T) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("make install: %v\n%s", err, out)
 	}
-	for _, program := range []string{"worker", "enqueue", "simulator"} {
+	for _, program := range []string{"worker", "enqueue", "console", "simulator"} {
 		out, err := exec.Command(filepath.Join(root, programsAt, program), "--version").CombinedOutput()
 		if err != nil || !strings.Contains(string(out), builtVersion) {
 			t.Errorf("%s: %v: %s", program, err, out)

@@ -203,7 +203,7 @@ func (u use) try(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	t.Parallel()
-	for _, program := range []string{"worker", "enqueue", "simulator"} {
+	for _, program := range []string{"worker", "enqueue", "console", "simulator"} {
 		out, err := run(t, nil, program, "--version")
 		if want := program + " version " + builtVersion + "\n"; err != nil || out != want {
 			t.Errorf("%s --version: %q, %v; want %q", program, out, err, want)

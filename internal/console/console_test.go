@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -519,19 +520,42 @@ func TestStream(t *testing.T) {
 	}
 }
 
-// A request ends when its client is gone, and not because nothing more comes from it: what it sends ends with its header.
-func TestLongAnswer(t *testing.T) {
+// deadlines notes until when a request may be read.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	read []time.Time
+}
+
+func (d *deadlines) SetReadDeadline(t time.Time) error {
+	d.read = append(d.read, t)
+	return nil
+}
+
+// Once all of a request has come, no read deadline is left: it would end the request while the handler works. One that was
+// not read to its end keeps its deadline, for what the server throws away.
+func TestReadDeadlines(t *testing.T) {
 	t.Parallel()
-	s := serve(t, options{built: func(c *Console) { c.pace.pause = time.Millisecond }})
-	for _, head := range []string{"GET /v1/wait HTTP/1.1", "GET /v1/wait HTTP/1.1\r\nContent-Length: 0"} {
-		conn, err := net.Dial("tcp", s.addr)
-		if err != nil {
-			t.Fatal(err)
+	s := serve(t, options{})
+	for name, c := range map[string]struct {
+		method, path, body string
+		status             int
+		none               bool
+	}{
+		"no body":      {"GET", "/v1/jobs/1", "", 200, true},
+		"a whole body": {"POST", "/v1/asks", "abc", 200, true},
+		"a long body":  {"POST", "/v1/asks", strings.Repeat("x", 2000), 413, false},
+	} {
+		r := httptest.NewRequest(c.method, c.path, io.MultiReader(strings.NewReader(c.body))) // of unknown length
+		if c.body == "" {
+			r.Body = http.NoBody
 		}
-		fmt.Fprintf(conn, "%s\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n", head, s.tokens["reader"])
-		s.await("the request", func() bool { return s.waiting.Load() == 1 })
-		conn.Close()
-		s.await("the end of a request whose client is gone", func() bool { return s.waiting.Load() == 0 })
+		r.Host = "localhost"
+		r.Header.Set("Authorization", "Bearer "+s.tokens["asker"])
+		d := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+		s.console.ServeHTTP(d, r)
+		if d.Code != c.status || len(d.read) == 0 || d.read[len(d.read)-1].IsZero() != c.none {
+			t.Errorf("%s: %d, deadlines %v", name, d.Code, d.read)
+		}
 	}
 }
 

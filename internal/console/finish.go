@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"vizstop/internal/console/problem"
+	"vizstop/internal/console/site"
 )
 
 // finish counts and logs a request that has ended. A handler that panicked has failed; if it had begun to answer, the
@@ -37,7 +38,7 @@ func (c *Console) finish(a *answer, r *http.Request, rt *route) {
 	c.metrics.duration.WithLabelValues(rt.label).Observe(took.Seconds())
 	c.log.LogAttrs(context.WithoutCancel(r.Context()), levelOf(a.status, method, rt), "request", slog.String("principal", a.principal),
 		slog.String("method", method), slog.String("route", rt.label), slog.Int("status", a.status), slog.Int64("bytes", a.bytes),
-		slog.Duration("duration", took), slog.String("from", addressOf(r.RemoteAddr).String()))
+		slog.Duration("duration", took), slog.String("from", site.Remote(r)))
 	if cause != nil && (begun || cause == http.ErrAbortHandler) {
 		panic(http.ErrAbortHandler)
 	}

@@ -3,17 +3,13 @@
 package site
 
 import (
-	"context"
-	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
+	"vizstop/internal/console/operate"
 	"vizstop/internal/console/problem"
 	"vizstop/internal/control"
 	"vizstop/internal/principals"
@@ -22,11 +18,12 @@ import (
 
 // Site is one console. It is safe for concurrent use; nobody changes it once it serves.
 type Site struct {
-	Desk    *control.Desk     // what is read and done; both faces go through it
-	Prefix  string            // the path below which everything is, such as "/vizstop"; "" for none
-	Actions bool              // whether actions are switched on; the role is the principal's
-	API     *settings.Service // ModelArts, for rules and undo; nil: the console has no credentials
-	Log     *slog.Logger
+	Desk     *control.Desk     // what is read and asked for; both faces go through it
+	Operator *operate.Operator // what is ordered
+	Prefix   string            // the path below which everything is, such as "/vizstop"; "" for none
+	Actions  bool              // whether actions are switched on; the role is the principal's
+	API      *settings.Service // ModelArts, for rules and undo; nil: the console has no credentials
+	Log      *slog.Logger
 
 	GrafanaURL string // of the dashboards, without a slash at the end; "": not known
 	RunbookURL string // of the runbooks; "": not known
@@ -71,54 +68,11 @@ func (s *Site) IsAPI(r *http.Request) bool {
 	return path == "/v1" || strings.HasPrefix(path, "/v1/")
 }
 
-// Fail answers with what went wrong: a *problem.Problem as it is, trouble with Redis and a context that ended as what they
-// are, and anything else as a fault of the console, which is logged and not shown. Nothing must be written before.
-func (s *Site) Fail(w http.ResponseWriter, r *http.Request, err error) {
-	p := s.problemOf(r, err)
-	switch {
-	case s.IsAPI(r):
-		p.Write(w, r)
-	case s.ErrorPage != nil:
-		s.ErrorPage(w, r, p)
-	default:
-		p.Head(w, "text/plain; charset=utf-8")
-		_, _ = io.WriteString(w, p.Error()+"\n")
+// Remote is the address that a request came from, without its port: that of a proxy, if there is one.
+func Remote(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
 	}
-}
-
-func (s *Site) problemOf(r *http.Request, err error) *problem.Problem {
-	if p, ok := errors.AsType[*problem.Problem](err); ok {
-		return p
-	}
-	ctx := r.Context()
-	switch {
-	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil, errors.Is(err, context.Canceled) && ctx.Err() != nil:
-		return &problem.Problem{Type: problem.TookTooLong, RetryAfter: retryUnavailable,
-			Detail: "The console did not finish in time. What it had begun to write may be there: repeat the request, which changes nothing twice."}
-	case isUnavailable(err):
-		s.Log.WarnContext(ctx, "Redis does not answer the console", "path", s.Path(r), "error", err)
-		return &problem.Problem{Type: problem.Unavailable, RetryAfter: retryUnavailable,
-			Detail: "The console can't reach Redis, or Redis can't work now. Try again; /readyz tells when it is well."}
-	}
-	s.Log.ErrorContext(ctx, "the console has failed", "path", s.Path(r), "error", err)
-	return problem.New(problem.Internal, "The log of the console says what it was.")
-}
-
-const retryUnavailable = 5 * time.Second
-
-// isUnavailable reports whether an error says that Redis cannot be reached, or cannot work for now.
-func isUnavailable(err error) bool {
-	if _, ok := errors.AsType[net.Error](err); ok || errors.Is(err, io.EOF) || errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, redis.ErrClosed) {
-		return true
-	}
-	said, ok := errors.AsType[redis.Error](err)
-	if !ok {
-		return false
-	}
-	for _, word := range []string{"LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "OOM", "MISCONF", "BUSY", "NOREPLICAS"} {
-		if strings.HasPrefix(said.Error(), word) {
-			return true
-		}
-	}
-	return false
+	return host
 }
