@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"vizstop/docs"
-	"vizstop/internal/caller"
 	"vizstop/internal/console/operate"
 	"vizstop/internal/console/problem"
 	"vizstop/internal/console/site"
@@ -21,9 +20,8 @@ import (
 // api is what the handlers share.
 type api struct {
 	*site.Site
-	operator *operate.Operator
-	keys     keys
-	listing  listing
+	keys    keys
+	listing listing
 
 	mu    sync.Mutex
 	fresh time.Time // when the desk was refreshed
@@ -39,13 +37,8 @@ const (
 
 // New returns the routes below /v1/, and /openapi.yaml.
 func New(on *site.Site) []site.Route {
-	var calls caller.API
-	if on.API != nil {
-		calls = on.API
-	}
 	a := &api{Site: on}
-	if on.Desk != nil {
-		a.operator = operate.New(on.Desk, calls)
+	if on.Desk != nil { // else nothing but the description is asked for
 		a.keys = keys{rdb: on.Desk.Redis, now: on.Desk.Fleet.Now}
 	}
 	return routes{

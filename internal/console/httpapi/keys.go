@@ -26,9 +26,9 @@ import (
 var scripts embed.FS
 
 var (
-	claimScript = luascript.Load(scripts, "claim.lua")
-	renewScript = luascript.Load(scripts, "renew.lua")
-	endScript   = luascript.Load(scripts, "end.lua")
+	claimScript = luascript.Load(scripts, "claim")
+	renewScript = luascript.Load(scripts, "renew")
+	endScript   = luascript.Load(scripts, "end")
 )
 
 const (
@@ -71,7 +71,7 @@ type claim struct {
 // instead. The error is a *problem.Problem if the key belongs to another request, or the same is at work.
 func (k keys) claim(ctx context.Context, name, print string) (*claim, *answer, error) {
 	owner := rand.Text()
-	said, err := claimScript.Run(ctx, k.rdb, []string{idempotencyKey(name)}, print, owner, k.now().UnixMilli(), lease.Milliseconds(), keyLife.Milliseconds()).StringSlice()
+	said, err := claimScript.Run(ctx, k.rdb, []string{idempotencyKey(name)}, print, owner, k.now().UnixMilli(), lease.Milliseconds(), int(keyLife.Seconds())).StringSlice()
 	if err != nil {
 		return nil, nil, fmt.Errorf("look for an Idempotency-Key: %w", err)
 	}
@@ -126,7 +126,7 @@ func (c *claim) end(ctx context.Context, told *answer, begun bool) error {
 		}
 		keep = "keep"
 	}
-	err := endScript.Run(ctx, c.rdb, []string{idempotencyKey(c.name)}, c.owner, packed, keep, keyLife.Milliseconds()).Err()
+	err := endScript.Run(ctx, c.rdb, []string{idempotencyKey(c.name)}, c.owner, packed, keep, int(keyLife.Seconds())).Err()
 	if err != nil && told == nil {
 		return nil // what went wrong before is told, and the claim ends by itself
 	}

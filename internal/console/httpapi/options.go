@@ -16,7 +16,7 @@ import (
 	"vizstop/internal/luascript"
 )
 
-var optionsScript = luascript.Load(scripts, "options.lua")
+var optionsScript = luascript.Load(scripts, "options")
 
 // recorded are the options that a batch was first asked for with. Whoever adds to it has the same.
 type recorded struct {
@@ -119,7 +119,7 @@ func (was *recorded) conflict(now recorded, batch string) error {
 // record keeps the options, unless somebody else has just asked for the batch with others.
 func (a *ask) record(ctx context.Context) error {
 	a.begun = true
-	said, err := optionsScript.Run(ctx, a.Desk.Redis, []string{optionsKey(a.batch)}, compact(a.recorded()), keyLife.Milliseconds()).Text()
+	said, err := optionsScript.Run(ctx, a.Desk.Redis, []string{optionsKey(a.batch)}, compact(a.recorded()), int(keyLife.Seconds())).Text()
 	if err != nil {
 		return fmt.Errorf("keep the options of batch %s: %w", a.batch, err)
 	}

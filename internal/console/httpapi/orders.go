@@ -10,7 +10,6 @@ import (
 
 	"vizstop/internal/console/operate"
 	"vizstop/internal/console/problem"
-	"vizstop/internal/control"
 	"vizstop/internal/ledger"
 	"vizstop/internal/principals"
 )
@@ -103,13 +102,13 @@ func (a *api) carryOut(w http.ResponseWriter, r *http.Request, action operate.Ac
 		return problem.New(problem.NotFound, "No batch has such an id.")
 	}
 	if body.ValidateOnly {
-		found, err := a.operator.Plan(r.Context(), ord)
+		found, err := a.Operator.Plan(r.Context(), ord)
 		if err != nil {
 			return a.orderFailed(w, action, err)
 		}
 		return write(w, http.StatusOK, newPlan(found))
 	}
-	d, err := a.operator.Do(r.Context(), ord)
+	d, err := a.Operator.Do(r.Context(), ord)
 	if err != nil {
 		return a.orderFailed(w, action, err)
 	}
@@ -177,20 +176,8 @@ func (a *api) orderFailed(w http.ResponseWriter, action operate.Action, err erro
 	if changed, ok := errors.AsType[*operate.ChangedError](err); ok {
 		return &problem.Problem{Type: problem.Changed, Detail: changed.Error(), Now: newPlan(changed.Plan)}
 	}
-	if busy, ok := errors.AsType[*operate.BusyError](err); ok {
-		return &problem.Problem{Type: problem.InProgress, RetryAfter: 5 * time.Second, Detail: busy.Error()}
-	}
-	if no, ok := errors.AsType[*operate.ForbiddenError](err); ok {
-		return problem.New(problem.ProjectDenied, no.Error())
-	}
-	if unknown, ok := errors.AsType[*control.UnknownError](err); ok {
-		return problem.New(problem.NotFound, unknown.Error())
-	}
-	if no, ok := errors.AsType[*operate.RefusedError](err); ok {
-		if action == operate.Undo && a.API == nil {
-			return problem.New(problem.NoCredentials, no.Error())
-		}
-		return invalid(no.Error())
+	if no, ok := errors.AsType[*operate.RefusedError](err); ok && action == operate.Undo && a.API == nil {
+		return problem.New(problem.NoCredentials, no.Error())
 	}
 	return err
 }

@@ -1,7 +1,7 @@
 -- Gives an Idempotency-Key back, with the answer of its request if there is one.
 --
 -- KEYS  the key's record
--- ARGV  owner, answer ("": it failed), "keep" or "forget", life
+-- ARGV  owner, answer ("": it failed), "keep" or "forget", life in seconds
 local owner, answer, keep, life = unpack(ARGV)
 if redis.call('HGET', KEYS[1], 'owner') ~= owner then return 0 end
 if keep == 'forget' then
@@ -10,5 +10,5 @@ if keep == 'forget' then
 end
 redis.call('HDEL', KEYS[1], 'owner', 'until')
 if answer ~= '' then redis.call('HSET', KEYS[1], 'answer', answer) end
-redis.call('PEXPIRE', KEYS[1], life)
+redis.call('EXPIRE', KEYS[1], life)
 return 1
