@@ -75,6 +75,7 @@ type ask struct {
 	answer  *answer
 	sizes   map[string]control.Size
 	results *results
+	exists  bool // the batch was asked for before
 	begun   bool // something may have been recorded
 }
 
@@ -164,7 +165,9 @@ func (a *ask) do(ctx context.Context) error {
 		return err
 	}
 	if a.jobs.Count == 0 { // by a rule
-		a.answer.Items = []item{}
+		if a.answer.Items = []item{}; !a.exists {
+			a.answer.Batch = ""
+		}
 		return nil
 	}
 	if err := a.record(ctx); err != nil {

@@ -2,12 +2,15 @@ package httpapi_test
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,6 +24,8 @@ func TestEveryStatus(t *testing.T) {
 	w := newWorld(t, options{})
 	w.startWorker()
 	w.addJobs("1", "2", "3")
+	slow := make(chan struct{})
+	go func() { defer close(slow); w.slow() }()
 	const b = "/v1/batches/b"
 	why := `{"reason": "test"}`
 	json := map[string]string{"Content-Type": "application/json"}
@@ -52,7 +57,7 @@ func TestEveryStatus(t *testing.T) {
 		{"put, other principal", call{as: "second", method: "PUT", path: b, body: body(`["3"]`, `, "reason": "evening"`)}, 409, "conflict", []string{"requester"}},
 		{"put, form", call{as: "asker", method: "PUT", path: b, body: "{}", header: map[string]string{"Content-Type": "text/html"}}, 415, "unsupported-media-type", nil},
 		{"post, form", call{as: "asker", method: "POST", path: "/v1/batches", body: "{}", header: map[string]string{"Content-Encoding": "gzip"}}, 415, "unsupported-media-type", nil},
-		{"put, nonsense", call{as: "asker", method: "PUT", path: b, body: body(`["a b"]`, "")}, 422, "invalid-content", nil},
+		{"put, nonsense", call{as: "asker", method: "PUT", path: "/v1/batches/new", body: body(`["a b"]`, "")}, 422, "invalid-content", nil},
 		{"post, nonsense", call{as: "asker", method: "POST", path: "/v1/batches", body: body(`[]`, "")}, 422, "invalid-content", nil},
 		{"batches", call{as: "reader", method: "GET", path: "/v1/batches?limit=2&state=ended"}, 200, "", []string{`"b"`}},
 		{"batch, known", call{as: "reader", method: "GET", path: b, header: map[string]string{"If-None-Match": tag}}, 304, "", nil},
@@ -90,7 +95,7 @@ func TestEveryStatus(t *testing.T) {
 		{"nobody", call{method: "GET", path: b}, 401, "not-authenticated", nil},
 		{"too late", call{as: "former", method: "GET", path: b}, 401, "expired", nil},
 		{"role", call{as: "reader", method: "PUT", path: b, body: "{}"}, 403, "role-too-low", nil},
-		{"other project", call{as: "partial", method: "PUT", path: b, body: strings.Replace(body(`["1"]`, ""), project, other, 1)}, 403, "project-denied", []string{other}},
+		{"other project", call{as: "partial", method: "PUT", path: "/v1/batches/new", body: strings.Replace(body(`["1"]`, ""), project, other, 1)}, 403, "project-denied", []string{other}},
 		{"all projects", call{as: "partial", method: "GET", path: "/v1/schedules"}, 403, "project-denied", nil},
 		{"other site", call{as: "operator", method: "POST", path: b + "/cancel", body: why, header: map[string]string{"Sec-Fetch-Site": "cross-site"}}, 403, "cross-origin", nil},
 		{"other host", call{as: "reader", method: "GET", path: b, header: map[string]string{"Host": "evil.example"}}, 421, "wrong-host", nil},
@@ -119,9 +124,9 @@ func TestEveryStatus(t *testing.T) {
 	}
 	w.want("resume, field", w.send(call{as: "operator", method: "DELETE", path: "/v1/pauses/-", body: `{"resaon": "x"}`}), 422, "invalid-content")
 	w.byRuleAndByKey()
-	w.slow()
+	<-slow
 	seen := w.spec.seen
-	for _, o := range []options{{noAPI: true, noActions: true}, {noAPI: true, inFlight: 1}, {rate: 1}} {
+	for _, o := range []options{{noAPI: true, noActions: true}, {noAPI: true, inFlight: 1, rate: 1_000_000}, {rate: 1}} {
 		o.elsewhere(t, seen)
 	}
 	w.missing(seen)
@@ -138,6 +143,7 @@ func (w *world) byRuleAndByKey() {
 	key["Idempotency-Key"] = "monday"
 	w.want("rule", w.send(call{as: "asker", method: "POST", path: "/v1/batches", body: rule, header: key}), 202, "")
 	w.want("key, other body", w.send(call{as: "asker", method: "POST", path: "/v1/batches", body: none, header: key}), 422, "key-reused")
+	w.atWork(call{as: "asker", method: "POST", path: "/v1/batches", body: rule, header: key})
 	w.sim.Close()
 	for _, c := range []call{{method: "PUT", path: "/v1/batches/rule"}, {method: "POST", path: "/v1/batches"}} {
 		c.as, c.body = "asker", rule
@@ -145,32 +151,56 @@ func (w *world) byRuleAndByKey() {
 	}
 }
 
+// atWork asks again while another console has the same request at work, and after it has died of it.
+func (w *world) atWork(c call) {
+	w.Helper()
+	ctx, admin := w.Context(), w.redis.Client(w)
+	keys, err := admin.Keys(ctx, "vizstop:{-}:idempotency:*").Result()
+	if err != nil || len(keys) != 1 {
+		w.Fatalf("keys %v, %v", keys, err)
+	}
+	if err := errors.Join(admin.HDel(ctx, keys[0], "answer").Err(), admin.HSet(ctx, keys[0], "until", time.Now().Add(time.Hour).UnixMilli()).Err()); err != nil {
+		w.Fatal(err)
+	}
+	r := w.send(c)
+	w.want("at work", r, 409, "in-progress")
+	if r.header.Get("Retry-After") == "" {
+		w.Error("409 of a request at work without Retry-After")
+	}
+	if err := admin.HSet(ctx, keys[0], "until", time.Now().Add(-time.Millisecond).UnixMilli()).Err(); err != nil {
+		w.Fatal(err)
+	}
+	w.want("after its death", w.send(c), 202, "")
+	again := w.send(c)
+	w.want("after that", again, 202, "")
+	if again.header.Get("Idempotency-Replayed") != "true" {
+		w.Error("the answer was not kept")
+	}
+	if left := admin.TTL(ctx, keys[0]).Val(); left < 6*24*time.Hour || left > 7*24*time.Hour {
+		w.Errorf("the key is kept for %v", left)
+	}
+}
+
 // slow sends a body that stops.
 func (w *world) slow() {
-	w.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(w.url, "http://"))
 	if err != nil {
-		w.Fatal(err)
+		w.Error(err)
+		return
 	}
 	defer conn.Close()
 	fmt.Fprintf(conn, "PUT /v1/batches/slow HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{", w.tokens["asker"])
-	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
-		w.Fatal(err)
-	}
+	_ = conn.SetReadDeadline(time.Now().Add(patience))
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
-		w.Fatal(err)
+		w.Error(err)
+		return
 	}
+	defer resp.Body.Close()
 	text, _ := io.ReadAll(resp.Body)
-	resp.Body.Close()
-	w.seeAs("PUT", "/v1/batches/slow", resp, text, 408)
-}
-
-func (w *world) seeAs(method, path string, resp *http.Response, text []byte, status int) {
-	w.Helper()
 	r := decoded(resp, text)
-	if err := w.spec.check(method, path, r); err != nil || r.status != status {
-		w.Errorf("%s %s: %d, %v", method, path, r.status, err)
+	if err := w.spec.check("PUT", "/v1/batches/slow", r); err != nil || r.status != 408 || r.problem() != "slow-body" {
+		w.Errorf("a slow body: %d %s, %v", r.status, r.body, err)
 	}
 }
 
@@ -186,7 +216,7 @@ func (o options) elsewhere(t *testing.T, seen map[string]bool) {
 		w.want("no credentials", w.send(call{as: "asker", method: "PUT", path: "/v1/batches/b", body: rule}), 501, "no-credentials")
 		w.want("no credentials", w.send(call{as: "asker", method: "POST", path: "/v1/batches", body: rule}), 501, "no-credentials")
 		w.breakRedis()
-	case o.rate > 0:
+	case o.rate == 1:
 		for {
 			if r := w.send(call{as: "reader", method: "GET", path: "/v1/batches"}); r.status != 200 {
 				w.want("too many requests", r, 429, "too-many-requests")
@@ -206,7 +236,15 @@ func (o options) elsewhere(t *testing.T, seen map[string]bool) {
 	default:
 		w.ask("operator", "b", body(`["1"]`, `, "in": "5h"`))
 		w.want("undo without credentials", w.send(call{as: "operator", method: "POST", path: "/v1/batches/b/undo", body: why}), 501, "no-credentials")
-		go func() { _, _ = w.try(call{as: "reader", method: "GET", path: "/v1/batches/b?wait=20"}) }()
+		ctx, stop := context.WithCancel(t.Context())
+		var waiting sync.WaitGroup
+		defer waiting.Wait()
+		defer stop()
+		waiting.Go(func() { // it may meet the others itself
+			for ctx.Err() == nil {
+				_, _ = w.tryIn(ctx, call{as: "reader", method: "GET", path: "/v1/batches/b?wait=20"})
+			}
+		})
 		for {
 			if r := w.send(call{as: "asker", method: "GET", path: "/v1/batches"}); r.status != 200 {
 				w.want("overloaded", r, 503, "overloaded")
@@ -221,14 +259,12 @@ func (w *world) breakRedis() {
 	w.Helper()
 	ctx := w.Context()
 	admin := w.redis.Client(w)
-	if err := admin.Set(ctx, "vizstop:{-}:batches", "not a sorted set", 0).Err(); err != nil {
+	if err := admin.Set(ctx, "vizstop:{-}:actions", "not a stream", 0).Err(); err != nil {
 		w.Fatal(err)
 	}
-	w.want("a key of the wrong type", w.send(call{as: "reader", method: "GET", path: "/v1/batches"}), 500, "internal")
-	if err := admin.Do(ctx, "CLIENT", "PAUSE", "60000", "ALL").Err(); err != nil {
-		w.Fatal(err)
-	}
-	w.want("a Redis that hangs", w.send(call{as: "reader", method: "GET", path: "/v1/batches"}), 503, "unavailable")
+	w.want("a key of the wrong type", w.send(call{as: "reader", method: "GET", path: "/v1/actions"}), 500, "internal")
+	w.redis.Kill()
+	w.want("a Redis that is gone", w.send(call{as: "reader", method: "GET", path: "/v1/batches"}), 503, "unavailable")
 }
 
 // missing says what was described and not met.
@@ -256,7 +292,7 @@ func (w *world) missing(seen map[string]bool) {
 		}
 	}
 	for _, one := range problem.Types() {
-		if !seen[string(one)] && one != problem.TookTooLong && one != problem.InProgress { // tests of their own
+		if !seen[string(one)] && one != problem.TookTooLong { // package site has a test of it
 			w.Errorf("no answer was a problem of the type %s", one)
 		}
 	}

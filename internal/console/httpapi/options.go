@@ -55,6 +55,7 @@ func (o *options) before(ctx context.Context, a *ask) (time.Time, error) {
 	case err != nil:
 		return time.Time{}, fmt.Errorf("look for batch %s: %w", a.batch, err)
 	}
+	a.exists = true
 	return a.compare(text)
 }
 

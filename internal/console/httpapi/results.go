@@ -95,8 +95,8 @@ func (s *results) close() {
 func (a *ask) tell(w http.ResponseWriter, replayed bool) error {
 	h := w.Header()
 	status := http.StatusAccepted
-	if a.answer.Jobs == 0 { // there is no batch
-		status, a.answer.Batch = http.StatusOK, ""
+	if a.answer.Batch == "" { // no job matches the rule
+		status = http.StatusOK
 	} else {
 		h.Set("Location", a.URL("/v1/batches/"+a.answer.Batch))
 	}

@@ -74,7 +74,7 @@ func mistyped(err error) error {
 	}
 	pointer := ""
 	if wrong.Field != "" {
-		pointer = "/" + strings.ReplaceAll(wrong.Field, ".", "/")
+		pointer = "/" + strings.ReplaceAll(strings.TrimPrefix(wrong.Field, "options."), ".", "/") // options are embedded
 	}
 	value, _, _ := strings.Cut(wrong.Value, " ")
 	return invalid("The body has a field of the wrong type.", problem.Fault{Pointer: pointer, Detail: fmt.Sprintf("is a JSON %s, and should be %s", value, want)})

@@ -220,8 +220,10 @@ func (w *world) send(c call) reply {
 	return r
 }
 
-func (w *world) try(c call) (reply, error) {
-	ctx, cancel := context.WithTimeout(w.Context(), patience)
+func (w *world) try(c call) (reply, error) { return w.tryIn(w.Context(), c) }
+
+func (w *world) tryIn(ctx context.Context, c call) (reply, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	var body io.Reader
 	if c.body != "" {
