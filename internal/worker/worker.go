@@ -19,6 +19,7 @@ import (
 	"vizstop/internal/caller"
 	"vizstop/internal/fleet"
 	"vizstop/internal/jobs"
+	"vizstop/internal/lasthour"
 	"vizstop/internal/ledger"
 	"vizstop/internal/limits"
 	"vizstop/internal/metrics"
@@ -67,6 +68,9 @@ type Config struct {
 	// as Release.Serving gives them, for vizstop_held and Ready; nil:
 	// release.DefaultAccount alone.
 	Accounts func() []string
+	// Refused says of each file that has changed why its new content is not in use, for
+	// Ready and vizstop_refused_files; nil: none is read again.
+	Refused func() []string
 
 	// FitnessInterval is how often the worker looks whether Redis is fit; default
 	// a minute.
@@ -103,8 +107,11 @@ func (c Config) withDefaults() Config {
 	if c.Accounts == nil {
 		c.Accounts = func() []string { return []string{release.DefaultAccount} }
 	}
+	if c.Refused == nil {
+		c.Refused = func() []string { return nil }
+	}
 	c.Schedule = c.Schedule.WithDefaults()
-	c.Release.Observer, c.Release.CallTimeout = c.Metrics, c.Schedule.CallTimeout
+	c.Release.Observer, c.Release.CallTimeout = holdObserver{c.Metrics, c.Logger}, c.Schedule.CallTimeout
 	return c
 }
 
@@ -122,6 +129,7 @@ type Worker struct {
 	notifier *notify.Notifier
 	inspect  *asynq.Inspector
 	fitness  *fitness
+	lastHour *lasthour.Writer
 
 	scheduler *scheduler.Scheduler // nil: no schedules are carried out
 
@@ -157,7 +165,10 @@ func New(cfg Config) *Worker {
 		release: release.New(cfg.Redis, member.ID(), member.Now, cfg.Release),
 		inspect: asynq.NewInspectorFromRedisClient(cfg.Redis),
 		fitness: &fitness{redis: cfg.Redis, log: cfg.Logger, every: cfg.FitnessInterval},
+
+		lastHour: lasthour.NewWriter(cfg.Redis, member.ID(), member.Now, cfg.Logger),
 	}
+	cfg.Metrics.Tell(w.lastHour)
 	w.stopping, w.stop = context.WithCancel(context.Background())
 	w.ended, w.giveUp = context.WithCancel(context.Background())
 	queue := queueconn.New(cfg.Redis, cfg.CheckInterval)
@@ -188,7 +199,7 @@ func New(cfg Config) *Worker {
 	if cfg.Schedules != nil {
 		w.scheduler = w.newScheduler()
 	}
-	cfg.Registry.MustRegister(metrics.NewSnapshotCollector(w.snapshot))
+	cfg.Registry.MustRegister(metrics.NewSnapshotCollector(w.snapshot), metrics.NewRefusedFiles(func() int { return len(cfg.Refused()) }))
 	return w
 }
 
@@ -278,6 +289,7 @@ func (w *Worker) Start(ctx context.Context) error {
 		w.rounds.Go(func() { run(roundsCtx) })
 	}
 	w.beat.Go(func() { w.loop.Beat(beatCtx) })
+	w.beat.Go(func() { w.lastHour.Run(beatCtx) }) // till the end: calls are counted until then
 	return nil
 }
 
