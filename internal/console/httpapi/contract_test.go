@@ -66,7 +66,7 @@ func TestEveryStatus(t *testing.T) {
 		{"stops as lines", call{as: "reader", method: "GET", path: b + "/stops", header: map[string]string{"Accept": "application/x-ndjson"}}, 200, "", []string{`"job_id":"2"`}},
 		{"stops as CSV", call{as: "reader", method: "GET", path: b + "/stops", header: map[string]string{"Accept": "text/csv"}}, 200, "", []string{"batch,project_id,job_id"}},
 		{"stops, unknown", call{as: "reader", method: "GET", path: "/v1/batches/none/stops"}, 404, "not-found", nil},
-		{"job", call{as: "reader", method: "GET", path: "/v1/projects/" + project + "/jobs/1"}, 200, "", []string{`"stopped"`}},
+		{"job", call{as: "reader", method: "GET", path: "/v1/projects/" + project + "/jobs/1"}, 200, "", []string{`"stopped"`, `"history":[{"n":1,`}},
 		{"job, unknown", call{as: "reader", method: "GET", path: "/v1/projects/" + project + "/jobs/77"}, 404, "not-found", nil},
 		{"schedules", call{as: "reader", method: "GET", path: "/v1/schedules"}, 200, "", nil},
 		{"cancel, plan", call{as: "operator", method: "POST", path: "/v1/batches/later/cancel", body: `{"validate_only": true}`}, 200, "", []string{`"count":30`}},

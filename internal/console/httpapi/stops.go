@@ -164,10 +164,10 @@ func writeLines(out *bufio.Writer, stops iter.Seq2[*ledger.Stop, error]) error {
 
 // jobAnswer is what GET of a job answers with.
 type jobAnswer struct {
-	Kind      string            `json:"kind"` // "show"
-	ProjectID string            `json:"project_id"`
-	JobID     string            `json:"job_id"`
-	Stops     []control.StopRow `json:"stops"` // the newest first
+	Kind      string              `json:"kind"` // "show"
+	ProjectID string              `json:"project_id"`
+	JobID     string              `json:"job_id"`
+	Stops     []control.ShownStop `json:"stops"` // the newest first
 }
 
 func (a *api) getJob(w http.ResponseWriter, r *http.Request) error {
@@ -195,9 +195,9 @@ func (a *api) getJob(w http.ResponseWriter, r *http.Request) error {
 	if len(stops) == 0 {
 		return unknown
 	}
-	answer := jobAnswer{"show", project, job, []control.StopRow{}}
+	answer := jobAnswer{"show", project, job, []control.ShownStop{}}
 	for _, s := range stops {
-		answer.Stops = append(answer.Stops, control.NewStopRow(s))
+		answer.Stops = append(answer.Stops, control.NewShownStop(s))
 	}
 	return write(w, http.StatusOK, answer)
 }

@@ -29,6 +29,7 @@ import (
 	"vizstop/internal/redistest"
 	"vizstop/internal/release"
 	"vizstop/internal/settings"
+	"vizstop/internal/tasks"
 	"vizstop/internal/worker"
 )
 
@@ -154,7 +155,7 @@ func (w *world) startWorker() {
 	}
 	reg := prometheus.NewRegistry()
 	wk := worker.New(worker.Config{Redis: w.redis.Limited(w), Jobs: api, Registry: reg, Metrics: worker.NewMetrics(reg, "test"),
-		Release: release.Config{Rate: 1000}, CheckInterval: 20 * time.Millisecond})
+		Release: release.Config{Rate: 1000}, CheckInterval: 20 * time.Millisecond, Schedule: tasks.Schedule{PollFirst: 100 * time.Millisecond}})
 	if err := wk.Start(w.Context()); err != nil {
 		w.Fatal(err)
 	}
@@ -163,7 +164,7 @@ func (w *world) startWorker() {
 
 func (w *world) addJobs(ids ...string) {
 	for _, id := range ids {
-		w.sim.AddJob(project, modelartstest.Job{ID: id})
+		w.sim.AddJob(project, modelartstest.Job{ID: id, StopTime: 100 * time.Millisecond})
 	}
 }
 
