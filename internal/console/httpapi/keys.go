@@ -35,7 +35,7 @@ const (
 	// keyLife is how long a key is remembered: as long as ended batches are.
 	keyLife = ledger.DefaultRetention
 	// lease is how long a console that died keeps a key from others; renewed three times in that time.
-	lease = 6 * time.Second
+	lease = 3 * time.Second
 	// maxAnswer bounds what is kept of an answer, packed. A thousand items are less.
 	maxAnswer = 128 << 10
 )
