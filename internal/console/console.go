@@ -18,6 +18,8 @@ import (
 	"vizstop/internal/console/pages"
 	"vizstop/internal/console/problem"
 	"vizstop/internal/console/site"
+	"vizstop/internal/console/snapshot"
+	"vizstop/internal/lasthour"
 	"vizstop/internal/principals"
 )
 
@@ -84,6 +86,9 @@ const unmatched = "unmatched"
 
 // New is a console of the routes of API and pages. The error names a trusted origin that is none.
 func New(c Config) (*Console, error) {
+	if desk := c.Site.Desk; desk != nil { // a test of the middleware alone has none
+		c.Site.Snapshot = snapshot.New(desk, lasthour.NewReader(desk.Redis, desk.Fleet.Now).Read)
+	}
 	return build(c, slices.Concat(httpapi.New(c.Site), pages.New(c.Site)))
 }
 

@@ -87,6 +87,10 @@ type holdRow struct {
 	Words     string     `json:"words"`
 }
 
+func newHoldRow(h release.Hold) holdRow {
+	return holdRow{string(h.Reason), string(h.Scope), h.ProjectID, h.Batch, h.Account, orNull(h.Since), h.By, orNull(h.Until), h.String()}
+}
+
 func (a *api) getHolds(w http.ResponseWriter, r *http.Request) error {
 	q := newQuery(r)
 	project := q.checked("project_id", projectID)
@@ -110,7 +114,7 @@ func (a *api) getHolds(w http.ResponseWriter, r *http.Request) error {
 	list := holdList{"holds", []holdRow{}}
 	for _, h := range holds {
 		if a.concerns(h, project, p) {
-			list.Holds = append(list.Holds, holdRow{string(h.Reason), string(h.Scope), h.ProjectID, h.Batch, h.Account, orNull(h.Since), h.By, orNull(h.Until), h.String()})
+			list.Holds = append(list.Holds, newHoldRow(h))
 		}
 	}
 	return write(w, http.StatusOK, list)

@@ -50,6 +50,7 @@ func New(on *site.Site) []site.Route {
 		a.route("GET /v1/projects/{project_id}/jobs/{job_id}", principals.Read, a.getJob),
 		a.route("GET /v1/schedules", principals.Read, a.getSchedules),
 		a.route("GET /v1/actions", principals.Read, a.getActions),
+		a.route("GET /v1/overview", principals.Read, a.getOverview),
 		a.route("GET /v1/holds", principals.Read, a.getHolds),
 
 		a.order("POST /v1/batches/{batch}/cancel", operate.Cancel),

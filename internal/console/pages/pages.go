@@ -9,7 +9,6 @@ import (
 	"vizstop/internal/console/operate"
 	"vizstop/internal/console/site"
 	"vizstop/internal/console/snapshot"
-	"vizstop/internal/lasthour"
 	"vizstop/internal/principals"
 )
 
@@ -27,10 +26,7 @@ type pages struct {
 
 // New returns the routes of the pages and of their static files, and has the site answer problems with a page.
 func New(s *site.Site) []site.Route {
-	p := &pages{site: s, operator: s.Operator, static: readStatic()}
-	if s.Desk != nil { // a test of the middleware alone has none
-		p.source = snapshot.New(s.Desk, lasthour.NewReader(s.Desk.Redis, s.Desk.Fleet.Now).Read)
-	}
+	p := &pages{site: s, source: s.Snapshot, operator: s.Operator, static: readStatic()}
 	p.templates = p.parse()
 	s.ErrorPage = p.problem
 	return p.routes()

@@ -11,6 +11,7 @@ import (
 
 	"vizstop/internal/console/operate"
 	"vizstop/internal/console/problem"
+	"vizstop/internal/console/snapshot"
 	"vizstop/internal/control"
 	"vizstop/internal/principals"
 	"vizstop/internal/settings"
@@ -20,6 +21,7 @@ import (
 type Site struct {
 	Desk     *control.Desk     // what is read and asked for; both faces go through it
 	Operator *operate.Operator // what is ordered
+	Snapshot *snapshot.Source  // what Redis holds, read at most once a second for both faces; console.New makes it
 	Prefix   string            // the path below which everything is, such as "/vizstop"; "" for none
 	Actions  bool              // whether actions are switched on; the role is the principal's
 	API      *settings.Service // ModelArts, for rules and undo; nil: the console has no credentials
