@@ -36,9 +36,17 @@ RELEASE_GO ?= go1.26.8
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# npm brings axe-core, which looks for what makes pages hard to use. It writes its own list last, so that list tells
+# whether the version that we name is there.
+AXE := internal/browsertest/axe
+
 .PHONY: deps
-deps: ## install what tests need and this machine lacks
-	@scripts/need redis-server gcc prometheus promtool $(if $(filter Linux,$(shell uname)),systemd-analyze)
+deps: $(AXE)/node_modules/.package-lock.json ## install what tests need and this machine lacks
+	@scripts/need redis-server gcc prometheus promtool chromium $(if $(filter Linux,$(shell uname)),systemd-analyze)
+
+$(AXE)/node_modules/.package-lock.json: $(AXE)/package-lock.json
+	@scripts/need npm
+	@cd $(AXE) && npm ci --ignore-scripts --no-audit --no-fund --fetch-retries=5 --loglevel=error >&2
 
 .PHONY: build
 build: ## build the programs into bin/

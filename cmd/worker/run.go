@@ -138,9 +138,10 @@ func (c *config) newWorker(ctx context.Context, rdb redis.UniversalClient, trace
 	}
 	c.worker.Projects = func(r schedules.Rule) ([]string, error) { return scheduled(api.File(), r) }
 	c.warnOfSchedules(ctx, log)
+	var files *reread.Watcher
+	c.worker.Refused = func() []string { return files.Refused() }
 	w = worker.New(c.worker)
 	own := c.watchSchedules(w)
-	var files *reread.Watcher
 	files = reread.New(log, append(api.Watch(func(groups ...reread.Group) { files.Set(append(groups, own...)...) }), own...)...)
 	return w, files, nil
 }

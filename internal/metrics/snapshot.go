@@ -146,6 +146,14 @@ func (c *SnapshotCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
+// NewRefusedFiles returns the gauge of changed files whose new content is not in use.
+// count must be safe for concurrent use.
+func NewRefusedFiles(count func() int) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: "refused_files",
+		Help: "Files of this worker that were changed and whose new content is refused: what was there before stays in use."},
+		func() float64 { return float64(count()) })
+}
+
 func oneIf(b bool) float64 {
 	if b {
 		return 1

@@ -150,7 +150,7 @@ func (r *Releaser) credentialRefused(ctx context.Context, c Call, err error) err
 	if rerr != nil {
 		return fmt.Errorf("note a refusal of the credential of account %s: %w", account, rerr)
 	}
-	r.observe(answer[1] == 1, Credentials)
+	r.observe(answer[1] == 1, Began{Reason: Credentials, ProjectID: c.ProjectID, Detail: err.Error()})
 	if answer[2] == 1 {
 		return r.Refresh(ctx)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -35,13 +36,13 @@ type world struct {
 // observed is what an Observer was told.
 type observed struct {
 	mu  sync.Mutex
-	all []string
+	all []string // reasons, each with its batch behind a colon
 }
 
-func (o *observed) HoldBegan(reason string) {
+func (o *observed) HoldBegan(b Began) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.all = append(o.all, reason)
+	o.all = append(o.all, strings.TrimSuffix(string(b.Reason)+":"+b.Batch, ":"))
 }
 
 func (w *world) now() time.Time          { return w.time }

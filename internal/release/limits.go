@@ -116,16 +116,18 @@ func (r *Releaser) Allow(ctx context.Context, projectID string, n int) error {
 }
 
 // limitsHold notes that limits hold back stops of a project, so that it is shown, and
-// tells the observer. It is done again if this worker dies in between.
-func (r *Releaser) limitsHold(ctx context.Context, projectID string, reasons []string) error {
+// tells the observer. News are reasons, each with the batch, if it is of one, behind a
+// colon. It is done again if this worker dies in between.
+func (r *Releaser) limitsHold(ctx context.Context, projectID string, news []string) error {
 	if err := r.markHeld(ctx, projectID, true); err != nil {
 		return err
 	}
 	if err := r.rdb.HDel(ctx, ledger.Keys(projectID).Limits(), "news").Err(); err != nil {
 		return fmt.Errorf("note that limits hold stops of project %s back: %w", projectID, err)
 	}
-	for _, reason := range reasons {
-		r.observe(true, Reason(reason))
+	for _, one := range news {
+		reason, batch, _ := strings.Cut(one, ":")
+		r.observe(true, Began{Reason: Reason(reason), ProjectID: projectID, Batch: batch})
 	}
 	return nil
 }

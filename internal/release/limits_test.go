@@ -293,6 +293,9 @@ func TestHeldBatch(t *testing.T) {
 			t.Errorf("%d calls went out, want that of the other batch", got)
 		}
 		w.holdsAre("batch batch_limit")
+		if want := []string{"batch_limit:b"}; !slices.Equal(w.began.all, want) {
+			t.Errorf("told of %q, want %q", w.began.all, want)
+		}
 		holds, err := w.Holds(t.Context())
 		w.ok(err)
 		for _, want := range []string{"batch b of project", "more than --batch-limit 3", "4 stops have had no call", "enqueue allow b"} {

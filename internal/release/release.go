@@ -59,7 +59,15 @@ type Config struct {
 // Observer is told what holds calls back. Its methods must be safe for
 // concurrent use.
 type Observer interface {
-	HoldBegan(reason string) // calls of a project or of a credential are held, and were not before
+	HoldBegan(Began) // calls of a project or of a credential are held, and were not before
+}
+
+// Began is a hold that began.
+type Began struct {
+	Reason    Reason
+	ProjectID string
+	Batch     string // that a limit holds; "": it is of the project or of its credential
+	Detail    string // what was met, such as an error; "": the reason says all
 }
 
 func (c Config) withDefaults() Config {

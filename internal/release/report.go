@@ -133,7 +133,7 @@ func (r *Releaser) throttled(ctx context.Context, c Call, err error) error {
 		return fmt.Errorf("park project %s: %w", c.ProjectID, rerr)
 	}
 	r.failing.note(c.ProjectID, d)
-	r.observe(fresh, Throttled)
+	r.observe(fresh, Began{Reason: Throttled, ProjectID: c.ProjectID, Detail: err.Error()})
 	return r.markHeld(ctx, c.ProjectID, fresh)
 }
 
@@ -150,7 +150,7 @@ func (r *Releaser) failed(ctx context.Context, c Call, why Reason, enough int, s
 	if answer[2] == 1 {
 		r.failing.note(c.ProjectID, first)
 	}
-	r.observe(answer[1] == 1, why)
+	r.observe(answer[1] == 1, Began{Reason: why, ProjectID: c.ProjectID, Detail: err.Error()})
 	return answer[0] >= int64(enough) || answer[2] == 1, r.markHeld(ctx, c.ProjectID, answer[1] == 1)
 }
 
@@ -240,9 +240,9 @@ func (r *Releaser) markHeld(ctx context.Context, projectID string, fresh bool) e
 	return nil
 }
 
-func (r *Releaser) observe(fresh bool, reason Reason) {
+func (r *Releaser) observe(fresh bool, b Began) {
 	if fresh && r.cfg.Observer != nil {
-		r.cfg.Observer.HoldBegan(string(reason))
+		r.cfg.Observer.HoldBegan(b)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -39,6 +40,9 @@ type Group struct {
 type Watcher struct {
 	log    *slog.Logger
 	groups []*watched
+
+	mu      sync.Mutex
+	refused []string
 }
 
 // watched is a group and how its files were.
@@ -109,8 +113,30 @@ func (w *Watcher) Run(ctx context.Context, interval time.Duration, now <-chan os
 	}
 }
 
+// Refused says of each group whose files have changed, and whose new content is not in
+// use, why not. It is safe for concurrent use.
+func (w *Watcher) Refused() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.refused
+}
+
+// note keeps what Refused tells.
+func (w *Watcher) note() {
+	var refused []string
+	for _, g := range w.groups {
+		if g.refusal != "" {
+			refused = append(refused, fmt.Sprintf("a change of the %s is refused: %s", g.Name, g.refusal))
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.refused = refused
+}
+
 // look goes through all groups; asked says that a person wants it.
 func (w *Watcher) look(ctx context.Context, asked bool) {
+	defer w.note()
 	for _, g := range w.groups {
 		if slices.Contains(w.groups, g) && g.due(asked, time.Now()) { // a Read may have called Set
 			w.read(ctx, g, asked)

@@ -164,6 +164,9 @@ func TestRefusedChange(t *testing.T) {
 		file.fail = errors.New("line 1 is bad")
 		refusals(1, 1)
 		refusals(1, 1)
+		if got := w.Refused(); len(got) != 1 || got[0] != "a change of the accounts file is refused: line 1 is bad" {
+			t.Errorf("refused: %q", got)
+		}
 		d.touch("accounts")
 		refusals(2, 1)
 		time.Sleep(retryRefused)
@@ -178,7 +181,7 @@ func TestRefusedChange(t *testing.T) {
 		file.fail = nil // what it was refused for stood elsewhere
 		time.Sleep(retryRefused)
 		refusals(6, 3)
-		if file.value != "3" {
+		if file.value != "3" || len(w.Refused()) > 0 {
 			t.Errorf("value %q", file.value)
 		}
 	})

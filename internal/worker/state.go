@@ -168,6 +168,9 @@ func (w *Worker) Ready(ctx context.Context) (faults, notes []string) {
 	if w.scheduler != nil && w.scheduler.Note() != "" {
 		notes = append(notes, w.scheduler.Note())
 	}
+	for _, refused := range w.cfg.Refused() {
+		notes = append(notes, refused+"; what was there before stays in use")
+	}
 	if own, all := w.cfg.Limits.WithDefaults(), w.member.Limits(); own != all {
 		notes = append(notes, fmt.Sprintf("this worker is told other limits than the strictest of the fleet, which count: window/batch/share %v instead of %v; give all workers the same", own, all))
 	}

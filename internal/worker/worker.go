@@ -67,6 +67,9 @@ type Config struct {
 	// as Release.Serving gives them, for vizstop_held and Ready; nil:
 	// release.DefaultAccount alone.
 	Accounts func() []string
+	// Refused says of each file that has changed why its new content is not in use, for
+	// Ready and vizstop_refused_files; nil: none is read again.
+	Refused func() []string
 
 	// FitnessInterval is how often the worker looks whether Redis is fit; default
 	// a minute.
@@ -103,8 +106,11 @@ func (c Config) withDefaults() Config {
 	if c.Accounts == nil {
 		c.Accounts = func() []string { return []string{release.DefaultAccount} }
 	}
+	if c.Refused == nil {
+		c.Refused = func() []string { return nil }
+	}
 	c.Schedule = c.Schedule.WithDefaults()
-	c.Release.Observer, c.Release.CallTimeout = c.Metrics, c.Schedule.CallTimeout
+	c.Release.Observer, c.Release.CallTimeout = holdObserver{c.Metrics, c.Logger}, c.Schedule.CallTimeout
 	return c
 }
 
@@ -188,7 +194,7 @@ func New(cfg Config) *Worker {
 	if cfg.Schedules != nil {
 		w.scheduler = w.newScheduler()
 	}
-	cfg.Registry.MustRegister(metrics.NewSnapshotCollector(w.snapshot))
+	cfg.Registry.MustRegister(metrics.NewSnapshotCollector(w.snapshot), metrics.NewRefusedFiles(func() int { return len(cfg.Refused()) }))
 	return w
 }
 
