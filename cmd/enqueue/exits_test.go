@@ -45,7 +45,7 @@ func TestWhatIsPrintedIsTame(t *testing.T) {
 	}{"table": {stopsCmd{}, 2}, "CSV": {stopsCmd{csv: true}, 2}, "JSON": {stopsCmd{json: true}, 28}} {
 		var out bytes.Buffer
 		c.cmd.streams = streams{out: &out, err: &out}
-		if err := c.cmd.write("stops", list); err != nil {
+		if err := c.cmd.write(list); err != nil {
 			t.Fatal(err)
 		}
 		wantTame(t, name, out.String(), c.want)
@@ -62,6 +62,13 @@ func TestWhatIsPrintedIsTame(t *testing.T) {
 			}
 		}
 	}
+
+	stop.Note(ledger.HistoryStep{Call: ledger.HistoryStop, Answer: evil, Status: evil, RequestID: evil})
+	var shown bytes.Buffer
+	if err := writeHistory(&shown, stop); err != nil {
+		t.Fatal(err)
+	}
+	wantTame(t, "history", shown.String(), 4)
 
 	summary := &report.Summary{Batch: "b", ProjectID: project, Requester: evil, Reason: evil, Labels: stop.Labels,
 		InFlight: map[string]int{}, Outcomes: map[string]int{}}

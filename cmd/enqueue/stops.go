@@ -16,9 +16,9 @@ import (
 	"vizstop/internal/when"
 )
 
-// stopList is what "enqueue stops" and "enqueue show" print as JSON.
+// stopList is what "enqueue stops" prints as JSON.
 type stopList struct {
-	Kind  string            `json:"kind"` // "stops" or "show"
+	Kind  string            `json:"kind"` // "stops"
 	Stops []control.StopRow `json:"stops"`
 }
 
@@ -45,7 +45,7 @@ func stopsCommand(getenv func(string) string, streams streams) *cli.Command {
 		OnUsageError:              usageError,
 		DisableSliceFlagSeparator: true,
 		Action: c.batchAction(getenv, func(ctx context.Context, _ *control.Desk, batch *control.Batch) error {
-			return c.write("stops", batch.Stops(ctx, c.outcomes...))
+			return c.write(batch.Stops(ctx, c.outcomes...))
 		}),
 	}
 }
@@ -64,7 +64,7 @@ func showCommand(getenv func(string) string, streams streams) *cli.Command {
 	c.Bool(&c.json, "json", "", "print one JSON object")
 	return &cli.Command{
 		Name:         "show",
-		Usage:        "list the stops of one job, newest first",
+		Usage:        "list the stops of one job, newest first, each with its history",
 		ArgsUsage:    "JOB",
 		Flags:        c.Flags(),
 		OnUsageError: usageError,
@@ -86,26 +86,20 @@ func showCommand(getenv func(string) string, streams streams) *cli.Command {
 			if err != nil {
 				return err
 			}
-			return c.write("show", func(yield func(*ledger.Stop, error) bool) {
-				for _, s := range stops {
-					if !yield(s, nil) {
-						return
-					}
-				}
-			})
+			return c.show(stops)
 		}),
 	}
 }
 
 // write lists stops in the form that was asked for.
-func (c *stopsCmd) write(kind string, stops iter.Seq2[*ledger.Stop, error]) error {
+func (c *stopsCmd) write(stops iter.Seq2[*ledger.Stop, error]) error {
 	switch {
 	case c.csv && c.json:
 		return errors.New("--csv and --json exclude each other")
 	case c.csv:
 		return control.WriteCSV(c.streams.out, stops)
 	case c.json:
-		list := stopList{Kind: kind, Stops: []control.StopRow{}}
+		list := stopList{Kind: "stops", Stops: []control.StopRow{}}
 		for s, err := range stops {
 			if err != nil {
 				return err

@@ -44,7 +44,7 @@ func demoCommand(getenv func(string) string, stdout, stderr io.Writer) *cli.Comm
 	var d demo
 	d.Int(&d.jobs, "jobs", "", 200, "running jobs to stop, besides three awkward ones", 1, 100000)
 	d.Bool(&d.json, "json", "", "print one JSON object at the end instead of a table")
-	d.Bool(&d.keep, "serve", "", "keep running after the end, so that the pages can be looked at")
+	d.Bool(&d.keep, "serve", "", "keep running after the end, with the console beside, so that both can be looked at")
 	d.declareRate()
 	d.declareListen("127.0.0.1:9464")
 	d.OneOf(&d.log.Level, "log-level", "", "error", "least level that is logged: debug, info, warn, error",
@@ -114,6 +114,13 @@ func (d *demo) run(ctx context.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer pages.Close(scrapeGrace)
+	if d.keep {
+		end, err := d.console(ctx, rdb, log, stderr)
+		if err != nil {
+			return err
+		}
+		defer end()
+	}
 	if err := w.Start(ctx); err != nil {
 		return err
 	}

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
+	"io"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -60,5 +64,37 @@ func TestDemoTable(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("printed %q, want %q", got, want)
+	}
+}
+
+// With --serve, the console is there from the start, and ends with the demo.
+func TestDemoServesTheConsole(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	r, w := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		err := run(ctx, []string{"demo", "--serve", "--jobs", "3", "--listen", "127.0.0.1:0"}, environ{}.get, io.Discard, w)
+		w.Close()
+		ended <- err
+	}()
+	url, served := "", false
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		if found, ok := strings.CutPrefix(lines.Text(), "console: "); ok {
+			url = found
+		}
+		if strings.HasPrefix(lines.Text(), "serving ") {
+			res, err := http.Get(url + "readyz")
+			if err != nil {
+				t.Fatal(err)
+			}
+			res.Body.Close()
+			served = res.StatusCode == http.StatusOK
+			cancel()
+		}
+	}
+	if err := <-ended; err != nil || !served {
+		t.Errorf("the console at %q was ready: %v; the demo ended with %v", url, served, err)
 	}
 }

@@ -108,7 +108,8 @@ func (g *guesses) count(remote string, now time.Time) (wait time.Duration) {
 	return b.take(now, guessesASecond, guessBurst)
 }
 
-// forget makes room: those who have waited long enough go, or else anyone.
+// forget makes room for a quarter, so that going through all is seldom: those who have waited long enough go, or else
+// anyone.
 func (g *guesses) forget(now time.Time) {
 	for from, b := range g.from {
 		if b.settle(now, guessesASecond); b.used == 0 {
@@ -116,7 +117,7 @@ func (g *guesses) forget(now time.Time) {
 		}
 	}
 	for from := range g.from {
-		if len(g.from) < maxGuessers {
+		if len(g.from) <= maxGuessers/4*3 {
 			return
 		}
 		delete(g.from, from)

@@ -149,3 +149,12 @@ func BenchmarkFinish(b *testing.B) {
 	manyAtOnce(stops[1:], end)
 	reportRedis(b, rdb)
 }
+
+// What a step of the history costs the worker that notes and saves it.
+func BenchmarkNote(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		var s ledger.Stop
+		s.Note(ledger.HistoryStep{At: historyAt, Call: ledger.HistoryDetail, Answer: "ok", Status: "9 (stopping)", RequestID: "0123456789abcdef0123456789abcdef"})
+	}
+}

@@ -159,6 +159,9 @@ type Stop struct {
 	version string            // of the wishes
 	prev    string            // id of the job's stop before this one; set when it ends
 	saved   map[string]string // the fields as they stand in Redis
+
+	steps int     // of the history, in all
+	noted []field // steps that are not saved yet, each in its field
 }
 
 // The lanes of stops that nobody has confirmed, as scripts name them.
@@ -191,7 +194,7 @@ type field struct{ name, value string }
 // fields is the part of the stop that its handler writes, zero values as "".
 // Scripts write the others.
 func (s *Stop) fields() []field {
-	return []field{
+	return append([]field{
 		{"reason", s.Reason}, {"request", s.RequestID}, {"trace", s.Trace},
 		{"status", s.Status}, {"attempts", text(int64(s.Attempts), 0)},
 		{"failures", text(int64(s.Failures), 0)}, {"calls", text(int64(s.Calls), 0)},
@@ -199,7 +202,8 @@ func (s *Stop) fields() []field {
 		{"marked", text(millis(s.Marked), 0)}, {"called", text(millis(s.Called), 0)},
 		{"accepted", text(millis(s.Accepted), 0)}, {"looked", text(millis(s.Looked), 0)},
 		{"absent", text(millis(s.Absent), 0)}, {"unsure", flag(s.Unsure)}, {"missed", flag(s.Missed)},
-	}
+		{stepsField, text(int64(s.steps), 0)},
+	}, s.noted...)
 }
 
 // text is a number as the hash holds it.
@@ -248,6 +252,9 @@ func Decode(projectID, id string, f map[string]string) *Stop {
 		Resends: int(number("resends")), Polls: int(number("polls")),
 		Status: f["status"], RequestID: f["request"], Unsure: f["unsure"] == "1", Missed: f["missed"] == "1", Listed: f["listed"] == "1", Unconfirmed: f["lane"] == laneLimited || f["lane"] == laneHeld,
 		Withdrawn: f["withdrawn"], Worker: f["worker"], Trace: f["trace"], Wishes: decodeWishes(f), version: f["version"], prev: f["prev"], saved: f,
+	}
+	if n := number(stepsField); n > 0 && n < historyMost {
+		s.steps = int(n)
 	}
 	claimed, _, _ := strings.Cut(f["claimed"], " ")
 	s.Claimed, _ = strconv.Atoi(claimed)

@@ -8,6 +8,7 @@ package metrics
 
 import (
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -50,6 +51,26 @@ type Metrics struct {
 	duplicates  prometheus.Counter
 	drops       *prometheus.CounterVec
 	ticks       *prometheus.CounterVec
+
+	listener atomic.Pointer[Listener] // nil: none
+}
+
+// Listener is told of some events as they are counted. Its methods must be safe for
+// concurrent use, and quick.
+type Listener interface {
+	StopEnded(outcome string, took time.Duration)
+	ShadowEnded(outcome string)
+	APICalled(operation, result string)
+}
+
+// Tell has a listener told of what is counted from now on, in place of the one before.
+func (m *Metrics) Tell(l Listener) { m.listener.Store(&l) }
+
+// tell calls do with the listener, if there is one.
+func (m *Metrics) tell(do func(Listener)) {
+	if l := m.listener.Load(); l != nil {
+		do(*l)
+	}
 }
 
 // Buckets fit the work: a stop takes seconds to minutes, its deadline is an
@@ -164,10 +185,14 @@ func (m *Metrics) StopEnded(outcome string, took time.Duration, polls int, trace
 	m.outcomes.WithLabelValues(outcome).Inc()
 	observe(m.duration.WithLabelValues(outcome), took.Seconds(), trace)
 	observe(m.polls, float64(polls), trace)
+	m.tell(func(l Listener) { l.StopEnded(outcome, took) })
 }
 
 // ShadowEnded counts a stop that ended and was not to make a stop call.
-func (m *Metrics) ShadowEnded(outcome string) { m.shadows.WithLabelValues(outcome).Inc() }
+func (m *Metrics) ShadowEnded(outcome string) {
+	m.shadows.WithLabelValues(outcome).Inc()
+	m.tell(func(l Listener) { l.ShadowEnded(outcome) })
+}
 
 // StopPhase records a part of a stop's duration.
 func (m *Metrics) StopPhase(phase string, took time.Duration, trace string) {
@@ -218,4 +243,5 @@ func (m *Metrics) Account(name string) {
 func (m *Metrics) APICalled(account, operation, result string, took time.Duration, trace string) {
 	m.requests.WithLabelValues(operation, result, account).Inc()
 	observe(m.requestTime.WithLabelValues(operation, account), took.Seconds(), trace)
+	m.tell(func(l Listener) { l.APICalled(operation, result) })
 }

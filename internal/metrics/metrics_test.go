@@ -163,3 +163,27 @@ vizstop_redis_up 0
 		t.Error(err)
 	}
 }
+
+// heard is what a listener was told, in order.
+type heard []string
+
+func (h *heard) StopEnded(outcome string, took time.Duration) {
+	*h = append(*h, "stop "+outcome+" "+took.String())
+}
+func (h *heard) ShadowEnded(outcome string)         { *h = append(*h, "shadow "+outcome) }
+func (h *heard) APICalled(operation, result string) { *h = append(*h, operation+" "+result) }
+
+// A listener is told of what is counted from then on, until another one is.
+func TestAListenerIsTold(t *testing.T) {
+	m := New(prometheus.NewPedanticRegistry(), "v1", labels)
+	m.StopEnded("stopped", time.Second, 2, "") // nobody listens
+	var first, second heard
+	m.Tell(&first)
+	m.StopEnded("gone", 7*time.Second, 2, "")
+	m.ShadowEnded("would_stop")
+	m.Tell(&second)
+	m.APICalled("a", "stop", "throttled", time.Second, "")
+	if got, want := strings.Join(append(first, second...), ", "), "stop gone 7s, shadow would_stop, stop throttled"; got != want || len(second) != 1 {
+		t.Errorf("told %q, the second %q; want %q in all", first, second, want)
+	}
+}

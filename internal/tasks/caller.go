@@ -46,14 +46,18 @@ func (c *caller) stop(ctx context.Context, step claimed) (accepted jobs.Accepted
 	callCtx, cancel := context.WithTimeout(ctx, c.schedule.CallTimeout)
 	accepted, err = c.call(callCtx, s.ProjectID, s.JobID)
 	cancel()
-	noteCall(s, accepted, err)
-	noteAbsent(s, err, c.reporter.release.Now())
+	now := c.reporter.release.Now()
+	noteCall(s, accepted, err, now)
+	noteAbsent(s, err, now)
 	return accepted, err, c.reporter.report(ctx, step, err)
 }
 
 // look makes a detail call for a claimed stop.
 func (c *detail) look(ctx context.Context, step claimed) (job *jobs.Job, err error, system bool) {
 	s := step.Stop
+	if !s.Marked.IsZero() && !step.Marked {
+		s.LostCall()
+	}
 	for _, limit := range []time.Duration{lookTime, c.schedule.CallTimeout} {
 		limit = min(limit, c.schedule.CallTimeout)
 		callCtx, cancel := context.WithTimeout(ctx, limit)
@@ -64,9 +68,11 @@ func (c *detail) look(ctx context.Context, step claimed) (job *jobs.Job, err err
 			break
 		}
 		s.Polls++ // the slow one
+		s.Note(historyDetail(c.reporter.release.Now(), nil, err))
 	}
-	notePoll(s, job, err, step.At)
-	noteAbsent(s, err, c.reporter.release.Now())
+	now := c.reporter.release.Now()
+	notePoll(s, job, err, step.At, now)
+	noteAbsent(s, err, now)
 	return job, err, c.reporter.report(ctx, step, err)
 }
 
@@ -93,7 +99,8 @@ func (c *reporter) report(ctx context.Context, step claimed, err error) (system 
 }
 
 // noteCall keeps what a stop call has told besides its verdict.
-func noteCall(s *ledger.Stop, accepted jobs.Accepted, err error) {
+func noteCall(s *ledger.Stop, accepted jobs.Accepted, err error, now time.Time) {
+	s.Note(historyStop(now, accepted, err))
 	s.Calls++
 	s.Marked = time.Time{} // it is no longer under way
 	apiErr := apiError(err)
@@ -108,8 +115,10 @@ func noteCall(s *ledger.Stop, accepted jobs.Accepted, err error) {
 	}
 }
 
-// notePoll keeps what a detail call has told besides its verdict.
-func notePoll(s *ledger.Stop, job *jobs.Job, err error, at time.Time) {
+// notePoll keeps what a detail call has told besides its verdict. It was claimed at one
+// time, and has ended now.
+func notePoll(s *ledger.Stop, job *jobs.Job, err error, at, now time.Time) {
+	s.Note(historyDetail(now, job, err))
 	s.Polls++
 	if err != nil {
 		if apiErr := apiError(err); apiErr != nil {

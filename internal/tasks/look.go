@@ -94,6 +94,7 @@ func (l *Looker) Left(ctx context.Context, c release.Claimed, seen release.Sight
 			s.Trace = span.Parent()
 		}
 		never := seen.Seen.IsZero() && !s.Looked.IsZero() // no list has shown it, although it is not new
+		noteSighting(s, seen)
 		if seen.Seen.After(s.Looked) {
 			s.Looked = seen.Seen
 		}
@@ -128,6 +129,9 @@ func (l *Looker) judgeList(ctx context.Context, s *ledger.Stop, job *jobs.Job, r
 
 // Expire ends a taken stop whose deadline has passed, without a look.
 func (l *Looker) Expire(ctx context.Context, s *ledger.Stop) error {
+	if !s.Marked.IsZero() {
+		s.LostCall()
+	}
 	res, err := l.moves.guarded(ctx, s, func() (result, error) {
 		if s.Withdrawn != "" && s.State == ledger.Pending {
 			return l.moves.end(ctx, s, ledger.Canceled, s.Withdrawn)

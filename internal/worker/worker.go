@@ -19,6 +19,7 @@ import (
 	"vizstop/internal/caller"
 	"vizstop/internal/fleet"
 	"vizstop/internal/jobs"
+	"vizstop/internal/lasthour"
 	"vizstop/internal/ledger"
 	"vizstop/internal/limits"
 	"vizstop/internal/metrics"
@@ -128,6 +129,7 @@ type Worker struct {
 	notifier *notify.Notifier
 	inspect  *asynq.Inspector
 	fitness  *fitness
+	lastHour *lasthour.Writer
 
 	scheduler *scheduler.Scheduler // nil: no schedules are carried out
 
@@ -163,7 +165,10 @@ func New(cfg Config) *Worker {
 		release: release.New(cfg.Redis, member.ID(), member.Now, cfg.Release),
 		inspect: asynq.NewInspectorFromRedisClient(cfg.Redis),
 		fitness: &fitness{redis: cfg.Redis, log: cfg.Logger, every: cfg.FitnessInterval},
+
+		lastHour: lasthour.NewWriter(cfg.Redis, member.ID(), member.Now, cfg.Logger),
 	}
+	cfg.Metrics.Tell(w.lastHour)
 	w.stopping, w.stop = context.WithCancel(context.Background())
 	w.ended, w.giveUp = context.WithCancel(context.Background())
 	queue := queueconn.New(cfg.Redis, cfg.CheckInterval)
@@ -284,6 +289,7 @@ func (w *Worker) Start(ctx context.Context) error {
 		w.rounds.Go(func() { run(roundsCtx) })
 	}
 	w.beat.Go(func() { w.loop.Beat(beatCtx) })
+	w.beat.Go(func() { w.lastHour.Run(beatCtx) }) // till the end: calls are counted until then
 	return nil
 }
 
