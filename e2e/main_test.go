@@ -35,7 +35,7 @@ func buildAndRun(m *testing.M) int {
 	if raceDetector {
 		args = append(args, "-race")
 	}
-	cmd := exec.Command("go", append(args, "vizstop/cmd/worker", "vizstop/cmd/enqueue", "vizstop/cmd/simulator")...)
+	cmd := exec.Command("go", append(args, "vizstop/cmd/worker", "vizstop/cmd/enqueue", "vizstop/cmd/simulator", "vizstop/cmd/console")...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "%v: %v\n%s", cmd, err, out)
 		return 1

@@ -124,18 +124,7 @@ func (a *access) rate(project string, announced estimate.Rate) estimate.Rate {
 	if err != nil {
 		return announced
 	}
-	p, ok := f.Project(project)
-	if !ok {
-		return announced
-	}
-	rate := announced
-	if p.Rate > 0 {
-		rate = estimate.Rate{Calls: p.Rate, Stops: release.StopShare * p.Rate}
-	}
-	if p.API != accounts.V1 { // a look comes before; with probe it may
-		rate.Stops, rate.PerStop = rate.Stops/2, 3
-	}
-	return rate
+	return control.RateOf(f, project, announced)
 }
 
 // checkShape refuses a job's id that looks like one of the generation of the API that

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"time"
 
 	"github.com/urfave/cli/v3"
 
@@ -14,19 +13,8 @@ import (
 
 // actionList is what "enqueue actions" prints as JSON.
 type actionList struct {
-	Kind    string      `json:"kind"` // "actions"
-	Actions []actionRow `json:"actions"`
-}
-
-// actionRow is what somebody did.
-type actionRow struct {
-	At     time.Time `json:"at"`
-	Action string    `json:"action"`
-	Scope  string    `json:"scope"`
-	Jobs   int       `json:"jobs"` // that it concerned when it began; 0: not counted
-	By     string    `json:"by"`
-	From   string    `json:"from"`
-	Reason string    `json:"reason"`
+	Kind    string              `json:"kind"` // "actions"
+	Actions []control.ActionRow `json:"actions"`
 }
 
 func actionsCommand(getenv func(string) string, streams streams) *cli.Command {
@@ -51,9 +39,9 @@ batches are (--retention of the workers).`,
 			if err != nil {
 				return err
 			}
-			list := actionList{"actions", []actionRow{}}
+			list := actionList{"actions", []control.ActionRow{}}
 			for _, a := range found {
-				list.Actions = append(list.Actions, actionRow{a.At.UTC(), a.What, a.Scope, a.Jobs, a.By, a.From, a.Reason})
+				list.Actions = append(list.Actions, control.NewActionRow(a))
 			}
 			if json {
 				return report.WriteJSON(streams.out, list)

@@ -14,35 +14,16 @@ import (
 	"vizstop/internal/jobs"
 )
 
-// badName is something that can't be a job's id, and where it stood.
-type badName struct {
-	Place  string `json:"place"` // such as "argument 2" or "jobs.txt line 7"
-	Reason string `json:"reason"`
-}
-
-// chosen is the jobs that an ask comes to. They are counted and checked in a
-// first pass, before anything is enqueued, and gone through again afterwards;
-// so a list of any length fits into bounded memory.
+// chosen is the jobs that an ask comes to, and what is known of them.
 type chosen struct {
-	count    int
-	projects []string       // in order of first appearance
-	each     map[string]int // jobs by project
-	places   map[string]places
-	repeated int       // named more than once
-	headers  int       // lines that name columns, passed over
-	invalid  []badName // what can't be a job, up to shownInvalid of them
-	bad      int       // how many there are
+	*control.Survey
 	left     []leftOut // by a rule, by project
 	unlisted []error   // by a rule, one for each project whose jobs could not be listed
 	details  map[string]map[string]jobs.Job
 	running  map[string]int // running jobs by project, where known
 
-	pass  func() iter.Seq2[joblist.Item, error]
 	close func()
 }
-
-// places is where in the order of all jobs the first and the last one of a project stand.
-type places struct{ first, last int }
 
 // leftOut is what a rule has passed over in one project.
 type leftOut struct {
@@ -54,41 +35,13 @@ type leftOut struct {
 	Ageless     int    `json:"ageless"`    // of unknown age, with --older-than
 }
 
-// shownInvalid is how many invalid names are kept to be shown.
-const shownInvalid = 5
-
 // survey makes the first pass.
 func survey(pass func() iter.Seq2[joblist.Item, error]) (*chosen, error) {
-	c := &chosen{pass: pass, each: map[string]int{}, places: map[string]places{}, close: func() {}}
-	var seen joblist.Seen
-	for item, err := range pass() {
-		if line, ok := errors.AsType[*joblist.LineError](err); ok {
-			if line.Header {
-				c.headers++
-				continue
-			}
-			c.bad++
-			if len(c.invalid) < shownInvalid {
-				c.invalid = append(c.invalid, badName{line.Place, line.Reason})
-			}
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("nothing was enqueued: %w", err)
-		}
-		if !seen.Add(item.ProjectID, item.JobID) {
-			c.repeated++
-			continue
-		}
-		if c.each[item.ProjectID] == 0 {
-			c.projects = append(c.projects, item.ProjectID)
-			c.places[item.ProjectID] = places{first: c.count}
-		}
-		c.places[item.ProjectID] = places{c.places[item.ProjectID].first, c.count}
-		c.each[item.ProjectID]++
-		c.count++
+	found, err := control.NewSurvey(pass)
+	if err != nil {
+		return nil, fmt.Errorf("nothing was enqueued: %w", err)
 	}
-	return c, nil
+	return &chosen{Survey: found, close: func() {}}, nil
 }
 
 // missing is the error of projects that could not be listed while others were; nil if
@@ -100,34 +53,16 @@ func (c *chosen) missing() error {
 	return fmt.Errorf("of the projects, %d were left out and the others were not: %w", len(c.unlisted), errors.Join(c.unlisted...))
 }
 
-// items is the second pass: each job once.
-func (c *chosen) items() iter.Seq2[joblist.Item, error] {
-	return func(yield func(joblist.Item, error) bool) {
-		var seen joblist.Seen
-		for item, err := range c.pass() {
-			if _, ok := errors.AsType[*joblist.LineError](err); ok {
-				continue // counted in the first pass
-			}
-			if err == nil && !seen.Add(item.ProjectID, item.JobID) {
-				continue
-			}
-			if !yield(item, err) || err != nil {
-				return
-			}
-		}
-	}
-}
-
 // refusal says why nothing is enqueued because of invalid names: the first few,
 // and what to do.
 func (c *chosen) refusal() error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "nothing was enqueued: %d of %d ids are not valid (correct them, or leave them out with --skip-invalid)",
-		c.bad, c.bad+c.count+c.repeated)
-	for _, bad := range c.invalid {
+		c.Bad, c.Bad+c.Count+c.Repeated)
+	for _, bad := range c.Invalid {
 		b.WriteString("\n  " + bad.Place + ": " + bad.Reason)
 	}
-	if more := c.bad - len(c.invalid); more > 0 {
+	if more := c.Bad - len(c.Invalid); more > 0 {
 		fmt.Fprintf(&b, "\n  and %d more", more)
 	}
 	return errors.New(b.String())

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode"
 
+	"vizstop/internal/control"
 	"vizstop/internal/ledger"
 	"vizstop/internal/release"
 	"vizstop/internal/report"
@@ -87,7 +88,7 @@ func TestWhatIsPrintedIsTame(t *testing.T) {
 
 	out.Reset()
 	c := stopCmd{streams: streams{out: &out, err: &out}}
-	c.print(&answer{Batch: "b", Invalid: 1, InvalidNames: []badName{{"list line 1", evil}}})
+	c.print(&answer{Batch: "b", Invalid: 1, InvalidNames: []control.BadName{{Place: "list line 1", Reason: evil}}})
 	wantTame(t, "invalid names", out.String(), 5)
 
 	out.Reset()

@@ -21,12 +21,12 @@ func (c *stopCmd) lookUp(ctx context.Context, desk *control.Desk, picked *chosen
 	if picked.details != nil || !c.api.HasCredentials() {
 		return nil
 	}
-	calls, err := c.api.calls(desk, picked.projects)
+	calls, err := c.api.calls(desk, picked.Projects)
 	if err != nil {
 		return err
 	}
 	details := map[string]map[string]jobs.Job{}
-	for _, project := range picked.projects {
+	for _, project := range picked.Projects {
 		if details[project], err = findJobs(ctx, calls, project, picked, c.keep != nil); err != nil {
 			return err
 		}
@@ -39,7 +39,7 @@ func (c *stopCmd) lookUp(ctx context.Context, desk *control.Desk, picked *chosen
 // of other workspaces than the default one: if all must be known, what it has not shown is asked for.
 func findJobs(ctx context.Context, api *caller.Caller, project string, picked *chosen, all bool) (map[string]jobs.Job, error) {
 	found := map[string]jobs.Job{}
-	if picked.each[project] > askEach {
+	if picked.Each[project] > askEach {
 		for job, err := range listJobs(ctx, api, project) {
 			if err != nil {
 				return nil, fmt.Errorf("list the jobs of project %s: %w", project, err)
@@ -50,7 +50,7 @@ func findJobs(ctx context.Context, api *caller.Caller, project string, picked *c
 			return found, nil
 		}
 	}
-	for item, err := range picked.items() {
+	for item, err := range picked.Items() {
 		if err != nil {
 			return nil, err
 		}
@@ -84,7 +84,7 @@ func (c *stopCmd) checkProtected(ctx context.Context, desk *control.Desk, picked
 	}
 	var named []string
 	n := 0
-	for item, err := range picked.items() {
+	for item, err := range picked.Items() {
 		if err != nil {
 			return err
 		}
@@ -101,7 +101,7 @@ func (c *stopCmd) checkProtected(ctx context.Context, desk *control.Desk, picked
 		return nil
 	}
 	text := fmt.Sprintf("%d of %d jobs are protected by --protect (VIZSTOP_PROTECT): nothing was done; leave them out, or stop them all the same with --force-protected",
-		n, picked.count) + strings.Join(named, "")
+		n, picked.Count) + strings.Join(named, "")
 	if more := n - len(named); more > 0 {
 		text += fmt.Sprintf("\n  and %d more", more)
 	}

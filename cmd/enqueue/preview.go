@@ -16,7 +16,7 @@ import (
 // preview is what --dry-run prints as JSON.
 type preview struct {
 	Kind string `json:"kind"` // "dry_run"
-	outlook
+	control.Outlook
 	Count       int          `json:"count"` // what would be asked for
 	Looked      bool         `json:"looked"`
 	Unstoppable int          `json:"unstoppable"` // of these, not in a status that can be stopped; 0 if nobody looked
@@ -42,18 +42,18 @@ type previewJob struct {
 }
 
 // preview shows what the very same command without --dry-run would stop.
-func (c *stopCmd) preview(ctx context.Context, desk *control.Desk, picked *chosen, plan when.Plan, ahead outlook) error {
+func (c *stopCmd) preview(ctx context.Context, desk *control.Desk, picked *chosen, plan when.Plan, ahead control.Outlook) error {
 	if err := c.lookUp(ctx, desk, picked); err != nil {
 		return err
 	}
-	p := preview{Kind: "dry_run", outlook: ahead, Count: picked.count, Looked: picked.details != nil, Repeated: picked.repeated,
-		Headers: picked.headers, Invalid: picked.bad, Left: append([]leftOut{}, picked.left...), Jobs: []previewJob{}}
+	p := preview{Kind: "dry_run", Outlook: ahead, Count: picked.Count, Looked: picked.details != nil, Repeated: picked.Repeated,
+		Headers: picked.Headers, Invalid: picked.Bad, Left: append([]leftOut{}, picked.left...), Jobs: []previewJob{}}
 	i := 0
-	for item, err := range picked.items() {
+	for item, err := range picked.Items() {
 		if err != nil {
 			return err
 		}
-		p.Jobs = append(p.Jobs, c.previewJob(picked, item, plan.Due(i, picked.count)))
+		p.Jobs = append(p.Jobs, c.previewJob(picked, item, plan.Due(i, picked.Count)))
 		i++
 		switch job, ok := picked.job(item.ProjectID, item.JobID); {
 		case !p.Looked:
@@ -76,7 +76,7 @@ func (c *stopCmd) preview(ctx context.Context, desk *control.Desk, picked *chose
 		return err
 	}
 	p.conclude(c.streams.out)
-	p.outlook.print(c.streams.out)
+	printOutlook(c.streams.out, p.Outlook)
 	return nil
 }
 

@@ -63,10 +63,10 @@ func (c *stopCmd) retry(ctx context.Context, desk *control.Desk, batch *control.
 	if err != nil {
 		return err
 	}
-	if err := c.checkMax(picked.count); err != nil {
+	if err := c.checkMax(picked.Count); err != nil {
 		return err
 	}
-	if err := c.record(ctx, desk, getenv, "retry", actions.Of("batch", batch.ID), picked.count); err != nil {
+	if err := c.record(ctx, desk, getenv, "retry", actions.Of("batch", batch.ID), picked.Count); err != nil {
 		return err
 	}
 	meta := c.meta(getenv)

@@ -51,10 +51,10 @@ func (c *stopCmd) checkPercent(ctx context.Context, desk *control.Desk, picked *
 	if c.maxPercent >= 100 {
 		return nil
 	}
-	for _, project := range picked.projects {
+	for _, project := range picked.Projects {
 		running, known := picked.running[project]
 		if !known {
-			calls, err := c.api.calls(desk, picked.projects)
+			calls, err := c.api.calls(desk, picked.Projects)
 			if err != nil {
 				return fmt.Errorf("--max-percent needs to ask the API how many jobs run: %w", err)
 			}
@@ -64,7 +64,7 @@ func (c *stopCmd) checkPercent(ctx context.Context, desk *control.Desk, picked *
 			}
 			running = found.Running
 		}
-		n := picked.each[project]
+		n := picked.Each[project]
 		if running >= shareFrom && float64(n) > float64(running)*c.maxPercent/100 {
 			return fmt.Errorf("%d jobs of project %s are chosen, more than --max-percent %g of the %d that run: nothing was done",
 				n, project, c.maxPercent, running)

@@ -200,45 +200,6 @@ func coming(f *schedules.File, after time.Time, n int) []comingTick {
 	return list
 }
 
-// scheduleList is what "enqueue schedules list" prints as JSON.
-type scheduleList struct {
-	Kind      string                 `json:"kind"` // "schedules"
-	Revision  int                    `json:"revision"`
-	Hash      string                 `json:"hash"`
-	Since     *time.Time             `json:"since"`
-	Agreed    bool                   `json:"agreed"`
-	Workers   []scheduler.WorkerFile `json:"workers"`
-	Schedules []scheduleRow          `json:"schedules"`
-}
-
-type scheduleRow struct {
-	Name       string             `json:"name"`
-	Timing     string             `json:"timing"`
-	Timezone   string             `json:"timezone"`
-	Shadow     bool               `json:"shadow"`
-	Next       *time.Time         `json:"next"`
-	LastDone   *time.Time         `json:"last_done"`
-	Running    *runningTick       `json:"running"`
-	Suspension *suspensionRow     `json:"suspension"`
-	Results    []scheduler.Result `json:"results"`
-}
-
-type runningTick struct {
-	Tick   time.Time  `json:"tick"`
-	Worker string     `json:"worker"`
-	Try    int        `json:"try"`
-	Again  *time.Time `json:"again"`
-	Error  string     `json:"error"`
-	By     string     `json:"requester"`
-}
-
-type suspensionRow struct {
-	From   time.Time `json:"from"`
-	Until  time.Time `json:"until"`
-	By     string    `json:"by"`
-	Reason string    `json:"reason"`
-}
-
 func schedulesListCommand(getenv func(string) string, streams streams) *cli.Command {
 	var c store
 	var json bool
@@ -257,33 +218,17 @@ func schedulesListCommand(getenv func(string) string, streams streams) *cli.Comm
 			if err != nil {
 				return err
 			}
-			list := listed(o)
+			list := control.NewScheduleList(o)
 			if json {
 				return report.WriteJSON(streams.out, list)
 			}
-			return list.print(streams)
+			return printSchedules(streams, list)
 		}),
 	}
 }
 
-func listed(o scheduler.Overview) scheduleList {
-	list := scheduleList{"schedules", o.Force.Revision, o.Force.Hash, orNull(o.Force.Since), o.Agreed(), append([]scheduler.WorkerFile{}, o.Workers...), []scheduleRow{}}
-	for _, one := range o.Schedules {
-		row := scheduleRow{Name: one.Name, Timing: one.Timing, Timezone: one.Timezone, Shadow: one.Shadow, Next: orNull(one.Next), LastDone: orNull(one.LastDone),
-			Results: one.Results}
-		if r := one.Running; r != nil {
-			row.Running = &runningTick{r.Tick, r.Worker, r.Try, orNull(r.Again), r.Error, r.By}
-		}
-		if s := one.Suspension; s != nil {
-			row.Suspension = &suspensionRow{s.From, s.Until, s.By, s.Reason}
-		}
-		list.Schedules = append(list.Schedules, row)
-	}
-	return list
-}
-
 // print writes it for people.
-func (l scheduleList) print(streams streams) error {
+func printSchedules(streams streams, l control.ScheduleList) error {
 	if l.Revision == 0 {
 		_, err := fmt.Fprintln(streams.out, "no worker on this Redis has ever had a schedules file")
 		return err
@@ -296,7 +241,7 @@ func (l scheduleList) print(streams streams) error {
 		if len(one.Results) > 0 {
 			last, outcome, batch = inZone(&one.Results[0].Tick, one.Timezone), string(one.Results[0].Outcome), one.Results[0].Batch
 		}
-		t.row(one.Name, one.Timing, inZone(one.Next, one.Timezone), last, outcome, batch, one.remark())
+		t.row(one.Name, one.Timing, inZone(one.Next, one.Timezone), last, outcome, batch, remark(one))
 		for _, r := range one.Results[min(1, len(one.Results)):] {
 			t.row("", "", "", inZone(&r.Tick, one.Timezone), string(r.Outcome), r.Batch, r.Reason)
 		}
@@ -318,7 +263,7 @@ func (l scheduleList) print(streams streams) error {
 }
 
 // remark is what is special about a schedule now.
-func (r scheduleRow) remark() string {
+func remark(r control.ScheduleRow) string {
 	switch {
 	case r.Suspension != nil:
 		return fmt.Sprintf("suspended until %s by %s: %s", inZone(&r.Suspension.Until, r.Timezone), r.Suspension.By, r.Suspension.Reason)

@@ -175,14 +175,14 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 		return err
 	}
 	defer picked.close()
-	if picked.bad > 0 && !c.skipInvalid {
+	if picked.Bad > 0 && !c.skipInvalid {
 		return picked.refusal()
 	}
 	mixed := c.followAccounts(desk, picked)
-	refusal := errors.Join(mixed, c.checkMax(picked.count), c.checkPercent(ctx, desk, picked), c.checkProtected(ctx, desk, picked))
+	refusal := errors.Join(mixed, c.checkMax(picked.Count), c.checkPercent(ctx, desk, picked), c.checkProtected(ctx, desk, picked))
 	if c.dryRun { // shows what is refused, too
 		ahead, tooMany := c.lookAhead(picked, &plan, desk.Rate())
-		c.note(ahead.tight)
+		c.note(ahead.Tight)
 		if err := c.lookAtWindow(ctx, desk, picked, &ahead); err != nil {
 			return err
 		}
@@ -191,9 +191,9 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 	switch {
 	case refusal != nil:
 		return refusal
-	case picked.count == 0 && !c.byRule():
+	case picked.Count == 0 && !c.byRule():
 		return errors.New("no job to stop: the list is empty")
-	case picked.count == 0:
+	case picked.Count == 0:
 		return errors.Join(c.nothing(picked, plan), picked.missing())
 	}
 	return c.ask(ctx, desk, picked, plan, c.meta(getenv), getenv)
@@ -210,7 +210,7 @@ func (c *stopCmd) toShadow(desk *control.Desk) {
 // followAccounts makes the ask one of shadow stops if all projects are in shadow accounts,
 // and refuses one of which only some are.
 func (c *stopCmd) followAccounts(desk *control.Desk, picked *chosen) error {
-	projects := picked.projects
+	projects := picked.Projects
 	if c.byRule() {
 		projects = c.projects // whatever the rule has found there
 	}
@@ -244,7 +244,7 @@ func (c *stopCmd) ask(ctx context.Context, desk *control.Desk, picked *chosen, p
 	if err != nil {
 		return err
 	}
-	for _, project := range picked.projects {
+	for _, project := range picked.Projects {
 		err := c.api.checkProject(project)
 		if err == nil {
 			err = desk.Ledger.CheckEndpoint(ctx, project, c.endpoint(project))
@@ -253,10 +253,10 @@ func (c *stopCmd) ask(ctx context.Context, desk *control.Desk, picked *chosen, p
 			return fmt.Errorf("nothing was enqueued: %w", err)
 		}
 	}
-	c.note(ahead.tight)
+	c.note(ahead.Tight)
 	confirmed := true // a shadow stop needs nobody's word
 	if !c.shadow {
-		if confirmed, err = c.confirm(c.streams, picked.count, "stop", c.Given("max")); err != nil {
+		if confirmed, err = c.confirm(c.streams, picked.Count, "stop", c.Given("max")); err != nil {
 			return err
 		}
 	}
@@ -271,7 +271,7 @@ func (c *stopCmd) ask(ctx context.Context, desk *control.Desk, picked *chosen, p
 	if err != nil {
 		return err
 	}
-	answer.outlook, answer.missing = ahead, picked.missing()
+	answer.Outlook, answer.missing = ahead, picked.missing()
 	return c.conclude(ctx, desk, answer)
 }
 

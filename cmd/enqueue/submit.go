@@ -23,14 +23,14 @@ type answer struct {
 	Shadow   bool      `json:"shadow"` // nothing is stopped
 	Projects []string  `json:"projects"`
 	Due      time.Time `json:"due"` // of the first stop
-	outlook
+	control.Outlook
 	control.Asked
 	Repeated int       `json:"repeated"` // named more than once in this ask
 	Headers  int       `json:"headers"`  // lines of the list that name columns, passed over
 	Invalid  int       `json:"invalid"`  // left out by --skip-invalid
 	Left     []leftOut `json:"left_out"` // by a rule
 
-	InvalidNames []badName         `json:"invalid_names"`       // the first few
+	InvalidNames []control.BadName `json:"invalid_names"`       // the first few
 	Result       []*report.Summary `json:"result,omitempty"`    // with --wait, one for each project
 	TimedOut     bool              `json:"timed_out,omitempty"` // --timeout passed
 
@@ -44,11 +44,11 @@ func (c *stopCmd) submit(ctx context.Context, desk *control.Desk, picked *chosen
 	tracer, flush := startTraces(ctx, getenv, c.streams.err)
 	defer flush()
 	a := newAnswer(picked)
-	a.Batch, a.Shadow, a.Due = cmp.Or(c.batch, ledger.NewBatchID(c.now())), c.shadow, plan.Due(0, max(1, picked.count)).UTC()
+	a.Batch, a.Shadow, a.Due = cmp.Or(c.batch, ledger.NewBatchID(c.now())), c.shadow, plan.Due(0, max(1, picked.Count)).UTC()
 	meta.Shadow = c.shadow
 	asked, err := desk.Ask(ctx, tasks.NewProducer(desk.Ledger, desk.Redis).Traced(tracer).At(c.endpoint), control.Ask{
-		Batch: a.Batch, Projects: picked.projects, Total: picked.count, Plan: plan, Meta: meta, Confirmed: confirmed, Notify: c.notify,
-		Jobs: picked.items(), Listed: func(project, job string) bool { _, listed := picked.details[project][job]; return listed },
+		Batch: a.Batch, Projects: picked.Projects, Total: picked.Count, Plan: plan, Meta: meta, Confirmed: confirmed, Notify: c.notify,
+		Jobs: picked.Items(), Listed: func(project, job string) bool { _, listed := picked.details[project][job]; return listed },
 	})
 	if part, ok := errors.AsType[*control.PartError](err); ok && part.Tried {
 		return nil, fmt.Errorf("%d of %d stops are safely recorded and will be carried out, the others may not be; the same command with --batch %s completes the batch: %w",
@@ -65,8 +65,8 @@ func (c *stopCmd) submit(ctx context.Context, desk *control.Desk, picked *chosen
 
 // newAnswer is what is known of an ask before anything is recorded.
 func newAnswer(picked *chosen) *answer {
-	a := &answer{Kind: "stop", Projects: picked.projects, Repeated: picked.repeated, Headers: picked.headers, Invalid: picked.bad,
-		Left: append([]leftOut{}, picked.left...), InvalidNames: append([]badName{}, picked.invalid...),
+	a := &answer{Kind: "stop", Projects: picked.Projects, Repeated: picked.Repeated, Headers: picked.Headers, Invalid: picked.Bad,
+		Left: append([]leftOut{}, picked.left...), InvalidNames: append([]control.BadName{}, picked.Invalid...),
 		Asked: control.Asked{JoinedJobs: []control.StopRef{}, FullJobs: []control.StopRef{}}}
 	if a.Projects == nil {
 		a.Projects = []string{}
@@ -109,7 +109,7 @@ func (c *stopCmd) print(a *answer) error {
 		fmt.Fprintln(c.streams.out, "nothing will be stopped: workers tell what a stop call would meet")
 	}
 	c.printCounts(a)
-	a.outlook.print(c.streams.out)
+	printOutlook(c.streams.out, a.Outlook)
 	return nil
 }
 

@@ -29,12 +29,22 @@ type Ask struct {
 	// Notify is the URL that gets the report when the last stop has ended; "": none does.
 	Notify string
 
+	// Sizes are what a batch that nobody confirmed states beforehand, by project; one that
+	// is not there states nothing.
+	Sizes map[string]Size
+
 	// Jobs goes through the jobs, each once. An error of it ends the ask.
 	Jobs iter.Seq2[joblist.Item, error]
 	// Listed reports whether a job was seen in a list of the API; nil: none was.
 	Listed func(projectID, jobID string) bool
 	// Each, if it is there, is told what became of each job, one at a time, in any order.
 	Each func(projectID string, o ledger.Opening)
+}
+
+// Size is how many stops a batch may have in a project without being held.
+type Size struct {
+	Stops int
+	Held  string // why it is held from the start, in words; "": it is not
 }
 
 // Asked is what became of an ask.
@@ -123,6 +133,17 @@ func (d *Desk) Ask(ctx context.Context, producer *tasks.Producer, ask Ask) (*Ask
 func (a *asking) describe(ctx context.Context, l *ledger.Ledger) error {
 	for _, p := range a.Projects {
 		if err := l.Describe(ctx, p, a.Batch, a.Meta); err != nil {
+			return err
+		}
+		size, ok := a.Sizes[p]
+		if !ok {
+			continue
+		}
+		books := l
+		if a.Meta.Shadow {
+			books = l.Shadow()
+		}
+		if err := books.StateSize(ctx, p, a.Batch, size.Stops, size.Held); err != nil {
 			return err
 		}
 	}

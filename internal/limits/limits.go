@@ -6,6 +6,7 @@ package limits
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -97,4 +98,21 @@ func (l Limits) Over(s Size) string {
 		return fmt.Sprintf("it has %d stops, more than --batch-share %g %% of the %d jobs that run", s.Stops, l.Share, s.Running)
 	}
 	return ""
+}
+
+// Most is how many stops of a project a batch may have, at most, that Over finds nothing
+// wrong with; running is as in Size.
+func (l Limits) Most(running int) int {
+	l = l.WithDefaults()
+	most := math.MaxInt32
+	if l.Batch > 0 {
+		most = l.Batch
+	}
+	switch {
+	case l.Share < 0 || running >= 0 && running < shareFrom:
+		return most
+	case running < 0:
+		return min(most, shareFrom-1)
+	}
+	return min(most, max(shareFrom-1, int(l.Share*float64(running)/100)))
 }

@@ -1,6 +1,7 @@
 package limits
 
 import (
+	"math"
 	"strings"
 	"testing"
 )
@@ -59,6 +60,21 @@ func TestText(t *testing.T) {
 	for text, want := range map[string]Limits{"": None(), "x/y/z": None(), "5": {5, -1, -1}, "0/0/0": None()} {
 		if got := Parse(text); got != want {
 			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+	}
+}
+
+// A batch of as many stops as Most says is over no limit, and one more is.
+func TestMost(t *testing.T) {
+	for _, l := range []Limits{{}, {Batch: 10}, {Batch: -1}, {Share: -1}, {Batch: -1, Share: 1}, {Share: 100}, None()} {
+		for _, running := range []int{-1, 0, 19, 20, 39, 40, 5000} {
+			most := l.Most(running)
+			if words := l.Over(Size{Stops: most, Running: running}); words != "" {
+				t.Errorf("%v with %d running: %d stops are over a limit: %s", l, running, most, words)
+			}
+			if most < math.MaxInt32 && l.Over(Size{Stops: most + 1, Running: running}) == "" {
+				t.Errorf("%v with %d running: %d stops are over no limit", l, running, most+1)
+			}
 		}
 	}
 }

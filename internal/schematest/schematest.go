@@ -32,6 +32,10 @@ func Read(path string) (Schema, error) {
 	return s, json.Unmarshal(text, &s.root)
 }
 
+// In is a schema that is part of a document, such as those of OpenAPI 3.1: its
+// references are into the document, decoded JSON.
+func In(document map[string]any) Schema { return Schema{document} }
+
 // At is a part of the schema, such as "$defs", "project", "properties"; nil if
 // there is none.
 func (s Schema) At(path ...string) map[string]any {
@@ -62,7 +66,7 @@ func (s Schema) keyword(path string, rule object, keyword string, v any) error {
 	want := rule[keyword]
 	fault := func() error { return fmt.Errorf("%s is %.80v: want %s %v", path, v, keyword, want) }
 	switch keyword {
-	case "$schema", "title", "description", "$defs":
+	case "$schema", "title", "description", "default", "$defs":
 		return nil
 	case "$ref":
 		return s.reference(path, want.(string), v)

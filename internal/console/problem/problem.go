@@ -121,6 +121,8 @@ type Problem struct {
 	RetryAfter time.Duration
 	// Faults are what is wrong in the body, one by one; mostly none.
 	Faults []Fault
+	// Now is, of Changed, what it would come to now; it is JSON for programs. nil: it is not said.
+	Now any
 }
 
 // Fault is one thing that is wrong in a body.
@@ -141,7 +143,7 @@ func (p *Problem) Error() string {
 	return p.Type.Title() + ": " + p.Detail
 }
 
-// document is a problem in JSON. RetryAfter and Errors are extensions of ours.
+// document is a problem in JSON. RetryAfter, Errors and Now are extensions of ours.
 type document struct {
 	Type       string  `json:"type"`
 	Title      string  `json:"title"`
@@ -150,6 +152,7 @@ type document struct {
 	Instance   string  `json:"instance,omitempty"`
 	RetryAfter int     `json:"retry_after,omitempty"` // seconds
 	Errors     []Fault `json:"errors,omitempty"`
+	Now        any     `json:"now,omitempty"`
 }
 
 // ContentType is the media type of a problem.
@@ -158,7 +161,7 @@ const ContentType = "application/problem+json"
 // Write answers with the problem as JSON. The instance is the path that was asked for, without its query.
 func (p *Problem) Write(w http.ResponseWriter, r *http.Request) {
 	body, err := json.Marshal(document{Type: p.Type.URI(), Title: p.Type.Title(), Status: p.Type.Status(), Detail: p.Detail,
-		Instance: r.URL.EscapedPath(), RetryAfter: p.seconds(), Errors: p.Faults})
+		Instance: r.URL.EscapedPath(), RetryAfter: p.seconds(), Errors: p.Faults, Now: p.Now})
 	if err != nil { // nothing in it can fail
 		panic(err)
 	}
