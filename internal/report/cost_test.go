@@ -68,10 +68,10 @@ func TestALookCostsTheSame(t *testing.T) {
 			}
 		}
 		for _, batch := range []string{"own", "joined"} {
-			f := &follower{Watch: Watch{Ledger: l, Batch: batch, Projects: []string{project}}, projects: map[string]*followed{}}
+			f := Watch{Ledger: l, Batch: batch, Projects: []string{project}}.Follow()
 			for range 3 { // the first look is dearer than the others
 				seen.of = nil
-				s, err := f.look(t.Context())
+				s, err := f.Look(t.Context())
 				over, err2 := Over(t.Context(), l, project, batch)
 				if err != nil || err2 != nil || s.Total != n || over {
 					t.Fatalf("%+v, %v, %v, %v", s, over, err, err2)

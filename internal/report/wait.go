@@ -34,9 +34,9 @@ func Wait(ctx context.Context, w Watch) error {
 	defer w.Progress.Close()
 	ticker := time.NewTicker(checkInterval)
 	defer ticker.Stop()
-	f := &follower{Watch: w, projects: map[string]*followed{}}
+	f := w.Follow()
 	for {
-		s, err := f.look(ctx)
+		s, err := f.Look(ctx)
 		if err != nil {
 			return err
 		}
@@ -52,8 +52,12 @@ func Wait(ctx context.Context, w Watch) error {
 	}
 }
 
-// follower looks at one batch again and again.
-type follower struct {
+// Follow looks at the batch at the caller's own times; Progress is not needed for that. The pace of the batch, and so its
+// expected end, is known after a few looks.
+func (w Watch) Follow() *Follower { return &Follower{Watch: w, projects: map[string]*followed{}} }
+
+// Follower looks at one batch again and again. It is not safe for concurrent use.
+type Follower struct {
 	Watch
 	projects map[string]*followed
 	why      []string
@@ -66,7 +70,8 @@ type followed struct {
 	first, last time.Time // when its first and last own stop are due
 }
 
-func (f *follower) look(ctx context.Context) (Sight, error) {
+// Look tells how the batch stands. What it costs does not depend on how many stops there are.
+func (f *Follower) Look(ctx context.Context) (Sight, error) {
 	var s Sight
 	var standings []estimate.Standing
 	now := time.Now()
@@ -99,7 +104,7 @@ func (f *follower) look(ctx context.Context) (Sight, error) {
 	return s, nil
 }
 
-func (f *follower) standing(ctx context.Context, b *ledger.Batch, now time.Time) (estimate.Standing, error) {
+func (f *Follower) standing(ctx context.Context, b *ledger.Batch, now time.Time) (estimate.Standing, error) {
 	at := f.projects[b.ProjectID]
 	if at == nil {
 		at = &followed{}

@@ -1,0 +1,250 @@
+package pages
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"vizstop/internal/actions"
+	"vizstop/internal/console/operate"
+	"vizstop/internal/console/problem"
+	"vizstop/internal/console/site"
+	"vizstop/internal/principals"
+)
+
+// deed is an action that people order on a page.
+type deed struct {
+	operate.Action
+	Verb string // of its button
+	// Asks is what the person has to say before it can be planned: "count", "until" or nothing.
+	Asks string
+	// Grave is set for what stops, restarts or withdraws something: its button says so by its colour, too.
+	Grave bool
+}
+
+// deeds are the actions, by the last part of their page's address.
+var deeds = map[string]deed{
+	"pause":            {operate.Pause, "Pause", "", false},
+	"resume":           {operate.Resume, "Resume", "", true},
+	"cancel":           {operate.Cancel, "Cancel", "", true},
+	"retry":            {operate.Retry, "Retry", "", true},
+	"undo":             {operate.Undo, "Undo", "", true},
+	"allow":            {operate.Allow, "Allow", "count", true},
+	"run-schedule":     {operate.RunSchedule, "Run now", "", true},
+	"suspend-schedule": {operate.SuspendSchedule, "Suspend", "until", false},
+	"resume-schedule":  {operate.ResumeSchedule, "Resume", "", true},
+}
+
+// mostReason bounds a reason, in characters.
+const mostReason = 250
+
+// confirmation is the page that confirms an action.
+type confirmation struct {
+	Deed   deed
+	Slug   string
+	Target url.Values // as hidden fields
+	Plan   *operate.Plan
+	Expect string // what the person is shown; "": nothing is planned yet
+	Ask    string // what is asked for before
+	Asked  string // what was answered, if that was no good
+	Reason string
+	Typed  string
+	Fault  string // why it was not done
+	Back   string // where to go without doing it
+	Shadow bool
+}
+
+// targetFields are the fields of a target, in forms and addresses.
+var targetFields = []string{"batch", "project", "schedule", "count", "until", "outcome", "shadow"}
+
+// confirm shows what an action would do. It does nothing.
+func (p *pages) confirm(w http.ResponseWriter, r *http.Request) error {
+	return p.ask(w, r, http.StatusOK, r.URL.Query(), "")
+}
+
+// ask shows the page of an action as it comes out now, with why it was not done, if it was ordered already.
+func (p *pages) ask(w http.ResponseWriter, r *http.Request, status int, values url.Values, fault string) error {
+	c, order, err := p.order(r, values)
+	if err != nil {
+		return err
+	}
+	c.Fault = fault
+	if c.Ask == "" {
+		if c.Plan, err = p.operator.Plan(r.Context(), order); err != nil {
+			return err
+		}
+		c.Expect = c.Plan.Expect
+	}
+	return p.showAs(w, r, status, "act", p.newView(r, c.Deed.Verb, "", c))
+}
+
+// act does what was confirmed.
+func (p *pages) act(w http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return err
+	}
+	values := r.PostForm
+	c, order, err := p.order(r, values)
+	if err != nil {
+		return err
+	}
+	order.Expect = values.Get("expect")
+	fault := ""
+	switch count := operate.CountOf(order.Expect); {
+	case c.Ask != "":
+	case count < 0:
+		return problem.New(problem.InvalidRequest, "The form has no plan that was confirmed. Begin with the page that confirms the action.")
+	case c.Reason == "":
+		fault = "Say why. The reason is recorded, and shown to others."
+	case utf8.RuneCountInString(c.Reason) > mostReason:
+		fault = "The reason is too long: write at most " + strconv.Itoa(mostReason) + " characters."
+	case (&operate.Plan{Count: count}).Typed() && strings.ReplaceAll(c.Typed, ",", "") != strconv.Itoa(count):
+		fault = "Type the number that the action concerns, to confirm it."
+	}
+	if c.Ask != "" || fault != "" {
+		return p.ask(w, r, http.StatusUnprocessableEntity, values, fault)
+	}
+	done, err := p.operator.Do(r.Context(), order)
+	p.source.Forget()
+	if changed, ok := errors.AsType[*operate.ChangedError](err); ok {
+		c.Plan, c.Expect, c.Typed = changed.Plan, changed.Plan.Expect, ""
+		c.Fault = "It has changed since you looked. Nothing was done. Look again: this is how it comes out now."
+		return p.showAs(w, r, http.StatusConflict, "act", p.newView(r, "It has changed: look again", "", c))
+	}
+	if err != nil {
+		return err
+	}
+	http.Redirect(w, r, with(p.after(order, done), "did", c.Slug), http.StatusSeeOther)
+	return nil
+}
+
+// order is what a form or an address orders, without reason and expectation being checked.
+func (p *pages) order(r *http.Request, values url.Values) (*confirmation, operate.Order, error) {
+	slug := r.PathValue("action")
+	one, ok := deeds[slug]
+	if !ok {
+		return nil, operate.Order{}, problem.New(problem.NotFound, "There is no such action.")
+	}
+	get := func(name string) string { return strings.TrimSpace(values.Get(name)) }
+	c := &confirmation{Deed: one, Slug: slug, Target: url.Values{}, Reason: strings.Join(strings.Fields(values.Get("reason")), " "), Typed: get("typed")}
+	for _, name := range targetFields {
+		if v := values[name]; len(v) > 0 && v[0] != "" {
+			c.Target[name] = v
+		}
+	}
+	target := operate.Target{Batch: get("batch"), ProjectID: get("project"), Schedule: get("schedule"), Shadow: get("shadow") != ""}
+	for _, o := range values["outcome"] {
+		if o != "" {
+			target.Outcomes = append(target.Outcomes, o)
+		}
+	}
+	slices.Sort(target.Outcomes)
+	switch {
+	case one.Asks == "count" && target.Batch == "":
+		n, err := strconv.Atoi(get("count"))
+		if target.Count = n; err != nil || n <= 0 || n > 1e9 {
+			c.Ask, c.Asked = "count", get("count")
+		}
+	case one.Asks == "until":
+		until, err := untilOf(get("until"), p.site.Desk.Fleet.Now())
+		if target.Until = until; err != nil {
+			c.Ask, c.Asked = "until", get("until")
+		} else {
+			c.Target.Set("until", until.Format(time.RFC3339))
+		}
+	}
+	if c.Ask != "" {
+		c.Target.Del(c.Ask)
+	}
+	c.Back = p.back(target)
+	return c, operate.Order{Action: one.Action, Target: target, By: who(r).Name, From: "console, " + site.Remote(r), Reason: c.Reason, Sees: sees(who(r))}, nil
+}
+
+// sees is which projects a principal sees; nil: all.
+func sees(me *principals.Principal) func(string) bool {
+	if me.All() {
+		return nil
+	}
+	return me.Sees
+}
+
+// untilOf is a time to come, as people write it: a span, such as 2h or 3d, or a time in UTC.
+func untilOf(s string, now time.Time) (time.Time, error) {
+	now = now.UTC().Truncate(time.Second)
+	ago, err := since(s, now)
+	if err != nil || s == "" {
+		return time.Time{}, errors.New("no time")
+	}
+	if ago.Before(now) && !strings.Contains(s, "-") { // a span
+		return now.Add(now.Sub(ago)), nil
+	}
+	if !ago.After(now) {
+		return time.Time{}, errors.New("it is over")
+	}
+	return ago.UTC(), nil
+}
+
+// back is the page from which an action on a target comes.
+func (p *pages) back(t operate.Target) string {
+	switch {
+	case t.Batch != "" && utf8.ValidString(t.Batch):
+		return p.batchURL(t.Batch)
+	case t.Schedule != "":
+		return p.site.URL("/schedules")
+	}
+	return p.site.URL("/")
+}
+
+// after is the page that shows the true state after an action.
+func (p *pages) after(order operate.Order, done *operate.Done) string {
+	switch {
+	case done.Batch != "" && order.Action == operate.Retry:
+		return p.batchURL(done.Batch)
+	case order.Action == operate.Allow && order.Batch == "":
+		return p.site.URL("/limits")
+	}
+	return p.back(order.Target)
+}
+
+// did is what has just been done, as it was recorded.
+type did struct {
+	Verb    string
+	Action  *actions.Action
+	Running *operate.Running // it goes on
+}
+
+// didFor is how long after it an action is told of on the page that it leads to.
+const didFor = 15 * time.Minute
+
+// whatDid is the action that the address says has just been done, if the reader has done it: the record is asked, so no
+// address can make anybody believe what is not so.
+func (p *pages) whatDid(r *http.Request) (*did, error) {
+	one, ok := deeds[r.URL.Query().Get("did")]
+	if !ok {
+		return nil, nil
+	}
+	kept, err := p.source.Actions(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	now := p.site.Desk.Fleet.Now()
+	for i := range kept.Value {
+		a := &kept.Value[i]
+		if a.What == string(one.Action) && a.By == who(r).Name && now.Sub(a.At) < didFor {
+			d := &did{Verb: one.Verb, Action: a}
+			for _, running := range p.operator.Running() {
+				if running.Action == one.Action && running.Scope == a.Scope {
+					d.Running = &running
+					break
+				}
+			}
+			return d, nil
+		}
+	}
+	return nil, nil
+}

@@ -1,0 +1,303 @@
+package pages_test
+
+import (
+	"html"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"vizstop/internal/redistest"
+)
+
+var (
+	inline = regexp.MustCompile(`(?i)<script(\s[^>]*)?>[^<]|\sstyle\s*=|\son[a-z]+\s*=\s*["'][^&]|javascript:[^a]|<style`)
+	tags   = regexp.MustCompile(`<[^>]*>`)
+)
+
+// Every page answers, runs nothing inline and shows hostile texts as texts.
+func TestEveryPage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	for _, path := range everyPage {
+		a := w.get("operator", path)
+		want := 200
+		if path == "/batches/nothing-like-it" {
+			want = 404
+		}
+		if a.status != want || !strings.HasPrefix(a.header.Get("Content-Type"), "text/html") {
+			t.Errorf("%s: %d %s\n%.300s", path, a.status, a.header.Get("Content-Type"), a.body)
+			continue
+		}
+		if found := inline.FindString(a.body); found != "" {
+			t.Errorf("%s has %q inline", path, found)
+		}
+		for _, raw := range []string{"<img/src", "<b>", "<u>", "\u202e", "\u0007", "owned'\"", "ZgotmplZ"} {
+			if strings.Contains(a.body, raw) {
+				t.Errorf("%s shows %q as it is", path, raw)
+			}
+		}
+		for _, want := range []string{`<html lang="en">`, `<main id="main"`, `class="skip"`, "<h1", "</html>"} {
+			if !strings.Contains(a.body, want) {
+				t.Errorf("%s has no %s", path, want)
+			}
+		}
+	}
+	for path, wants := range map[string][]string{
+		"/": {"Working, in part", "Stop calls of project " + paused, "https://runbooks.example/operations.html#vizstoplimitholds", "Confirmed each minute",
+			"100 pending, 12 stopping"},
+		"/batches/nightly-20261126":               {"60 of 60 have an outcome", "nightly clean-up", "job … belongs to another workspace", "ticket=OPS-4711", "half within"},
+		"/batches/nightly-20261126?state=expired": {"a3f0c9d2-0055", "its deadline passed"},
+		"/batches/sweep-http":                     {"Why it stands still", "more than --batch-limit 50", "/act/allow?batch=sweep-http"},
+		"/jobs/" + project + "/a3f0c9d2-0001":     {"http 503 ModelArts.0107", "2f4a-a3f0c9d2-0001", "9 (stopped)"},
+		"/schedules":                              {"20:00 on Mon to Fri", "suspended", "partial", "in force"},
+		"/limits":                                 {"sweep-http"},
+		"/batches?job=nowhere":                    {"No stop of job"},
+		"/batches?since=yesterday":                {"is no time"},
+		"/batches?outcome=expired":                {"1 batch"},
+	} {
+		said := html.UnescapeString(tags.ReplaceAllString(w.get("operator", path).body, "")) + w.get("operator", path).body
+		for _, want := range wants {
+			if !strings.Contains(said, want) {
+				t.Errorf("%s does not say %q", path, want)
+			}
+		}
+	}
+	if a := w.get("operator", "/batches?job=a3f0c9d2-0007"); a.status != 303 || !strings.HasSuffix(a.header.Get("Location"), "/jobs/"+project+"/a3f0c9d2-0007") {
+		t.Errorf("a job that is in one project: %d %s", a.status, a.header.Get("Location"))
+	}
+	for _, path := range []string{"/batches?page=x", "/batches/nightly-20261126?state=nonsense", "/batches/nightly-20261126?from=x"} {
+		if a := w.get("operator", path); a.status != 400 {
+			t.Errorf("%s: %d", path, a.status)
+		}
+	}
+}
+
+// A page that the reader has is not sent again; it is when something has changed.
+func TestETag(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	path := "/batches/nightly-20261126?state=rejected"
+	redistest.Await(t, "304 to who has the page", func() bool {
+		first := w.get("reader", path)
+		again := w.get("reader", path, "If-None-Match", first.header.Get("Etag"))
+		return first.status == 200 && again.status == 304 && again.body == ""
+	})
+	seen := w.get("reader", "/").header.Get("Etag")
+	if _, err := w.desk.Release.Resume(t.Context(), paused); err != nil {
+		t.Fatal(err)
+	}
+	redistest.Await(t, "the overview without the pause", func() bool {
+		a := w.get("reader", "/", "If-None-Match", seen)
+		return a.status == 200 && !strings.Contains(a.body, "paused by")
+	})
+	if a := w.get("", "/static/style.css"); a.status != 200 || !strings.HasPrefix(a.header.Get("Content-Type"), "text/css") {
+		t.Errorf("the style sheet: %d %v", a.status, a.header)
+	}
+	if a := w.get("", "/static/none"); a.status != 404 {
+		t.Errorf("no file: %d", a.status)
+	}
+}
+
+// Principals of some projects see those, and nobody sees links to what they may not do.
+func TestWhoSeesWhat(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	for _, tt := range []struct {
+		who, path string
+		status    int
+		has, not  []string
+	}{
+		{"limited", "/", 200, []string{"sweep-http"}, []string{paused, project, "weekend-idle", "Confirmed each minute", "actions/none"}},
+		{"limited", "/batches", 200, []string{"sweep-http"}, []string{"weekend-idle", "nightly-20261126"}},
+		{"limited", "/batches/weekend-idle", 404, nil, []string{"idle over the weekend"}},
+		{"limited", "/jobs/" + project + "/a3f0c9d2-0001", 404, nil, []string{"http 503"}},
+		{"limited", "/schedules", 403, nil, []string{"nightly"}},
+		{"limited", "/act/cancel?batch=weekend-idle", 404, nil, []string{"25"}},
+		{"limited", "/act/pause", 403, nil, nil},
+		{"limited", "/batches?job=a3f0c9d2-0007", 200, []string{"No stop of job"}, []string{project}},
+		{"other", "/limits", 200, nil, []string{"sweep-http"}},
+		{"reader", "/", 200, []string{"sweep-http", "weekend-idle"}, []string{"/act/"}},
+		{"reader", "/batches/sweep-http", 200, []string{"more than --batch-limit 50"}, []string{"/act/"}},
+		{"reader", "/act/pause", 403, nil, nil},
+		{"operator", "/batches/sweep-http", 200, []string{"/act/cancel?batch=sweep-http"}, nil},
+		{"operator", "/batches/nightly-20261126", 200, []string{"/act/retry?"}, []string{"/act/cancel?", "/act/undo?"}}, // nothing in flight, no credentials
+		{"operator", "/act/dance", 404, nil, nil},
+		{"operator", "/accounts", 404, nil, nil},
+		{"", "/", 401, []string{"<main"}, []string{"sweep-http", "<nav"}},
+	} {
+		a := w.get(tt.who, tt.path)
+		if a.status != tt.status {
+			t.Errorf("%s of %s: %d, want %d\n%.300s", tt.path, tt.who, a.status, tt.status, a.body)
+		}
+		for _, want := range tt.has {
+			if !strings.Contains(a.body, want) {
+				t.Errorf("%s of %s does not show %q", tt.path, tt.who, want)
+			}
+		}
+		for _, not := range tt.not {
+			if strings.Contains(a.body, not) {
+				t.Errorf("%s of %s shows %q", tt.path, tt.who, not)
+			}
+		}
+	}
+}
+
+var hidden = regexp.MustCompile(`<input type="hidden" name="([a-z]+)" value="([^"]*)">`)
+
+// form reads the hidden fields of a page that confirms an action.
+func form(t *testing.T, a answer, status int, more ...string) url.Values {
+	t.Helper()
+	values := url.Values{}
+	for _, found := range hidden.FindAllStringSubmatch(a.body, -1) {
+		values.Add(found[1], html.UnescapeString(found[2]))
+	}
+	if a.status != status || values.Get("expect") == "" {
+		t.Fatalf("the page that confirms: %d %v\n%.900s", a.status, values, a.body)
+	}
+	for i := 0; i+1 < len(more); i += 2 {
+		values.Set(more[i], more[i+1])
+	}
+	return values
+}
+
+// What was confirmed is what is done: with a reason, above 20 with the number typed, and only while it is what it was.
+func TestConfirm(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	post := func(who string, action string, v url.Values, headers ...string) answer {
+		return w.send(who, "POST", "/act/"+action, v.Encode(), headers...)
+	}
+	inFlight := func() int {
+		b, err := w.desk.Batch(t.Context(), "weekend-idle")
+		must(t, err)
+		n, err := b.InFlight(t.Context())
+		must(t, err)
+		return n
+	}
+	page := w.get("operator", "/act/cancel?batch=weekend-idle")
+	for _, refused := range []struct {
+		name   string
+		who    string
+		values url.Values
+		status int
+		more   []string
+	}{
+		{"no reason", "operator", form(t, page, 200, "typed", "25"), 422, nil},
+		{"only spaces", "operator", form(t, page, 200, "reason", "  ", "typed", "25"), 422, nil},
+		{"too long a reason", "operator", form(t, page, 200, "reason", long, "typed", "25"), 422, nil},
+		{"another number", "operator", form(t, page, 200, "reason", "why", "typed", "24"), 422, nil},
+		{"no plan", "operator", url.Values{"batch": {"weekend-idle"}, "reason": {"why"}, "typed": {"25"}}, 400, nil},
+		{"a reader", "reader", form(t, page, 200, "reason", "why", "typed", "25"), 403, nil},
+		{"who does not see it", "limited", form(t, page, 200, "reason", "why", "typed", "25"), 404, nil},
+		{"another site", "operator", form(t, page, 200, "reason", "why", "typed", "25"), 403, []string{"Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site"}},
+	} {
+		if a := post(refused.who, "cancel", refused.values, refused.more...); a.status != refused.status || inFlight() != 25 {
+			t.Errorf("%s: %d, want %d; %d stops are in flight", refused.name, a.status, refused.status, inFlight())
+		}
+	}
+	typed := post("operator", "cancel", form(t, page, 200, "reason", "keep <this>", "typed", "24"))
+	if !strings.Contains(typed.body, "keep &lt;this&gt;") || !strings.Contains(typed.body, "Type the number") {
+		t.Error("what was written is gone after a fault")
+	}
+
+	confirmed := form(t, page, 200, "reason", "wrong weekend", "typed", "25")
+	w.ask(paused, "weekend-idle", ledgerMeta("lin"), true, time.Now(), "one-more")
+	changed := post("operator", "cancel", confirmed)
+	if !strings.Contains(changed.body, "It has changed") || !strings.Contains(changed.body, "<strong>26</strong>") || inFlight() != 26 {
+		t.Fatalf("a batch that has grown: %d\n%.500s", changed.status, changed.body)
+	}
+	done := post("operator", "cancel", form(t, changed, 409, "reason", "wrong weekend", "typed", "26"))
+	if done.status != 303 || done.header.Get("Location") != "/batches/weekend-idle?did=cancel" || inFlight() != 0 {
+		t.Fatalf("canceled: %d to %s, %d in flight", done.status, done.header.Get("Location"), inFlight())
+	}
+	after := w.get("operator", done.header.Get("Location"))
+	for _, want := range []string{"was recorded at", "wrong weekend", "26 of 26 have an outcome", "26 canceled"} {
+		if !strings.Contains(after.body, want) {
+			t.Errorf("after it the page does not say %q", want)
+		}
+	}
+	if a := w.get("reader", "/batches/weekend-idle?did=cancel"); strings.Contains(a.body, "was recorded at") {
+		t.Error("a page tells somebody that they did what another one did")
+	}
+	if a := w.get("operator", "/batches/nightly-20261126?did=undo"); strings.Contains(a.body, "was recorded at") {
+		t.Error("a page tells of what nobody did")
+	}
+	if a := w.get("reader", "/actions"); !strings.Contains(a.body, "wrong weekend") || !strings.Contains(a.body, "console, 127.0.0.1") {
+		t.Errorf("the record of actions does not tell of it")
+	}
+	if a := w.get("operator", "/act/cancel?batch=weekend-idle"); a.status != 422 || !strings.Contains(a.body, "nothing to cancel") {
+		t.Errorf("nothing is left: %d", a.status)
+	}
+}
+
+func TestOtherActions(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	for _, tt := range []struct{ who, action, query, location, then string }{
+		{"operator", "resume", "project=" + paused, "/?did=resume", "Batch sweep-http"},
+		{"operator", "pause", "", "/?did=pause", "All stop calls"},
+		{"operator", "retry", "batch=nightly-20261126", "/batches/", "retry_of=nightly-20261126"},
+		{"limited", "allow", "batch=sweep-http", "/batches/sweep-http?did=allow", "was recorded"},
+		{"limited", "allow", "project=" + quiet + "&count=5", "/limits?did=allow", "was recorded"},
+		{"operator", "suspend-schedule", "schedule=nightly&until=12h", "/schedules?did=suspend-schedule", "tidy up"},
+		{"operator", "resume-schedule", "schedule=weekend", "/schedules?did=resume-schedule", "was recorded"},
+	} {
+		page := w.get(tt.who, "/act/"+tt.action+"?"+tt.query)
+		values := form(t, page, 200, "reason", "tidy up")
+		values.Set("typed", values.Get("expect")[strings.LastIndex(values.Get("expect"), ".")+1:])
+		done := w.send(tt.who, "POST", "/act/"+tt.action, values.Encode())
+		location := done.header.Get("Location")
+		if done.status != 303 || !strings.HasPrefix(location, tt.location) {
+			t.Errorf("%s: %d to %s\n%.600s", tt.action, done.status, location, done.body)
+			continue
+		}
+		if a := w.get(tt.who, location); a.status != 200 || !strings.Contains(a.body, tt.then) {
+			t.Errorf("after %s, %s does not show %q: %d", tt.action, location, tt.then, a.status)
+		}
+	}
+	for _, path := range []string{"/act/allow?project=" + quiet + "&count=none", "/act/suspend-schedule?schedule=nightly&until=2020-01-01"} {
+		if a := w.get("operator", path); a.status != 200 || !strings.Contains(a.body, "does not do") || strings.Contains(a.body, `method="post"`) {
+			t.Errorf("%s: %d", path, a.status)
+		}
+	}
+}
+
+// Without Redis the pages show what was read last, and say so on top.
+func TestRedisAway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	if a := w.get("reader", "/"); strings.Contains(a.body, "Not from now") {
+		t.Error("a fresh page says that it is not")
+	}
+	w.server.Kill()
+	redistest.Await(t, "a page that says that it is old", func() bool {
+		a := w.get("reader", "/")
+		return a.status == 200 && strings.Contains(a.body, "Redis does not answer the console. This is how it was") && strings.Contains(a.body, "sweep-http") &&
+			a.header.Get("Etag") == ""
+	})
+	if a := w.get("reader", "/actions"); a.status != 503 || a.header.Get("Retry-After") == "" || !strings.Contains(a.body, "<main") {
+		t.Errorf("a page that was never read: %d %v", a.status, a.header)
+	}
+}
+
+func TestPrefix(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "/ops/vizstop")
+	address := regexp.MustCompile(`(?:href|src|action)="(/[^"]*)"`)
+	for _, path := range everyPage {
+		a := w.get("operator", path)
+		for _, found := range address.FindAllStringSubmatch(a.body, -1) {
+			if !strings.HasPrefix(found[1], "/ops/vizstop/") {
+				t.Errorf("%s leads to %s", path, found[1])
+			}
+		}
+	}
+	page := w.get("operator", "/act/pause")
+	v := form(t, page, 200, "reason", "why")
+	v.Set("typed", v.Get("expect")[strings.LastIndex(v.Get("expect"), ".")+1:])
+	if done := w.send("operator", "POST", "/act/pause", v.Encode()); done.header.Get("Location") != "/ops/vizstop/?did=pause" {
+		t.Errorf("after an action: %d %s", done.status, done.header.Get("Location"))
+	}
+}

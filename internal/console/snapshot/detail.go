@@ -1,0 +1,273 @@
+package snapshot
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"vizstop/internal/control"
+	"vizstop/internal/ledger"
+	"vizstop/internal/plain"
+	"vizstop/internal/principals"
+	"vizstop/internal/release"
+	"vizstop/internal/report"
+)
+
+// Detail is one batch, all that can be told without reading its stops. Nobody changes it.
+type Detail struct {
+	Batch
+	Whole  []string       // all of its projects
+	Holds  []release.Hold // that hold its calls back
+	Fleet  string         // that no worker lives, in words; "": one does
+	Paused bool           // a person holds its stop calls back
+	End    time.Time      // about when the last stop will have its outcome; zero: that can't be told
+}
+
+// Batch is one batch as a principal sees it. Without one, or if it has no project that the principal sees, the error
+// is a *control.UnknownError.
+func (s *Source) Batch(ctx context.Context, id string, p *principals.Principal) (Kept[*Detail], error) {
+	unknown := &control.UnknownError{Batch: id}
+	if ledger.ValidateBatch(id) != nil {
+		return Kept[*Detail]{}, unknown
+	}
+	kept, err := s.details.get(ctx, id, func(ctx context.Context) (*Detail, error) { return s.detail(ctx, id) })
+	if err != nil || p.All() {
+		return kept, err
+	}
+	part := *kept.Value
+	b := part.in(p)
+	if b == nil {
+		return Kept[*Detail]{}, unknown
+	}
+	part.Batch = *b
+	part.Whole = nil
+	for _, one := range b.Parts {
+		part.Whole = append(part.Whole, one.ProjectID)
+	}
+	part.Holds = VisibleHolds(part.Holds, p)
+	if len(part.Whole) < len(kept.Value.Whole) {
+		part.End = time.Time{}
+	}
+	kept.Value = &part
+	return kept, nil
+}
+
+func (s *Source) detail(ctx context.Context, id string) (*Detail, error) {
+	whole, err := s.desk.Batch(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.desk.Refresh(ctx); err != nil {
+		return nil, err
+	}
+	b, err := s.batch(ctx, whole.Ledger, id, math.MaxInt)
+	if err != nil {
+		return nil, err
+	}
+	if b == nil {
+		return nil, &control.UnknownError{Batch: id, Empty: true}
+	}
+	d := &Detail{Batch: *b, Whole: whole.Projects}
+	if b.InFlight() == 0 {
+		return d, nil
+	}
+	if d.Holds, err = whole.Holds(ctx); err != nil {
+		return nil, err
+	}
+	d.hold(d.Holds)
+	d.Paused = slices.ContainsFunc(d.Holds, release.Hold.ByPerson)
+	if census := s.desk.Fleet.Census(); len(census.Alive) == 0 {
+		d.Fleet = control.NoWorker(census.Seen)
+	}
+	sight, err := s.follower.look(ctx, whole, len(d.Holds) > 0 || d.Fleet != "")
+	if err == nil {
+		d.End = sight.End
+	}
+	return d, err
+}
+
+// followers measure the pace of batches while people look at them.
+type followers struct {
+	mu sync.Mutex
+	of map[string]*report.Follower
+}
+
+// look is one look at a batch. Looks at the same batch must not overlap, as those of a memo don't.
+func (f *followers) look(ctx context.Context, b *control.Batch, held bool) (report.Sight, error) {
+	f.mu.Lock()
+	one := f.of[b.ID]
+	if one == nil {
+		if len(f.of) >= keptBatches { // their paces are measured anew
+			clear(f.of)
+		}
+		watch := b.Watch(nil)
+		watch.Why = nil
+		one = watch.Follow()
+		f.of[b.ID] = one
+	}
+	f.mu.Unlock()
+	sight, err := one.Look(ctx)
+	if held { // a time in which nothing could move is no part of the pace
+		sight.End = time.Time{}
+		f.mu.Lock()
+		delete(f.of, b.ID)
+		f.mu.Unlock()
+	}
+	return sight, err
+}
+
+const (
+	// readStops is how many of the newest stops of a batch are read to tell of reasons and lag.
+	readStops = 5000
+	// digestFresh is how long what they told is good, at least.
+	digestFresh = 5 * time.Second
+	// keptReasons is how many reasons of failures are told apart in one project.
+	keptReasons = 50
+	// shownReason bounds a reason, in characters.
+	shownReason = 300
+)
+
+// Digest is what the newest stops of a batch tell, in one project.
+type Digest struct {
+	Read     int // how many of them
+	Failures []Failure
+	Lags     []time.Duration // from due until confirmed, of those that were stopped; ascending
+}
+
+// Failure is stops that ended badly, or have trouble, in the same words.
+type Failure struct {
+	State     ledger.State
+	Reason    string
+	Stops     int
+	ProjectID string // of the example
+	Example   string // a job
+}
+
+// Digest reads the newest stops of a batch, at most 5,000, and tells of the projects that are asked for.
+func (s *Source) Digest(ctx context.Context, d *Detail) (Kept[*Digest], error) {
+	kept, err := s.digests.get(ctx, d.ID, func(ctx context.Context) (map[string]*Digest, error) { return s.digest(ctx, d.ID) })
+	if err != nil {
+		return Kept[*Digest]{}, err
+	}
+	all := &Digest{}
+	for _, p := range d.Whole {
+		if one := kept.Value[p]; one != nil {
+			all.add(one)
+		}
+	}
+	slices.Sort(all.Lags)
+	slices.SortStableFunc(all.Failures, func(a, b Failure) int {
+		return cmp.Or(b.Stops-a.Stops, strings.Compare(string(a.State), string(b.State)), strings.Compare(a.Reason, b.Reason))
+	})
+	return Kept[*Digest]{Value: all, Read: kept.Read, Trouble: kept.Trouble}, nil
+}
+
+func (d *Digest) add(o *Digest) {
+	d.Read += o.Read
+	d.Lags = append(d.Lags, o.Lags...)
+	for _, f := range o.Failures {
+		d.fail(f)
+	}
+}
+
+func (d *Digest) fail(f Failure) {
+	for i := range d.Failures {
+		if known := &d.Failures[i]; known.State == f.State && known.Reason == f.Reason {
+			known.Stops += f.Stops
+			return
+		}
+	}
+	d.Failures = append(d.Failures, f)
+}
+
+// Lag is the lag that so much of the stops had at most, by nearest rank; q from 0 to 1.
+func (d *Digest) Lag(q float64) time.Duration {
+	if len(d.Lags) == 0 {
+		return 0
+	}
+	return d.Lags[max(0, int(math.Ceil(q*float64(len(d.Lags))))-1)]
+}
+
+func (s *Source) digest(ctx context.Context, id string) (map[string]*Digest, error) {
+	b, err := s.desk.Batch(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]*Digest{}
+	left := readStops
+	for i, p := range b.Projects {
+		if left <= 0 {
+			break
+		}
+		share := left / (len(b.Projects) - i)
+		if all[p], err = readDigest(ctx, b.Ledger, p, id, max(50, share)); err != nil {
+			return nil, err
+		}
+		left -= max(1, all[p].Read)
+	}
+	return all, nil
+}
+
+func readDigest(ctx context.Context, l *ledger.Ledger, projectID, id string, most int) (*Digest, error) {
+	d := &Digest{}
+	counts, err := l.Batch(ctx, projectID, id)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return d, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for offset := max(0, counts.Total-most); d.Read < most; {
+		stops, next, err := l.BatchStops(ctx, projectID, id, offset, readAtOnce)
+		if err != nil {
+			return nil, err
+		}
+		for _, stop := range stops {
+			d.Read++
+			if stop.State == ledger.Stopped {
+				d.Lags = append(d.Lags, max(0, stop.Ended.Sub(stop.Due)))
+			}
+			d.note(stop)
+		}
+		if next == 0 {
+			break
+		}
+		offset = next
+	}
+	return d, nil
+}
+
+// readAtOnce is how many stops are read in one go.
+const readAtOnce = 500
+
+// note counts a stop that failed, or has trouble.
+func (d *Digest) note(stop *ledger.Stop) {
+	reason := ReasonOf(stop)
+	if stop.State.Ended() && stop.State.Good() || !stop.State.Ended() && reason == "" {
+		return
+	}
+	f := Failure{State: stop.State, Reason: reason, Stops: 1, ProjectID: stop.ProjectID, Example: stop.JobID}
+	if len(d.Failures) >= keptReasons {
+		f.Reason = OtherReasons
+	}
+	d.fail(f)
+}
+
+// OtherReasons stands for those that are not told apart.
+const OtherReasons = "other reasons"
+
+// ReasonOf is the reason of a stop, as failures are grouped by it: without the id of the job and of the request.
+func ReasonOf(stop *ledger.Stop) string {
+	reason := plain.Line(stop.Reason, shownReason)
+	for _, own := range []string{stop.RequestID, stop.JobID} {
+		if len(own) >= 8 {
+			reason = strings.ReplaceAll(reason, own, "…")
+		}
+	}
+	return reason
+}
