@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"vizstop/internal/jobs"
@@ -16,6 +17,12 @@ func (d *day) limitSome(r *rand.Rand) {
 	}
 	d.meant = r
 	d.cfg.Limits.Window = 1 + r.IntN(4)
+}
+
+// meantAt reports whether a stop may have served a confirmed wish at a time: it is
+// unconfirmed again once that is withdrawn.
+func meantAt(s *ledger.Stop, at time.Time) bool {
+	return slices.ContainsFunc(s.Wishes, func(w ledger.Wish) bool { return w.Confirmed && !w.Asked.After(at) })
 }
 
 // checkWindow: of stops that nobody has confirmed, no more calls go out within any 60
@@ -38,7 +45,7 @@ func (d *day) checkWindow(stops []*ledger.Stop) {
 			continue
 		}
 		for _, s := range unconfirmed[c.project+"/"+c.job] {
-			if c.within(s) {
+			if c.within(s) && !meantAt(s, c.at) {
 				sent[c.project] = append(sent[c.project], c.at)
 			}
 		}

@@ -22,6 +22,7 @@ type Wish struct {
 	Why       string    // it was withdrawn, and by whom
 	Late      bool      // it was withdrawn after a call may have gone out: it stands, and asks for nothing
 	Undone    time.Time // zero: its batch has not undone it
+	Confirmed bool      // somebody has confirmed it, or no limit is for it all the same
 }
 
 // The fields of a stop's hash that hold its wishes: one of each for every batch.
@@ -30,8 +31,7 @@ const (
 	voidField = "void:"   // when and why it was withdrawn; absent while it stands
 	lateField = "late:"   // why it was withdrawn after the call may have gone out; absent if it was not
 	undoField = "undone:" // when its batch has undone it; absent if it has not
-	// The scripts alone use "meant:", which is there if somebody has confirmed the wish, or
-	// no limit is for it all the same.
+	meant     = "meant:"  // there if it is confirmed
 )
 
 // decodeWishes reads the wishes of a stop, in the order of their asking.
@@ -50,6 +50,7 @@ func decodeWishes(f map[string]string) []Wish {
 		}
 		_, w.Late = f[lateField+batch]
 		w.Undone = timeIn(f[undoField+batch])
+		_, w.Confirmed = f[meant+batch]
 		wishes = append(wishes, w)
 	}
 	slices.SortFunc(wishes, func(a, b Wish) int {

@@ -9,8 +9,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"vizstop/internal/ledger"
+	"vizstop/internal/modelarts/modelartstest"
 )
 
 // Clients that repeat a PUT and a keyed POST at once double nothing, and everybody gets the same answer to a key.
@@ -273,4 +275,37 @@ func TestProjectsAreKeptApart(t *testing.T) {
 	w.want("everything", w.send(call{as: "partial", method: "PUT", path: "/v1/pauses/-", body: why}), 403, "project-denied")
 	w.want("ours", w.send(call{as: "partial", method: "POST", path: "/v1/batches/both/cancel", body: why}), 200, "", `"canceled":1`)
 	w.want("a job of theirs", w.send(call{as: "partial", method: "GET", path: "/v1/projects/" + other + "/jobs/1"}), 403, "project-denied")
+}
+
+// With credentials the console finds out how many jobs run, and holds no batch that is a small part of them.
+func TestShareOfWhatRuns(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{})
+	for i := range 60 {
+		w.sim.AddJob(project, modelartstest.Job{ID: fmt.Sprint(i + 1)})
+	}
+	for batch, n := range map[string]int{"small": 30, "large": 31} {
+		r := w.ask("asker", batch, body(list(1, n), `, "in": "5h"`))
+		if held := n > 30; w.isHeld(batch) != held || (r.at("held.0.why") != nil) != held {
+			t.Errorf("%d of 60: held %t, %s", n, w.isHeld(batch), r.body)
+		}
+	}
+}
+
+// A batch that was asked for in another way has options, too.
+func TestBatchOfOthers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{noAPI: true})
+	if err := w.desk.Ledger.Describe(t.Context(), project, "b", ledger.Meta{Requester: "asker", Reason: "by hand"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.desk.Ledger.Open(t.Context(), project, "b", []ledger.Ask{{JobID: "1", Deadline: time.Now().Add(time.Hour)}}); err != nil {
+		t.Fatal(err)
+	}
+	put := call{as: "asker", method: "PUT", path: "/v1/batches/b", body: body(`["2"]`, "")}
+	w.want("another reason", w.send(put), 409, "conflict", "by hand")
+	put.body = body(`["1", "2"]`, `, "reason": "by hand"`)
+	w.want("the same", w.send(put), 202, "", `"accepted":1`, `"known":1`)
+	put.as = "second"
+	w.want("another principal", w.send(put), 409, "conflict", "/requester")
 }

@@ -90,6 +90,7 @@ func TestEveryStatus(t *testing.T) {
 		{"resume", call{as: "operator", method: "DELETE", path: "/v1/pauses/" + project + "?reason=x"}, 200, "", []string{`"changed":true`}},
 		{"actions", call{as: "reader", method: "GET", path: "/v1/actions?limit=20"}, 200, "", []string{`"resume"`, `"from":"127.0.0.1"`}},
 		{"the description", call{method: "GET", path: "/openapi.yaml"}, 200, "", nil},
+		{"the description, query", call{method: "GET", path: "/openapi.yaml?x=1"}, 400, "invalid-request", nil},
 
 		{"no body", call{as: "operator", method: "POST", path: b + "/cancel", header: json}, 400, "malformed-body", nil},
 		{"nobody", call{method: "GET", path: b}, 401, "not-authenticated", nil},

@@ -16,6 +16,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
+	"github.com/urfave/cli/v3"
 
 	"vizstop/internal/browsertest"
 	"vizstop/internal/console"
@@ -27,6 +28,7 @@ import (
 	"vizstop/internal/principals"
 	"vizstop/internal/redistest"
 	"vizstop/internal/release"
+	"vizstop/internal/settings"
 )
 
 func TestMain(m *testing.M) { os.Exit(browsertest.Run(m)) }
@@ -51,6 +53,7 @@ type world struct {
 	url    string
 	server *redistest.Server
 	tokens map[string]string
+	api    *settings.Service // nil: no credentials
 }
 
 // newWorld makes a fleet: a batch that has ended with failures, one in flight, one that a limit holds, one of a project
@@ -255,7 +258,7 @@ func (w *world) serve(prefix string) {
 	must(w.T, err)
 	operator := operate.New(w.desk, nil)
 	w.Cleanup(operator.Close)
-	c, err := console.New(console.Config{Site: &site.Site{Desk: w.desk, Operator: operator, Prefix: prefix, Actions: true, Log: slog.New(slog.DiscardHandler),
+	c, err := console.New(console.Config{Site: &site.Site{Desk: w.desk, Operator: operator, Prefix: prefix, Actions: true, API: w.api, Log: slog.New(slog.DiscardHandler),
 		GrafanaURL: "https://grafana.example/d/vizstop", RunbookURL: "https://runbooks.example/operations.html"}, Principals: known,
 		Registry: prometheus.NewRegistry(), Ready: func(context.Context) error { return nil }})
 	must(w.T, err)
@@ -302,5 +305,26 @@ func (w *world) send(who, method, path, body string, headers ...string) answer {
 var everyPage = []string{"/", "/batches", "/batches?job=nowhere&since=24h", "/batches/nightly-20261126", "/batches/20261126-evening", "/batches/sweep-http",
 	"/batches/hostile", "/jobs/" + project + "/a3f0c9d2-0001", "/jobs/" + project + "/hostile-job", "/schedules", "/limits", "/actions",
 	"/act/cancel?batch=weekend-idle", "/act/allow?project=" + quiet, "/act/suspend-schedule?schedule=nightly", "/batches/nothing-like-it"}
+
+// credentials gives the console an accounts file.
+func (w *world) credentials(file string) {
+	w.Helper()
+	path := filepath.Join(w.TempDir(), "accounts.yaml")
+	must(w.T, os.WriteFile(path, []byte(file), 0o600))
+	var set settings.Set
+	var api settings.API
+	api.Declare(&set, true)
+	getenv := func(name string) string {
+		return map[string]string{"TEAM_A_ACCESS_KEY": "AKTEAMA", "TEAM_A_SECRET_KEY": "team-a-secret", "TEAM_B_ACCESS_KEY": "AKTEAMB", "TEAM_B_SECRET_KEY": "team-b-secret"}[name]
+	}
+	cmd := &cli.Command{Name: "console", Flags: set.Flags(), Action: func(_ context.Context, cmd *cli.Command) (err error) {
+		if err := set.Load(cmd, getenv); err != nil {
+			return err
+		}
+		w.api, err = api.Open(settings.Options{})
+		return err
+	}}
+	must(w.T, cmd.Run(w.Context(), []string{"console", "--accounts", path}))
+}
 
 func ledgerMeta(who string) ledger.Meta { return ledger.Meta{Requester: who} }

@@ -28,7 +28,9 @@ type pages struct {
 // New returns the routes of the pages and of their static files, and has the site answer problems with a page.
 func New(s *site.Site) []site.Route {
 	p := &pages{site: s, operator: s.Operator, static: readStatic()}
-	p.source = snapshot.New(s.Desk, lasthour.NewReader(s.Desk.Redis, s.Desk.Fleet.Now).Read)
+	if s.Desk != nil { // a test of the middleware alone has none
+		p.source = snapshot.New(s.Desk, lasthour.NewReader(s.Desk.Redis, s.Desk.Fleet.Now).Read)
+	}
 	p.templates = p.parse()
 	s.ErrorPage = p.problem
 	return p.routes()

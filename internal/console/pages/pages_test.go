@@ -301,3 +301,37 @@ func TestPrefix(t *testing.T) {
 		t.Errorf("after an action: %d %s", done.status, done.header.Get("Location"))
 	}
 }
+
+// Accounts are shown by names and projects, and no secret of them.
+func TestAccounts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.credentials(`accounts:
+- name: team-a
+  credentials: {prefix: TEAM_A}
+  regions:
+  - name: cn-north-4
+    projects: [{id: ` + project + `, name: "vision <b>"}, {id: ` + paused + `}]
+- name: team-b
+  credentials: {prefix: TEAM_B}
+  regions:
+  - name: cn-east-3
+    projects: [{id: ` + quiet + `, rate: 5}]
+`)
+	w.serve("")
+	all, mine := w.get("operator", "/accounts"), w.get("limited", "/accounts")
+	for _, want := range []string{"team-a", "team-b", project, quiet, "vision &lt;b&gt;", "cn-east-3", "5/s", "not held"} {
+		if !strings.Contains(all.body, want) {
+			t.Errorf("accounts do not show %q: %d\n%.300s", want, all.status, all.body)
+		}
+	}
+	if mine.status != 200 || strings.Contains(mine.body, "team-a") || !strings.Contains(mine.body, quiet) {
+		t.Errorf("whoever sees one project: %d", mine.status)
+	}
+	if strings.Contains(all.body, "secret") || strings.Contains(all.body, "AKTEAM") || !strings.Contains(all.body, `href="/accounts" aria-current="page"`) {
+		t.Error("the page has something secret, or is in no navigation")
+	}
+	if a := w.get("operator", "/batches/nightly-20261126"); !strings.Contains(a.body, "/act/undo?") {
+		t.Error("with credentials there is no undo")
+	}
+}

@@ -76,7 +76,7 @@ func TestFailOfPages(t *testing.T) {
 	t.Parallel()
 	s := &Site{Log: slog.New(slog.DiscardHandler)}
 	p := problem.New(problem.NotFound, "There is nothing.")
-	for _, path := range []string{"/", "/v10", "/openapi.yaml"} {
+	for _, path := range []string{"/", "/v10", "/openapi"} {
 		w := httptest.NewRecorder()
 		s.Fail(w, httptest.NewRequest("GET", path, nil), p)
 		if w.Code != 404 || w.Body.String() != "There is no such thing: There is nothing.\n" || w.Header().Get("Content-Type") != "text/plain; charset=utf-8" {

@@ -62,10 +62,10 @@ func (s *Site) URL(path string) string { return s.Prefix + path }
 // Path is the path that was asked for, without the prefix.
 func (s *Site) Path(r *http.Request) string { return strings.TrimPrefix(r.URL.Path, s.Prefix) }
 
-// IsAPI reports whether a request is one of programs: below /v1 every answer is JSON.
+// IsAPI reports whether a request is one of programs: its problems are JSON.
 func (s *Site) IsAPI(r *http.Request) bool {
 	path := s.Path(r)
-	return path == "/v1" || strings.HasPrefix(path, "/v1/")
+	return path == "/v1" || strings.HasPrefix(path, "/v1/") || path == "/openapi.yaml"
 }
 
 // Remote is the address that a request came from, without its port: that of a proxy, if there is one.

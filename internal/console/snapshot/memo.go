@@ -78,7 +78,7 @@ func (m *memo[K, V]) get(ctx context.Context, key K, read func(context.Context) 
 	defer m.mu.Unlock()
 	fault := e.fault
 	if e.doing != nil && doing == e.doing {
-		fault = fmt.Errorf("Redis has not answered within %v", patience)
+		fault = fmt.Errorf("no answer of Redis within %v", patience)
 	}
 	if !e.have {
 		return Kept[V]{}, fault
