@@ -24,6 +24,7 @@ type watched struct {
 	name     string
 	scrape   string // more of its scrape configuration
 	worker   *workerProcess
+	file     string          // the worker's schedules file
 	console  *consoleProcess // nil: it has none
 	operator *operator       // of the console, if it has principals
 	producer *tasks.Producer
@@ -39,7 +40,7 @@ func newWatched(t *testing.T, name, scrape string, redisArgs ...string) *watched
 	if err := os.WriteFile(file, []byte(`{revision: 1, schedules: [{name: evening, at: "20:00", timezone: UTC, rule: {project: `+project+`, name: none-*}}]}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f.worker = startWorker(t, f.env(), "--api-rate", "200", "--schedules", file)
+	f.file, f.worker = file, startWorker(t, f.env(), "--api-rate", "200", "--schedules", file)
 	f.producer = tasks.NewProducer(f.books, f.rdb)
 	return f
 }

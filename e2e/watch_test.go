@@ -26,7 +26,7 @@ func troubles(t *testing.T) []trouble {
 		}}, {provokeSchedules, []string{"VizstopScheduleOverdue", "VizstopScheduleTicksLost", "VizstopSchedulesDisagree"}}}},
 		{newWatched(t, "outage", "", "--appendonly", "no"), []stage{
 			{provokeThrottling, []string{"VizstopThrottled", "VizstopSlowedDown", "VizstopNothingConfirmed", "VizstopRedisUnfit"}},
-			{provokeOutage, []string{"VizstopAPIOutage"}},
+			{provokeOutage, []string{"VizstopAPIOutage", "VizstopFileRefused"}},
 		}},
 		{newWatched(t, "credentials", "").withOperator(), []stage{
 			{provokeCredentials, []string{"VizstopCredentialsRefused", "VizstopConsoleWrongTokens"}},

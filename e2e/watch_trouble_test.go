@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -60,8 +61,11 @@ func provokeThrottling(f *watched) {
 	f.ask(3, 0, -20*time.Minute, time.Hour)
 }
 
-// provokeOutage has an API that only fails.
+// provokeOutage has an API that only fails, and a schedules file that makes no sense.
 func provokeOutage(f *watched) {
+	if err := os.WriteFile(f.file, []byte("revision: none"), 0o600); err != nil {
+		f.t.Fatal(err)
+	}
 	f.sim.ClearFaults()
 	f.sim.Inject(modelartstest.Fault{Reply: modelartstest.ReplyError(http.StatusServiceUnavailable, "ModelArts.0010", "down")})
 }
