@@ -45,14 +45,14 @@ func allowed(t *testing.T) map[string][]string {
 	return all
 }
 
-// Whatever the access list allows is used: worker and enqueue do, in turn, all
+// Whatever the access list allows is used: worker, enqueue and console do, in turn, all
 // that they can do, and between the turns Redis is asked what it was sent. That
 // nothing is missing is seen by every other test: one that was denied anything
 // fails.
 func TestAccessListIsMinimal(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, modelartstest.Config{})
-	used := map[string]map[string]bool{"worker": {}, "enqueue": {}, "producer": {}}
+	used := map[string]map[string]bool{"worker": {}, "enqueue": {}, "console": {}, "producer": {}}
 	turn := func(program string, do func()) {
 		t.Helper()
 		if err := w.rdb.ConfigResetStat(t.Context()).Err(); err != nil {
@@ -118,8 +118,12 @@ func TestAccessListIsMinimal(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+	schedules := filepath.Join(t.TempDir(), "schedules.yaml")
+	if err := os.WriteFile(schedules, []byte(`{revision: 1, schedules: [{name: evening, at: "20:00", timezone: UTC, rule: {project: `+project+`, name: none-*}}]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	turn("worker", func() {
-		p := startWorker(t, env, "--notify-hosts", "127.0.0.1:9")
+		p := startWorker(t, env, "--notify-hosts", "127.0.0.1:9", "--schedules", schedules)
 		await(t, "all outcomes, and those of the canceled stops", func() bool {
 			_, page := p.get("/metrics")
 			ok := metricOf(t, page, `vizstop_stop_outcomes_total{outcome="stopped"}`) == 4
@@ -136,6 +140,8 @@ func TestAccessListIsMinimal(t *testing.T) {
 		enqueue(0, "retry", "now")
 		enqueue(0, "show", ids[0])
 	})
+
+	turn("console", func() { useConsole(t, w, env, "now") })
 
 	for program, commands := range allowed(t) {
 		for _, command := range commands {
@@ -168,8 +174,8 @@ func TestAccessListIsDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	documented := map[string][]string{}
-	for _, row := range regexp.MustCompile("(?m)^\\| (`.+`) \\| .+ \\| (yes)? ?\\| (yes)? ?\\| (yes)? ?\\|$").FindAllStringSubmatch(string(doc), -1) {
-		for i, program := range []string{"worker", "enqueue", "producer"} {
+	for _, row := range regexp.MustCompile("(?m)^\\| (`.+`) \\| .+ \\| (yes)? ?\\| (yes)? ?\\| (yes)? ?\\| (yes)? ?\\|$").FindAllStringSubmatch(string(doc), -1) {
+		for i, program := range []string{"worker", "enqueue", "console", "producer"} {
 			if row[2+i] == "yes" {
 				commands := strings.NewReplacer("`", "", `\|`, "|").Replace(row[1])
 				documented[program] = append(documented[program], strings.Fields(commands)...)
@@ -181,6 +187,20 @@ func TestAccessListIsDocumented(t *testing.T) {
 		slices.Sort(documented[program])
 		if !slices.Equal(commands, documented[program]) {
 			t.Errorf("%s may use\n%q, documented are\n%q", program, commands, documented[program])
+		}
+	}
+}
+
+// dryRun asks Redis what it would say to commands of a program's user.
+func dryRun(t *testing.T, admin *redis.Client, program string, commands map[string]string) {
+	t.Helper()
+	for command, want := range commands {
+		args := []any{"ACL", "DRYRUN", "vizstop-" + program}
+		for _, word := range strings.Fields(command) {
+			args = append(args, word)
+		}
+		if got, err := admin.Do(context.Background(), args...).Text(); err != nil || (got == "OK") != (want == "OK") {
+			t.Errorf("%s: %s: %q, %v; want %s", program, command, got, err, want)
 		}
 	}
 }
@@ -224,10 +244,29 @@ func TestAccessListIsAnACLFile(t *testing.T) {
 	admin := redis.NewClient(&redis.Options{Network: "unix", Addr: socket})
 	defer admin.Close()
 	users, err := admin.ACLList(context.Background()).Result()
-	if err != nil || len(users) != 4 {
+	if err != nil || len(users) != 5 {
 		t.Errorf("users %q, %v; want the default one and ours", users, err)
 	}
-	for command, want := range map[string]string{
+	dryRun(t, admin, "console", map[string]string{
+		// What people and programs ask for, and nothing that only workers do: tasks, locks, what is forgotten.
+		"HGETALL vizstop:{p}:control":            "OK",
+		"GET asynq:{visualization}:paused":       "OK",
+		"SET asynq:{visualization}:paused 1":     "denied",
+		"DEL vizstop:{p}:stop:1":                 "denied",
+		"XDEL vizstop:{-}:actions 1-1":           "denied",
+		"SUBSCRIBE vizstop:wake":                 "denied",
+		"LPUSH asynq:{visualization}:pending 7":  "denied",
+		"HGETALL asynq:{visualization}:t:7":      "denied",
+		"GET sessions:of:another:program":        "denied",
+		"CONFIG GET requirepass":                 "denied",
+		"KEYS *":                                 "denied",
+		"SCAN 0":                                 "denied",
+		"EXPIRE vizstop:{-}:idempotency:x 1":     "OK",
+		"HSET vizstop:{-}:idempotency:x print y": "OK",
+		"EXPIRE asynq:{visualization}:t:7 1":     "denied",
+		"PUBLISH asynq:cancel 1":                 "denied",
+	})
+	dryRun(t, admin, "producer", map[string]string{
 		// What asynq's client writes, and nothing else: neither the ledger nor other queues, nor what workers have in hand.
 		"SADD asynq:queues visualization":                    "OK",
 		"HSET asynq:{visualization}:t:7 msg x":               "OK",
@@ -243,15 +282,7 @@ func TestAccessListIsAnACLFile(t *testing.T) {
 		"DEL asynq:{visualization}:t:7":                      "denied",
 		"CONFIG GET requirepass":                             "denied",
 		"KEYS *":                                             "denied",
-	} {
-		args := []any{"ACL", "DRYRUN", "vizstop-producer"}
-		for _, word := range strings.Fields(command) {
-			args = append(args, word)
-		}
-		if got, err := admin.Do(context.Background(), args...).Text(); err != nil || (got == "OK") != (want == "OK") {
-			t.Errorf("producer: %s: %q, %v; want %s", command, got, err, want)
-		}
-	}
+	})
 	for _, password := range []string{"", "0", strings.Repeat("0", 64)} {
 		if err := admin.Do(context.Background(), "AUTH", "vizstop-worker", password).Err(); err == nil {
 			t.Errorf("the password %q opens an account that has none", password)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -22,13 +21,14 @@ import (
 // consoleProcess is a console at work.
 type consoleProcess struct {
 	*process
-	addr string
+	addr    string
+	metrics string // the address of --metrics-listen; "": there is none
 }
 
 // startConsole starts a console and returns when it serves.
 func startConsole(t *testing.T, env []string, args ...string) *consoleProcess {
 	t.Helper()
-	c := &consoleProcess{process: start(t, exec.Command(filepath.Join(bin, "console"), append([]string{"run", "--log-format", "json"}, args...)...), env, "")}
+	c := &consoleProcess{process: launch(t, env, "", "console", append([]string{"run", "--log-format", "json"}, args...)...)}
 	await(t, "the console's start", func() bool {
 		select {
 		case <-c.done:
@@ -37,8 +37,14 @@ func startConsole(t *testing.T, env []string, args ...string) *consoleProcess {
 		}
 		for line := range strings.Lines(c.stderr.String()) {
 			var said struct{ Msg, Listen string }
-			if json.Unmarshal([]byte(line), &said) == nil && said.Listen != "" {
+			if json.Unmarshal([]byte(line), &said) != nil {
+				continue
+			}
+			switch said.Msg {
+			case "console started":
 				c.addr = said.Listen
+			case "metrics are served":
+				c.metrics = said.Listen
 			}
 		}
 		return c.addr != ""

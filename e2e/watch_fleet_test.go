@@ -1,11 +1,14 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +24,9 @@ type watched struct {
 	name     string
 	scrape   string // more of its scrape configuration
 	worker   *workerProcess
+	file     string          // the worker's schedules file
+	console  *consoleProcess // nil: it has none
+	operator *operator       // of the console, if it has principals
 	producer *tasks.Producer
 	next     int // number of the next job
 }
@@ -34,8 +40,23 @@ func newWatched(t *testing.T, name, scrape string, redisArgs ...string) *watched
 	if err := os.WriteFile(file, []byte(`{revision: 1, schedules: [{name: evening, at: "20:00", timezone: UTC, rule: {project: `+project+`, name: none-*}}]}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f.worker = startWorker(t, f.env(), "--api-rate", "200", "--schedules", file)
+	f.file, f.worker = file, startWorker(t, f.env(), "--api-rate", "200", "--schedules", file)
 	f.producer = tasks.NewProducer(f.books, f.rdb)
+	return f
+}
+
+// withConsole starts a console that everybody may look at.
+func (f *watched) withConsole() *watched {
+	f.console = startConsole(f.t, f.env(), "--listen", "127.0.0.1:0")
+	return f
+}
+
+// withOperator starts a console with principals and without credentials, and has it refuse a rule for that: an answer from
+// 500 on, as rules look for them.
+func (f *watched) withOperator() *watched {
+	env := slices.DeleteFunc(f.env(), func(v string) bool { return strings.HasPrefix(v, "HW_") })
+	f.operator, f.console = newOperator(f.t, env, "--metrics-listen", "127.0.0.1:0")
+	f.operator.do(http.StatusNotImplemented, "PUT", "/v1/batches/rule", "application/json", fmt.Sprintf(`{"project_id": %q, "rule": {"all": true}}`, project))
 	return f
 }
 
@@ -94,7 +115,11 @@ func scrapeFleets(t *testing.T, fleets []*watched) *prometheusServer {
 	config := "global: {scrape_interval: 4s, scrape_timeout: 4s, evaluation_interval: 1s}\n" +
 		"rule_files: [vizstop.rules.yml, vizstop.alerts.yml]\nscrape_configs:\n"
 	for _, f := range fleets {
-		config += fmt.Sprintf("  - {job_name: %s, static_configs: [{targets: [%q]}]%s}\n", f.name, strings.TrimPrefix(f.worker.url, "http://"), f.scrape)
+		targets := fmt.Sprintf("%q", strings.TrimPrefix(f.worker.url, "http://"))
+		if f.console != nil {
+			targets += fmt.Sprintf(", %q", cmp.Or(f.console.metrics, f.console.addr))
+		}
+		config += fmt.Sprintf("  - {job_name: %s, static_configs: [{targets: [%s]}]%s}\n", f.name, targets, f.scrape)
 	}
 	files := map[string]string{"prometheus.yml": config}
 	for _, name := range []string{"vizstop.rules.yml", "vizstop.alerts.yml"} {

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -11,7 +12,7 @@ import (
 	"testing"
 )
 
-// "make watch" shows a worker that stops jobs to a Prometheus with the rules,
+// "make watch" shows a worker that stops jobs, and a console, to a Prometheus with the rules,
 // and leaves nothing behind when it is interrupted.
 func TestWatchScript(t *testing.T) {
 	t.Parallel()
@@ -37,15 +38,22 @@ func TestWatchScript(t *testing.T) {
 		t.Error("Prometheus has no rules")
 	}
 	targets, problem := ask[struct{ ActiveTargets []struct{ Health string } }](p, "/api/v1/targets", url.Values{"state": {"active"}})
-	if problem != "" || len(targets.ActiveTargets) != 1 || targets.ActiveTargets[0].Health != "up" {
-		t.Errorf("targets %+v, %s; want one that is up", targets, problem)
+	if problem != "" || len(targets.ActiveTargets) != 2 {
+		t.Errorf("targets %+v, %s; want worker and console", targets, problem)
+	}
+	await(t, "the console in Prometheus", func() bool {
+		values, problem := p.values(`up == 1 and vizstop_console_in_flight_requests >= 0`)
+		return problem == "" && len(values) == 1
+	})
+	if console := regexp.MustCompile(`(?m)^console +(http://\S+)$`).FindStringSubmatch(page); console == nil || getPage(t, console[1]) != http.StatusOK {
+		t.Errorf("the page leads to no console:\n%s", page)
 	}
 	if control := regexp.MustCompile(`(?m)^simulator +(http://\S+)/jobs`).FindStringSubmatch(page); control == nil {
 		t.Errorf("the page tells no control address of the simulator:\n%s", page)
 	}
 	pids := regexp.MustCompile(`kill (?:-STOP )?(\d+)`).FindAllStringSubmatch(page, -1)
-	if len(pids) != 2 {
-		t.Fatalf("the page tells %d processes, want those of Redis and the worker:\n%s", len(pids), page)
+	if len(pids) != 3 {
+		t.Fatalf("the page tells %d processes, want those of Redis, worker and console:\n%s", len(pids), page)
 	}
 	script.signal(syscall.SIGINT)
 	script.wantExit(0)
@@ -61,4 +69,15 @@ func TestWatchScript(t *testing.T) {
 	if _, err := os.Stat(strings.TrimSuffix(regexp.MustCompile(`unix://\S+/redis.sock`).FindString(page)[len("unix://"):], "redis.sock")); !os.IsNotExist(err) {
 		t.Errorf("the script has left its folder: %v", err)
 	}
+}
+
+// getPage asks for a page, and returns the status.
+func getPage(t *testing.T, address string) int {
+	t.Helper()
+	res, err := (&http.Client{Timeout: patience}).Get(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	return res.StatusCode
 }

@@ -26,11 +26,12 @@ func troubles(t *testing.T) []trouble {
 		}}, {provokeSchedules, []string{"VizstopScheduleOverdue", "VizstopScheduleTicksLost", "VizstopSchedulesDisagree"}}}},
 		{newWatched(t, "outage", "", "--appendonly", "no"), []stage{
 			{provokeThrottling, []string{"VizstopThrottled", "VizstopSlowedDown", "VizstopNothingConfirmed", "VizstopRedisUnfit"}},
-			{provokeOutage, []string{"VizstopAPIOutage"}},
+			{provokeOutage, []string{"VizstopAPIOutage", "VizstopFileRefused"}},
 		}},
-		{newWatched(t, "credentials", ""), []stage{
-			{provokeCredentials, []string{"VizstopCredentialsRefused"}},
-			{func(f *watched) { f.redis.Kill() }, []string{"VizstopRedisUnreachable"}},
+		{newWatched(t, "credentials", "").withOperator(), []stage{
+			{provokeCredentials, []string{"VizstopCredentialsRefused", "VizstopConsoleWrongTokens"}},
+			{provokeNoRedis, []string{"VizstopRedisUnreachable", "VizstopConsoleFails"}},
+			{func(f *watched) { f.console.kill() }, []string{"VizstopConsoleDown"}},
 		}},
 		{newWatched(t, "refused", ", metric_relabel_configs: [{source_labels: [__name__], regex: .*_bucket, action: drop}]"), []stage{
 			{provokeRefusal, []string{"VizstopCallsRefused", "VizstopStopSLOUnmeasured"}},
@@ -40,13 +41,13 @@ func troubles(t *testing.T) []trouble {
 	}
 }
 
-// A real Prometheus scrapes real workers. The names in rules and dashboards are
+// A real Prometheus scrapes real workers and consoles. The names in rules and dashboards are
 // held against what was scraped, and every query of the dashboards is run. Then
 // every alert is provoked by what it is there for, and a healthy fleet beside
 // the others gets none.
 func TestWatching(t *testing.T) {
 	t.Parallel()
-	healthy := newWatched(t, "healthy", "")
+	healthy := newWatched(t, "healthy", "").withConsole()
 	all := troubles(t)
 	fleets := []*watched{healthy}
 	for _, tr := range all {

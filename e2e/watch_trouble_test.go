@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 	"vizstop/internal/ledger"
 	"vizstop/internal/limits"
 	"vizstop/internal/modelarts/modelartstest"
+	"vizstop/internal/principals"
 	"vizstop/internal/tasks"
 )
 
@@ -58,16 +61,44 @@ func provokeThrottling(f *watched) {
 	f.ask(3, 0, -20*time.Minute, time.Hour)
 }
 
-// provokeOutage has an API that only fails.
+// provokeOutage has an API that only fails, and a schedules file that makes no sense.
 func provokeOutage(f *watched) {
+	if err := os.WriteFile(f.file, []byte("revision: none"), 0o600); err != nil {
+		f.t.Fatal(err)
+	}
 	f.sim.ClearFaults()
 	f.sim.Inject(modelartstest.Fault{Reply: modelartstest.ReplyError(http.StatusServiceUnavailable, "ModelArts.0010", "down")})
 }
 
-// provokeCredentials has an API that does not know who calls.
+// provokeCredentials has an API that does not know who calls, and a console that does not, either.
 func provokeCredentials(f *watched) {
+	stranger := *f.operator
+	stranger.token, _ = principals.NewToken()
+	for i := range 60 {
+		stranger.doAny("GET", "/v1/batches?n="+strconv.Itoa(i))
+	}
 	f.sim.RejectCredentials(true)
 	f.ask(2, 0, 0, time.Hour) // one could be refused for a fault of its own
+}
+
+// provokeNoRedis kills Redis, and asks the console for what is there.
+func provokeNoRedis(f *watched) {
+	f.redis.Kill()
+	ended, done := make(chan struct{}), make(chan struct{})
+	f.t.Cleanup(func() { close(ended); <-done })
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(50 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ended:
+				return
+			case <-tick.C:
+				f.operator.doAny("GET", "/v1/batches")
+			}
+		}
+	}()
 }
 
 // provokeRefusal has an API that does not let the caller stop jobs.

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -33,9 +34,12 @@ func TestComposeSchema(t *testing.T) {
 // The services of our images start the programs as they like it.
 func TestComposeStartsTheProgramsRight(t *testing.T) {
 	t.Parallel()
-	for service, program := range map[string]string{"worker": "worker", "enqueue": "enqueue", "simulator": "simulator"} {
+	for service, program := range map[string]string{"worker": "worker", "console": "console", "enqueue": "enqueue", "simulator": "simulator"} {
 		s := dig(compose(t), "services", service)
 		u := use{where: "compose " + service, program: program, args: texts(list(s, "command")), env: map[string]string{}}
+		if e := texts(list(s, "entrypoint")); e != nil && (len(e) != 1 || e[0] != "/"+program) {
+			t.Errorf("%s starts %q", service, e)
+		}
 		if program == "enqueue" {
 			u.args = []string{"--older-than", "8h", "--yes"} // as the file's head says
 		}
@@ -99,13 +103,43 @@ func TestComposePrometheus(t *testing.T) {
 	}
 	config := readYAML(t, file)
 	wantRules(t, texts(list(config, "rule_files")))
-	target := list(list(config, "scrape_configs")[0], "dns_sd_configs")[0]
-	listen := known(t, "worker", "run").flags["--listen"]
-	if _, ok := dig(compose(t), "services").(map[string]any)[texts(list(target, "names"))[0]]; !ok ||
-		!strings.HasSuffix(listen, ":"+jsonNumber(target, "port")) {
-		t.Errorf("Prometheus looks for workers at %v; they listen on %s", target, listen)
+	listens := map[string]string{"worker": known(t, "worker", "run").flags["--listen"],
+		"console": text(compose(t), "services", "console", "environment", "VIZSTOP_CONSOLE_METRICS_LISTEN")}
+	var looked []string
+	for _, target := range list(list(config, "scrape_configs")[0], "dns_sd_configs") {
+		name := texts(list(target, "names"))[0]
+		looked = append(looked, name)
+		if listen, ok := listens[name]; !ok || !strings.HasSuffix(listen, ":"+jsonNumber(target, "port")) {
+			t.Errorf("Prometheus looks for a %s at %v; it listens on %s", name, target, listen)
+		}
+	}
+	if !slices.Equal(looked, []string{"worker", "console"}) {
+		t.Errorf("Prometheus looks for %q", looked)
 	}
 }
+
+// The token that opens the trial is in the file of principals; without it nobody comes in.
+func TestComposeConsole(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(repository, "deploy/compose/principals.yaml")
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := tokenPattern.FindString(string(content))
+	address := consolePages(t, "--principals", file)
+	for sent, want := range map[string]int{token: 200, "": 401, token[:len(token)-1] + "A": 401} {
+		if status, body := getAs(t, address+"/metrics", sent); status != want {
+			t.Errorf("%q: %d %.200s, want %d", sent, status, body, want)
+		}
+	}
+	port := strings.TrimPrefix(text(compose(t), "services", "console", "environment", "VIZSTOP_CONSOLE_LISTEN"), ":")
+	if ports := texts(list(compose(t), "services", "console", "ports")); !slices.Equal(ports, []string{"127.0.0.1:" + port + ":" + port}) {
+		t.Errorf("the console listens on %s, and %q are shown", port, ports)
+	}
+}
+
+var tokenPattern = regexp.MustCompile(`\bvst_[A-Z2-7]{26}\b`)
 
 // wantRules wants the patterns to find the rules in deploy/prometheus, where
 // compose mounts them, and not the tests of the rules.

@@ -37,8 +37,12 @@ func kustomize(t *testing.T, folder string) []any {
 var builds = map[string][]string{
 	"base": {"ServiceAccount", "ConfigMap", "ConfigMap", "Deployment", "PodDisruptionBudget", "NetworkPolicy"},
 	"overlays/example": {"ServiceAccount", "ConfigMap", "ConfigMap", "Deployment", "PodDisruptionBudget", "NetworkPolicy",
-		"PodMonitor", "PrometheusRule", "ScaledObject"},
+		"PodMonitor", "PrometheusRule", "ScaledObject",
+		"ConfigMap", "ConfigMap", "Deployment", "Service", "NetworkPolicy"}, // the console's
 }
+
+// programsIn are the containers of each folder.
+var programsIn = map[string][]string{"base": {"worker"}, "overlays/example": {"console", "worker"}}
 
 // Each folder builds, and no field of what it builds is unknown, misspelt, of
 // the wrong type, or missing.
@@ -55,7 +59,8 @@ func TestKustomize(t *testing.T) {
 			t.Errorf("%s builds %q, want %q", folder, got, want)
 		}
 	}
-	validate(t, "template", secretTemplate(t))
+	validate(t, "template", secretTemplate(t, "base"))
+	validate(t, "template", secretTemplate(t, "components/console"))
 }
 
 func validate(t *testing.T, where string, r any) {
@@ -74,6 +79,7 @@ func TestMisspeltFieldsAreFound(t *testing.T) {
 		{"Deployment", "readOnlyRootFilesystem", "readonlyRootFilesystem"},
 		{"Deployment", "terminationGracePeriodSeconds: 40", "terminationGracePeriodSeconds: forty"},
 		{"Deployment", "topologyKey", "topologykey"},
+		{"Service", "targetPort", "targetport"},
 		{"Deployment", "selector:", "selectors:"},
 		{"NetworkPolicy", "podSelector", "podSelectors"},
 		{"PodDisruptionBudget", "maxUnavailable", "maxUnavailables"},
@@ -87,6 +93,7 @@ func TestMisspeltFieldsAreFound(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		found := false
 		for _, r := range built.Resources() {
 			if r.GetKind() != c.kind {
 				continue
@@ -96,19 +103,23 @@ func TestMisspeltFieldsAreFound(t *testing.T) {
 				t.Fatal(err)
 			}
 			changed := strings.Replace(string(content), c.from, c.to, 1)
-			if changed == string(content) {
-				t.Errorf("no %q in the %s", c.from, c.kind)
+			if changed == string(content) { // another one of the kind has it
+				continue
 			}
+			found = true
 			if invalid(resourceSchema(t, r.GetApiVersion(), c.kind), parseYAML(t, []byte(changed))) == "" {
 				t.Errorf("%s with %q passes", c.kind, c.to)
 			}
 		}
+		if !found {
+			t.Errorf("no %q in the %s", c.from, c.kind)
+		}
 	}
 }
 
-func secretTemplate(t *testing.T) any {
+func secretTemplate(t *testing.T, folder string) any {
 	t.Helper()
-	return readYAML(t, filepath.Join(repository, "deploy/kubernetes/base/secret.template.yaml"))
+	return readYAML(t, filepath.Join(repository, "deploy/kubernetes", folder, "secret.template.yaml"))
 }
 
 // podTemplate is that of a Deployment, else nil.
@@ -119,15 +130,16 @@ func podTemplate(r any) any {
 // containers calls f for every container in the folder, with its pod's spec.
 func containers(t *testing.T, folder string, f func(where string, all []any, pod, container any)) {
 	t.Helper()
-	all, n := kustomize(t, folder), 0
+	all := kustomize(t, folder)
+	var names []string
 	for _, r := range all {
 		for _, c := range list(podTemplate(r), "spec", "containers") {
-			n++
+			names = append(names, text(c, "name"))
 			f(folder+": "+text(r, "kind")+" "+text(r, "metadata", "name"), all, dig(podTemplate(r), "spec"), c)
 		}
 	}
-	if n != 1 {
-		t.Errorf("%s has %d containers, want 1", folder, n)
+	if slices.Sort(names); !slices.Equal(names, programsIn[folder]) {
+		t.Errorf("%s has the containers %q, want %q", folder, names, programsIn[folder])
 	}
 }
 
@@ -178,6 +190,9 @@ func TestSchedulesAreMounted(t *testing.T) {
 	t.Parallel()
 	for folder := range builds {
 		containers(t, folder, func(where string, all []any, pod, container any) {
+			if text(container, "name") != "worker" {
+				return
+			}
 			path := useOf(t, where, all, container).shared["VIZSTOP_SCHEDULES"]
 			for _, mount := range list(container, "volumeMounts") {
 				if text(mount, "mountPath") != filepath.Dir(path) {
@@ -200,7 +215,7 @@ func TestSchedulesAreMounted(t *testing.T) {
 // Files of secrets are mounted, and the template has them.
 func TestSecretFiles(t *testing.T) {
 	t.Parallel()
-	keys := dig(secretTemplate(t), "stringData").(map[string]any)
+	keys := dig(secretTemplate(t, "base"), "stringData").(map[string]any)
 	variables := known(t, "worker", "run").variables
 	for key := range keys {
 		if !variables[key+"_FILE"] {
@@ -211,7 +226,7 @@ func TestSecretFiles(t *testing.T) {
 		mounted := ""
 		for _, v := range list(pod, "volumes") {
 			for _, m := range list(container, "volumeMounts") {
-				if text(v, "secret", "secretName") == text(secretTemplate(t), "metadata", "name") && text(m, "name") == text(v, "name") {
+				if text(v, "secret", "secretName") == text(secretTemplate(t, "base"), "metadata", "name") && text(m, "name") == text(v, "name") {
 					mounted = text(m, "mountPath")
 				}
 			}
@@ -235,14 +250,13 @@ func TestSecretFiles(t *testing.T) {
 // Probes and monitors ask for pages that a worker serves, at its port.
 func TestProbes(t *testing.T) {
 	t.Parallel()
-	url, listen := pages(t), known(t, "worker", "run").flags["--listen"]
+	url, consoleURL, listen := pages(t), consolePages(t), known(t, "worker", "run").flags["--listen"]
 	for folder := range builds {
 		containers(t, folder, func(where string, _ []any, _, container any) {
-			if text(container, "name") != "worker" {
-				return
-			}
-			port := list(container, "ports")[0]
-			if !strings.HasSuffix(listen, ":"+jsonNumber(port, "containerPort")) {
+			url, port := url, list(container, "ports")[0]
+			if text(container, "name") == "console" {
+				url, port = consoleURL, list(container, "ports")[1] // TestConsoleInKubernetes says where it listens
+			} else if !strings.HasSuffix(listen, ":"+jsonNumber(port, "containerPort")) {
 				t.Errorf("%s: the worker listens on %s, not on %v", where, listen, port)
 			}
 			for _, probe := range []string{"startupProbe", "livenessProbe", "readinessProbe"} {
@@ -260,7 +274,12 @@ func TestProbes(t *testing.T) {
 	}
 	for _, r := range kustomize(t, "overlays/example") {
 		for _, e := range list(r, "spec", "podMetricsEndpoints") {
-			if status, _ := get(t, url+text(e, "path")); status != http.StatusOK || text(e, "port") != "http" {
+			address := map[string]string{"http": url, "metrics": consoleURL}[text(e, "port")]
+			if address == "" {
+				t.Errorf("PodMonitor: no container has a port %v", e)
+				continue
+			}
+			if status, _ := get(t, address+text(e, "path")); status != http.StatusOK {
 				t.Errorf("PodMonitor: %v: %d", e, status)
 			}
 		}
@@ -335,7 +354,7 @@ func TestScaling(t *testing.T) {
 	all := shown(t, pages(t))
 	n := 0
 	for _, r := range kustomize(t, "overlays/example") {
-		if text(r, "kind") == "Deployment" && dig(r, "spec", "replicas") != nil {
+		if text(r, "metadata", "name") == "vizstop-worker" && dig(r, "spec", "replicas") != nil {
 			t.Error("both the Deployment and KEDA say how many workers there are")
 		}
 		for _, trigger := range list(r, "spec", "triggers") {
@@ -356,7 +375,9 @@ func TestSelectors(t *testing.T) {
 	all := kustomize(t, "overlays/example")
 	byKind := map[string]any{}
 	for _, r := range all {
-		byKind[text(r, "kind")] = r
+		if text(r, "metadata", "name") != "vizstop-console" {
+			byKind[text(r, "kind")] = r
+		}
 	}
 	labels := dig(byKind["Deployment"], "spec", "template", "metadata", "labels").(map[string]any)
 	for kind, selector := range map[string]any{

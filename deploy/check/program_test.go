@@ -111,7 +111,7 @@ func known(t *testing.T, program, command string) knowledge {
 // use is one place that starts a program.
 type use struct {
 	where   string
-	program string // worker, enqueue or simulator
+	program string // worker, enqueue, console or simulator
 	args    []string
 	env     map[string]string // set for this program alone
 	shared  map[string]string // set for several programs: each has to know some of it
@@ -122,7 +122,7 @@ func (u use) command() (string, []string) {
 	if len(u.args) > 0 && !strings.HasPrefix(u.args[0], "-") {
 		return u.args[0], u.args[1:]
 	}
-	return map[string]string{"worker": "run", "enqueue": "stop", "simulator": ""}[u.program], u.args
+	return map[string]string{"worker": "run", "console": "run", "enqueue": "stop", "simulator": ""}[u.program], u.args
 }
 
 // check reports every flag and variable that the program does not know, and
@@ -144,6 +144,7 @@ func (u use) check(t *testing.T) {
 	}
 	all := known(t, "worker", "run").variables
 	maps.Copy(all, known(t, "enqueue", "stop").variables)
+	maps.Copy(all, known(t, "console", "run").variables)
 	for name := range u.shared {
 		if !all[name] {
 			t.Errorf("%s: no program has a variable %s", u.where, name)
@@ -175,6 +176,12 @@ func (u use) try(t *testing.T) {
 	if env["VIZSTOP_SCHEDULES"] != "" {
 		env["VIZSTOP_SCHEDULES"] = filepath.Join(repository, "deploy/systemd/schedules.yaml")
 	}
+	if env["VIZSTOP_CONSOLE_PRINCIPALS"] != "" {
+		env["VIZSTOP_CONSOLE_PRINCIPALS"] = filepath.Join(repository, "docs/principals.example.yaml")
+	}
+	if env["VIZSTOP_CONSOLE_WEB_CONFIG_FILE"] != "" {
+		env["VIZSTOP_CONSOLE_WEB_CONFIG_FILE"] = webConfig(t, "tls_server_config: {cert_file: tls.crt, key_file: tls.key}\n")
+	}
 	var args []string
 	for _, arg := range u.args {
 		switch {
@@ -194,7 +201,8 @@ func (u use) try(t *testing.T) {
 		want = "simulator: --jobs: -1 is not between 0 and 1000000\n"
 	} else {
 		env["VIZSTOP_REDIS"], env["MODELARTS_ENDPOINT"] = "redis://127.0.0.1:1", simulate(t, env["HW_PROJECT_ID"])
-		want = map[string]string{"worker": "worker: ", "enqueue": "enqueue: nothing was enqueued: "}[u.program] + "--redis (VIZSTOP_REDIS): no Redis at 127.0.0.1:1: is it running? set --redis or VIZSTOP_REDIS\n"
+		env["VIZSTOP_LOG_LEVEL"] = "error" // no warnings
+		want = map[string]string{"worker": "worker: ", "console": "console: ", "enqueue": "enqueue: nothing was enqueued: "}[u.program] + "--redis (VIZSTOP_REDIS): no Redis at 127.0.0.1:1: is it running? set --redis or VIZSTOP_REDIS\n"
 	}
 	if out, err := run(t, env, u.program, args...); err == nil || out != want {
 		t.Errorf("%s: %s %q says %v\n%s\nwant %s", u.where, u.program, args, err, out, want)

@@ -5,41 +5,51 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
 
 var (
-	blockPattern = regexp.MustCompile("(?ms)^```\n(.*?)^```$")
+	// blockPattern finds blocks, and the language of those that name one: such a block is no command.
+	blockPattern = regexp.MustCompile("(?ms)^```([a-z]*)\n(.*?)^```$")
 	wordPattern  = regexp.MustCompile(`^[a-z]+$`)
+	// programPattern finds the lines that start one of our programs.
+	programPattern = regexp.MustCompile(`^(?:[A-Z_]+=\S+ )*(?:enqueue|worker|console)\b`)
 )
 
-// What docs/operations.md tells a person on call to type is something that the
+// What docs/operations.md and docs/console.md tell a person to type is something that the
 // programs know.
 func TestRunbookCommands(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile(filepath.Join(repository, "docs/operations.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	commands := 0
-	for _, block := range blockPattern.FindAllStringSubmatch(string(page), -1) {
-		for line := range strings.Lines(block[1]) {
-			for _, fault := range unknownInCommand(t, line) {
-				t.Errorf("%s: %s", strings.TrimSpace(line), fault)
+	for file, least := range map[string]int{"docs/operations.md": 10, "docs/console.md": 5} {
+		page, err := os.ReadFile(filepath.Join(repository, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		commands := 0
+		for _, block := range blockPattern.FindAllStringSubmatch(string(page), -1) {
+			if block[1] != "" {
+				continue
 			}
-			if strings.HasPrefix(line, "enqueue ") || strings.HasPrefix(line, "worker ") {
-				commands++
+			for line := range strings.Lines(block[2]) {
+				for _, fault := range unknownInCommand(t, line) {
+					t.Errorf("%s: %s: %s", file, strings.TrimSpace(line), fault)
+				}
+				if programPattern.MatchString(line) {
+					commands++
+				}
 			}
 		}
-	}
-	if commands < 10 {
-		t.Errorf("found %d commands", commands)
+		if commands < least {
+			t.Errorf("%s: found %d commands", file, commands)
+		}
 	}
 	for line, want := range map[string]string{
 		"enqueue stops BATCH --outcomes expired": "--outcomes",
 		"worker run --api-rates 20":              "--api-rates",
 		"enqueue stopps BATCH":                   "stopps",
+		"console run --principal x":              "--principal",
 	} {
 		if got := unknownInCommand(t, line); len(got) != 1 || !strings.Contains(got[0], want) {
 			t.Errorf("%s: found %q, want one fault, about %s", line, got, want)
@@ -119,7 +129,7 @@ func unknownInCommand(t *testing.T, line string) (faults []string) {
 	for len(words) > 0 && variableSet.MatchString(words[0]) {
 		words = words[1:]
 	}
-	if len(words) == 0 || words[0] != "enqueue" && words[0] != "worker" {
+	if len(words) == 0 || !slices.Contains([]string{"enqueue", "worker", "console"}, words[0]) {
 		return nil
 	}
 	args := []string{"--help"}

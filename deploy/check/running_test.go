@@ -18,7 +18,13 @@ import (
 // the pattern finds in its output.
 func serve(t *testing.T, pattern, program string, args ...string) string {
 	t.Helper()
-	cmd := exec.Command(filepath.Join(bin, program), args...)
+	return serveProgram(t, pattern, filepath.Join(bin, program), args...)
+}
+
+// serveProgram is serve for any program.
+func serveProgram(t *testing.T, pattern, program string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(program, args...)
 	cmd.Env = []string{}
 	r, w := io.Pipe()
 	cmd.Stdout, cmd.Stderr = w, w
@@ -68,10 +74,20 @@ func pages(t *testing.T) string {
 	return serve(t, `^metrics: (http://\S+)/metrics$`, "worker", "demo", "--jobs", "1", "--serve", "--listen", "127.0.0.1:0")
 }
 
-func get(t *testing.T, url string) (int, string) {
+func get(t *testing.T, url string) (int, string) { return getAs(t, url, "") }
+
+// getAs is get with a token.
+func getAs(t *testing.T, url, token string) (int, string) {
 	t.Helper()
 	client := http.Client{Timeout: patience}
-	res, err := client.Get(url)
+	req, err := http.NewRequestWithContext(t.Context(), "GET", url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token != "" {
+		req.SetBasicAuth("", token)
+	}
+	res, err := client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +14,10 @@ import (
 // programsAt is where the units expect the programs.
 const programsAt = "/usr/local/bin"
 
-var units = []string{"vizstop-worker.service"}
+var units = []string{"vizstop-worker.service", "vizstop-console.service"}
+
+// dropIns are files for folders of /etc/systemd/system, by unit.
+var dropIns = map[string][]string{"vizstop-console.service": {"tls.conf", "redis.conf"}}
 
 // unit is the text of a unit, line by line.
 func unit(t *testing.T, name string) []string {
@@ -50,25 +54,71 @@ func assignments(lines []string) map[string]string {
 func TestUnitsStartTheProgramsRight(t *testing.T) {
 	t.Parallel()
 	for _, name := range units {
-		lines := unit(t, name)
-		args := strings.Fields(values(lines, "ExecStart")[0])
-		u := use{where: name, program: strings.TrimPrefix(args[0], programsAt+"/"), args: args[1:],
-			env: assignments(values(lines, "Environment")), shared: assignments(unit(t, "vizstop.env"))}
-		if file := values(lines, "EnvironmentFile"); len(file) != 1 || file[0] != "/etc/vizstop/vizstop.env" {
-			t.Errorf("%s: EnvironmentFile %q", name, file)
-		}
-		u.check(t)
-
-		loaded := map[string]bool{}
-		for _, credential := range values(lines, "LoadCredential") {
-			id, _, _ := strings.Cut(credential, ":")
-			loaded[id] = true
-		}
-		for _, word := range strings.FieldsFunc(strings.Join(lines, "\n"), func(r rune) bool { return strings.ContainsRune(" =\n", r) }) {
-			if id, ok := strings.CutPrefix(word, "%d/"); ok && !loaded[id] {
-				t.Errorf("%s: no LoadCredential=%s", name, id)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			checkUnit(t, name, unit(t, name))
+			if all := dropIns[name]; all != nil {
+				lines := unit(t, name)
+				for _, dropIn := range all {
+					lines = append(lines, unit(t, filepath.Join(name+".d", dropIn))...)
+				}
+				checkUnit(t, name+" with drop-ins", lines)
 			}
+		})
+	}
+}
+
+func checkUnit(t *testing.T, name string, lines []string) {
+	t.Helper()
+	args := strings.Fields(values(lines, "ExecStart")[0])
+	u := use{where: name, program: strings.TrimPrefix(args[0], programsAt+"/"), args: args[1:],
+		env: assignments(values(lines, "Environment")), shared: assignments(unit(t, "vizstop.env"))}
+	files := []string{"/etc/vizstop/vizstop.env"}
+	if u.program != "worker" {
+		files = append(files, "-/etc/vizstop/vizstop-"+u.program+".env")
+	}
+	if got := values(lines, "EnvironmentFile"); !slices.Equal(got, files) {
+		t.Errorf("%s: EnvironmentFile %q, want %q", name, got, files)
+	}
+	u.check(t)
+
+	loaded := map[string]bool{}
+	for _, credential := range values(lines, "LoadCredential") {
+		id, _, _ := strings.Cut(credential, ":")
+		loaded[id] = true
+	}
+	for _, word := range strings.FieldsFunc(strings.Join(lines, "\n"), func(r rune) bool { return strings.ContainsRune(" =\n", r) }) {
+		if id, ok := strings.CutPrefix(word, "%d/"); ok && !loaded[id] {
+			t.Errorf("%s: no LoadCredential=%s", name, id)
 		}
+	}
+}
+
+func TestUnitOfTheConsole(t *testing.T) {
+	t.Parallel()
+	lines := unit(t, "vizstop-console.service")
+	for key, want := range map[string]string{"Type": "notify", "DynamicUser": "yes", "ExecReload": "/bin/kill -HUP $MAINPID"} {
+		if got := values(lines, key); len(got) != 1 || got[0] != want {
+			t.Errorf("%s=%q, want %s", key, got, want)
+		}
+	}
+	file := filepath.Join(repository, "deploy/systemd/principals.yaml")
+	if out, err := run(t, nil, "console", "check", "--principals", file); err != nil || !strings.Contains(out, "principal operator: operate, all projects") {
+		t.Errorf("principals.yaml: %v\n%s", err, out)
+	}
+}
+
+// Prometheus of the example finds the console's metrics where the unit has them.
+func TestUnitOfTheConsoleIsScraped(t *testing.T) {
+	t.Parallel()
+	listen := assignments(values(unit(t, "vizstop-console.service"), "Environment"))["VIZSTOP_CONSOLE_METRICS_LISTEN"]
+	config := readYAML(t, filepath.Join(repository, "deploy/prometheus/prometheus.yml"))
+	var targets []string
+	for _, s := range list(list(config, "scrape_configs")[0], "static_configs") {
+		targets = append(targets, texts(list(s, "targets"))...)
+	}
+	if !slices.Contains(targets, listen) {
+		t.Errorf("Prometheus asks %q, and not %s", targets, listen)
 	}
 }
 
@@ -110,6 +160,15 @@ func copyUnits(t *testing.T, edit func(string) string) []string {
 		if err := os.WriteFile(path, []byte(edit(content)), 0o600); err != nil {
 			t.Fatal(err)
 		}
+		for _, dropIn := range dropIns[name] {
+			if err := os.MkdirAll(path+".d", 0o700); err != nil {
+				t.Fatal(err)
+			}
+			content := strings.Join(unit(t, filepath.Join(name+".d", dropIn)), "\n")
+			if err := os.WriteFile(filepath.Join(path+".d", dropIn), []byte(edit(content)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
 		paths = append(paths, path)
 	}
 	return paths
@@ -121,9 +180,12 @@ func TestUnitsAreValid(t *testing.T) {
 	if out, err := analyze(t, append([]string{"verify", "--man=no"}, copyUnits(t, same)...)...); err != nil || out != "" {
 		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
 	}
-	misspelt := func(content string) string { return strings.Replace(content, "ProtectHome", "ProtectHomes", 1) }
-	if out, _ := analyze(t, append([]string{"verify", "--man=no"}, copyUnits(t, misspelt)...)...); !strings.Contains(out, "ProtectHomes") {
-		t.Errorf("a misspelt key passes: %s", out)
+	for key, wrong := range map[string]string{"ProtectHome": "ProtectHomes", "LoadCredential=console-redis": "LoadsCredential=console-redis"} {
+		misspelt := func(content string) string { return strings.Replace(content, key, wrong, 1) }
+		word, _, _ := strings.Cut(wrong, "=")
+		if out, _ := analyze(t, append([]string{"verify", "--man=no"}, copyUnits(t, misspelt)...)...); !strings.Contains(out, word) {
+			t.Errorf("the misspelt key %s passes: %s", word, out)
+		}
 	}
 }
 
@@ -139,7 +201,9 @@ func TestUnitsAreHardened(t *testing.T) {
 	soft := func(content string) string {
 		return strings.Replace(content, "SystemCallFilter", "X-SystemCallFilter", -1)
 	}
-	if out, err := analyze(t, "security", "--no-pager", "--offline=true", "--threshold=19", copyUnits(t, soft)[0]); err == nil {
-		t.Errorf("a service without a filter of system calls passes:\n%s", out)
+	for _, path := range copyUnits(t, soft) {
+		if out, err := analyze(t, "security", "--no-pager", "--offline=true", "--threshold=19", path); err == nil {
+			t.Errorf("a service without a filter of system calls passes:\n%s", out)
+		}
 	}
 }
