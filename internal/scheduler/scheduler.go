@@ -20,6 +20,7 @@ import (
 	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
 	"vizstop/internal/limits"
+	"vizstop/internal/release"
 	"vizstop/internal/schedules"
 )
 
@@ -84,9 +85,10 @@ const carriedAtOnce = 4
 type Scheduler struct {
 	Config
 	store
-	file  atomic.Pointer[schedules.File]
-	fault atomic.Pointer[string] // why its file is not in force
-	again chan struct{}
+	release *release.Releaser
+	file    atomic.Pointer[schedules.File]
+	fault   atomic.Pointer[string] // why its file is not in force
+	again   chan struct{}
 
 	said time.Time // when this worker said which file it has
 	hash string    // of which file
@@ -104,7 +106,7 @@ func New(cfg Config) *Scheduler {
 	if cfg.Interval <= 0 {
 		cfg.Interval = 2 * time.Second
 	}
-	s := &Scheduler{Config: cfg, store: store{cfg.Redis, cfg.Fleet.ID()}, again: make(chan struct{}, 1), carries: map[string]bool{}}
+	s := &Scheduler{Config: cfg, store: store{cfg.Redis, cfg.Fleet.ID()}, release: release.New(cfg.Redis, "", cfg.Fleet.Now, release.Config{}), again: make(chan struct{}, 1), carries: map[string]bool{}}
 	s.Set(cfg.File)
 	return s
 }
