@@ -173,3 +173,36 @@ func TestSuspendedTickAsksForNoMore(t *testing.T) {
 		})
 	}
 }
+
+// A stop whose deadline has passed is not asked for; the tick says so.
+func TestGoneOnWithPastTheDeadline(t *testing.T) {
+	for name, tt := range map[string]struct {
+		before  int // chunks that were asked for in time
+		back    string
+		outcome Outcome
+		reason  string
+		asked   int
+	}{
+		"nothing was asked for": {0, "11-27 08:00", Failed, "8 of the 8 jobs that were chosen were not asked for: it was gone on with at 2026-11-27T08:00:00Z, after the deadline", 0},
+		"half of it was":        {2, "11-27 08:00", Partial, "4 of the 8 jobs that were chosen were not asked for", 4},
+		"spread":                {0, "11-26 21:10", Partial, "5 of the 8 jobs that were chosen were not asked for", 3},
+		"in time":               {0, "11-26 20:06", Done, "", 8},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, strings.NewReplacer("catch_up: 1h", "catch_up: 24h", ", x1", "").Replace(several), "11-26 19:00")
+			p := interrupted{left: tt.before}
+			b.interrupt(&p)
+			b.at("11-26 19:00")
+			b.at("11-26 20:05")
+			p.left = 100
+			b.at(tt.back)
+			r := b.last("s")
+			if r.Outcome != tt.outcome || !strings.HasPrefix(r.Reason, tt.reason) || r.Refused != 8-tt.asked {
+				t.Errorf("%s: %s: %+v", r.Outcome, r.Reason, r)
+			}
+			if got := b.stops(eveningBatch); got[ledger.Pending] != tt.asked {
+				t.Errorf("the batch has %v", got)
+			}
+		})
+	}
+}

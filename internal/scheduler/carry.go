@@ -391,6 +391,7 @@ func (s *Scheduler) askAll(ctx context.Context, one *schedules.Schedule, c claim
 			return err
 		}
 	}
+	r.tellLate(s.Fleet.Now(), one.Name)
 	if err := b.tell(ctx, r); err != nil {
 		return err
 	}
@@ -422,6 +423,10 @@ func (s *Scheduler) askFor(ctx context.Context, one *schedules.Schedule, part ch
 			return err
 		}
 	}
+	asks, err := s.inTime(ctx, books, part.ProjectID, asks, r)
+	if err != nil || len(asks) == 0 {
+		return err
+	}
 	openings, err := s.Producer.Ask(ctx, part.ProjectID, r.Batch, asks)
 	r.count(openings)
 	if elsewhere, ok := errors.AsType[*ledger.ElsewhereError](err); ok { // of this project alone
@@ -430,6 +435,29 @@ func (s *Scheduler) askFor(ctx context.Context, one *schedules.Schedule, part ch
 		return nil
 	}
 	return err
+}
+
+// inTime leaves out what would be asked for past its deadline, as the tick is gone on with
+// late: a stop of which no call may go out any more. What was asked for before stays.
+func (s *Scheduler) inTime(ctx context.Context, books *ledger.Ledger, project string, asks []ledger.Ask, r *Result) ([]ledger.Ask, error) {
+	now := s.Fleet.Now()
+	late := func(a ledger.Ask) bool { return !now.Before(a.Deadline) }
+	var ids []string
+	for _, a := range asks {
+		if late(a) {
+			ids = append(ids, a.JobID)
+		}
+	}
+	if len(ids) == 0 {
+		return asks, nil
+	}
+	asked, err := books.Asked(ctx, project, r.Batch, ids)
+	if err != nil {
+		return nil, err
+	}
+	left := slices.DeleteFunc(asks, func(a ledger.Ask) bool { return late(a) && !asked[a.JobID] })
+	r.late += len(ids) - len(asked)
+	return left, nil
 }
 
 // count adds what became of asks.
@@ -447,6 +475,20 @@ func (r *Result) count(openings []ledger.Opening) {
 			r.Known++
 		}
 	}
+}
+
+// tellLate says in the result what was not asked for as it was too late.
+func (r *Result) tellLate(now time.Time, name string) {
+	if r.late == 0 {
+		return
+	}
+	r.Outcome = Partial
+	if r.Accepted+r.Joined+r.Known == 0 {
+		r.Outcome = Failed
+	}
+	r.Refused += r.late
+	r.Reason = fmt.Sprintf("%d of the %d jobs that were chosen were not asked for: it was gone on with at %s, after the deadline of their stops; to stop them now: enqueue schedules run %s",
+		r.late, r.Chosen, now.Format(time.RFC3339), name)
 }
 
 // chunks reads what was written down.

@@ -57,6 +57,8 @@ type Result struct {
 	Tries    int       `json:"tries"`         // how often workers began with it
 	Shadow   bool      `json:"shadow"`        // nothing was stopped
 	By       string    `json:"requester"`     // who has asked for it by hand; "" for a tick by the clock
+
+	late int // of Refused: past their deadline
 }
 
 // Outcome is how a tick ended: a closed set, fit for a metric label.
