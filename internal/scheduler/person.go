@@ -157,10 +157,7 @@ func (d *Desk) Run(ctx context.Context, name, by string, shadow bool) (batch str
 	if len(workers) == 0 || workers[0].Revision != force.Revision {
 		return "", false, fmt.Errorf("no worker runs that has revision %d of the schedules: nothing was asked for", force.Revision)
 	}
-	tick := d.fleet.Now().Truncate(time.Second)
-	if tick.Second() == 0 { // a tick by the clock may have that time
-		tick = tick.Add(time.Second)
-	}
+	var tick time.Time
 	err = d.update(ctx, name, func(st *state) error {
 		switch {
 		case st.suspended(d.fleet.Now()):
@@ -168,10 +165,25 @@ func (d *Desk) Run(ctx context.Context, name, by string, shadow bool) (batch str
 		case st.Run != nil:
 			return fmt.Errorf("schedule %s is about to run already, as %s has asked: its batch is %s", name, st.Run.By, schedules.BatchID(name, timeOf(st.Run.Tick)))
 		}
-		st.Run = &request{Tick: tick.UnixMilli(), By: by, Shadow: shadow}
+		tick = st.freeTick(d.fleet.Now())
+		st.Run, st.LastRun = &request{Tick: tick.UnixMilli(), By: by, Shadow: shadow}, tick.UnixMilli()
 		return nil
 	})
 	return schedules.BatchID(name, tick), shadow, err
+}
+
+// freeTick is the time of a run by hand: the first second from now on that is neither that
+// of an earlier run, nor one at which there may be a tick by the clock. So each has a
+// batch of its own.
+func (st *state) freeTick(now time.Time) time.Time {
+	tick := now.Truncate(time.Second)
+	if last := timeOf(st.LastRun); !tick.After(last) {
+		tick = last.Add(time.Second)
+	}
+	if tick.Second() == 0 {
+		tick = tick.Add(time.Second)
+	}
+	return tick
 }
 
 // keptSuspensions is how many suspensions of a schedule are kept: a tick that fell into

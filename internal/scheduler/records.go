@@ -89,6 +89,7 @@ type state struct {
 	Next     int64  `json:"next"`      // the first tick without a result
 	LastDone int64  `json:"last_done"` // the newest tick that is done, in part or whole
 	Looked   int64  `json:"looked"`    // when a worker has looked at it last, to the minute
+	LastRun  int64  `json:"last_run"`  // the newest tick that a person has asked for
 
 	Claim       *claim       `json:"claim,omitempty"`
 	Run         *request     `json:"run,omitempty"`

@@ -220,7 +220,47 @@ func (s *Scheduler) look(ctx context.Context) (wait time.Duration, err error) {
 		}
 		wait = min(wait, s.soon(&records[i].state))
 	}
+	if err := s.settleLeft(ctx, force.Left); err != nil {
+		return wait, err
+	}
 	return max(wait, 10*time.Millisecond), nil
+}
+
+// settleLeft gives what is open of schedules that left a result.
+func (s *Scheduler) settleLeft(ctx context.Context, left []Left) error {
+	names := make([]string, len(left))
+	for i, one := range left {
+		names[i] = one.Name
+	}
+	records, err := s.states(ctx, names)
+	if err != nil {
+		return err
+	}
+	for i := range records {
+		r, one := &records[i], left[i]
+		if r.Claim == nil && r.Run == nil && r.Next == 0 {
+			continue
+		}
+		s.mu.Lock()
+		busy := s.carries[one.Name]
+		s.mu.Unlock()
+		v := view{schedule: &schedules.Schedule{Name: one.Name, Shadow: one.Shadow}, now: s.Fleet.Now(), me: s.me, census: s.Fleet.Census(), busy: busy}
+		next := r.Next
+		results := v.leave(&r.state, one.Revision)
+		if len(results) == 0 && r.Next == next {
+			continue // a worker is at it still
+		}
+		switch err := s.change(ctx, one.Name, r, results...); {
+		case errors.Is(err, errChanged):
+			continue
+		case err != nil:
+			return err
+		}
+		for _, result := range results {
+			s.tellResult(ctx, one.Name, result)
+		}
+	}
+	return nil
 }
 
 // soon is when a schedule is to be looked at again.
