@@ -417,7 +417,7 @@ func (s *Scheduler) askFor(ctx context.Context, one *schedules.Schedule, part ch
 			err = books.StateSize(ctx, part.ProjectID, r.Batch, of.Stops, of.Held)
 		}
 		if of.Held != "" && !r.Shadow {
-			r.Reason = "held until: enqueue allow " + r.Batch + ": " + of.Held
+			r.Held = of.Held
 		}
 		if err != nil {
 			return err

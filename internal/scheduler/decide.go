@@ -227,12 +227,21 @@ func (v view) latest(after, upTo time.Time) (latest time.Time, ok bool) {
 	return latest, ok
 }
 
-// next is the first tick without a result.
+// next is the first tick without a result that is to be carried out: those that fall into
+// a suspension have a result when they are due, and are not.
 func (v view) next(s *state) int64 {
 	if c := s.Claim; c != nil && c.By == "" {
 		return c.Tick
 	}
-	return millis(v.schedule.Next(s.from(v.since)))
+	next := v.schedule.Next(s.from(v.since))
+	for !next.IsZero() {
+		until := s.suspendedUntil(next)
+		if until.IsZero() {
+			break
+		}
+		next = v.schedule.Next(until.Add(-time.Millisecond))
+	}
+	return millis(next)
 }
 
 // from is the time after which ticks have no result.
@@ -249,6 +258,17 @@ func (s *state) suspension(at time.Time) string {
 		}
 	}
 	return ""
+}
+
+// suspendedUntil is until when a schedule is suspended that is so at a time; zero if it is
+// not.
+func (s *state) suspendedUntil(at time.Time) (until time.Time) {
+	for _, one := range s.Suspensions {
+		if ms := at.UnixMilli(); one.From <= ms && ms < one.Until {
+			until = timeOf(one.Until)
+		}
+	}
+	return until
 }
 
 func (s suspension) words() string {

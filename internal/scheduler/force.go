@@ -50,6 +50,9 @@ type Entry struct {
 	Timezone string        `json:"timezone"`
 	CatchUp  time.Duration `json:"catch_up"`
 	Shadow   bool          `json:"shadow"`
+	// BatchLimit and BatchShare are those of schedules.Schedule.
+	BatchLimit int     `json:"batch_limit"`
+	BatchShare float64 `json:"batch_share"`
 	// Since is when a file in force had the schedule first, at these times. It has no tick
 	// before.
 	Since time.Time `json:"since"`
@@ -105,7 +108,7 @@ func succeed(before Force, file *schedules.File, now time.Time) Force {
 	next := Force{Revision: file.Revision, Hash: file.Hash, Since: now}
 	for _, one := range file.Schedules {
 		e := Entry{Name: one.Name, Timing: one.Timing.String(), Print: one.Fingerprint(), Timezone: one.Location.String(), CatchUp: one.CatchUp,
-			Shadow: one.Shadow, Since: now}
+			Shadow: one.Shadow, BatchLimit: one.BatchLimit, BatchShare: one.BatchShare, Since: now}
 		if old, ok := before.find(one.Name); ok && old.Print == e.Print {
 			e.Since = old.Since
 		}

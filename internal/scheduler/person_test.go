@@ -74,3 +74,25 @@ func TestScheduleLeavesTheFile(t *testing.T) {
 		t.Errorf("it is back, and has the result %+v", r)
 	}
 }
+
+// A run that waits for a worker is shown, and its batch.
+func TestRunThatWaits(t *testing.T) {
+	b := newBench(t, several, "11-26 19:00")
+	b.at("11-26 19:00")
+	desk := NewDesk(b.rdb, b)
+	batch, _, err := desk.Run(t.Context(), "s", "ann", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := desk.Overview(t.Context(), 1)
+	if err != nil || o.Schedules[0].Requested == nil || *o.Schedules[0].Requested != (Requested{batch, "ann", true}) {
+		t.Fatalf("%+v, %v", o.Schedules, err)
+	}
+	if _, err := b.look(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.work.Wait()
+	if o, err = desk.Overview(t.Context(), 1); err != nil || o.Schedules[0].Requested != nil {
+		t.Errorf("%+v, %v", o.Schedules, err)
+	}
+}

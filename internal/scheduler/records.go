@@ -57,6 +57,12 @@ type Result struct {
 	Tries    int       `json:"tries"`         // how often workers began with it
 	Shadow   bool      `json:"shadow"`        // nothing was stopped
 	By       string    `json:"requester"`     // who has asked for it by hand; "" for a tick by the clock
+	// Held is the limit that its batch was over when it was asked for, in words; "": none.
+	// Nothing of that batch goes out until somebody allows it.
+	Held string `json:"held"`
+	// Waiting is how many of its stops are held now. It is not kept: Overview counts, for
+	// the newest result of a schedule.
+	Waiting int `json:"held_stops"`
 
 	late int // of Refused: past their deadline
 }
