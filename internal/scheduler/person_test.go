@@ -1,9 +1,12 @@
 package scheduler
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
+
+	"vizstop/internal/schedules"
 )
 
 // Each run by hand has a batch of its own, however soon one follows the other, and none is
@@ -94,5 +97,17 @@ func TestRunThatWaits(t *testing.T) {
 	b.work.Wait()
 	if o, err = desk.Overview(t.Context(), 1); err != nil || o.Schedules[0].Requested != nil {
 		t.Errorf("%+v, %v", o.Schedules, err)
+	}
+}
+
+// A worker tells which rules choose no project.
+func TestUnfit(t *testing.T) {
+	b := newBench(t, several, "11-26 19:00")
+	if notes := b.Unfit(); len(notes) > 0 {
+		t.Errorf("noted %q", notes)
+	}
+	b.Projects = func(schedules.Rule) ([]string, error) { return nil, errors.New("start workers with --accounts") }
+	if notes := b.Unfit(); len(notes) != 1 || notes[0] != "schedule s can't be carried out as things stand: start workers with --accounts" {
+		t.Errorf("noted %q", notes)
 	}
 }

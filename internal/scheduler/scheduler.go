@@ -138,6 +138,17 @@ func (s *Scheduler) Note() string {
 	return ""
 }
 
+// Unfit says which schedules of this worker's file it can't carry out as things stand, and
+// why: their rules choose no project.
+func (s *Scheduler) Unfit() (notes []string) {
+	for _, one := range s.file.Load().Schedules {
+		if _, err := s.Projects(one.Rule); err != nil {
+			notes = append(notes, "schedule "+one.Name+" can't be carried out as things stand: "+err.Error())
+		}
+	}
+	return notes
+}
+
 // Revision is that of this worker's file.
 func (s *Scheduler) Revision() int { return s.file.Load().Revision }
 
