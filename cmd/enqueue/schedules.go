@@ -8,8 +8,10 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"vizstop/internal/accounts"
 	"vizstop/internal/actions"
 	"vizstop/internal/control"
+	fleetlimits "vizstop/internal/limits"
 	"vizstop/internal/report"
 	"vizstop/internal/scheduler"
 	"vizstop/internal/schedules"
@@ -49,6 +51,7 @@ type checkedSchedules struct {
 	Revision  int               `json:"revision"`
 	Hash      string            `json:"hash"`
 	Schedules []checkedSchedule `json:"schedules"`
+	Notes     []string          `json:"notes"` // what is right, and may surprise
 }
 
 type checkedSchedule struct {
@@ -71,6 +74,8 @@ func readSchedules(cmd *cli.Command) (path string, f *schedules.File, err error)
 func schedulesCheckCommand(getenv func(string) string, streams streams) *cli.Command {
 	var set settings.Set
 	var json bool
+	var accountsFile string
+	set.String(&accountsFile, "accounts", "VIZSTOP_ACCOUNTS", "", "file of accounts of the workers: look whether account and all_projects choose projects of it", nil)
 	set.Bool(&json, "json", "", "print one JSON object")
 	return &cli.Command{
 		Name: "check", Usage: "say what is wrong with a schedules file, with line and column", ArgsUsage: "FILE",
@@ -83,7 +88,12 @@ func schedulesCheckCommand(getenv func(string) string, streams streams) *cli.Com
 			if err != nil {
 				return err
 			}
-			c := checkedSchedules{"schedules_check", path, f.Revision, f.Hash, []checkedSchedule{}}
+			c := checkedSchedules{"schedules_check", path, f.Revision, f.Hash, []checkedSchedule{}, limitNotes(f)}
+			notes, err := projectNotes(f, accountsFile)
+			if err != nil {
+				return err
+			}
+			c.Notes = append(c.Notes, notes...)
 			for _, one := range f.Schedules {
 				c.Schedules = append(c.Schedules, checkedSchedule{one.Name, one.Timing.String(), one.Location.String(), one.Shadow, orNull(one.Next(time.Now()))})
 			}
@@ -96,9 +106,51 @@ func schedulesCheckCommand(getenv func(string) string, streams streams) *cli.Com
 			for _, one := range c.Schedules {
 				t.row(one.Name, one.Timing, inZone(one.Next, one.Timezone))
 			}
-			return t.flush()
+			if err := t.flush(); err != nil {
+				return err
+			}
+			for _, note := range c.Notes {
+				fmt.Fprintln(streams.out, "note: "+note)
+			}
+			return nil
 		},
 	}
+}
+
+// limitNotes tells of schedules that may be held, as they say nothing of how much they
+// may stop.
+func limitNotes(f *schedules.File) []string {
+	notes := []string{}
+	for _, one := range f.Schedules {
+		if one.BatchShare == 0 && !one.Shadow {
+			notes = append(notes, fmt.Sprintf("%s has no batch_share: a tick that chooses more than the --batch-share of the workers (by default %g %%) of the running jobs of a project is held until somebody allows it",
+				one.Name, fleetlimits.Defaults().Share))
+		}
+	}
+	return notes
+}
+
+// projectNotes looks whether rules choose projects of the accounts file at path; "": there
+// is none, and those that need one are told.
+func projectNotes(f *schedules.File, path string) (notes []string, err error) {
+	var file *accounts.File
+	if path != "" {
+		if file, err = accounts.Load(path); err != nil {
+			return nil, fmt.Errorf("--accounts (VIZSTOP_ACCOUNTS): %w", err)
+		}
+	}
+	for _, one := range f.Schedules {
+		switch {
+		case len(one.Projects) > 0:
+		case file == nil:
+			notes = append(notes, one.Name+" is for projects of an accounts file, so workers need --accounts; give this command --accounts, too, to look whether there are any")
+		default:
+			if _, err := file.Choose(one.Accounts); err != nil {
+				return nil, fmt.Errorf("schedule %s: account %w", one.Name, err)
+			}
+		}
+	}
+	return notes, nil
 }
 
 // orNull is a time as JSON has it: null for none.
@@ -218,7 +270,7 @@ func schedulesListCommand(getenv func(string) string, streams streams) *cli.Comm
 			if err != nil {
 				return err
 			}
-			list := control.NewScheduleList(o)
+			list := o.List()
 			if json {
 				return report.WriteJSON(streams.out, list)
 			}
@@ -228,7 +280,7 @@ func schedulesListCommand(getenv func(string) string, streams streams) *cli.Comm
 }
 
 // print writes it for people.
-func printSchedules(streams streams, l control.ScheduleList) error {
+func printSchedules(streams streams, l scheduler.List) error {
 	if l.Revision == 0 {
 		_, err := fmt.Fprintln(streams.out, "no worker on this Redis has ever had a schedules file")
 		return err
@@ -239,7 +291,7 @@ func printSchedules(streams streams, l control.ScheduleList) error {
 	for _, one := range l.Schedules {
 		last, outcome, batch := "-", "-", "-"
 		if len(one.Results) > 0 {
-			last, outcome, batch = inZone(&one.Results[0].Tick, one.Timezone), string(one.Results[0].Outcome), one.Results[0].Batch
+			last, outcome, batch = inZone(&one.Results[0].Tick, one.Timezone), outcomeOf(one.Results[0]), one.Results[0].Batch
 		}
 		t.row(one.Name, one.Timing, inZone(one.Next, one.Timezone), last, outcome, batch, remark(one))
 		for _, r := range one.Results[min(1, len(one.Results)):] {
@@ -262,8 +314,16 @@ func printSchedules(streams streams, l control.ScheduleList) error {
 	return nil
 }
 
+// outcomeOf is how a tick ended, and whether its batch is held.
+func outcomeOf(r scheduler.Result) string {
+	if r.Waiting > 0 {
+		return string(r.Outcome) + ", held"
+	}
+	return string(r.Outcome)
+}
+
 // remark is what is special about a schedule now.
-func remark(r control.ScheduleRow) string {
+func remark(r scheduler.Row) string {
 	switch {
 	case r.Suspension != nil:
 		return fmt.Sprintf("suspended until %s by %s: %s", inZone(&r.Suspension.Until, r.Timezone), r.Suspension.By, r.Suspension.Reason)
@@ -271,6 +331,10 @@ func remark(r control.ScheduleRow) string {
 		return fmt.Sprintf("tried again at %s: %s", inZone(r.Running.Again, r.Timezone), r.Running.Error)
 	case r.Running != nil:
 		return "is being carried out"
+	case r.Requested != nil:
+		return fmt.Sprintf("a run that %s asked for waits for a worker: %s", r.Requested.By, r.Requested.Batch)
+	case len(r.Results) > 0 && r.Results[0].Waiting > 0:
+		return fmt.Sprintf("%d stops wait for: enqueue allow %s: %s", r.Results[0].Waiting, r.Results[0].Batch, r.Results[0].Held)
 	case len(r.Results) > 0 && r.Results[0].Reason != "":
 		return r.Results[0].Reason
 	case r.Shadow:
@@ -289,21 +353,27 @@ type scheduleCmd struct {
 	until   string
 }
 
-// of is the Action of a command about one schedule.
-func (c *scheduleCmd) of(getenv func(string) string, what string, work func(ctx context.Context, schedules *scheduler.Desk, name string) error) cli.ActionFunc {
+// of is the Action of a command about one schedule. Nothing is recorded of what prepare
+// refuses; it returns what to add to the scope in the record, and the work.
+func (c *scheduleCmd) of(getenv func(string) string, what string, prepare func(ctx context.Context, desk *scheduler.Desk, one scheduler.Entry) (how string, work func() error, err error)) cli.ActionFunc {
 	return c.action(getenv, func(ctx context.Context, cmd *cli.Command, desk *control.Desk) error {
 		name, err := oneArgument(cmd, "the name of one schedule (see enqueue schedules list)")
 		if err != nil {
 			return err
 		}
 		schedules := scheduler.NewDesk(desk.Redis, desk.Fleet)
-		if _, err := schedules.Find(ctx, name); err != nil {
+		one, err := schedules.Find(ctx, name)
+		if err != nil {
 			return err
 		}
-		if err := c.record(ctx, desk, getenv, "schedules "+what, actions.Of("schedule", name), 0); err != nil {
+		how, work, err := prepare(ctx, schedules, one)
+		if err != nil {
 			return err
 		}
-		return work(ctx, schedules, name)
+		if err := c.record(ctx, desk, getenv, "schedules "+what, actions.Of("schedule", name)+how, 0); err != nil {
+			return err
+		}
+		return work()
 	})
 }
 
@@ -329,16 +399,25 @@ func schedulesRunCommand(getenv func(string) string, streams streams) *cli.Comma
 	return &cli.Command{
 		Name: "run", Usage: "have the workers carry out a schedule now, and print the batch id", ArgsUsage: "NAME",
 		Flags: c.Flags(), OnUsageError: usageError,
-		Action: c.of(getenv, "run", func(ctx context.Context, schedules *scheduler.Desk, name string) error {
-			batch, shadow, err := schedules.Run(ctx, name, c.who(getenv), c.shadow)
-			switch {
-			case err != nil:
-				return err
-			case c.json:
-				return report.WriteJSON(c.streams.out, startedRun{"schedules_run", name, batch, shadow})
+		Action: c.of(getenv, "run", func(ctx context.Context, desk *scheduler.Desk, one scheduler.Entry) (string, func() error, error) {
+			how := ""
+			if c.shadow || one.Shadow {
+				how = " in the shadow"
 			}
-			_, err = fmt.Fprintln(c.streams.out, batch)
-			return err
+			return how, func() error {
+				batch, shadow, err := desk.Run(ctx, one.Name, c.who(getenv), c.shadow)
+				if err != nil {
+					return err
+				}
+				if words := desk.Limits(one); words != "" && !shadow {
+					fmt.Fprintf(c.streams.err, "held until somebody allows it, if it has %s: see enqueue schedules list\n", words)
+				}
+				if c.json {
+					return report.WriteJSON(c.streams.out, startedRun{"schedules_run", one.Name, batch, shadow})
+				}
+				_, err = fmt.Fprintln(c.streams.out, batch)
+				return err
+			}, desk.MayRun(ctx, one.Name)
 		}),
 	}
 }
@@ -364,23 +443,22 @@ func schedulesSuspendCommand(getenv func(string) string, streams streams) *cli.C
 	return &cli.Command{
 		Name: "suspend", Usage: "have no tick of a schedule carried out until a date; none is caught up", ArgsUsage: "NAME",
 		Flags: c.Flags(), OnUsageError: usageError,
-		Action: c.of(getenv, "suspend", func(ctx context.Context, schedules *scheduler.Desk, name string) error {
-			entry, err := schedules.Find(ctx, name)
+		Action: c.of(getenv, "suspend", func(ctx context.Context, desk *scheduler.Desk, one scheduler.Entry) (string, func() error, error) {
+			zone, err := time.LoadLocation(one.Timezone)
 			if err != nil {
-				return err
-			}
-			zone, err := time.LoadLocation(entry.Timezone)
-			if err != nil {
-				return err
+				return "", nil, err
 			}
 			until, err := selection.ParseUntil(c.until, zone)
 			if err == nil {
-				err = schedules.Suspend(ctx, name, until, c.who(getenv), c.reason)
+				err = desk.MaySuspend(until)
 			}
-			if err != nil {
-				return err
-			}
-			return c.conclude(scheduleBrake{"schedules_suspend", name, true, orNull(until.UTC())}, fmt.Sprintf("%s is suspended until %s", name, inZone(&until, entry.Timezone)))
+			return " until " + inZone(&until, one.Timezone), func() error {
+				if err := desk.Suspend(ctx, one.Name, until, c.who(getenv), c.reason); err != nil {
+					return err
+				}
+				return c.conclude(scheduleBrake{"schedules_suspend", one.Name, true, orNull(until.UTC())},
+					fmt.Sprintf("%s is suspended until %s", one.Name, inZone(&until, one.Timezone)))
+			}, err
 		}),
 	}
 }
@@ -390,16 +468,18 @@ func schedulesResumeCommand(getenv func(string) string, streams streams) *cli.Co
 	return &cli.Command{
 		Name: "resume", Usage: "end the suspension of a schedule", ArgsUsage: "NAME",
 		Flags: c.Flags(), OnUsageError: usageError,
-		Action: c.of(getenv, "resume", func(ctx context.Context, schedules *scheduler.Desk, name string) error {
-			changed, err := schedules.Resume(ctx, name)
-			if err != nil {
-				return err
-			}
-			words := name + " is carried out again"
-			if !changed {
-				words = name + " was not suspended"
-			}
-			return c.conclude(scheduleBrake{"schedules_resume", name, changed, nil}, words)
+		Action: c.of(getenv, "resume", func(ctx context.Context, desk *scheduler.Desk, one scheduler.Entry) (string, func() error, error) {
+			return "", func() error {
+				changed, err := desk.Resume(ctx, one.Name)
+				if err != nil {
+					return err
+				}
+				words := one.Name + " is carried out again"
+				if !changed {
+					words = one.Name + " was not suspended"
+				}
+				return c.conclude(scheduleBrake{"schedules_resume", one.Name, changed, nil}, words)
+			}, nil
 		}),
 	}
 }

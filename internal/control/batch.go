@@ -19,6 +19,7 @@ type Batch struct {
 	Ledger   *ledger.Ledger
 
 	desk *Desk
+	part bool // only some of its projects are meant
 }
 
 // UnknownError says that there is no such batch, or that it has no stops.
@@ -71,7 +72,7 @@ func (d *Desk) Batch(ctx context.Context, id string) (*Batch, error) {
 // In is the batch in some of its projects.
 func (b *Batch) In(projects []string) *Batch {
 	part := *b
-	part.Projects = projects
+	part.Projects, part.part = projects, true
 	return &part
 }
 
@@ -124,28 +125,27 @@ type Canceled struct {
 	Ended    int    `json:"ended"`    // had an outcome before
 }
 
-// Cancel withdraws the stops whose call has not gone out; why is kept with each. On
-// error the result says how far it came. Doing it again gets the same answer.
+// Cancel withdraws the stops whose call has not gone out; why is kept with each. The
+// batch is marked first, so that a schedule's tick which is still asking for it asks for
+// no more. On error the result says how far it came. Doing it again gets the same answer.
 func (b *Batch) Cancel(ctx context.Context, why string) (*Canceled, error) {
 	result := &Canceled{Kind: "cancel", Batch: b.ID}
-	for s, err := range b.Stops(ctx) {
+	if err := b.mark(ctx, why); err != nil {
+		return result, err
+	}
+	for _, p := range b.Projects {
+		err := b.Ledger.WithdrawAll(ctx, p, b.ID, why, func(answer ledger.Withdrawal) {
+			switch answer {
+			case ledger.Withdrew:
+				result.Canceled++
+			case ledger.TooLate:
+				result.Sent++
+			default:
+				result.Ended++
+			}
+		})
 		if err != nil {
 			return result, err
-		}
-		if s.State.Ended() {
-			result.Ended++
-			continue
-		}
-		answer, err := b.Ledger.Withdraw(ctx, s.ProjectID, s.ID, b.ID, why)
-		switch {
-		case err != nil:
-			return result, err
-		case answer == ledger.Withdrew:
-			result.Canceled++
-		case answer == ledger.TooLate:
-			result.Sent++
-		default:
-			result.Ended++
 		}
 	}
 	// Workers count what has ended, and look at what is left.
@@ -155,6 +155,24 @@ func (b *Batch) Cancel(ctx context.Context, why string) (*Canceled, error) {
 		}
 	}
 	return result, nil
+}
+
+// mark tells the producer of the batch that it is canceled.
+func (b *Batch) mark(ctx context.Context, why string) error {
+	projects := b.Projects
+	if !b.part {
+		all, err := b.Ledger.BatchProjects(ctx, b.ID) // those as well in which nothing was recorded yet
+		if err != nil {
+			return err
+		}
+		projects = all
+	}
+	for _, p := range projects {
+		if err := b.Ledger.MarkCanceled(ctx, p, b.ID, why, !b.part); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ask has workers look at what there is to do for a project now.

@@ -116,6 +116,23 @@ func (l *Ledger) OpenAt(ctx context.Context, projectID, batch, endpoint string, 
 	return l.open(ctx, projectID, batch, endpoint, false, asks, ids)
 }
 
+// Asked says of which jobs a stop was asked for in a batch already. Asks that were recorded
+// are found until their stops are forgotten.
+func (l *Ledger) Asked(ctx context.Context, projectID, batch string, jobIDs []string) (map[string]bool, error) {
+	ids := make([]string, len(jobIDs))
+	for i, job := range jobIDs {
+		ids[i] = l.stopID(batch, projectID, job)
+	}
+	records, err := l.hashes(ctx, projectID, ids)
+	asked := map[string]bool{}
+	for i, f := range records {
+		if len(f) > 0 {
+			asked[jobIDs[i]] = true
+		}
+	}
+	return asked, err
+}
+
 // tries is how often an ask may meet a stop that ends in this moment.
 const tries = 10
 

@@ -71,7 +71,7 @@ func (s *Scheduler) mine(ctx context.Context, name string, c claim, do func(*sta
 		if err != nil {
 			return err
 		}
-		if r.Claim == nil || r.Claim.Tick != c.Tick || r.Claim.Try != c.Try || r.Claim.Worker != s.me {
+		if !s.has(&r, c) {
 			return errLost
 		}
 		results := do(&r.state)
@@ -81,6 +81,11 @@ func (s *Scheduler) mine(ctx context.Context, name string, c claim, do func(*sta
 		}
 		return err
 	}
+}
+
+// has reports whether this worker still has a claim.
+func (s *Scheduler) has(r *record, c claim) bool {
+	return r.Claim != nil && r.Claim.Tick == c.Tick && r.Claim.Try == c.Try && r.Claim.Worker == s.me
 }
 
 // giveBack leaves a tick whose try has failed to whoever looks at it first after a while.
@@ -181,7 +186,7 @@ func (s *Scheduler) choose(ctx context.Context, one *schedules.Schedule, c *clai
 	suspended := false
 	err = s.mine(ctx, one.Name, *c, func(st *state) []Result {
 		taken := *st.Claim
-		if suspended = c.By == "" && st.suspended(s.Fleet.Now()); suspended {
+		if suspended = st.suspended(s.Fleet.Now()); suspended {
 			taken.Worker = "" // whoever looks at it next settles it
 		} else {
 			taken.Chosen = picked
@@ -338,7 +343,7 @@ func (s *Scheduler) ask(ctx context.Context, one *schedules.Schedule, c claim) (
 			return r, err
 		}
 	}
-	if len(r.Unlisted) > 0 || r.Refused > 0 {
+	if r.Outcome == Done && (len(r.Unlisted) > 0 || r.Refused > 0) {
 		r.Outcome = Partial
 	}
 	r.At = s.Fleet.Now()
@@ -352,13 +357,18 @@ func (s *Scheduler) askAll(ctx context.Context, one *schedules.Schedule, c claim
 	}
 	plan := when.Plan{First: timeOf(c.Chosen.First), Spread: time.Duration(c.Chosen.Spread) * time.Millisecond,
 		Deadline: time.Duration(c.Chosen.Deadline) * time.Millisecond}
-	i, books := 0, s.Ledger
-	if r.Shadow {
-		books = books.Shadow()
-	}
+	b := &brake{s: s, name: one.Name, c: c, batch: r.Batch, books: s.books(r.Shadow), canceledIn: map[string]bool{}}
+	i := 0
 	for part, err := range s.chunks(ctx, one.Name, c) {
 		if err != nil {
 			return err
+		}
+		here, err := b.pulled(ctx, part.ProjectID)
+		if err != nil {
+			return err
+		}
+		if b.why != "" {
+			break
 		}
 		var asks []ledger.Ask
 		for _, job := range part.Jobs {
@@ -366,36 +376,88 @@ func (s *Scheduler) askAll(ctx context.Context, one *schedules.Schedule, c claim
 			asks = append(asks, ledger.Ask{JobID: job, Due: due, Deadline: plan.DeadlineOf(due), Listed: true, Shadow: r.Shadow})
 			i++
 		}
-		if of := part.Size; of != nil {
-			err := s.Ledger.Describe(ctx, part.ProjectID, r.Batch, meta)
-			if err == nil {
-				err = books.StateSize(ctx, part.ProjectID, r.Batch, of.Stops, of.Held)
-			}
-			if of.Held != "" && !r.Shadow {
-				r.Reason = "held until: enqueue allow " + r.Batch + ": " + of.Held
-			}
-			if err != nil {
-				return err
-			}
-		}
-		openings, err := s.Producer.Ask(ctx, part.ProjectID, r.Batch, asks)
-		r.count(openings)
-		if elsewhere, ok := errors.AsType[*ledger.ElsewhereError](err); ok { // of this project alone
-			r.Refused += len(asks)
-			r.Reason = plain.Line(elsewhere.Error(), maxSaid)
+		if here {
 			continue
 		}
-		if err != nil {
+		if err := s.askFor(ctx, one, part, asks, meta, b.books, r); err != nil {
 			return err
 		}
 	}
-	if i != c.Chosen.Jobs {
-		return fmt.Errorf("only %d of the %d jobs that were written down are in Redis", i, c.Chosen.Jobs)
+	if b.why == "" {
+		if i != c.Chosen.Jobs {
+			return fmt.Errorf("only %d of the %d jobs that were written down are in Redis", i, c.Chosen.Jobs)
+		}
+		if _, err := b.pulled(ctx, ""); err != nil { // during the last chunk
+			return err
+		}
+	}
+	r.tellLate(s.Fleet.Now(), one.Name)
+	if err := b.tell(ctx, r); err != nil {
+		return err
 	}
 	if one.Notify == "" || r.Accepted+r.Joined+r.Known == 0 {
 		return nil
 	}
 	return notify.Arm(ctx, s.rdb, r.Batch, one.Notify)
+}
+
+// books are those of shadow stops or of real ones.
+func (s *Scheduler) books(shadow bool) *ledger.Ledger {
+	if shadow {
+		return s.Ledger.Shadow()
+	}
+	return s.Ledger
+}
+
+// askFor asks for the stops of one chunk.
+func (s *Scheduler) askFor(ctx context.Context, one *schedules.Schedule, part chunk, asks []ledger.Ask, meta ledger.Meta, books *ledger.Ledger, r *Result) error {
+	if of := part.Size; of != nil {
+		err := s.Ledger.Describe(ctx, part.ProjectID, r.Batch, meta)
+		if err == nil {
+			err = books.StateSize(ctx, part.ProjectID, r.Batch, of.Stops, of.Held)
+		}
+		if of.Held != "" && !r.Shadow {
+			r.Held = of.Held
+		}
+		if err != nil {
+			return err
+		}
+	}
+	asks, err := s.inTime(ctx, books, part.ProjectID, asks, r)
+	if err != nil || len(asks) == 0 {
+		return err
+	}
+	openings, err := s.Producer.Ask(ctx, part.ProjectID, r.Batch, asks)
+	r.count(openings)
+	if elsewhere, ok := errors.AsType[*ledger.ElsewhereError](err); ok { // of this project alone
+		r.Refused += len(asks)
+		r.Reason = plain.Line(elsewhere.Error(), maxSaid)
+		return nil
+	}
+	return err
+}
+
+// inTime leaves out what would be asked for past its deadline, as the tick is gone on with
+// late: a stop of which no call may go out any more. What was asked for before stays.
+func (s *Scheduler) inTime(ctx context.Context, books *ledger.Ledger, project string, asks []ledger.Ask, r *Result) ([]ledger.Ask, error) {
+	now := s.Fleet.Now()
+	late := func(a ledger.Ask) bool { return !now.Before(a.Deadline) }
+	var ids []string
+	for _, a := range asks {
+		if late(a) {
+			ids = append(ids, a.JobID)
+		}
+	}
+	if len(ids) == 0 {
+		return asks, nil
+	}
+	asked, err := books.Asked(ctx, project, r.Batch, ids)
+	if err != nil {
+		return nil, err
+	}
+	left := slices.DeleteFunc(asks, func(a ledger.Ask) bool { return late(a) && !asked[a.JobID] })
+	r.late += len(ids) - len(asked)
+	return left, nil
 }
 
 // count adds what became of asks.
@@ -413,6 +475,20 @@ func (r *Result) count(openings []ledger.Opening) {
 			r.Known++
 		}
 	}
+}
+
+// tellLate says in the result what was not asked for as it was too late.
+func (r *Result) tellLate(now time.Time, name string) {
+	if r.late == 0 {
+		return
+	}
+	r.Outcome = Partial
+	if r.Accepted+r.Joined+r.Known == 0 {
+		r.Outcome = Failed
+	}
+	r.Refused += r.late
+	r.Reason = fmt.Sprintf("%d of the %d jobs that were chosen were not asked for: it was gone on with at %s, after the deadline of their stops; to stop them now: enqueue schedules run %s",
+		r.late, r.Chosen, now.Format(time.RFC3339), name)
 }
 
 // chunks reads what was written down.

@@ -63,14 +63,50 @@ func (v view) settleClaim(s *state) []Result {
 	}
 	tick := timeOf(c.Tick)
 	switch _, newer := v.latest(tick, v.now); {
+	case c.Try == 0 && s.suspended(v.now):
+		return []Result{v.settle(s, Suspended, s.suspension(v.now))}
 	case c.Chosen == nil && s.suspended(v.now):
 		return []Result{v.settle(s, Suspended, "suspended before its jobs were chosen"+after(c.Error))}
+	case c.Try == 0 && v.now.After(tick.Add(v.schedule.CatchUp)):
+		return []Result{v.settle(s, Missed, fmt.Sprintf("no worker was free to begin with it within %s: each had %d ticks to carry out", v.schedule.CatchUp, carriedAtOnce))}
+	case c.Try == 0 && newer && c.By == "":
+		return []Result{v.settle(s, Missed, "no worker was free to begin with it before a newer tick was due")}
 	case v.now.After(tick.Add(v.schedule.CatchUp)):
 		return []Result{v.settle(s, Failed, fmt.Sprintf("given up %s after its time", v.schedule.CatchUp)+after(c.Error))}
 	case newer && c.By == "" && c.Chosen == nil:
 		return []Result{v.settle(s, Failed, "given up as a newer tick is due"+after(c.Error))}
 	}
 	return nil
+}
+
+// leave settles what is open of a schedule that the file in force does not have any more:
+// a tick that a worker carries out still is brought to its end by that one.
+func (v view) leave(s *state, revision int) (results []Result) {
+	words := fmt.Sprintf("revision %d of the schedules file does not have the schedule any more", revision)
+	if c := s.Claim; c != nil && !v.busy && !v.held(c) {
+		outcome := Failed
+		if c.Try == 0 {
+			outcome = Missed
+		}
+		reason := words
+		if c.Error != "" {
+			reason += ": " + c.Error
+		}
+		results = append(results, v.settle(s, outcome, reason))
+	}
+	if s.Claim != nil {
+		return results
+	}
+	if run := s.Run; run != nil {
+		s.Run, s.Claim = nil, &claim{Tick: run.Tick, By: run.By, Shadow: run.Shadow}
+		results = append(results, v.settle(s, Missed, words))
+	}
+	if next := timeOf(s.Next); s.Next != 0 && !next.After(v.now) && s.Next > s.Settled {
+		results = append(results, v.result(next, Missed, words))
+		s.Settled = s.Next
+	}
+	s.Next = 0
+	return results
 }
 
 // after appends what went wrong before.
@@ -99,6 +135,7 @@ func (v view) settle(s *state, outcome Outcome, reason string) Result {
 	r.Tries, r.By, r.Shadow = c.Try, c.By, c.shadow(v.schedule)
 	if c.Chosen != nil && c.Chosen.Jobs > 0 {
 		r.Chosen, r.Batch = c.Chosen.Jobs, schedules.BatchID(v.schedule.Name, r.Tick)
+		r.Reason += "; whatever it has asked for goes on: enqueue status " + r.Batch
 	}
 	if c.By == "" {
 		s.Settled = max(s.Settled, c.Tick)
@@ -116,6 +153,9 @@ func (v view) result(tick time.Time, outcome Outcome, reason string) Result {
 func (v view) due(s *state) (results []Result) {
 	if run := s.Run; run != nil {
 		s.Run, s.Claim = nil, &claim{Tick: run.Tick, By: run.By, Shadow: run.Shadow}
+		if s.suspended(v.now) {
+			return []Result{v.settle(s, Suspended, s.suspension(v.now))}
+		}
 		if v.now.After(timeOf(run.Tick).Add(v.schedule.CatchUp)) {
 			return []Result{v.settle(s, Missed, v.unseen(s))}
 		}
@@ -187,12 +227,21 @@ func (v view) latest(after, upTo time.Time) (latest time.Time, ok bool) {
 	return latest, ok
 }
 
-// next is the first tick without a result.
+// next is the first tick without a result that is to be carried out: those that fall into
+// a suspension have a result when they are due, and are not.
 func (v view) next(s *state) int64 {
 	if c := s.Claim; c != nil && c.By == "" {
 		return c.Tick
 	}
-	return millis(v.schedule.Next(s.from(v.since)))
+	next := v.schedule.Next(s.from(v.since))
+	for !next.IsZero() {
+		until := s.suspendedUntil(next)
+		if until.IsZero() {
+			break
+		}
+		next = v.schedule.Next(until.Add(-time.Millisecond))
+	}
+	return millis(next)
 }
 
 // from is the time after which ticks have no result.
@@ -209,6 +258,17 @@ func (s *state) suspension(at time.Time) string {
 		}
 	}
 	return ""
+}
+
+// suspendedUntil is until when a schedule is suspended that is so at a time; zero if it is
+// not.
+func (s *state) suspendedUntil(at time.Time) (until time.Time) {
+	for _, one := range s.Suspensions {
+		if ms := at.UnixMilli(); one.From <= ms && ms < one.Until {
+			until = timeOf(one.Until)
+		}
+	}
+	return until
 }
 
 func (s suspension) words() string {

@@ -83,6 +83,12 @@ func TestDecide(t *testing.T) {
 			s.Suspensions = []suspension{{From: ms("11-26 20:05"), Until: ms("11-27 12:00"), By: "ann"}}
 			return s
 		}(), mine: true, claim: "11-26 20:00", next: "11-26 20:00"},
+		{name: "never begun", now: "11-26 21:01", was: state{Timing: print, Settled: ms("11-25 20:00"), Claim: &claim{Tick: ms("11-26 20:00")}},
+			results: []string{"26 missed no worker was free to begin with it within 1h0m0s"}, next: "11-27 20:00"},
+		{name: "a run by hand, suspended since", now: "11-26 11:59", was: state{Timing: print, Settled: ms("11-25 20:00"), Run: &request{Tick: ms("11-26 11:59"), By: "ann"},
+			Suspensions: []suspension{away}}, results: []string{"26 suspended suspended from 2026-11-24T12:00:00Z until 2026-11-26T12:00:00Z by ann: holidays"}, next: "11-26 20:00"},
+		{name: "suspended for some ticks", now: "11-26 21:00", was: state{Timing: print, Settled: ms("11-26 20:00"),
+			Suspensions: []suspension{{From: ms("11-26 20:30"), Until: ms("11-28 20:00"), By: "ann"}}}, next: "11-28 20:00"},
 		{name: "other times", now: "11-26 20:30", since: "11-26 20:29", was: state{Timing: "old", Next: ms("11-26 19:00"), Settled: ms("11-25 19:00")},
 			results: []string{"26 missed the times of the schedule were changed before it was carried out"}, next: "11-27 20:00"},
 		{name: "a run by hand", now: "11-26 12:00", was: state{Timing: print, Settled: ms("11-25 20:00"), Run: &request{Tick: ms("11-26 11:59"), By: "ann"}},

@@ -21,7 +21,26 @@ type Force struct {
 	Hash      string    `json:"hash"`
 	Since     time.Time `json:"since"`
 	Schedules []Entry   `json:"schedules"`
+	// Left are the schedules that files before had, the newest first: what is open of
+	// theirs is to be settled.
+	Left []Left `json:"left,omitempty"`
 }
+
+// Left is a schedule that the file in force does not have any more.
+type Left struct {
+	Name     string    `json:"name"`
+	Shadow   bool      `json:"shadow"`
+	At       time.Time `json:"at"`       // when it left
+	Revision int       `json:"revision"` // of the file that does not have it
+}
+
+const (
+	// leftKept is for how long a schedule that left is looked at: no tick can be open
+	// for longer.
+	leftKept = chosenLife
+	// mostLeft is how many of them are.
+	mostLeft = 200
+)
 
 // Entry is a schedule of the file in force.
 type Entry struct {
@@ -31,6 +50,9 @@ type Entry struct {
 	Timezone string        `json:"timezone"`
 	CatchUp  time.Duration `json:"catch_up"`
 	Shadow   bool          `json:"shadow"`
+	// BatchLimit and BatchShare are those of schedules.Schedule.
+	BatchLimit int     `json:"batch_limit"`
+	BatchShare float64 `json:"batch_share"`
 	// Since is when a file in force had the schedule first, at these times. It has no tick
 	// before.
 	Since time.Time `json:"since"`
@@ -86,12 +108,21 @@ func succeed(before Force, file *schedules.File, now time.Time) Force {
 	next := Force{Revision: file.Revision, Hash: file.Hash, Since: now}
 	for _, one := range file.Schedules {
 		e := Entry{Name: one.Name, Timing: one.Timing.String(), Print: one.Fingerprint(), Timezone: one.Location.String(), CatchUp: one.CatchUp,
-			Shadow: one.Shadow, Since: now}
+			Shadow: one.Shadow, BatchLimit: one.BatchLimit, BatchShare: one.BatchShare, Since: now}
 		if old, ok := before.find(one.Name); ok && old.Print == e.Print {
 			e.Since = old.Since
 		}
 		next.Schedules = append(next.Schedules, e)
 	}
+	for _, old := range before.Schedules {
+		next.Left = append(next.Left, Left{old.Name, old.Shadow, now, file.Revision})
+	}
+	next.Left = append(next.Left, before.Left...)
+	next.Left = slices.DeleteFunc(next.Left, func(l Left) bool {
+		_, is := next.find(l.Name)
+		return is || now.Sub(l.At) > leftKept
+	})
+	next.Left = next.Left[:min(len(next.Left), mostLeft)]
 	return next
 }
 

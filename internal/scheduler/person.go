@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"vizstop/internal/ledger"
 	"vizstop/internal/schedules"
 )
 
@@ -44,9 +46,10 @@ func (o Overview) Agreed() bool {
 // Standing is how a schedule stands.
 type Standing struct {
 	Entry
-	Next       time.Time   // the first tick without a result; zero: none within four years
+	Next       time.Time   // the first tick without a result that no suspension keeps out; zero: none within four years
 	LastDone   time.Time   // the newest tick that is done; zero: none
 	Running    *Running    // nil: no tick is being carried out
+	Requested  *Requested  // nil: no run by hand waits
 	Suspension *Suspension // nil: it is not suspended
 	Results    []Result    // the newest first
 }
@@ -60,6 +63,13 @@ type Running struct {
 	Error   string    // of the try before
 	By      string    // who has asked for it by hand
 	Started bool      // its jobs are chosen
+}
+
+// Requested is a run by hand that no worker has begun with yet.
+type Requested struct {
+	Batch  string
+	By     string
+	Shadow bool
 }
 
 // Suspension is a time in which no tick is carried out.
@@ -93,7 +103,10 @@ func (d *Desk) standings(ctx context.Context, entries []Entry, results int) ([]S
 	for i, e := range entries {
 		all[i] = standing(e, &records[i].state, d.fleet.Now())
 		if results > 0 {
-			if all[i].Results, err = d.results(ctx, e.Name, results); err != nil {
+			if all[i].Results, err = d.results(ctx, e.Name, results); err == nil {
+				err = d.countHeld(ctx, all[i].Results)
+			}
+			if err != nil {
 				return nil, err
 			}
 		}
@@ -101,10 +114,45 @@ func (d *Desk) standings(ctx context.Context, entries []Entry, results int) ([]S
 	return all, nil
 }
 
+// countHeld counts how many stops of the newest result are held now.
+func (d *Desk) countHeld(ctx context.Context, results []Result) error {
+	if len(results) == 0 || results[0].Batch == "" || results[0].Shadow {
+		return nil
+	}
+	r := &results[0]
+	projects, err := ledger.New(d.rdb, d.fleet.Now).BatchProjects(ctx, r.Batch)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return nil
+	}
+	for _, p := range projects {
+		var limits map[string]string
+		var held []ledger.HeldBatch
+		if err == nil {
+			limits, err = d.rdb.HGetAll(ctx, ledger.Keys(p).Limits()).Result()
+		}
+		if err == nil {
+			held, err = ledger.HeldBatches(ctx, d.rdb, p, limits)
+		}
+		for _, one := range held {
+			if one.ID == r.Batch {
+				r.Waiting += one.Pending
+				r.Held = one.Words
+			}
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("look whether batch %s is held: %w", r.Batch, err)
+	}
+	return nil
+}
+
 func standing(e Entry, st *state, now time.Time) Standing {
 	s := Standing{Entry: e, Next: timeOf(st.Next), LastDone: timeOf(st.LastDone), Results: []Result{}}
 	if c := st.Claim; c != nil {
 		s.Running = &Running{Tick: timeOf(c.Tick), Worker: c.Worker, Try: c.Try, Again: timeOf(c.RetryAt), Error: c.Error, By: c.By, Started: c.Chosen != nil}
+	}
+	if r := st.Run; r != nil {
+		s.Requested = &Requested{schedules.BatchID(e.Name, timeOf(r.Tick)), r.By, r.Shadow}
 	}
 	for _, one := range st.Suspensions {
 		if ms := now.UnixMilli(); one.From <= ms && ms < one.Until {
@@ -141,42 +189,103 @@ func (d *Desk) entry(ctx context.Context, name string) (Entry, Force, error) {
 	return e, f, nil
 }
 
-// Run asks the workers for a tick of a schedule now, and returns the batch that it will
-// have, and whether that is one of shadow stops. It is refused while the schedule is suspended, and if no living worker has the
-// file that is in force.
-func (d *Desk) Run(ctx context.Context, name, by string, shadow bool) (batch string, ofShadow bool, err error) {
+// MayRun says why Run would be refused now; nil if it would not.
+func (d *Desk) MayRun(ctx context.Context, name string) error {
+	_, err := d.mayRun(ctx, name)
+	if err != nil {
+		return err
+	}
+	r, err := d.state(ctx, name)
+	if err != nil {
+		return err
+	}
+	return r.mayRun(name, d.fleet.Now())
+}
+
+// mayRun is MayRun, but for the state of the schedule.
+func (d *Desk) mayRun(ctx context.Context, name string) (Entry, error) {
 	one, force, err := d.entry(ctx, name)
+	if err != nil {
+		return one, err
+	}
+	workers, err := d.said(ctx, d.fleet.Now(), d.fleet.Census().Lives)
+	if err == nil && (len(workers) == 0 || workers[0].Revision != force.Revision) {
+		err = fmt.Errorf("no worker runs that has revision %d of the schedules: nothing was asked for", force.Revision)
+	}
+	return one, err
+}
+
+func (st *state) mayRun(name string, now time.Time) error {
+	switch {
+	case st.suspended(now):
+		return fmt.Errorf("schedule %s is %s: resume it first", name, st.suspension(now))
+	case st.Run != nil:
+		return fmt.Errorf("schedule %s is about to run already, as %s has asked: its batch is %s", name, st.Run.By, schedules.BatchID(name, timeOf(st.Run.Tick)))
+	}
+	return nil
+}
+
+// Run asks the workers for a tick of a schedule now, and returns the batch that it will
+// have, and whether that is one of shadow stops. It is refused while the schedule is
+// suspended, and if no living worker has the file that is in force.
+func (d *Desk) Run(ctx context.Context, name, by string, shadow bool) (batch string, ofShadow bool, err error) {
+	one, err := d.mayRun(ctx, name)
 	if err != nil {
 		return "", false, err
 	}
 	shadow = shadow || one.Shadow
-	workers, err := d.said(ctx, d.fleet.Now(), d.fleet.Census().Lives)
-	if err != nil {
-		return "", false, err
-	}
-	if len(workers) == 0 || workers[0].Revision != force.Revision {
-		return "", false, fmt.Errorf("no worker runs that has revision %d of the schedules: nothing was asked for", force.Revision)
-	}
-	tick := d.fleet.Now().Truncate(time.Second)
-	if tick.Second() == 0 { // a tick by the clock may have that time
-		tick = tick.Add(time.Second)
-	}
+	var tick time.Time
 	err = d.update(ctx, name, func(st *state) error {
-		switch {
-		case st.suspended(d.fleet.Now()):
-			return fmt.Errorf("schedule %s is %s: resume it first", name, st.suspension(d.fleet.Now()))
-		case st.Run != nil:
-			return fmt.Errorf("schedule %s is about to run already, as %s has asked: its batch is %s", name, st.Run.By, schedules.BatchID(name, timeOf(st.Run.Tick)))
+		if err := st.mayRun(name, d.fleet.Now()); err != nil {
+			return err
 		}
-		st.Run = &request{Tick: tick.UnixMilli(), By: by, Shadow: shadow}
+		tick = st.freeTick(d.fleet.Now())
+		st.Run, st.LastRun = &request{Tick: tick.UnixMilli(), By: by, Shadow: shadow}, tick.UnixMilli()
 		return nil
 	})
 	return schedules.BatchID(name, tick), shadow, err
 }
 
+// freeTick is the time of a run by hand: the first second from now on that is neither that
+// of an earlier run, nor one at which there may be a tick by the clock. So each has a
+// batch of its own.
+func (st *state) freeTick(now time.Time) time.Time {
+	tick := now.Truncate(time.Second)
+	if last := timeOf(st.LastRun); !tick.After(last) {
+		tick = last.Add(time.Second)
+	}
+	if tick.Second() == 0 {
+		tick = tick.Add(time.Second)
+	}
+	return tick
+}
+
+// Limits says, in words, of what size on a tick of a schedule is held until somebody allows
+// it; "": of none.
+func (d *Desk) Limits(one Entry) string {
+	l := d.fleet.Limits().WithDefaults()
+	batch, share := cmp.Or(one.BatchLimit, l.Batch), cmp.Or(one.BatchShare, l.Share)
+	var all []string
+	if batch > 0 {
+		all = append(all, fmt.Sprintf("more than %d stops", batch))
+	}
+	if share > 0 && share < 100 {
+		all = append(all, fmt.Sprintf("more than %g %% of the running jobs of a project", share))
+	}
+	return strings.Join(all, " or ")
+}
+
 // keptSuspensions is how many suspensions of a schedule are kept: a tick that fell into
 // an older one has its result long since.
 const keptSuspensions = 10
+
+// MaySuspend says why Suspend would be refused now; nil if it would not.
+func (d *Desk) MaySuspend(until time.Time) error {
+	if until.After(d.fleet.Now()) {
+		return nil
+	}
+	return fmt.Errorf("%s is over: nothing was suspended", until.Format(time.RFC3339))
+}
 
 // Suspend keeps a schedule from having ticks carried out until a time. One that is
 // suspended already is suspended until then instead.
@@ -186,8 +295,8 @@ func (d *Desk) Suspend(ctx context.Context, name string, until time.Time, by, re
 	}
 	return d.update(ctx, name, func(st *state) error {
 		now := d.fleet.Now().UnixMilli()
-		if until.UnixMilli() <= now {
-			return fmt.Errorf("%s is over: nothing was suspended", until.Format(time.RFC3339))
+		if err := d.MaySuspend(until); err != nil {
+			return err
 		}
 		all := append([]suspension(nil), st.Suspensions...)
 		from := now

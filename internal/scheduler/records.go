@@ -57,6 +57,14 @@ type Result struct {
 	Tries    int       `json:"tries"`         // how often workers began with it
 	Shadow   bool      `json:"shadow"`        // nothing was stopped
 	By       string    `json:"requester"`     // who has asked for it by hand; "" for a tick by the clock
+	// Held is the limit that its batch was over when it was asked for, in words; "": none.
+	// Nothing of that batch goes out until somebody allows it.
+	Held string `json:"held"`
+	// Waiting is how many of its stops are held now. It is not kept: Overview counts, for
+	// the newest result of a schedule.
+	Waiting int `json:"held_stops"`
+
+	late int // of Refused: past their deadline
 }
 
 // Outcome is how a tick ended: a closed set, fit for a metric label.
@@ -87,6 +95,7 @@ type state struct {
 	Next     int64  `json:"next"`      // the first tick without a result
 	LastDone int64  `json:"last_done"` // the newest tick that is done, in part or whole
 	Looked   int64  `json:"looked"`    // when a worker has looked at it last, to the minute
+	LastRun  int64  `json:"last_run"`  // the newest tick that a person has asked for
 
 	Claim       *claim       `json:"claim,omitempty"`
 	Run         *request     `json:"run,omitempty"`

@@ -20,6 +20,7 @@ import (
 	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
 	"vizstop/internal/limits"
+	"vizstop/internal/release"
 	"vizstop/internal/schedules"
 )
 
@@ -84,9 +85,10 @@ const carriedAtOnce = 4
 type Scheduler struct {
 	Config
 	store
-	file  atomic.Pointer[schedules.File]
-	fault atomic.Pointer[string] // why its file is not in force
-	again chan struct{}
+	release *release.Releaser
+	file    atomic.Pointer[schedules.File]
+	fault   atomic.Pointer[string] // why its file is not in force
+	again   chan struct{}
 
 	said time.Time // when this worker said which file it has
 	hash string    // of which file
@@ -104,7 +106,7 @@ func New(cfg Config) *Scheduler {
 	if cfg.Interval <= 0 {
 		cfg.Interval = 2 * time.Second
 	}
-	s := &Scheduler{Config: cfg, store: store{cfg.Redis, cfg.Fleet.ID()}, again: make(chan struct{}, 1), carries: map[string]bool{}}
+	s := &Scheduler{Config: cfg, store: store{cfg.Redis, cfg.Fleet.ID()}, release: release.New(cfg.Redis, "", cfg.Fleet.Now, release.Config{}), again: make(chan struct{}, 1), carries: map[string]bool{}}
 	s.Set(cfg.File)
 	return s
 }
@@ -134,6 +136,17 @@ func (s *Scheduler) Note() string {
 		return *fault
 	}
 	return ""
+}
+
+// Unfit says which schedules of this worker's file it can't carry out as things stand, and
+// why: their rules choose no project.
+func (s *Scheduler) Unfit() (notes []string) {
+	for _, one := range s.file.Load().Schedules {
+		if _, err := s.Projects(one.Rule); err != nil {
+			notes = append(notes, "schedule "+one.Name+" can't be carried out as things stand: "+err.Error())
+		}
+	}
+	return notes
 }
 
 // Revision is that of this worker's file.
@@ -218,7 +231,47 @@ func (s *Scheduler) look(ctx context.Context) (wait time.Duration, err error) {
 		}
 		wait = min(wait, s.soon(&records[i].state))
 	}
+	if err := s.settleLeft(ctx, force.Left); err != nil {
+		return wait, err
+	}
 	return max(wait, 10*time.Millisecond), nil
+}
+
+// settleLeft gives what is open of schedules that left a result.
+func (s *Scheduler) settleLeft(ctx context.Context, left []Left) error {
+	names := make([]string, len(left))
+	for i, one := range left {
+		names[i] = one.Name
+	}
+	records, err := s.states(ctx, names)
+	if err != nil {
+		return err
+	}
+	for i := range records {
+		r, one := &records[i], left[i]
+		if r.Claim == nil && r.Run == nil && r.Next == 0 {
+			continue
+		}
+		s.mu.Lock()
+		busy := s.carries[one.Name]
+		s.mu.Unlock()
+		v := view{schedule: &schedules.Schedule{Name: one.Name, Shadow: one.Shadow}, now: s.Fleet.Now(), me: s.me, census: s.Fleet.Census(), busy: busy}
+		next := r.Next
+		results := v.leave(&r.state, one.Revision)
+		if len(results) == 0 && r.Next == next {
+			continue // a worker is at it still
+		}
+		switch err := s.change(ctx, one.Name, r, results...); {
+		case errors.Is(err, errChanged):
+			continue
+		case err != nil:
+			return err
+		}
+		for _, result := range results {
+			s.tellResult(ctx, one.Name, result)
+		}
+	}
+	return nil
 }
 
 // soon is when a schedule is to be looked at again.

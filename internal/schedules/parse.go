@@ -29,8 +29,10 @@ const (
 	defaultCatchUp = time.Hour
 	leastCatchUp   = time.Minute
 	mostCatchUp    = 7 * 24 * time.Hour
-	leastDeadline  = time.Second
-	mostSpan       = 30 * 24 * time.Hour
+	leastDeadline  = time.Minute
+	mostDeadline   = 30 * 24 * time.Hour
+	mostSpread     = 24 * time.Hour
+	leastAge       = time.Minute
 	mostAge        = 100 * 365 * 24 * time.Hour
 	mostLimit      = 10_000_000
 )
@@ -48,9 +50,9 @@ const (
 	wantGlob     = "a job's name, or a glob for names such as nightly-*"
 	wantExclude  = "a job's id, or a glob for names such as keep-*"
 	wantProtect  = "the path of a file of ids and globs, from the folder of this file on"
-	wantAge      = "whole seconds with their unit, such as 8h or 90m"
-	wantDeadline = "whole seconds from 1s to 720h with their unit, such as 2h"
-	wantSpread   = "whole seconds from 1s to 720h with their unit, such as 10m"
+	wantAge      = "whole seconds from 1m on with their unit, such as 8h or 90m"
+	wantDeadline = "whole seconds from 1m to 720h with their unit, such as 2h, or leave it out: then the batch gets what it needs"
+	wantSpread   = "whole seconds from 1s to 24h with their unit, such as 10m"
 	wantCatchUp  = "whole seconds from 1m to 168h with their unit, such as 1h"
 	wantText     = "1 to 256 characters on one line"
 	wantURL      = "a URL such as https://example.com/hook, without user and password"
@@ -129,8 +131,8 @@ func (p *parser) schedule(n *yaml.Node, names map[string]*yaml.Node) *Schedule {
 	default:
 		names[s.Name] = found["name"]
 	}
-	p.Duration(found["deadline"], &s.Deadline, leastDeadline, mostSpan, wantDeadline)
-	p.Duration(found["spread"], &s.Spread, time.Second, mostSpan, wantSpread)
+	p.Duration(found["deadline"], &s.Deadline, leastDeadline, mostDeadline, wantDeadline)
+	p.Duration(found["spread"], &s.Spread, time.Second, mostSpread, wantSpread)
 	p.Duration(found["catch_up"], &s.CatchUp, leastCatchUp, mostCatchUp, wantCatchUp)
 	p.limits(s, found["batch_limit"], found["batch_share"])
 	p.Truth(found["shadow"], &s.Shadow)
@@ -297,7 +299,7 @@ func (p *parser) rule(n *yaml.Node) Rule {
 		r.Statuses = append(r.Statuses, names...)
 	}, "!!str", "!!int")
 	r.Names = p.globs(found["name"], "name", wantGlob)
-	p.Duration(found["older_than"], &r.OlderThan, time.Second, mostAge, wantAge)
+	p.Duration(found["older_than"], &r.OlderThan, leastAge, mostAge, wantAge)
 	r.Exclude = p.globs(found["exclude"], "exclude", wantExclude)
 	p.protect(&r, found["protect"])
 	p.Whole(found["limit"], &r.Limit, 1, mostLimit, "how many jobs of a project are stopped at most, from 1 on; leave it out for no limit")
@@ -305,10 +307,27 @@ func (p *parser) rule(n *yaml.Node) Rule {
 		r.Order = order
 	}
 	anyName := found["name"] == nil || slices.ContainsFunc(r.Names, func(glob string) bool { return strings.Trim(glob, "*?") == "" })
-	if anyName && !r.All && found["status"] == nil && found["older_than"] == nil {
+	if anyName && !r.All && p.anyStatus(r.Statuses, found["status"]) && found["older_than"] == nil {
 		p.Fault(n.Line, n.Column, `the rule matches every job: write "all: true" if that is meant, or add status, name or older_than`)
 	}
 	return r
+}
+
+// anyStatus reports whether no job that can be stopped is kept out by its status: the rule
+// has none, or all of one generation of the API. v1 has numbers for codes, v2 words.
+func (p *parser) anyStatus(names []string, n *yaml.Node) bool {
+	if n == nil {
+		return true
+	}
+	known, missing := map[bool]bool{}, map[bool]bool{}
+	for _, s := range p.statuses {
+		if s.State == jobs.Active {
+			_, err := strconv.Atoi(s.Code)
+			known[err == nil] = true
+			missing[err == nil] = missing[err == nil] || !slices.Contains(names, s.Name)
+		}
+	}
+	return known[true] && !missing[true] || known[false] && !missing[false]
 }
 
 // where reads which projects a rule is for.

@@ -74,6 +74,26 @@ func TestBadFiles(t *testing.T) {
 	}
 }
 
+// The line of a fault is shown as it stands, unless it may hold a secret.
+func TestSourceIsShownAsItStands(t *testing.T) {
+	for line, want := range map[string]string{
+		`name: "[!~]*"`:   `name: "[!~]*"`,
+		`name: &a x`:      `name: &a x`,
+		`name: [!x tmp]`:  `name: [!x tmp]`,
+		`name: *hunter2`:  `name: *` + "*******",
+		`name: !hunter2x`: `name: !` + "********",
+	} {
+		_, err := Parse("schedules.yaml", []byte("revision: 1\nschedules: [{rule: {\n"+line+"\n}}]"), settings.Statuses())
+		e, ok := errors.AsType[*yamlfile.Error](err)
+		if !ok {
+			t.Fatalf("%s: %v", line, err)
+		}
+		if i := slices.IndexFunc(e.Faults, func(f yamlfile.Fault) bool { return f.Line == 3 }); i < 0 || !strings.HasPrefix(e.Faults[i].Source, "     3 | "+want+"\n") {
+			t.Errorf("%s is shown as\n%v", line, err)
+		}
+	}
+}
+
 func TestExample(t *testing.T) {
 	f, err := Load(example, settings.Statuses())
 	if err != nil {

@@ -168,6 +168,9 @@ func (w *Worker) Ready(ctx context.Context) (faults, notes []string) {
 	if w.scheduler != nil && w.scheduler.Note() != "" {
 		notes = append(notes, w.scheduler.Note())
 	}
+	if w.scheduler != nil {
+		notes = append(notes, w.scheduler.Unfit()...)
+	}
 	for _, refused := range w.cfg.Refused() {
 		notes = append(notes, refused+"; what was there before stays in use")
 	}

@@ -112,8 +112,9 @@ func columns(text string) (n int) {
 var secretField = regexp.MustCompile(`(?i)(?:(?:secret|password|passwd|token|(?:access|api|private)[-_ ]?key)[\w-]*|\b[as]k(?:[-_][\w-]*)?)["']?\s*[:=]\s*(.*)`)
 
 // hidden finds other places where people write secrets: right behind
-// "credentials:", in a URL, and behind a character that YAML takes for its own.
-var hidden = regexp.MustCompile(`credentials["']?\s*:\s*([^\s{].*)|://([^/\s"']*)@|(?:^|[\s\[{,:])[*&!](\S+)`)
+// "credentials:", in a URL, and behind a character that YAML takes for its own, if it
+// has six characters: an anchor, or a set of a glob, is shorter than a password.
+var hidden = regexp.MustCompile(`credentials["']?\s*:\s*([^\s{].*)|://([^/\s"']*)@|(?:^|[\s\[{,:])[*&!](\S{6,})`)
 
 // consoleToken finds tokens of our own console.
 var consoleToken = regexp.MustCompile(`(vst_[A-Za-z0-9]{16,})`)

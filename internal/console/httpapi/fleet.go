@@ -32,7 +32,7 @@ func (a *api) getSchedules(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	list := control.NewScheduleList(overview)
+	list := overview.List()
 	for i := range list.Schedules {
 		list.Schedules[i].Results = orEmpty(list.Schedules[i].Results)
 	}

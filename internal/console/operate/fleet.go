@@ -111,6 +111,12 @@ func (o *Operator) runSchedule(ctx context.Context, one *order) error {
 	if err != nil {
 		return err
 	}
+	if err := desk.MayRun(ctx, one.Schedule); err != nil {
+		return refused("%v", err)
+	}
+	if one.Shadow {
+		one.plan.Scope += " in the shadow"
+	}
 	one.plan.Effect = "Workers choose the jobs by the schedule's rule and ask for them now, within the schedule's limits. How many that are is not known before."
 	one.do = func(ctx context.Context, one *order) (*Done, error) {
 		batch, shadow, err := desk.Run(ctx, one.Schedule, one.By, one.Shadow)
@@ -138,9 +144,10 @@ func (o *Operator) suspendSchedule(ctx context.Context, one *order) error {
 		return err
 	}
 	until := one.Until.UTC()
-	if !until.After(o.desk.Fleet.Now()) {
-		return refused("a schedule is suspended until a time that is to come, not until %s", until.Format(time.RFC3339))
+	if err := desk.MaySuspend(until); err != nil {
+		return refused("%v", err)
 	}
+	one.plan.Scope += " until " + until.Format(time.RFC3339)
 	one.plan.Effect = fmt.Sprintf("No tick of the schedule is carried out until %s; none of them is caught up.", until.Format(time.RFC3339))
 	one.do = func(ctx context.Context, one *order) (*Done, error) {
 		if err := desk.Suspend(ctx, one.Schedule, until, one.By, one.Reason); err != nil {

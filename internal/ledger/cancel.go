@@ -1,0 +1,78 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// canceledField is in the hash of a batch, beside its counts: wholly or here, a space, and why.
+const (
+	canceledField = "called_off"
+	wholly        = "all"
+	here          = "project"
+)
+
+// MarkCanceled notes in a project that somebody has canceled a batch: for whoever is still
+// asking for its stops, as Withdraw says nothing about those to come. whole says that it
+// was canceled in all projects, also in those where nothing was asked for yet. The mark
+// goes with the batch. It keeps nobody from asking: a producer that heeds it looks with
+// Canceled.
+func (l *Ledger) MarkCanceled(ctx context.Context, projectID, batch, why string, whole bool) error {
+	if err := l.register(ctx, projectID, batch); err != nil {
+		return err
+	}
+	scope := here
+	if whole {
+		scope = wholly
+	}
+	k := l.keys(projectID)
+	pipe := l.rdb.TxPipeline()
+	pipe.HSet(ctx, k.batch(batch), canceledField, scope+" "+why)
+	pipe.ZAddNX(ctx, k.ended(), redis.Z{Score: float64(l.now().UnixMilli()), Member: batch}) // as Describe
+	if _, err := pipe.Exec(ctx); err != nil {
+		return fmt.Errorf("mark batch %s of project %s as canceled: %w", batch, projectID, err)
+	}
+	return nil
+}
+
+// Canceled says why a batch was canceled in a project, and whether that was meant for
+// all projects; "" if it was not.
+func (l *Ledger) Canceled(ctx context.Context, projectID, batch string) (why string, whole bool, err error) {
+	mark, err := l.rdb.HGet(ctx, l.keys(projectID).batch(batch), canceledField).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return "", false, fmt.Errorf("look whether batch %s of project %s was canceled: %w", batch, projectID, err)
+	}
+	scope, why, _ := strings.Cut(mark, " ")
+	return why, scope == wholly, nil
+}
+
+// WithdrawAll withdraws what a batch wants of its stops in a project, as Withdraw does, of
+// those that have not ended, and tells the answer for each; for those that have it is Over.
+// Ask for a round afterwards.
+func (l *Ledger) WithdrawAll(ctx context.Context, projectID, batch, why string, told func(Withdrawal)) error {
+	for offset := 0; ; {
+		stops, next, err := l.BatchStops(ctx, projectID, batch, offset, withdrawsAtOnce)
+		if err != nil {
+			return err
+		}
+		for _, s := range stops {
+			answer := Over
+			if !s.State.Ended() {
+				if answer, err = l.Withdraw(ctx, projectID, s.ID, batch, why); err != nil {
+					return err
+				}
+			}
+			told(answer)
+		}
+		if offset = next; next == 0 {
+			return nil
+		}
+	}
+}
+
+// withdrawsAtOnce is how many stops are read at once.
+const withdrawsAtOnce = 1000

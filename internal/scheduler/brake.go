@@ -1,0 +1,140 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"vizstop/internal/ledger"
+	"vizstop/internal/plain"
+	"vizstop/internal/release"
+)
+
+// brake is what people may have done to a tick while its jobs are asked for: they have
+// suspended its schedule, or canceled its batch. It is looked at between chunks.
+type brake struct {
+	s     *Scheduler
+	name  string // of the schedule
+	c     claim
+	batch string
+	books *ledger.Ledger
+
+	why       string // nothing more is asked for; "": go on
+	suspended bool
+
+	canceled    string          // why the batch was canceled in some project
+	canceledIn  map[string]bool // those projects
+	first, last string          // the first project, which has every mark for all projects, and the one before
+}
+
+// pulled looks whether the tick may go on with a project; "": there is none to come. It
+// reports whether the batch is canceled there alone; if nothing more may be asked for
+// anywhere, why says so. Of a batch that is canceled it withdraws what was asked for
+// before the tick could know, by this try or by one before it.
+func (b *brake) pulled(ctx context.Context, project string) (here bool, err error) {
+	r, err := b.s.state(ctx, b.name)
+	if err != nil {
+		return false, err
+	}
+	if !b.s.has(&r, b.c) {
+		return false, errLost
+	}
+	if words := r.suspension(b.s.Fleet.Now()); words != "" {
+		b.why, b.suspended = words, true
+		return false, nil
+	}
+	if b.first == "" {
+		b.first, b.last = project, project
+	}
+	for _, p := range []string{b.first, b.last, project} {
+		if p == "" || b.canceledIn[p] {
+			continue
+		}
+		why, whole, err := b.books.Canceled(ctx, p, b.batch)
+		switch {
+		case err != nil:
+			return false, err
+		case why == "":
+			continue
+		}
+		canceled := []string{p}
+		if b.canceled = why; whole {
+			b.why = why
+			if canceled, err = b.books.BatchProjects(ctx, b.batch); err != nil {
+				return false, err
+			}
+		}
+		if err := b.withdraw(ctx, why, canceled...); err != nil || whole {
+			return false, err
+		}
+		b.canceledIn[p] = true
+	}
+	b.last = project
+	return b.canceledIn[project], nil
+}
+
+// withdraw withdraws what the batch has in some projects.
+func (b *brake) withdraw(ctx context.Context, why string, projects ...string) error {
+	for _, p := range projects {
+		some := false
+		err := b.books.WithdrawAll(ctx, p, b.batch, why, func(answer ledger.Withdrawal) { some = some || answer == ledger.Withdrew })
+		switch {
+		case err != nil || !some:
+		case b.books.OfShadow():
+			err = b.s.release.Shadow().Ask(ctx, p)
+		default:
+			err = release.Ask(ctx, b.s.rdb, p)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tell says in a result what was not asked for, and why.
+func (b *brake) tell(ctx context.Context, r *Result) error {
+	if b.why == "" && b.canceled == "" {
+		return nil
+	}
+	asked, err := b.asked(ctx)
+	if err != nil {
+		return err
+	}
+	why, left := b.why, r.Chosen-asked-r.Refused
+	if why == "" {
+		why = b.canceled + " (in some projects)"
+	}
+	r.Known = max(r.Known, asked-r.Accepted-r.Joined)
+	switch {
+	case left <= 0:
+	case asked == 0 && b.suspended:
+		r.Outcome = Suspended
+	default:
+		r.Outcome = Partial
+	}
+	r.Reason = fmt.Sprintf("%s: %d of the %d jobs that were chosen were not asked for", why, max(left, 0), r.Chosen)
+	if b.suspended && asked > 0 {
+		r.Reason += "; to withdraw the others: enqueue cancel " + b.batch
+	}
+	r.Reason = plain.Line(r.Reason, maxSaid)
+	return nil
+}
+
+// asked is how many stops the batch has.
+func (b *brake) asked(ctx context.Context) (n int, err error) {
+	projects, err := b.books.BatchProjects(ctx, b.batch)
+	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+		return 0, err
+	}
+	for _, p := range projects {
+		switch one, err := b.books.Batch(ctx, p, b.batch); {
+		case errors.Is(err, ledger.ErrNotFound):
+		case err != nil:
+			return 0, err
+		default:
+			n += one.Total
+		}
+	}
+	return n, nil
+}
