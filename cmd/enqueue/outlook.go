@@ -104,7 +104,7 @@ func (c *stopCmd) lookAtWindow(ctx context.Context, desk *control.Desk, picked *
 		over := min(n, n+w.Waiting-w.Left())
 		o.OverWindow += over
 		c.note(fmt.Sprintf("%d of %d stops of project %s will wait: %d of the %d stop calls that nobody confirmed (--window-limit of the workers) were made within an hour, and %d stops wait already. "+
-			"What is confirmed at the prompt, or by --yes with --max, does not wait; enqueue allow lets more through",
+			"One whose job somebody has confirmed waits for that time at most. What is confirmed at the prompt, or by --yes with --max, does not wait; enqueue allow lets more through",
 			over, n, project, w.Used, w.Limit+w.Allowed, w.Waiting))
 	}
 	return nil

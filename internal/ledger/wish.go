@@ -31,7 +31,8 @@ const (
 	lateField = "late:"   // why it was withdrawn after the call may have gone out; absent if it was not
 	undoField = "undone:" // when its batch has undone it; absent if it has not
 	// The scripts alone use "meant:", which is there if somebody has confirmed the wish, or
-	// no limit is for it all the same.
+	// no limit is for it all the same; and "meant_from" and "meant_till", the earliest due
+	// time and the latest deadline of such wishes, while others ask for more than that.
 )
 
 // decodeWishes reads the wishes of a stop, in the order of their asking.

@@ -1,4 +1,4 @@
--- What the limits say to claims of stop calls that nobody confirmed. Put after window.lua and before claim.lua.
+-- What the limits say to claims of stop calls that nobody confirmed. Put after window.lua and lane.lua, and before claim.lua.
 local w, spent = nil, 0 -- the window, once such a call was met, and what it has lost since
 
 -- spend counts a call that goes out.
@@ -6,11 +6,18 @@ local function spend(limits, now, most)
   w, spent = w or window(limits, now, most), spent + 1
 end
 
+-- limited_now says whether a limit is for a call now: one is for a stop in such a lane; but if others ask for more than
+-- somebody has confirmed, before (from) and after (till) that alone.
+local function limited_now(lane, from, till, now)
+  if from then return now + 1000 < tonumber(from) or now >= tonumber(till) end
+  return lane == 'limited' or lane == 'held'
+end
+
 -- admit says in which lane a stop waits that a limit does not let out now; nil: its call goes out, and counts.
 local function admit(limits, now, most, lane, batch)
-  if lane == 'held' or redis.call('HEXISTS', limits, 'held:' .. batch) == 1 then return 'held' end
+  if lane == 'held' or is_held(limits, batch) then return 'held' end
   w = w or window(limits, now, most)
-  if w.left <= spent then return lane end
+  if w.left <= spent then return 'limited' end
   spend(limits, now, most)
 end
 

@@ -21,13 +21,14 @@ local parked, calls = tonumber(c[2] or 0), 0
 local answers = {(c[3] or c[5]) and 1 or 0}
 
 local function claim(stop, id, hop, job, kind, nonce)
-  local f = redis.call('HMGET', stop, 'state', 'hop', 'kind', 'deadline', 'claimed', 'due', 'lane', 'withdrawn', 'batch')
+  local f = redis.call('HMGET', stop, 'state', 'hop', 'kind', 'deadline', 'claimed', 'due', 'lane', 'withdrawn', 'batch',
+    'meant_from', 'meant_till')
   local state, deadline, claimed = f[1], tonumber(f[4] or nil), f[5] or ''
   local member, mine = id .. ':' .. hop .. ':' .. job, hop .. ' ' .. nonce
   if (state ~= 'pending' and state ~= 'stopping') or f[2] ~= hop or f[3] ~= kind or not deadline then
     return 0
   elseif claimed == mine then -- the call goes out late: it counts when it does
-    if kind == 'stop' and f[7] == 'limited' and not shadow then spend(limits, now, most) end
+    if kind == 'stop' and limited_now(f[7], f[10], f[11], now) and not shadow then spend(limits, now, most) end
     return 1
   elseif not redis.call('ZSCORE', released, member) or string.match(claimed, '^(%d+) ') == hop then
     return 0
@@ -40,10 +41,12 @@ local function claim(stop, id, hop, job, kind, nonce)
   if kind == 'stop' and not f[8] and tonumber(f[6] or 0) > now + 1000 then -- an earlier wish was withdrawn
     later = tonumber(f[6])
   end
-  if not later and call and (f[7] == 'limited' or f[7] == 'held') then
+  if not later and call and limited_now(f[7], f[10], f[11], now) then
     local lane = admit(limits, now, most, f[7], f[9])
-    if lane ~= f[7] and lane then redis.call('HSET', stop, 'lane', lane) end
-    if lane then f[7], later = lane, tonumber(f[6]) end -- it keeps its place in the order
+    if lane then
+      redis.call('HSET', stop, 'lane', lane)
+      f[7], later = lane, tonumber(f[6]) -- it keeps its place in the order
+    end
   end
   if later then
     local due, next_hop = string.format('%.0f', later), string.format('%.0f', hop + 1)
