@@ -353,8 +353,13 @@ func (m *model) claim(s *modelStop, hop int, kind ledger.Kind) (claimed, held bo
 		limited = m.now+1000 < s.from || m.now >= s.till
 	}
 	if isStop && s.deadline > m.now && !s.withdrawn && limited {
-		if m.held[s.batch] {
+		heir := m.heir(s)
+		switch {
+		case s.lane != inHeld && !m.held[s.batch]:
+		case heir == "" || m.held[heir]:
 			s.lane = inHeld
+		default:
+			s.batch, s.lane = heir, inLimited
 		}
 		if s.lane != inHeld && m.used >= m.window {
 			s.lane = inLimited

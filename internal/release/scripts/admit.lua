@@ -14,8 +14,12 @@ local function limited_now(lane, from, till, now)
 end
 
 -- admit says in which lane a stop waits that a limit does not let out now; nil: its call goes out, and counts.
-local function admit(limits, now, most, lane, batch)
-  if lane == 'held' or is_held(limits, batch) then return 'held' end
+local function admit(stop, limits, now, most, lane, batch)
+  if lane == 'held' or is_held(limits, batch) then -- another batch may have asked for it, too
+    batch = wanted(hash(stop), limits).heir
+    if not batch or is_held(limits, batch) then return 'held' end
+    redis.call('HSET', stop, 'batch', batch, 'lane', 'limited')
+  end
   w = w or window(limits, now, most)
   if w.left <= spent then return 'limited' end
   spend(limits, now, most)

@@ -42,7 +42,7 @@ local function claim(stop, id, hop, job, kind, nonce)
     later = tonumber(f[6])
   end
   if not later and call and limited_now(f[7], f[10], f[11], now) then
-    local lane = admit(limits, now, most, f[7], f[9])
+    local lane = admit(stop, limits, now, most, f[7], f[9])
     if lane then
       redis.call('HSET', stop, 'lane', lane)
       f[7], later = lane, tonumber(f[6]) -- it keeps its place in the order
