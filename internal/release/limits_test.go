@@ -207,6 +207,38 @@ func TestAllow(t *testing.T) {
 	})
 }
 
+// Where the limit was lowered, what somebody allows goes out, and no more than that when
+// the calls of before count no longer.
+func TestAllowUnderALowerLimit(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		most := 40
+		w.time, w.Releaser = w.time.Truncate(time.Hour), w.worker("worker-1", Config{Window: func() int { return most }})
+		w.unconfirmed("old", 30)
+		w.goOut()
+		w.advance(10 * time.Minute)
+		w.unconfirmed("later", 10)
+		if got := w.goOut(); got != 10 || w.window().Used != 40 {
+			t.Fatalf("%d calls went out, and %d count; want 10 and 40", got, w.window().Used)
+		}
+		w.advance(45 * time.Minute)
+		most = 10
+		w.ok(w.Allow(t.Context(), project, 5))
+		w.ok(w.Allow(t.Context(), project, 2))
+		if got := w.window().Left(); got != 7 {
+			t.Errorf("%d calls may go out, want the 7 that were allowed", got)
+		}
+		w.unconfirmed("new", 100)
+		w.advance(8 * time.Minute) // the 30 count no longer, which were all those beyond the limit
+		if got := w.goOut() + w.goOut(); got != 7 {
+			t.Errorf("%d calls went out, want the 7 that were allowed", got)
+		}
+		w.advance(10 * time.Minute) // nor do the 10
+		if got := w.goOut() + w.goOut(); got != 10 {
+			t.Errorf("%d calls went out, want the limit of 10", got)
+		}
+	})
+}
+
 // No limit lets everything out, and counts it all the same.
 func TestNoWindowLimit(t *testing.T) {
 	eachRedis(t, limit(-1), func(t *testing.T, w *world) {

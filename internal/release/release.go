@@ -131,6 +131,7 @@ var scripts embed.FS
 var (
 	roundsScript    = luascript.Load(scripts, "rounds")
 	releaseScript   = luascript.Load(scripts, "rate", "window", "round", "release", "settle", "next")
+	allowScript     = luascript.Load(scripts, "window", "allow")
 	claimScript     = luascript.Load(scripts, "rate", "window", "lane", "admit", "claim")
 	takeScript      = luascript.Load(scripts, "gather", "rate", "take")
 	recoverScript   = luascript.Load(scripts, "recover")
