@@ -59,7 +59,7 @@ func (c *stopCmd) lookAtWindow(ctx context.Context, desk *control.Desk, picked *
 	for _, w := range waiting {
 		o.OverWindow += w.Over
 		c.note(fmt.Sprintf("%d of %d stops of project %s will wait: %d of the %d stop calls that nobody confirmed (--window-limit of the workers) were made within an hour, and %d stops wait already. "+
-			"What is confirmed at the prompt, or by --yes with --max, does not wait; enqueue allow lets more through",
+			"One whose job somebody has confirmed waits for that time at most. What is confirmed at the prompt, or by --yes with --max, does not wait; enqueue allow lets more through",
 			w.Over, w.Stops, w.ProjectID, w.Window.Used, w.Window.Limit+w.Window.Allowed, w.Window.Waiting))
 	}
 	return nil

@@ -129,7 +129,8 @@ func (l *Ledger) Confirm(ctx context.Context, projectID, batch string, n int) (i
 		if err != nil {
 			return confirmed, err
 		}
-		keys, args := []string{k.Limited(), k.Held(), k.Large()}, []any{batch, n - confirmed}
+		keys := []string{k.Limited(), k.Held(), k.Large(), k.Small(), k.Limits(), k.Latest(), k.In(Pending)}
+		args := []any{l.now().UnixMilli(), batch, n - confirmed}
 		for _, s := range stops {
 			keys, args = append(keys, k.Stop(s.ID)), append(args, s.ID)
 		}

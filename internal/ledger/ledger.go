@@ -60,14 +60,14 @@ func (l *Ledger) Now() time.Time { return l.now() }
 var scripts embed.FS
 
 var (
-	openScript     = luascript.Load(scripts, "hold", "lane", "confirm", "opening", "open")
-	joinScript     = luascript.Load(scripts, "lane", "confirm", "join")
+	openScript     = luascript.Load(scripts, "hold", "lane", "keep", "confirm", "opening", "open")
+	joinScript     = luascript.Load(scripts, "lane", "keep", "confirm", "join")
 	stateScript    = luascript.Load(scripts, "hold", "state")
-	confirmScript  = luascript.Load(scripts, "lane", "confirm", "confirmed")
+	confirmScript  = luascript.Load(scripts, "lane", "keep", "confirm", "confirmed")
 	allowScript    = luascript.Load(scripts, "allow")
 	moveScript     = luascript.Load(scripts, "gather", "items", "move")
 	finishScript   = luascript.Load(scripts, "gather", "items", "hold", "close", "finish")
-	withdrawScript = luascript.Load(scripts, "gather", "hold", "close", "lane", "withdraw")
+	withdrawScript = luascript.Load(scripts, "gather", "hold", "close", "lane", "keep", "withdraw")
 	undoScript     = luascript.Load(scripts, "undo")
 	sweepScript    = luascript.Load(scripts, "sweep")
 	forgetScript   = luascript.Load(scripts, "window", "forget")

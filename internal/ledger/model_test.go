@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"cmp"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -50,7 +51,9 @@ type modelStop struct {
 	calling   int // hop whose stop call may be on its way
 	unsure    bool
 	withdrawn bool
-	wishes    map[string]*modelWish // by batch
+	// When what somebody has confirmed is due and ends, if others ask for more.
+	from, till float64
+	wishes     map[string]*modelWish // by batch
 }
 
 type modelWish struct {
@@ -100,9 +103,9 @@ func (m *model) open(batch string, jobs []string, due, deadline float64, confirm
 			o.Result, o.StopID = ledger.Known, id
 			switch {
 			case confirmed && own == id:
-				m.stops[id].confirm(batch, inLarge)
+				m.confirm(m.stops[id], batch, inLarge)
 			case confirmed:
-				m.stops[id].confirm(batch, inSmall)
+				m.confirm(m.stops[id], batch, inSmall)
 			}
 		} else if id, active := m.active[job]; active {
 			o.Result, o.StopID = ledger.Joined, id
@@ -138,12 +141,10 @@ func (s *modelStop) unconfirmed(batch string) bool {
 }
 
 // confirm confirms the wish of a batch.
-func (s *modelStop) confirm(batch, lane string) {
-	if !s.unconfirmed(batch) {
-		return
-	}
-	if s.wishes[batch].meant = true; s.limited() {
-		s.rest(lane)
+func (m *model) confirm(s *modelStop, batch, lane string) {
+	if s.unconfirmed(batch) {
+		s.wishes[batch].meant = true
+		m.keep(s, lane)
 	}
 }
 
@@ -155,32 +156,58 @@ func (s *modelStop) rest(lane string) {
 	s.lane = lane
 }
 
-// inherit has the limits of a batch keep s.
-func (m *model) inherit(s *modelStop, batch string) {
-	s.batch = batch
-	if m.held[batch] {
-		s.rest(inHeld)
-	} else {
-		s.rest(inLimited)
-	}
-}
-
-// heir has s go by the first batch that wants it and is not held, or by the first, unless
-// somebody has confirmed a wish that stands.
-func (m *model) heir(s *modelStop) {
+// heir is the batch whose limits keep s where nobody has confirmed it: the first that
+// wants it so and is not held, or the first. "" is none.
+func (m *model) heir(s *modelStop) string {
 	var standing []string
-	for batch, w := range s.wishes {
-		if w.stands() {
+	for batch := range s.wishes {
+		if s.unconfirmed(batch) {
 			standing = append(standing, batch)
-			if w.meant {
-				return
-			}
 		}
 	}
+	if len(standing) == 0 {
+		return ""
+	}
 	rank := map[bool]int{true: 1}
-	m.inherit(s, slices.MinFunc(standing, func(a, b string) int {
+	return slices.MinFunc(standing, func(a, b string) int {
 		return cmp.Or(rank[m.held[a]]-rank[m.held[b]], cmp.Compare(s.wishes[a].asked, s.wishes[b].asked), strings.Compare(a, b))
-	}))
+	})
+}
+
+// keep has s do what the wishes ask for that stand. lane is the ordinary one that it comes
+// to.
+func (m *model) keep(s *modelStop, lane string) {
+	if s.state.Ended() {
+		return
+	}
+	due, deadline, from, till := math.Inf(1), 0.0, math.Inf(1), 0.0
+	for _, w := range s.wishes {
+		if w.stands() {
+			due, deadline = min(due, w.due), max(deadline, w.deadline)
+		}
+		if w.stands() && w.meant {
+			from, till = min(from, w.due), max(till, w.deadline)
+		}
+	}
+	stretched := from > due || till < deadline
+	if s.from, s.till = 0, 0; stretched && till > 0 {
+		s.from, s.till = from, till
+	}
+	if stretched {
+		s.batch = m.heir(s)
+	}
+	switch {
+	case (m.now < from && due < from || m.now >= till && deadline > till) && m.held[s.batch]:
+		s.rest(inHeld)
+	case m.now < from && due < from || m.now >= till && deadline > till:
+		s.rest(inLimited)
+	case s.limited():
+		s.rest(lane)
+	}
+	s.deadline = deadline
+	if due != s.due {
+		s.reschedule(due)
+	}
 }
 
 // allow confirms up to n stops of a batch, and returns how many. A held batch stays so:
@@ -193,7 +220,7 @@ func (m *model) allow(batch string, jobs []string, n int) int {
 		case s.state != ledger.Pending && (s.state != ledger.Stopping || s.lane != inHeld) || !s.unconfirmed(batch):
 		case done == n:
 		default:
-			s.confirm(batch, inLarge)
+			m.confirm(s, batch, inLarge)
 			done++
 		}
 	}
@@ -201,22 +228,9 @@ func (m *model) allow(batch string, jobs []string, n int) int {
 }
 
 func (m *model) join(s *modelStop, batch string, due, deadline float64, confirmed bool) {
-	s.wishes[batch] = &modelWish{asked: m.now, due: due, deadline: deadline}
-	switch {
-	case confirmed:
-		s.confirm(batch, inSmall)
-	case s.withdrawn || s.limited() && m.held[s.batch] && !m.held[batch]:
-		m.inherit(s, batch)
-	}
-	if s.withdrawn { // no other wish stands
-		s.withdrawn, s.deadline = false, deadline
-		s.reschedule(due)
-		return
-	}
-	s.deadline = max(s.deadline, deadline)
-	if due < s.due {
-		s.reschedule(due)
-	}
+	s.wishes[batch] = &modelWish{asked: m.now, due: due, deadline: deadline, meant: confirmed}
+	s.withdrawn = false
+	m.keep(s, inSmall)
 }
 
 // reschedule makes s due at another time. A step that just waits for it does so
@@ -273,13 +287,7 @@ func (m *model) withdraw(batch, job string) ledger.Withdrawal {
 		}
 		return answer
 	}
-	due, deadline := left[0].due, left[0].deadline
-	for _, o := range left {
-		due, deadline = min(due, o.due), max(deadline, o.deadline)
-	}
-	s.deadline = deadline
-	m.heir(s)
-	s.reschedule(due)
+	m.keep(s, inLarge)
 	return answer
 }
 
@@ -340,9 +348,21 @@ func (m *model) claim(s *modelStop, hop int, kind ledger.Kind) (claimed, held bo
 		s.hopTo(kind, m.now)
 		return false, true
 	}
-	if isStop && s.deadline > m.now && !s.withdrawn && (s.lane == inLimited || s.lane == inHeld) {
-		if m.held[s.batch] {
+	limited := s.limited()
+	if s.from > 0 {
+		limited = m.now+1000 < s.from || m.now >= s.till
+	}
+	if isStop && s.deadline > m.now && !s.withdrawn && limited {
+		heir := m.heir(s)
+		switch {
+		case s.lane != inHeld && !m.held[s.batch]:
+		case heir == "" || m.held[heir]:
 			s.lane = inHeld
+		default:
+			s.batch, s.lane = heir, inLimited
+		}
+		if s.lane != inHeld && m.used >= m.window {
+			s.lane = inLimited
 		}
 		if s.lane == inHeld || m.used >= m.window {
 			s.hopTo(kind, s.due)
@@ -393,8 +413,11 @@ func (m *model) recover(s *modelStop, hop int) bool {
 	return true
 }
 
-// hasten gives s a look now.
+// hasten gives s a look now, and lets it out of the limits while it is confirmed.
 func (m *model) hasten(s *modelStop) {
+	if s.from > 0 && s.from <= m.now && m.now < s.till && s.limited() {
+		s.rest(inLarge)
+	}
 	switch s.place {
 	case inLook:
 		s.waits = m.now

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -212,5 +213,53 @@ func TestShadowKeysShareASlot(t *testing.T) {
 	rdb := s.Client(t)
 	if a, b := rdb.ClusterKeySlot(t.Context(), ledger.Keys("p").Control()).Val(), rdb.ClusterKeySlot(t.Context(), ledger.ShadowKeys("p").Look()).Val(); a != b {
 		t.Errorf("slots %d and %d", a, b)
+	}
+}
+
+// Shadow stops are held for bad outcomes just where the real ones would be.
+func TestShadowBadOutcomes(t *testing.T) {
+	for name, c := range map[string]struct {
+		good, bad int
+		held      bool
+	}{
+		"good ones": {21, 9, false},
+		"bad ones":  {20, 9, true},
+		"too few":   {10, 9, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachRedis(t, func(t *testing.T, w *world) {
+				for _, shadow := range []bool{false, true} {
+					l, k := w.ledger, ledger.Keys(project)
+					good, bad := []ledger.State{ledger.Stopped, ledger.AlreadyStopped}, []ledger.State{ledger.NotFound, ledger.Rejected}
+					if shadow {
+						l, k = l.Shadow(), ledger.ShadowKeys(project)
+						good, bad = []ledger.State{ledger.WouldStop, ledger.WouldAlready}, []ledger.State{ledger.WouldNotFound, ledger.Rejected}
+					}
+					batch := "b" + strconv.FormatBool(shadow)
+					var asks []ledger.Ask
+					for i := range c.good + c.bad + 1 { // one is left
+						a := w.ask(strconv.Itoa(i))
+						a.Shadow, a.Confirmed = shadow, false
+						asks = append(asks, a)
+					}
+					for i, o := range w.open(t, batch, asks...)[:c.good+c.bad] {
+						s, err := l.Get(t.Context(), project, o.StopID)
+						if err != nil {
+							t.Fatal(err)
+						}
+						outcome := bad[i%2]
+						if i < c.good {
+							outcome = good[i%2]
+						}
+						if done, err := l.Finish(t.Context(), s, outcome, "", 0); !done || err != nil {
+							t.Fatalf("stop %d ended: %t, %v", i, done, err)
+						}
+					}
+					if words := w.rdb.HGet(t.Context(), k.Limits(), "held:"+batch).Val(); (words != "") != c.held {
+						t.Errorf("shadow %t: held by %q, want held: %t", shadow, words, c.held)
+					}
+				}
+			})
+		})
 	}
 }

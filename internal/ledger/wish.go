@@ -32,6 +32,8 @@ const (
 	lateField = "late:"   // why it was withdrawn after the call may have gone out; absent if it was not
 	undoField = "undone:" // when its batch has undone it; absent if it has not
 	meant     = "meant:"  // there if it is confirmed
+	// The scripts alone use "meant_from" and "meant_till", the earliest due time and the latest
+	// deadline of confirmed wishes, while others ask for more than that.
 )
 
 // decodeWishes reads the wishes of a stop, in the order of their asking.

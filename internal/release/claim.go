@@ -31,7 +31,8 @@ type claim struct {
 }
 
 // Claims is one attempt to get a step, which may be repeated when Redis does not
-// answer: the same attempt gets the same answer.
+// answer: the same attempt gets the same answer, unless something holds the call back
+// by then.
 type Claims struct {
 	r         *Releaser
 	projectID string

@@ -13,7 +13,7 @@ import (
 const LastLook = 75 * time.Second
 
 // Hasten gives stops whose time is up a look now, if they wait for one or are
-// watched.
+// watched. Stops whose confirmed time has come wait for no limit from then on.
 func (r *Releaser) Hasten(ctx context.Context, projectID string, stops []*ledger.Stop) error {
 	return r.hasten(ctx, projectID, ledger.Keys(projectID), stops)
 }
@@ -22,7 +22,7 @@ func (r *Releaser) hasten(ctx context.Context, projectID string, k ledger.Keys, 
 	if len(stops) == 0 {
 		return nil
 	}
-	keys := []string{k.Look(), k.Watched(), k.Latest()}
+	keys := []string{k.Look(), k.Watched(), k.Latest(), k.Limited(), k.Held(), k.Large()}
 	args := []any{r.now().UnixMilli(), LastLook.Milliseconds()}
 	for _, s := range stops {
 		keys = append(keys, k.Stop(s.ID))

@@ -98,17 +98,10 @@ func (w Window) hold(of Hold) Hold {
 }
 
 // Allow lets n more stop calls that nobody confirmed out in a project within the next
-// hour, once: what is not used by then is not allowed any more.
+// hour, once: what is not used by then is not allowed any more. Calls beyond a limit that
+// was higher when they were made are not in their way.
 func (r *Releaser) Allow(ctx context.Context, projectID string, n int) error {
-	windows, err := r.Windows(ctx, projectID)
-	if err != nil {
-		return err
-	}
-	if w := windows[0]; w.Limit > 0 { // the limit may have been lower than what is used by now
-		n += max(0, w.Used-w.Limit-w.Allowed)
-	}
-	minute := r.now().UnixMilli() / time.Minute.Milliseconds()
-	err = r.rdb.HIncrBy(ctx, ledger.Keys(projectID).Limits(), "a"+strconv.FormatInt(minute, 10), int64(n)).Err()
+	err := allowScript.Run(ctx, r.rdb, []string{ledger.Keys(projectID).Limits()}, r.now().UnixMilli(), n, r.window()).Err()
 	if err != nil {
 		return fmt.Errorf("allow %d stop calls in project %s: %w", n, projectID, err)
 	}

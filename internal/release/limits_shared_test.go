@@ -123,28 +123,39 @@ func TestLimitsOfWhoAsksSince(t *testing.T) {
 	})
 }
 
-// What a batch that is not held wants goes out, whatever else wants it or did so.
+// What a batch that is not held wants goes out, whatever else wants it or did so, and
+// whenever that came to be held.
 func TestAHoldKeepsNobodyElse(t *testing.T) {
-	for name, canceled := range map[string]bool{"joined": false, "left": true} {
-		t.Run(name, func(t *testing.T) {
+	for _, held := range []string{"before", "between", "after", "between, and met"} {
+		t.Run(held, func(t *testing.T) {
 			eachRedis(t, limit(100), func(t *testing.T, w *world) {
-				if !canceled {
+				if held == "before" {
 					w.hold("a")
 				}
 				ids := w.askFor("a", false, 5)
-				w.askFor("b", false, 3)
-				if canceled { // it comes to be held after the other has joined
+				if held == "between" {
+					w.hold("a")
+				}
+				if held == "between, and met" {
 					w.hold("a")
 					if got := w.goOut(); got != 0 || w.place(ids[0]) != "held" {
 						t.Fatalf("%d calls went out, one stop is in %s; want all held", got, w.place(ids[0]))
 					}
-					w.cancel("a", ledger.Withdrew, ids...)
 				}
+				w.askFor("b", false, 3)
+				w.hold("a")
 				if got := w.goOut(); got != 3 {
 					t.Errorf("%d calls went out, want the 3 of the batch that is not held", got)
 				}
-				if n := w.rdb.ZCard(t.Context(), keys.Held()).Val(); !canceled && n != 2 || canceled && n != 0 {
-					t.Errorf("%d stops are held", n)
+				if n := w.rdb.ZCard(t.Context(), keys.Held()).Val(); n != 2 {
+					t.Errorf("%d stops are held, want 2", n)
+				}
+				if got := w.window().Used; got != 3 {
+					t.Errorf("%d calls count, want 3", got)
+				}
+				w.cancel("a", ledger.Withdrew, ids[3:]...)
+				if n := w.rdb.ZCard(t.Context(), keys.Held()).Val(); n != 0 {
+					t.Errorf("%d stops are held, want none of a batch that is canceled", n)
 				}
 			})
 		})

@@ -128,20 +128,21 @@ func TestWindowLimitIsKeptByClaims(t *testing.T) {
 	})
 }
 
-// A call that is claimed again, because its worker died or the answer was lost, counts
-// again: it may go out twice.
+// A call that is claimed again counts again, if it may go out twice or goes out late. An
+// answer that is only asked for again does not.
 func TestEachClaimCounts(t *testing.T) {
 	eachRedis(t, limit(3), func(t *testing.T, w *world) {
 		id := w.unconfirmed("b", 1)[0]
 		w.round(wide())
 		attempt := w.NewClaim(project, w.get(id).Member(), ledger.KindStop)
-		for range 2 {
+		for _, later := range []time.Duration{0, time.Second, time.Minute} {
+			w.advance(later)
 			if c, err := attempt.Do(); err != nil || c.Stop == nil {
 				t.Fatalf("claim: %+v, %v", c, err)
 			}
 		}
 		if got := w.window().Used; got != 2 {
-			t.Errorf("%d calls count, want both claims of the one step", got)
+			t.Errorf("%d calls count, want the claim and the late one", got)
 		}
 		s := w.get(id)
 		w.move(s, ledger.Step{Kind: ledger.KindStop, Due: w.now()})
@@ -202,6 +203,38 @@ func TestAllow(t *testing.T) {
 		w.advance(63 * time.Minute)
 		if got := w.window(); got.Allowed != 0 || got.Left() != 2 {
 			t.Errorf("the window is %+v, want nothing allowed any more", got)
+		}
+	})
+}
+
+// Where the limit was lowered, what somebody allows goes out, and no more than that when
+// the calls of before count no longer.
+func TestAllowUnderALowerLimit(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		most := 40
+		w.time, w.Releaser = w.time.Truncate(time.Hour), w.worker("worker-1", Config{Window: func() int { return most }})
+		w.unconfirmed("old", 30)
+		w.goOut()
+		w.advance(10 * time.Minute)
+		w.unconfirmed("later", 10)
+		if got := w.goOut(); got != 10 || w.window().Used != 40 {
+			t.Fatalf("%d calls went out, and %d count; want 10 and 40", got, w.window().Used)
+		}
+		w.advance(45 * time.Minute)
+		most = 10
+		w.ok(w.Allow(t.Context(), project, 5))
+		w.ok(w.Allow(t.Context(), project, 2))
+		if got := w.window().Left(); got != 7 {
+			t.Errorf("%d calls may go out, want the 7 that were allowed", got)
+		}
+		w.unconfirmed("new", 100)
+		w.advance(8 * time.Minute) // the 30 count no longer, which were all those beyond the limit
+		if got := w.goOut() + w.goOut(); got != 7 {
+			t.Errorf("%d calls went out, want the 7 that were allowed", got)
+		}
+		w.advance(10 * time.Minute) // nor do the 10
+		if got := w.goOut() + w.goOut(); got != 10 {
+			t.Errorf("%d calls went out, want the limit of 10", got)
 		}
 	})
 }

@@ -35,10 +35,11 @@ local function close(id, f)
 end
 
 -- judge has a batch held that nobody confirmed, if too many of its stops are rejected or not found: the rule, the project
--- or the list of its producer may be wrong.
+-- or the list of its producer may be wrong. A shadow stop counts as what its stop call would have met.
 local function judge(batch_id, now, n)
-  local bad, all = n[3] + n[4], n[3] + n[4] + n[5] + n[6] + n[7] + n[8]
-  if n[1] > 0 and not n[9] and not n[10] and all >= 20 and bad > 0.3 * all then
+  local bad, all = n[3] + n[4] + n[5], 0
+  for i = 3, 11 do all = all + n[i] end
+  if n[1] > 0 and not n[12] and not n[13] and all >= 20 and bad > 0.3 * all then
     hold(limits, batch_id, now, 'bad_outcomes', bad .. ' of ' .. all .. ' stops that have ended were rejected or not found')
   end
 end
@@ -50,9 +51,9 @@ local function finally(now)
   if redis.call('EXISTS', pending, stopping) == 0 then redis.call('HDEL', control, 'endpoint') end
   for i = 1, #touched do
     local batch, batch_id = unpack(touched[i])
-    local n = redis.call('HMGET', batch, 'pending', 'stopping', 'rejected', 'not_found', 'stopped', 'already_stopped', 'gone',
-      'expired', 'confirmed', 'shared')
-    for f = 1, 8 do n[f] = tonumber(n[f] or 0) end
+    local n = redis.call('HMGET', batch, 'pending', 'stopping', 'rejected', 'not_found', 'would_not_found', 'stopped',
+      'already_stopped', 'gone', 'expired', 'would_stop', 'would_already', 'confirmed', 'shared')
+    for f = 1, 11 do n[f] = tonumber(n[f] or 0) end
     judge(batch_id, now, n)
     if n[1] == 0 and n[2] == 0 then
       redis.call('HSET', batch, 'ended', now)

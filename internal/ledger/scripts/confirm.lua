@@ -1,4 +1,4 @@
--- How somebody confirms what a batch wants of a stop. Put after lane.lua, before the scripts that confirm.
+-- How somebody confirms what a batch wants of a stop. Put after keep.lua, before the scripts that confirm.
 
 -- unconfirmed says whether the wish of a batch stands and nobody has confirmed it.
 local function unconfirmed(stop, batch_id)
@@ -6,10 +6,10 @@ local function unconfirmed(stop, batch_id)
   return f[1] and not f[2] and not f[3] and not f[4]
 end
 
--- confirm confirms the wish of a batch: while it stands, no limit is for the stop, which waits in that lane if one was.
-local function confirm(stop, id, batch_id, sets, lane)
+-- confirm confirms the wish of a batch: while it stands, no limit is for the stop from its due time to its deadline. k and
+-- lane are as for keep.
+local function confirm(stop, id, batch_id, now, k, lane)
   if not unconfirmed(stop, batch_id) then return end
   redis.call('HSET', stop, 'meant:' .. batch_id, 1)
-  local now = redis.call('HGET', stop, 'lane')
-  if now == 'limited' or now == 'held' then rest(stop, id, sets, lane) end
+  keep(stop, id, now, k, lane)
 end

@@ -1,4 +1,4 @@
--- Opens stops of one batch in one project, where no stop of the job is active. Put after hold.lua, lane.lua,
+-- Opens stops of one batch in one project, where no stop of the job is active. Put after hold.lua, keep.lua,
 -- confirm.lua and opening.lua.
 --
 -- KEYS  active, waiting:small, waiting:stop, state:pending, latest, batch, batch stops, ended, uncounted, control,
@@ -30,7 +30,7 @@ for i = 15, #KEYS do
     if known[2] and confirmed == '1' then
       what = 'join'
     elseif known[1] and confirmed ~= '' then
-      confirm(KEYS[i], id, batch_id, sets, '')
+      confirm(KEYS[i], id, batch_id, now, sets, '')
     end
   elseif other then
     what, by = 'join', other

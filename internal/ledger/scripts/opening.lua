@@ -7,7 +7,7 @@ local now, batch_id, few, endpoint, shared, kind = ARGV[1], ARGV[2], tonumber(AR
 local size = redis.call('HMGET', batch, 'total', 'stated')
 local total, stated = tonumber(size[1] or 0), tonumber(size[2] or math.huge)
 local before, opened, rejected = redis.call('ZCARD', pending), 0, 0
-local sets = {small = small, limited = limited, held = held, [''] = large}
+local sets = {small = small, limited = limited, held = held, [''] = large, limits = limits, latest = latest, pending = pending}
 local batch_held -- whether it is; nil: nobody has looked
 
 -- laneOf is where the next stop waits. One that nobody confirmed is let out by the window limit; one of a held batch by

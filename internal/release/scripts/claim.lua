@@ -2,6 +2,9 @@
 -- leaves a mark: whoever finds it after the worker has died knows that the call may have gone out. The call of a stop that
 -- nobody confirmed counts in the window, each time that it is claimed.
 --
+-- A claim that is repeated, as its answer was lost or came late, gets the same answer again if nothing holds it back by
+-- now. One of a stop call is made anew after 5 seconds: it counts and is marked when it may go out.
+--
 -- KEYS  control, waiting:small, waiting:stop, waiting:look, released, waiting:limited, waiting:held, limits, then the
 --       stop of each item
 -- ARGV  now, worker, 1 when the fleet is held ("stops" when its stop calls are), the endpoint that this worker calls ("" for
@@ -10,8 +13,8 @@
 -- Returns 1 when calls of the project have failed lately, else 0, and for each item
 --       0  nothing to do: it is at another hop, claimed before, or not released
 --       1  it is this worker's
---       2  something or a limit holds it back, it is at another endpoint, or nobody wants it yet: it waits again
--- The same nonce gets the same answer again.
+--       2  something or a limit holds it back, it is at another endpoint, or nobody wants it yet: it waits again, for a look
+--          if a claim has left a mark
 local control, small, large, look, released, limited, held, limits = unpack(KEYS, 1, 8)
 local now, me, fleet, endpoint, most, shadow = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6] == '1'
 local lanes = {small = small, limited = limited, held = held}
@@ -21,18 +24,18 @@ local parked, calls = tonumber(c[2] or 0), 0
 local answers = {(c[3] or c[5]) and 1 or 0}
 
 local function claim(stop, id, hop, job, kind, nonce)
-  local f = redis.call('HMGET', stop, 'state', 'hop', 'kind', 'deadline', 'claimed', 'due', 'lane', 'withdrawn', 'batch')
+  local f = redis.call('HMGET', stop, 'state', 'hop', 'kind', 'deadline', 'claimed', 'due', 'lane', 'withdrawn', 'batch',
+    'meant_from', 'meant_till', 'calling', 'marked')
   local state, deadline, claimed = f[1], tonumber(f[4] or nil), f[5] or ''
-  local member, mine = id .. ':' .. hop .. ':' .. job, hop .. ' ' .. nonce
+  local member, again = id .. ':' .. hop .. ':' .. job, claimed == hop .. ' ' .. nonce
   if (state ~= 'pending' and state ~= 'stopping') or f[2] ~= hop or f[3] ~= kind or not deadline then
     return 0
-  elseif claimed == mine then -- the call goes out late: it counts when it does
-    if kind == 'stop' and f[7] == 'limited' and not shadow then spend(limits, now, most) end
+  elseif again and (kind ~= 'stop' or f[12] ~= hop) then -- no call goes out
     return 1
-  elseif not redis.call('ZSCORE', released, member) or string.match(claimed, '^(%d+) ') == hop then
+  elseif not again and (not redis.call('ZSCORE', released, member) or string.match(claimed, '^(%d+) ') == hop) then
     return 0
   end
-  local later
+  local later, fresh = nil, again and now < f[13] + 5000
   local call = kind == 'stop' and deadline > now and not f[8] and not shadow
   if elsewhere or fleet == '1' or c[4] ~= member and (parked > now or c[3]) or kind == 'stop' and (c[1] or fleet == 'stops') then
     later = math.max(now, math.min(parked, deadline))
@@ -40,24 +43,24 @@ local function claim(stop, id, hop, job, kind, nonce)
   if kind == 'stop' and not f[8] and tonumber(f[6] or 0) > now + 1000 then -- an earlier wish was withdrawn
     later = tonumber(f[6])
   end
-  if not later and call and (f[7] == 'limited' or f[7] == 'held') then
-    local lane = admit(limits, now, most, f[7], f[9])
-    if lane ~= f[7] and lane then redis.call('HSET', stop, 'lane', lane) end
-    if lane then f[7], later = lane, tonumber(f[6]) end -- it keeps its place in the order
+  if not later and call and limited_now(f[7], f[10], f[11], now) then
+    local lane = admit(stop, limits, now, most, f[7], f[9], fresh)
+    if lane then
+      redis.call('HSET', stop, 'lane', lane)
+      f[7], later = lane, tonumber(f[6]) -- it keeps its place in the order
+    end
   end
   if later then
     local due, next_hop = string.format('%.0f', later), string.format('%.0f', hop + 1)
+    if again then kind = redis.call('HSET', stop, 'kind', 'poll', 'unsure', 1) and 'poll' end
     redis.call('ZREM', released, member)
     redis.call('ZADD', kind == 'poll' and look or lanes[f[7]] or large, due, id .. ':' .. next_hop .. ':' .. job)
     redis.call('HSET', stop, 'hop', next_hop, 'next', due)
     if c[4] == member then redis.call('HSET', control, 'probe_at', due) end
     return 2
   end
-  if call then
-    redis.call('HSET', stop, 'worker', me, 'claimed', mine, 'calling', hop, 'marked', now)
-  else
-    redis.call('HSET', stop, 'worker', me, 'claimed', mine)
-  end
+  if fresh then return 1 end
+  redis.call('HSET', stop, 'worker', me, 'claimed', hop .. ' ' .. nonce, unpack(call and {'calling', hop, 'marked', now} or {}))
   calls = calls + 1
   return 1
 end
