@@ -154,7 +154,7 @@ func useConsole(t *testing.T, w *world, env []string, ended string) {
 	o.act("cancel", url.Values{"batch": {"put"}})
 	o.order("POST", "/v1/schedules/evening/suspend", fmt.Sprintf(`{"until": %q}`, time.Now().Add(time.Hour).UTC().Format(time.RFC3339)))
 	o.order("POST", "/v1/schedules/evening/resume", `{}`)
-	o.do(http.StatusOK, "POST", "/v1/schedules/evening/run", "application/json", `{"shadow": true, "validate_only": true}`) // no worker runs to do it
+	o.do(http.StatusUnprocessableEntity, "POST", "/v1/schedules/evening/run", "application/json", `{"shadow": true, "validate_only": true}`) // no worker runs to do it
 	o.do(map[generation]int{v1: http.StatusOK, v2: http.StatusUnprocessableEntity}[w.generation], "POST", "/v1/batches/"+ended+"/undo", "application/json", `{"validate_only": true}`)
 	c.signal(syscall.SIGTERM)
 	c.wantExit(0)

@@ -7,7 +7,7 @@ local function hash(key)
   return f
 end
 
-local function is_held(limits, batch_id) return redis.call('HEXISTS', limits, 'held:' .. batch_id) == 1 end
+local function is_held(limits, batch_id) return redis.call('HGET', limits, 'held:' .. batch_id) and true or false end
 
 -- wanted is what the wishes of a stop ask for that stand, but for that of the batch "but": due and deadline; from when
 -- (from) till when (till) somebody has confirmed it, nil if nobody has; and the batch whose limits keep it otherwise
