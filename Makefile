@@ -78,13 +78,13 @@ test-race:
 
 .PHONY: test-without-race
 test-without-race:
-	$(GOTEST) ./simulation -simulate-for 20s
+	$(GOTEST) ./simulation -simulate-for 8s
 	@$(MAKE) --no-print-directory check-deploy
 
 .PHONY: test-v2
 test-v2: deps ## run the tests of e2e and simulation with the second generation of the API, without the race detector
 	VIZSTOP_TEST_API=v2 $(GOTEST) ./e2e
-	VIZSTOP_TEST_API=v2 $(GOTEST) ./simulation -simulate-for 20s
+	VIZSTOP_TEST_API=v2 $(GOTEST) ./simulation -simulate-for 8s
 
 .PHONY: check-deploy
 check-deploy: deps ## hold deploy/ against the programs: flags, variables, series, schemas
