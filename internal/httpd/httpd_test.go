@@ -2,7 +2,9 @@ package httpd
 
 import (
 	"bytes"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -80,5 +82,63 @@ func TestReadWebConfig(t *testing.T) {
 	}
 	if _, err := ReadWebConfig(path); err == nil || strings.Contains(err.Error(), "secret") || !strings.HasPrefix(err.Error(), path+": ") {
 		t.Errorf("the error is %v", err)
+	}
+}
+
+// An address has its share of connections, and gets one back when it closes one.
+func TestConnections(t *testing.T) {
+	t.Parallel()
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const most = 3
+	l := newListener(inner.(*net.TCPListener), most)
+	s := &http.Server{Handler: http.NotFoundHandler(), ReadHeaderTimeout: patience}
+	go func() { _ = s.Serve(l) }()
+	defer s.Close()
+	answered := func(c net.Conn) bool {
+		_ = c.SetDeadline(time.Now().Add(patience))
+		_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		_, err := c.Read(make([]byte, 1))
+		return err == nil
+	}
+	dial := func() net.Conn {
+		c, err := net.Dial("tcp", inner.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	var open []net.Conn
+	for range most {
+		c := dial()
+		defer c.Close()
+		if !answered(c) {
+			t.Fatal("one within the share was closed")
+		}
+		open = append(open, c)
+	}
+	beyond := dial()
+	defer beyond.Close()
+	if answered(beyond) {
+		t.Error("one beyond the share was answered")
+	}
+	open[0].Close()
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		c := dial()
+		ok := answered(c)
+		c.Close()
+		if ok {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("one that was closed counts on")
+		}
+	}
+	for end := time.Now().Add(patience); !l.add(addressOf(open[1].LocalAddr())); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("not all that were closed are forgotten")
+		}
 	}
 }
