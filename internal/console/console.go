@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -36,7 +35,7 @@ type Config struct {
 
 	// Rate is how many requests a second a principal may send, and twice that in a burst; 0: DefaultRate.
 	Rate int
-	// InFlight is how many requests are at work at once, of all principals; 0: DefaultInFlight. One principal has half.
+	// InFlight is how many requests are at work at once, of all principals; 0: DefaultInFlight. One principal has a quarter.
 	InFlight int
 
 	Ready    func(context.Context) error // whether Redis answers; it is asked at most once a second
@@ -64,13 +63,13 @@ type Console struct {
 	hosts   map[string]bool
 	origins *http.CrossOriginProtection
 
-	limits   limits
-	guesses  *guesses
-	pace     pace
-	inFlight atomic.Int64
-	metrics  *metrics
-	ready    *readiness
-	plain    http.Handler
+	limits    *limits
+	strangers *strangers
+	guesses   *guesses
+	pace      pace
+	metrics   *metrics
+	ready     *readiness
+	plain     http.Handler
 }
 
 // route is a site.Route with its defaults filled in.
@@ -78,6 +77,7 @@ type route struct {
 	site.Route
 	label   string // its path in metrics and logs
 	anyHost bool   // it says nothing that another site should not know
+	probe   bool   // its answer is short and there at once: it is in no limit
 	quiet   bool   // it is asked all the time, and only a failure is logged
 }
 
@@ -97,7 +97,7 @@ func build(c Config, routes []site.Route) (*Console, error) {
 		site: c.Site, principals: c.Principals, log: c.Site.Log, now: time.Now,
 		mux: http.NewServeMux(), routes: map[string]*route{},
 		hosts: map[string]bool{"localhost": true}, origins: http.NewCrossOriginProtection(),
-		limits: newLimits(c.Rate, c.InFlight), guesses: newGuesses(), pace: defaultPace(),
+		limits: newLimits(c.Rate, c.InFlight), strangers: newStrangers(), guesses: newGuesses(), pace: defaultPace(),
 		metrics: newMetrics(c.Registry), ready: &readiness{ask: c.Ready},
 	}
 	for _, name := range c.Hosts {
@@ -150,7 +150,7 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), rt.Time)
 	defer cancel()
 	r = r.WithContext(ctx)
-	a.allow(rt.Time)
+	a.allow(0, strangerPause) // until it is known who it is
 	secure(a.Header(), r.TLS != nil)
 	release, err := c.admit(a, &r, rt)
 	defer release()

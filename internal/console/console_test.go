@@ -62,6 +62,7 @@ type served struct {
 	waiting atomic.Int64
 	most    atomic.Int64 // of those that waited at once
 	down    atomic.Bool  // Redis does not answer
+	cut     atomic.Bool  // a client that took nothing was cut off
 	asked   atomic.Int64 // how often it was asked
 }
 
@@ -170,7 +171,21 @@ func (s *served) routes(on *site.Site) []site.Route {
 			_, _ = io.WriteString(w, strings.Repeat("x", 1<<20))
 			panic("after the answer began")
 		})},
-		{Pattern: "GET /v1/wait", Role: principals.Read, Time: patience, Handler: handle(func(w http.ResponseWriter, r *http.Request) error {
+		{Pattern: "GET /hang", Handler: handle(func(http.ResponseWriter, *http.Request) error {
+			s.waiting.Add(1)
+			defer s.waiting.Add(-1)
+			<-s.release
+			return nil
+		})},
+		{Pattern: "GET /endless", Handler: handle(func(w http.ResponseWriter, _ *http.Request) error {
+			for {
+				if _, err := w.Write(make([]byte, 1<<20)); err != nil {
+					s.cut.Store(true)
+					return nil
+				}
+			}
+		})},
+		{Pattern: "GET /v1/wait", Role: principals.Read, Time: patience, Waits: func(r *http.Request) bool { return r.URL.RawQuery != "" }, Handler: handle(func(w http.ResponseWriter, r *http.Request) error {
 			n := s.waiting.Add(1)
 			defer s.waiting.Add(-1)
 			for most := s.most.Load(); n > most && !s.most.CompareAndSwap(most, n); most = s.most.Load() {
@@ -584,19 +599,19 @@ func TestManyAtOnce(t *testing.T) {
 	for i := range all - 1 {
 		done.Go(func() { ask(i, "reader") })
 	}
-	s.await("refusals", func() bool { return answeredNow.Load() == all-1-whole/2 })
+	s.await("refusals", func() bool { return answeredNow.Load() == all-1-whole/4 })
 	done.Go(func() { ask(all-1, "operator") })
-	s.await("another principal", func() bool { return s.waiting.Load() == whole/2+1 })
+	s.await("another principal", func() bool { return s.waiting.Load() == whole/4+1 })
 	close(s.release)
 	done.Wait()
 	counts := map[int64]int{}
 	for i := range all {
 		counts[status[i].Load()]++
 	}
-	if counts[200] != whole/2+1 || counts[429]+counts[503] != all-whole/2-1 || s.most.Load() != whole/2+1 || status[all-1].Load() != 200 {
+	if counts[200] != whole/4+1 || counts[429] != all-whole/4-1 || s.most.Load() != whole/4+1 || status[all-1].Load() != 200 {
 		t.Errorf("answers %v, at most %d at once", counts, s.most.Load())
 	}
-	s.await("the end of all", func() bool { return s.console.inFlight.Load() == 0 })
+	s.await("the end of all", func() bool { return s.console.limits.all() == 0 })
 	if got := testutil.ToFloat64(s.console.metrics.inFlight); got != 0 {
 		t.Errorf("%g are at work after the end", got)
 	}
@@ -614,11 +629,101 @@ func TestOverloaded(t *testing.T) {
 	if got := s.do(call{path: "/v1/jobs/1", as: "asker"}); got.status != 503 || got.problem() != "overloaded" || got.header.Get("Retry-After") != "1" {
 		t.Errorf("%d %s", got.status, got.body)
 	}
+	for _, path := range []string{"/healthz", "/readyz", "/public"} {
+		if got := s.do(call{path: path}); got.status != 200 {
+			t.Errorf("%s: %d %s", path, got.status, got.body)
+		}
+	}
 	close(s.release)
 	done.Wait()
-	s.await("room", func() bool { return s.console.inFlight.Load() == 0 })
+	s.await("room", func() bool { return s.console.limits.all() == 0 })
 	if got := s.do(call{path: "/v1/jobs/1", as: "asker"}); got.status != 200 {
 		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
+// A principal that waits for much still reads, and is told when it waits for too much.
+func TestWaiting(t *testing.T) {
+	t.Parallel()
+	s := serve(t, options{config: func(c *Config) { c.Rate = 10 * maxWaiting }})
+	var done sync.WaitGroup
+	for range maxWaiting {
+		done.Go(func() { _, _ = s.try(call{path: "/v1/wait?wait=25", as: "reader"}) })
+	}
+	s.await("all that may wait", func() bool { return s.waiting.Load() == maxWaiting })
+	got := s.do(call{path: "/v1/wait?wait=25", as: "reader"})
+	if got.status != 429 || got.problem() != "too-many-requests" || got.header.Get("Retry-After") != "1" || !strings.Contains(got.body, "that wait") {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	done.Go(func() { _, _ = s.try(call{path: "/v1/wait", as: "reader"}) })
+	s.await("one that does not count", func() bool { return s.waiting.Load() == maxWaiting+1 })
+	done.Go(func() { _, _ = s.try(call{path: "/v1/wait?wait=25", as: "asker"}) })
+	s.await("one of another", func() bool { return s.waiting.Load() == maxWaiting+2 })
+	close(s.release)
+	done.Wait()
+}
+
+// Those who are not known keep the console neither from principals nor from probes.
+func TestStrangers(t *testing.T) {
+	t.Parallel()
+	s := serve(t, options{})
+	var done sync.WaitGroup
+	for range maxOfOneNetwork {
+		done.Go(func() { _, _ = s.try(call{path: "/hang"}) })
+	}
+	s.await("as many as may be", func() bool { return s.waiting.Load() == maxOfOneNetwork })
+	if got := s.do(call{path: "/public"}); got.status != 503 || got.header.Get("Retry-After") != "1" {
+		t.Errorf("one more: %d %s", got.status, got.body)
+	}
+	for _, c := range []call{{path: "/healthz"}, {path: "/readyz"}, {path: "/public", as: "reader"}, {path: "/v1/jobs/1", as: "reader"}} {
+		if got := s.do(c); got.status != 200 {
+			t.Errorf("%s: %d %s", c.path, got.status, got.body)
+		}
+	}
+	close(s.release)
+	done.Wait()
+	s.await("room", func() bool { return s.do(call{path: "/public"}).status == 200 })
+}
+
+// Whoever is not known and takes nothing is cut off.
+func TestStrangerTakesNothing(t *testing.T) {
+	t.Parallel()
+	s := serve(t, options{})
+	conn, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	began := time.Now()
+	s.await("the end", s.cut.Load)
+	if took := time.Since(began); took >= writePause {
+		t.Errorf("it took %v", took)
+	}
+}
+
+// However many networks there are, they are counted together, and forgotten.
+func TestStrangersOfManyNetworks(t *testing.T) {
+	t.Parallel()
+	s := newStrangers()
+	var frees []func()
+	for i := range maxStrangers {
+		free, refusal := s.take(fmt.Sprintf("10.0.%d.1:1", i/maxOfOneNetwork))
+		if refusal != nil {
+			t.Fatalf("%d: %v", i, refusal)
+		}
+		frees = append(frees, free)
+	}
+	for _, from := range []string{"10.0.0.1:2", "10.1.0.1:1"} {
+		if _, refusal := s.take(from); refusal == nil || refusal.Type != problem.Overloaded {
+			t.Errorf("%s: %v", from, refusal)
+		}
+	}
+	for _, free := range frees {
+		free()
+	}
+	if s.atWork != 0 || len(s.from) != 0 {
+		t.Errorf("%d at work from %v", s.atWork, s.from)
 	}
 }
 

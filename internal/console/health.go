@@ -18,7 +18,7 @@ func (c *Console) addHealth(config Config) {
 	plain := http.NewServeMux()
 	for path, h := range map[string]http.HandlerFunc{"/healthz": c.healthz, "/readyz": c.readyz} {
 		pattern := "GET " + path
-		c.add(route{Route: site.Route{Pattern: pattern, Handler: h}, anyHost: true, quiet: true}, c.site.Prefix, "")
+		c.add(route{Route: site.Route{Pattern: pattern, Handler: h}, anyHost: true, probe: true, quiet: true}, c.site.Prefix, "")
 		plain.Handle(pattern, h)
 	}
 	series := promhttp.HandlerFor(config.Registry, promhttp.HandlerOpts{})

@@ -45,7 +45,7 @@ func New(on *site.Site) []site.Route {
 		a.route("PUT /v1/batches/{batch}", principals.Ask, a.putBatch).withBody(maxList).lasting(askTime),
 		a.route("POST /v1/batches", principals.Ask, a.postBatch).withBody(maxList).lasting(askTime),
 		a.route("GET /v1/batches", principals.Read, a.getBatches),
-		a.route("GET /v1/batches/{batch}", principals.Read, a.getBatch).lasting(waitTime),
+		a.route("GET /v1/batches/{batch}", principals.Read, a.getBatch).lasting(waitTime).waiting(),
 		a.route("GET /v1/batches/{batch}/stops", principals.Read, a.getStops).lasting(streamTime),
 		a.route("GET /v1/projects/{project_id}/jobs/{job_id}", principals.Read, a.getJob),
 		a.route("GET /v1/schedules", principals.Read, a.getSchedules),
@@ -83,6 +83,12 @@ func (all routes) routes() []site.Route {
 
 func (r route) withBody(most int64) route        { r.Body = most; return r }
 func (r route) lasting(long time.Duration) route { r.Time = long; return r }
+
+// waiting is for a route that takes ?wait.
+func (r route) waiting() route {
+	r.Waits = func(r *http.Request) bool { return r.URL.Query().Get("wait") != "" }
+	return r
+}
 
 // route is a way in whose handler returns what went wrong before it has answered.
 func (a *api) route(pattern string, role principals.Role, handle func(http.ResponseWriter, *http.Request) error) route {
