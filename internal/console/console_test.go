@@ -165,6 +165,7 @@ func (s *served) routes(on *site.Site) []site.Route {
 		})},
 		{Pattern: "POST /v1/asks", Role: principals.Ask, Body: 1000, Handler: count},
 		{Pattern: "PUT /v1/stream", Role: principals.Ask, Body: 64 << 20, Time: patience, Handler: count},
+		{Pattern: "PUT /v1/soon", Role: principals.Ask, Body: 64 << 20, Time: 300 * time.Millisecond, Handler: count},
 		{Pattern: "POST /act", Role: principals.Operate, Action: true, Handler: count},
 		{Pattern: "GET /v1/panic", Role: principals.Read, Handler: handle(func(http.ResponseWriter, *http.Request) error { panic("hidden\nwords") })},
 		{Pattern: "GET /v1/late", Role: principals.Read, Handler: handle(func(w http.ResponseWriter, _ *http.Request) error {
@@ -507,6 +508,12 @@ func TestBadBodies(t *testing.T) {
 		"is long": {s, "POST /v1/asks HTTP/1.1\r\nTransfer-Encoding: chunked", func(c net.Conn) {
 			fmt.Fprintf(c, "\r\n7d0\r\n%s\r\n", strings.Repeat("x", 2000))
 		}, "413 Request Entity Too Large"},
+		"takes all the time": {serve(t, options{}), "PUT /v1/soon HTTP/1.1\r\nContent-Length: 1000000", func(c net.Conn) {
+			fmt.Fprint(c, "\r\n")
+			for _, err := c.Write([]byte("x")); err == nil; _, err = c.Write([]byte("x")) {
+				time.Sleep(time.Millisecond)
+			}
+		}, "503 Service Unavailable"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			answer := c.on.raw(c.head, c.send)

@@ -74,6 +74,7 @@ type metrics struct {
 var refusals = []problem.Type{
 	problem.NotAuthenticated, problem.Expired, problem.RoleTooLow, problem.ActionsOff, problem.CrossOrigin, problem.SlowBody,
 	problem.MalformedBody, problem.BodyTooLarge, problem.WrongHost, problem.TooManyRequests, problem.TooManyGuesses, problem.Overloaded,
+	problem.TookTooLong,
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {

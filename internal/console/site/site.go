@@ -46,7 +46,7 @@ type Route struct {
 	// Action refuses the request unless actions are switched on.
 	Action bool
 	// Body is the longest body in bytes; 0: DefaultBody. Reading more gives a *problem.Problem, as reading a body that is cut
-	// or slow does: a handler passes it to Fail. A body may take any time as long as it makes progress.
+	// or slow does: a handler passes it to Fail. A body may take all of Time as long as it makes progress.
 	Body int64
 	// Time ends the request's context, counted from its header; 0: DefaultTime. Reading a body ends then, too.
 	Time time.Duration
