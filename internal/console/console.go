@@ -66,6 +66,7 @@ type Console struct {
 	limits    *limits
 	strangers *strangers
 	guesses   *guesses
+	muffle    *muffle
 	pace      pace
 	metrics   *metrics
 	ready     *readiness
@@ -97,7 +98,7 @@ func build(c Config, routes []site.Route) (*Console, error) {
 		site: c.Site, principals: c.Principals, log: c.Site.Log, now: time.Now,
 		mux: http.NewServeMux(), routes: map[string]*route{},
 		hosts: map[string]bool{"localhost": true}, origins: http.NewCrossOriginProtection(),
-		limits: newLimits(c.Rate, c.InFlight), strangers: newStrangers(), guesses: newGuesses(), pace: defaultPace(),
+		limits: newLimits(c.Rate, c.InFlight), strangers: newStrangers(), guesses: newGuesses(), muffle: newMuffle(c.Site.Log), pace: defaultPace(),
 		metrics: newMetrics(c.Registry), ready: &readiness{ask: c.Ready},
 	}
 	for _, name := range c.Hosts {

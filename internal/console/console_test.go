@@ -782,6 +782,40 @@ func TestGuesses(t *testing.T) {
 	}
 }
 
+// Whoever sends no right token fills no log: what is not logged is counted.
+func TestMuffledLog(t *testing.T) {
+	t.Parallel()
+	const all = 40
+	s := serve(t, options{built: func(c *Console) {
+		now := time.Now()
+		c.now, c.muffle.every = func() time.Time { return now }, 20*time.Millisecond
+	}})
+	for i := range all {
+		as := ""
+		if i%2 == 0 {
+			token, _ := principals.NewToken()
+			s.tokens["guess"], as = token, "guess"
+		}
+		s.do(call{path: "/v1/jobs/1", as: as})
+	}
+	counted := func() (n int) {
+		for line := range strings.Lines(s.log.String()) {
+			if _, line, ok := strings.Cut(line, "besides those logged one by one\" requests="); ok {
+				var one int
+				_, _ = fmt.Sscan(line, &one)
+				n += one
+			}
+		}
+		return n
+	}
+	s.await("what was not logged", func() bool { return counted() == all-guessBurst })
+	if n := strings.Count(s.log.String(), "level=INFO msg=request "); n != guessBurst {
+		t.Errorf("%d requests were logged", n)
+	}
+	s.do(call{method: "POST", path: "/v1/asks", as: "reader"})
+	s.await("a principal's", func() bool { return strings.Contains(s.log.String(), "level=INFO msg=request principal=reader") })
+}
+
 // However many addresses guess, the memory of them is bounded, and the newest is known.
 func TestGuessesAreBounded(t *testing.T) {
 	t.Parallel()

@@ -36,7 +36,11 @@ func (c *Console) finish(a *answer, r *http.Request, rt *route) {
 	c.metrics.inFlight.Dec()
 	c.metrics.requests.WithLabelValues(rt.label, method, code).Inc()
 	c.metrics.duration.WithLabelValues(rt.label).Observe(took.Seconds())
-	c.log.LogAttrs(context.WithoutCancel(r.Context()), levelOf(a.status, method, rt), "request", slog.String("principal", a.principal),
+	level := levelOf(a.status, method, rt)
+	if a.principal == "" && level > slog.LevelDebug && !c.muffle.passes(r.RemoteAddr, site.Remote(r), c.now()) {
+		level = slog.LevelDebug
+	}
+	c.log.LogAttrs(context.WithoutCancel(r.Context()), level, "request", slog.String("principal", a.principal),
 		slog.String("method", method), slog.String("route", rt.label), slog.Int("status", a.status), slog.Int64("bytes", a.bytes),
 		slog.Duration("duration", took), slog.String("from", site.Remote(r)))
 	if cause != nil && (begun || cause == http.ErrAbortHandler) {

@@ -147,8 +147,8 @@ func (s *strangers) take(remote string) (free func(), refusal *problem.Problem) 
 	}, nil
 }
 
-// How many wrong tokens an address may send before it has to wait. Nobody guesses a token; this keeps whoever tries from
-// filling the log.
+// How many wrong tokens an address may send before it has to wait. Nobody guesses a token; it costs the console less to
+// say so.
 const (
 	guessBurst     = 10
 	guessesASecond = 0.5
