@@ -153,6 +153,11 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r = r.WithContext(ctx)
 	a.allow(0, strangerPause) // until it is known who it is
 	secure(a.Header(), r.TLS != nil)
+	if len(r.TransferEncoding) > 0 {
+		// It may have had a Content-Length besides, which net/http hides. A proxy that went by that takes what follows for
+		// another's request; RFC 9112, 6.1, says to close.
+		a.Header().Set("Connection", "close")
+	}
 	release, err := c.admit(a, &r, rt)
 	defer release()
 	switch {

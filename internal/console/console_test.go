@@ -529,6 +529,18 @@ func TestBadBodies(t *testing.T) {
 	}
 }
 
+// A body with two lengths is one request, and the last of its connection: a proxy may have gone by the other length.
+func TestTwoLengths(t *testing.T) {
+	t.Parallel()
+	s := serve(t, options{})
+	got := s.raw("POST /v1/asks HTTP/1.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked", func(c net.Conn) {
+		fmt.Fprint(c, "\r\n3\r\nabc\r\n0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	})
+	if strings.Count(got, "HTTP/1.1 ") != 1 || !strings.Contains(got, "Connection: close\r\n") || !strings.HasSuffix(got, "3 bytes of asker") {
+		t.Errorf("%q", got)
+	}
+}
+
 // A stream may be long, and slow as a whole.
 func TestStream(t *testing.T) {
 	t.Parallel()
