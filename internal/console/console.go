@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -121,8 +122,8 @@ func build(c Config, routes []site.Route) (*Console, error) {
 
 // add mounts a route below each of the prefixes.
 func (c *Console) add(r route, prefixes ...string) {
-	method, path, _ := strings.Cut(r.Pattern, " ")
-	r.label = path
+	method, place, _ := strings.Cut(r.Pattern, " ")
+	r.label = place
 	if r.Body == 0 {
 		r.Body = site.DefaultBody
 	}
@@ -131,7 +132,7 @@ func (c *Console) add(r route, prefixes ...string) {
 	}
 	slices.Sort(prefixes)
 	for _, prefix := range slices.Compact(prefixes) {
-		pattern := method + " " + prefix + path
+		pattern := method + " " + prefix + place
 		c.routes[pattern] = &r
 		c.mux.Handle(pattern, r.Handler)
 	}
@@ -163,6 +164,8 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err != nil:
 		c.refused(a, r, err)
+	case c.site.IsAPI(r) && path.Clean(r.URL.EscapedPath()) != r.URL.EscapedPath(): // http.ServeMux would send it there, in HTML
+		c.site.Fail(a, r, problem.New(problem.NotFound, "There is nothing at this address. Write its path as "+path.Clean(r.URL.EscapedPath())+"."))
 	case rt.label == unmatched:
 		c.noRoute(a, r)
 	default:

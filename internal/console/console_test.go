@@ -438,7 +438,9 @@ func TestPrefix(t *testing.T) {
 	}{
 		"/ops/vizstop/":             {200, "link /ops/vizstop/v1/jobs/1"},
 		"/ops/vizstop":              {307, ""},
-		"/ops/vizstop//v1/jobs/1":   {307, ""},
+		"/ops/vizstop//v1/jobs/1":   {404, `"detail":"There is nothing at this address. Write its path as /ops/vizstop/v1/jobs/1."`},
+		"/ops/vizstop/v1/jobs/1/":   {404, "Write its path as /ops/vizstop/v1/jobs/1."},
+		"/ops/vizstop//":            {307, ""},
 		"/ops/vizstop/v1/jobs/1":    {200, "1"},
 		"/ops/vizstop/v1/jobs/a%2F": {200, "a/"},
 		"/ops/vizstop/v1/fault":     {500, "/problems/internal"},

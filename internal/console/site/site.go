@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path"
 	"strings"
 	"time"
 
@@ -70,7 +71,7 @@ func (s *Site) Path(r *http.Request) string { return strings.TrimPrefix(r.URL.Pa
 
 // IsAPI reports whether a request is one of programs: its problems are JSON.
 func (s *Site) IsAPI(r *http.Request) bool {
-	path := s.Path(r)
+	path := strings.TrimPrefix(path.Clean(r.URL.Path), s.Prefix) // a client may have written one slash too many
 	return path == "/v1" || strings.HasPrefix(path, "/v1/") || path == "/openapi.yaml"
 }
 
