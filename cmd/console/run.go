@@ -58,6 +58,8 @@ Credentials of ModelArts, or --accounts, are needed only to ask by rule and for 
 const (
 	// connections is the size of the connection pool: what a submission keeps busy, and beside it those who look.
 	connections = 96
+	// commandTime is how long Redis may take for one command: somebody waits for the answer.
+	commandTime = 5 * time.Second
 	// refreshInterval is how often the console learns anew what time it is for the fleet.
 	refreshInterval = 30 * time.Second
 	// grace is how long requests under way may take after SIGTERM.
@@ -76,6 +78,7 @@ func (c *config) serve(ctx context.Context, log *slog.Logger, manager *sdnotify.
 		return err
 	}
 	defer rdb.Close()
+	redisconn.LimitCommands(rdb, commandTime)
 	desk, err := control.Open(ctx, rdb)
 	if err != nil {
 		return err

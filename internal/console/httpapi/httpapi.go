@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"sync"
 	"time"
 
 	"vizstop/docs"
@@ -22,9 +21,6 @@ type api struct {
 	*site.Site
 	keys    keys
 	listing listing
-
-	mu    sync.Mutex
-	fresh time.Time // when the desk was refreshed
 }
 
 // How long requests may take that take longer than others.
@@ -100,18 +96,7 @@ func (a *api) route(pattern string, role principals.Role, handle func(http.Respo
 }
 
 // refresh has the desk learn the fleet's time, rate and limits, at most once a second for all requests.
-func (a *api) refresh(ctx context.Context) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if time.Since(a.fresh) < time.Second {
-		return nil
-	}
-	if err := a.Desk.Refresh(ctx); err != nil {
-		return err
-	}
-	a.fresh = time.Now()
-	return nil
-}
+func (a *api) refresh(ctx context.Context) error { return a.Desk.Fresh(ctx) }
 
 // write answers with JSON.
 func write(w http.ResponseWriter, status int, v any) error {
