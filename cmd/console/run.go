@@ -89,7 +89,8 @@ func (c *config) serve(ctx context.Context, log *slog.Logger, manager *sdnotify.
 	}
 	operator := newOperator(desk, api)
 	defer operator.Close()
-	handler, err := c.newConsole(desk, operator, api, log)
+	files := c.watch(api, log)
+	handler, err := c.newConsole(desk, operator, api, files, log)
 	if err != nil {
 		return err
 	}
@@ -107,7 +108,7 @@ func (c *config) serve(ctx context.Context, log *slog.Logger, manager *sdnotify.
 		"principals", c.principals.HasFile(), "actions", c.actions, "credentials", api != nil)
 	c.tell(log, manager, sdnotify.Ready)
 
-	go c.watch(api, log).Run(ctx, reread.Interval, asked)
+	go files.Run(ctx, reread.Interval, asked)
 	go refresh(ctx, desk, log)
 
 	var fault error
@@ -122,7 +123,7 @@ func (c *config) serve(ctx context.Context, log *slog.Logger, manager *sdnotify.
 }
 
 // newConsole is the handler of everything.
-func (c *config) newConsole(desk *control.Desk, operator *operate.Operator, api *settings.Service, log *slog.Logger) (*console.Console, error) {
+func (c *config) newConsole(desk *control.Desk, operator *operate.Operator, api *settings.Service, files *reread.Watcher, log *slog.Logger) (*console.Console, error) {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return console.New(console.Config{
@@ -130,6 +131,7 @@ func (c *config) newConsole(desk *control.Desk, operator *operate.Operator, api 
 			GrafanaURL: c.grafanaURL, RunbookURL: c.runbookURL},
 		Principals: c.principals, TrustedOrigins: c.trustedOrigins, Hosts: c.hosts, Rate: c.requestRate,
 		Ready:    func(ctx context.Context) error { return desk.Redis.Ping(ctx).Err() },
+		Refused:  files.Refused,
 		Registry: reg, OwnMetrics: c.metricsListen != "",
 	})
 }

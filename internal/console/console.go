@@ -20,6 +20,7 @@ import (
 	"vizstop/internal/console/site"
 	"vizstop/internal/console/snapshot"
 	"vizstop/internal/lasthour"
+	shared "vizstop/internal/metrics"
 	"vizstop/internal/principals"
 )
 
@@ -39,8 +40,10 @@ type Config struct {
 	// InFlight is how many requests are at work at once, of all principals; 0: DefaultInFlight. One principal has a quarter.
 	InFlight int
 
-	Ready    func(context.Context) error // whether Redis answers; it is asked at most once a second
-	Registry *prometheus.Registry        // is shown, and gets the console's own series
+	Ready func(context.Context) error // whether Redis answers; it is asked at most once a second
+	// Refused says of each changed file whose new content is not in use why not; nil: no file is read again.
+	Refused  func() []string
+	Registry *prometheus.Registry // is shown, and gets the console's own series
 	// OwnMetrics leaves /metrics to the handler of Plain.
 	OwnMetrics bool
 }
@@ -64,14 +67,15 @@ type Console struct {
 	hosts   map[string]bool
 	origins *http.CrossOriginProtection
 
-	limits    *limits
-	strangers *strangers
-	guesses   *guesses
-	muffle    *muffle
-	pace      pace
-	metrics   *metrics
-	ready     *readiness
-	plain     http.Handler
+	limits       *limits
+	strangers    *strangers
+	guesses      *guesses
+	muffle       *muffle
+	pace         pace
+	metrics      *metrics
+	ready        *readiness
+	refusedFiles func() []string
+	plain        http.Handler
 }
 
 // route is a site.Route with its defaults filled in.
@@ -100,8 +104,12 @@ func build(c Config, routes []site.Route) (*Console, error) {
 		mux: http.NewServeMux(), routes: map[string]*route{},
 		hosts: map[string]bool{"localhost": true}, origins: http.NewCrossOriginProtection(),
 		limits: newLimits(c.Rate, c.InFlight), strangers: newStrangers(), guesses: newGuesses(), muffle: newMuffle(c.Site.Log), pace: defaultPace(),
-		metrics: newMetrics(c.Registry), ready: &readiness{ask: c.Ready},
+		metrics: newMetrics(c.Registry), ready: &readiness{ask: c.Ready}, refusedFiles: c.Refused,
 	}
+	if con.refusedFiles == nil {
+		con.refusedFiles = func() []string { return nil }
+	}
+	c.Registry.MustRegister(shared.NewRefusedFiles(func() int { return len(con.refusedFiles()) }))
 	for _, name := range c.Hosts {
 		con.hosts[hostName(name)] = true
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 
 	"vizstop/internal/console/problem"
 	"vizstop/internal/console/site"
+	"vizstop/internal/version"
 )
 
 // finish counts and logs a request that has ended. A handler that panicked has failed; if it had begun to answer, the
@@ -93,6 +95,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		refusals: f.NewCounterVec(prometheus.CounterOpts{Name: "vizstop_console_refused_total",
 			Help: "Requests that were refused before their handler, or because of how their body came, by type of problem."}, []string{"why"}),
 	}
+	f.NewGaugeVec(prometheus.GaugeOpts{Name: "vizstop_console_build_info", Help: "Always 1; which version of the console runs."}, // not vizstop_build_info: that
+		[]string{"version", "goversion"}).WithLabelValues(version.String(), runtime.Version()).Set(1) // says that a worker is there
 	for _, why := range refusals {
 		m.refusals.WithLabelValues(string(why))
 	}
