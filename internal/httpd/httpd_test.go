@@ -2,6 +2,8 @@ package httpd
 
 import (
 	"bytes"
+	"crypto/tls"
+	"encoding/binary"
 	"io"
 	"log/slog"
 	"net"
@@ -11,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"vizstop/internal/redistest"
 )
 
 // patience is for machines that are very busy.
@@ -141,4 +145,44 @@ func TestConnections(t *testing.T) {
 			t.Fatal("not all that were closed are forgotten")
 		}
 	}
+}
+
+// A connection of HTTP/2 has its share of requests at once.
+func TestStreams(t *testing.T) {
+	t.Parallel()
+	cert := redistest.SelfSigned(t)
+	config := filepath.Join(t.TempDir(), "web.yml")
+	if err := os.WriteFile(config, []byte("tls_server_config:\n  cert_file: "+cert.File+"\n  key_file: "+cert.KeyFile+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Listen(Config{Listen: "127.0.0.1:0", WebConfig: config, Handler: http.NotFoundHandler(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close(time.Second)
+	c, err := tls.Dial("tcp", s.Addr(), &tls.Config{RootCAs: cert.Pool, NextProtos: []string{"h2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(patience))
+	_, _ = io.WriteString(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00") // the preface, and no settings of ours
+	head := make([]byte, 9)                                                                          // of a frame: length, type, flags, stream
+	if _, err := io.ReadFull(c, head); err != nil || head[3] != 4 {
+		t.Fatalf("no settings came: %v %v", head, err)
+	}
+	settings := make([]byte, int(head[1])<<8|int(head[2]))
+	if _, err := io.ReadFull(c, settings); err != nil {
+		t.Fatal(err)
+	}
+	const maxConcurrentStreams = 3
+	for ; len(settings) >= 6; settings = settings[6:] {
+		if binary.BigEndian.Uint16(settings) == maxConcurrentStreams {
+			if n := binary.BigEndian.Uint32(settings[2:]); n != maxStreams {
+				t.Errorf("%d streams at once", n)
+			}
+			return
+		}
+	}
+	t.Error("streams have no limit")
 }
