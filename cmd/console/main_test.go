@@ -311,6 +311,23 @@ func TestPrincipalsReadAgain(t *testing.T) {
 	if status, _ := r.ask(plainClient(), url, first); status != 401 && status != 429 {
 		t.Errorf("the old token: %d", status)
 	}
+	if _, body := r.ask(plainClient(), url, second); !strings.Contains(body, "\nvizstop_refused_files 0\n") || !strings.Contains(body, "\nvizstop_console_build_info{") {
+		t.Error("the metrics lack refused files, or the version")
+	}
+	write(t, file, "principals:\n- {name: secret-name, role: boss}\n")
+	ready := "http://" + r.addr + "/readyz"
+	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		status, body := r.ask(plainClient(), ready, "")
+		if status == 200 && strings.HasPrefix(body, "ok\nrefused files: 1 ") && !strings.Contains(body, "secret") {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d %s", status, body)
+		}
+	}
+	if status, body := r.ask(plainClient(), url, second); status != 200 || !strings.Contains(body, "\nvizstop_refused_files 1\n") {
+		t.Errorf("after a refused change: %d", status)
+	}
 	r.stop()
 	for _, token := range []string{first, second} {
 		if strings.Contains(r.log.String(), token[4:]) {

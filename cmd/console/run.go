@@ -58,6 +58,8 @@ Credentials of ModelArts, or --accounts, are needed only to ask by rule and for 
 const (
 	// connections is the size of the connection pool: what a submission keeps busy, and beside it those who look.
 	connections = 96
+	// commandTime is how long Redis may take for one command: somebody waits for the answer.
+	commandTime = 5 * time.Second
 	// refreshInterval is how often the console learns anew what time it is for the fleet.
 	refreshInterval = 30 * time.Second
 	// grace is how long requests under way may take after SIGTERM.
@@ -76,6 +78,7 @@ func (c *config) serve(ctx context.Context, log *slog.Logger, manager *sdnotify.
 		return err
 	}
 	defer rdb.Close()
+	redisconn.LimitCommands(rdb, commandTime)
 	desk, err := control.Open(ctx, rdb)
 	if err != nil {
 		return err
@@ -86,7 +89,8 @@ func (c *config) serve(ctx context.Context, log *slog.Logger, manager *sdnotify.
 	}
 	operator := newOperator(desk, api)
 	defer operator.Close()
-	handler, err := c.newConsole(desk, operator, api, log)
+	files := c.watch(api, log)
+	handler, err := c.newConsole(desk, operator, api, files, log)
 	if err != nil {
 		return err
 	}
@@ -104,7 +108,7 @@ func (c *config) serve(ctx context.Context, log *slog.Logger, manager *sdnotify.
 		"principals", c.principals.HasFile(), "actions", c.actions, "credentials", api != nil)
 	c.tell(log, manager, sdnotify.Ready)
 
-	go c.watch(api, log).Run(ctx, reread.Interval, asked)
+	go files.Run(ctx, reread.Interval, asked)
 	go refresh(ctx, desk, log)
 
 	var fault error
@@ -119,7 +123,7 @@ func (c *config) serve(ctx context.Context, log *slog.Logger, manager *sdnotify.
 }
 
 // newConsole is the handler of everything.
-func (c *config) newConsole(desk *control.Desk, operator *operate.Operator, api *settings.Service, log *slog.Logger) (*console.Console, error) {
+func (c *config) newConsole(desk *control.Desk, operator *operate.Operator, api *settings.Service, files *reread.Watcher, log *slog.Logger) (*console.Console, error) {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return console.New(console.Config{
@@ -127,6 +131,7 @@ func (c *config) newConsole(desk *control.Desk, operator *operate.Operator, api 
 			GrafanaURL: c.grafanaURL, RunbookURL: c.runbookURL},
 		Principals: c.principals, TrustedOrigins: c.trustedOrigins, Hosts: c.hosts, Rate: c.requestRate,
 		Ready:    func(ctx context.Context) error { return desk.Redis.Ping(ctx).Err() },
+		Refused:  files.Refused,
 		Registry: reg, OwnMetrics: c.metricsListen != "",
 	})
 }

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-	"time"
 
 	"vizstop/internal/console/problem"
 	"vizstop/internal/principals"
@@ -15,13 +14,12 @@ import (
 
 // admit decides whether a request may go on to its route. It puts the principal into the request's context and bounds
 // its body. release gives back what the request took up; it is never nil.
+//
+// What counts in a limit is only what may keep a handler for long: requests of principals in theirs, and in that of
+// strangers the routes that ask nobody who they are. A refusal is written and done with; so is an answer to a probe, which
+// nobody else's requests may keep from it.
 func (c *Console) admit(a *answer, r **http.Request, rt *route) (release func(), refusal *problem.Problem) {
-	if int(c.inFlight.Add(1)) > c.limits.whole {
-		return func() { c.inFlight.Add(-1) }, &problem.Problem{Type: problem.Overloaded, RetryAfter: time.Second,
-			Detail: "As many requests are at work as the console takes at once. Try again."}
-	}
-	free := func() {}
-	release = func() { free(); c.inFlight.Add(-1) }
+	release = func() {}
 	if !rt.anyHost && !c.isOurs(*r) {
 		return release, problem.New(problem.WrongHost, "The console does not answer to the host of this request. "+
 			"If the name is right, start the console with --host NAME (VIZSTOP_CONSOLE_HOST).")
@@ -30,13 +28,20 @@ func (c *Console) admit(a *answer, r **http.Request, rt *route) (release func(),
 		return release, problem.New(problem.CrossOrigin, "A page of another origin has sent this request, and it writes. "+
 			"If a proxy shows the console under another host, start it with --trusted-origin (VIZSTOP_CONSOLE_TRUSTED_ORIGIN).")
 	}
-	if rt.Role != 0 {
+	switch {
+	case rt.probe:
+	case rt.Role == 0:
+		if p, err := c.principals.Authenticate(*r); err == nil { // strangers don't take the style sheet from a page
+			release, refusal = c.take(a, *r, p, rt)
+		} else {
+			release, refusal = c.strangers.take((*r).RemoteAddr)
+		}
+	default:
 		p, refusal := c.recognize(*r)
 		if refusal != nil {
 			return release, refusal
 		}
-		a.principal = p.Name
-		if free, refusal = c.limits.take(p.Name, c.now()); refusal != nil {
+		if release, refusal = c.take(a, *r, p, rt); refusal != nil {
 			return release, refusal
 		}
 		if refusal := c.mayUse(p, rt); refusal != nil {
@@ -44,7 +49,17 @@ func (c *Console) admit(a *answer, r **http.Request, rt *route) (release func(),
 		}
 		*r = (*r).WithContext(principals.NewContext((*r).Context(), p))
 	}
+	if refusal != nil {
+		return release, refusal
+	}
 	return release, c.bound(a, *r, rt)
+}
+
+// take lets a principal have one more request at work, and all the time of its route.
+func (c *Console) take(a *answer, r *http.Request, p *principals.Principal, rt *route) (free func(), refusal *problem.Problem) {
+	a.principal = p.Name
+	a.allow(rt.Time, writePause)
+	return c.limits.take(p.Name, rt.Waits != nil && rt.Waits(r), c.now())
 }
 
 // recognize says who sends a request. Wrong tokens of an address are counted; a right one is taken however many there

@@ -5,8 +5,11 @@ import (
 	"time"
 )
 
-// writePause is how long a client may take to take what was written, before the connection is cut.
-const writePause = time.Minute
+// How long a client may take to take what was written, before it is cut off.
+const (
+	writePause    = time.Minute     // of a principal
+	strangerPause = 5 * time.Second // of anyone else: it costs nothing to open many connections and to take nothing
+)
 
 // answer notes what was answered, and cuts off a client that takes nothing.
 type answer struct {
@@ -16,12 +19,13 @@ type answer struct {
 	began     time.Time
 	status    int // 0: nothing was written
 	bytes     int64
+	pause     time.Duration
 	until     time.Time // the deadline of writes
 }
 
-// allow gives the handler its time, and the client the time to take what it writes.
-func (a *answer) allow(handler time.Duration) {
-	a.until = time.Now().Add(handler + writePause)
+// allow gives the handler its time, and the client the pause to take what it writes.
+func (a *answer) allow(handler, pause time.Duration) {
+	a.pause, a.until = pause, time.Now().Add(handler+pause)
 	_ = a.control.SetWriteDeadline(a.until)
 }
 
@@ -42,7 +46,7 @@ func (a *answer) Write(p []byte) (int, error) {
 	if a.status == 0 {
 		a.status = http.StatusOK
 	}
-	if until := time.Now().Add(writePause); until.Sub(a.until) > time.Second {
+	if until := time.Now().Add(a.pause); until.Sub(a.until) > time.Second {
 		a.until = until
 		_ = a.control.SetWriteDeadline(until)
 	}

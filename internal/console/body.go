@@ -29,7 +29,8 @@ func (c *Console) bound(a *answer, r *http.Request, rt *route) *problem.Problem 
 	if r.ContentLength > rt.Body {
 		return tooLarge(rt.Body)
 	}
-	r.Body = &body{ReadCloser: http.MaxBytesReader(a.ResponseWriter, r.Body, rt.Body), answer: a, pace: c.pace, refused: c.metrics.refuse}
+	until, _ := r.Context().Deadline() // each route has one
+	r.Body = &body{ReadCloser: http.MaxBytesReader(a.ResponseWriter, r.Body, rt.Body), answer: a, pace: c.pace, until: until, refused: c.metrics.refuse}
 	return nil
 }
 
@@ -37,11 +38,12 @@ func tooLarge(most int64) *problem.Problem {
 	return problem.New(problem.BodyTooLarge, fmt.Sprintf("A body here has at most %d bytes. Send it in parts.", most))
 }
 
-// body reads a request's body as long as it makes progress. Its errors besides io.EOF are of type *problem.Problem.
+// body reads a request's body as long as it makes progress, and the request has time. Its errors besides io.EOF are of type *problem.Problem.
 type body struct {
 	io.ReadCloser
 	answer  *answer
 	pace    pace
+	until   time.Time // the end of the request's time
 	refused func(problem.Type)
 	read    int64
 	waited  time.Duration
@@ -54,8 +56,12 @@ func (b *body) Read(p []byte) (int, error) {
 		return 0, b.err
 	}
 	began := time.Now()
-	_ = b.answer.control.SetReadDeadline(began.Add(min(b.pace.pause, b.pace.allowed(b.read)-b.waited)))
-	n, err := b.ReadCloser.Read(p)
+	var n int
+	err := os.ErrDeadlineExceeded // what has come and lies in a buffer has no deadline
+	if began.Before(b.until) {
+		_ = b.answer.control.SetReadDeadline(began.Add(min(b.pace.pause, b.pace.allowed(b.read)-b.waited, b.until.Sub(began))))
+		n, err = b.ReadCloser.Read(p)
+	}
 	b.waited += time.Since(began)
 	b.read += int64(n)
 	if err == nil {
@@ -82,7 +88,12 @@ func (b *body) ended(err error) error {
 	if limit, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return tooLarge(limit.Limit)
 	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	late := errors.Is(err, os.ErrDeadlineExceeded)
+	if late && !time.Now().Before(b.until) {
+		return &problem.Problem{Type: problem.TookTooLong, RetryAfter: time.Second,
+			Detail: fmt.Sprintf("The time of the request was over when %d bytes of its body had come. Send it faster, or in parts.", b.read)}
+	}
+	if late {
 		return problem.New(problem.SlowBody, fmt.Sprintf("The body stopped after %d bytes, or came more slowly than %d bytes a second.", b.read, b.pace.rate))
 	}
 	return problem.New(problem.MalformedBody, fmt.Sprintf("The body was cut after %d bytes.", b.read))

@@ -7,9 +7,9 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,6 +20,7 @@ import (
 	"vizstop/internal/console/site"
 	"vizstop/internal/console/snapshot"
 	"vizstop/internal/lasthour"
+	shared "vizstop/internal/metrics"
 	"vizstop/internal/principals"
 )
 
@@ -36,11 +37,13 @@ type Config struct {
 
 	// Rate is how many requests a second a principal may send, and twice that in a burst; 0: DefaultRate.
 	Rate int
-	// InFlight is how many requests are at work at once, of all principals; 0: DefaultInFlight. One principal has half.
+	// InFlight is how many requests are at work at once, of all principals; 0: DefaultInFlight. One principal has a quarter.
 	InFlight int
 
-	Ready    func(context.Context) error // whether Redis answers; it is asked at most once a second
-	Registry *prometheus.Registry        // is shown, and gets the console's own series
+	Ready func(context.Context) error // whether Redis answers; it is asked at most once a second
+	// Refused says of each changed file whose new content is not in use why not; nil: no file is read again.
+	Refused  func() []string
+	Registry *prometheus.Registry // is shown, and gets the console's own series
 	// OwnMetrics leaves /metrics to the handler of Plain.
 	OwnMetrics bool
 }
@@ -64,13 +67,15 @@ type Console struct {
 	hosts   map[string]bool
 	origins *http.CrossOriginProtection
 
-	limits   limits
-	guesses  *guesses
-	pace     pace
-	inFlight atomic.Int64
-	metrics  *metrics
-	ready    *readiness
-	plain    http.Handler
+	limits       *limits
+	strangers    *strangers
+	guesses      *guesses
+	muffle       *muffle
+	pace         pace
+	metrics      *metrics
+	ready        *readiness
+	refusedFiles func() []string
+	plain        http.Handler
 }
 
 // route is a site.Route with its defaults filled in.
@@ -78,6 +83,7 @@ type route struct {
 	site.Route
 	label   string // its path in metrics and logs
 	anyHost bool   // it says nothing that another site should not know
+	probe   bool   // its answer is short and there at once: it is in no limit
 	quiet   bool   // it is asked all the time, and only a failure is logged
 }
 
@@ -97,9 +103,13 @@ func build(c Config, routes []site.Route) (*Console, error) {
 		site: c.Site, principals: c.Principals, log: c.Site.Log, now: time.Now,
 		mux: http.NewServeMux(), routes: map[string]*route{},
 		hosts: map[string]bool{"localhost": true}, origins: http.NewCrossOriginProtection(),
-		limits: newLimits(c.Rate, c.InFlight), guesses: newGuesses(), pace: defaultPace(),
-		metrics: newMetrics(c.Registry), ready: &readiness{ask: c.Ready},
+		limits: newLimits(c.Rate, c.InFlight), strangers: newStrangers(), guesses: newGuesses(), muffle: newMuffle(c.Site.Log), pace: defaultPace(),
+		metrics: newMetrics(c.Registry), ready: &readiness{ask: c.Ready}, refusedFiles: c.Refused,
 	}
+	if con.refusedFiles == nil {
+		con.refusedFiles = func() []string { return nil }
+	}
+	c.Registry.MustRegister(shared.NewRefusedFiles(func() int { return len(con.refusedFiles()) }))
 	for _, name := range c.Hosts {
 		con.hosts[hostName(name)] = true
 	}
@@ -120,8 +130,8 @@ func build(c Config, routes []site.Route) (*Console, error) {
 
 // add mounts a route below each of the prefixes.
 func (c *Console) add(r route, prefixes ...string) {
-	method, path, _ := strings.Cut(r.Pattern, " ")
-	r.label = path
+	method, place, _ := strings.Cut(r.Pattern, " ")
+	r.label = place
 	if r.Body == 0 {
 		r.Body = site.DefaultBody
 	}
@@ -130,7 +140,7 @@ func (c *Console) add(r route, prefixes ...string) {
 	}
 	slices.Sort(prefixes)
 	for _, prefix := range slices.Compact(prefixes) {
-		pattern := method + " " + prefix + path
+		pattern := method + " " + prefix + place
 		c.routes[pattern] = &r
 		c.mux.Handle(pattern, r.Handler)
 	}
@@ -150,13 +160,20 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), rt.Time)
 	defer cancel()
 	r = r.WithContext(ctx)
-	a.allow(rt.Time)
+	a.allow(0, strangerPause) // until it is known who it is
 	secure(a.Header(), r.TLS != nil)
+	if len(r.TransferEncoding) > 0 {
+		// It may have had a Content-Length besides, which net/http hides. A proxy that went by that takes what follows for
+		// another's request; RFC 9112, 6.1, says to close.
+		a.Header().Set("Connection", "close")
+	}
 	release, err := c.admit(a, &r, rt)
 	defer release()
 	switch {
 	case err != nil:
 		c.refused(a, r, err)
+	case c.site.IsAPI(r) && path.Clean(r.URL.EscapedPath()) != r.URL.EscapedPath(): // http.ServeMux would send it there, in HTML
+		c.site.Fail(a, r, problem.New(problem.NotFound, "There is nothing at this address. Write its path as "+path.Clean(r.URL.EscapedPath())+"."))
 	case rt.label == unmatched:
 		c.noRoute(a, r)
 	default:

@@ -62,6 +62,7 @@ type served struct {
 	waiting atomic.Int64
 	most    atomic.Int64 // of those that waited at once
 	down    atomic.Bool  // Redis does not answer
+	cut     atomic.Bool  // a client that took nothing was cut off
 	asked   atomic.Int64 // how often it was asked
 }
 
@@ -164,13 +165,28 @@ func (s *served) routes(on *site.Site) []site.Route {
 		})},
 		{Pattern: "POST /v1/asks", Role: principals.Ask, Body: 1000, Handler: count},
 		{Pattern: "PUT /v1/stream", Role: principals.Ask, Body: 64 << 20, Time: patience, Handler: count},
+		{Pattern: "PUT /v1/soon", Role: principals.Ask, Body: 64 << 20, Time: 300 * time.Millisecond, Handler: count},
 		{Pattern: "POST /act", Role: principals.Operate, Action: true, Handler: count},
 		{Pattern: "GET /v1/panic", Role: principals.Read, Handler: handle(func(http.ResponseWriter, *http.Request) error { panic("hidden\nwords") })},
 		{Pattern: "GET /v1/late", Role: principals.Read, Handler: handle(func(w http.ResponseWriter, _ *http.Request) error {
 			_, _ = io.WriteString(w, strings.Repeat("x", 1<<20))
 			panic("after the answer began")
 		})},
-		{Pattern: "GET /v1/wait", Role: principals.Read, Time: patience, Handler: handle(func(w http.ResponseWriter, r *http.Request) error {
+		{Pattern: "GET /hang", Handler: handle(func(http.ResponseWriter, *http.Request) error {
+			s.waiting.Add(1)
+			defer s.waiting.Add(-1)
+			<-s.release
+			return nil
+		})},
+		{Pattern: "GET /endless", Handler: handle(func(w http.ResponseWriter, _ *http.Request) error {
+			for {
+				if _, err := w.Write(make([]byte, 1<<20)); err != nil {
+					s.cut.Store(true)
+					return nil
+				}
+			}
+		})},
+		{Pattern: "GET /v1/wait", Role: principals.Read, Time: patience, Waits: func(r *http.Request) bool { return r.URL.RawQuery != "" }, Handler: handle(func(w http.ResponseWriter, r *http.Request) error {
 			n := s.waiting.Add(1)
 			defer s.waiting.Add(-1)
 			for most := s.most.Load(); n > most && !s.most.CompareAndSwap(most, n); most = s.most.Load() {
@@ -422,7 +438,9 @@ func TestPrefix(t *testing.T) {
 	}{
 		"/ops/vizstop/":             {200, "link /ops/vizstop/v1/jobs/1"},
 		"/ops/vizstop":              {307, ""},
-		"/ops/vizstop//v1/jobs/1":   {307, ""},
+		"/ops/vizstop//v1/jobs/1":   {404, `"detail":"There is nothing at this address. Write its path as /ops/vizstop/v1/jobs/1."`},
+		"/ops/vizstop/v1/jobs/1/":   {404, "Write its path as /ops/vizstop/v1/jobs/1."},
+		"/ops/vizstop//":            {307, ""},
 		"/ops/vizstop/v1/jobs/1":    {200, "1"},
 		"/ops/vizstop/v1/jobs/a%2F": {200, "a/"},
 		"/ops/vizstop/v1/fault":     {500, "/problems/internal"},
@@ -492,6 +510,12 @@ func TestBadBodies(t *testing.T) {
 		"is long": {s, "POST /v1/asks HTTP/1.1\r\nTransfer-Encoding: chunked", func(c net.Conn) {
 			fmt.Fprintf(c, "\r\n7d0\r\n%s\r\n", strings.Repeat("x", 2000))
 		}, "413 Request Entity Too Large"},
+		"takes all the time": {serve(t, options{}), "PUT /v1/soon HTTP/1.1\r\nContent-Length: 1000000", func(c net.Conn) {
+			fmt.Fprint(c, "\r\n")
+			for _, err := c.Write([]byte("x")); err == nil; _, err = c.Write([]byte("x")) {
+				time.Sleep(time.Millisecond)
+			}
+		}, "503 Service Unavailable"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			answer := c.on.raw(c.head, c.send)
@@ -504,6 +528,18 @@ func TestBadBodies(t *testing.T) {
 		if got := testutil.ToFloat64(s.console.metrics.refusals.WithLabelValues(string(why))); got != want {
 			t.Errorf("%s: counted %g times, want %g", why, got, want)
 		}
+	}
+}
+
+// A body with two lengths is one request, and the last of its connection: a proxy may have gone by the other length.
+func TestTwoLengths(t *testing.T) {
+	t.Parallel()
+	s := serve(t, options{})
+	got := s.raw("POST /v1/asks HTTP/1.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked", func(c net.Conn) {
+		fmt.Fprint(c, "\r\n3\r\nabc\r\n0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	})
+	if strings.Count(got, "HTTP/1.1 ") != 1 || !strings.Contains(got, "Connection: close\r\n") || !strings.HasSuffix(got, "3 bytes of asker") {
+		t.Errorf("%q", got)
 	}
 }
 
@@ -584,19 +620,19 @@ func TestManyAtOnce(t *testing.T) {
 	for i := range all - 1 {
 		done.Go(func() { ask(i, "reader") })
 	}
-	s.await("refusals", func() bool { return answeredNow.Load() == all-1-whole/2 })
+	s.await("refusals", func() bool { return answeredNow.Load() == all-1-whole/4 })
 	done.Go(func() { ask(all-1, "operator") })
-	s.await("another principal", func() bool { return s.waiting.Load() == whole/2+1 })
+	s.await("another principal", func() bool { return s.waiting.Load() == whole/4+1 })
 	close(s.release)
 	done.Wait()
 	counts := map[int64]int{}
 	for i := range all {
 		counts[status[i].Load()]++
 	}
-	if counts[200] != whole/2+1 || counts[429]+counts[503] != all-whole/2-1 || s.most.Load() != whole/2+1 || status[all-1].Load() != 200 {
+	if counts[200] != whole/4+1 || counts[429] != all-whole/4-1 || s.most.Load() != whole/4+1 || status[all-1].Load() != 200 {
 		t.Errorf("answers %v, at most %d at once", counts, s.most.Load())
 	}
-	s.await("the end of all", func() bool { return s.console.inFlight.Load() == 0 })
+	s.await("the end of all", func() bool { return s.console.limits.all() == 0 })
 	if got := testutil.ToFloat64(s.console.metrics.inFlight); got != 0 {
 		t.Errorf("%g are at work after the end", got)
 	}
@@ -614,11 +650,101 @@ func TestOverloaded(t *testing.T) {
 	if got := s.do(call{path: "/v1/jobs/1", as: "asker"}); got.status != 503 || got.problem() != "overloaded" || got.header.Get("Retry-After") != "1" {
 		t.Errorf("%d %s", got.status, got.body)
 	}
+	for _, path := range []string{"/healthz", "/readyz", "/public"} {
+		if got := s.do(call{path: path}); got.status != 200 {
+			t.Errorf("%s: %d %s", path, got.status, got.body)
+		}
+	}
 	close(s.release)
 	done.Wait()
-	s.await("room", func() bool { return s.console.inFlight.Load() == 0 })
+	s.await("room", func() bool { return s.console.limits.all() == 0 })
 	if got := s.do(call{path: "/v1/jobs/1", as: "asker"}); got.status != 200 {
 		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
+// A principal that waits for much still reads, and is told when it waits for too much.
+func TestWaiting(t *testing.T) {
+	t.Parallel()
+	s := serve(t, options{config: func(c *Config) { c.Rate = 10 * maxWaiting }})
+	var done sync.WaitGroup
+	for range maxWaiting {
+		done.Go(func() { _, _ = s.try(call{path: "/v1/wait?wait=25", as: "reader"}) })
+	}
+	s.await("all that may wait", func() bool { return s.waiting.Load() == maxWaiting })
+	got := s.do(call{path: "/v1/wait?wait=25", as: "reader"})
+	if got.status != 429 || got.problem() != "too-many-requests" || got.header.Get("Retry-After") != "1" || !strings.Contains(got.body, "that wait") {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	done.Go(func() { _, _ = s.try(call{path: "/v1/wait", as: "reader"}) })
+	s.await("one that does not count", func() bool { return s.waiting.Load() == maxWaiting+1 })
+	done.Go(func() { _, _ = s.try(call{path: "/v1/wait?wait=25", as: "asker"}) })
+	s.await("one of another", func() bool { return s.waiting.Load() == maxWaiting+2 })
+	close(s.release)
+	done.Wait()
+}
+
+// Those who are not known keep the console neither from principals nor from probes.
+func TestStrangers(t *testing.T) {
+	t.Parallel()
+	s := serve(t, options{})
+	var done sync.WaitGroup
+	for range maxOfOneNetwork {
+		done.Go(func() { _, _ = s.try(call{path: "/hang"}) })
+	}
+	s.await("as many as may be", func() bool { return s.waiting.Load() == maxOfOneNetwork })
+	if got := s.do(call{path: "/public"}); got.status != 503 || got.header.Get("Retry-After") != "1" {
+		t.Errorf("one more: %d %s", got.status, got.body)
+	}
+	for _, c := range []call{{path: "/healthz"}, {path: "/readyz"}, {path: "/public", as: "reader"}, {path: "/v1/jobs/1", as: "reader"}} {
+		if got := s.do(c); got.status != 200 {
+			t.Errorf("%s: %d %s", c.path, got.status, got.body)
+		}
+	}
+	close(s.release)
+	done.Wait()
+	s.await("room", func() bool { return s.do(call{path: "/public"}).status == 200 })
+}
+
+// Whoever is not known and takes nothing is cut off.
+func TestStrangerTakesNothing(t *testing.T) {
+	t.Parallel()
+	s := serve(t, options{})
+	conn, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	began := time.Now()
+	s.await("the end", s.cut.Load)
+	if took := time.Since(began); took >= writePause {
+		t.Errorf("it took %v", took)
+	}
+}
+
+// However many networks there are, they are counted together, and forgotten.
+func TestStrangersOfManyNetworks(t *testing.T) {
+	t.Parallel()
+	s := newStrangers()
+	var frees []func()
+	for i := range maxStrangers {
+		free, refusal := s.take(fmt.Sprintf("10.0.%d.1:1", i/maxOfOneNetwork))
+		if refusal != nil {
+			t.Fatalf("%d: %v", i, refusal)
+		}
+		frees = append(frees, free)
+	}
+	for _, from := range []string{"10.0.0.1:2", "10.1.0.1:1"} {
+		if _, refusal := s.take(from); refusal == nil || refusal.Type != problem.Overloaded {
+			t.Errorf("%s: %v", from, refusal)
+		}
+	}
+	for _, free := range frees {
+		free()
+	}
+	if s.atWork != 0 || len(s.from) != 0 {
+		t.Errorf("%d at work from %v", s.atWork, s.from)
 	}
 }
 
@@ -668,6 +794,40 @@ func TestGuesses(t *testing.T) {
 	if got := s.do(call{path: "/v1/jobs/1"}); got.status != 401 {
 		t.Errorf("no token: %d", got.status)
 	}
+}
+
+// Whoever sends no right token fills no log: what is not logged is counted.
+func TestMuffledLog(t *testing.T) {
+	t.Parallel()
+	const all = 40
+	s := serve(t, options{built: func(c *Console) {
+		now := time.Now()
+		c.now, c.muffle.every = func() time.Time { return now }, 20*time.Millisecond
+	}})
+	for i := range all {
+		as := ""
+		if i%2 == 0 {
+			token, _ := principals.NewToken()
+			s.tokens["guess"], as = token, "guess"
+		}
+		s.do(call{path: "/v1/jobs/1", as: as})
+	}
+	counted := func() (n int) {
+		for line := range strings.Lines(s.log.String()) {
+			if _, line, ok := strings.Cut(line, "besides those logged one by one\" requests="); ok {
+				var one int
+				_, _ = fmt.Sscan(line, &one)
+				n += one
+			}
+		}
+		return n
+	}
+	s.await("what was not logged", func() bool { return counted() == all-guessBurst })
+	if n := strings.Count(s.log.String(), "level=INFO msg=request "); n != guessBurst {
+		t.Errorf("%d requests were logged", n)
+	}
+	s.do(call{method: "POST", path: "/v1/asks", as: "reader"})
+	s.await("a principal's", func() bool { return strings.Contains(s.log.String(), "level=INFO msg=request principal=reader") })
 }
 
 // However many addresses guess, the memory of them is bounded, and the newest is known.

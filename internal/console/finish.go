@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 
 	"vizstop/internal/console/problem"
 	"vizstop/internal/console/site"
+	"vizstop/internal/version"
 )
 
 // finish counts and logs a request that has ended. A handler that panicked has failed; if it had begun to answer, the
@@ -36,7 +38,11 @@ func (c *Console) finish(a *answer, r *http.Request, rt *route) {
 	c.metrics.inFlight.Dec()
 	c.metrics.requests.WithLabelValues(rt.label, method, code).Inc()
 	c.metrics.duration.WithLabelValues(rt.label).Observe(took.Seconds())
-	c.log.LogAttrs(context.WithoutCancel(r.Context()), levelOf(a.status, method, rt), "request", slog.String("principal", a.principal),
+	level := levelOf(a.status, method, rt)
+	if a.principal == "" && level > slog.LevelDebug && !c.muffle.passes(r.RemoteAddr, site.Remote(r), c.now()) {
+		level = slog.LevelDebug
+	}
+	c.log.LogAttrs(context.WithoutCancel(r.Context()), level, "request", slog.String("principal", a.principal),
 		slog.String("method", method), slog.String("route", rt.label), slog.Int("status", a.status), slog.Int64("bytes", a.bytes),
 		slog.Duration("duration", took), slog.String("from", site.Remote(r)))
 	if cause != nil && (begun || cause == http.ErrAbortHandler) {
@@ -74,6 +80,7 @@ type metrics struct {
 var refusals = []problem.Type{
 	problem.NotAuthenticated, problem.Expired, problem.RoleTooLow, problem.ActionsOff, problem.CrossOrigin, problem.SlowBody,
 	problem.MalformedBody, problem.BodyTooLarge, problem.WrongHost, problem.TooManyRequests, problem.TooManyGuesses, problem.Overloaded,
+	problem.TookTooLong,
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -88,6 +95,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		refusals: f.NewCounterVec(prometheus.CounterOpts{Name: "vizstop_console_refused_total",
 			Help: "Requests that were refused before their handler, or because of how their body came, by type of problem."}, []string{"why"}),
 	}
+	f.NewGaugeVec(prometheus.GaugeOpts{Name: "vizstop_console_build_info", Help: "Always 1; which version of the console runs."}, // not vizstop_build_info: that
+		[]string{"version", "goversion"}).WithLabelValues(version.String(), runtime.Version()).Set(1) // says that a worker is there
 	for _, why := range refusals {
 		m.refusals.WithLabelValues(string(why))
 	}

@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"sync"
@@ -18,7 +19,7 @@ func (c *Console) addHealth(config Config) {
 	plain := http.NewServeMux()
 	for path, h := range map[string]http.HandlerFunc{"/healthz": c.healthz, "/readyz": c.readyz} {
 		pattern := "GET " + path
-		c.add(route{Route: site.Route{Pattern: pattern, Handler: h}, anyHost: true, quiet: true}, c.site.Prefix, "")
+		c.add(route{Route: site.Route{Pattern: pattern, Handler: h}, anyHost: true, probe: true, quiet: true}, c.site.Prefix, "")
 		plain.Handle(pattern, h)
 	}
 	series := promhttp.HandlerFor(config.Registry, promhttp.HandlerOpts{})
@@ -46,7 +47,11 @@ func (c *Console) readyz(w http.ResponseWriter, r *http.Request) {
 		c.log.WarnContext(r.Context(), "not ready", "error", err)
 		return
 	}
-	_, _ = io.WriteString(w, "ok\n")
+	text := "ok\n"
+	if n := len(c.refusedFiles()); n > 0 { // what is in them is for the log: anybody may ask here
+		text += fmt.Sprintf("refused files: %d have changed, and what was there before stays in use; the log of the console says which and why\n", n)
+	}
+	_, _ = io.WriteString(w, text)
 }
 
 // Readiness is asked by whoever likes: Redis is not, more often than this.

@@ -31,27 +31,31 @@ func (b *bucket) settle(now time.Time, perSecond float64) {
 	b.at = now
 }
 
-// limits are what one principal, and all together, may ask at once and in a second.
+// maxWaiting is how many requests of a principal may wait for something at once.
+const maxWaiting = 100
+
+// limits are what one principal, and all together, may ask at once and in a second. They are safe for concurrent use.
 type limits struct {
 	rate       float64
 	whole, one int // requests at work
 
-	mu    *sync.Mutex
-	usage map[string]*usage // by principal; there are as many as the file has had
+	mu     sync.Mutex
+	atWork int
+	usage  map[string]*usage // by principal; there are as many as the file has had
 }
 
 type usage struct {
 	bucket
-	atWork int
+	atWork, waiting int
 }
 
-func newLimits(rate, inFlight int) limits {
+func newLimits(rate, inFlight int) *limits {
 	whole := cmp.Or(inFlight, DefaultInFlight)
-	return limits{rate: float64(cmp.Or(rate, DefaultRate)), whole: whole, one: (whole + 1) / 2, mu: new(sync.Mutex), usage: map[string]*usage{}}
+	return &limits{rate: float64(cmp.Or(rate, DefaultRate)), whole: whole, one: (whole + 3) / 4, usage: map[string]*usage{}}
 }
 
-// take lets a principal have one more request at work, until free is called; free is never nil.
-func (l *limits) take(principal string, now time.Time) (free func(), refusal *problem.Problem) {
+// take lets a principal have one more request at work, one that waits or not, until free is called; free is never nil.
+func (l *limits) take(principal string, waits bool, now time.Time) (free func(), refusal *problem.Problem) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	u := l.usage[principal]
@@ -59,25 +63,92 @@ func (l *limits) take(principal string, now time.Time) (free func(), refusal *pr
 		u = &usage{}
 		l.usage[principal] = u
 	}
-	if u.atWork >= l.one {
-		return func() {}, &problem.Problem{Type: problem.TooManyRequests, RetryAfter: time.Second,
-			Detail: fmt.Sprintf("%s has %d requests at work, which is as many as a principal may have. Wait for some to end.", principal, u.atWork)}
+	if refusal := l.refuse(principal, u, waits, now); refusal != nil {
+		return func() {}, refusal
 	}
-	if wait := u.bucket.take(now, l.rate, 2*l.rate); wait > 0 {
-		return func() {}, &problem.Problem{Type: problem.TooManyRequests, RetryAfter: wait,
-			Detail: fmt.Sprintf("%s sends more than %g requests a second, which is as many as a principal may send (--request-rate). Put more into one, or send them more slowly.",
-				principal, l.rate)}
-	}
-	u.atWork++
+	l.count(u, waits, 1)
 	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		u.atWork--
+		l.count(u, waits, -1)
 	}, nil
 }
 
-// How many wrong tokens an address may send before it has to wait. Nobody guesses a token; this keeps whoever tries from
-// filling the log.
+func (l *limits) count(u *usage, waits bool, n int) {
+	l.atWork += n
+	u.atWork += n
+	if waits {
+		u.waiting += n
+	}
+}
+
+func (l *limits) refuse(principal string, u *usage, waits bool, now time.Time) *problem.Problem {
+	switch {
+	case u.atWork >= l.one:
+		return &problem.Problem{Type: problem.TooManyRequests, RetryAfter: time.Second,
+			Detail: fmt.Sprintf("%s has %d requests at work, which is as many as a principal may have. Wait for some to end.", principal, u.atWork)}
+	case waits && u.waiting >= maxWaiting:
+		return &problem.Problem{Type: problem.TooManyRequests, RetryAfter: time.Second,
+			Detail: fmt.Sprintf("%s has %d requests that wait, which is as many as a principal may have. Wait for fewer at once, or ask without waiting.",
+				principal, u.waiting)}
+	}
+	if wait := u.bucket.take(now, l.rate, 2*l.rate); wait > 0 {
+		return &problem.Problem{Type: problem.TooManyRequests, RetryAfter: wait,
+			Detail: fmt.Sprintf("%s sends more than %g requests a second, which is as many as a principal may send (--request-rate). Put more into one, or send them more slowly.",
+				principal, l.rate)}
+	}
+	if l.atWork >= l.whole {
+		return &problem.Problem{Type: problem.Overloaded, RetryAfter: time.Second,
+			Detail: "As many requests are at work as the console takes at once. Try again."}
+	}
+	return nil
+}
+
+// all is how many requests of principals are at work.
+func (l *limits) all() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.atWork
+}
+
+// How many requests of those who are not known may be at work at once.
+const (
+	maxStrangers    = 256
+	maxOfOneNetwork = 32
+)
+
+// strangers counts the requests at work of those who are not known. It is safe for concurrent use.
+type strangers struct {
+	mu     sync.Mutex
+	atWork int
+	from   map[netip.Prefix]int
+}
+
+func newStrangers() *strangers { return &strangers{from: map[netip.Prefix]int{}} }
+
+// take lets an address have one more request at work, until free is called; free is never nil.
+func (s *strangers) take(remote string) (free func(), refusal *problem.Problem) {
+	from := network(remote)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.atWork >= maxStrangers || s.from[from] >= maxOfOneNetwork {
+		return func() {}, &problem.Problem{Type: problem.Overloaded, RetryAfter: time.Second,
+			Detail: "As many requests without a token are at work as the console takes at once. Try again, or send a token."}
+	}
+	s.atWork++
+	s.from[from]++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.atWork--
+		if s.from[from]--; s.from[from] == 0 {
+			delete(s.from, from)
+		}
+	}, nil
+}
+
+// How many wrong tokens an address may send before it has to wait. Nobody guesses a token; it costs the console less to
+// say so.
 const (
 	guessBurst     = 10
 	guessesASecond = 0.5

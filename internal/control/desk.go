@@ -31,6 +31,8 @@ type Desk struct {
 
 	mu   sync.Mutex
 	rate estimate.Rate
+
+	fresh fresh
 }
 
 // Open learns the fleet's time and rate. Calls that the program makes keep to that

@@ -32,6 +32,7 @@ const (
 	readTimeout   = 10 * time.Second
 	writeTimeout  = time.Minute
 	idleTimeout   = 2 * time.Minute // longer than the gap between two scrapes
+	maxStreams    = 100             // requests at once of a connection of HTTP/2, the least that RFC 9113 recommends
 )
 
 // Config is a server.
@@ -56,13 +57,14 @@ func Listen(c Config) (*Server, error) {
 		http: &http.Server{
 			Handler: c.Handler, MaxHeaderBytes: maxHeader, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout,
 			WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+			HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: maxStreams, WriteByteTimeout: writeTimeout},
 			ErrorLog: slog.NewLogLogger(quiet.Handler(), slog.LevelWarn),
 		},
 		addr:   l.Addr().String(),
 		failed: make(chan error, 1),
 	}
 	go func() {
-		err := web.Serve(l, s.http, &web.FlagConfig{WebConfigFile: &c.WebConfig}, quiet)
+		err := web.Serve(newListener(l.(*net.TCPListener), maxConnections), s.http, &web.FlagConfig{WebConfigFile: &c.WebConfig}, quiet)
 		if !errors.Is(err, http.ErrServerClosed) { // that is Close
 			l.Close()
 			s.failed <- fmt.Errorf("the pages at %s are no longer served: %w", s.addr, withoutQuotes(err))

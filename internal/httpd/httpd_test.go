@@ -2,13 +2,19 @@ package httpd
 
 import (
 	"bytes"
+	"crypto/tls"
+	"encoding/binary"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"vizstop/internal/redistest"
 )
 
 // patience is for machines that are very busy.
@@ -81,4 +87,102 @@ func TestReadWebConfig(t *testing.T) {
 	if _, err := ReadWebConfig(path); err == nil || strings.Contains(err.Error(), "secret") || !strings.HasPrefix(err.Error(), path+": ") {
 		t.Errorf("the error is %v", err)
 	}
+}
+
+// An address has its share of connections, and gets one back when it closes one.
+func TestConnections(t *testing.T) {
+	t.Parallel()
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const most = 3
+	l := newListener(inner.(*net.TCPListener), most)
+	s := &http.Server{Handler: http.NotFoundHandler(), ReadHeaderTimeout: patience}
+	go func() { _ = s.Serve(l) }()
+	defer s.Close()
+	answered := func(c net.Conn) bool {
+		_ = c.SetDeadline(time.Now().Add(patience))
+		_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		_, err := c.Read(make([]byte, 1))
+		return err == nil
+	}
+	dial := func() net.Conn {
+		c, err := net.Dial("tcp", inner.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	var open []net.Conn
+	for range most {
+		c := dial()
+		defer c.Close()
+		if !answered(c) {
+			t.Fatal("one within the share was closed")
+		}
+		open = append(open, c)
+	}
+	beyond := dial()
+	defer beyond.Close()
+	if answered(beyond) {
+		t.Error("one beyond the share was answered")
+	}
+	open[0].Close()
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		c := dial()
+		ok := answered(c)
+		c.Close()
+		if ok {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("one that was closed counts on")
+		}
+	}
+	for end := time.Now().Add(patience); !l.add(addressOf(open[1].LocalAddr())); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("not all that were closed are forgotten")
+		}
+	}
+}
+
+// A connection of HTTP/2 has its share of requests at once.
+func TestStreams(t *testing.T) {
+	t.Parallel()
+	cert := redistest.SelfSigned(t)
+	config := filepath.Join(t.TempDir(), "web.yml")
+	if err := os.WriteFile(config, []byte("tls_server_config:\n  cert_file: "+cert.File+"\n  key_file: "+cert.KeyFile+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Listen(Config{Listen: "127.0.0.1:0", WebConfig: config, Handler: http.NotFoundHandler(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close(time.Second)
+	c, err := tls.Dial("tcp", s.Addr(), &tls.Config{RootCAs: cert.Pool, NextProtos: []string{"h2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(patience))
+	_, _ = io.WriteString(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00") // the preface, and no settings of ours
+	head := make([]byte, 9)                                                                          // of a frame: length, type, flags, stream
+	if _, err := io.ReadFull(c, head); err != nil || head[3] != 4 {
+		t.Fatalf("no settings came: %v %v", head, err)
+	}
+	settings := make([]byte, int(head[1])<<8|int(head[2]))
+	if _, err := io.ReadFull(c, settings); err != nil {
+		t.Fatal(err)
+	}
+	const maxConcurrentStreams = 3
+	for ; len(settings) >= 6; settings = settings[6:] {
+		if binary.BigEndian.Uint16(settings) == maxConcurrentStreams {
+			if n := binary.BigEndian.Uint32(settings[2:]); n != maxStreams {
+				t.Errorf("%d streams at once", n)
+			}
+			return
+		}
+	}
+	t.Error("streams have no limit")
 }

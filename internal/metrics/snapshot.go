@@ -150,7 +150,7 @@ func (c *SnapshotCollector) Collect(ch chan<- prometheus.Metric) {
 // count must be safe for concurrent use.
 func NewRefusedFiles(count func() int) prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: "refused_files",
-		Help: "Files of this worker that were changed and whose new content is refused: what was there before stays in use."},
+		Help: "Files of this process that were changed and whose new content is refused: what was there before stays in use."},
 		func() float64 { return float64(count()) })
 }
 

@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"sync"
 	"time"
 
 	"vizstop/docs"
@@ -22,9 +21,6 @@ type api struct {
 	*site.Site
 	keys    keys
 	listing listing
-
-	mu    sync.Mutex
-	fresh time.Time // when the desk was refreshed
 }
 
 // How long requests may take that take longer than others.
@@ -45,7 +41,7 @@ func New(on *site.Site) []site.Route {
 		a.route("PUT /v1/batches/{batch}", principals.Ask, a.putBatch).withBody(maxList).lasting(askTime),
 		a.route("POST /v1/batches", principals.Ask, a.postBatch).withBody(maxList).lasting(askTime),
 		a.route("GET /v1/batches", principals.Read, a.getBatches),
-		a.route("GET /v1/batches/{batch}", principals.Read, a.getBatch).lasting(waitTime),
+		a.route("GET /v1/batches/{batch}", principals.Read, a.getBatch).lasting(waitTime).waiting(),
 		a.route("GET /v1/batches/{batch}/stops", principals.Read, a.getStops).lasting(streamTime),
 		a.route("GET /v1/projects/{project_id}/jobs/{job_id}", principals.Read, a.getJob),
 		a.route("GET /v1/schedules", principals.Read, a.getSchedules),
@@ -84,6 +80,12 @@ func (all routes) routes() []site.Route {
 func (r route) withBody(most int64) route        { r.Body = most; return r }
 func (r route) lasting(long time.Duration) route { r.Time = long; return r }
 
+// waiting is for a route that takes ?wait.
+func (r route) waiting() route {
+	r.Waits = func(r *http.Request) bool { return r.URL.Query().Get("wait") != "" }
+	return r
+}
+
 // route is a way in whose handler returns what went wrong before it has answered.
 func (a *api) route(pattern string, role principals.Role, handle func(http.ResponseWriter, *http.Request) error) route {
 	return route{Pattern: pattern, Role: role, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -94,18 +96,7 @@ func (a *api) route(pattern string, role principals.Role, handle func(http.Respo
 }
 
 // refresh has the desk learn the fleet's time, rate and limits, at most once a second for all requests.
-func (a *api) refresh(ctx context.Context) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if time.Since(a.fresh) < time.Second {
-		return nil
-	}
-	if err := a.Desk.Refresh(ctx); err != nil {
-		return err
-	}
-	a.fresh = time.Now()
-	return nil
-}
+func (a *api) refresh(ctx context.Context) error { return a.Desk.Fresh(ctx) }
 
 // write answers with JSON.
 func write(w http.ResponseWriter, status int, v any) error {

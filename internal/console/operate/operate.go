@@ -169,7 +169,7 @@ func (o *Operator) Do(ctx context.Context, ord Order) (*Done, error) {
 }
 
 func (o *Operator) prepare(ctx context.Context, ord Order) (*order, error) {
-	if err := o.desk.Refresh(ctx); err != nil {
+	if err := o.desk.Fresh(ctx); err != nil {
 		return nil, err
 	}
 	one := &order{Order: ord, plan: &Plan{Action: ord.Action, Target: ord.Target, Unit: "stops"}}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path"
 	"strings"
 	"time"
 
@@ -41,14 +42,18 @@ type Route struct {
 	// HEAD too. The path of it is the label of metrics and logs, in place of the path that was asked for.
 	Pattern string
 	// Role is the least that the principal needs; 0: nobody is asked who they are, and there is no principal in the context.
+	// Whoever is not known has few of these at work at once, and seconds to take the answer.
 	Role principals.Role
 	// Action refuses the request unless actions are switched on.
 	Action bool
 	// Body is the longest body in bytes; 0: DefaultBody. Reading more gives a *problem.Problem, as reading a body that is cut
-	// or slow does: a handler passes it to Fail. A body may take any time as long as it makes progress.
+	// or slow does: a handler passes it to Fail. A body may take all of Time as long as it makes progress.
 	Body int64
-	// Time ends the request's context, counted from its header; 0: DefaultTime.
-	Time    time.Duration
+	// Time ends the request's context, counted from its header; 0: DefaultTime. Reading a body ends then, too.
+	Time time.Duration
+	// Waits reports whether a request may wait for something to happen, as with ?wait. Of those a principal has fewer at work
+	// than of others; nil: none waits.
+	Waits   func(*http.Request) bool
 	Handler http.Handler
 }
 
@@ -66,7 +71,7 @@ func (s *Site) Path(r *http.Request) string { return strings.TrimPrefix(r.URL.Pa
 
 // IsAPI reports whether a request is one of programs: its problems are JSON.
 func (s *Site) IsAPI(r *http.Request) bool {
-	path := s.Path(r)
+	path := strings.TrimPrefix(path.Clean(r.URL.Path), s.Prefix) // a client may have written one slash too many
 	return path == "/v1" || strings.HasPrefix(path, "/v1/") || path == "/openapi.yaml"
 }
 
