@@ -91,16 +91,14 @@ func (a *api) putBatch(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *api) postBatch(w http.ResponseWriter, r *http.Request) error {
-	values := r.Header.Values("Idempotency-Key")
-	switch {
-	case len(values) > 1:
-		return problem.New(problem.InvalidRequest, "Idempotency-Key is there more than once.")
-	case len(values) == 0:
-		return a.takeAsk(w, r, ledger.NewBatchID(a.Desk.Ledger.Now()), "")
-	case !fitsKey(values[0]):
-		return problem.New(problem.InvalidRequest, "Idempotency-Key has from 1 to 255 characters of printable ASCII, and no other.")
+	key, err := keyOf(r)
+	if err != nil {
+		return err
 	}
-	name := keyName(principals.FromContext(r.Context()).Name, values[0])
+	if key == "" {
+		return a.takeAsk(w, r, ledger.NewBatchID(a.Desk.Ledger.Now()), "")
+	}
+	name := keyName(principals.FromContext(r.Context()).Name, key)
 	return a.takeAsk(w, r, "key-"+name, name)
 }
 
