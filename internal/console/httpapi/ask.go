@@ -172,6 +172,7 @@ func (a *ask) do(ctx context.Context) error {
 		return err
 	}
 	producer := tasks.NewProducer(a.Desk.Ledger, a.Desk.Redis).At(a.endpoint)
+	defer a.Snapshot.ForgetBatch(a.batch)
 	asked, err := a.Desk.Ask(ctx, producer, control.Ask{Batch: a.batch, Projects: a.jobs.Projects, Total: a.jobs.Count, Plan: a.plan, Meta: a.meta,
 		Confirmed: a.answer.Confirmed, Notify: a.Notify, Sizes: a.sizes, Jobs: a.jobs.Items(), Listed: a.jobs.listed, Each: a.results.add})
 	if err != nil {

@@ -114,6 +114,7 @@ func (a *api) carryOut(w http.ResponseWriter, r *http.Request, action operate.Ac
 		return write(w, http.StatusOK, newPlan(found))
 	}
 	d, err := a.Operator.Do(r.Context(), ord)
+	a.Snapshot.Forget()
 	if err != nil {
 		return a.orderFailed(w, action, err)
 	}
