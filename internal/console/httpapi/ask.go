@@ -108,7 +108,7 @@ func (a *api) takeAsk(w http.ResponseWriter, r *http.Request, batch, key string)
 	if err != nil {
 		return err
 	}
-	req, err := readRequest(r)
+	req, err := a.readRequest(r)
 	if err != nil {
 		return err
 	}
@@ -406,7 +406,10 @@ func (a *ask) choose(ctx context.Context) (*selected, error) {
 	if a.rule != nil {
 		return a.chooseByRule(ctx)
 	}
-	survey, err := control.NewSurvey(func() iter.Seq2[joblist.Item, error] { return a.inShape })
+	survey, err := control.NewSurvey(func() iter.Seq2[joblist.Item, error] { return a.inShape(ctx) })
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	if p, ok := errors.AsType[*problem.Problem](err); ok {
 		return nil, p
 	}
@@ -417,18 +420,25 @@ func (a *ask) choose(ctx context.Context) (*selected, error) {
 	return &selected{Survey: survey}, nil
 }
 
-// inShape goes through the jobs, and refuses ids of the wrong generation of the API.
-func (a *ask) inShape(yield func(joblist.Item, error) bool) {
-	for item, err := range a.pass() {
-		if err == nil && a.file != nil {
-			if p, ok := a.file.Project(item.ProjectID); ok {
-				if bad := settings.CheckShape(p.API, item.JobID); bad != nil {
-					item, err = joblist.Item{}, &joblist.LineError{Place: item.Place, Reason: fmt.Sprintf("job %s of project %s: %v", item.JobID, item.ProjectID, bad)}
+// inShape goes through the jobs, and refuses ids of the wrong generation of the API. It ends with ctx.
+func (a *ask) inShape(ctx context.Context) iter.Seq2[joblist.Item, error] {
+	return func(yield func(joblist.Item, error) bool) {
+		n := 0
+		for item, err := range a.pass() {
+			if n++; n%1000 == 0 && ctx.Err() != nil {
+				yield(joblist.Item{}, ctx.Err())
+				return
+			}
+			if err == nil && a.file != nil {
+				if p, ok := a.file.Project(item.ProjectID); ok {
+					if bad := settings.CheckShape(p.API, item.JobID); bad != nil {
+						item, err = joblist.Item{}, &joblist.LineError{Place: item.Place, Reason: fmt.Sprintf("job %s of project %s: %v", item.JobID, item.ProjectID, bad)}
+					}
 				}
 			}
-		}
-		if !yield(item, err) {
-			return
+			if !yield(item, err) {
+				return
+			}
 		}
 	}
 }

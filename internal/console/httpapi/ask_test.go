@@ -202,6 +202,15 @@ func TestLists(t *testing.T) {
 }
 
 // Bad bodies are refused with what is wrong and where, and nothing is recorded.
+// fields is n fields of an object.
+func fields(n int) string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = fmt.Sprintf(`"%d": ""`, i)
+	}
+	return strings.Join(all, ",")
+}
+
 func TestBadBodies(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{noAPI: true})
@@ -223,6 +232,12 @@ func TestBadBodies(t *testing.T) {
 		{body(`["1"]`, `, "rule": {"all": true}`), 422, "invalid-content", "either by rule or by id"},
 		{body(`["1"]`, `, "shadow": "yes"`), 422, "invalid-content", `"/shadow"`},
 		{body(`["1"]`, `, "max": 0`), 422, "invalid-content", `"/max"`},
+		{body(`["1"]`, `, "max": 99999999999999999999`), 422, "invalid-content", "too large a number"},
+		{body(`["1"`+strings.Repeat(`,"1"`, 100_000)+`]`, ""), 413, "body-too-large", "application/x-ndjson"},
+		{body(`["1"]`, `, "labels": {`+fields(17)+`}`), 422, "invalid-content", "more than 16 fields"},
+		{body(`[{"id": "1", "labels": {`+fields(17)+`}}]`, ""), 422, "invalid-content", "/jobs/0/labels"},
+		{`{` + fields(1000) + `}`, 422, "invalid-content", `"/9"`},
+		{`{"reason": {` + fields(1000) + `}}`, 422, "invalid-content", "/reason"},
 		{body(`["1"]`, `, "max": 1e99`), 422, "invalid-content", `"/max"`},
 		{body(`["1"]`, `, "notify": "ftp://x"`), 422, "invalid-content", `"/notify"`},
 		{body(`["1"]`, `, "at": "25:00"`), 422, "invalid-content", `"/at"`},

@@ -22,6 +22,7 @@ type api struct {
 	*site.Site
 	keys    keys
 	listing listing
+	large   chan struct{} // has a place for each large JSON body that may be decoded
 
 	mu    sync.Mutex
 	fresh time.Time // when the desk was refreshed
@@ -37,7 +38,7 @@ const (
 
 // New returns the routes below /v1/, and /openapi.yaml.
 func New(on *site.Site) []site.Route {
-	a := &api{Site: on}
+	a := &api{Site: on, large: make(chan struct{}, mostLarge)}
 	if on.Desk != nil { // else nothing but the description is asked for
 		a.keys = keys{rdb: on.Desk.Redis, now: on.Desk.Fleet.Now}
 	}

@@ -149,7 +149,7 @@ func readOrder(r *http.Request, action operate.Action) (*orderBody, error) {
 		return nil, err
 	}
 	b := &orderBody{}
-	if err := strict(text, shapeOf(action), b); err != nil {
+	if err := strict(r.Context(), text, shapeOf(action), b); err != nil {
 		return nil, err
 	}
 	return b, b.check()
