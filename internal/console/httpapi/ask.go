@@ -210,21 +210,25 @@ func (a *ask) check(ctx context.Context) error {
 	if err := a.options.check(); err != nil {
 		return err
 	}
-	before, err := a.options.before(ctx, a)
-	if err != nil {
-		return err
-	}
 	now := a.Desk.Ledger.Now()
-	if a.plan, err = a.options.plan(now, before); err != nil {
+	if _, err := a.options.plan(now, time.Time{}); err != nil {
 		return err
 	}
 	if a.API != nil {
 		a.file = a.API.File()
 	}
+	var err error
 	if a.jobs, err = a.choose(ctx); err != nil {
 		return err
 	}
-	if err := a.checkJobs(); err != nil {
+	if err := a.checkJobs(); err != nil { // first of all that the projects are theirs
+		return err
+	}
+	before, err := a.options.before(ctx, a)
+	if err != nil {
+		return err
+	}
+	if a.plan, err = a.options.plan(now, before); err != nil {
 		return err
 	}
 	a.meta = ledger.Meta{Requester: a.by.Name, Reason: a.Reason, Labels: a.Labels, Shadow: a.Shadow}

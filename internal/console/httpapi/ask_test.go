@@ -322,5 +322,24 @@ func TestBatchOfOthers(t *testing.T) {
 	put.body = body(`["1", "2"]`, `, "reason": "by hand"`)
 	w.want("the same", w.send(put), 202, "", `"accepted":1`, `"known":1`)
 	put.as = "second"
-	w.want("another principal", w.send(put), 409, "conflict", "/requester")
+	w.want("another principal", w.send(put), 409, "conflict", "The id b is taken")
+	for _, guess := range []string{"by hand", "else"} { // whether a guess is right is not told
+		put.body = body(`["1"]`, fmt.Sprintf(`, "validate_only": true, "reason": %q`, guess))
+		if r := w.send(put); r.status != 409 || strings.Contains(r.body, "reason") || r.at("errors") != nil {
+			t.Errorf("%s: %d %s", guess, r.status, r.body)
+		}
+	}
+	// A requester of the same name, in projects that the principal does not see.
+	if err := w.desk.Ledger.Describe(t.Context(), other, "far", ledger.Meta{Requester: "partial", Reason: "by hand"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.desk.Ledger.Open(t.Context(), other, "far", []ledger.Ask{{JobID: "1", Deadline: time.Now().Add(time.Hour)}}); err != nil {
+		t.Fatal(err)
+	}
+	put = call{as: "partial", method: "PUT", path: "/v1/batches/far", body: body(`["2"]`, "")}
+	if r := w.send(put); r.status != 409 || strings.Contains(r.body, "by hand") || !strings.Contains(r.body, "is taken") {
+		t.Errorf("a batch in projects of others: %d %s", r.status, r.body)
+	}
+	put.body = strings.Replace(put.body, project, other, 1)
+	w.want("a project of others comes first", w.send(put), 403, "project-denied")
 }

@@ -54,7 +54,7 @@ func TestEveryStatus(t *testing.T) {
 		{"post, nothing", call{as: "asker", method: "POST", path: "/v1/batches", body: body(`["3"]`, `, "validate_only": true`)}, 200, "", []string{`"validated"`}},
 		{"put, nothing", call{as: "asker", method: "PUT", path: b, body: body(`["3"]`, `, "validate_only": true, "reason": "evening"`)}, 200, "", nil},
 		{"put, other options", call{as: "asker", method: "PUT", path: b, body: body(`["3"]`, `, "reason": "morning"`)}, 409, "conflict", []string{`was \"evening\", and is \"morning\" now`}},
-		{"put, other principal", call{as: "second", method: "PUT", path: b, body: body(`["3"]`, `, "reason": "evening"`)}, 409, "conflict", []string{"requester"}},
+		{"put, other principal", call{as: "second", method: "PUT", path: b, body: body(`["3"]`, `, "reason": "evening"`)}, 409, "conflict", []string{"is taken"}},
 		{"put, form", call{as: "asker", method: "PUT", path: b, body: "{}", header: map[string]string{"Content-Type": "text/html"}}, 415, "unsupported-media-type", nil},
 		{"post, form", call{as: "asker", method: "POST", path: "/v1/batches", body: "{}", header: map[string]string{"Content-Encoding": "gzip"}}, 415, "unsupported-media-type", nil},
 		{"put, nonsense", call{as: "asker", method: "PUT", path: "/v1/batches/new", body: body(`["a b"]`, "")}, 422, "invalid-content", nil},
