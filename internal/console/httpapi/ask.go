@@ -85,7 +85,7 @@ func (a *api) putBatch(w http.ResponseWriter, r *http.Request) error {
 		return problem.New(problem.InvalidRequest, "The "+err.Error()+".")
 	}
 	if ledger.OwnBatch(batch) {
-		return problem.New(problem.InvalidRequest, "Batches of foreign tasks and of schedules have such an id: choose another one.")
+		return problem.New(problem.InvalidRequest, "Batches of foreign tasks, of schedules and of Idempotency-Keys have such an id: choose another one.")
 	}
 	return a.takeAsk(w, r, batch, "")
 }

@@ -262,7 +262,7 @@ func TestBadBodies(t *testing.T) {
 			t.Errorf("%s: %d %s", query, r.status, r.body)
 		}
 	}
-	for _, id := range []string{"queue-20261126", "sched-x-20261126T200000Z", "a%20b", "-", strings.Repeat("a", 65)} {
+	for _, id := range []string{"queue-20261126", "sched-x-20261126T200000Z", "key-" + strings.Repeat("0f", 16), "a%20b", "-", strings.Repeat("a", 65)} {
 		w.want(id, w.send(call{as: "asker", method: "PUT", path: "/v1/batches/" + id, body: body(`["1"]`, "")}), 400, "invalid-request")
 	}
 	if ids, err := w.desk.Ledger.Batches(t.Context(), 10); err != nil || len(ids) != 0 {
