@@ -296,6 +296,7 @@ func TestProjectsAreKeptApart(t *testing.T) {
 func TestShareOfWhatRuns(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{})
+	begin := time.Now()
 	for i := range 60 {
 		w.sim.AddJob(project, modelartstest.Job{ID: fmt.Sprint(i + 1)})
 	}
@@ -304,6 +305,12 @@ func TestShareOfWhatRuns(t *testing.T) {
 		if held := n > 30; w.isHeld(batch) != held || (r.at("held.0.why") != nil) != held {
 			t.Errorf("%d of 60: held %t, %s", n, w.isHeld(batch), r.body)
 		}
+	}
+	for i := range 60 { // a moment later it is not listed again
+		w.sim.AddJob(project, modelartstest.Job{ID: fmt.Sprint(i + 101)})
+	}
+	if r := w.ask("asker", "soon", body(list(1, 31), `, "in": "5h"`)); r.at("held.0.why") == nil && time.Since(begin) < 10*time.Second {
+		t.Errorf("jobs were listed again within moments: %s", r.body)
 	}
 }
 
