@@ -22,6 +22,7 @@ type api struct {
 	*site.Site
 	keys    keys
 	listing listing
+	spooled budget
 	large   chan struct{} // has a place for each large JSON body that may be decoded
 
 	mu    sync.Mutex

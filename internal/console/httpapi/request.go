@@ -23,6 +23,7 @@ import (
 	"vizstop/internal/jobs"
 	"vizstop/internal/notify"
 	"vizstop/internal/plain"
+	"vizstop/internal/principals"
 	"vizstop/internal/selection"
 	"vizstop/internal/settings"
 	"vizstop/internal/when"
@@ -172,9 +173,9 @@ func (a *api) readRequest(r *http.Request) (*request, error) {
 	case typeJSON:
 		return a.readDocument(r, sum)
 	case typeNDJSON:
-		return readList(r, sum, "jsonl")
+		return a.readList(r, sum, "jsonl")
 	case typeCSV:
-		return readList(r, sum, "csv")
+		return a.readList(r, sum, "csv")
 	}
 	return nil, problem.New(problem.UnsupportedType, "The body is JSON ("+typeJSON+"), one JSON object a line ("+typeNDJSON+") or CSV ("+typeCSV+
 		"), in UTF-8: say which in Content-Type.")
@@ -268,16 +269,18 @@ func faultOf(item joblist.Item) string {
 }
 
 // readList keeps a list of any length in a file, so that it is read twice and is the same each time.
-func readList(r *http.Request, sum hash.Hash, format string) (*request, error) {
+func (a *api) readList(r *http.Request, sum hash.Hash, format string) (*request, error) {
 	o, err := optionsOf(newQuery(r))
 	if err != nil {
 		return nil, err
 	}
-	spooled, err := joblist.Spool(io.TeeReader(r.Body, sum))
+	body, free := a.spooled.reader(principals.FromContext(r.Context()).Name, io.TeeReader(r.Body, sum))
+	spooled, err := joblist.Spool(body)
 	if err != nil {
+		free()
 		return nil, err
 	}
-	req := &request{options: o, print: hex.EncodeToString(sum.Sum(nil)), close: func() { spooled.Close() }}
+	req := &request{options: o, print: hex.EncodeToString(sum.Sum(nil)), close: func() { spooled.Close(); free() }}
 	req.pass = func() iter.Seq2[joblist.Item, error] {
 		return func(yield func(joblist.Item, error) bool) {
 			if _, err := spooled.Seek(0, io.SeekStart); err != nil {
