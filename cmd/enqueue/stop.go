@@ -80,7 +80,7 @@ func (c *stopCmd) declareAsk() {
 			return nil
 		}
 		if ledger.OwnBatch(v) {
-			return fmt.Errorf("batches of foreign tasks and of schedules have such an id as %q: choose another one", v)
+			return fmt.Errorf("batches of foreign tasks, schedules and Idempotency-Keys have such an id as %q: choose another one", v)
 		}
 		return ledger.ValidateBatch(v)
 	})

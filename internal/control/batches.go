@@ -80,7 +80,7 @@ func listBatches(ctx context.Context, l *ledger.Ledger, most int) ([]BatchRow, e
 			if err != nil {
 				return nil, err
 			}
-			rows = append(rows, newBatchRow(b))
+			rows = append(rows, NewBatchRow(b))
 		}
 	}
 	return rows, nil
@@ -103,7 +103,8 @@ func (d *Desk) markHeld(ctx context.Context, rows []BatchRow) error {
 	return nil
 }
 
-func newBatchRow(b *ledger.Batch) BatchRow {
+// NewBatchRow is the row of a batch in one project. Whether a limit holds it is not known yet.
+func NewBatchRow(b *ledger.Batch) BatchRow {
 	r := BatchRow{Batch: b.ID, ProjectID: b.ProjectID, Created: b.Created, Requester: b.Meta.Requester, Reason: b.Meta.Reason, Shadow: b.Meta.Shadow,
 		Labels: b.Meta.Labels, Stops: b.Total, InFlight: b.InFlight(), confirmed: b.Confirmed}
 	if r.Labels == nil {

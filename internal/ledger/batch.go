@@ -36,10 +36,11 @@ func ValidateBatch(id string) error {
 	return fmt.Errorf("batch id %.64q is not 1 to 64 letters, digits, '.', '_' or '-', starting with a letter or digit", id)
 }
 
-var ownBatchPattern = regexp.MustCompile(`^(queue-\d{8}(-shadow)?|sched-.*-\d{8}T\d{6}Z)$`)
+var ownBatchPattern = regexp.MustCompile(`^(queue-\d{8}(-shadow)?|sched-.*-\d{8}T\d{6}Z|key-[0-9a-f]{32})$`)
 
 // OwnBatch says whether an id is of the form that vizstop itself gives to the batches of
-// foreign tasks and of schedules: whoever asked under one would stand in their way.
+// foreign tasks, of schedules and of Idempotency-Keys: whoever asked under one would stand
+// in their way.
 func OwnBatch(id string) bool { return ownBatchPattern.MatchString(id) }
 
 // Meta is who asked for a batch and why. All of it is optional.

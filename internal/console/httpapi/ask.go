@@ -85,22 +85,20 @@ func (a *api) putBatch(w http.ResponseWriter, r *http.Request) error {
 		return problem.New(problem.InvalidRequest, "The "+err.Error()+".")
 	}
 	if ledger.OwnBatch(batch) {
-		return problem.New(problem.InvalidRequest, "Batches of foreign tasks and of schedules have such an id: choose another one.")
+		return problem.New(problem.InvalidRequest, "Batches of foreign tasks, of schedules and of Idempotency-Keys have such an id: choose another one.")
 	}
 	return a.takeAsk(w, r, batch, "")
 }
 
 func (a *api) postBatch(w http.ResponseWriter, r *http.Request) error {
-	values := r.Header.Values("Idempotency-Key")
-	switch {
-	case len(values) > 1:
-		return problem.New(problem.InvalidRequest, "Idempotency-Key is there more than once.")
-	case len(values) == 0:
-		return a.takeAsk(w, r, ledger.NewBatchID(a.Desk.Ledger.Now()), "")
-	case !fitsKey(values[0]):
-		return problem.New(problem.InvalidRequest, "Idempotency-Key has from 1 to 255 characters of printable ASCII, and no other.")
+	key, err := keyOf(r)
+	if err != nil {
+		return err
 	}
-	name := keyName(principals.FromContext(r.Context()).Name, values[0])
+	if key == "" {
+		return a.takeAsk(w, r, ledger.NewBatchID(a.Desk.Ledger.Now()), "")
+	}
+	name := keyName(principals.FromContext(r.Context()).Name, key)
 	return a.takeAsk(w, r, "key-"+name, name)
 }
 
@@ -110,7 +108,7 @@ func (a *api) takeAsk(w http.ResponseWriter, r *http.Request, batch, key string)
 	if err != nil {
 		return err
 	}
-	req, err := readRequest(r)
+	req, err := a.readRequest(r)
 	if err != nil {
 		return err
 	}
@@ -174,6 +172,7 @@ func (a *ask) do(ctx context.Context) error {
 		return err
 	}
 	producer := tasks.NewProducer(a.Desk.Ledger, a.Desk.Redis).At(a.endpoint)
+	defer a.Snapshot.ForgetBatch(a.batch)
 	asked, err := a.Desk.Ask(ctx, producer, control.Ask{Batch: a.batch, Projects: a.jobs.Projects, Total: a.jobs.Count, Plan: a.plan, Meta: a.meta,
 		Confirmed: a.answer.Confirmed, Notify: a.Notify, Sizes: a.sizes, Jobs: a.jobs.Items(), Listed: a.jobs.listed, Each: a.results.add})
 	if err != nil {
@@ -211,21 +210,25 @@ func (a *ask) check(ctx context.Context) error {
 	if err := a.options.check(); err != nil {
 		return err
 	}
-	before, err := a.options.before(ctx, a)
-	if err != nil {
-		return err
-	}
 	now := a.Desk.Ledger.Now()
-	if a.plan, err = a.options.plan(now, before); err != nil {
+	if _, err := a.options.plan(now, time.Time{}); err != nil {
 		return err
 	}
 	if a.API != nil {
 		a.file = a.API.File()
 	}
+	var err error
 	if a.jobs, err = a.choose(ctx); err != nil {
 		return err
 	}
-	if err := a.checkJobs(); err != nil {
+	if err := a.checkJobs(); err != nil { // first of all that the projects are theirs
+		return err
+	}
+	before, err := a.options.before(ctx, a)
+	if err != nil {
+		return err
+	}
+	if a.plan, err = a.options.plan(now, before); err != nil {
 		return err
 	}
 	a.meta = ledger.Meta{Requester: a.by.Name, Reason: a.Reason, Labels: a.Labels, Shadow: a.Shadow}
@@ -407,7 +410,10 @@ func (a *ask) choose(ctx context.Context) (*selected, error) {
 	if a.rule != nil {
 		return a.chooseByRule(ctx)
 	}
-	survey, err := control.NewSurvey(func() iter.Seq2[joblist.Item, error] { return a.inShape })
+	survey, err := control.NewSurvey(func() iter.Seq2[joblist.Item, error] { return a.inShape(ctx) })
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	if p, ok := errors.AsType[*problem.Problem](err); ok {
 		return nil, p
 	}
@@ -418,18 +424,25 @@ func (a *ask) choose(ctx context.Context) (*selected, error) {
 	return &selected{Survey: survey}, nil
 }
 
-// inShape goes through the jobs, and refuses ids of the wrong generation of the API.
-func (a *ask) inShape(yield func(joblist.Item, error) bool) {
-	for item, err := range a.pass() {
-		if err == nil && a.file != nil {
-			if p, ok := a.file.Project(item.ProjectID); ok {
-				if bad := settings.CheckShape(p.API, item.JobID); bad != nil {
-					item, err = joblist.Item{}, &joblist.LineError{Place: item.Place, Reason: fmt.Sprintf("job %s of project %s: %v", item.JobID, item.ProjectID, bad)}
+// inShape goes through the jobs, and refuses ids of the wrong generation of the API. It ends with ctx.
+func (a *ask) inShape(ctx context.Context) iter.Seq2[joblist.Item, error] {
+	return func(yield func(joblist.Item, error) bool) {
+		n := 0
+		for item, err := range a.pass() {
+			if n++; n%1000 == 0 && ctx.Err() != nil {
+				yield(joblist.Item{}, ctx.Err())
+				return
+			}
+			if err == nil && a.file != nil {
+				if p, ok := a.file.Project(item.ProjectID); ok {
+					if bad := settings.CheckShape(p.API, item.JobID); bad != nil {
+						item, err = joblist.Item{}, &joblist.LineError{Place: item.Place, Reason: fmt.Sprintf("job %s of project %s: %v", item.JobID, item.ProjectID, bad)}
+					}
 				}
 			}
-		}
-		if !yield(item, err) {
-			return
+			if !yield(item, err) {
+				return
+			}
 		}
 	}
 }

@@ -202,6 +202,15 @@ func TestLists(t *testing.T) {
 }
 
 // Bad bodies are refused with what is wrong and where, and nothing is recorded.
+// fields is n fields of an object.
+func fields(n int) string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = fmt.Sprintf(`"%d": ""`, i)
+	}
+	return strings.Join(all, ",")
+}
+
 func TestBadBodies(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{noAPI: true})
@@ -223,6 +232,12 @@ func TestBadBodies(t *testing.T) {
 		{body(`["1"]`, `, "rule": {"all": true}`), 422, "invalid-content", "either by rule or by id"},
 		{body(`["1"]`, `, "shadow": "yes"`), 422, "invalid-content", `"/shadow"`},
 		{body(`["1"]`, `, "max": 0`), 422, "invalid-content", `"/max"`},
+		{body(`["1"]`, `, "max": 99999999999999999999`), 422, "invalid-content", "too large a number"},
+		{body(`["1"`+strings.Repeat(`,"1"`, 100_000)+`]`, ""), 413, "body-too-large", "application/x-ndjson"},
+		{body(`["1"]`, `, "labels": {`+fields(17)+`}`), 422, "invalid-content", "more than 16 fields"},
+		{body(`[{"id": "1", "labels": {`+fields(17)+`}}]`, ""), 422, "invalid-content", "/jobs/0/labels"},
+		{`{` + fields(1000) + `}`, 422, "invalid-content", `"/9"`},
+		{`{"reason": {` + fields(1000) + `}}`, 422, "invalid-content", "/reason"},
 		{body(`["1"]`, `, "max": 1e99`), 422, "invalid-content", `"/max"`},
 		{body(`["1"]`, `, "notify": "ftp://x"`), 422, "invalid-content", `"/notify"`},
 		{body(`["1"]`, `, "at": "25:00"`), 422, "invalid-content", `"/at"`},
@@ -247,7 +262,7 @@ func TestBadBodies(t *testing.T) {
 			t.Errorf("%s: %d %s", query, r.status, r.body)
 		}
 	}
-	for _, id := range []string{"queue-20261126", "sched-x-20261126T200000Z", "a%20b", "-", strings.Repeat("a", 65)} {
+	for _, id := range []string{"queue-20261126", "sched-x-20261126T200000Z", "key-" + strings.Repeat("0f", 16), "a%20b", "-", strings.Repeat("a", 65)} {
 		w.want(id, w.send(call{as: "asker", method: "PUT", path: "/v1/batches/" + id, body: body(`["1"]`, "")}), 400, "invalid-request")
 	}
 	if ids, err := w.desk.Ledger.Batches(t.Context(), 10); err != nil || len(ids) != 0 {
@@ -281,6 +296,7 @@ func TestProjectsAreKeptApart(t *testing.T) {
 func TestShareOfWhatRuns(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{})
+	begin := time.Now()
 	for i := range 60 {
 		w.sim.AddJob(project, modelartstest.Job{ID: fmt.Sprint(i + 1)})
 	}
@@ -289,6 +305,12 @@ func TestShareOfWhatRuns(t *testing.T) {
 		if held := n > 30; w.isHeld(batch) != held || (r.at("held.0.why") != nil) != held {
 			t.Errorf("%d of 60: held %t, %s", n, w.isHeld(batch), r.body)
 		}
+	}
+	for i := range 60 { // a moment later it is not listed again
+		w.sim.AddJob(project, modelartstest.Job{ID: fmt.Sprint(i + 101)})
+	}
+	if r := w.ask("asker", "soon", body(list(1, 31), `, "in": "5h"`)); r.at("held.0.why") == nil && time.Since(begin) < 10*time.Second {
+		t.Errorf("jobs were listed again within moments: %s", r.body)
 	}
 }
 
@@ -307,5 +329,24 @@ func TestBatchOfOthers(t *testing.T) {
 	put.body = body(`["1", "2"]`, `, "reason": "by hand"`)
 	w.want("the same", w.send(put), 202, "", `"accepted":1`, `"known":1`)
 	put.as = "second"
-	w.want("another principal", w.send(put), 409, "conflict", "/requester")
+	w.want("another principal", w.send(put), 409, "conflict", "The id b is taken")
+	for _, guess := range []string{"by hand", "else"} { // whether a guess is right is not told
+		put.body = body(`["1"]`, fmt.Sprintf(`, "validate_only": true, "reason": %q`, guess))
+		if r := w.send(put); r.status != 409 || strings.Contains(r.body, "reason") || r.at("errors") != nil {
+			t.Errorf("%s: %d %s", guess, r.status, r.body)
+		}
+	}
+	// A requester of the same name, in projects that the principal does not see.
+	if err := w.desk.Ledger.Describe(t.Context(), other, "far", ledger.Meta{Requester: "partial", Reason: "by hand"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.desk.Ledger.Open(t.Context(), other, "far", []ledger.Ask{{JobID: "1", Deadline: time.Now().Add(time.Hour)}}); err != nil {
+		t.Fatal(err)
+	}
+	put = call{as: "partial", method: "PUT", path: "/v1/batches/far", body: body(`["2"]`, "")}
+	if r := w.send(put); r.status != 409 || strings.Contains(r.body, "by hand") || !strings.Contains(r.body, "is taken") {
+		t.Errorf("a batch in projects of others: %d %s", r.status, r.body)
+	}
+	put.body = strings.Replace(put.body, project, other, 1)
+	w.want("a project of others comes first", w.send(put), 403, "project-denied")
 }

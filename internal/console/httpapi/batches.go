@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -12,16 +13,18 @@ import (
 	"time"
 
 	"vizstop/internal/console/problem"
+	"vizstop/internal/console/snapshot"
 	"vizstop/internal/control"
 	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
 	"vizstop/internal/principals"
+	"vizstop/internal/report"
 )
 
 // The limits of lists and of waiting.
 const (
 	defaultBatches = 50
-	mostBatches    = 1000 // that are looked through
+	mostBatches    = 1000
 	maxWait        = 60 * time.Second
 	waitStep       = time.Second // between two looks
 )
@@ -49,21 +52,44 @@ func (a *api) getBatches(w http.ResponseWriter, r *http.Request) error {
 	if project != "" && !p.Sees(project) {
 		return denied(project)
 	}
-	if err := a.refresh(r.Context()); err != nil {
-		return err
+	rows := []control.BatchRow{}
+	wanted := func(b control.BatchRow) bool { return (project == "" || b.ProjectID == project) && inState(b, state) }
+	chosen := func(b *snapshot.Batch) bool {
+		return slices.ContainsFunc(b.Parts, func(part *ledger.Batch) bool { return wanted(newRow(b, part)) })
 	}
-	most := limit
-	if project != "" || state != "" || !p.All() {
-		most = mostBatches
-	}
-	rows, err := a.Desk.NewestBatches(r.Context(), most)
+	kept, err := a.Snapshot.Newest(r.Context(), p, limit, chosen)
 	if err != nil {
 		return err
 	}
-	rows = slices.DeleteFunc(rows, func(b control.BatchRow) bool {
-		return !p.Sees(b.ProjectID) || project != "" && b.ProjectID != project || !inState(b, state)
-	})
-	return write(w, http.StatusOK, batchList{"batches", first(rows, limit)})
+	if err := outdated(kept); err != nil {
+		return err
+	}
+	for i := range kept.Value[:min(limit, len(kept.Value))] {
+		b := &kept.Value[i]
+		for _, part := range b.Parts {
+			if row := newRow(b, part); wanted(row) {
+				rows = append(rows, row)
+			}
+		}
+	}
+	return write(w, http.StatusOK, batchList{"batches", rows})
+}
+
+func newRow(b *snapshot.Batch, part *ledger.Batch) control.BatchRow {
+	row := control.NewBatchRow(part)
+	row.Held = b.HeldIn[part.ProjectID]
+	return row
+}
+
+// mostOutdated is how old an answer may be when Redis gives no newer one.
+const mostOutdated = 15 * time.Second
+
+// outdated refuses what was read too long ago.
+func outdated[V any](kept snapshot.Kept[V]) error {
+	if kept.Trouble != nil && time.Since(kept.Read) > mostOutdated {
+		return &problem.Problem{Type: problem.Unavailable, RetryAfter: 5 * time.Second, Detail: "Redis does not answer the console. Try again; /readyz tells when it is well."}
+	}
+	return nil
 }
 
 func inState(b control.BatchRow, state string) bool {
@@ -78,21 +104,13 @@ func inState(b control.BatchRow, state string) bool {
 	return true
 }
 
-// first is the rows of so many batches: each has a row for each of its projects.
-func first(rows []control.BatchRow, most int) []control.BatchRow {
-	seen := map[string]bool{}
-	for i, r := range rows {
-		if seen[r.Batch] = true; len(seen) > most {
-			return rows[:i]
-		}
-	}
-	return rows
+func errUnknownBatch() error {
+	return problem.New(problem.NotFound, "The ledger knows no batch of this id: it is wrong, nothing was recorded, or the batch ended longer ago than the workers' --retention.")
 }
 
 // batch finds the batch of a request, as far as the principal sees its projects.
 func (a *api) batch(r *http.Request) (*control.Batch, error) {
-	id := r.PathValue("batch")
-	unknown := problem.New(problem.NotFound, "The ledger knows no batch of this id: it is wrong, nothing was recorded, or the batch ended longer ago than the workers' --retention.")
+	id, unknown := r.PathValue("batch"), errUnknownBatch()
 	if ledger.ValidateBatch(id) != nil {
 		return nil, unknown
 	}
@@ -120,21 +138,18 @@ func (a *api) getBatch(w http.ResponseWriter, r *http.Request) error {
 	if _, err := accepted(r, typeJSON); err != nil {
 		return err
 	}
-	b, err := a.batch(r)
-	if err != nil {
-		return err
-	}
-	tag, err := a.await(r.Context(), b, r.Header.Get("If-None-Match"), wait)
+	known := r.Header.Get("If-None-Match")
+	d, tag, err := a.await(r, known, wait)
 	if err != nil {
 		return err
 	}
 	w.Header().Set("ETag", tag)
 	w.Header().Set("Cache-Control", "no-cache") // to be kept, and asked for again each time
-	if matches(r.Header.Get("If-None-Match"), tag) {
+	if matches(known, tag) {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	status, err := b.Status(r.Context())
+	status, err := a.status(r.Context(), d)
 	if err != nil {
 		return err
 	}
@@ -142,56 +157,107 @@ func (a *api) getBatch(w http.ResponseWriter, r *http.Request) error {
 }
 
 // await waits until a batch has ended or does not stand as known says, or has changed since the first look if nothing
-// is known. It returns the tag of how it stands.
-func (a *api) await(ctx context.Context, b *control.Batch, known string, wait time.Duration) (tag string, err error) {
+// is known. It returns how it stands, with its tag. However many wait, one look a second is taken.
+func (a *api) await(r *http.Request, known string, wait time.Duration) (d *snapshot.Detail, tag string, err error) {
+	ctx := r.Context()
 	over := time.NewTimer(wait)
 	defer over.Stop()
 	step := time.NewTicker(waitStep)
 	defer step.Stop()
 	for {
-		if err := a.refresh(ctx); err != nil {
-			return "", err
+		kept, err := a.Snapshot.Batch(ctx, r.PathValue("batch"), principals.FromContext(ctx))
+		if _, is := errors.AsType[*control.UnknownError](cmp.Or(err, kept.Trouble)); is {
+			return nil, "", errUnknownBatch()
 		}
-		now, ended, err := a.tag(ctx, b)
+		if err == nil {
+			err = outdated(kept)
+		}
 		if err != nil {
-			return "", err
+			return nil, "", err
 		}
+		d = kept.Value
+		now := tagOf(d)
 		if known == "" {
 			known = now
 		}
-		if ended || !matches(known, now) || wait == 0 {
-			return now, nil
+		if d.InFlight() == 0 || !matches(known, now) || wait == 0 {
+			return d, now, nil
 		}
 		select {
 		case <-step.C:
 		case <-over.C:
-			return now, nil
+			return d, now, nil
 		case <-ctx.Done():
-			return "", ctx.Err()
+			return nil, "", ctx.Err()
 		}
 	}
 }
 
-// tag names how a batch stands. It is weak: when the batch is expected to end changes with time alone.
-func (a *api) tag(ctx context.Context, b *control.Batch) (tag string, ended bool, err error) {
+// tagOf names how a batch stands. It is weak: when the batch is expected to end changes with time alone.
+func tagOf(d *snapshot.Detail) string {
 	sum := sha256.New()
-	ended = true
-	for _, project := range b.Projects {
-		counts, err := b.Ledger.Batch(ctx, project, b.ID)
-		if err != nil {
-			return "", false, err
-		}
-		ended = ended && counts.InFlight() == 0
-		fmt.Fprintln(sum, project, counts.Counts, counts.Joined, counts.Ended.UnixMilli(), counts.Confirmed, counts.Meta)
+	for _, b := range d.Parts {
+		fmt.Fprintln(sum, b.ProjectID, b.Counts, b.Joined, b.Ended.UnixMilli(), b.Confirmed, b.Meta)
 	}
-	if !ended {
-		why, err := b.Why(ctx)
-		if err != nil {
-			return "", false, err
-		}
-		fmt.Fprintf(sum, "%q", why)
+	fmt.Fprintf(sum, "%q", why(d))
+	return `W/"` + hex.EncodeToString(sum.Sum(nil)[:12]) + `"`
+}
+
+// why is what keeps a batch from moving, in words.
+func why(d *snapshot.Detail) []string {
+	lines := []string{}
+	if d.Fleet != "" {
+		lines = append(lines, d.Fleet)
 	}
-	return `W/"` + hex.EncodeToString(sum.Sum(nil)[:12]) + `"`, ended, nil
+	for _, h := range d.Holds {
+		lines = append(lines, h.String())
+	}
+	return lines
+}
+
+// status is how a batch stands by its counters. Its durations are those of its newest stops.
+func (a *api) status(ctx context.Context, d *snapshot.Detail) (*control.Status, error) {
+	s := &control.Status{Kind: "status", Batch: d.ID, Paused: []string{}, Held: why(d)}
+	var digests map[string]*snapshot.Digest
+	if d.Counts()[ledger.Stopped] > 0 {
+		kept, err := a.Snapshot.Digests(ctx, d)
+		if err != nil {
+			return nil, err
+		}
+		digests = kept.Value
+	}
+	for _, h := range d.Holds {
+		if h.ByPerson() {
+			s.Paused = append(s.Paused, h.String())
+		}
+	}
+	if !d.End.IsZero() {
+		end := d.End.UTC().Round(time.Second)
+		s.End = &end
+	}
+	for _, b := range d.Parts {
+		s.Projects = append(s.Projects, newSummary(b, digests[b.ProjectID]))
+	}
+	return s, nil
+}
+
+func newSummary(b *ledger.Batch, digest *snapshot.Digest) *report.Summary {
+	s := &report.Summary{Batch: b.ID, ProjectID: b.ProjectID, Created: b.Created, Ended: orNull(b.Ended), Requester: b.Meta.Requester, Reason: b.Meta.Reason,
+		Labels: b.Meta.Labels, Shadow: b.Meta.Shadow, Requested: b.Total, Joined: b.Joined, InFlight: map[string]int{}, Outcomes: map[string]int{}}
+	if s.Labels == nil {
+		s.Labels = map[string]string{}
+	}
+	for _, state := range ledger.InFlight() {
+		s.InFlight[string(state)] = b.Counts[state]
+	}
+	for _, outcome := range ledger.AllOutcomes() {
+		s.Outcomes[string(outcome)] = b.Counts[outcome]
+	}
+	if digest != nil {
+		seconds := func(q float64) float64 { return digest.Lag(q).Round(time.Millisecond).Seconds() }
+		s.Duration = report.Quantiles{P50: seconds(0.5), P95: seconds(0.95), Max: seconds(1)}
+	}
+	return s
 }
 
 // matches reports whether If-None-Match names a tag.

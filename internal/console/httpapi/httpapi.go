@@ -21,6 +21,8 @@ type api struct {
 	*site.Site
 	keys    keys
 	listing listing
+	spooled budget
+	large   chan struct{} // has a place for each large JSON body that may be decoded
 }
 
 // How long requests may take that take longer than others.
@@ -33,7 +35,7 @@ const (
 
 // New returns the routes below /v1/, and /openapi.yaml.
 func New(on *site.Site) []site.Route {
-	a := &api{Site: on}
+	a := &api{Site: on, large: make(chan struct{}, mostLarge)}
 	if on.Desk != nil { // else nothing but the description is asked for
 		a.keys = keys{rdb: on.Desk.Redis, now: on.Desk.Fleet.Now}
 	}

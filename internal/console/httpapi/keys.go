@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"time"
 
@@ -44,6 +45,20 @@ const (
 type keys struct {
 	rdb redis.UniversalClient
 	now func() time.Time
+}
+
+// keyOf is the Idempotency-Key of a request; "": it has none.
+func keyOf(r *http.Request) (string, error) {
+	values := r.Header.Values("Idempotency-Key")
+	switch {
+	case len(values) > 1:
+		return "", problem.New(problem.InvalidRequest, "Idempotency-Key is there more than once.")
+	case len(values) == 0:
+		return "", nil
+	case !fitsKey(values[0]):
+		return "", problem.New(problem.InvalidRequest, "Idempotency-Key has from 1 to 255 characters of printable ASCII, and no other.")
+	}
+	return values[0], nil
 }
 
 // fitsKey reports whether an Idempotency-Key can be taken.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -56,7 +57,7 @@ func (o *options) before(ctx context.Context, a *ask) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("look for batch %s: %w", a.batch, err)
 	}
 	a.exists = true
-	return a.compare(text)
+	return a.compare(ctx, text)
 }
 
 // beforeByOthers holds the options against a batch that was asked for in another way, or longer ago than options are
@@ -76,15 +77,41 @@ func (a *ask) beforeByOthers(ctx context.Context) error {
 	now := a.recorded()
 	was := now
 	was.Requester, was.Reason, was.Labels, was.Shadow = known.Meta.Requester, known.Meta.Reason, known.Meta.Labels, known.Meta.Shadow
-	return was.conflict(now, a.batch)
+	return a.hidden(ctx, was.Requester, was.conflict(now, a.batch))
 }
 
-func (a *ask) compare(text string) (time.Time, error) {
+// hidden is a conflict as far as it may be told: of the batch of somebody else, or one that has no project that the
+// principal sees, only that its id is taken.
+func (a *ask) hidden(ctx context.Context, requester string, conflict error) error {
+	if conflict == nil {
+		return nil
+	}
+	taken := problem.New(problem.Conflict, fmt.Sprintf("The id %s is taken, and nothing was recorded: choose another one.", a.batch))
+	if requester != a.by.Name {
+		return taken
+	}
+	if a.by.All() {
+		return conflict
+	}
+	batch, err := a.Desk.Batch(ctx, a.batch)
+	if _, unknown := errors.AsType[*control.UnknownError](err); unknown {
+		return taken
+	}
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(batch.Projects, a.by.Sees) {
+		return taken
+	}
+	return conflict
+}
+
+func (a *ask) compare(ctx context.Context, text string) (time.Time, error) {
 	var was recorded
 	if err := json.Unmarshal([]byte(text), &was); err != nil {
 		return time.Time{}, fmt.Errorf("the options of batch %s can't be read: %w", a.batch, err)
 	}
-	return was.First, was.conflict(a.recorded(), a.batch)
+	return was.First, a.hidden(ctx, was.Requester, was.conflict(a.recorded(), a.batch))
 }
 
 // conflict says what differs; nil if nothing does.
@@ -97,7 +124,7 @@ func (was *recorded) conflict(now recorded, batch string) error {
 	} {
 		switch {
 		case f.was == f.now:
-		case was.Requester != now.Requester || f.name == "notify": // not theirs to read
+		case f.name == "notify": // it may have a secret
 			faults = append(faults, problem.Fault{Pointer: "/" + f.name, Detail: "is another one"})
 		default:
 			faults = append(faults, problem.Fault{Pointer: "/" + f.name, Detail: fmt.Sprintf("was %q, and is %q now", f.was, f.now)})
@@ -124,6 +151,6 @@ func (a *ask) record(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("keep the options of batch %s: %w", a.batch, err)
 	}
-	_, err = a.compare(said)
+	_, err = a.compare(ctx, said)
 	return err
 }

@@ -63,6 +63,7 @@ type done struct {
 	Scope    string `json:"scope"`
 	Finished bool   `json:"finished"` // false: it goes on
 	Nothing  bool   `json:"nothing"`  // there was nothing to do
+	Repeated bool   `json:"repeated"` // it was ordered before: this is what became of it, and nothing was done now
 	Batch    string `json:"batch"`    // the new batch; "": there is none
 	Words    string `json:"words"`
 	Result   any    `json:"result"` // null until it is finished
@@ -83,8 +84,12 @@ func (a *api) carryOut(w http.ResponseWriter, r *http.Request, action operate.Ac
 	if err != nil {
 		return err
 	}
+	key, err := keyOf(r)
+	if err != nil {
+		return err
+	}
 	p := principals.FromContext(r.Context())
-	ord := operate.Order{Action: action, By: p.Name, From: host(r), Reason: body.Reason, Expect: body.Expect}
+	ord := operate.Order{Action: action, By: p.Name, From: host(r), Reason: body.Reason, Expect: body.Expect, Key: key}
 	if !p.All() {
 		ord.Sees = p.Sees
 	}
@@ -109,6 +114,7 @@ func (a *api) carryOut(w http.ResponseWriter, r *http.Request, action operate.Ac
 		return write(w, http.StatusOK, newPlan(found))
 	}
 	d, err := a.Operator.Do(r.Context(), ord)
+	a.Snapshot.Forget()
 	if err != nil {
 		return a.orderFailed(w, action, err)
 	}
@@ -116,7 +122,10 @@ func (a *api) carryOut(w http.ResponseWriter, r *http.Request, action operate.Ac
 	if !d.Finished {
 		status = http.StatusAccepted
 	}
-	return write(w, status, done{"done", string(d.Action), d.Scope, d.Finished, false, d.Batch, d.Words, d.Result})
+	if d.Repeated {
+		w.Header().Set("Idempotency-Replayed", "true")
+	}
+	return write(w, status, done{"done", string(d.Action), d.Scope, d.Finished, false, d.Repeated, d.Batch, d.Words, d.Result})
 }
 
 // readOrder reads the body of an action. That of a DELETE may stand in the query instead: many clients send none.
@@ -140,7 +149,7 @@ func readOrder(r *http.Request, action operate.Action) (*orderBody, error) {
 		return nil, err
 	}
 	b := &orderBody{}
-	if err := strict(text, shapeOf(action), b); err != nil {
+	if err := strict(r.Context(), text, shapeOf(action), b); err != nil {
 		return nil, err
 	}
 	return b, b.check()

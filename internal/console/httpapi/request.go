@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -22,6 +23,7 @@ import (
 	"vizstop/internal/jobs"
 	"vizstop/internal/notify"
 	"vizstop/internal/plain"
+	"vizstop/internal/principals"
 	"vizstop/internal/selection"
 	"vizstop/internal/settings"
 	"vizstop/internal/when"
@@ -31,6 +33,8 @@ import (
 const (
 	maxList    = 256 << 20 // bytes of a list
 	maxJSON    = 8 << 20   // bytes of a JSON body, which is in memory
+	largeJSON  = 1 << 20   // from where on a few at a time are decoded
+	mostLarge  = 4         // of them
 	maxLines   = 2_000_000 // jobs that a list may name, repeated ones too
 	defaultMax = 1000      // jobs, unless max says otherwise
 	mostMax    = 1_000_000
@@ -155,7 +159,7 @@ type request struct {
 }
 
 // readRequest reads the body, whole, before anything else is done.
-func readRequest(r *http.Request) (*request, error) {
+func (a *api) readRequest(r *http.Request) (*request, error) {
 	if coding := r.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
 		return nil, problem.New(problem.UnsupportedType, fmt.Sprintf("The body is encoded as %.40q: send it as it is.", coding))
 	}
@@ -167,11 +171,11 @@ func readRequest(r *http.Request) (*request, error) {
 	fmt.Fprintf(sum, "%s\n%s\n", media, r.URL.Query().Encode())
 	switch media {
 	case typeJSON:
-		return readDocument(r, sum)
+		return a.readDocument(r, sum)
 	case typeNDJSON:
-		return readList(r, sum, "jsonl")
+		return a.readList(r, sum, "jsonl")
 	case typeCSV:
-		return readList(r, sum, "csv")
+		return a.readList(r, sum, "csv")
 	}
 	return nil, problem.New(problem.UnsupportedType, "The body is JSON ("+typeJSON+"), one JSON object a line ("+typeNDJSON+") or CSV ("+typeCSV+
 		"), in UTF-8: say which in Content-Type.")
@@ -189,7 +193,7 @@ func readBody(r *http.Request, most int64) ([]byte, error) {
 	return body, nil
 }
 
-func readDocument(r *http.Request, sum hash.Hash) (*request, error) {
+func (a *api) readDocument(r *http.Request, sum hash.Hash) (*request, error) {
 	if err := newQuery(r).done(); err != nil {
 		return nil, err
 	}
@@ -198,11 +202,30 @@ func readDocument(r *http.Request, sum hash.Hash) (*request, error) {
 		return nil, err
 	}
 	_, _ = sum.Write(body)
-	var d document
-	if err := strict(body, documentShape, &d); err != nil {
+	release := func() {}
+	if len(body) > largeJSON { // decoded it is many times as large
+		select {
+		case a.large <- struct{}{}:
+			release = func() { <-a.large }
+		case <-r.Context().Done():
+			return nil, r.Context().Err()
+		}
+	}
+	req, err := decode(r.Context(), body)
+	if err != nil {
+		release()
 		return nil, err
 	}
-	req := &request{options: d.options, rule: d.Rule, print: hex.EncodeToString(sum.Sum(nil)), close: func() {}}
+	req.print, req.close = hex.EncodeToString(sum.Sum(nil)), release
+	return req, nil
+}
+
+func decode(ctx context.Context, body []byte) (*request, error) {
+	var d document
+	if err := strict(ctx, body, documentShape, &d); err != nil {
+		return nil, err
+	}
+	req := &request{options: d.options, rule: d.Rule}
 	switch {
 	case d.Rule != nil && d.Jobs != nil:
 		return nil, invalid("Choose jobs either by rule or by id.", problem.Fault{Pointer: "/rule", Detail: "stands beside /jobs"})
@@ -246,16 +269,18 @@ func faultOf(item joblist.Item) string {
 }
 
 // readList keeps a list of any length in a file, so that it is read twice and is the same each time.
-func readList(r *http.Request, sum hash.Hash, format string) (*request, error) {
+func (a *api) readList(r *http.Request, sum hash.Hash, format string) (*request, error) {
 	o, err := optionsOf(newQuery(r))
 	if err != nil {
 		return nil, err
 	}
-	spooled, err := joblist.Spool(io.TeeReader(r.Body, sum))
+	body, free := a.spooled.reader(principals.FromContext(r.Context()).Name, io.TeeReader(r.Body, sum))
+	spooled, err := joblist.Spool(body)
 	if err != nil {
+		free()
 		return nil, err
 	}
-	req := &request{options: o, print: hex.EncodeToString(sum.Sum(nil)), close: func() { spooled.Close() }}
+	req := &request{options: o, print: hex.EncodeToString(sum.Sum(nil)), close: func() { spooled.Close(); free() }}
 	req.pass = func() iter.Seq2[joblist.Item, error] {
 		return func(yield func(joblist.Item, error) bool) {
 			if _, err := spooled.Seek(0, io.SeekStart); err != nil {

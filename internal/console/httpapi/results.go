@@ -22,6 +22,8 @@ type results struct {
 	file  *os.File
 	out   *bufio.Writer
 	fault error
+
+	removed bool // false where an open file can't be unlinked
 }
 
 // add is told of one job at a time.
@@ -50,6 +52,7 @@ func (s *results) open() (err error) {
 	if s.file, err = os.CreateTemp("", "vizstop-results-*"); err != nil {
 		return err
 	}
+	s.removed = os.Remove(s.file.Name()) == nil
 	s.out = bufio.NewWriter(s.file)
 	for _, one := range s.few {
 		s.keep(one)
@@ -87,7 +90,9 @@ func (s *results) copyTo(w io.Writer) error {
 func (s *results) close() {
 	if s.file != nil {
 		s.file.Close()
-		os.Remove(s.file.Name())
+		if !s.removed {
+			os.Remove(s.file.Name())
+		}
 	}
 }
 

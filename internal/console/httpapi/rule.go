@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"sync"
+	"time"
 
 	"vizstop/internal/caller"
 	"vizstop/internal/console/problem"
@@ -16,21 +17,84 @@ import (
 	"vizstop/internal/selection"
 )
 
-// listing lets one project be listed at a time: an access key locks after five refusals, for the workers, too.
-type listing struct{ mu sync.Mutex }
+// listing lets one project of an account be listed at a time: an access key locks after five refusals, for the workers,
+// too. It remembers how many jobs run. It is safe for concurrent use.
+type listing struct {
+	mu      sync.Mutex
+	turns   map[string]chan struct{} // by account; whoever lists has a place in it
+	running map[string]counted       // by project
+}
 
-// list applies a rule to the jobs of a project, unless its credential is known to be refused.
-func (a *ask) list(ctx context.Context, project string, rule selection.Rule) (*selection.Selection, error) {
-	a.listing.mu.Lock()
-	defer a.listing.mu.Unlock()
+// counted is how many jobs of a project ran.
+type counted struct {
+	jobs int
+	at   time.Time
+}
+
+const (
+	// countGood is how long it is good enough how many jobs ran.
+	countGood = 15 * time.Second
+	// mostCounted bounds for how many projects that is remembered.
+	mostCounted = 1000
+)
+
+// turn waits for the turn of an account. The error is ctx's.
+func (l *listing) turn(ctx context.Context, account string) (over func(), err error) {
+	l.mu.Lock()
+	turns := l.turns[account]
+	if turns == nil {
+		if l.turns == nil {
+			l.turns = map[string]chan struct{}{}
+		}
+		turns = make(chan struct{}, 1)
+		l.turns[account] = turns
+	}
+	l.mu.Unlock()
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	select {
+	case turns <- struct{}{}:
+		return func() { <-turns }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// count is how many jobs of a project ran a moment ago.
+func (l *listing) count(project string) (jobs int, known bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c, known := l.running[project]
+	return c.jobs, known && time.Since(c.at) < countGood
+}
+
+func (l *listing) remember(project string, jobs int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.running == nil || len(l.running) >= mostCounted {
+		l.running = map[string]counted{}
+	}
+	l.running[project] = counted{jobs, time.Now()}
+}
+
+// list applies a rule to the jobs of a project, when it is its account's turn.
+func (a *ask) list(ctx context.Context, project string, rule selection.Rule) (*selection.Selection, error) {
+	account, _, _, _ := a.API.Serving(project)
+	over, err := a.listing.turn(ctx, account)
+	if err != nil {
+		return nil, err
+	}
+	defer over()
+	return a.listNow(ctx, project, account, rule)
+}
+
+// listNow lists a project, unless its credential is known to be refused.
+func (a *ask) listNow(ctx context.Context, project, account string, rule selection.Rule) (*selection.Selection, error) {
 	holds, err := a.Desk.Release.Holds(ctx)
 	if err != nil {
 		return nil, err
 	}
-	account, _, _, _ := a.API.Serving(project)
 	for _, h := range holds {
 		if h.Reason == release.Credentials && (h.ProjectID == project || h.Account == account) {
 			return nil, problem.New(problem.APIFailed, "Nothing was recorded: "+h.String())
@@ -44,7 +108,29 @@ func (a *ask) list(ctx context.Context, project string, rule selection.Rule) (*s
 		}
 		return nil, problem.New(problem.APIFailed, fmt.Sprintf("Nothing was recorded: the jobs of project %s can't be listed: %.500s", project, err))
 	}
+	a.listing.remember(project, found.Running)
 	return found, nil
+}
+
+// countRunning lists a project, unless somebody else has done so a moment ago, or while it was waited for the turn.
+func (a *ask) countRunning(ctx context.Context, project string) (int, error) {
+	if n, known := a.listing.count(project); known {
+		return n, nil
+	}
+	account, _, _, _ := a.API.Serving(project)
+	over, err := a.listing.turn(ctx, account)
+	if err != nil {
+		return 0, err
+	}
+	defer over()
+	if n, known := a.listing.count(project); known {
+		return n, nil
+	}
+	found, err := a.listNow(ctx, project, account, selection.Rule{All: true})
+	if err != nil {
+		return 0, err
+	}
+	return found.Running, nil
 }
 
 // chooseByRule lists the jobs of the project and takes those that the rule chooses.
@@ -95,10 +181,10 @@ func (a *ask) running(ctx context.Context, project string, own limits.Limits) in
 		own.Over(limits.Size{Stops: n, All: a.jobs.Count}) != "" { // it is over a limit, or within all, whatever runs
 		return unknown
 	}
-	found, err := a.list(ctx, project, selection.Rule{All: true})
+	running, err := a.countRunning(ctx, project)
 	if err != nil {
 		a.Log.WarnContext(ctx, "how many jobs run is not known, so a batch is held", "project", project, "batch", a.batch, "error", err)
 		return unknown
 	}
-	return found.Running
+	return running
 }

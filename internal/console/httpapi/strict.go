@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,14 +28,20 @@ const maxDepth = 8
 
 // strict decodes one JSON value. A field that is not of the shape, or is there twice, is a fault: what somebody has
 // misspelt must not be passed over where jobs are stopped.
-func strict(body []byte, of shape, into any) error {
+func strict(ctx context.Context, body []byte, of shape, into any) error {
 	if !utf8.Valid(body) {
 		return problem.New(problem.MalformedBody, "The body is not UTF-8.")
 	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
-	s := scanner{d: d}
+	s := scanner{ctx: ctx, d: d}
 	if err := s.value("", of, 0); err != nil {
+		if errors.Is(err, errEnough) {
+			return invalid("The body has fields that can't be taken.", s.faults...)
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		return malformed(err)
 	}
 	if _, err := d.Token(); err != io.EOF {
@@ -76,7 +83,10 @@ func mistyped(err error) error {
 	if wrong.Field != "" {
 		pointer = "/" + strings.ReplaceAll(strings.TrimPrefix(wrong.Field, "options."), ".", "/") // options are embedded
 	}
-	value, _, _ := strings.Cut(wrong.Value, " ")
+	value, number, _ := strings.Cut(wrong.Value, " ")
+	if want == "a whole number" && number != "" && strings.Trim(strings.TrimPrefix(number, "-"), "0123456789") == "" {
+		return invalid("The body has a number that is too large.", problem.Fault{Pointer: pointer, Detail: "is too large a number"})
+	}
 	return invalid("The body has a field of the wrong type.", problem.Fault{Pointer: pointer, Detail: fmt.Sprintf("is a JSON %s, and should be %s", value, want)})
 }
 
@@ -88,16 +98,41 @@ func invalid(detail string, faults ...problem.Fault) *problem.Problem {
 // maxFaults is how many faults of one body are told.
 const maxFaults = 10
 
-// scanner goes through JSON token by token.
+const (
+	// maxElements is how many elements the arrays of one body have at most.
+	maxElements = 100_000
+	// maxFields is how many fields an object has whose fields are of the sender's choice, such as labels.
+	maxFields = maxLabels
+)
+
+// errEnough ends the scan of a body: there are as many faults as are told.
+var errEnough = errors.New("enough faults")
+
+// scanner goes through JSON token by token, and no further than a body may be long.
 type scanner struct {
-	d      *json.Decoder
-	faults []problem.Fault
+	ctx      context.Context
+	d        *json.Decoder
+	faults   []problem.Fault
+	elements int
 }
 
-func (s *scanner) fault(pointer, format string, args ...any) {
-	if len(s.faults) < maxFaults {
-		s.faults = append(s.faults, problem.Fault{Pointer: pointer, Detail: fmt.Sprintf(format, args...)})
+func (s *scanner) fault(pointer, format string, args ...any) error {
+	s.faults = append(s.faults, problem.Fault{Pointer: pointer, Detail: fmt.Sprintf(format, args...)})
+	if len(s.faults) >= maxFaults {
+		return errEnough
 	}
+	return nil
+}
+
+// element counts one more element of an array.
+func (s *scanner) element() error {
+	if s.elements++; s.elements > maxElements {
+		return problem.New(problem.BodyTooLarge, fmt.Sprintf("The arrays of a JSON body have at most %d elements. Send a long list as %s or %s.", maxElements, typeNDJSON, typeCSV))
+	}
+	if s.elements%1000 == 0 {
+		return s.ctx.Err()
+	}
+	return nil
 }
 
 func (s *scanner) value(pointer string, of shape, depth int) error {
@@ -113,7 +148,9 @@ func (s *scanner) value(pointer string, of shape, depth int) error {
 		err = s.object(pointer, of, depth)
 	case json.Delim('['):
 		for i := 0; s.d.More() && err == nil; i++ {
-			err = s.value(pointer+"/"+strconv.Itoa(i), of["*"], depth+1)
+			if err = s.element(); err == nil {
+				err = s.value(pointer+"/"+strconv.Itoa(i), of["*"], depth+1)
+			}
 		}
 	default:
 		return nil
@@ -137,9 +174,15 @@ func (s *scanner) object(pointer string, of shape, depth int) error {
 		inner, known := of[name]
 		switch {
 		case seen[name]:
-			s.fault(at, "is there twice")
+			err = s.fault(at, "is there twice")
 		case of != nil && !free && !known:
-			s.fault(at, "is not known here; there are %s", strings.Join(names(of), ", "))
+			err = s.fault(at, "is not known here; there are %s", strings.Join(names(of), ", "))
+		case (of == nil || free) && len(seen) == maxFields:
+			_ = s.fault(pointer, "has more than %d fields", maxFields)
+			err = errEnough
+		}
+		if err != nil {
+			return err
 		}
 		seen[name] = true
 		if err := s.value(at, inner, depth+1); err != nil {

@@ -62,7 +62,8 @@ func (o *Operator) allow(ctx context.Context, one *order) error {
 			one.plan.Count++
 		}
 	}
-	if n := one.Target.Count; n > 0 {
+	if n := one.Target.Count; n > 0 { // which of them depends on how many are left
+		one.left = one.plan.Count
 		one.plan.Count = min(one.plan.Count, n)
 	}
 	if one.plan.Count == 0 {

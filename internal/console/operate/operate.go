@@ -5,6 +5,7 @@ package operate
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -56,8 +57,11 @@ type Order struct {
 	Reason string                      // why; needed by Do
 	Sees   func(projectID string) bool // which projects are theirs; nil: all
 
-	// Expect is that of the plan that was confirmed; "": whatever it comes to now.
+	// Expect is that of the plan that was confirmed; "": whatever it comes to now. What it confirms is done once.
 	Expect string
+	// Key makes an order without Expect one that is carried out once: another one of the same By with it gets the first
+	// one's answer. "": none.
+	Key string
 }
 
 // Plan is what an order comes to at this moment. Nothing has been done.
@@ -68,7 +72,7 @@ type Plan struct {
 	Count  int    // how many stops, jobs or calls it concerns
 	Unit   string // what Count counts: "stops", "jobs" or "stop calls"
 	Effect string // what happens, in a sentence
-	Expect string // for the order that confirms it
+	Expect string // for the order that confirms it; each plan has another one
 }
 
 // typedAbove is up to how many need no number typed, as on the command line.
@@ -82,9 +86,10 @@ type Done struct {
 	Action   Action
 	Scope    string
 	Finished bool   // false: it goes on in the background (see Operator.Running)
+	Repeated bool   // the same was ordered before: this is what became of it, and nothing was done now
 	Batch    string // the new batch of a retry or a schedule's run; "": there is none
 	Words    string // what was done, in a sentence
-	Result   any    // the same for programs, as the command line's --json: nil until it is finished
+	Result   any    // the same for programs, as the command line's --json: nil until it is finished; a json.RawMessage, or nil if it was long, when repeated
 }
 
 // ChangedError says that an order would do more, or something else, than what was
@@ -133,6 +138,7 @@ type order struct {
 	Order
 	plan *Plan
 	of   int  // what Count is a part of, such as all stops of the batch: it never shrinks
+	left int  // what Count is chosen from: it must be what it was
 	any  bool // it is confirmed for however many there are
 
 	batch *control.Batch
@@ -149,20 +155,30 @@ func (o *Operator) Plan(ctx context.Context, ord Order) (*Plan, error) {
 	return prepared.plan, nil
 }
 
-// Do carries an order out. Besides those of Plan the error may be a *ChangedError or a
-// *BusyError. What takes longer than ctx or a few seconds goes on in the background.
+// Do carries an order out, that of one plan or key once. Besides those of Plan the error may be a *ChangedError, *BusyError,
+// *SpentError or *ReusedError. What takes longer than ctx or a few seconds goes on in the background.
 func (o *Operator) Do(ctx context.Context, ord Order) (*Done, error) {
 	if strings.TrimSpace(ord.Reason) == "" {
 		return nil, refused("say why: the reason is recorded, and whoever finds it done wants to know")
 	}
+	once := o.ticketOf(ord)
+	if done, err := once.look(ctx, ord); done != nil || err != nil {
+		return done, err
+	}
 	prepared, err := o.prepare(ctx, ord)
-	if err != nil {
+	if err == nil && ord.Expect != "" && !prepared.covered(ord.Expect, o.desk.Fleet.Now()) {
+		err = &ChangedError{prepared.plan}
+	}
+	if err != nil { // the same order, given twice at once, may be why
+		if done, _ := once.look(ctx, ord); done != nil {
+			return done, nil
+		}
 		return nil, err
 	}
-	if ord.Expect != "" && !prepared.covered(ord.Expect) {
-		return nil, &ChangedError{prepared.plan}
+	if done, err := once.take(ctx, ord); done != nil || err != nil {
+		return done, err
 	}
-	return o.work.run(ctx, prepared, func() error {
+	return o.work.run(ctx, prepared, once, func() error {
 		return o.desk.Actions.Record(ctx, actions.Action{What: string(ord.Action), Scope: prepared.plan.Scope, Jobs: prepared.plan.Count,
 			By: ord.By, From: ord.From, Reason: ord.Reason})
 	})
@@ -184,38 +200,43 @@ func (o *Operator) prepare(ctx context.Context, ord Order) (*order, error) {
 	if err := step(ctx, one); err != nil {
 		return nil, err
 	}
-	one.plan.Expect = one.expectation()
+	one.plan.Expect = one.expectation(o.desk.Fleet.Now())
 	return one, nil
 }
 
-// expectation names what is to be done, and to how much.
-func (o *order) expectation() string {
+// expectation names what is to be done, and to how much. No two are the same, so that two wishes are two.
+func (o *order) expectation(now time.Time) string {
 	t := o.plan.Target
 	projects := ""
 	if o.batch != nil {
 		projects = strings.Join(o.batch.Projects, " ")
 	}
-	what := sha256.Sum256(fmt.Appendf(nil, "%q", []any{o.Action, t.Batch, t.ProjectID, t.Schedule, t.Outcomes, t.Count, t.Until.Unix(), t.Shadow, projects}))
-	return hex.EncodeToString(what[:12]) + "." + strconv.Itoa(o.of) + "." + strconv.Itoa(o.plan.Count)
+	what := sha256.Sum256(fmt.Appendf(nil, "%q", []any{o.Action, t.Batch, t.ProjectID, t.Schedule, t.Outcomes, t.Count, t.Until.Unix(), t.Shadow, projects, o.left}))
+	return strings.Join([]string{hex.EncodeToString(what[:12]), strconv.FormatInt(now.Unix(), 36) + "-" + rand.Text()[:10], strconv.Itoa(o.of), strconv.Itoa(o.plan.Count)}, ".")
 }
 
 // covered reports whether what is to be done now is all of what was confirmed, or a part
-// of that: stops end by themselves meanwhile.
-func (o *order) covered(expect string) bool {
-	then, now := strings.Split(expect, "."), strings.Split(o.plan.Expect, ".")
-	if len(then) != 3 || then[0] != now[0] || then[1] != now[1] {
+// of that: stops end by themselves meanwhile. A plan of long ago has to be looked at again.
+func (o *order) covered(expect string, now time.Time) bool {
+	then, is := strings.Split(expect, "."), strings.Split(o.plan.Expect, ".")
+	if len(then) != 4 || then[0] != is[0] || then[2] != is[2] {
 		return false
 	}
-	count, err := strconv.Atoi(then[2])
+	text, _, _ := strings.Cut(then[1], "-")
+	made, err := strconv.ParseInt(text, 36, 64)
+	if err != nil || now.Sub(time.Unix(made, 0)).Abs() > planLife {
+		return false
+	}
+	count, err := strconv.Atoi(then[3])
 	return err == nil && (o.any || o.plan.Count <= count)
 }
 
 // CountOf is the count of the plan that an expectation is of: what whoever confirmed it
 // has seen; -1 if it is none.
 func CountOf(expect string) int {
-	_, count, _ := strings.Cut(expect[strings.Index(expect, ".")+1:], ".")
-	n, err := strconv.Atoi(count)
-	if err != nil {
+	parts := strings.Split(expect, ".")
+	n, err := strconv.Atoi(parts[len(parts)-1])
+	if len(parts) != 4 || err != nil {
 		return -1
 	}
 	return n

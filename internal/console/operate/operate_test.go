@@ -87,6 +87,10 @@ func TestCancelDoesWhatWasConfirmed(t *testing.T) {
 	if err != nil || len(last) != 1 || last[0].By != "ada" || last[0].From != "127.0.0.1" || last[0].Jobs != 30 || last[0].What != "cancel" {
 		t.Errorf("recorded %+v, %v", last, err)
 	}
+	if again, err := o.Do(t.Context(), ord); err != nil || !again.Repeated || again.Words != done.Words {
+		t.Errorf("the repeat of an order gets %+v, %v", again, err)
+	}
+	ord.Expect = ""
 	if _, err := o.Do(t.Context(), ord); !isA[*NothingError](err) {
 		t.Errorf("canceled twice: %v", err)
 	}
@@ -227,11 +231,11 @@ func TestLongOrdersGoOn(t *testing.T) {
 		}
 		recorded := 0
 		record := func() error { recorded++; return nil }
-		done, err := w.run(t.Context(), one, record)
+		done, err := w.run(t.Context(), one, ticket{}, record)
 		if err != nil || done.Finished {
 			t.Fatalf("%+v, %v", done, err)
 		}
-		if _, err := w.run(t.Context(), one, record); !isA[*BusyError](err) || recorded != 1 {
+		if _, err := w.run(t.Context(), one, ticket{}, record); !isA[*BusyError](err) || recorded != 1 {
 			t.Errorf("the same was begun twice: %v, recorded %d times", err, recorded)
 		}
 		close(release)
@@ -241,7 +245,7 @@ func TestLongOrdersGoOn(t *testing.T) {
 		}
 
 		release = nil // never
-		if done, err = w.run(t.Context(), one, record); err != nil || done.Finished {
+		if done, err = w.run(t.Context(), one, ticket{}, record); err != nil || done.Finished {
 			t.Fatalf("%+v, %v", done, err)
 		}
 		w.Close()

@@ -72,18 +72,21 @@ type result struct {
 }
 
 // run carries an order out once it is recorded. It goes on when ctx ends.
-func (w *work) run(ctx context.Context, one *order, record func() error) (*Done, error) {
+func (w *work) run(ctx context.Context, one *order, once ticket, record func() error) (*Done, error) {
 	running, err := w.enter(one)
 	if err != nil {
+		once.giveBack(ctx)
 		return nil, err
 	}
 	if err := record(); err != nil {
+		once.giveBack(ctx)
 		w.leave(running)
 		return nil, err
 	}
 	results := make(chan result, 1)
 	w.wg.Go(func() {
 		done, err := one.do(w.ctx, one)
+		once.settle(done, err)
 		w.end(running, done, err)
 		results <- result{done, err}
 	})

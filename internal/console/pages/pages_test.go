@@ -212,6 +212,9 @@ func TestConfirm(t *testing.T) {
 	if done.status != 303 || done.header.Get("Location") != "/batches/weekend-idle?did=cancel" || inFlight() != 0 {
 		t.Fatalf("canceled: %d to %s, %d in flight", done.status, done.header.Get("Location"), inFlight())
 	}
+	if a := post("operator", "cancel", form(t, changed, 409, "reason", "wrong weekend", "typed", "26")); a.status != 303 || a.header.Get("Location") != done.header.Get("Location") {
+		t.Errorf("a second click: %d to %s", a.status, a.header.Get("Location"))
+	}
 	after := w.get("operator", done.header.Get("Location"))
 	for _, want := range []string{"was recorded at", "wrong weekend", "26 of 26 have an outcome", "26 canceled"} {
 		if !strings.Contains(after.body, want) {
@@ -252,6 +255,9 @@ func TestOtherActions(t *testing.T) {
 		if done.status != 303 || !strings.HasPrefix(location, tt.location) {
 			t.Errorf("%s: %d to %s\n%.600s", tt.action, done.status, location, done.body)
 			continue
+		}
+		if again := w.send(tt.who, "POST", "/act/"+tt.action, values.Encode()); again.status != 303 || again.header.Get("Location") != location {
+			t.Errorf("%s, sent twice: %d to %s, and not to %s", tt.action, again.status, again.header.Get("Location"), location)
 		}
 		if a := w.get(tt.who, location); a.status != 200 || !strings.Contains(a.body, tt.then) {
 			t.Errorf("after %s, %s does not show %q: %d", tt.action, location, tt.then, a.status)

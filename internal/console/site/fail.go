@@ -64,6 +64,12 @@ func known(err error) problem.Type {
 	if _, ok := errors.AsType[*operate.BusyError](err); ok {
 		return problem.InProgress
 	}
+	if _, ok := errors.AsType[*operate.SpentError](err); ok {
+		return problem.Conflict
+	}
+	if _, ok := errors.AsType[*operate.ReusedError](err); ok {
+		return problem.KeyReused
+	}
 	if _, ok := errors.AsType[*operate.ForbiddenError](err); ok {
 		return problem.ProjectDenied
 	}

@@ -42,6 +42,8 @@ func TestFail(t *testing.T) {
 		{fmt.Errorf("read: %w", problem.New(problem.SlowBody, "slow")), problem.SlowBody, "slow"},
 		{&control.UnknownError{Batch: "b1"}, problem.NotFound, `batch \"b1\" is not in the ledger`},
 		{&operate.ChangedError{Plan: &operate.Plan{Count: 3, Unit: "stops", Scope: "batch b1"}}, problem.Changed, "look again"},
+		{new(operate.SpentError), problem.Conflict, ""},
+		{new(operate.ReusedError), problem.KeyReused, "new key"},
 		{&operate.BusyError{}, problem.InProgress, "under way"},
 		{new(operate.ForbiddenError), problem.ProjectDenied, ""},
 		{new(operate.RefusedError), problem.InvalidContent, ""},

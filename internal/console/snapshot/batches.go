@@ -23,8 +23,9 @@ type Batch struct {
 	Shadow   bool
 	Meta     ledger.Meta // who asked and why
 	Parts    []*ledger.Batch
-	Held     string // the reason of the limit that holds stops of it; "": none does
-	Projects int    // in which it has stops; more than Parts if not all of them were read, or are shown
+	Held     string            // the reason of the limit that holds stops of it; "": none does
+	HeldIn   map[string]string // the same by project
+	Projects int               // in which it has stops; more than Parts if not all of them were read, or are shown
 }
 
 // readParts is of how many projects of a batch the counters are read for a list.
@@ -137,6 +138,10 @@ func (b *Batch) hold(holds []release.Hold) {
 		for _, p := range b.Parts {
 			if p.InFlight() > 0 && h.ProjectID == p.ProjectID && (h.Batch == b.ID || h.Batch == "" && !p.Confirmed) {
 				b.Held = string(h.Reason)
+				if b.HeldIn == nil {
+					b.HeldIn = map[string]string{}
+				}
+				b.HeldIn[p.ProjectID] = b.Held
 			}
 		}
 	}
@@ -208,6 +213,65 @@ func (s *Source) readList(ctx context.Context) ([]Batch, error) {
 		return nil, err
 	}
 	return s.batches(ctx, ids, holds)
+}
+
+// readDeep reads the batches that are older than those of the list, as many as there is time and room for.
+func (s *Source) readDeep(ctx context.Context) ([]Batch, error) {
+	began := s.deep.clock()
+	var ids []string
+	for _, l := range []*ledger.Ledger{s.desk.Ledger.Real(), s.desk.Ledger.Shadow()} {
+		newest, err := l.Batches(ctx, deepListed)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, newest[min(len(newest), listed):]...)
+	}
+	holds, err := s.desk.Release.Holds(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all, parts := []Batch{}, 0
+	for chunk := range slices.Chunk(ids, readAtOnce) {
+		if parts > deepParts || s.deep.clock().Sub(began) > deepTime {
+			break
+		}
+		some, err := s.batches(ctx, chunk, holds)
+		if err != nil {
+			return nil, err
+		}
+		for _, b := range some {
+			parts += len(b.Parts)
+		}
+		all = append(all, some...)
+	}
+	return all, nil
+}
+
+// Newest is the newest batches, and of each the part, that a principal sees and wanted chooses. It goes back 1,000, and if
+// that is fewer than enough up to 10,000, the older of which are as they were up to a minute or so ago.
+func (s *Source) Newest(ctx context.Context, p *principals.Principal, enough int, wanted func(*Batch) bool) (Kept[[]Batch], error) {
+	kept, err := s.list.get(ctx, struct{}{}, s.readList)
+	if err != nil {
+		return kept, err
+	}
+	unwanted := func(b Batch) bool { return !wanted(&b) }
+	known := kept.Value
+	kept.Value = slices.DeleteFunc(slices.Clone(VisibleBatches(known, p)), unwanted)
+	if len(kept.Value) >= enough {
+		return kept, nil
+	}
+	deep, err := s.deep.get(ctx, struct{}{}, s.readDeep)
+	if err != nil {
+		return kept, err
+	}
+	seen := make(map[string]bool, len(known))
+	for i := range known {
+		seen[known[i].ID] = true
+	}
+	older := slices.DeleteFunc(slices.Clone(deep.Value), func(b Batch) bool { return seen[b.ID] })
+	kept.Value = append(kept.Value, slices.DeleteFunc(slices.Clone(VisibleBatches(older, p)), unwanted)...)
+	slices.SortStableFunc(kept.Value, func(a, b Batch) int { return b.Created.Compare(a.Created) })
+	return kept, nil
 }
 
 // Query chooses batches of a list. Empty fields choose all.

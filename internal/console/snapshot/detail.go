@@ -150,7 +150,7 @@ type Failure struct {
 
 // Digest reads the newest stops of a batch, at most 5,000, and tells of the projects that are asked for.
 func (s *Source) Digest(ctx context.Context, d *Detail) (Kept[*Digest], error) {
-	kept, err := s.digests.get(ctx, d.ID, func(ctx context.Context) (map[string]*Digest, error) { return s.digest(ctx, d.ID) })
+	kept, err := s.Digests(ctx, d)
 	if err != nil {
 		return Kept[*Digest]{}, err
 	}
@@ -165,6 +165,11 @@ func (s *Source) Digest(ctx context.Context, d *Detail) (Kept[*Digest], error) {
 		return cmp.Or(b.Stops-a.Stops, strings.Compare(string(a.State), string(b.State)), strings.Compare(a.Reason, b.Reason))
 	})
 	return Kept[*Digest]{Value: all, Read: kept.Read, Trouble: kept.Trouble}, nil
+}
+
+// Digests are the same for each project that is asked for.
+func (s *Source) Digests(ctx context.Context, d *Detail) (Kept[map[string]*Digest], error) {
+	return s.digests.get(ctx, d.ID, func(ctx context.Context) (map[string]*Digest, error) { return s.digest(ctx, d.ID) })
 }
 
 func (d *Digest) add(o *Digest) {
@@ -239,10 +244,11 @@ func readDigest(ctx context.Context, l *ledger.Ledger, projectID, id string, mos
 		}
 		offset = next
 	}
+	slices.Sort(d.Lags)
 	return d, nil
 }
 
-// readAtOnce is how many stops are read in one go.
+// readAtOnce is how many stops, or old batches, are read in one go.
 const readAtOnce = 500
 
 // note counts a stop that failed, or has trouble.

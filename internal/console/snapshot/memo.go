@@ -131,3 +131,10 @@ func (m *memo[K, V]) forget() {
 	defer m.mu.Unlock()
 	clear(m.kept)
 }
+
+// drop has one answer read anew when it is asked for next.
+func (m *memo[K, V]) drop(key K) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.kept, key)
+}

@@ -37,6 +37,13 @@ const (
 	newest = 50
 	// listed is how many batches a list goes back.
 	listed = 1000
+	// deepListed is how many a search goes back that finds too little among those.
+	deepListed = 10_000
+	// deepFresh is how long the older of them are good, deepTime how long reading them takes at most, and deepParts how
+	// many batches in projects are kept of them.
+	deepFresh = time.Minute
+	deepTime  = 5 * time.Second
+	deepParts = 50_000
 	// shownProjects is of how many projects rate and window are read, those with most in flight.
 	shownProjects = 100
 	// atOnce is how many commands or batches are read at the same time.
@@ -51,6 +58,7 @@ type Source struct {
 
 	state    memo[struct{}, *State]
 	list     memo[struct{}, []Batch]
+	deep     memo[struct{}, []Batch]
 	ticks    memo[struct{}, scheduler.Overview]
 	people   memo[struct{}, []actions.Action]
 	details  memo[string, *Detail]
@@ -68,6 +76,7 @@ func newSource(desk *control.Desk, hour Hour, clock func() time.Time) *Source {
 	s := &Source{desk: desk, schedules: scheduler.NewDesk(desk.Redis, desk.Fleet), hour: hour}
 	s.state = memo[struct{}, *State]{fresh: Fresh, most: 1, clock: clock}
 	s.list = memo[struct{}, []Batch]{fresh: 5 * Fresh, most: 1, clock: clock}
+	s.deep = memo[struct{}, []Batch]{fresh: deepFresh, most: 1, clock: clock}
 	s.ticks = memo[struct{}, scheduler.Overview]{fresh: Fresh, most: 1, clock: clock}
 	s.people = memo[struct{}, []actions.Action]{fresh: Fresh, most: 1, clock: clock}
 	s.details = memo[string, *Detail]{fresh: Fresh, most: keptBatches, clock: clock}
@@ -126,7 +135,7 @@ func (s *Source) State(ctx context.Context) (Kept[*State], error) {
 // Forget has everything read anew by whoever asks next: an action may have changed any of it.
 func (s *Source) Forget() {
 	s.state.forget()
-	s.list.forget()
+	s.list.forget() // the older batches stay: they are many, and rarely change
 	s.ticks.forget()
 	s.people.forget()
 	s.details.forget()
@@ -134,6 +143,9 @@ func (s *Source) Forget() {
 	s.pages.forget()
 	s.jobs.forget()
 }
+
+// ForgetBatch has one batch read anew: somebody has just asked for it.
+func (s *Source) ForgetBatch(id string) { s.details.drop(id) }
 
 func (s *Source) read(ctx context.Context) (*State, error) {
 	d := s.desk

@@ -1,0 +1,57 @@
+package httpapi_test
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// However many stops a batch has, and however many follow it, Redis reads its counters once a second.
+func TestFollowersAreOneRead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{noAPI: true, inFlight: 1000, rate: 1_000_000})
+	const stops, followers, seconds = 3000, 100, 3
+	w.ask("asker", "b", body(list(1, stops), `, "in": "5h", "max": 3000`))
+	commands := func() int {
+		info, err := w.redis.Client(t).Info(t.Context(), "stats").Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(info, "total_commands_processed:")
+		number, _, _ := strings.Cut(rest, "\r\n")
+		n, err := strconv.Atoi(number)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	before := commands()
+	var group sync.WaitGroup
+	for range followers {
+		group.Go(func() {
+			r, err := w.try(call{as: "reader", method: "GET", path: fmt.Sprintf("/v1/batches/b?wait=%d", seconds)})
+			if err != nil || r.status != 200 || r.at("projects.0.requested") != float64(stops) || r.at("projects.0.in_flight.pending") != float64(stops) {
+				t.Errorf("%d %.300s, %v", r.status, r.body, err)
+			}
+		})
+	}
+	group.Wait()
+	if n := commands() - before; n > stops/2 { // those of a few looks, on a machine however slow
+		t.Errorf("%d commands for %d followers of %d stops", n, followers, stops)
+	}
+}
+
+// Who has asked for a batch finds it, whatever was known a moment ago.
+func TestOwnBatchIsFound(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{noAPI: true})
+	w.want("none yet", w.send(call{as: "asker", method: "GET", path: "/v1/batches/b"}), 404, "not-found")
+	for n := 1; n < 3; n++ {
+		w.ask("asker", "b", body(list(1, n), ""))
+		if r := w.send(call{as: "asker", method: "GET", path: "/v1/batches/b"}); r.at("projects.0.requested") != float64(n) {
+			t.Errorf("a batch of %d stops: %d %s", n, r.status, r.body)
+		}
+	}
+}
