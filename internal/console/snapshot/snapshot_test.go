@@ -123,6 +123,23 @@ func (f *fixture) state() Kept[*State] {
 	return kept
 }
 
+// The rate of a project is what workers announce now, not what they had when the console started.
+func TestRateFollowsTheWorkers(t *testing.T) {
+	f := newFixture(t)
+	f.ask(project, "b", time.Now(), 1)
+	for _, want := range []float64{release.DefaultRate, 7, 60} { // the first: none is announced
+		if want != release.DefaultRate {
+			if err := release.New(f.desk.Redis, "worker", time.Now, release.Config{Rate: want}).Announce(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f.source.Forget()
+		if got := f.state().Value.Projects[0].Allowance; got.Rate != want || got.Configured != want {
+			t.Errorf("the rate is %v of %v, want %v", got.Rate, got.Configured, want)
+		}
+	}
+}
+
 // However many look, Redis is read once a second, and not at all while nobody looks.
 func TestManyViewersAreOneRead(t *testing.T) {
 	f := newFixture(t)
