@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -119,6 +120,9 @@ func (p *pages) act(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if done.Finished {
+		p.results.keep(result{who(r).Name, order.Action, done.Scope, done.Words})
+	}
 	http.Redirect(w, r, with(p.after(order, done), "did", c.Slug), http.StatusSeeOther)
 	return nil
 }
@@ -211,10 +215,48 @@ func (p *pages) after(order operate.Order, done *operate.Done) string {
 	return p.back(order.Target)
 }
 
+// result is what an order has come to, in words.
+type result struct {
+	by     string
+	action operate.Action
+	scope  string
+	words  string
+}
+
+// results are the latest ones, the oldest first. They are told to who ordered it, on the page that an action leads to.
+type results struct {
+	mu   sync.Mutex
+	kept []result
+}
+
+// keptResults is how many are remembered.
+const keptResults = 100
+
+// keep remembers a result in place of an earlier one of the same.
+func (k *results) keep(r result) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.kept = slices.DeleteFunc(k.kept, func(o result) bool { return o.by == r.by && o.action == r.action && o.scope == r.scope })
+	k.kept = append(k.kept[max(0, len(k.kept)+1-keptResults):], r)
+}
+
+// of is what such an order came to; "" if that is not remembered.
+func (k *results) of(by string, action operate.Action, scope string) string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, r := range k.kept {
+		if r.by == by && r.action == action && r.scope == scope {
+			return r.words
+		}
+	}
+	return ""
+}
+
 // did is what has just been done, as it was recorded.
 type did struct {
 	Verb    string
 	Action  *actions.Action
+	Words   string           // what it came to; "": see Running
 	Running *operate.Running // it goes on
 }
 
@@ -236,7 +278,7 @@ func (p *pages) whatDid(r *http.Request) (*did, error) {
 	for i := range kept.Value {
 		a := &kept.Value[i]
 		if a.What == string(one.Action) && a.By == who(r).Name && now.Sub(a.At) < didFor {
-			d := &did{Verb: one.Verb, Action: a}
+			d := &did{Verb: one.Verb, Action: a, Words: p.results.of(a.By, one.Action, a.Scope)}
 			for _, running := range p.operator.Running() {
 				if running.Action == one.Action && running.Scope == a.Scope {
 					d.Running = &running

@@ -27,7 +27,7 @@ func (p *pages) funcs() template.FuncMap {
 		"in":    func(now, t time.Time) string { return span(max(0, t.Sub(now))) },
 		"class": class, "mark": mark, "say": say, "plural": plural, "percent": percent, "labels": labels,
 		"add": func(a, b int) int { return a + b }, "sub": func(a, b int) int { return a - b },
-		"failed": failed, "canceled": func(b *snapshot.Batch) int { return b.Counts()[ledger.Canceled] }, "standing": standing, "thin": thin, "thick": thick, "rows": newRows, "holdsOf": newHolds, "tick": tickClass,
+		"undone": func(s *ledger.Stop) time.Time { return snapshot.UndoneAt(s, "") }, "failed": failed, "canceled": func(b *snapshot.Batch) int { return b.Counts()[ledger.Canceled] }, "standing": standing, "thin": thin, "thick": thick, "rows": newRows, "holdsOf": newHolds, "tick": tickClass,
 		"limit": limitWords, "batchOf": batchOf, "perMinute": func(n int) float64 { return float64(n) / quietMinutes },
 		"millis": func(t time.Time) int { return t.Nanosecond() / int(time.Millisecond) }, "address": with, "sentence": sentence, "brief": brief,
 	}
