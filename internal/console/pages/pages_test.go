@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"vizstop/internal/actions"
 	"vizstop/internal/redistest"
 )
 
@@ -213,7 +214,7 @@ func TestConfirm(t *testing.T) {
 		t.Fatalf("canceled: %d to %s, %d in flight", done.status, done.header.Get("Location"), inFlight())
 	}
 	after := w.get("operator", done.header.Get("Location"))
-	for _, want := range []string{"was recorded at", "wrong weekend", "26 of 26 have an outcome", "26 canceled"} {
+	for _, want := range []string{"was recorded at", "wrong weekend", "26 of 26 have an outcome", "26 canceled", "26 stops were canceled; for 0 it was too late"} {
 		if !strings.Contains(after.body, want) {
 			t.Errorf("after it the page does not say %q", want)
 		}
@@ -333,5 +334,34 @@ func TestAccounts(t *testing.T) {
 	}
 	if a := w.get("operator", "/batches/nightly-20261126"); !strings.Contains(a.body, "/act/undo?") {
 		t.Error("with credentials there is no undo")
+	}
+}
+
+// A batch that was undone says so, and offers no second undo; its job says so, too.
+func TestUndone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.credentials("accounts:\n- name: team-a\n  credentials: {prefix: TEAM_A}\n  regions:\n  - name: cn-north-4\n    projects: [{id: " + project + "}]\n")
+	w.serve("")
+	undo := func(job string) {
+		must(t, w.desk.Ledger.Undo(t.Context(), w.stop(project, "nightly-20261126", job), "nightly-20261126"))
+	}
+	undo("a3f0c9d2-0000")
+	must(t, w.desk.Actions.Record(t.Context(), actions.Action{What: "undo", Scope: "batch nightly-20261126", By: "alice", Jobs: 1, Reason: "wrong night"}))
+	said := func(path string) string {
+		return strings.Join(strings.Fields(html.UnescapeString(tags.ReplaceAllString(w.get("operator", path).body, ""))), " ")
+	}
+	if a := said("/batches/nightly-20261126"); !strings.Contains(a, "1 of the stopped jobs was restarted at") || !strings.Contains(a, "by alice (undo)") || !strings.Contains(a, "restart what it has stopped") {
+		t.Errorf("a batch that was undone in part: %s", a)
+	}
+	if a := said("/jobs/" + project + "/a3f0c9d2-0000"); !strings.Contains(a, "stopped, then restarted") || !strings.Contains(a, "restarted (undo)") {
+		t.Errorf("its job: %s", a)
+	}
+	for _, job := range ids("a3f0c9d2-", 48) {
+		undo(job)
+	}
+	w.serve("") // that has read nothing yet
+	if a := said("/batches/nightly-20261126"); !strings.Contains(a, "48 of the stopped jobs were restarted") || !strings.Contains(a, "stopped, then restarted") || strings.Contains(a, "restart what it has stopped") {
+		t.Errorf("a batch that was undone: %s", a)
 	}
 }
