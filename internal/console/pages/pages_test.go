@@ -75,6 +75,28 @@ func TestEveryPage(t *testing.T) {
 	}
 }
 
+// A batch that stands still is not called in flight.
+func TestWhatStandsStill(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	later := time.Now().Add(20 * time.Minute)
+	w.ask(project, "later", ledgerMeta("ada"), true, later, ids("later-", 3)...)
+	for batch, want := range map[string]string{"weekend-idle": "held: paused", "sweep-http": "held: a limit", "20261126-evening": "in flight",
+		"later": "waits until ", "nightly-20261126": "ended, with failures"} {
+		list := w.get("reader", "/batches?batch="+batch).body
+		if page := w.get("reader", "/batches/"+batch).body; !strings.Contains(page, "</span>"+want) || !strings.Contains(list, "</span>"+want) {
+			t.Errorf("batch %s is not said to be %q", batch, want)
+		}
+	}
+	if _, err := w.desk.Release.Pause(t.Context(), "", "ada", "why"); err != nil {
+		t.Fatal(err)
+	}
+	w.serve("")
+	if page := w.get("reader", "/batches/20261126-evening").body; !strings.Contains(page, "</span>held: paused") {
+		t.Error("a batch that the fleet's pause holds is not said to be held")
+	}
+}
+
 // A page that the reader has is not sent again; it is when something has changed.
 func TestETag(t *testing.T) {
 	t.Parallel()

@@ -254,10 +254,14 @@ func failed(b *snapshot.Batch) int { return b.Bad() - b.Counts()[ledger.Canceled
 type badge struct{ Word, Class string }
 
 // standing is a batch in a word.
-func standing(b *snapshot.Batch) badge {
+func standing(now time.Time, b *snapshot.Batch) badge {
 	switch {
 	case b.Held != "":
-		return badge{"held", "warn"}
+		return badge{"held: " + holdWord(release.Reason(b.Held)), "warn"}
+	case b.Stands != "":
+		return badge{"held: " + holdWord(b.Stands), "warn"}
+	case !b.Waits.IsZero():
+		return badge{"waits until " + until(now, b.Waits), "quiet"}
 	case b.InFlight() > 0:
 		return badge{"in flight", "busy"}
 	case failed(b) > 0:
@@ -266,6 +270,27 @@ func standing(b *snapshot.Batch) badge {
 		return badge{"ended, some canceled", "quiet"}
 	}
 	return badge{"ended well", "good"}
+}
+
+// holdWord is the reason of a hold in a word or two.
+func holdWord(r release.Reason) string {
+	switch r {
+	case release.QueuePaused:
+		return string(release.Paused)
+	case release.NoAPI:
+		return "no API"
+	case release.WindowLimit, release.BatchLimit, release.BadOutcomes:
+		return "a limit"
+	}
+	return say(r)
+}
+
+// until is a time to come to the minute, with the day if that is another one.
+func until(now, t time.Time) string {
+	if now.UTC().Format(time.DateOnly) == t.UTC().Format(time.DateOnly) {
+		return t.UTC().Format("15:04")
+	}
+	return t.UTC().Format("2006-01-02 15:04")
 }
 
 // progress is the bar of a batch.

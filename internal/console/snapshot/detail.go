@@ -79,7 +79,7 @@ func (s *Source) detail(ctx context.Context, id string) (*Detail, error) {
 	if d.Holds, err = whole.Holds(ctx); err != nil {
 		return nil, err
 	}
-	d.hold(d.Holds)
+	d.hold(d.Holds, s.desk.Release.Concerns)
 	d.Paused = slices.ContainsFunc(d.Holds, release.Hold.ByPerson)
 	if census := s.desk.Fleet.Census(); len(census.Alive) == 0 {
 		d.Fleet = control.NoWorker(census.Seen)

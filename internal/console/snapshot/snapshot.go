@@ -59,6 +59,7 @@ type Source struct {
 	jobs     memo[[2]string, []*ledger.Stop]
 	found    memo[string, []string]
 	follower followers
+	dues     dues
 }
 
 // New returns a source that has read nothing. hour tells of the last hour; nil: nobody knows.
