@@ -174,7 +174,7 @@ func (p *pages) batch(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	d := kept.Value
-	b := &batchPage{Detail: d, Held: newHolds(d.Holds, p.site.Desk.Fleet.Now(), p.mayAct(r)), Percent: percent(d.Total()-d.InFlight(), d.Total())}
+	b := &batchPage{Detail: d, Held: newHolds(d.Holds, p.site.Desk.Fleet.Now(), p.mayAct(r), who(r).All()), Percent: percent(d.Total()-d.InFlight(), d.Total())}
 	b.Segments = segments(&d.Batch)
 	here := p.batchURL(id)
 	counts := d.Counts()

@@ -92,6 +92,10 @@ func TestWhatStandsStill(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.serve("")
+	if page := w.get("operator", "/").body; strings.Contains(page, `href="/act/pause"`) || !strings.Contains(page, "All stop calls: paused by ada: why. No stop call goes out") ||
+		strings.Index(page, `href="/act/resume"`) > strings.Index(page, `id="holds"`) {
+		t.Errorf("the verdict does not tell of the pause, or does not lead to its end")
+	}
 	if page := w.get("reader", "/batches/20261126-evening").body; !strings.Contains(page, "</span>held: paused") {
 		t.Error("a batch that the fleet's pause holds is not said to be held")
 	}
@@ -146,6 +150,8 @@ func TestWhoSeesWhat(t *testing.T) {
 		{"reader", "/act/pause", 403, nil, nil},
 		{"operator", "/batches/sweep-http", 200, []string{"/act/cancel?batch=sweep-http"}, nil},
 		{"operator", "/batches/nightly-20261126", 200, []string{"/act/retry?"}, []string{"/act/cancel?", "/act/undo?"}}, // nothing in flight, no credentials
+		{"limited", "/", 200, []string{"Working, in part", "Batch sweep-http: a limit"}, []string{`href="/act/pause"`}},
+		{"operator", "/", 200, []string{`href="/act/pause"`, "1 more hold is listed below"}, nil},
 		{"operator", "/act/dance", 404, nil, nil},
 		{"operator", "/accounts", 404, nil, nil},
 		{"", "/", 401, []string{"<main"}, []string{"sweep-http", "<nav"}},

@@ -27,7 +27,7 @@ func (p *pages) funcs() template.FuncMap {
 		"in":    func(now, t time.Time) string { return span(max(0, t.Sub(now))) },
 		"class": class, "mark": mark, "say": say, "plural": plural, "percent": percent, "labels": labels,
 		"add": func(a, b int) int { return a + b }, "sub": func(a, b int) int { return a - b },
-		"undone": func(s *ledger.Stop) time.Time { return snapshot.UndoneAt(s, "") }, "failed": failed, "canceled": func(b *snapshot.Batch) int { return b.Counts()[ledger.Canceled] }, "standing": standing, "thin": thin, "thick": thick, "rows": newRows, "holdsOf": newHolds, "tick": tickClass,
+		"undone": func(s *ledger.Stop) time.Time { return snapshot.UndoneAt(s, "") }, "failed": failed, "canceled": func(b *snapshot.Batch) int { return b.Counts()[ledger.Canceled] }, "standing": standing, "thin": thin, "thick": thick, "rows": newRows, "holdsOf": newHolds, "linksOf": linksOf, "tick": tickClass,
 		"limit": limitWords, "batchOf": batchOf, "perMinute": func(n int) float64 { return float64(n) / quietMinutes },
 		"millis": func(t time.Time) int { return t.Nanosecond() / int(time.Millisecond) }, "address": with, "sentence": sentence, "brief": brief,
 	}
@@ -236,11 +236,20 @@ type holdList struct {
 	Shown []holdView
 	More  int
 	Now   time.Time
-	May   bool
+	May   bool // act
+	All   bool // on all projects
 }
 
-func newHolds(holds []release.Hold, now time.Time, may bool) holdList {
-	list := holdList{Now: now, May: may, More: max(0, len(holds)-shownHolds)}
+// holdLinks are the links of a hold.
+type holdLinks struct {
+	holdView
+	May, All bool
+}
+
+func linksOf(h holdView, may, all bool) holdLinks { return holdLinks{h, may, all} }
+
+func newHolds(holds []release.Hold, now time.Time, may, all bool) holdList {
+	list := holdList{Now: now, May: may, All: all, More: max(0, len(holds)-shownHolds)}
 	for _, h := range holds[:min(len(holds), shownHolds)] {
 		list.Shown = append(list.Shown, newHold(h, now))
 	}
