@@ -15,6 +15,8 @@ import (
 	"vizstop/internal/console/operate"
 	"vizstop/internal/console/problem"
 	"vizstop/internal/console/site"
+	"vizstop/internal/control"
+	"vizstop/internal/plain"
 	"vizstop/internal/principals"
 )
 
@@ -77,7 +79,7 @@ func (p *pages) ask(w http.ResponseWriter, r *http.Request, status int, values u
 	c.Fault = fault
 	if c.Ask == "" {
 		if c.Plan, err = p.operator.Plan(r.Context(), order); err != nil {
-			return err
+			return p.nothing(w, r, c, err)
 		}
 		c.Expect = c.Plan.Expect
 	}
@@ -118,13 +120,46 @@ func (p *pages) act(w http.ResponseWriter, r *http.Request) error {
 		return p.showAs(w, r, http.StatusConflict, "act", p.newView(r, "It has changed: look again", "", c))
 	}
 	if err != nil {
-		return err
+		return p.nothing(w, r, c, err)
 	}
 	if done.Finished {
 		p.results.keep(result{who(r).Name, order.Action, done.Scope, done.Words})
 	}
 	http.Redirect(w, r, with(p.after(order, done), "did", c.Slug), http.StatusSeeOther)
 	return nil
+}
+
+// nothing tells calmly that nothing was done, and why; other errors are returned.
+func (p *pages) nothing(w http.ResponseWriter, r *http.Request, c *confirmation, err error) error {
+	if known := unknownBatch(r, c.Target.Get("batch"), err); known != nil {
+		return known
+	}
+	_, none := errors.AsType[*operate.NothingError](err)
+	_, refused := errors.AsType[*operate.RefusedError](err)
+	_, busy := errors.AsType[*operate.BusyError](err)
+	status := http.StatusOK
+	switch {
+	case !none && !refused && !busy:
+		return err
+	case r.Method == http.MethodPost:
+		status = http.StatusConflict
+	}
+	c.Fault = plain.Line(err.Error(), 1000)
+	return p.showAs(w, r, status, "nothing", p.newView(r, "Nothing was done", "", c))
+}
+
+// unknownBatch says that there is no such batch, in words for the reader, if that is what err says; nil if not.
+func unknownBatch(r *http.Request, id string, err error) error {
+	unknown, ok := errors.AsType[*control.UnknownError](err)
+	switch {
+	case !ok:
+		return nil
+	case !who(r).All():
+		return problem.New(problem.NotFound, "There is no batch "+text(id)+", or it is in no project that is yours to see.")
+	case unknown.Empty:
+		return problem.New(problem.NotFound, "Batch "+text(id)+" has no stops.")
+	}
+	return problem.New(problem.NotFound, "There is no batch "+text(id)+", or it ended so long ago that it is not kept any more.")
 }
 
 // order is what a form or an address orders, without reason and expectation being checked.

@@ -171,6 +171,9 @@ func (p *pages) batch(w http.ResponseWriter, r *http.Request) error {
 	ctx, id := r.Context(), r.PathValue("batch")
 	kept, err := p.source.Batch(ctx, id, who(r))
 	if err != nil {
+		if unknown := unknownBatch(r, id, err); unknown != nil {
+			return unknown
+		}
 		return err
 	}
 	d := kept.Value

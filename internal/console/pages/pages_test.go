@@ -138,7 +138,7 @@ func TestWhoSeesWhat(t *testing.T) {
 	}{
 		{"limited", "/", 200, []string{"sweep-http"}, []string{paused, project, "weekend-idle", "Confirmed each minute", "actions/none"}},
 		{"limited", "/batches", 200, []string{"sweep-http"}, []string{"weekend-idle", "nightly-20261126"}},
-		{"limited", "/batches/weekend-idle", 404, nil, []string{"idle over the weekend"}},
+		{"limited", "/batches/weekend-idle", 404, nil, []string{"idle over the weekend", "retention"}},
 		{"limited", "/jobs/" + project + "/a3f0c9d2-0001", 404, nil, []string{"http 503"}},
 		{"limited", "/schedules", 403, nil, []string{"nightly"}},
 		{"limited", "/act/cancel?batch=weekend-idle", 404, nil, []string{"25"}},
@@ -147,7 +147,7 @@ func TestWhoSeesWhat(t *testing.T) {
 		{"other", "/limits", 200, nil, []string{"sweep-http"}},
 		{"reader", "/", 200, []string{"sweep-http", "weekend-idle"}, []string{"/act/"}},
 		{"reader", "/batches/sweep-http", 200, []string{"more than --batch-limit 50"}, []string{"/act/"}},
-		{"reader", "/act/pause", 403, nil, nil},
+		{"reader", "/act/pause", 403, []string{"reader has the role"}, nil},
 		{"operator", "/batches/sweep-http", 200, []string{"/act/cancel?batch=sweep-http"}, nil},
 		{"operator", "/batches/nightly-20261126", 200, []string{"/act/retry?"}, []string{"/act/cancel?", "/act/undo?"}}, // nothing in flight, no credentials
 		{"limited", "/", 200, []string{"Working, in part", "Batch sweep-http: a limit"}, []string{`href="/act/pause"`}},
@@ -256,7 +256,8 @@ func TestConfirm(t *testing.T) {
 	if a := w.get("reader", "/actions"); !strings.Contains(a.body, "wrong weekend") || !strings.Contains(a.body, "console, 127.0.0.1") {
 		t.Errorf("the record of actions does not tell of it")
 	}
-	if a := w.get("operator", "/act/cancel?batch=weekend-idle"); a.status != 422 || !strings.Contains(a.body, "nothing to cancel") {
+	if a := w.get("operator", "/act/cancel?batch=weekend-idle"); a.status != 200 || !strings.Contains(a.body, "Nothing was done: <bdi>every stop of batch weekend-idle has an outcome: there is nothing to cancel</bdi>.") ||
+		!strings.Contains(a.body, `href="/batches/weekend-idle"`) || strings.Contains(a.body, "HTTP") {
 		t.Errorf("nothing is left: %d", a.status)
 	}
 }
