@@ -46,6 +46,7 @@ func TestInABrowser(t *testing.T) {
 		}
 	})
 	t.Run("it keeps itself up to date", w.live)
+	t.Run("the console is gone", w.gone)
 	t.Run("keyboard only", w.keyboard)
 	t.Run("another site", func(t *testing.T) {
 		page := b.Page(t, as("operator", browsertest.Options{Script: true}))
@@ -98,6 +99,21 @@ func (w *world) live(t *testing.T) {
 	if rows := page.Count("tbody tr"); rows != 1 {
 		t.Errorf("the search finds %d batches", rows)
 	}
+	page.Goto(w.url + "/batches")
+	page.Click("input[name=text]")
+	page.Type("half")
+	page.Click("h1") // the field keeps what is written though the keyboard is elsewhere
+	page.WaitFor(`document.getElementById("live").dataset.state === "paused" && document.querySelector("input[name=text]").value === "half"`)
+}
+
+// gone checks that a page says on top that its console does not answer any more, and takes that back.
+func (w *world) gone(t *testing.T) {
+	page := browsertest.Start(t).Page(t, browsertest.Options{Script: true, Authorization: "Bearer " + w.tokens["reader"]})
+	page.Goto(w.url + "/")
+	page.Eval(`window.real = window.fetch; window.fetch = () => Promise.reject(new TypeError("gone")); 0`, nil)
+	page.WaitFor(`document.getElementById("away")?.textContent.startsWith("Not from now: the console has not answered since ") && getComputedStyle(document.getElementById("main")).opacity < 1`)
+	page.Eval(`window.fetch = window.real; 0`, nil)
+	page.WaitFor(`!document.getElementById("away") && getComputedStyle(document.getElementById("main")).opacity === "1"`)
 }
 
 // keyboard cancels a batch with the keyboard alone, and without script.
