@@ -15,6 +15,7 @@ import (
 	"vizstop/internal/console/operate"
 	"vizstop/internal/console/problem"
 	"vizstop/internal/console/site"
+	"vizstop/internal/console/snapshot"
 	"vizstop/internal/control"
 	"vizstop/internal/plain"
 	"vizstop/internal/principals"
@@ -57,8 +58,9 @@ type confirmation struct {
 	Asked  string // what was answered, if that was no good
 	Reason string
 	Typed  string
-	Fault  string // why it was not done
-	Back   string // where to go without doing it
+	Fault  string          // why it was not done
+	Back   string          // where to go without doing it
+	Before *snapshot.Batch // that has asked again already, of a retry; nil: none
 	Shadow bool
 }
 
@@ -82,6 +84,11 @@ func (p *pages) ask(w http.ResponseWriter, r *http.Request, status int, values u
 			return p.nothing(w, r, c, err)
 		}
 		c.Expect = c.Plan.Expect
+	}
+	if order.Action == operate.Retry {
+		if c.Before, err = p.retried(r, order.Batch); err != nil {
+			return err
+		}
 	}
 	return p.showAs(w, r, status, "act", p.newView(r, c.Deed.Verb, "", c))
 }
@@ -127,6 +134,20 @@ func (p *pages) act(w http.ResponseWriter, r *http.Request) error {
 	}
 	http.Redirect(w, r, with(p.after(order, done), "did", c.Slug), http.StatusSeeOther)
 	return nil
+}
+
+// retried is the newest batch that asks again for what failed in one; nil if there is none among the newest batches.
+func (p *pages) retried(r *http.Request, batch string) (*snapshot.Batch, error) {
+	kept, err := p.source.List(r.Context(), snapshot.Query{Text: "retry_of=" + batch}, who(r))
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range kept.Value.Batches {
+		if b.Meta.Labels["retry_of"] == batch {
+			return &b, nil
+		}
+	}
+	return nil, nil
 }
 
 // nothing tells calmly that nothing was done, and why; other errors are returned.

@@ -48,7 +48,8 @@ func TestEveryPage(t *testing.T) {
 	for path, wants := range map[string][]string{
 		"/": {"Working, in part", "Stop calls of project " + paused, "https://runbooks.example/operations.html#vizstoplimitholds", "Confirmed each minute",
 			"100 pending, 12 stopping"},
-		"/batches/nightly-20261126":               {"60 of 60 have an outcome", "nightly clean-up", "job … belongs to another workspace", "ticket=OPS-4711", "half within"},
+		"/batches/nightly-20261126":               {"60 of 60 have an outcome", "nightly clean-up", "job … belongs to another workspace", "ticket=OPS-4711", "half within", "from due until stopped, of 48 jobs"},
+		"/batches/20261126-evening":               {"still running: 22 jobs"},
 		"/batches/nightly-20261126?state=expired": {"a3f0c9d2-0055", "its deadline passed"},
 		"/batches/sweep-http":                     {"Why it stands still", "more than --batch-limit 50", "/act/allow?batch=sweep-http"},
 		"/jobs/" + project + "/a3f0c9d2-0001":     {"http 503 ModelArts.0107", "2f4a-a3f0c9d2-0001", "9 (stopped)"},
@@ -141,7 +142,7 @@ func TestWhoSeesWhat(t *testing.T) {
 		{"limited", "/batches/weekend-idle", 404, nil, []string{"idle over the weekend", "retention"}},
 		{"limited", "/jobs/" + project + "/a3f0c9d2-0001", 404, nil, []string{"http 503"}},
 		{"limited", "/schedules", 403, nil, []string{"nightly"}},
-		{"limited", "/act/cancel?batch=weekend-idle", 404, nil, []string{"25"}},
+		{"limited", "/act/cancel?batch=weekend-idle", 404, nil, []string{"<strong>25"}},
 		{"limited", "/act/pause", 403, nil, nil},
 		{"limited", "/batches?job=a3f0c9d2-0007", 200, []string{"No stop of job"}, []string{project}},
 		{"other", "/limits", 200, nil, []string{"sweep-http"}},
@@ -286,6 +287,9 @@ func TestOtherActions(t *testing.T) {
 		if a := w.get(tt.who, location); a.status != 200 || !strings.Contains(a.body, tt.then) {
 			t.Errorf("after %s, %s does not show %q: %d", tt.action, location, tt.then, a.status)
 		}
+	}
+	if a := w.get("operator", "/act/retry?batch=nightly-20261126"); !strings.Contains(a.body, "Asked again already in batch") || !strings.Contains(a.body, "by <bdi>operator</bdi>") {
+		t.Error("a second retry is not told of the first")
 	}
 	for _, path := range []string{"/act/allow?project=" + quiet + "&count=none", "/act/suspend-schedule?schedule=nightly&until=2020-01-01"} {
 		if a := w.get("operator", path); a.status != 200 || !strings.Contains(a.body, "does not do") || strings.Contains(a.body, `method="post"`) {

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -191,6 +193,15 @@ func (d *Digest) fail(f Failure) {
 	d.Failures = append(d.Failures, f)
 }
 
+// JobHours are those from when stops were due until they were confirmed, added up over Lags.
+func (d *Digest) JobHours() Hours {
+	sum := time.Duration(0)
+	for _, lag := range d.Lags {
+		sum += lag
+	}
+	return Hours{sum.Hours(), sum.Hours()}
+}
+
 // Lag is the lag that so much of the stops had at most, by nearest rank; q from 0 to 1.
 func (d *Digest) Lag(q float64) time.Duration {
 	if len(d.Lags) == 0 {
@@ -204,6 +215,13 @@ func (s *Source) digest(ctx context.Context, id string) (map[string]*Digest, err
 	if err != nil {
 		return nil, err
 	}
+	counts, err := s.fingerprint(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	if known := s.kept.get(id, counts, s.digests.clock()); known != nil {
+		return known, nil
+	}
 	all := map[string]*Digest{}
 	left := readStops
 	for i, p := range b.Projects {
@@ -216,7 +234,62 @@ func (s *Source) digest(ctx context.Context, id string) (map[string]*Digest, err
 		}
 		left -= max(1, all[p].Read)
 	}
+	s.kept.put(id, keptDigest{counts, s.digests.clock(), all})
 	return all, nil
+}
+
+// fingerprint is the counts of a batch in all of its projects.
+func (s *Source) fingerprint(ctx context.Context, b *control.Batch) (string, error) {
+	var all strings.Builder
+	for _, p := range b.Projects {
+		one, err := b.Ledger.Batch(ctx, p, b.ID)
+		if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+			return "", err
+		}
+		if err == nil {
+			fmt.Fprintln(&all, p, one.Total, one.Counts)
+		}
+	}
+	return all.String(), nil
+}
+
+// keptDigests are what the stops of batches told, for as long as their counts are the same.
+type keptDigests struct {
+	mu sync.Mutex
+	of map[string]keptDigest
+}
+
+type keptDigest struct {
+	counts string
+	read   time.Time
+	all    map[string]*Digest
+}
+
+// keptFor is how long they are kept at most: reasons of stops that are in flight change without a count.
+const keptFor = time.Minute
+
+func (k *keptDigests) get(id, counts string, now time.Time) map[string]*Digest {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if one := k.of[id]; one.counts == counts && now.Sub(one.read) < keptFor {
+		return one.all
+	}
+	return nil
+}
+
+func (k *keptDigests) put(id string, one keptDigest) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.of == nil || len(k.of) >= keptBatches {
+		k.of = map[string]keptDigest{}
+	}
+	k.of[id] = one
+}
+
+func (k *keptDigests) forget() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	clear(k.of)
 }
 
 func readDigest(ctx context.Context, l *ledger.Ledger, projectID, id string, most int) (*Digest, error) {
@@ -283,9 +356,14 @@ func (d *Digest) note(stop *ledger.Stop) {
 // OtherReasons stands for those that are not told apart.
 const OtherReasons = "other reasons"
 
-// ReasonOf is the reason of a stop, as failures are grouped by it: without the id of the job and of the request.
+// port is an address with a port, which is another one for each connection.
+var port = regexp.MustCompile(`(\b\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:]+\]):\d{1,5}\b`)
+
+// ReasonOf is the reason of a stop, as failures are grouped by it: without the id of the job and of the request, and without
+// ports.
 func ReasonOf(stop *ledger.Stop) string {
 	reason := plain.Line(stop.Reason, shownReason)
+	reason = port.ReplaceAllString(reason, "$1:…")
 	for _, own := range []string{stop.RequestID, stop.JobID} {
 		if len(own) >= 8 {
 			reason = strings.ReplaceAll(reason, own, "…")

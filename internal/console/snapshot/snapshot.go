@@ -60,6 +60,7 @@ type Source struct {
 	found    memo[string, []string]
 	follower followers
 	dues     dues
+	kept     keptDigests
 }
 
 // New returns a source that has read nothing. hour tells of the last hour; nil: nobody knows.
@@ -132,6 +133,7 @@ func (s *Source) Forget() {
 	s.people.forget()
 	s.details.forget()
 	s.digests.forget()
+	s.kept.forget()
 	s.pages.forget()
 	s.jobs.forget()
 }
