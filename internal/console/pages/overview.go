@@ -2,6 +2,7 @@ package pages
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
 	"time"
@@ -24,7 +25,8 @@ type overview struct {
 	Paused            bool // all stop calls are
 	Notes             []string
 	Hour              *hour
-	LastMinutes       minuteRow // of the last five whole minutes, added up
+	LastMinutes       minuteRow // of the last whole minutes, added up
+	Minutes           int       // how many those are: five, or as many as there are since the first stop ended within the hour
 	Reduced           int       // projects that may make fewer calls than configured
 	Busy              []snapshot.Project
 	MoreProjects      int
@@ -60,7 +62,7 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request) error {
 	o := &overview{State: st, Held: newHolds(st.Holds, st.At, p.mayAct(r), who(r).All()), Oldest: st.Oldest()}
 	o.Pending, o.Stopping = st.InFlight()
 	o.All, o.Waiting = st.Hours()
-	o.LastMinutes = lastMinutes(st.Hour)
+	o.LastMinutes, o.Minutes = lastMinutes(st.Hour)
 	o.Verdict = newVerdict(st, o)
 	o.Paused = slices.ContainsFunc(st.Holds, func(h release.Hold) bool { return h.Scope == release.ScopeFleet && h.Reason == release.Paused })
 	o.Notes = p.notes(st)
@@ -83,13 +85,24 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request) error {
 	return p.show(w, r, "overview", v)
 }
 
-// lastMinutes adds up the last five minutes before the one that still runs.
-func lastMinutes(minutes []lasthour.Minute) minuteRow {
+// lastMinutes adds up the last five minutes before the one that still runs, or those since the first stop ended.
+func lastMinutes(minutes []lasthour.Minute) (minuteRow, int) {
 	if len(minutes) == 0 {
-		return minuteRow{}
+		return minuteRow{}, 0
 	}
 	whole := minutes[:len(minutes)-1]
-	return newRow(lasthour.Sum(whole[max(0, len(whole)-quietMinutes):]...))
+	first := max(0, slices.IndexFunc(whole, func(m lasthour.Minute) bool { return len(m.Outcomes) > 0 }))
+	whole = whole[max(first, len(whole)-quietMinutes):]
+	return newRow(lasthour.Sum(whole...)), len(whole)
+}
+
+// EachMinute is how many stops were confirmed in one of the last minutes, in words.
+func (o *overview) EachMinute() string {
+	each := float64(o.LastMinutes.Good) / float64(max(1, o.Minutes))
+	if each >= 100 {
+		return estimate.Count(int(math.Round(each)))
+	}
+	return fmt.Sprintf("%.1f", each)
 }
 
 func newVerdict(st *snapshot.State, o *overview) verdict {

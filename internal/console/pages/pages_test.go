@@ -48,16 +48,18 @@ func TestEveryPage(t *testing.T) {
 	for path, wants := range map[string][]string{
 		"/": {"Working, in part", "Stop calls of project " + paused, "https://runbooks.example/operations.html#vizstoplimitholds", "Confirmed each minute",
 			"100 pending, 12 stopping"},
-		"/batches/nightly-20261126":               {"60 of 60 have an outcome", "nightly clean-up", "job … belongs to another workspace", "ticket=OPS-4711", "half within", "from due until stopped, of 48 jobs"},
-		"/batches/20261126-evening":               {"still running: 22 jobs"},
-		"/batches/nightly-20261126?state=expired": {"a3f0c9d2-0055", "its deadline passed"},
-		"/batches/sweep-http":                     {"Why it stands still", "more than --batch-limit 50", "/act/allow?batch=sweep-http"},
-		"/jobs/" + project + "/a3f0c9d2-0001":     {"http 503 ModelArts.0107", "2f4a-a3f0c9d2-0001", "9 (stopped)"},
-		"/schedules":                              {"20:00 on Mon to Fri", "suspended", "partial", "in force"},
-		"/limits":                                 {"sweep-http"},
-		"/batches?job=nowhere":                    {"No stop of job"},
-		"/batches?since=yesterday":                {"is no time"},
-		"/batches?outcome=expired":                {"1 batch"},
+		"/batches/nightly-20261126":                               {"60 of 60 have an outcome", "nightly clean-up", "job … belongs to another workspace", "ticket=OPS-4711", "half within", "from due until stopped, of 48 jobs"},
+		"/batches/20261126-evening":                               {"still running: 22 jobs"},
+		"/batches/nightly-20261126?reason=ANOTHER+work":           {"a3f0c9d2-0052"},
+		"/act/suspend-schedule?schedule=nightly&until=2031-01-02": {"until 2031-01-02 00:00:00"},
+		"/batches/nightly-20261126?state=expired":                 {"a3f0c9d2-0055", "its deadline passed"},
+		"/batches/sweep-http":                                     {"Why it stands still", "more than --batch-limit 50", "/act/allow?batch=sweep-http"},
+		"/jobs/" + project + "/a3f0c9d2-0001":                     {"http 503 ModelArts.0107", "2f4a-a3f0c9d2-0001", "9 (stopped)"},
+		"/schedules":                                              {"20:00 on Mon to Fri", "suspended", "partial, held", "more than its limit", "in force"},
+		"/limits":                                                 {"sweep-http"},
+		"/batches?job=nowhere":                                    {"No stop of job"},
+		"/batches?since=yesterday":                                {"is no time"},
+		"/batches?outcome=expired":                                {"1 batch"},
 	} {
 		said := html.UnescapeString(tags.ReplaceAllString(w.get("operator", path).body, "")) + w.get("operator", path).body
 		for _, want := range wants {

@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"maps"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -28,8 +29,8 @@ func (p *pages) funcs() template.FuncMap {
 		"class": class, "mark": mark, "say": say, "plural": plural, "percent": percent, "labels": labels,
 		"add": func(a, b int) int { return a + b }, "sub": func(a, b int) int { return a - b },
 		"undone": func(s *ledger.Stop) time.Time { return snapshot.UndoneAt(s, "") }, "failed": failed, "canceled": func(b *snapshot.Batch) int { return b.Counts()[ledger.Canceled] }, "standing": standing, "thin": thin, "thick": thick, "rows": newRows, "holdsOf": newHolds, "linksOf": linksOf, "tick": tickClass,
-		"limit": limitWords, "batchOf": batchOf, "perMinute": func(n int) float64 { return float64(n) / quietMinutes },
-		"millis": func(t time.Time) int { return t.Nanosecond() / int(time.Millisecond) }, "address": with, "sentence": sentence, "brief": brief,
+		"limit": limitWords, "batchOf": batchOf,
+		"millis": func(t time.Time) int { return t.Nanosecond() / int(time.Millisecond) }, "address": with, "sentence": sentence, "tidy": tidy, "brief": brief,
 	}
 }
 
@@ -61,6 +62,20 @@ func clock(now, t time.Time) string {
 		return t.UTC().Format(time.TimeOnly)
 	}
 	return stamp(t)
+}
+
+// moments are times as programs write them.
+var moments = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d)`)
+
+// tidy has the times in a text as pages have them.
+func tidy(s string) string {
+	return moments.ReplaceAllStringFunc(s, func(found string) string {
+		t, err := time.Parse(time.RFC3339, found)
+		if err != nil {
+			return found
+		}
+		return stamp(t)
+	})
 }
 
 func machine(t time.Time) string { return t.UTC().Format(time.RFC3339) }
@@ -200,7 +215,7 @@ func newHold(h release.Hold, now time.Time) holdView {
 	default:
 		v.What = calls + " of project " + text(h.ProjectID)
 	}
-	detail := text(h.Detail)
+	detail := tidy(text(h.Detail))
 	tries := fmt.Sprintf("It ends when a call succeeds: %s failed so far, the next try is at %s.", plural(h.Probes, "try", "tries"), clock(now, h.Until))
 	switch h.Reason {
 	case release.Paused:
@@ -320,9 +335,12 @@ type batchRows struct {
 func newRows(now time.Time, batches []snapshot.Batch) batchRows { return batchRows{now, batches} }
 
 // tickClass is the class of a tick's outcome.
-func tickClass(o scheduler.Outcome) string {
-	switch o {
+func tickClass(r scheduler.Result) string {
+	switch r.Outcome {
 	case scheduler.Done:
+		if r.Held != "" {
+			return "warn"
+		}
 		return "good"
 	case scheduler.Partial:
 		return "warn"
