@@ -1,9 +1,15 @@
 package pages_test
 
 import (
+	"image"
+	"image/color"
+	"image/draw"
+	"image/png"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -171,4 +177,55 @@ func TestScreenshots(t *testing.T) {
 			page.Screenshot(filepath.Join(dir, name+"-"+look.name+".png"))
 		}
 	}
+	w.readme(dir)
+}
+
+// readme writes the pictures of README.md: of the same fleet without hostile texts, and not longer than a screen.
+func (w *world) readme(dir string) {
+	w.Helper()
+	must(w.T, w.admin.ZRem(w.Context(), "vizstop:batches", "hostile").Err())
+	_, err := w.desk.Release.Resume(w.Context(), paused)
+	must(w.T, err)
+	_, err = w.desk.Release.Pause(w.Context(), paused, "lin", "waiting for the owner")
+	must(w.T, err)
+	w.serve("")
+	for name, look := range map[string]struct {
+		path string
+		dark bool
+	}{"readme-overview-light": {"/", false}, "readme-batch-dark": {"/batches/nightly-20261126", true}} {
+		page := browsertest.Start(w.T).Page(w.T, browsertest.Options{Script: true, Dark: look.dark, Authorization: "Bearer " + w.tokens["operator"]})
+		page.Goto(w.url + look.path)
+		path := filepath.Join(dir, name+".png")
+		page.Screenshot(path)
+		crop(w.T, path)
+	}
+}
+
+// frequent are the most frequent colours of a picture: text has many shades that nobody misses.
+func frequent(p image.Image, area image.Rectangle) color.Palette {
+	counts := map[color.Color]int{}
+	for y := range area.Dy() {
+		for x := range area.Dx() {
+			counts[p.At(x, y)]++
+		}
+	}
+	all := slices.SortedFunc(maps.Keys(counts), func(a, b color.Color) int { return counts[b] - counts[a] })
+	return all[:min(len(all), 64)]
+}
+
+// crop cuts a picture off after 1,000 lines and gives it few colours.
+func crop(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.Open(path)
+	must(t, err)
+	defer f.Close()
+	whole, err := png.Decode(f)
+	must(t, err)
+	area := image.Rect(0, 0, whole.Bounds().Dx(), min(1000, whole.Bounds().Dy()))
+	cut := image.NewPaletted(area, frequent(whole, area))
+	draw.Draw(cut, cut.Bounds(), whole, image.Point{}, draw.Src)
+	out, err := os.Create(path)
+	must(t, err)
+	must(t, (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(out, cut))
+	must(t, out.Close())
 }
