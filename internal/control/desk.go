@@ -29,25 +29,22 @@ type Desk struct {
 	// Served says who serves a project; nil until the API is opened.
 	Served func(projectID string) release.Serving
 
-	mu   sync.Mutex
-	rate estimate.Rate
+	mu    sync.Mutex
+	rate  estimate.Rate
+	known bool // some worker has announced a rate
 
 	fresh fresh
 }
 
 // Open learns the fleet's time and rate. Calls that the program makes keep to that
-// rate, too.
+// rate, too; it is that of the last Refresh.
 func Open(ctx context.Context, rdb redis.UniversalClient) (*Desk, error) {
 	member := fleet.New(rdb, 0)
 	d := &Desk{Ledger: ledger.New(rdb, member.Now), Actions: actions.New(rdb, member.Now), Fleet: member, Redis: rdb}
-	rate, known, err := d.refresh(ctx)
-	if err != nil {
+	if err := d.Refresh(ctx); err != nil {
 		return nil, err
 	}
-	if !known {
-		rate = release.DefaultRate
-	}
-	d.Release = release.New(rdb, "", member.Now, release.Config{Rate: rate, Window: func() int { return member.Limits().Window }, Serving: func(projectID string) (s release.Serving) {
+	d.Release = release.New(rdb, "", member.Now, release.Config{RateNow: d.calls, Window: func() int { return member.Limits().Window }, Serving: func(projectID string) (s release.Serving) {
 		if d.Served != nil {
 			s = d.Served(projectID)
 		}
@@ -59,21 +56,26 @@ func Open(ctx context.Context, rdb redis.UniversalClient) (*Desk, error) {
 // Refresh learns anew what time it is, which workers live and what rate they have
 // announced. A program that goes on for long calls it before it tells of them.
 func (d *Desk) Refresh(ctx context.Context) error {
-	_, _, err := d.refresh(ctx)
-	return err
-}
-
-func (d *Desk) refresh(ctx context.Context) (calls float64, known bool, err error) {
-	calls, known, err = release.AnnouncedRate(ctx, d.Redis)
+	calls, known, err := release.AnnouncedRate(ctx, d.Redis)
 	if err == nil {
 		err = d.Fleet.Sync(ctx)
 	}
 	if err == nil {
 		d.mu.Lock()
-		d.rate = estimate.Rate{Calls: calls, Stops: release.StopShare * calls}
+		d.rate, d.known = estimate.Rate{Calls: calls, Stops: release.StopShare * calls}, known
 		d.mu.Unlock()
 	}
-	return calls, known, err
+	return err
+}
+
+// calls is the rate that calls keep to: what workers have announced, or would announce by default.
+func (d *Desk) calls() float64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.known {
+		return release.DefaultRate
+	}
+	return d.rate.Calls
 }
 
 // Rate is how many calls a second workers have announced for a project without a

@@ -91,22 +91,25 @@ func (m *Minute) add(other Minute) {
 	for operation, n := range other.Calls {
 		m.Calls[operation] = m.Calls[operation].add(n)
 	}
-	for i, n := range other.Lag {
-		m.Lag[i] += n
-	}
+	m.Lag.add(other.Lag)
 }
 
 // written is what one worker has counted in a minute, as it stands in Redis.
 type written struct {
 	Outcomes map[ledger.State]int `json:"o,omitempty"`
 	Shadows  map[ledger.State]int `json:"s,omitempty"`
-	Lag      map[int]int          `json:"l,omitempty"` // by bucket
-	Calls    map[string][3]int    `json:"c,omitempty"` // good, bad, throttled
+	Lag      map[int]int          `json:"q,omitempty"` // by bucket
+	Longest  int64                `json:"m,omitempty"` // of the lags, in ms
+	// Doubled is the lags of a worker that tells no longest one: it has fewer buckets, each
+	// double the one before.
+	Doubled map[int]int       `json:"l,omitempty"`
+	Calls   map[string][3]int `json:"c,omitempty"` // good, bad, throttled
 }
 
 func (m *Minute) encode() string {
 	w := written{Outcomes: m.Outcomes, Shadows: m.Shadows, Lag: map[int]int{}, Calls: map[string][3]int{}}
-	for i, n := range m.Lag {
+	w.Longest = m.Lag.longest.Milliseconds()
+	for i, n := range m.Lag.buckets {
 		if n > 0 {
 			w.Lag[i] = n
 		}
@@ -148,8 +151,30 @@ func decode(text string) Minute {
 			m.Calls[operation] = Calls{max(0, n[0]), max(0, n[1]), max(0, n[2])}
 		}
 	}
-	for i := range m.Lag {
-		m.Lag[i] = max(0, w.Lag[i])
+	for i := range m.Lag.buckets {
+		m.Lag.buckets[i] = max(0, w.Lag[i])
 	}
+	for i := range doubledBounds {
+		m.Lag.buckets[min(i*perDoubling, bounds)] += max(0, w.Doubled[i])
+	}
+	m.Lag.longest = m.Lag.atMost(time.Duration(max(0, w.Longest)) * time.Millisecond)
 	return m
+}
+
+// doubledBounds is how many buckets of written.Doubled there are.
+const doubledBounds = 16
+
+// atMost is the longest time: what is known, or the bound of the highest bucket, if that has
+// times that are longer than what is known.
+func (l Lag) atMost(known time.Duration) time.Duration {
+	for i := bounds; i >= 0; i-- {
+		switch {
+		case l.buckets[i] == 0:
+		case i > 0 && known <= LagBound(i-1) || known == 0:
+			return LagBound(min(i, bounds-1))
+		default:
+			return known
+		}
+	}
+	return 0
 }

@@ -3,9 +3,9 @@ package lasthour
 import (
 	"context"
 	"log/slog"
-	"math"
 	"os"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -103,7 +103,8 @@ func TestWritersAddUp(t *testing.T) {
 	want.Start = c.now().Add(-time.Minute)
 	want.Outcomes = map[ledger.State]int{ledger.Stopped: 2, ledger.Rejected: 1}
 	want.Shadows = map[ledger.State]int{ledger.WouldStop: 1, ledger.Rejected: 1}
-	want.Lag[4], want.Lag[bounds] = 1, 1 // at most 4 s; more than all
+	want.Lag.observe(3 * time.Second)
+	want.Lag.observe(10 * time.Hour)
 	want.Calls = map[string]Calls{
 		jobs.OperationStop: {Good: 5, Bad: len(jobs.Kinds()) - 6, Throttled: 1}, // not the one that was canceled
 		jobs.OperationList: {Throttled: 1},
@@ -285,8 +286,8 @@ func TestDecodeAnything(t *testing.T) {
 		for _, op := range jobs.Operations() {
 			m.Calls[op] = Calls{rapid.IntRange(0, 1000).Draw(t, "good"), rapid.IntRange(0, 1000).Draw(t, "bad"), 0}
 		}
-		for i := range m.Lag {
-			m.Lag[i] = rapid.IntRange(0, 1000).Draw(t, "lag")
+		for range rapid.IntRange(0, 50).Draw(t, "lags") {
+			m.Lag.observe(time.Duration(rapid.Int64Range(1, int64(3*time.Hour)).Draw(t, "lag")))
 		}
 		if got := decode(m.encode()); !reflect.DeepEqual(got, m) {
 			t.Fatalf("decoded %+v, want %+v", got, m)
@@ -308,11 +309,14 @@ func TestQuantile(t *testing.T) {
 		want time.Duration
 	}{
 		{of(), 0.5, 0},
-		{of(time.Second), 0.5, 750 * time.Millisecond},                             // in the middle of 500 ms to 1 s
-		{of(time.Second, time.Second), 1, time.Second},                             //
-		{of(0, 0, 0, 0), 0.5, 125 * time.Millisecond},                              //
-		{of(time.Second, 10*time.Hour), 0.95, 4096 * time.Second},                  // the last bound
-		{of(time.Second, time.Second, 3*time.Minute), 0.5, 875 * time.Millisecond}, //
+		{of(time.Second), 1, time.Second},
+		{of(time.Second), 0.5, 920500 * time.Microsecond}, // in the middle of 841 ms to 1 s
+		{of(900*time.Millisecond, 900*time.Millisecond), 0.95, 900 * time.Millisecond}, // none was longer
+		{of(0, 0, 0, 100*time.Millisecond), 0.25, 62500 * time.Microsecond},
+		{of(time.Second, 10*time.Hour), 0.95, 10 * time.Hour},
+		{of(570*time.Second, 580*time.Second, 582*time.Second), 0.95, 582 * time.Second}, // 9.7 min, not 16
+		{decode(`{"l":{"2":2}}`).Lag, 1, time.Second},                                    // of a worker that tells no longest one
+		{decode(`{"l":{"15":1}}`).Lag, 1, 4096 * time.Second},
 	} {
 		if got := tt.lag.Quantile(tt.q); got != tt.want {
 			t.Errorf("%v of %v is %v, want %v", tt.q, tt.lag, got, tt.want)
@@ -322,15 +326,19 @@ func TestQuantile(t *testing.T) {
 		t.Errorf("bounds are %v to %v", LagBound(0), LagBound(bounds-1))
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		times := rapid.SliceOfN(rapid.Int64Range(int64(leastLag), int64(time.Hour)), 1, 50).Draw(t, "times")
+		times := rapid.SliceOfN(rapid.Int64Range(int64(LagBound(1)), int64(time.Hour)), 1, 50).Draw(t, "times")
 		var l Lag
 		var most int64
 		for _, d := range times {
 			l.observe(time.Duration(d))
 			most = max(most, d)
 		}
-		if off := float64(l.Quantile(1)) / float64(most); off < 1 || off > 2 || math.IsNaN(off) {
-			t.Fatalf("the longest of %v is estimated as %v", times, l.Quantile(1))
+		slices.Sort(times)
+		for i, d := range times {
+			off := float64(l.Quantile(float64(i+1)/float64(len(times)))) / float64(d)
+			if off < 0.8 || off > 1.2 || l.Quantile(1) > time.Duration(most)+time.Millisecond {
+				t.Fatalf("of %v number %d is estimated %v times as long, and the longest as %v", times, i, off, l.Quantile(1))
+			}
 		}
 	})
 }

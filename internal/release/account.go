@@ -42,6 +42,10 @@ func (r *Releaser) rate(projectID string) (rate float64, burst int) {
 	if own := r.serving(projectID).Rate; own > 0 {
 		return own, burstOf(own)
 	}
+	if r.cfg.RateNow != nil {
+		now := max(0, r.cfg.RateNow())
+		return now, burstOf(now)
+	}
 	return r.cfg.Rate, r.cfg.Burst
 }
 

@@ -31,6 +31,9 @@ const DefaultRate = 50
 type Config struct {
 	Rate  float64 // calls per second and project, for the whole fleet; 0 or less: no limit
 	Burst int     // stop calls that may go out at once after a rest; 0 means a tenth of Rate, at least 1
+	// RateNow takes the place of Rate and Burst where the rate is what others have announced.
+	// It is asked often, from any goroutine. nil: Rate is.
+	RateNow func() float64
 
 	// Serving is what serves a project. It is asked often, from any goroutine, and may
 	// change its answer. nil: the zero Serving, for every project.

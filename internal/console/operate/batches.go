@@ -194,8 +194,8 @@ func again(stops iter.Seq2[*ledger.Stop, error], most int) iter.Seq2[joblist.Ite
 	}
 }
 
-// mostUndone is how many stops an undo through the console looks at.
-const mostUndone = 10_000
+// MostUndone is how many stops an undo through the console looks at; more are for the command line.
+const MostUndone = 10_000
 
 // undo prepares the restart of what a batch has stopped.
 func (o *Operator) undo(ctx context.Context, one *order) error {
@@ -211,8 +211,8 @@ func (o *Operator) undo(ctx context.Context, one *order) error {
 	if err := one.count(ctx, ledger.Stopped); err != nil {
 		return err
 	}
-	if one.plan.Count > mostUndone {
-		return refused("batch %s has stopped %d jobs, more than the %d that the console restarts: use enqueue undo %s", one.Batch, one.plan.Count, mostUndone, one.Batch)
+	if one.plan.Count > MostUndone {
+		return refused("batch %s has stopped %d jobs, more than the %d that the console restarts: use enqueue undo %s", one.Batch, one.plan.Count, MostUndone, one.Batch)
 	}
 	var stops []*ledger.Stop
 	for s, err := range one.batch.Stops(ctx, string(ledger.Stopped)) {

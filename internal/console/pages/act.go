@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -14,6 +15,9 @@ import (
 	"vizstop/internal/console/operate"
 	"vizstop/internal/console/problem"
 	"vizstop/internal/console/site"
+	"vizstop/internal/console/snapshot"
+	"vizstop/internal/control"
+	"vizstop/internal/plain"
 	"vizstop/internal/principals"
 )
 
@@ -54,8 +58,9 @@ type confirmation struct {
 	Asked  string // what was answered, if that was no good
 	Reason string
 	Typed  string
-	Fault  string // why it was not done
-	Back   string // where to go without doing it
+	Fault  string          // why it was not done
+	Back   string          // where to go without doing it
+	Before *snapshot.Batch // that has asked again already, of a retry; nil: none
 	Shadow bool
 }
 
@@ -76,9 +81,14 @@ func (p *pages) ask(w http.ResponseWriter, r *http.Request, status int, values u
 	c.Fault = fault
 	if c.Ask == "" {
 		if c.Plan, err = p.operator.Plan(r.Context(), order); err != nil {
-			return err
+			return p.nothing(w, r, c, err)
 		}
 		c.Expect = c.Plan.Expect
+	}
+	if order.Action == operate.Retry {
+		if c.Before, err = p.retried(r, order.Batch); err != nil {
+			return err
+		}
 	}
 	return p.showAs(w, r, status, "act", p.newView(r, c.Deed.Verb, "", c))
 }
@@ -117,10 +127,60 @@ func (p *pages) act(w http.ResponseWriter, r *http.Request) error {
 		return p.showAs(w, r, http.StatusConflict, "act", p.newView(r, "It has changed: look again", "", c))
 	}
 	if err != nil {
-		return err
+		return p.nothing(w, r, c, err)
+	}
+	if done.Finished {
+		p.results.keep(result{who(r).Name, order.Action, done.Scope, done.Words})
 	}
 	http.Redirect(w, r, with(p.after(order, done), "did", c.Slug), http.StatusSeeOther)
 	return nil
+}
+
+// retried is the newest batch that asks again for what failed in one; nil if there is none among the newest batches.
+func (p *pages) retried(r *http.Request, batch string) (*snapshot.Batch, error) {
+	kept, err := p.source.List(r.Context(), snapshot.Query{Text: "retry_of=" + batch}, who(r))
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range kept.Value.Batches {
+		if b.Meta.Labels["retry_of"] == batch {
+			return &b, nil
+		}
+	}
+	return nil, nil
+}
+
+// nothing tells calmly that nothing was done, and why; other errors are returned.
+func (p *pages) nothing(w http.ResponseWriter, r *http.Request, c *confirmation, err error) error {
+	if known := unknownBatch(r, c.Target.Get("batch"), err); known != nil {
+		return known
+	}
+	_, none := errors.AsType[*operate.NothingError](err)
+	_, refused := errors.AsType[*operate.RefusedError](err)
+	_, busy := errors.AsType[*operate.BusyError](err)
+	status := http.StatusOK
+	switch {
+	case !none && !refused && !busy:
+		return err
+	case r.Method == http.MethodPost:
+		status = http.StatusConflict
+	}
+	c.Fault = plain.Line(err.Error(), 1000)
+	return p.showAs(w, r, status, "nothing", p.newView(r, "Nothing was done", "", c))
+}
+
+// unknownBatch says that there is no such batch, in words for the reader, if that is what err says; nil if not.
+func unknownBatch(r *http.Request, id string, err error) error {
+	unknown, ok := errors.AsType[*control.UnknownError](err)
+	switch {
+	case !ok:
+		return nil
+	case !who(r).All():
+		return problem.New(problem.NotFound, "There is no batch "+text(id)+", or it is in no project that is yours to see.")
+	case unknown.Empty:
+		return problem.New(problem.NotFound, "Batch "+text(id)+" has no stops.")
+	}
+	return problem.New(problem.NotFound, "There is no batch "+text(id)+", or it ended so long ago that it is not kept any more.")
 }
 
 // order is what a form or an address orders, without reason and expectation being checked.
@@ -211,10 +271,48 @@ func (p *pages) after(order operate.Order, done *operate.Done) string {
 	return p.back(order.Target)
 }
 
+// result is what an order has come to, in words.
+type result struct {
+	by     string
+	action operate.Action
+	scope  string
+	words  string
+}
+
+// results are the latest ones, the oldest first. They are told to who ordered it, on the page that an action leads to.
+type results struct {
+	mu   sync.Mutex
+	kept []result
+}
+
+// keptResults is how many are remembered.
+const keptResults = 100
+
+// keep remembers a result in place of an earlier one of the same.
+func (k *results) keep(r result) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.kept = slices.DeleteFunc(k.kept, func(o result) bool { return o.by == r.by && o.action == r.action && o.scope == r.scope })
+	k.kept = append(k.kept[max(0, len(k.kept)+1-keptResults):], r)
+}
+
+// of is what such an order came to; "" if that is not remembered.
+func (k *results) of(by string, action operate.Action, scope string) string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, r := range k.kept {
+		if r.by == by && r.action == action && r.scope == scope {
+			return r.words
+		}
+	}
+	return ""
+}
+
 // did is what has just been done, as it was recorded.
 type did struct {
 	Verb    string
 	Action  *actions.Action
+	Words   string           // what it came to; "": see Running
 	Running *operate.Running // it goes on
 }
 
@@ -236,7 +334,7 @@ func (p *pages) whatDid(r *http.Request) (*did, error) {
 	for i := range kept.Value {
 		a := &kept.Value[i]
 		if a.What == string(one.Action) && a.By == who(r).Name && now.Sub(a.At) < didFor {
-			d := &did{Verb: one.Verb, Action: a}
+			d := &did{Verb: one.Verb, Action: a, Words: p.results.of(a.By, one.Action, a.Scope)}
 			for _, running := range p.operator.Running() {
 				if running.Action == one.Action && running.Scope == a.Scope {
 					d.Running = &running

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"vizstop/internal/actions"
+	"vizstop/internal/console/operate"
 	"vizstop/internal/console/problem"
 	"vizstop/internal/console/snapshot"
 	"vizstop/internal/control"
@@ -134,6 +136,7 @@ type batchPage struct {
 	Held     holdList
 	States   []stateRow
 	Digest   *snapshot.Digest
+	UndoneBy string // who ordered the latest undo; "": that is not recorded any more
 	P50, P95 time.Duration
 	Max      time.Duration
 	Filter   struct{ State, Reason string }
@@ -142,6 +145,8 @@ type batchPage struct {
 	First    string         // the address of the first page of stops; "": this is it
 	Next     string
 	Actions  []actionLink
+	// UndoElsewhere says that it has stopped more than the console restarts.
+	UndoElsewhere bool
 }
 
 // segment is a part of the bar of progress.
@@ -166,10 +171,13 @@ func (p *pages) batch(w http.ResponseWriter, r *http.Request) error {
 	ctx, id := r.Context(), r.PathValue("batch")
 	kept, err := p.source.Batch(ctx, id, who(r))
 	if err != nil {
+		if unknown := unknownBatch(r, id, err); unknown != nil {
+			return unknown
+		}
 		return err
 	}
 	d := kept.Value
-	b := &batchPage{Detail: d, Held: newHolds(d.Holds, p.site.Desk.Fleet.Now(), p.mayAct(r)), Percent: percent(d.Total()-d.InFlight(), d.Total())}
+	b := &batchPage{Detail: d, Held: newHolds(d.Holds, p.site.Desk.Fleet.Now(), p.mayAct(r), who(r).All()), Percent: percent(d.Total()-d.InFlight(), d.Total())}
 	b.Segments = segments(&d.Batch)
 	here := p.batchURL(id)
 	counts := d.Counts()
@@ -188,8 +196,15 @@ func (p *pages) batch(w http.ResponseWriter, r *http.Request) error {
 	if err := p.stops(r, b, here); err != nil {
 		return err
 	}
+	if b.Digest.Undone > 0 {
+		recorded, err := p.source.Actions(ctx)
+		if err != nil {
+			return err
+		}
+		b.UndoneBy = undoneBy(recorded.Value, id)
+	}
 	if p.mayAct(r) {
-		b.Actions = p.batchActions(d)
+		b.Actions = p.batchActions(b)
 	}
 	v := p.newView(r, "Batch "+text(id), "/batches", b).kept(kept.Read, kept.Trouble)
 	if v.Did, err = p.whatDid(r); err != nil {
@@ -252,23 +267,41 @@ func segments(b *snapshot.Batch) (all []segment) {
 	return all
 }
 
-// batchActions are those that make sense for a batch as it stands.
-func (p *pages) batchActions(d *snapshot.Detail) (links []actionLink) {
-	counts := d.Counts()
-	add := func(action, name, hint string) {
-		links = append(links, actionLink{name, p.actURL(action, "batch", d.ID), hint})
+// undoneBy is who ordered the newest undo of a batch among the recorded actions.
+func undoneBy(recorded []actions.Action, id string) string {
+	for _, a := range recorded {
+		if a.What == string(operate.Undo) && a.Scope == actions.Of("batch", id) {
+			return a.By
+		}
 	}
-	if d.InFlight() > 0 {
+	return ""
+}
+
+// Restarted reports whether an undo has restarted all that the batch has stopped.
+func (b *batchPage) Restarted() bool {
+	return b.Digest.Undone > 0 && b.Digest.Undone >= b.Counts()[ledger.Stopped]
+}
+
+
+// batchActions are those that make sense for a batch as it stands.
+func (p *pages) batchActions(b *batchPage) (links []actionLink) {
+	counts := b.Counts()
+	add := func(action, name, hint string) {
+		links = append(links, actionLink{name, p.actURL(action, "batch", b.ID), hint})
+	}
+	if b.InFlight() > 0 {
 		add("cancel", "Cancel", "withdraw what has no stop call yet")
 	}
-	if d.Held != "" {
+	if b.Detail.Batch.Held != "" {
 		add("allow", "Allow", "let it pass the limit")
 	}
 	if retried := counts[ledger.NotFound] + counts[ledger.Rejected] + counts[ledger.Expired] + counts[ledger.WouldNotFound] + counts[ledger.WouldHold]; retried > 0 {
 		add("retry", "Retry", "ask again for what failed")
 	}
-	if counts[ledger.Stopped] > 0 && !d.Shadow && p.site.API != nil {
-		add("undo", "Undo", "restart what it has stopped")
+	if stopped := counts[ledger.Stopped]; stopped > 0 && !b.Shadow && !b.Restarted() && p.site.API != nil {
+		if b.UndoElsewhere = stopped > operate.MostUndone; !b.UndoElsewhere {
+			add("undo", "Undo", "restart what it has stopped")
+		}
 	}
 	return links
 }

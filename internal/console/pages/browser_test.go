@@ -1,9 +1,15 @@
 package pages_test
 
 import (
+	"image"
+	"image/color"
+	"image/draw"
+	"image/png"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -46,6 +52,7 @@ func TestInABrowser(t *testing.T) {
 		}
 	})
 	t.Run("it keeps itself up to date", w.live)
+	t.Run("the console is gone", w.gone)
 	t.Run("keyboard only", w.keyboard)
 	t.Run("another site", func(t *testing.T) {
 		page := b.Page(t, as("operator", browsertest.Options{Script: true}))
@@ -98,6 +105,21 @@ func (w *world) live(t *testing.T) {
 	if rows := page.Count("tbody tr"); rows != 1 {
 		t.Errorf("the search finds %d batches", rows)
 	}
+	page.Goto(w.url + "/batches")
+	page.Click("input[name=text]")
+	page.Type("half")
+	page.Click("h1") // the field keeps what is written though the keyboard is elsewhere
+	page.WaitFor(`document.getElementById("live").dataset.state === "paused" && document.querySelector("input[name=text]").value === "half"`)
+}
+
+// gone checks that a page says on top that its console does not answer any more, and takes that back.
+func (w *world) gone(t *testing.T) {
+	page := browsertest.Start(t).Page(t, browsertest.Options{Script: true, Authorization: "Bearer " + w.tokens["reader"]})
+	page.Goto(w.url + "/")
+	page.Eval(`window.real = window.fetch; window.fetch = () => Promise.reject(new TypeError("gone")); 0`, nil)
+	page.WaitFor(`document.getElementById("away")?.textContent.startsWith("Not from now: the console has not answered since ") && getComputedStyle(document.getElementById("main")).opacity < 1`)
+	page.Eval(`window.fetch = window.real; 0`, nil)
+	page.WaitFor(`!document.getElementById("away") && getComputedStyle(document.getElementById("main")).opacity === "1"`)
 }
 
 // keyboard cancels a batch with the keyboard alone, and without script.
@@ -155,4 +177,55 @@ func TestScreenshots(t *testing.T) {
 			page.Screenshot(filepath.Join(dir, name+"-"+look.name+".png"))
 		}
 	}
+	w.readme(dir)
+}
+
+// readme writes the pictures of README.md: of the same fleet without hostile texts, and not longer than a screen.
+func (w *world) readme(dir string) {
+	w.Helper()
+	must(w.T, w.admin.ZRem(w.Context(), "vizstop:batches", "hostile").Err())
+	_, err := w.desk.Release.Resume(w.Context(), paused)
+	must(w.T, err)
+	_, err = w.desk.Release.Pause(w.Context(), paused, "lin", "waiting for the owner")
+	must(w.T, err)
+	w.serve("")
+	for name, look := range map[string]struct {
+		path string
+		dark bool
+	}{"readme-overview-light": {"/", false}, "readme-batch-dark": {"/batches/nightly-20261126", true}} {
+		page := browsertest.Start(w.T).Page(w.T, browsertest.Options{Script: true, Dark: look.dark, Authorization: "Bearer " + w.tokens["operator"]})
+		page.Goto(w.url + look.path)
+		path := filepath.Join(dir, name+".png")
+		page.Screenshot(path)
+		crop(w.T, path)
+	}
+}
+
+// frequent are the most frequent colours of a picture: text has many shades that nobody misses.
+func frequent(p image.Image, area image.Rectangle) color.Palette {
+	counts := map[color.Color]int{}
+	for y := range area.Dy() {
+		for x := range area.Dx() {
+			counts[p.At(x, y)]++
+		}
+	}
+	all := slices.SortedFunc(maps.Keys(counts), func(a, b color.Color) int { return counts[b] - counts[a] })
+	return all[:min(len(all), 64)]
+}
+
+// crop cuts a picture off after 1,000 lines and gives it few colours.
+func crop(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.Open(path)
+	must(t, err)
+	defer f.Close()
+	whole, err := png.Decode(f)
+	must(t, err)
+	area := image.Rect(0, 0, whole.Bounds().Dx(), min(1000, whole.Bounds().Dy()))
+	cut := image.NewPaletted(area, frequent(whole, area))
+	draw.Draw(cut, cut.Bounds(), whole, image.Point{}, draw.Src)
+	out, err := os.Create(path)
+	must(t, err)
+	must(t, (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(out, cut))
+	must(t, out.Close())
 }

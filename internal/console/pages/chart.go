@@ -172,7 +172,7 @@ func newHour(minutes []lasthour.Minute, trouble string) *hour {
 	if sum.Lag.Count() > 0 {
 		p50, p95 := span(sum.Lag.Quantile(0.5)), span(sum.Lag.Quantile(0.95))
 		lag.Said = "Half of the stops were confirmed within about " + p50 + " of being due, 95 % within about " + p95 + "."
-		lag.Legend = []legend{{"p50", "half within", p50}, {"p95", "95 % within", p95}}
+		lag.Legend = []legend{{"p50", "half within about", p50}, {"p95", "95 % within about", p95}}
 	} else {
 		lag.Said = "No stop was confirmed in the last hour."
 	}

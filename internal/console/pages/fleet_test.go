@@ -237,7 +237,7 @@ func (w *world) schedules(worker string) {
 	put("vizstop:{-}:schedule:weekend", "record", map[string]any{"next": now.Add(30 * time.Hour).UnixMilli(), "suspensions": []any{
 		map[string]any{"from": now.Add(-time.Hour).UnixMilli(), "until": now.Add(50 * time.Hour).UnixMilli(), "by": "ada", "reason": "inventory"}}})
 	result, err := json.Marshal(map[string]any{"tick": now.Add(-21 * time.Hour), "outcome": "partial", "at": now, "batch": "nightly-20261126", "chosen": 60,
-		"accepted": 58, "joined": 2, "reason": "project " + quiet + " could not be listed: " + hostile})
+		"accepted": 58, "joined": 2, "held": "more than its limit", "reason": "project " + quiet + " could not be listed: " + hostile})
 	must(w.T, err)
 	must(w.T, w.admin.LPush(w.Context(), "vizstop:{-}:schedule:nightly:results", result).Err())
 }

@@ -2,6 +2,7 @@ package pages
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
 	"time"
@@ -21,9 +22,11 @@ type overview struct {
 	Oldest            time.Time
 	All, Waiting      snapshot.Hours
 	Held              holdList
+	Paused            bool // all stop calls are
 	Notes             []string
 	Hour              *hour
-	LastMinutes       minuteRow // of the last five whole minutes, added up
+	LastMinutes       minuteRow // of the last whole minutes, added up
+	Minutes           int       // how many those are: five, or as many as there are since the first stop ended within the hour
 	Reduced           int       // projects that may make fewer calls than configured
 	Busy              []snapshot.Project
 	MoreProjects      int
@@ -36,6 +39,8 @@ type verdict struct {
 	Word    string
 	Said    string
 	Heading string // of the runbook
+	// Hold is the first of the holds, about which the sentence is; nil: it is about none.
+	Hold *holdView
 }
 
 const (
@@ -54,11 +59,12 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request) error {
 	if kept.Trouble == nil && r.URL.RawQuery == "" && sameTag(w, r, st.Version+"-"+who(r).Name+"-"+fmt.Sprint(p.mayAct(r))) {
 		return nil
 	}
-	o := &overview{State: st, Held: newHolds(st.Holds, st.At, p.mayAct(r)), Oldest: st.Oldest()}
+	o := &overview{State: st, Held: newHolds(st.Holds, st.At, p.mayAct(r), who(r).All()), Oldest: st.Oldest()}
 	o.Pending, o.Stopping = st.InFlight()
 	o.All, o.Waiting = st.Hours()
-	o.LastMinutes = lastMinutes(st.Hour)
+	o.LastMinutes, o.Minutes = lastMinutes(st.Hour)
 	o.Verdict = newVerdict(st, o)
+	o.Paused = slices.ContainsFunc(st.Holds, func(h release.Hold) bool { return h.Scope == release.ScopeFleet && h.Reason == release.Paused })
 	o.Notes = p.notes(st)
 	if who(r).All() {
 		o.Hour = newHour(st.Hour, st.HourTrouble)
@@ -79,13 +85,24 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request) error {
 	return p.show(w, r, "overview", v)
 }
 
-// lastMinutes adds up the last five minutes before the one that still runs.
-func lastMinutes(minutes []lasthour.Minute) minuteRow {
+// lastMinutes adds up the last five minutes before the one that still runs, or those since the first stop ended.
+func lastMinutes(minutes []lasthour.Minute) (minuteRow, int) {
 	if len(minutes) == 0 {
-		return minuteRow{}
+		return minuteRow{}, 0
 	}
 	whole := minutes[:len(minutes)-1]
-	return newRow(lasthour.Sum(whole[max(0, len(whole)-quietMinutes):]...))
+	first := max(0, slices.IndexFunc(whole, func(m lasthour.Minute) bool { return len(m.Outcomes) > 0 }))
+	whole = whole[max(first, len(whole)-quietMinutes):]
+	return newRow(lasthour.Sum(whole...)), len(whole)
+}
+
+// EachMinute is how many stops were confirmed in one of the last minutes, in words.
+func (o *overview) EachMinute() string {
+	each := float64(o.LastMinutes.Good) / float64(max(1, o.Minutes))
+	if each >= 100 {
+		return estimate.Count(int(math.Round(each)))
+	}
+	return fmt.Sprintf("%.1f", each)
 }
 
 func newVerdict(st *snapshot.State, o *overview) verdict {
@@ -104,21 +121,41 @@ func newVerdict(st *snapshot.State, o *overview) verdict {
 			busy++
 		}
 	}
+	because := func(word, class, said string, is func(release.Hold) bool) verdict {
+		h := newHold(st.Holds[max(0, slices.IndexFunc(st.Holds, is))], st.At)
+		v := verdict{Class: class, Word: word, Hold: &h, Said: h.What + ": " + h.Why + ". " + said}
+		if more := len(st.Holds) - 1; more > 0 {
+			v.Said += " " + plural(more, "more hold is", "more holds are") + " listed below."
+		}
+		return v
+	}
+	fleet := func(h release.Hold) bool { return h.Scope == release.ScopeFleet }
 	switch {
 	case len(st.Workers.Alive) == 0:
-		return verdict{"bad", "No worker is alive", sentence(control.NoWorker(st.Workers.Seen)), "vizstopworkersabsent"}
+		return verdict{Class: "bad", Word: "No worker is alive", Said: sentence(noWorker(st.At, st.Workers.Seen)), Heading: "vizstopworkersabsent"}
 	case pausedAll:
-		return verdict{"warn", "Paused", "No stop call goes out anywhere; " + moving + ". What ends it is said below.", "vizstoppausedtoolong"}
-	case busy > 0 && held == busy:
-		return verdict{"bad", "Standing still", "Everything in flight is held; what holds it is said below.", ""}
-	case inFlight > 0 && len(st.Hour) > 0 && !o.Oldest.IsZero() && st.At.Sub(o.Oldest) > (quietMinutes+1)*time.Minute && o.LastMinutes.Good == 0 && o.Pending+o.Stopping > 0 && len(st.Holds) == 0:
-		return verdict{"warn", "Nothing is confirmed", fmt.Sprintf("No stop was confirmed in the last %d minutes, although %s.", quietMinutes, moving), "vizstopnothingconfirmed"}
+		return because("Paused", "warn", "No stop call goes out anywhere; "+moving+".", fleet)
+	case busy > 0 && held == busy && len(st.Holds) > 0:
+		return because("Standing still", "bad", "Everything in flight is held; "+moving+".", func(h release.Hold) bool { return !h.ByLimit() })
+	case busy > 0 && held == busy: // by what this reader does not see
+		return verdict{Class: "bad", Word: "Standing still", Said: "Everything in flight is held, by what concerns the whole account; " + moving + "."}
+	case inFlight > 0 && len(st.Hour) > 0 && !o.Oldest.IsZero() && st.At.Sub(o.Oldest) > (quietMinutes+1)*time.Minute && o.LastMinutes.Good == 0 && len(st.Holds) == 0:
+		return verdict{Class: "warn", Word: "Nothing is confirmed", Said: fmt.Sprintf("No stop was confirmed in the last %d minutes, although %s.", quietMinutes, moving),
+			Heading: "vizstopnothingconfirmed"}
 	case len(st.Holds) > 0:
-		return verdict{"warn", "Working, in part", fmt.Sprintf("%s; %s below.", moving, plural(len(st.Holds), "hold is listed", "holds are listed")), ""}
+		return because("Working, in part", "warn", moving+".", func(release.Hold) bool { return true })
 	case inFlight > 0:
-		return verdict{"good", "Working", moving + ", and nothing holds them back.", ""}
+		return verdict{Class: "good", Word: "Working", Said: moving + ", and nothing holds them back."}
 	}
-	return verdict{"good", "Idle", "Nothing is in flight, and nothing is held.", ""}
+	return verdict{Class: "good", Word: "Idle", Said: "Nothing is in flight, and nothing is held."}
+}
+
+// noWorker says that no worker lives, as control.NoWorker does, with a time as pages have it.
+func noWorker(now, seen time.Time) string {
+	if seen.IsZero() {
+		return control.NoWorker(seen)
+	}
+	return "No worker has been seen since " + clock(now, seen) + ": nothing moves until one is started (worker run)."
 }
 
 // notes are what should not be so, and holds nothing back.

@@ -20,6 +20,7 @@ type pages struct {
 	site      *site.Site
 	source    *snapshot.Source
 	operator  *operate.Operator
+	results   results
 	templates map[string]*page
 	static    map[string]staticFile
 }

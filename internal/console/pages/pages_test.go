@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"vizstop/internal/actions"
 	"vizstop/internal/redistest"
 )
 
@@ -47,15 +48,18 @@ func TestEveryPage(t *testing.T) {
 	for path, wants := range map[string][]string{
 		"/": {"Working, in part", "Stop calls of project " + paused, "https://runbooks.example/operations.html#vizstoplimitholds", "Confirmed each minute",
 			"100 pending, 12 stopping"},
-		"/batches/nightly-20261126":               {"60 of 60 have an outcome", "nightly clean-up", "job … belongs to another workspace", "ticket=OPS-4711", "half within"},
-		"/batches/nightly-20261126?state=expired": {"a3f0c9d2-0055", "its deadline passed"},
-		"/batches/sweep-http":                     {"Why it stands still", "more than --batch-limit 50", "/act/allow?batch=sweep-http"},
-		"/jobs/" + project + "/a3f0c9d2-0001":     {"http 503 ModelArts.0107", "2f4a-a3f0c9d2-0001", "9 (stopped)"},
-		"/schedules":                              {"20:00 on Mon to Fri", "suspended", "partial", "in force"},
-		"/limits":                                 {"sweep-http"},
-		"/batches?job=nowhere":                    {"No stop of job"},
-		"/batches?since=yesterday":                {"is no time"},
-		"/batches?outcome=expired":                {"1 batch"},
+		"/batches/nightly-20261126":                               {"60 of 60 have an outcome", "nightly clean-up", "job … belongs to another workspace", "ticket=OPS-4711", "half within", "from due until stopped, of 48 jobs"},
+		"/batches/20261126-evening":                               {"still running: 22 jobs"},
+		"/batches/nightly-20261126?reason=ANOTHER+work":           {"a3f0c9d2-0052"},
+		"/act/suspend-schedule?schedule=nightly&until=2031-01-02": {"until 2031-01-02 00:00:00"},
+		"/batches/nightly-20261126?state=expired":                 {"a3f0c9d2-0055", "its deadline passed"},
+		"/batches/sweep-http":                                     {"Why it stands still", "more than --batch-limit 50", "/act/allow?batch=sweep-http"},
+		"/jobs/" + project + "/a3f0c9d2-0001":                     {"http 503 ModelArts.0107", "2f4a-a3f0c9d2-0001", "9 (stopped)"},
+		"/schedules":                                              {"20:00 on Mon to Fri", "suspended", "partial, held", "more than its limit", "in force"},
+		"/limits":                                                 {"sweep-http"},
+		"/batches?job=nowhere":                                    {"No stop of job"},
+		"/batches?since=yesterday":                                {"is no time"},
+		"/batches?outcome=expired":                                {"1 batch"},
 	} {
 		said := html.UnescapeString(tags.ReplaceAllString(w.get("operator", path).body, "")) + w.get("operator", path).body
 		for _, want := range wants {
@@ -71,6 +75,32 @@ func TestEveryPage(t *testing.T) {
 		if a := w.get("operator", path); a.status != 400 {
 			t.Errorf("%s: %d", path, a.status)
 		}
+	}
+}
+
+// A batch that stands still is not called in flight.
+func TestWhatStandsStill(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	later := time.Now().Add(20 * time.Minute)
+	w.ask(project, "later", ledgerMeta("ada"), true, later, ids("later-", 3)...)
+	for batch, want := range map[string]string{"weekend-idle": "held: paused", "sweep-http": "held: a limit", "20261126-evening": "in flight",
+		"later": "waits until ", "nightly-20261126": "ended, with failures"} {
+		list := w.get("reader", "/batches?batch="+batch).body
+		if page := w.get("reader", "/batches/"+batch).body; !strings.Contains(page, "</span>"+want) || !strings.Contains(list, "</span>"+want) {
+			t.Errorf("batch %s is not said to be %q", batch, want)
+		}
+	}
+	if _, err := w.desk.Release.Pause(t.Context(), "", "ada", "why"); err != nil {
+		t.Fatal(err)
+	}
+	w.serve("")
+	if page := w.get("operator", "/").body; strings.Contains(page, `href="/act/pause"`) || !strings.Contains(page, "All stop calls: paused by ada: why. No stop call goes out") ||
+		strings.Index(page, `href="/act/resume"`) > strings.Index(page, `id="holds"`) {
+		t.Errorf("the verdict does not tell of the pause, or does not lead to its end")
+	}
+	if page := w.get("reader", "/batches/20261126-evening").body; !strings.Contains(page, "</span>held: paused") {
+		t.Error("a batch that the fleet's pause holds is not said to be held")
 	}
 }
 
@@ -111,18 +141,20 @@ func TestWhoSeesWhat(t *testing.T) {
 	}{
 		{"limited", "/", 200, []string{"sweep-http"}, []string{paused, project, "weekend-idle", "Confirmed each minute", "actions/none"}},
 		{"limited", "/batches", 200, []string{"sweep-http"}, []string{"weekend-idle", "nightly-20261126"}},
-		{"limited", "/batches/weekend-idle", 404, nil, []string{"idle over the weekend"}},
+		{"limited", "/batches/weekend-idle", 404, nil, []string{"idle over the weekend", "retention"}},
 		{"limited", "/jobs/" + project + "/a3f0c9d2-0001", 404, nil, []string{"http 503"}},
 		{"limited", "/schedules", 403, nil, []string{"nightly"}},
-		{"limited", "/act/cancel?batch=weekend-idle", 404, nil, []string{"25"}},
+		{"limited", "/act/cancel?batch=weekend-idle", 404, nil, []string{"<strong>25"}},
 		{"limited", "/act/pause", 403, nil, nil},
 		{"limited", "/batches?job=a3f0c9d2-0007", 200, []string{"No stop of job"}, []string{project}},
 		{"other", "/limits", 200, nil, []string{"sweep-http"}},
 		{"reader", "/", 200, []string{"sweep-http", "weekend-idle"}, []string{"/act/"}},
 		{"reader", "/batches/sweep-http", 200, []string{"more than --batch-limit 50"}, []string{"/act/"}},
-		{"reader", "/act/pause", 403, nil, nil},
+		{"reader", "/act/pause", 403, []string{"reader has the role"}, nil},
 		{"operator", "/batches/sweep-http", 200, []string{"/act/cancel?batch=sweep-http"}, nil},
 		{"operator", "/batches/nightly-20261126", 200, []string{"/act/retry?"}, []string{"/act/cancel?", "/act/undo?"}}, // nothing in flight, no credentials
+		{"limited", "/", 200, []string{"Working, in part", "Batch sweep-http: a limit"}, []string{`href="/act/pause"`}},
+		{"operator", "/", 200, []string{`href="/act/pause"`, "1 more hold is listed below"}, nil},
 		{"operator", "/act/dance", 404, nil, nil},
 		{"operator", "/accounts", 404, nil, nil},
 		{"", "/", 401, []string{"<main"}, []string{"sweep-http", "<nav"}},
@@ -216,7 +248,7 @@ func TestConfirm(t *testing.T) {
 		t.Errorf("a second click: %d to %s", a.status, a.header.Get("Location"))
 	}
 	after := w.get("operator", done.header.Get("Location"))
-	for _, want := range []string{"was recorded at", "wrong weekend", "26 of 26 have an outcome", "26 canceled"} {
+	for _, want := range []string{"was recorded at", "wrong weekend", "26 of 26 have an outcome", "26 canceled", "26 stops were canceled; for 0 it was too late"} {
 		if !strings.Contains(after.body, want) {
 			t.Errorf("after it the page does not say %q", want)
 		}
@@ -230,7 +262,8 @@ func TestConfirm(t *testing.T) {
 	if a := w.get("reader", "/actions"); !strings.Contains(a.body, "wrong weekend") || !strings.Contains(a.body, "console, 127.0.0.1") {
 		t.Errorf("the record of actions does not tell of it")
 	}
-	if a := w.get("operator", "/act/cancel?batch=weekend-idle"); a.status != 422 || !strings.Contains(a.body, "nothing to cancel") {
+	if a := w.get("operator", "/act/cancel?batch=weekend-idle"); a.status != 200 || !strings.Contains(a.body, "Nothing was done: <bdi>every stop of batch weekend-idle has an outcome: there is nothing to cancel</bdi>.") ||
+		!strings.Contains(a.body, `href="/batches/weekend-idle"`) || strings.Contains(a.body, "HTTP") {
 		t.Errorf("nothing is left: %d", a.status)
 	}
 }
@@ -262,6 +295,9 @@ func TestOtherActions(t *testing.T) {
 		if a := w.get(tt.who, location); a.status != 200 || !strings.Contains(a.body, tt.then) {
 			t.Errorf("after %s, %s does not show %q: %d", tt.action, location, tt.then, a.status)
 		}
+	}
+	if a := w.get("operator", "/act/retry?batch=nightly-20261126"); !strings.Contains(a.body, "Asked again already in batch") || !strings.Contains(a.body, "by <bdi>operator</bdi>") {
+		t.Error("a second retry is not told of the first")
 	}
 	for _, path := range []string{"/act/allow?project=" + quiet + "&count=none", "/act/suspend-schedule?schedule=nightly&until=2020-01-01"} {
 		if a := w.get("operator", path); a.status != 200 || !strings.Contains(a.body, "does not do") || strings.Contains(a.body, `method="post"`) {
@@ -339,5 +375,34 @@ func TestAccounts(t *testing.T) {
 	}
 	if a := w.get("operator", "/batches/nightly-20261126"); !strings.Contains(a.body, "/act/undo?") {
 		t.Error("with credentials there is no undo")
+	}
+}
+
+// A batch that was undone says so, and offers no second undo; its job says so, too.
+func TestUndone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.credentials("accounts:\n- name: team-a\n  credentials: {prefix: TEAM_A}\n  regions:\n  - name: cn-north-4\n    projects: [{id: " + project + "}]\n")
+	w.serve("")
+	undo := func(job string) {
+		must(t, w.desk.Ledger.Undo(t.Context(), w.stop(project, "nightly-20261126", job), "nightly-20261126"))
+	}
+	undo("a3f0c9d2-0000")
+	must(t, w.desk.Actions.Record(t.Context(), actions.Action{What: "undo", Scope: "batch nightly-20261126", By: "alice", Jobs: 1, Reason: "wrong night"}))
+	said := func(path string) string {
+		return strings.Join(strings.Fields(html.UnescapeString(tags.ReplaceAllString(w.get("operator", path).body, ""))), " ")
+	}
+	if a := said("/batches/nightly-20261126"); !strings.Contains(a, "1 of the stopped jobs was restarted at") || !strings.Contains(a, "by alice (undo)") || !strings.Contains(a, "restart what it has stopped") {
+		t.Errorf("a batch that was undone in part: %s", a)
+	}
+	if a := said("/jobs/" + project + "/a3f0c9d2-0000"); !strings.Contains(a, "stopped, then restarted") || !strings.Contains(a, "restarted (undo)") {
+		t.Errorf("its job: %s", a)
+	}
+	for _, job := range ids("a3f0c9d2-", 48) {
+		undo(job)
+	}
+	w.serve("") // that has read nothing yet
+	if a := said("/batches/nightly-20261126"); !strings.Contains(a, "48 of the stopped jobs were restarted") || !strings.Contains(a, "stopped, then restarted") || strings.Contains(a, "restart what it has stopped") {
+		t.Errorf("a batch that was undone: %s", a)
 	}
 }

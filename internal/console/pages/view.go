@@ -16,6 +16,7 @@ import (
 
 	"vizstop/internal/console/problem"
 	"vizstop/internal/console/snapshot"
+	"vizstop/internal/plain"
 	"vizstop/internal/principals"
 )
 
@@ -62,6 +63,14 @@ func (p *pages) newView(r *http.Request, title, nav string, body any) *view {
 	}
 	return &view{Title: title, Nav: nav, Body: body, Now: p.site.Desk.Fleet.Now().UTC(), Principal: who(r), May: p.mayAct(r),
 		Accounts: p.hasAccounts(), Grafana: p.site.GrafanaURL, Path: address}
+}
+
+// Says is what a problem says, as a sentence. One that begins with a principal's name stays as it is.
+func (v *view) Says(s string) string {
+	if what, ok := v.Body.(*problem.Problem); ok && what.Type == problem.RoleTooLow {
+		return plain.Line(s, 1000)
+	}
+	return sentence(s)
 }
 
 // kept tells of what age the data of a page is.

@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"maps"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -27,9 +28,9 @@ func (p *pages) funcs() template.FuncMap {
 		"in":    func(now, t time.Time) string { return span(max(0, t.Sub(now))) },
 		"class": class, "mark": mark, "say": say, "plural": plural, "percent": percent, "labels": labels,
 		"add": func(a, b int) int { return a + b }, "sub": func(a, b int) int { return a - b },
-		"failed": failed, "canceled": func(b *snapshot.Batch) int { return b.Counts()[ledger.Canceled] }, "standing": standing, "thin": thin, "thick": thick, "rows": newRows, "holdsOf": newHolds, "tick": tickClass,
-		"limit": limitWords, "batchOf": batchOf, "perMinute": func(n int) float64 { return float64(n) / quietMinutes },
-		"millis": func(t time.Time) int { return t.Nanosecond() / int(time.Millisecond) }, "address": with, "sentence": sentence, "brief": brief,
+		"undone": func(s *ledger.Stop) time.Time { return snapshot.UndoneAt(s, "") }, "failed": failed, "canceled": func(b *snapshot.Batch) int { return b.Counts()[ledger.Canceled] }, "standing": standing, "thin": thin, "thick": thick, "rows": newRows, "holdsOf": newHolds, "linksOf": linksOf, "tick": tickClass,
+		"limit": limitWords, "batchOf": batchOf,
+		"millis": func(t time.Time) int { return t.Nanosecond() / int(time.Millisecond) }, "address": with, "sentence": sentence, "tidy": tidy, "brief": brief,
 	}
 }
 
@@ -61,6 +62,20 @@ func clock(now, t time.Time) string {
 		return t.UTC().Format(time.TimeOnly)
 	}
 	return stamp(t)
+}
+
+// moments are times as programs write them.
+var moments = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d)`)
+
+// tidy has the times in a text as pages have them.
+func tidy(s string) string {
+	return moments.ReplaceAllStringFunc(s, func(found string) string {
+		t, err := time.Parse(time.RFC3339, found)
+		if err != nil {
+			return found
+		}
+		return stamp(t)
+	})
 }
 
 func machine(t time.Time) string { return t.UTC().Format(time.RFC3339) }
@@ -200,7 +215,7 @@ func newHold(h release.Hold, now time.Time) holdView {
 	default:
 		v.What = calls + " of project " + text(h.ProjectID)
 	}
-	detail := text(h.Detail)
+	detail := tidy(text(h.Detail))
 	tries := fmt.Sprintf("It ends when a call succeeds: %s failed so far, the next try is at %s.", plural(h.Probes, "try", "tries"), clock(now, h.Until))
 	switch h.Reason {
 	case release.Paused:
@@ -236,11 +251,20 @@ type holdList struct {
 	Shown []holdView
 	More  int
 	Now   time.Time
-	May   bool
+	May   bool // act
+	All   bool // on all projects
 }
 
-func newHolds(holds []release.Hold, now time.Time, may bool) holdList {
-	list := holdList{Now: now, May: may, More: max(0, len(holds)-shownHolds)}
+// holdLinks are the links of a hold.
+type holdLinks struct {
+	holdView
+	May, All bool
+}
+
+func linksOf(h holdView, may, all bool) holdLinks { return holdLinks{h, may, all} }
+
+func newHolds(holds []release.Hold, now time.Time, may, all bool) holdList {
+	list := holdList{Now: now, May: may, All: all, More: max(0, len(holds)-shownHolds)}
 	for _, h := range holds[:min(len(holds), shownHolds)] {
 		list.Shown = append(list.Shown, newHold(h, now))
 	}
@@ -254,10 +278,14 @@ func failed(b *snapshot.Batch) int { return b.Bad() - b.Counts()[ledger.Canceled
 type badge struct{ Word, Class string }
 
 // standing is a batch in a word.
-func standing(b *snapshot.Batch) badge {
+func standing(now time.Time, b *snapshot.Batch) badge {
 	switch {
 	case b.Held != "":
-		return badge{"held", "warn"}
+		return badge{"held: " + holdWord(release.Reason(b.Held)), "warn"}
+	case b.Stands != "":
+		return badge{"held: " + holdWord(b.Stands), "warn"}
+	case !b.Waits.IsZero():
+		return badge{"waits until " + until(now, b.Waits), "quiet"}
 	case b.InFlight() > 0:
 		return badge{"in flight", "busy"}
 	case failed(b) > 0:
@@ -266,6 +294,27 @@ func standing(b *snapshot.Batch) badge {
 		return badge{"ended, some canceled", "quiet"}
 	}
 	return badge{"ended well", "good"}
+}
+
+// holdWord is the reason of a hold in a word or two.
+func holdWord(r release.Reason) string {
+	switch r {
+	case release.QueuePaused:
+		return string(release.Paused)
+	case release.NoAPI:
+		return "no API"
+	case release.WindowLimit, release.BatchLimit, release.BadOutcomes:
+		return "a limit"
+	}
+	return say(r)
+}
+
+// until is a time to come to the minute, with the day if that is another one.
+func until(now, t time.Time) string {
+	if now.UTC().Format(time.DateOnly) == t.UTC().Format(time.DateOnly) {
+		return t.UTC().Format("15:04")
+	}
+	return t.UTC().Format("2006-01-02 15:04")
 }
 
 // progress is the bar of a batch.
@@ -286,9 +335,12 @@ type batchRows struct {
 func newRows(now time.Time, batches []snapshot.Batch) batchRows { return batchRows{now, batches} }
 
 // tickClass is the class of a tick's outcome.
-func tickClass(o scheduler.Outcome) string {
-	switch o {
+func tickClass(r scheduler.Result) string {
+	switch r.Outcome {
 	case scheduler.Done:
+		if r.Held != "" {
+			return "warn"
+		}
 		return "good"
 	case scheduler.Partial:
 		return "warn"

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -17,15 +18,18 @@ import (
 
 // Batch is a batch by its counters. Nobody changes it.
 type Batch struct {
-	ID       string
-	Created  time.Time
-	Ended    time.Time // when its last stop ended; zero while one is in flight
-	Shadow   bool
-	Meta     ledger.Meta // who asked and why
-	Parts    []*ledger.Batch
-	Held     string            // the reason of the limit that holds stops of it; "": none does
-	HeldIn   map[string]string // the same by project
-	Projects int               // in which it has stops; more than Parts if not all of them were read, or are shown
+	ID      string
+	Created time.Time
+	Ended   time.Time // when its last stop ended; zero while one is in flight
+	Shadow  bool
+	Meta    ledger.Meta // who asked and why
+	Parts   []*ledger.Batch
+	Held    string            // the reason of the limit that holds stops of it; "": none does
+	HeldIn  map[string]string // the same by project
+	// Stands is why nothing of what is in flight moves, other than a limit; "": something may.
+	Stands   release.Reason
+	Waits    time.Time // when its first stop is due, while nothing of it has begun; zero: it is, or was
+	Projects int       // in which it has stops; more than Parts if not all of them were read, or are shown
 }
 
 // readParts is of how many projects of a batch the counters are read for a list.
@@ -129,8 +133,27 @@ func (b *Batch) describe() {
 	b.Shadow = b.Meta.Shadow
 }
 
-// hold marks which limit holds it back.
-func (b *Batch) hold(holds []release.Hold) {
+// hold marks what holds it back.
+func (b *Batch) hold(holds []release.Hold, concerns func(h release.Hold, projectID string) bool) {
+	busy, held := 0, 0
+	for _, p := range b.Parts {
+		if p.InFlight() == 0 {
+			continue
+		}
+		busy++
+		for _, h := range holds {
+			onlyStops := h.Reason == release.Paused // polls go on, and looks of a shadow
+			if h.ByLimit() || onlyStops && (b.Shadow || p.Counts[ledger.Pending] == 0) || !concerns(h, p.ProjectID) {
+				continue
+			}
+			held++
+			b.Stands = h.Reason
+			break
+		}
+	}
+	if held < busy {
+		b.Stands = ""
+	}
 	for _, h := range holds {
 		if !h.ByLimit() || b.Shadow {
 			continue
@@ -167,7 +190,7 @@ func (s *Source) batches(ctx context.Context, ids []string, holds []release.Hold
 	all := []Batch{}
 	for _, b := range read {
 		if b != nil {
-			b.hold(holds)
+			b.hold(holds, s.desk.Release.Concerns)
 			all = append(all, *b)
 		}
 	}
@@ -200,7 +223,52 @@ func (s *Source) batch(ctx context.Context, l *ledger.Ledger, id string, most in
 		return nil, nil
 	}
 	b.describe()
-	return b, nil
+	due, err := s.dues.first(ctx, l, b)
+	if due.After(s.desk.Release.Now()) {
+		b.Waits = due
+	}
+	return b, err
+}
+
+// dues remembers when batches begin: that does not change.
+type dues struct {
+	mu sync.Mutex
+	of map[string]time.Time
+}
+
+// lookedAt is how many stops of a batch are looked at to tell when its first one is due: they are asked for in the order
+// of their times.
+const lookedAt = 10
+
+// first is when the first stop of a batch is due of which nothing has begun; zero if something has.
+func (d *dues) first(ctx context.Context, l *ledger.Ledger, b *Batch) (due time.Time, err error) {
+	if b.Counts()[ledger.Pending] < b.Total() {
+		return due, nil
+	}
+	d.mu.Lock()
+	due, ok := d.of[b.ID]
+	d.mu.Unlock()
+	if ok {
+		return due, nil
+	}
+	for _, p := range b.Parts[:min(len(b.Parts), lookedAt)] {
+		stops, _, err := l.BatchStops(ctx, p.ProjectID, b.ID, 0, lookedAt)
+		if err != nil {
+			return due, err
+		}
+		for _, stop := range stops {
+			if due.IsZero() || stop.Due.Before(due) {
+				due = stop.Due
+			}
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.of) >= 2*listed || d.of == nil {
+		d.of = map[string]time.Time{}
+	}
+	d.of[b.ID] = due
+	return due, nil
 }
 
 func (s *Source) readList(ctx context.Context) ([]Batch, error) {

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -79,7 +81,7 @@ func (s *Source) detail(ctx context.Context, id string) (*Detail, error) {
 	if d.Holds, err = whole.Holds(ctx); err != nil {
 		return nil, err
 	}
-	d.hold(d.Holds)
+	d.hold(d.Holds, s.desk.Release.Concerns)
 	d.Paused = slices.ContainsFunc(d.Holds, release.Hold.ByPerson)
 	if census := s.desk.Fleet.Census(); len(census.Alive) == 0 {
 		d.Fleet = control.NoWorker(census.Seen)
@@ -137,6 +139,8 @@ type Digest struct {
 	Read     int // how many of them
 	Failures []Failure
 	Lags     []time.Duration // from due until confirmed, of those that were stopped; ascending
+	Undone   int             // of those that were stopped: their job was restarted by an undo of the batch
+	UndoneAt time.Time       // when the last one was
 }
 
 // Failure is stops that ended badly, or have trouble, in the same words.
@@ -175,6 +179,10 @@ func (s *Source) Digests(ctx context.Context, d *Detail) (Kept[map[string]*Diges
 func (d *Digest) add(o *Digest) {
 	d.Read += o.Read
 	d.Lags = append(d.Lags, o.Lags...)
+	d.Undone += o.Undone
+	if o.UndoneAt.After(d.UndoneAt) {
+		d.UndoneAt = o.UndoneAt
+	}
 	for _, f := range o.Failures {
 		d.fail(f)
 	}
@@ -190,6 +198,15 @@ func (d *Digest) fail(f Failure) {
 	d.Failures = append(d.Failures, f)
 }
 
+// JobHours are those from when stops were due until they were confirmed, added up over Lags.
+func (d *Digest) JobHours() Hours {
+	sum := time.Duration(0)
+	for _, lag := range d.Lags {
+		sum += lag
+	}
+	return Hours{sum.Hours(), sum.Hours()}
+}
+
 // Lag is the lag that so much of the stops had at most, by nearest rank; q from 0 to 1.
 func (d *Digest) Lag(q float64) time.Duration {
 	if len(d.Lags) == 0 {
@@ -203,6 +220,13 @@ func (s *Source) digest(ctx context.Context, id string) (map[string]*Digest, err
 	if err != nil {
 		return nil, err
 	}
+	counts, err := s.fingerprint(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	if known := s.kept.get(id, counts, s.digests.clock()); known != nil {
+		return known, nil
+	}
 	all := map[string]*Digest{}
 	left := readStops
 	for i, p := range b.Projects {
@@ -215,7 +239,62 @@ func (s *Source) digest(ctx context.Context, id string) (map[string]*Digest, err
 		}
 		left -= max(1, all[p].Read)
 	}
+	s.kept.put(id, keptDigest{counts, s.digests.clock(), all})
 	return all, nil
+}
+
+// fingerprint is the counts of a batch in all of its projects.
+func (s *Source) fingerprint(ctx context.Context, b *control.Batch) (string, error) {
+	var all strings.Builder
+	for _, p := range b.Projects {
+		one, err := b.Ledger.Batch(ctx, p, b.ID)
+		if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+			return "", err
+		}
+		if err == nil {
+			fmt.Fprintln(&all, p, one.Total, one.Counts)
+		}
+	}
+	return all.String(), nil
+}
+
+// keptDigests are what the stops of batches told, for as long as their counts are the same.
+type keptDigests struct {
+	mu sync.Mutex
+	of map[string]keptDigest
+}
+
+type keptDigest struct {
+	counts string
+	read   time.Time
+	all    map[string]*Digest
+}
+
+// keptFor is how long they are kept at most: reasons of stops that are in flight change without a count.
+const keptFor = time.Minute
+
+func (k *keptDigests) get(id, counts string, now time.Time) map[string]*Digest {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if one := k.of[id]; one.counts == counts && now.Sub(one.read) < keptFor {
+		return one.all
+	}
+	return nil
+}
+
+func (k *keptDigests) put(id string, one keptDigest) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.of == nil || len(k.of) >= keptBatches {
+		k.of = map[string]keptDigest{}
+	}
+	k.of[id] = one
+}
+
+func (k *keptDigests) forget() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	clear(k.of)
 }
 
 func readDigest(ctx context.Context, l *ledger.Ledger, projectID, id string, most int) (*Digest, error) {
@@ -237,6 +316,12 @@ func readDigest(ctx context.Context, l *ledger.Ledger, projectID, id string, mos
 			if stop.State == ledger.Stopped {
 				d.Lags = append(d.Lags, max(0, stop.Ended.Sub(stop.Due)))
 			}
+			if at := UndoneAt(stop, id); !at.IsZero() {
+				d.Undone++
+				if at.After(d.UndoneAt) {
+					d.UndoneAt = at
+				}
+			}
 			d.note(stop)
 		}
 		if next == 0 {
@@ -246,6 +331,16 @@ func readDigest(ctx context.Context, l *ledger.Ledger, projectID, id string, mos
 	}
 	slices.Sort(d.Lags)
 	return d, nil
+}
+
+// UndoneAt is when the job of a stop was restarted by an undo: of a batch, or of any if batch is ""; zero: it was not.
+func UndoneAt(stop *ledger.Stop, batch string) (at time.Time) {
+	for _, w := range stop.Wishes {
+		if (batch == "" || w.Batch == batch) && w.Undone.After(at) && stop.State == ledger.Stopped {
+			at = w.Undone
+		}
+	}
+	return at
 }
 
 // readAtOnce is how many stops, or old batches, are read in one go.
@@ -267,9 +362,14 @@ func (d *Digest) note(stop *ledger.Stop) {
 // OtherReasons stands for those that are not told apart.
 const OtherReasons = "other reasons"
 
-// ReasonOf is the reason of a stop, as failures are grouped by it: without the id of the job and of the request.
+// port is an address with a port, which is another one for each connection.
+var port = regexp.MustCompile(`(\b\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:]+\]):\d{1,5}\b`)
+
+// ReasonOf is the reason of a stop, as failures are grouped by it: without the id of the job and of the request, and without
+// ports.
 func ReasonOf(stop *ledger.Stop) string {
 	reason := plain.Line(stop.Reason, shownReason)
+	reason = port.ReplaceAllString(reason, "$1:…")
 	for _, own := range []string{stop.RequestID, stop.JobID} {
 		if len(own) >= 8 {
 			reason = strings.ReplaceAll(reason, own, "…")

@@ -67,6 +67,8 @@ type Source struct {
 	jobs     memo[[2]string, []*ledger.Stop]
 	found    memo[string, []string]
 	follower followers
+	dues     dues
+	kept     keptDigests
 }
 
 // New returns a source that has read nothing. hour tells of the last hour; nil: nobody knows.
@@ -140,6 +142,7 @@ func (s *Source) Forget() {
 	s.people.forget()
 	s.details.forget()
 	s.digests.forget()
+	s.kept.forget()
 	s.pages.forget()
 	s.jobs.forget()
 }

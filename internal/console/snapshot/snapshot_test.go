@@ -123,6 +123,23 @@ func (f *fixture) state() Kept[*State] {
 	return kept
 }
 
+// The rate of a project is what workers announce now, not what they had when the console started.
+func TestRateFollowsTheWorkers(t *testing.T) {
+	f := newFixture(t)
+	f.ask(project, "b", time.Now(), 1)
+	for _, want := range []float64{release.DefaultRate, 7, 60} { // the first: none is announced
+		if want != release.DefaultRate {
+			if err := release.New(f.desk.Redis, "worker", time.Now, release.Config{Rate: want}).Announce(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f.source.Forget()
+		if got := f.state().Value.Projects[0].Allowance; got.Rate != want || got.Configured != want {
+			t.Errorf("the rate is %v of %v, want %v", got.Rate, got.Configured, want)
+		}
+	}
+}
+
 // However many look, Redis is read once a second, and not at all while nobody looks.
 func TestManyViewersAreOneRead(t *testing.T) {
 	f := newFixture(t)
@@ -339,6 +356,60 @@ func TestQuery(t *testing.T) {
 }
 
 // What is kept is bounded: the one goes that nobody has asked for for longest.
+func TestPortsAreNoReason(t *testing.T) {
+	for reason, want := range map[string]string{
+		"read tcp 10.0.0.7:52114->10.1.2.3:443: connection reset": "read tcp 10.0.0.7:…->10.1.2.3:…: connection reset",
+		"read tcp [fd00::7]:52114->[fd00::1]:443: i/o timeout":    "read tcp [fd00::7]:…->[fd00::1]:…: i/o timeout",
+		"http 503 ModelArts.0107: at 10:30":                       "http 503 ModelArts.0107: at 10:30",
+	} {
+		if got := ReasonOf(&ledger.Stop{Reason: reason}); got != want {
+			t.Errorf("%s is grouped as %s, want %s", reason, got, want)
+		}
+	}
+}
+
+// What the stops of a batch told is not read again while its counts are the same, for a minute.
+func TestDigestIsKept(t *testing.T) {
+	f := newFixture(t)
+	f.ask(project, "b", time.Now(), 3)
+	read := func() *Digest {
+		d, err := f.source.Batch(t.Context(), "b", principals.Local())
+		if err != nil {
+			t.Fatal(err)
+		}
+		digest, err := f.source.Digest(t.Context(), d.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return digest.Value
+	}
+	mark := func(reason string) {
+		key := ledger.Keys(project).Stop(ledger.StopID("b", project, "job-00001"))
+		if err := f.server.Client(t).HSet(t.Context(), key, "reason", reason).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mark("one")
+	if got := read(); len(got.Failures) != 1 || got.Failures[0].Reason != "one" {
+		t.Fatalf("it tells %+v", got)
+	}
+	mark("two")
+	f.clock.advance(10 * time.Second)
+	if got := read(); got.Failures[0].Reason != "one" {
+		t.Errorf("the same counts are read again: %+v", got)
+	}
+	f.clock.advance(time.Minute)
+	if got := read(); got.Failures[0].Reason != "two" {
+		t.Errorf("a minute later it tells %+v", got)
+	}
+	mark("three")
+	f.end(project, "b", 2, ledger.Stopped, "")
+	f.clock.advance(10 * time.Second)
+	if got := read(); got.Failures[0].Reason != "three" || len(got.Lags) != 1 {
+		t.Errorf("with other counts it tells %+v", got)
+	}
+}
+
 func TestMemoIsBounded(t *testing.T) {
 	c := &clock{}
 	m := memo[int, int]{fresh: time.Second, most: 3, clock: c.now}

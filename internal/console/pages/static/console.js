@@ -15,12 +15,31 @@
   };
   const time = (t) => new Date(t).toISOString().slice(11, 19) + " UTC";
 
+  // altered reports whether somebody has written something into a field that is not sent yet.
+  const altered = (el) => (el.options ? [...el.options].some((o) => o.selected !== o.defaultSelected) && el.selectedIndex !== 0 : el.value !== el.defaultValue);
+
   // resting reports whether a person would be disturbed.
   const resting = () => {
     const at = document.activeElement;
     if (at && main.contains(at) && at.closest("form")) return true;
+    if ([...main.querySelectorAll("input, textarea, select")].some(altered)) return true;
     const chosen = document.getSelection();
     return Boolean(chosen && !chosen.isCollapsed && main.contains(chosen.anchorNode));
+  };
+
+  // away says on top of the page that the console is gone; "": it is not.
+  const away = (words) => {
+    let told = document.getElementById("away");
+    document.body.classList.toggle("away", Boolean(words));
+    if (!words) return told && told.remove();
+    if (!told) {
+      told = document.createElement("p");
+      told.id = "away";
+      told.className = "notice warn";
+      told.setAttribute("role", "alert");
+      main.before(told);
+    }
+    if (told.textContent !== words) told.textContent = words;
   };
 
   // place names an element so that it is found again in the next main part.
@@ -39,7 +58,7 @@
     const focus = place(document.activeElement);
     const label = document.activeElement && document.activeElement.textContent;
     const open = [...main.querySelectorAll("details[open][id]")].map((d) => d.id);
-    const scrolled = [...main.querySelectorAll("[data-scroll]")].map((d) => [d.dataset.scroll, d.scrollLeft]);
+    const scrolled = [...main.querySelectorAll("[data-scroll]")].map((d) => [d.dataset.scroll, d.scrollLeft, d.scrollTop]);
     main.replaceWith(then);
     main = then;
     document.title = next.title;
@@ -48,7 +67,7 @@
       if (d) d.open = true;
     }
     for (const d of main.querySelectorAll("[data-scroll]")) {
-      for (const [name, left] of scrolled) if (name === d.dataset.scroll) d.scrollLeft = left;
+      for (const [name, left, top] of scrolled) if (name === d.dataset.scroll) [d.scrollLeft, d.scrollTop] = [left, top];
     }
     const at = focus && find(focus);
     if (at && at.textContent === label) at.focus({ preventScroll: true });
@@ -81,11 +100,13 @@
       }
       fresh = Date.now();
       wait = every;
+      away("");
       if (main.hasAttribute("data-stale")) say("stale: Redis is away", "stale");
       else say("live", "live");
     } catch {
       wait = Math.min(slowest, wait * 1.5);
       say("stale since " + time(fresh), "stale");
+      away("Not from now: the console has not answered since " + time(fresh) + ".");
     }
     busy = false;
     again();
