@@ -282,7 +282,6 @@ func (b *batchPage) Restarted() bool {
 	return b.Digest.Undone > 0 && b.Digest.Undone >= b.Counts()[ledger.Stopped]
 }
 
-
 // batchActions are those that make sense for a batch as it stands.
 func (p *pages) batchActions(b *batchPage) (links []actionLink) {
 	counts := b.Counts()
