@@ -71,14 +71,19 @@ GOTEST = $(GO) test -vet=off -timeout 30m $(GOTESTFLAGS)
 test: deps ## run all tests with the race detector, hold deploy/ against the programs, play some bad days (GOTESTFLAGS='-run Name')
 	@$(MAKE) --no-print-directory -j 2 test-race test-without-race
 
+# Where nothing runs beside anything else, or in another program, the race detector finds nothing and costs minutes.
+RACELESS = /simulation$$|/browsertest$$|/takeover$$|/deploy/
+
 .PHONY: test-race
 test-race:
-	CGO_ENABLED=1 $(GOTEST) -race $$($(GO) list ./... | grep -v '/simulation$$')
+	CGO_ENABLED=1 $(GOTEST) -race -skip TestInABrowser $$($(GO) list ./... | grep -Ev '$(RACELESS)')
 	CGO_ENABLED=1 $(GO) test -vet=off -timeout 30m -race -run 'TestSimulation$$|TestOutcomes|TestFrozen|TestListChecksOf' $(GOTESTFLAGS) ./simulation
 
 .PHONY: test-without-race
 test-without-race:
 	$(GOTEST) ./simulation -simulate-for 8s
+	$(GOTEST) $$($(GO) list ./... | grep -E '$(RACELESS)' | grep -v '/simulation$$')
+	$(GO) test -vet=off -timeout 30m -run TestInABrowser $(GOTESTFLAGS) ./internal/console/pages
 	@$(MAKE) --no-print-directory check-deploy
 
 .PHONY: test-v2
