@@ -17,6 +17,28 @@ const (
 	movesAtMost = 10000
 )
 
+// awaitEpoch waits until every node knows the epoch in which a node has taken a slot:
+// before, a message that the old owner has sent earlier gives it the slot back there.
+func (c *Cluster) awaitEpoch(t testing.TB, owner *Server, id string) {
+	t.Helper()
+	epoch := epochOf(owner.Client(t), id)
+	for _, node := range c.Nodes {
+		client := node.Client(t)
+		Await(t, node.Addr+" knows of the move", func() bool { return epochOf(client, id) == epoch })
+	}
+}
+
+// epochOf is the configuration epoch of a node, as another one knows it.
+func epochOf(client *redis.Client, id string) string {
+	for line := range strings.Lines(client.ClusterNodes(context.Background()).Val()) {
+		// id, address, flags, primary, ping sent, pong received, epoch, ...
+		if f := strings.Fields(line); len(f) > 6 && f[0] == id {
+			return f[6]
+		}
+	}
+	return ""
+}
+
 // Owner is the node that has the slot of a key.
 func (c *Cluster) Owner(t testing.TB, key string) *Server {
 	t.Helper()
@@ -68,6 +90,7 @@ func (c *Cluster) MoveSlot(t testing.TB, key string, to *Server, between func())
 			for _, node := range append([]*Server{to, from}, c.Nodes...) {
 				setSlot(t, node.Client(t), slot, "NODE", toID)
 			}
+			c.awaitEpoch(t, to, toID)
 			return moved
 		}
 		migrate := []any{"MIGRATE", loopback, to.port, "", 0, settleTimeout.Milliseconds(), "KEYS"}
