@@ -68,7 +68,7 @@ const (
 
 // serve runs a console until ctx ends.
 func (c *config) serve(ctx context.Context, log *slog.Logger, manager *sdnotify.Notifier) error {
-	asked := rereads()
+	asked := settings.Rereads()
 	for _, note := range c.notes(time.Now()) {
 		log.WarnContext(ctx, note)
 	}

@@ -14,14 +14,6 @@ import (
 	"vizstop/internal/settings"
 )
 
-// allowed is what "enqueue allow" prints as JSON.
-type allowed struct {
-	Kind    string `json:"kind"`    // "allow"
-	Batch   string `json:"batch"`   // "": stop calls of a project
-	Project string `json:"project"` // "": stops of a batch
-	Allowed int    `json:"allowed"` // stops of the batch that are confirmed now, or further stop calls of the project
-}
-
 // allowCmd is the settings of "enqueue allow".
 type allowCmd struct {
 	store
@@ -85,7 +77,7 @@ func (c *allowCmd) allowProject(ctx context.Context, desk *control.Desk, getenv 
 	if err := desk.Release.Allow(ctx, c.project, c.count); err != nil {
 		return err
 	}
-	return c.tell(allowed{Kind: "allow", Project: c.project, Allowed: c.count},
+	return c.tell(control.Allowed{Kind: "allow", Project: c.project, Allowed: c.count},
 		fmt.Sprintf("%d more stop calls that nobody confirmed may go out in project %s within the next hour", c.count, c.project))
 }
 
@@ -103,12 +95,12 @@ func (c *allowCmd) allowBatch(ctx context.Context, desk *control.Desk, batch str
 		return err
 	}
 	if n == 0 {
-		return c.tell(allowed{Kind: "allow", Batch: batch}, fmt.Sprintf("no stop of batch %s waits that nobody has confirmed", batch))
+		return c.tell(control.Allowed{Kind: "allow", Batch: batch}, fmt.Sprintf("no stop of batch %s waits that nobody has confirmed", batch))
 	}
-	return c.tell(allowed{Kind: "allow", Batch: batch, Allowed: n}, fmt.Sprintf("%d stops of batch %s are confirmed: no limit holds them any more", n, batch))
+	return c.tell(control.Allowed{Kind: "allow", Batch: batch, Allowed: n}, fmt.Sprintf("%d stops of batch %s are confirmed: no limit holds them any more", n, batch))
 }
 
-func (c *allowCmd) tell(a allowed, words string) error {
+func (c *allowCmd) tell(a control.Allowed, words string) error {
 	if c.json {
 		return report.WriteJSON(c.streams.out, a)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -31,11 +32,8 @@ func retryCommand(getenv func(string) string, streams streams) *cli.Command {
 		Action: c.batchAction(getenv, func(ctx context.Context, desk *control.Desk, batch *control.Batch) error {
 			desk.Ledger = batch.Ledger
 			c.shadow = batch.Shadow() // a shadow batch never becomes a real one
-			switch {
-			case len(outcomes) == 0 && c.shadow:
-				outcomes = []string{"would_not_found", "would_hold", "rejected", "expired"}
-			case len(outcomes) == 0:
-				outcomes = []string{"not_found", "rejected", "expired"}
+			if len(outcomes) == 0 {
+				outcomes = batch.Failed()
 			}
 			return c.retry(ctx, desk, batch, outcomes, getenv)
 		}),
@@ -48,13 +46,11 @@ func (c *stopCmd) retry(ctx context.Context, desk *control.Desk, batch *control.
 		return err
 	}
 	var items []joblist.Item
-	for s, err := range batch.Stops(ctx, outcomes...) {
+	for item, err := range batch.Jobs(ctx, math.MaxInt, outcomes...) {
 		if err != nil {
 			return err
 		}
-		if s.JobID != "" { // a malformed task has none
-			items = append(items, joblist.Item{ProjectID: s.ProjectID, JobID: s.JobID, Labels: s.Labels})
-		}
+		items = append(items, item)
 	}
 	if len(items) == 0 {
 		return fmt.Errorf("no stop of batch %s is %s: there is nothing to ask for again", batch.ID, strings.Join(outcomes, " or "))

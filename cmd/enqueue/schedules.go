@@ -385,14 +385,6 @@ func newScheduleCmd(streams streams) *scheduleCmd {
 	return c
 }
 
-// startedRun is what "enqueue schedules run" prints as JSON.
-type startedRun struct {
-	Kind     string `json:"kind"` // "schedules_run"
-	Schedule string `json:"schedule"`
-	Batch    string `json:"batch"`
-	Shadow   bool   `json:"shadow"`
-}
-
 func schedulesRunCommand(getenv func(string) string, streams streams) *cli.Command {
 	c := newScheduleCmd(streams)
 	c.Bool(&c.shadow, "shadow", "", "stop nothing: tell what stop calls would meet")
@@ -413,21 +405,13 @@ func schedulesRunCommand(getenv func(string) string, streams streams) *cli.Comma
 					fmt.Fprintf(c.streams.err, "held until somebody allows it, if it has %s: see enqueue schedules list\n", words)
 				}
 				if c.json {
-					return report.WriteJSON(c.streams.out, startedRun{"schedules_run", one.Name, batch, shadow})
+					return report.WriteJSON(c.streams.out, scheduler.StartedRun{Kind: "schedules_run", Schedule: one.Name, Batch: batch, Shadow: shadow})
 				}
 				_, err = fmt.Fprintln(c.streams.out, batch)
 				return err
 			}, desk.MayRun(ctx, one.Name)
 		}),
 	}
-}
-
-// scheduleBrake is what "enqueue schedules suspend" and "resume" print as JSON.
-type scheduleBrake struct {
-	Kind     string     `json:"kind"` // "schedules_suspend" or "schedules_resume"
-	Schedule string     `json:"schedule"`
-	Changed  bool       `json:"changed"` // false: it was so already
-	Until    *time.Time `json:"until"`   // null: it is not suspended
 }
 
 func schedulesSuspendCommand(getenv func(string) string, streams streams) *cli.Command {
@@ -456,7 +440,7 @@ func schedulesSuspendCommand(getenv func(string) string, streams streams) *cli.C
 				if err := desk.Suspend(ctx, one.Name, until, c.who(getenv), c.reason); err != nil {
 					return err
 				}
-				return c.conclude(scheduleBrake{"schedules_suspend", one.Name, true, orNull(until.UTC())},
+				return c.conclude(scheduler.Brake{Kind: "schedules_suspend", Schedule: one.Name, Changed: true, Until: orNull(until.UTC())},
 					fmt.Sprintf("%s is suspended until %s", one.Name, inZone(&until, one.Timezone)))
 			}, err
 		}),
@@ -478,13 +462,13 @@ func schedulesResumeCommand(getenv func(string) string, streams streams) *cli.Co
 				if !changed {
 					words = one.Name + " was not suspended"
 				}
-				return c.conclude(scheduleBrake{"schedules_resume", one.Name, changed, nil}, words)
+				return c.conclude(scheduler.Brake{Kind: "schedules_resume", Schedule: one.Name, Changed: changed, Until: nil}, words)
 			}, nil
 		}),
 	}
 }
 
-func (c *scheduleCmd) conclude(b scheduleBrake, words string) error {
+func (c *scheduleCmd) conclude(b scheduler.Brake, words string) error {
 	if c.json {
 		return report.WriteJSON(c.streams.out, b)
 	}

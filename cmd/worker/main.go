@@ -10,7 +10,6 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/urfave/cli/v3"
 
@@ -23,7 +22,7 @@ import (
 const maxErrorLine = 4096
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), endings()...)
+	ctx, stop := signal.NotifyContext(context.Background(), settings.Endings()...)
 	context.AfterFunc(ctx, stop) // a second signal kills at once
 	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
 	if err != nil {
@@ -32,27 +31,6 @@ func main() {
 		}
 		os.Exit(1)
 	}
-}
-
-// endings are the signals that end a worker when it has finished what is at work. SIGHUP is one of them for a worker at a
-// terminal, which is gone then.
-func endings() []os.Signal {
-	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	if settings.IsTerminal(os.Stderr) && !signal.Ignored(syscall.SIGHUP) {
-		signals = append(signals, syscall.SIGHUP)
-	}
-	return signals
-}
-
-// rereads is told of each SIGHUP of a worker that is at no terminal: it is asked to read its files again. One that was
-// started with nohup hears of none.
-func rereads() <-chan os.Signal {
-	if settings.IsTerminal(os.Stderr) || signal.Ignored(syscall.SIGHUP) {
-		return nil
-	}
-	asked := make(chan os.Signal, 1)
-	signal.Notify(asked, syscall.SIGHUP)
-	return asked
 }
 
 // run is the whole program. It returns when ctx ends or the command is done.

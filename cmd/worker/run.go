@@ -52,7 +52,7 @@ from VIZSTOP_REDIS_PASSWORD. Credentials in files, and the files of --accounts a
 
 // serve runs one worker until ctx ends, and tells manager how it is.
 func (c *config) serve(ctx context.Context, getenv func(string) string, log *slog.Logger, manager supervisor) error {
-	asked := rereads()
+	asked := settings.Rereads()
 	tracer, flush := startTraces(ctx, getenv, log)
 	defer flush()
 	log = tracer.Logger(log)

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"slices"
 
+	"vizstop/internal/joblist"
 	"vizstop/internal/ledger"
 	"vizstop/internal/release"
 	"vizstop/internal/report"
@@ -114,6 +115,44 @@ func (b *Batch) Stops(ctx context.Context, states ...string) iter.Seq2[*ledger.S
 			}
 		}
 	}
+}
+
+// Failed are the outcomes after which a job is asked for again, where nobody names
+// others.
+func (b *Batch) Failed() []string {
+	if b.Shadow() {
+		return []string{string(ledger.WouldNotFound), string(ledger.WouldHold), string(ledger.Rejected), string(ledger.Expired)}
+	}
+	return []string{string(ledger.NotFound), string(ledger.Rejected), string(ledger.Expired)}
+}
+
+// Jobs are the jobs of its stops in the given states, at most so many, to be asked for
+// again.
+func (b *Batch) Jobs(ctx context.Context, most int, states ...string) iter.Seq2[joblist.Item, error] {
+	return func(yield func(joblist.Item, error) bool) {
+		left := most
+		for s, err := range b.Stops(ctx, states...) {
+			if err != nil {
+				yield(joblist.Item{}, err)
+				return
+			}
+			if s.JobID == "" { // a malformed task has none
+				continue
+			}
+			if left--; left < 0 || !yield(joblist.Item{ProjectID: s.ProjectID, JobID: s.JobID, Labels: s.Labels}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Allowed is what was let through limits, as "enqueue allow --json" and the HTTP API tell
+// it.
+type Allowed struct {
+	Kind    string `json:"kind"`    // "allow"
+	Batch   string `json:"batch"`   // "": stop calls of a project
+	Project string `json:"project"` // "": stops of a batch
+	Allowed int    `json:"allowed"` // stops of the batch that are confirmed now, or further stop calls of the project
 }
 
 // Canceled is what became of a batch that was withdrawn.

@@ -73,6 +73,24 @@ func (o Overview) List() List {
 	return list
 }
 
+// StartedRun is a run by hand that was asked for, as "enqueue schedules run --json" and
+// the HTTP API tell it.
+type StartedRun struct {
+	Kind     string `json:"kind"` // "schedules_run"
+	Schedule string `json:"schedule"`
+	Batch    string `json:"batch"`
+	Shadow   bool   `json:"shadow"`
+}
+
+// Brake is whether a schedule is suspended now, as "enqueue schedules suspend --json" and
+// the HTTP API tell it.
+type Brake struct {
+	Kind     string     `json:"kind"` // "schedules_suspend" or "schedules_resume"
+	Schedule string     `json:"schedule"`
+	Changed  bool       `json:"changed"` // false: it was so already
+	Until    *time.Time `json:"until"`   // null: it is not suspended
+}
+
 func orNull(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil

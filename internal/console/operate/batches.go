@@ -75,17 +75,9 @@ func (o *Operator) allow(ctx context.Context, one *order) error {
 		if err != nil {
 			return nil, err
 		}
-		return one.done(Allowed{"allow", one.Batch, "", n}, "%d stops are confirmed: no limit holds them any more", n), nil
+		return one.done(control.Allowed{Kind: "allow", Batch: one.Batch, Allowed: n}, "%d stops are confirmed: no limit holds them any more", n), nil
 	}
 	return nil
-}
-
-// Allowed is the result of Allow for programs.
-type Allowed struct {
-	Kind    string `json:"kind"`    // "allow"
-	Batch   string `json:"batch"`   // "": stop calls of a project
-	Project string `json:"project"` // "": stops of a batch
-	Allowed int    `json:"allowed"` // stops of the batch that are confirmed now, or further stop calls of the project
 }
 
 func (o *Operator) allowProject(one *order) error {
@@ -103,17 +95,9 @@ func (o *Operator) allowProject(one *order) error {
 		if err := o.desk.Release.Allow(ctx, one.ProjectID, one.plan.Count); err != nil {
 			return nil, err
 		}
-		return one.done(Allowed{"allow", "", one.ProjectID, one.plan.Count}, "%d more stop calls may go out within the next hour", one.plan.Count), nil
+		return one.done(control.Allowed{Kind: "allow", Project: one.ProjectID, Allowed: one.plan.Count}, "%d more stop calls may go out within the next hour", one.plan.Count), nil
 	}
 	return nil
-}
-
-// failed are the outcomes that retry asks again for, without others.
-func failed(shadow bool) []string {
-	if shadow {
-		return []string{string(ledger.WouldNotFound), string(ledger.WouldHold), string(ledger.Rejected), string(ledger.Expired)}
-	}
-	return []string{string(ledger.NotFound), string(ledger.Rejected), string(ledger.Expired)}
 }
 
 // Retried is the result of Retry for programs.
@@ -130,7 +114,7 @@ func (o *Operator) retry(ctx context.Context, one *order) error {
 	}
 	outcomes := slices.Clone(one.Outcomes)
 	if len(outcomes) == 0 {
-		outcomes = failed(one.batch.Shadow())
+		outcomes = one.batch.Failed()
 	}
 	states := make([]ledger.State, len(outcomes))
 	for i, word := range outcomes {
@@ -157,16 +141,20 @@ func (o *Operator) askAgain(ctx context.Context, one *order) (*Done, error) {
 	if err != nil {
 		return nil, err
 	}
-	var shares []estimate.Share
-	for _, p := range one.batch.Projects {
-		shares = append(shares, estimate.Share{ProjectID: p, Stops: one.plan.Count, First: now, Last: now, Rate: o.desk.Rate()})
+	jobs, err := control.NewSurvey(func() iter.Seq2[joblist.Item, error] {
+		return one.batch.Jobs(ctx, one.plan.Count, one.plan.Target.Outcomes...)
+	})
+	if err != nil {
+		return nil, err
 	}
-	plan.Deadline = estimate.Of(now, o.desk.Rate(), shares).Deadline()
+	if _, err := jobs.LookAhead(now, &plan, o.desk.Rate(), func(string) estimate.Rate { return o.desk.Rate() }, control.Deadline{}); err != nil {
+		return nil, refused("%v", err)
+	}
 	batch := ledger.NewBatchID(now)
 	asked, err := o.desk.Ask(ctx, tasks.NewProducer(one.batch.Ledger, o.desk.Redis), control.Ask{
-		Batch: batch, Projects: one.batch.Projects, Total: one.plan.Count, Plan: plan, Confirmed: true,
+		Batch: batch, Projects: jobs.Projects, Total: jobs.Count, Plan: plan, Confirmed: true,
 		Meta: ledger.Meta{Requester: one.By, Reason: one.Reason, Labels: map[string]string{"retry_of": one.Batch}, Shadow: one.batch.Shadow()},
-		Jobs: again(one.batch.Stops(ctx, one.plan.Target.Outcomes...), one.plan.Count),
+		Jobs: jobs.Items(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("batch %s: %w", batch, err)
@@ -174,24 +162,6 @@ func (o *Operator) askAgain(ctx context.Context, one *order) (*Done, error) {
 	done := one.done(Retried{"retry", batch, asked}, "%d jobs were asked for again in batch %s", asked.Accepted+asked.Joined, batch)
 	done.Batch = batch
 	return done, nil
-}
-
-// again are the jobs of stops, of no more than were confirmed.
-func again(stops iter.Seq2[*ledger.Stop, error], most int) iter.Seq2[joblist.Item, error] {
-	return func(yield func(joblist.Item, error) bool) {
-		for s, err := range stops {
-			if err != nil {
-				yield(joblist.Item{}, err)
-				return
-			}
-			if s.JobID == "" { // a malformed task has none
-				continue
-			}
-			if most--; most < 0 || !yield(joblist.Item{ProjectID: s.ProjectID, JobID: s.JobID, Labels: s.Labels}, nil) {
-				return
-			}
-		}
-	}
 }
 
 // MostUndone is how many stops an undo through the console looks at; more are for the command line.

@@ -98,14 +98,6 @@ func (o *Operator) ofSchedule(ctx context.Context, one *order) (*scheduler.Desk,
 	return desk, nil
 }
 
-// StartedRun is the result of RunSchedule for programs.
-type StartedRun struct {
-	Kind     string `json:"kind"` // "schedules_run"
-	Schedule string `json:"schedule"`
-	Batch    string `json:"batch"`
-	Shadow   bool   `json:"shadow"`
-}
-
 func (o *Operator) runSchedule(ctx context.Context, one *order) error {
 	desk, err := o.ofSchedule(ctx, one)
 	if err != nil {
@@ -123,19 +115,11 @@ func (o *Operator) runSchedule(ctx context.Context, one *order) error {
 		if err != nil {
 			return nil, refused("%v", err)
 		}
-		done := one.done(StartedRun{"schedules_run", one.Schedule, batch, shadow}, "workers carry schedule %s out as batch %s", one.Schedule, batch)
+		done := one.done(scheduler.StartedRun{Kind: "schedules_run", Schedule: one.Schedule, Batch: batch, Shadow: shadow}, "workers carry schedule %s out as batch %s", one.Schedule, batch)
 		done.Batch = batch
 		return done, nil
 	}
 	return nil
-}
-
-// ScheduleBrake is the result of SuspendSchedule and ResumeSchedule for programs.
-type ScheduleBrake struct {
-	Kind     string     `json:"kind"` // "schedules_suspend" or "schedules_resume"
-	Schedule string     `json:"schedule"`
-	Changed  bool       `json:"changed"` // false: it was so already
-	Until    *time.Time `json:"until"`   // null: it is not suspended
 }
 
 func (o *Operator) suspendSchedule(ctx context.Context, one *order) error {
@@ -153,7 +137,7 @@ func (o *Operator) suspendSchedule(ctx context.Context, one *order) error {
 		if err := desk.Suspend(ctx, one.Schedule, until, one.By, one.Reason); err != nil {
 			return nil, refused("%v", err)
 		}
-		return one.done(ScheduleBrake{"schedules_suspend", one.Schedule, true, &until}, "schedule %s is suspended until %s", one.Schedule, until.Format(time.RFC3339)), nil
+		return one.done(scheduler.Brake{Kind: "schedules_suspend", Schedule: one.Schedule, Changed: true, Until: &until}, "schedule %s is suspended until %s", one.Schedule, until.Format(time.RFC3339)), nil
 	}
 	return nil
 }
@@ -170,9 +154,9 @@ func (o *Operator) resumeSchedule(ctx context.Context, one *order) error {
 			return nil, err
 		}
 		if !changed {
-			return one.done(ScheduleBrake{"schedules_resume", one.Schedule, false, nil}, "schedule %s was not suspended", one.Schedule), nil
+			return one.done(scheduler.Brake{Kind: "schedules_resume", Schedule: one.Schedule, Changed: false, Until: nil}, "schedule %s was not suspended", one.Schedule), nil
 		}
-		return one.done(ScheduleBrake{"schedules_resume", one.Schedule, true, nil}, "schedule %s is carried out again", one.Schedule), nil
+		return one.done(scheduler.Brake{Kind: "schedules_resume", Schedule: one.Schedule, Changed: true, Until: nil}, "schedule %s is carried out again", one.Schedule), nil
 	}
 	return nil
 }

@@ -36,6 +36,7 @@ const (
 // SpentError says that an order was carried out before and failed, or that it is not known how it ended. Nothing was done now.
 type SpentError struct{ words string }
 
+// Error says what became of it, as far as that is known.
 func (e *SpentError) Error() string { return e.words }
 
 // ReusedError says that an order's key belongs to another order. Nothing was done.

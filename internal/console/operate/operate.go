@@ -104,17 +104,20 @@ func (e *ChangedError) Error() string {
 // NothingError says that there is nothing to be done. Nothing was done.
 type NothingError struct{ words string }
 
+// Error says why.
 func (e *NothingError) Error() string { return e.words }
 
 // RefusedError says why an order can't be carried out as it is. Nothing was done.
 type RefusedError struct{ words string }
 
+// Error says why, and what to do.
 func (e *RefusedError) Error() string { return e.words }
 
 // ForbiddenError says that an order reaches beyond the projects of who gave it. Nothing
 // was done.
 type ForbiddenError struct{ words string }
 
+// Error says what is out of reach.
 func (e *ForbiddenError) Error() string { return e.words }
 
 func refused(format string, args ...any) error { return &RefusedError{fmt.Sprintf(format, args...)} }

@@ -144,7 +144,7 @@ func TestAllowConfirmsSoMany(t *testing.T) {
 		t.Fatalf("plan %+v, %v", plan, err)
 	}
 	done, err := o.Do(t.Context(), ord)
-	if err != nil || done.Result.(Allowed).Allowed != 3 {
+	if err != nil || done.Result.(control.Allowed).Allowed != 3 {
 		t.Fatalf("done %+v, %v", done, err)
 	}
 	ord.Target.Count = 0
