@@ -35,7 +35,7 @@ local function claim(stop, id, hop, job, kind, nonce)
   elseif not again and (not redis.call('ZSCORE', released, member) or string.match(claimed, '^(%d+) ') == hop) then
     return 0
   end
-  local later, fresh = nil, again and now < f[13] + 5000
+  local later, fresh = nil, again and now < (tonumber(f[13]) or 0) + 5000
   local call = kind == 'stop' and deadline > now and not f[8] and not shadow
   if elsewhere or fleet == '1' or c[4] ~= member and (parked > now or c[3]) or kind == 'stop' and (c[1] or fleet == 'stops') then
     later = math.max(now, math.min(parked, deadline))
