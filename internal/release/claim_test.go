@@ -66,11 +66,11 @@ func TestClaimSameNonceSameAnswer(t *testing.T) {
 // A claim in a shadow account leaves no mark of a call, and says so for good: the account
 // may be none any more when the same attempt is answered.
 func TestClaimInAShadowAccount(t *testing.T) {
-	shadow := true
-	eachRedis(t, Config{Serving: func(string) Serving { return Serving{Shadow: shadow} }}, func(t *testing.T, w *world) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		shadow := true
+		w.Releaser = w.worker("worker-1", Config{Serving: func(string) Serving { return Serving{Shadow: shadow} }})
 		ids := w.open("b", 2)
 		w.round(wide())
-		shadow = true
 		attempt := w.NewClaim(project, w.get(ids[0]).Member(), ledger.KindStop)
 		for _, shadow = range []bool{true, false} {
 			if c, err := attempt.Do(); err != nil || c.Stop == nil || c.Marked || !c.Stop.Marked.IsZero() {
