@@ -71,13 +71,16 @@ GOTEST = $(GO) test -vet=off -timeout 30m $(GOTESTFLAGS)
 test: deps ## run all tests with the race detector, hold deploy/ against the programs, play some bad days (GOTESTFLAGS='-run Name')
 	@$(MAKE) --no-print-directory -j 2 test-race test-without-race
 
-# Where nothing runs beside anything else, or in another program, the race detector finds nothing and costs minutes.
-RACELESS = /simulation$$|/browsertest$$|/takeover$$|/deploy/
+# Where nothing runs beside anything else, or in another program, the race detector finds nothing and costs minutes. Of
+# the scripts of enqueue, each a dozen processes, those run with it in which enqueue does several things at once.
+RACELESS = /simulation$$|/browsertest$$|/takeover$$|/deploy/|/cmd/enqueue$$
+SCRIPTS  = cancel_large|from|interrupt|large|select_pages|select_projects|undo|wait|watch
 
 .PHONY: test-race
 test-race:
 	CGO_ENABLED=1 $(GOTEST) -race -skip TestInABrowser $$($(GO) list ./... | grep -Ev '$(RACELESS)')
-	CGO_ENABLED=1 $(GO) test -vet=off -timeout 30m -race -run 'TestSimulation$$|TestOutcomes|TestFrozen|TestListChecksOf' $(GOTESTFLAGS) ./simulation
+	CGO_ENABLED=1 $(GO) test -vet=off -timeout 30m -race -run 'Test[^S]|TestScripts/^($(SCRIPTS))$$' $(GOTESTFLAGS) ./cmd/enqueue
+	CGO_ENABLED=1 $(GO) test -vet=off -timeout 30m -race -run 'TestSimulation$$|TestOutcomes|TestFrozen|TestListChecksOf' $(GOTESTFLAGS) ./simulation -seed 11 -seeds 2
 
 .PHONY: test-without-race
 test-without-race:

@@ -113,7 +113,7 @@ func TestARevokedAccountHoldsBackNobodyElse(t *testing.T) {
 				r := w.startFor(nil, accounts, nil)
 				defer r.stop()
 				for _, p := range accounts[1].projects {
-					w.askIn(p, "b", 200, 5*time.Second)
+					w.askIn(p, "b", 80, 5*time.Second)
 				}
 				w.await(time.Minute, "the first ends", func() bool {
 					b, err := w.ledger.Batch(ctx, otherProject, "b")
@@ -123,7 +123,7 @@ func TestARevokedAccountHoldsBackNobodyElse(t *testing.T) {
 					w.sim.SetAccessKey("team-b", "revoked")
 				}
 				began := time.Now()
-				w.askIn(project, "a", 200, 5*time.Second)
+				w.askIn(project, "a", 80, 5*time.Second)
 				took := w.endsIn(project, "a", 5*time.Minute)
 				t.Logf("the stops of the other account took %v", took)
 				if !revoked {
@@ -151,7 +151,7 @@ func TestARevokedAccountHoldsBackNobodyElse(t *testing.T) {
 				time.Sleep(3 * time.Minute)
 				other := w.startFor(nil, accounts, nil)
 				defer other.stop()
-				w.askIn(project, "a2", 200, 5*time.Second)
+				w.askIn(project, "a2", 80, 5*time.Second)
 				if took := w.endsIn(project, "a2", 5*time.Minute); took > alone+2*time.Second {
 					t.Errorf("with a second worker: took %v, without the revocation %v", took, alone)
 				}

@@ -185,7 +185,7 @@ func TestAListThatIsStale(t *testing.T) {
 
 func TestWatchedStopsExpireAtTheirDeadline(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
-		ids := w.addJobs(20, func(int) time.Duration { return 24 * time.Hour })
+		ids := w.addJobs(8, func(int) time.Duration { return 24 * time.Hour })
 		r := w.start(quick)
 		defer r.stop()
 		asked := time.Now()

@@ -449,7 +449,7 @@ func TestABacklogIsNotRepaired(t *testing.T) {
 	latency := 20 * time.Second / time.Duration(1+guards(1)) // a look and its stop call share the call's timeout
 	inBubble(t, modelartstest.Config{Latency: func(string) time.Duration { return latency }}, func(w *world) {
 		var ids []string
-		for i := range 20 {
+		for i := range 10 {
 			ids = append(ids, fmt.Sprint(1000+i))
 			w.sim.AddJob(project, modelartstest.Job{ID: ids[i], StopTime: time.Second})
 		}
