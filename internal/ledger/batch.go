@@ -22,6 +22,9 @@ type Batch struct {
 	Joined    int           // those that were active already for another batch
 	Meta      Meta
 	Confirmed bool // somebody has confirmed stops of it
+
+	Undone   int       // of those that were stopped: an undo of the batch has restarted their job, or is about to
+	UndoneAt time.Time // when the last one was; zero: none ever
 }
 
 var batchPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
@@ -91,6 +94,7 @@ func (l *Ledger) Batch(ctx context.Context, projectID, batch string) (*Batch, er
 	b := &Batch{
 		ID: batch, ProjectID: projectID, Created: timeOf(number("created")),
 		Counts: make(map[State]int), Joined: int(number("joined")), Confirmed: f["confirmed"] != "",
+		Undone: int(number("undone")), UndoneAt: timeOf(number("undone_at")),
 		Meta: Meta{Requester: f["requester"], Reason: f["why"], Labels: decodeLabels(f["labels"]), Shadow: l.ofShadow},
 	}
 	for _, s := range append(InFlight(), AllOutcomes()...) {

@@ -19,7 +19,7 @@ func (l *Ledger) NotUndone(ctx context.Context, s *Stop, batch string) error {
 
 func (l *Ledger) noteUndo(ctx context.Context, s *Stop, batch string, when any) error {
 	k := l.keys(s.ProjectID)
-	found, err := undoScript.Run(ctx, l.rdb, []string{k.Stop(s.ID)}, batch, when).Bool()
+	found, err := undoScript.Run(ctx, l.rdb, []string{k.Stop(s.ID), k.batch(batch)}, batch, when).Bool()
 	if err == nil && !found {
 		err = ErrNotFound
 	}

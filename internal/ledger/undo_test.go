@@ -26,12 +26,29 @@ func TestUndo(t *testing.T) {
 				t.Errorf("wanted besides b1 by %q, besides b2 by %q, undone %v; want %q, %q, %v",
 					got.WantedBesides("b1"), got.WantedBesides("b2"), got.Undone("b1"), besides1, besides2, undone1)
 			}
+			want := map[string]int{"b1": 0, "b2": 0}
+			if undone1 {
+				want["b1"] = 1
+			}
+			for id, n := range want {
+				if b := w.batch(t, id); b.Undone != n || n > 0 && !b.UndoneAt.Equal(w.now()) {
+					t.Errorf("batch %s counts %d undone at %v, want %d", id, b.Undone, b.UndoneAt, n)
+				}
+			}
 		}
 		is("b2", "b1", false)
 		if err := w.ledger.Undo(t.Context(), s, "b1"); err != nil {
 			t.Fatal(err)
 		}
 		is("b2", "", true)
+		if err := w.ledger.Undo(t.Context(), s, "b1"); err != nil { // as an answer that got lost makes one do
+			t.Fatal(err)
+		}
+		is("b2", "", true)
+		if err := w.ledger.NotUndone(t.Context(), s, "b1"); err != nil {
+			t.Fatal(err)
+		}
+		is("b2", "b1", false)
 		if err := w.ledger.NotUndone(t.Context(), s, "b1"); err != nil {
 			t.Fatal(err)
 		}

@@ -32,6 +32,7 @@ type Summary struct {
 	Joined    int               `json:"joined"`    // of these, stops that were active already for another batch
 	InFlight  map[string]int    `json:"in_flight"` // by state; every state is present
 	Outcomes  map[string]int    `json:"outcomes"`  // by outcome; every outcome is present
+	Undone    int               `json:"undone"`    // of those with outcome stopped: "enqueue undo" has restarted their job
 	Duration  Quantiles         `json:"duration_seconds"`
 
 	standing estimate.Standing
@@ -113,7 +114,7 @@ func Summarize(ctx context.Context, l *ledger.Ledger, projectID, batch string) (
 		}
 		offset = next
 	}
-	s.Joined = b.Joined
+	s.Joined, s.Undone = b.Joined, b.Undone
 	s.Duration = quantiles(took)
 	return s, nil
 }
@@ -191,6 +192,9 @@ func (s *Summary) WriteTable(w io.Writer) error {
 		}
 	}
 	fmt.Fprintf(t, "requested\t%d\t\n", s.Requested)
+	if s.Undone > 0 {
+		fmt.Fprintf(t, "restarted by undo\t%d\t\n", s.Undone)
+	}
 	if s.Outcomes[string(ledger.Stopped)] > 0 {
 		fmt.Fprintf(t, "\t\t\ntime to confirmed\tseconds\t\np50\t%.1f\t\np95\t%.1f\t\nmax\t%.1f\t\n",
 			s.Duration.P50, s.Duration.P95, s.Duration.Max)

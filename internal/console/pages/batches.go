@@ -196,7 +196,7 @@ func (p *pages) batch(w http.ResponseWriter, r *http.Request) error {
 	if err := p.stops(r, b, here); err != nil {
 		return err
 	}
-	if b.Digest.Undone > 0 {
+	if b.Undone() > 0 {
 		recorded, err := p.source.Actions(ctx)
 		if err != nil {
 			return err
@@ -275,11 +275,6 @@ func undoneBy(recorded []actions.Action, id string) string {
 		}
 	}
 	return ""
-}
-
-// Restarted reports whether an undo has restarted all that the batch has stopped.
-func (b *batchPage) Restarted() bool {
-	return b.Digest.Undone > 0 && b.Digest.Undone >= b.Counts()[ledger.Stopped]
 }
 
 // batchActions are those that make sense for a batch as it stands.

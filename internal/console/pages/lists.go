@@ -59,7 +59,7 @@ func (p *pages) job(w http.ResponseWriter, r *http.Request) error {
 
 func newJobStop(s *ledger.Stop) jobStop {
 	one := jobStop{Stop: s, History: s.History()}
-	for _, m := range []moment{{"asked", s.Asked}, {"due", s.Due}, {"first call", s.Called}, {"accepted", s.Accepted}, {"ended", s.Ended}, {"restarted (undo)", snapshot.UndoneAt(s, "")}, {"deadline", s.Deadline}} {
+	for _, m := range []moment{{"asked", s.Asked}, {"due", s.Due}, {"first call", s.Called}, {"accepted", s.Accepted}, {"ended", s.Ended}, {"restarted (undo)", snapshot.UndoneAt(s)}, {"deadline", s.Deadline}} {
 		if !m.At.IsZero() {
 			one.Times = append(one.Times, m)
 		}

@@ -405,4 +405,7 @@ func TestUndone(t *testing.T) {
 	if a := said("/batches/nightly-20261126"); !strings.Contains(a, "48 of the stopped jobs were restarted") || !strings.Contains(a, "stopped, then restarted") || strings.Contains(a, "restart what it has stopped") {
 		t.Errorf("a batch that was undone: %s", a)
 	}
+	if a := said("/batches"); !strings.Contains(a, "stopped, then restarted") {
+		t.Errorf("the list of batches: %s", a)
+	}
 }

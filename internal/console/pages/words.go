@@ -28,7 +28,7 @@ func (p *pages) funcs() template.FuncMap {
 		"in":    func(now, t time.Time) string { return span(max(0, t.Sub(now))) },
 		"class": class, "mark": mark, "say": say, "plural": plural, "percent": percent, "labels": labels,
 		"add": func(a, b int) int { return a + b }, "sub": func(a, b int) int { return a - b },
-		"undone": func(s *ledger.Stop) time.Time { return snapshot.UndoneAt(s, "") }, "failed": failed, "canceled": func(b *snapshot.Batch) int { return b.Counts()[ledger.Canceled] }, "standing": standing, "thin": thin, "thick": thick, "rows": newRows, "holdsOf": newHolds, "linksOf": linksOf, "tick": tickClass,
+		"undone": snapshot.UndoneAt, "failed": failed, "canceled": func(b *snapshot.Batch) int { return b.Counts()[ledger.Canceled] }, "standing": standing, "thin": thin, "thick": thick, "rows": newRows, "holdsOf": newHolds, "linksOf": linksOf, "tick": tickClass,
 		"limit": limitWords, "batchOf": batchOf,
 		"millis": func(t time.Time) int { return t.Nanosecond() / int(time.Millisecond) }, "address": with, "sentence": sentence, "tidy": tidy, "brief": brief,
 	}
@@ -288,6 +288,8 @@ func standing(now time.Time, b *snapshot.Batch) badge {
 		return badge{"waits until " + until(now, b.Waits), "quiet"}
 	case b.InFlight() > 0:
 		return badge{"in flight", "busy"}
+	case b.Restarted():
+		return badge{"stopped, then restarted", "quiet"}
 	case failed(b) > 0:
 		return badge{"ended, with failures", "bad"}
 	case b.Counts()[ledger.Canceled] > 0:

@@ -83,6 +83,30 @@ func (b *Batch) Joined() (n int) {
 	return n
 }
 
+// Undone is how many of those that were stopped an undo of the batch has restarted.
+func (b *Batch) Undone() (n int) {
+	for _, p := range b.Parts {
+		n += p.Undone
+	}
+	return n
+}
+
+// UndoneAt is when the last of them was; zero: none ever.
+func (b *Batch) UndoneAt() (at time.Time) {
+	for _, p := range b.Parts {
+		if p.UndoneAt.After(at) {
+			at = p.UndoneAt
+		}
+	}
+	return at
+}
+
+// Restarted reports whether an undo has restarted all that the batch has stopped.
+func (b *Batch) Restarted() bool {
+	undone := b.Undone()
+	return undone > 0 && undone >= b.Counts()[ledger.Stopped]
+}
+
 // in is the batch in the projects that a principal sees; nil if that is none.
 func (b *Batch) in(p *principals.Principal) *Batch {
 	part := *b

@@ -139,8 +139,6 @@ type Digest struct {
 	Read     int // how many of them
 	Failures []Failure
 	Lags     []time.Duration // from due until confirmed, of those that were stopped; ascending
-	Undone   int             // of those that were stopped: their job was restarted by an undo of the batch
-	UndoneAt time.Time       // when the last one was
 }
 
 // Failure is stops that ended badly, or have trouble, in the same words.
@@ -179,10 +177,6 @@ func (s *Source) Digests(ctx context.Context, d *Detail) (Kept[map[string]*Diges
 func (d *Digest) add(o *Digest) {
 	d.Read += o.Read
 	d.Lags = append(d.Lags, o.Lags...)
-	d.Undone += o.Undone
-	if o.UndoneAt.After(d.UndoneAt) {
-		d.UndoneAt = o.UndoneAt
-	}
 	for _, f := range o.Failures {
 		d.fail(f)
 	}
@@ -316,12 +310,6 @@ func readDigest(ctx context.Context, l *ledger.Ledger, projectID, id string, mos
 			if stop.State == ledger.Stopped {
 				d.Lags = append(d.Lags, max(0, stop.Ended.Sub(stop.Due)))
 			}
-			if at := UndoneAt(stop, id); !at.IsZero() {
-				d.Undone++
-				if at.After(d.UndoneAt) {
-					d.UndoneAt = at
-				}
-			}
 			d.note(stop)
 		}
 		if next == 0 {
@@ -333,10 +321,10 @@ func readDigest(ctx context.Context, l *ledger.Ledger, projectID, id string, mos
 	return d, nil
 }
 
-// UndoneAt is when the job of a stop was restarted by an undo: of a batch, or of any if batch is ""; zero: it was not.
-func UndoneAt(stop *ledger.Stop, batch string) (at time.Time) {
+// UndoneAt is when the job of a stop was restarted by an undo, of any batch; zero: it was not.
+func UndoneAt(stop *ledger.Stop) (at time.Time) {
 	for _, w := range stop.Wishes {
-		if (batch == "" || w.Batch == batch) && w.Undone.After(at) && stop.State == ledger.Stopped {
+		if w.Undone.After(at) && stop.State == ledger.Stopped {
 			at = w.Undone
 		}
 	}
