@@ -26,6 +26,7 @@ import (
 
 	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
+	"vizstop/internal/logtest"
 	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
 	v1 "vizstop/internal/modelarts/v1"
@@ -55,25 +56,7 @@ type world struct {
 	producer *tasks.Producer
 	queue    *asynq.Client
 	http     *http.Client
-	log      *logBook
-}
-
-// logBook is what all workers of a world write; each has a handler of its own.
-type logBook struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *logBook) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logBook) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
+	log      *logtest.Buffer
 }
 
 // inBubble runs test in a bubble of virtual time, with an API that behaves as
@@ -89,7 +72,7 @@ func bubble(t *testing.T, cfg modelartstest.Config, test func(w *world)) {
 	outer := t // stories may tell it of what is wrong
 	cfg.Only = cmp.Or(cfg.Only, usual)
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, redis: miniredis.NewMiniRedis(), sim: modelartstest.New(cfg), v2: cfg.Only == modelartstest.V2, log: &logBook{}}
+		w := &world{t: t, redis: miniredis.NewMiniRedis(), sim: modelartstest.New(cfg), v2: cfg.Only == modelartstest.V2, log: &logtest.Buffer{}}
 		w.redis.ClockTTL(true)
 		w.rdb = w.connect()
 		w.ledger = ledger.New(w.rdb, time.Now)

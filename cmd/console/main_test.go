@@ -23,29 +23,12 @@ import (
 	"testing"
 	"time"
 
+	"vizstop/internal/logtest"
 	"vizstop/internal/redistest"
 )
 
 // patience is for machines that are very busy.
 const patience = 2 * time.Minute
-
-// syncBuffer is a log that is read while it is written.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
 
 type environ map[string]string
 
@@ -65,14 +48,14 @@ func command(t *testing.T, env environ, args ...string) (stdout, stderr string, 
 type running struct {
 	*testing.T
 	addr string
-	log  *syncBuffer
+	log  *logtest.Buffer
 	stop func()
 }
 
 func start(t *testing.T, env environ, args ...string) *running {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	r := &running{T: t, log: &syncBuffer{}}
+	r := &running{T: t, log: &logtest.Buffer{}}
 	ended := make(chan error, 1)
 	go func() {
 		ended <- run(ctx, append([]string{"run", "--listen", "127.0.0.1:0"}, args...), env.get, io.Discard, r.log)

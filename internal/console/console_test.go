@@ -2,7 +2,6 @@ package console
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -25,36 +23,19 @@ import (
 	"vizstop/internal/console/problem"
 	"vizstop/internal/console/site"
 	"vizstop/internal/httpd"
+	"vizstop/internal/logtest"
 	"vizstop/internal/principals"
 )
 
 // patience is for machines that are very busy.
 const patience = 2 * time.Minute
 
-// syncBuffer is a log that is read while it is written.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
-
 // served is a console on loopback with routes of the test, and a principal of each role.
 type served struct {
 	*testing.T
 	console *Console
 	addr    string
-	log     *syncBuffer
+	log     *logtest.Buffer
 	reg     *prometheus.Registry
 	tokens  map[string]string // by principal
 	release chan struct{}     // lets GET /wait end
@@ -75,7 +56,7 @@ type options struct {
 
 func serve(t *testing.T, o options) *served {
 	t.Helper()
-	s := &served{T: t, log: &syncBuffer{}, reg: prometheus.NewRegistry(), tokens: map[string]string{}, release: make(chan struct{})}
+	s := &served{T: t, log: &logtest.Buffer{}, reg: prometheus.NewRegistry(), tokens: map[string]string{}, release: make(chan struct{})}
 	log := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	config := Config{Site: &site.Site{Log: log, Actions: true}, Principals: s.directory(o.open), Registry: s.reg,
 		Ready: func(context.Context) error {

@@ -1,13 +1,13 @@
 package worker
 
 import (
-	"bytes"
 	"log/slog"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"vizstop/internal/logtest"
 	v1 "vizstop/internal/modelarts/v1"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,7 +24,7 @@ func TestUnfitRedis(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t) // keeps nothing
 	admin := s.Client(t)
-	var log lockedBuffer
+	var log logtest.Buffer
 	reg := prometheus.NewRegistry()
 	client, err := modelarts.New("http://127.0.0.1:1")
 	if err != nil {
@@ -119,21 +119,4 @@ func TestFitnessOfAnAbsentRedis(t *testing.T) {
 	if _, ok := f.look(t.Context()); ok || !f.unfit()["no_append_only"] || len(f.notes()) != 1 {
 		t.Errorf("after a look at nothing (%v): %v, %q", ok, f.unfit(), f.notes())
 	}
-}
-
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }

@@ -1,7 +1,6 @@
 package httpapi_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -24,6 +22,7 @@ import (
 	"vizstop/internal/control"
 	"vizstop/internal/httpd"
 	"vizstop/internal/ledger"
+	"vizstop/internal/logtest"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/principals"
 	"vizstop/internal/redistest"
@@ -50,7 +49,7 @@ type world struct {
 	url    string
 	tokens map[string]string
 	spec   *spec
-	log    *bytes.Buffer
+	log    *logtest.Buffer
 }
 
 // options of a world.
@@ -62,8 +61,8 @@ type options struct {
 
 func newWorld(t *testing.T, o options) *world {
 	t.Helper()
-	w := &world{T: t, redis: redistest.Start(t), tokens: map[string]string{}, spec: readSpec(t), log: &bytes.Buffer{}}
-	log := slog.New(slog.NewTextHandler(&lockedWriter{w: w.log}, nil))
+	w := &world{T: t, redis: redistest.Start(t), tokens: map[string]string{}, spec: readSpec(t), log: &logtest.Buffer{}}
+	log := slog.New(slog.NewTextHandler(w.log, nil))
 	rdb := w.redis.Limited(t)
 	var err error
 	if w.desk, err = control.Open(t.Context(), rdb); err != nil {
@@ -94,17 +93,6 @@ func newWorld(t *testing.T, o options) *world {
 	t.Cleanup(func() { server.Close(time.Second) })
 	w.url = "http://" + server.Addr() + o.prefix
 	return w
-}
-
-type lockedWriter struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-func (l *lockedWriter) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(p)
 }
 
 func (w *world) startAPI() *settings.Service {
