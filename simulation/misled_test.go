@@ -75,10 +75,11 @@ func saysAbsent(err error) bool {
 	return own(err) && jobs.KindOf(err) == jobs.KindNotFound
 }
 
-// ofStranger reports whether a call was turned away by somebody who is not the API.
+// ofStranger reports whether a call was turned away by somebody who is not the API. A
+// refusal that breaks off in the middle is the API's.
 func ofStranger(err error) bool {
 	apiErr, ok := errors.AsType[*jobs.Error](err)
-	return ok && apiErr.HTTPStatus/100 == 4 && !own(err)
+	return ok && apiErr.HTTPStatus/100 == 4 && !own(err) && apiErr.Kind != jobs.KindUnavailable
 }
 
 // checkOwnWord: an outcome that an answer decides has one of the API itself, and
