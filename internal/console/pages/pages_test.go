@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"vizstop/internal/actions"
+	"vizstop/internal/ledger"
 	"vizstop/internal/redistest"
 )
 
@@ -407,5 +408,15 @@ func TestUndone(t *testing.T) {
 	}
 	if a := said("/batches"); !strings.Contains(a, "stopped, then restarted") {
 		t.Errorf("the list of batches: %s", a)
+	}
+	w.ask(project, "one", ledgerMeta("ada"), true, time.Now(), "shared-job")
+	w.ask(project, "two", ledgerMeta("lin"), true, time.Now(), "shared-job")
+	w.end(w.stop(project, "one", "shared-job"), ledger.Stopped, "")
+	must(t, w.desk.Ledger.Renounce(t.Context(), w.stop(project, "one", "shared-job"), "one"))
+	w.serve("")
+	for _, path := range []string{"/batches/one", "/jobs/" + project + "/shared-job"} {
+		if a := said(path); !strings.Contains(a, "shared-job") || strings.Contains(a, "restarted") {
+			t.Errorf("%s: batch two still wants the job stopped: %s", path, a)
+		}
 	}
 }

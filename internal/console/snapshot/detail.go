@@ -321,8 +321,12 @@ func readDigest(ctx context.Context, l *ledger.Ledger, projectID, id string, mos
 	return d, nil
 }
 
-// UndoneAt is when the job of a stop was restarted by an undo, of any batch; zero: it was not.
+// UndoneAt is when the job of a stop was restarted by an undo, of any batch; zero: it was not, which an undo does not do
+// while another batch wants it stopped.
 func UndoneAt(stop *ledger.Stop) (at time.Time) {
+	if stop.WantedBesides("") != "" {
+		return at
+	}
 	for _, w := range stop.Wishes {
 		if w.Undone.After(at) && stop.State == ledger.Stopped {
 			at = w.Undone
