@@ -23,11 +23,10 @@ import (
 // Detail is one batch, all that can be told without reading its stops. Nobody changes it.
 type Detail struct {
 	Batch
-	Whole  []string       // all of its projects
-	Holds  []release.Hold // that hold its calls back
-	Fleet  string         // that no worker lives, in words; "": one does
-	Paused bool           // a person holds its stop calls back
-	End    time.Time      // about when the last stop will have its outcome; zero: that can't be told
+	Whole []string       // all of its projects
+	Holds []release.Hold // that hold its calls back
+	Fleet string         // that no worker lives, in words; "": one does
+	End   time.Time      // about when the last stop will have its outcome; zero: that can't be told
 }
 
 // Batch is one batch as a principal sees it. Without one, or if it has no project that the principal sees, the error
@@ -82,7 +81,6 @@ func (s *Source) detail(ctx context.Context, id string) (*Detail, error) {
 		return nil, err
 	}
 	d.hold(d.Holds, s.desk.Release.Concerns)
-	d.Paused = slices.ContainsFunc(d.Holds, release.Hold.ByPerson)
 	if census := s.desk.Fleet.Census(); len(census.Alive) == 0 {
 		d.Fleet = control.NoWorker(census.Seen)
 	}

@@ -274,6 +274,35 @@ func TestPrincipalsSeeTheirPart(t *testing.T) {
 	}
 }
 
+// What holds a batch in one project says nothing of another: neither that it is held there, nor that something moves.
+func TestHoldsOfOtherProjects(t *testing.T) {
+	f := newFixture(t)
+	f.ask(project, "both", time.Now(), 3)
+	f.ask(other, "both", time.Now(), 5)
+	if err := f.desk.Ledger.StateSize(t.Context(), project, "both", 1, "secret plans"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.desk.Pause(t.Context(), project, "ada", "secret plans"); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		project string
+		stands  release.Reason
+		held    bool
+	}{{other, "", false}, {project, release.Paused, true}} {
+		me := &principals.Principal{Name: "me", Role: principals.Read, Projects: []string{c.project}}
+		d, err := f.source.Batch(t.Context(), "both", me)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for what, b := range map[string]*Batch{"detail": &d.Value.Batch, "snapshot": &f.state().Value.For(me).Batches[0]} {
+			if b.Stands != c.stands || (b.Held != "") != c.held || len(b.HeldIn) > 0 != c.held {
+				t.Errorf("%s of project %s stands for %q, held for %q, %v", what, c.project, b.Stands, b.Held, b.HeldIn)
+			}
+		}
+	}
+}
+
 func isUnknown(err error) bool { _, ok := errors.AsType[*control.UnknownError](err); return ok }
 
 // The stops of a batch tell why they failed; a page of them is found by state and reason, also far behind.
