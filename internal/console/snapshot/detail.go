@@ -94,10 +94,17 @@ func (s *Source) detail(ctx context.Context, id string) (*Detail, error) {
 // followers measure the pace of batches while people look at them.
 type followers struct {
 	mu sync.Mutex
-	of map[string]*report.Follower
+	of map[string]*follower
 }
 
-// look is one look at a batch. Looks at the same batch must not overlap, as those of a memo don't.
+// follower measures the pace of one batch.
+type follower struct {
+	mu sync.Mutex
+	*report.Follower
+}
+
+// look is one look at a batch. Looks at the same batch take turns: one begins before another has ended when all is to be
+// read anew meanwhile.
 func (f *followers) look(ctx context.Context, b *control.Batch, held bool) (report.Sight, error) {
 	f.mu.Lock()
 	one := f.of[b.ID]
@@ -107,11 +114,13 @@ func (f *followers) look(ctx context.Context, b *control.Batch, held bool) (repo
 		}
 		watch := b.Watch(nil)
 		watch.Why = nil
-		one = watch.Follow()
+		one = &follower{Follower: watch.Follow()}
 		f.of[b.ID] = one
 	}
 	f.mu.Unlock()
+	one.mu.Lock()
 	sight, err := one.Look(ctx)
+	one.mu.Unlock()
 	if held { // a time in which nothing could move is no part of the pace
 		sight.End = time.Time{}
 		f.mu.Lock()

@@ -25,7 +25,6 @@ import (
 	"vizstop/internal/limits"
 	"vizstop/internal/principals"
 	"vizstop/internal/release"
-	"vizstop/internal/report"
 	"vizstop/internal/scheduler"
 )
 
@@ -86,7 +85,7 @@ func newSource(desk *control.Desk, hour Hour, clock func() time.Time) *Source {
 	s.pages = memo[pageKey, StopsPage]{fresh: 2 * Fresh, most: keptBatches, clock: clock}
 	s.jobs = memo[[2]string, []*ledger.Stop]{fresh: Fresh, most: keptBatches, clock: clock}
 	s.found = memo[string, []string]{fresh: 2 * Fresh, most: keptBatches, clock: clock}
-	s.follower.of = map[string]*report.Follower{}
+	s.follower.of = map[string]*follower{}
 	return s
 }
 

@@ -303,6 +303,28 @@ func TestHoldsOfOtherProjects(t *testing.T) {
 	}
 }
 
+// An action has a batch read anew while it is being read: both looks measure its pace.
+func TestLooksMayOverlap(t *testing.T) {
+	f := newFixture(t)
+	for i := range 40 {
+		f.ask(fmt.Sprintf("project-%d", i), "wide", time.Now(), 1)
+	}
+	all := &principals.Principal{Name: "all", Role: principals.Read}
+	for range 10 {
+		f.source.follower.of = map[string]*follower{}
+		var group sync.WaitGroup
+		for range 4 {
+			group.Go(func() {
+				f.source.Forget()
+				if _, err := f.source.Batch(t.Context(), "wide", all); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		group.Wait()
+	}
+}
+
 func isUnknown(err error) bool { _, ok := errors.AsType[*control.UnknownError](err); return ok }
 
 // The stops of a batch tell why they failed; a page of them is found by state and reason, also far behind.
