@@ -37,8 +37,14 @@ func (s *Source) Batch(ctx context.Context, id string, p *principals.Principal) 
 		return Kept[*Detail]{}, unknown
 	}
 	kept, err := s.details.get(ctx, id, func(ctx context.Context) (*Detail, error) { return s.detail(ctx, id) })
-	if err != nil || p.All() {
+	if err != nil {
 		return kept, err
+	}
+	if gone, ok := errors.AsType[*control.UnknownError](kept.Trouble); ok { // Redis answers, and has it no more
+		return Kept[*Detail]{}, gone
+	}
+	if p.All() {
+		return kept, nil
 	}
 	part := *kept.Value
 	b := part.in(p)

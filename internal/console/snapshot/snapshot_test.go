@@ -325,6 +325,23 @@ func TestLooksMayOverlap(t *testing.T) {
 	}
 }
 
+// A batch that is forgotten is gone, although Redis answers: nobody is shown it as it was.
+func TestForgottenBatch(t *testing.T) {
+	f := newFixture(t)
+	f.ask(project, "b", time.Now(), 1)
+	all := &principals.Principal{Name: "all", Role: principals.Read}
+	if _, err := f.source.Batch(t.Context(), "b", all); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.server.Client(t).FlushDB(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	f.clock.advance(time.Hour)
+	if kept, err := f.source.Batch(t.Context(), "b", all); !isUnknown(err) {
+		t.Errorf("a batch that is not there any more: %+v, %v", kept, err)
+	}
+}
+
 func isUnknown(err error) bool { _, ok := errors.AsType[*control.UnknownError](err); return ok }
 
 // The stops of a batch tell why they failed; a page of them is found by state and reason, also far behind.
