@@ -292,6 +292,16 @@ func TestProjectsAreKeptApart(t *testing.T) {
 	w.want("a job of theirs", w.send(call{as: "partial", method: "GET", path: "/v1/projects/" + other + "/jobs/1"}), 403, "project-denied")
 }
 
+// Nobody learns of a project that is none of theirs by which API its jobs are called.
+func TestShapesOfOthersAreNotTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{})
+	uuid := `["0f0e0d0c-0b0a-4900-8807-060504030201"]`
+	w.want("a project of ours", w.send(call{as: "partial", method: "POST", path: "/v1/batches", body: body(uuid, "")}), 422, "invalid-content", "v1")
+	theirs := strings.Replace(body(uuid, ""), project, other, 1)
+	w.want("a project of others", w.send(call{as: "partial", method: "POST", path: "/v1/batches", body: theirs}), 403, "project-denied")
+}
+
 // With credentials the console finds out how many jobs run, and holds no batch that is a small part of them.
 func TestShareOfWhatRuns(t *testing.T) {
 	t.Parallel()
