@@ -389,7 +389,7 @@ func (s *Source) withJob(ctx context.Context, projects []string, jobID string) (
 			for _, key := range []string{ledger.Keys(p).Active(), ledger.Keys(p).Last(), ledger.ShadowKeys(p).Active(), ledger.ShadowKeys(p).Last()} {
 				_, err := s.desk.Redis.HGet(ctx, key, jobID).Result()
 				if err != nil && !errors.Is(err, redis.Nil) {
-					return fmt.Errorf("look for job %s: %w", jobID, err)
+					return fmt.Errorf("look for a job: %w", err)
 				}
 				found[i] = found[i] || err == nil
 			}
