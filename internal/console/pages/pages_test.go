@@ -345,6 +345,15 @@ func TestPrefix(t *testing.T) {
 	}
 }
 
+// A form that can't be read is the sender's fault, and is told as that.
+func TestUnreadableForm(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	if a := w.send("operator", "POST", "/act/pause", "reason=%zz"); a.status != 400 || strings.Contains(a.body, "zz") {
+		t.Errorf("a form that can't be read: %d %s", a.status, tags.ReplaceAllString(a.body, ""))
+	}
+}
+
 // Accounts are shown by names and projects, and no secret of them.
 func TestAccounts(t *testing.T) {
 	t.Parallel()
