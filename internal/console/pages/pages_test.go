@@ -11,6 +11,7 @@ import (
 	"vizstop/internal/actions"
 	"vizstop/internal/ledger"
 	"vizstop/internal/redistest"
+	"vizstop/internal/release"
 )
 
 var (
@@ -342,6 +343,34 @@ func TestPrefix(t *testing.T) {
 	v.Set("typed", v.Get("expect")[strings.LastIndex(v.Get("expect"), ".")+1:])
 	if done := w.send("operator", "POST", "/act/pause", v.Encode()); done.header.Get("Location") != "/ops/vizstop/?did=pause" {
 		t.Errorf("after an action: %d %s", done.status, done.header.Get("Location"))
+	}
+}
+
+// Whoever sees some projects is told that an account is held, and by what nobody else is: but never that nothing holds.
+func TestHeldAccount(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.credentials("accounts:\n- name: team-a\n  credentials: {prefix: TEAM_A}\n  regions:\n  - name: cn-north-4\n    projects: [{id: " + project + "}]\n" +
+		"- name: team-b\n  credentials: {prefix: TEAM_B}\n  regions:\n  - name: cn-north-4\n    projects: [{id: " + quiet + "}, {id: " + lone + "}]\n")
+	w.desk.Served = func(projectID string) (s release.Serving) {
+		s.Account, s.Endpoint, s.Rate, s.Shadow = w.api.Serving(projectID)
+		return s
+	}
+	w.ask(project, "moves", ledgerMeta("ada"), true, time.Now(), "1")
+	w.ask(lone, "stands", ledgerMeta("ada"), true, time.Now(), "1")
+	must(t, w.admin.SAdd(t.Context(), "vizstop:{-}:accounts", "team-b").Err())
+	must(t, w.admin.HSet(t.Context(), "vizstop:{-}:account:team-b", "hold", string(release.Credentials), "hold_since", time.Now().UnixMilli(), "hold_words", "secret words").Err())
+	w.serve("")
+	for _, c := range []struct{ who, path, has, not string }{
+		{"operator", "/accounts", "secret words", "not held yet"},
+		{"limited", "/accounts", "held", "not held"},
+		{"limited", "/", "by what concerns the whole account", "No limit"},
+		{"pair", "/", "Working, in part", "nothing holds them back"},
+	} {
+		a := w.get(c.who, c.path)
+		if text := tags.ReplaceAllString(a.body, ""); a.status != 200 || !strings.Contains(text, c.has) || strings.Contains(text, c.not) || c.who != "operator" && strings.Contains(text, "secret words") {
+			t.Errorf("%s of %s: %d, want %q and not %q: %s", c.path, c.who, a.status, c.has, c.not, strings.Join(strings.Fields(text), " "))
+		}
 	}
 }
 
