@@ -101,7 +101,7 @@ func (l *Ledger) JobStops(ctx context.Context, projectID, jobID string) ([]*Stop
 	pipe := l.rdb.Pipeline()
 	active, last := pipe.HGet(ctx, k.Active(), jobID), pipe.HGet(ctx, k.Last(), jobID)
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
-		return nil, fmt.Errorf("look for stops of job %s: %w", jobID, err)
+		return nil, fmt.Errorf("look for stops of a job of project %s: %w", projectID, err)
 	}
 	var stops []*Stop
 	seen := map[string]bool{}

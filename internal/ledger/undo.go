@@ -9,17 +9,23 @@ import (
 // before the job is restarted: whoever stops the job after that does so for a
 // reason of their own, and no second undo of the batch restarts it.
 func (l *Ledger) Undo(ctx context.Context, s *Stop, batch string) error {
-	return l.noteUndo(ctx, s, batch, millis(l.now()))
+	return l.noteUndo(ctx, s, batch, millis(l.now()), true)
+}
+
+// Renounce notes the same when the job is left as it is, since another batch wants it
+// stopped: the batch does not count it as restarted.
+func (l *Ledger) Renounce(ctx context.Context, s *Stop, batch string) error {
+	return l.noteUndo(ctx, s, batch, millis(l.now()), false)
 }
 
 // NotUndone takes Undo back, for a restart that did not work.
 func (l *Ledger) NotUndone(ctx context.Context, s *Stop, batch string) error {
-	return l.noteUndo(ctx, s, batch, "")
+	return l.noteUndo(ctx, s, batch, "", true)
 }
 
-func (l *Ledger) noteUndo(ctx context.Context, s *Stop, batch string, when any) error {
+func (l *Ledger) noteUndo(ctx context.Context, s *Stop, batch string, when any, counts bool) error {
 	k := l.keys(s.ProjectID)
-	found, err := undoScript.Run(ctx, l.rdb, []string{k.Stop(s.ID), k.batch(batch)}, batch, when).Bool()
+	found, err := undoScript.Run(ctx, l.rdb, []string{k.Stop(s.ID), k.batch(batch)}, batch, when, counts).Bool()
 	if err == nil && !found {
 		err = ErrNotFound
 	}

@@ -53,6 +53,12 @@ func TestUndo(t *testing.T) {
 			t.Fatal(err)
 		}
 		is("b2", "b1", false)
+		if err := w.ledger.Renounce(t.Context(), s, "b1"); err != nil {
+			t.Fatal(err)
+		}
+		if got, b := w.get(t, id), w.batch(t, "b1"); !got.Undone("b1") || got.WantedBesides("b2") != "" || b.Undone != 0 {
+			t.Errorf("b2 still wants it stopped: undone %v, and b1 counts %d restarted", got.Undone("b1"), b.Undone)
+		}
 		if err := w.ledger.Undo(t.Context(), s, "nobody"); !errors.Is(err, ledger.ErrNotFound) {
 			t.Errorf("undo of a batch that never asked: %v", err)
 		}

@@ -169,7 +169,7 @@ func (u *Undo) restart(ctx context.Context, s *ledger.Stop) error {
 	}
 	if why != "" && why != UndoneBefore {
 		if s.WantedBesides(u.Batch) != "" { // an undo of that batch restarts it
-			err = u.ledger.Undo(ctx, s, u.Batch)
+			err = u.ledger.Renounce(ctx, s, u.Batch)
 		}
 		u.note(s, "left", why)
 		return err

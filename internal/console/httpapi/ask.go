@@ -424,7 +424,8 @@ func (a *ask) choose(ctx context.Context) (*selected, error) {
 	return &selected{Survey: survey}, nil
 }
 
-// inShape goes through the jobs, and refuses ids of the wrong generation of the API. It ends with ctx.
+// inShape goes through the jobs, and refuses ids of the wrong generation of the API; of projects of others, which are
+// refused later, it tells nothing. It ends with ctx.
 func (a *ask) inShape(ctx context.Context) iter.Seq2[joblist.Item, error] {
 	return func(yield func(joblist.Item, error) bool) {
 		n := 0
@@ -433,7 +434,7 @@ func (a *ask) inShape(ctx context.Context) iter.Seq2[joblist.Item, error] {
 				yield(joblist.Item{}, ctx.Err())
 				return
 			}
-			if err == nil && a.file != nil {
+			if err == nil && a.file != nil && a.by.Sees(item.ProjectID) {
 				if p, ok := a.file.Project(item.ProjectID); ok {
 					if bad := settings.CheckShape(p.API, item.JobID); bad != nil {
 						item, err = joblist.Item{}, &joblist.LineError{Place: item.Place, Reason: fmt.Sprintf("job %s of project %s: %v", item.JobID, item.ProjectID, bad)}

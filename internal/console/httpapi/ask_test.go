@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -290,6 +291,34 @@ func TestProjectsAreKeptApart(t *testing.T) {
 	w.want("everything", w.send(call{as: "partial", method: "PUT", path: "/v1/pauses/-", body: why}), 403, "project-denied")
 	w.want("ours", w.send(call{as: "partial", method: "POST", path: "/v1/batches/both/cancel", body: why}), 200, "", `"canceled":1`)
 	w.want("a job of theirs", w.send(call{as: "partial", method: "GET", path: "/v1/projects/" + other + "/jobs/1"}), 403, "project-denied")
+}
+
+// That an account is held is told to whoever has a project of it; in which words of whose job, only to who sees all.
+func TestWordsOfHeldAccounts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{noAPI: true})
+	admin := w.redis.Client(t)
+	if err := errors.Join(admin.SAdd(t.Context(), "vizstop:{-}:accounts", "default").Err(), admin.HSet(t.Context(), "vizstop:{-}:account:default", "hold", "credentials",
+		"hold_since", time.Now().UnixMilli(), "hold_words", "job 4711 of project "+other+": refused").Err()); err != nil {
+		t.Fatal(err)
+	}
+	w.want("all", w.send(call{as: "reader", method: "GET", path: "/v1/holds"}), 200, "", "4711", `"scope":"credential"`)
+	for _, path := range []string{"/v1/holds", "/v1/holds?project_id=" + project} {
+		r := w.send(call{as: "partial", method: "GET", path: path})
+		if w.want(path, r, 200, "", `"scope":"credential"`); strings.Contains(r.body, "4711") || strings.Contains(r.body, other) {
+			t.Errorf("%s: %s", path, r.body)
+		}
+	}
+}
+
+// Nobody learns of a project that is none of theirs by which API its jobs are called.
+func TestShapesOfOthersAreNotTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{})
+	uuid := `["0f0e0d0c-0b0a-4900-8807-060504030201"]`
+	w.want("a project of ours", w.send(call{as: "partial", method: "POST", path: "/v1/batches", body: body(uuid, "")}), 422, "invalid-content", "v1")
+	theirs := strings.Replace(body(uuid, ""), project, other, 1)
+	w.want("a project of others", w.send(call{as: "partial", method: "POST", path: "/v1/batches", body: theirs}), 403, "project-denied")
 }
 
 // With credentials the console finds out how many jobs run, and holds no batch that is a small part of them.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // However many stops a batch has, and however many follow it, Redis reads its counters once a second.
@@ -53,5 +54,27 @@ func TestOwnBatchIsFound(t *testing.T) {
 		if r := w.send(call{as: "asker", method: "GET", path: "/v1/batches/b"}); r.at("projects.0.requested") != float64(n) {
 			t.Errorf("a batch of %d stops: %d %s", n, r.status, r.body)
 		}
+	}
+}
+
+// What was read before Redis went away is not what a caller has already: it is stale now.
+func TestStaleOverviewIsTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{noAPI: true})
+	fresh := w.send(call{as: "reader", method: "GET", path: "/v1/overview"})
+	w.redis.Kill()
+	deadline := time.Now().Add(patience)
+	for {
+		r := w.send(call{as: "reader", method: "GET", path: "/v1/overview"})
+		if r.at("stale") == true {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("it never is stale: %d %s", r.status, r.body)
+		}
+	}
+	known := map[string]string{"If-None-Match": fresh.header.Get("ETag")}
+	if r := w.send(call{as: "reader", method: "GET", path: "/v1/overview", header: known}); r.status != 200 || r.at("stale") != true {
+		t.Errorf("without Redis: %d %s", r.status, r.body)
 	}
 }

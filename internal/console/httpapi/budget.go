@@ -13,10 +13,15 @@ const (
 	// mostSpooled is how many bytes the lists of all requests at work may have together, and ownSpooled those of one principal.
 	mostSpooled = 4 * maxList
 	ownSpooled  = 2 * maxList
+	// mostHeld is the same of JSON bodies, which are in memory, and ownHeld of one principal's.
+	mostHeld = 32 * maxJSON
+	ownHeld  = 8 * maxJSON
 )
 
-// budget is how much of the disk lists take. It is safe for concurrent use.
+// budget is how much bodies take of the disk, or of memory. It is safe for concurrent use.
 type budget struct {
+	most, mostOwn int64 // bytes of all, and of one principal
+
 	mu  sync.Mutex
 	all int64
 	own map[string]int64 // by principal
@@ -40,9 +45,9 @@ func (s *share) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := int64(len(p))
-	if s.all+n > mostSpooled || s.own[s.of]+n > ownSpooled {
+	if s.all+n > s.most || s.own[s.of]+n > s.mostOwn {
 		return 0, &problem.Problem{Type: problem.TooManyRequests, RetryAfter: 10 * time.Second, Detail: fmt.Sprintf(
-			"Lists of more than %d MiB of one principal, or %d MiB of all, are at work, and nothing was recorded. Repeat it when others have ended.", ownSpooled>>20, mostSpooled>>20)}
+			"Bodies of this kind of more than %d MiB of one principal, or %d MiB of all, are at work, and nothing was recorded. Repeat it when others have ended.", s.mostOwn>>20, s.most>>20)}
 	}
 	if s.own == nil {
 		s.own = map[string]int64{}

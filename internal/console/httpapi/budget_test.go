@@ -15,7 +15,7 @@ import (
 // Lists that are at work together have bounds, for each principal and for all.
 func TestBudget(t *testing.T) {
 	t.Parallel()
-	var b budget
+	b := budget{most: mostSpooled, mostOwn: ownSpooled}
 	full := func(principal string) (bool, func()) {
 		r, free := b.reader(principal, strings.NewReader("1"))
 		_, err := io.ReadAll(r)

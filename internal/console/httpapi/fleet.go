@@ -91,6 +91,16 @@ func newHoldRow(h release.Hold) holdRow {
 	return holdRow{string(h.Reason), string(h.Scope), h.ProjectID, h.Batch, h.Account, orNull(h.Since), h.By, orNull(h.Until), h.String()}
 }
 
+// newHoldRowFor is what a principal is told of a hold: of a whole account, whoever sees some projects only, that it is held.
+// What it is called, and which call of whose job was refused, concerns others, too.
+func newHoldRowFor(h release.Hold, p *principals.Principal) holdRow {
+	row := newHoldRow(h)
+	if h.Scope == release.ScopeCredential && !p.All() {
+		row.Account, row.Words = "", "calls of the account held: "+string(h.Reason)
+	}
+	return row
+}
+
 func (a *api) getHolds(w http.ResponseWriter, r *http.Request) error {
 	q := newQuery(r)
 	project := q.checked("project_id", projectID)
@@ -114,7 +124,7 @@ func (a *api) getHolds(w http.ResponseWriter, r *http.Request) error {
 	list := holdList{"holds", []holdRow{}}
 	for _, h := range holds {
 		if a.concerns(h, project, p) {
-			list.Holds = append(list.Holds, newHoldRow(h))
+			list.Holds = append(list.Holds, newHoldRowFor(h, p))
 		}
 	}
 	return write(w, http.StatusOK, list)

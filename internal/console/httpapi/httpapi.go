@@ -21,7 +21,8 @@ type api struct {
 	*site.Site
 	keys    keys
 	listing listing
-	spooled budget
+	spooled budget        // lists, which are in files
+	held    budget        // JSON bodies, which are in memory
 	large   chan struct{} // has a place for each large JSON body that may be decoded
 }
 
@@ -35,7 +36,7 @@ const (
 
 // New returns the routes below /v1/, and /openapi.yaml.
 func New(on *site.Site) []site.Route {
-	a := &api{Site: on, large: make(chan struct{}, mostLarge)}
+	a := &api{Site: on, large: make(chan struct{}, mostLarge), spooled: budget{most: mostSpooled, mostOwn: ownSpooled}, held: budget{most: mostHeld, mostOwn: ownHeld}}
 	if on.Desk != nil { // else nothing but the description is asked for
 		a.keys = keys{rdb: on.Desk.Redis, now: on.Desk.Fleet.Now}
 	}

@@ -144,7 +144,7 @@ func readOrder(r *http.Request, action operate.Action) (*orderBody, error) {
 	if media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); !strings.EqualFold(strings.TrimSpace(media), typeJSON) {
 		return nil, problem.New(problem.UnsupportedType, "The body of an action is JSON: say "+typeJSON+" in Content-Type.")
 	}
-	text, err := readBody(r, maxJSON)
+	text, err := readBody(r.Body, maxJSON)
 	if err != nil {
 		return nil, err
 	}

@@ -79,14 +79,17 @@ func (a *api) getOverview(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	p := principals.FromContext(r.Context())
-	state := kept.Value.For(p)
+	state, stale := kept.Value.For(p), kept.Trouble != nil
 	tag := `"` + state.Version + `"`
+	if stale {
+		tag = `"` + state.Version + `-stale"`
+	}
 	w.Header().Set("ETag", tag)
 	if matches(r.Header.Get("If-None-Match"), tag) {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	return write(w, http.StatusOK, newOverview(state, kept.Trouble != nil))
+	return write(w, http.StatusOK, newOverview(state, stale))
 }
 
 func newOverview(s *snapshot.State, stale bool) overview {

@@ -182,8 +182,8 @@ func (a *api) readRequest(r *http.Request) (*request, error) {
 }
 
 // readBody reads a JSON body of a few megabytes at most.
-func readBody(r *http.Request, most int64) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(r.Body, most+1))
+func readBody(from io.Reader, most int64) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(from, most+1))
 	if err != nil {
 		return nil, err
 	}
@@ -197,17 +197,20 @@ func (a *api) readDocument(r *http.Request, sum hash.Hash) (*request, error) {
 	if err := newQuery(r).done(); err != nil {
 		return nil, err
 	}
-	body, err := readBody(r, maxJSON)
+	counted, free := a.held.reader(principals.FromContext(r.Context()).Name, r.Body)
+	body, err := readBody(counted, maxJSON)
 	if err != nil {
+		free()
 		return nil, err
 	}
 	_, _ = sum.Write(body)
-	release := func() {}
+	release := free
 	if len(body) > largeJSON { // decoded it is many times as large
 		select {
 		case a.large <- struct{}{}:
-			release = func() { <-a.large }
+			release = func() { <-a.large; free() }
 		case <-r.Context().Done():
+			free()
 			return nil, r.Context().Err()
 		}
 	}

@@ -96,7 +96,10 @@ func (p *pages) ask(w http.ResponseWriter, r *http.Request, status int, values u
 // act does what was confirmed.
 func (p *pages) act(w http.ResponseWriter, r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
-		return err
+		if told, ok := errors.AsType[*problem.Problem](err); ok { // of how it came
+			return told
+		}
+		return problem.New(problem.MalformedBody, "The form, or the query of its address, is not written as browsers write it.")
 	}
 	values := r.PostForm
 	c, order, err := p.order(r, values)

@@ -37,6 +37,7 @@ const (
 	project = "0123456789abcdef0123456789abcdef"
 	paused  = "fedcba9876543210fedcba9876543210"
 	quiet   = "00000000000000000000000000000009" // that the limited principal sees, too
+	lone    = "00000000000000000000000000000005" // that only the principal pair sees, beside project
 )
 
 // hostile is a text from outside at its worst: markup, a script, quotes, marks that turn the direction of writing, a
@@ -247,7 +248,7 @@ func (w *world) serve(prefix string) {
 	w.Helper()
 	text := "principals:\n"
 	for name, more := range map[string]string{"reader": "role: read", "operator": "role: operate", "limited": "role: operate, projects: [" + quiet + "]",
-		"other": "role: read, projects: [" + paused + "]"} {
+		"other": "role: read, projects: [" + paused + "]", "pair": "role: read, projects: [" + project + ", " + lone + "]"} {
 		token, hash := principals.NewToken()
 		w.tokens[name] = token
 		text += fmt.Sprintf("- {name: %s, token_hash: %q, %s}\n", name, hash, more)

@@ -180,7 +180,8 @@ type accountRow struct {
 	Regions       []string
 	Projects      []accounts.Project // the first few that the reader sees
 	More          int
-	Held          []holdView
+	Stands        bool       // it is held
+	Held          []holdView // by what; none for who sees some projects only
 }
 
 // shownOfAccount is how many projects of an account are shown.
@@ -190,7 +191,7 @@ func (p *pages) accounts(w http.ResponseWriter, r *http.Request) error {
 	if !p.hasAccounts() {
 		return problem.New(problem.NotFound, "The console was started without an accounts file.")
 	}
-	kept, err := p.state(r)
+	kept, err := p.source.State(r.Context())
 	if err != nil {
 		return err
 	}
@@ -213,7 +214,10 @@ func (p *pages) accounts(w http.ResponseWriter, r *http.Request) error {
 		row.Projects = of[a][:min(len(of[a]), shownOfAccount)]
 		row.More = len(of[a]) - len(row.Projects)
 		for _, h := range kept.Value.Holds {
-			if h.Scope == release.ScopeCredential && h.Account == a.Name {
+			if h.Scope != release.ScopeCredential || h.Account != a.Name {
+				continue
+			}
+			if row.Stands = true; me.All() {
 				row.Held = append(row.Held, newHold(h, kept.Value.At))
 			}
 		}

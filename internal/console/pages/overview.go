@@ -23,6 +23,7 @@ type overview struct {
 	All, Waiting      snapshot.Hours
 	Held              holdList
 	Paused            bool // all stop calls are
+	Unseen            bool // what concerns whole accounts holds projects back, and is not for this reader
 	Notes             []string
 	Hour              *hour
 	LastMinutes       minuteRow // of the last whole minutes, added up
@@ -65,6 +66,7 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request) error {
 	o.LastMinutes, o.Minutes = lastMinutes(st.Hour)
 	o.Verdict = newVerdict(st, o)
 	o.Paused = slices.ContainsFunc(st.Holds, func(h release.Hold) bool { return h.Scope == release.ScopeFleet && h.Reason == release.Paused })
+	o.Unseen = !who(r).All() && len(st.Holds) == 0 && slices.ContainsFunc(st.Projects, func(p snapshot.Project) bool { return p.Held && p.InFlight() > 0 })
 	o.Notes = p.notes(st)
 	if who(r).All() {
 		o.Hour = newHour(st.Hour, st.HourTrouble)
@@ -129,14 +131,15 @@ func newVerdict(st *snapshot.State, o *overview) verdict {
 		}
 		return v
 	}
+	moreThanLimit := func(h release.Hold) bool { return !h.ByLimit() }
 	fleet := func(h release.Hold) bool { return h.Scope == release.ScopeFleet }
 	switch {
 	case len(st.Workers.Alive) == 0:
 		return verdict{Class: "bad", Word: "No worker is alive", Said: sentence(noWorker(st.At, st.Workers.Seen)), Heading: "vizstopworkersabsent"}
 	case pausedAll:
 		return because("Paused", "warn", "No stop call goes out anywhere; "+moving+".", fleet)
-	case busy > 0 && held == busy && len(st.Holds) > 0:
-		return because("Standing still", "bad", "Everything in flight is held; "+moving+".", func(h release.Hold) bool { return !h.ByLimit() })
+	case busy > 0 && held == busy && slices.ContainsFunc(st.Holds, moreThanLimit):
+		return because("Standing still", "bad", "Everything in flight is held; "+moving+".", moreThanLimit)
 	case busy > 0 && held == busy: // by what this reader does not see
 		return verdict{Class: "bad", Word: "Standing still", Said: "Everything in flight is held, by what concerns the whole account; " + moving + "."}
 	case inFlight > 0 && len(st.Hour) > 0 && !o.Oldest.IsZero() && st.At.Sub(o.Oldest) > (quietMinutes+1)*time.Minute && o.LastMinutes.Good == 0 && len(st.Holds) == 0:
@@ -144,6 +147,8 @@ func newVerdict(st *snapshot.State, o *overview) verdict {
 			Heading: "vizstopnothingconfirmed"}
 	case len(st.Holds) > 0:
 		return because("Working, in part", "warn", moving+".", func(release.Hold) bool { return true })
+	case held > 0: // by what this reader does not see, too
+		return verdict{Class: "warn", Word: "Working, in part", Said: "What concerns a whole account holds " + plural(held, "project", "projects") + " back; " + moving + "."}
 	case inFlight > 0:
 		return verdict{Class: "good", Word: "Working", Said: moving + ", and nothing holds them back."}
 	}

@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"vizstop/internal/actions"
+	"vizstop/internal/ledger"
 	"vizstop/internal/redistest"
+	"vizstop/internal/release"
 )
 
 var (
@@ -344,6 +346,43 @@ func TestPrefix(t *testing.T) {
 	}
 }
 
+// Whoever sees some projects is told that an account is held, and by what nobody else is: but never that nothing holds.
+func TestHeldAccount(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.credentials("accounts:\n- name: team-a\n  credentials: {prefix: TEAM_A}\n  regions:\n  - name: cn-north-4\n    projects: [{id: " + project + "}]\n" +
+		"- name: team-b\n  credentials: {prefix: TEAM_B}\n  regions:\n  - name: cn-north-4\n    projects: [{id: " + quiet + "}, {id: " + lone + "}]\n")
+	w.desk.Served = func(projectID string) (s release.Serving) {
+		s.Account, s.Endpoint, s.Rate, s.Shadow = w.api.Serving(projectID)
+		return s
+	}
+	w.ask(project, "moves", ledgerMeta("ada"), true, time.Now(), "1")
+	w.ask(lone, "stands", ledgerMeta("ada"), true, time.Now(), "1")
+	must(t, w.admin.SAdd(t.Context(), "vizstop:{-}:accounts", "team-b").Err())
+	must(t, w.admin.HSet(t.Context(), "vizstop:{-}:account:team-b", "hold", string(release.Credentials), "hold_since", time.Now().UnixMilli(), "hold_words", "secret words").Err())
+	w.serve("")
+	for _, c := range []struct{ who, path, has, not string }{
+		{"operator", "/accounts", "secret words", "not held yet"},
+		{"limited", "/accounts", "held", "not held"},
+		{"limited", "/", "by what concerns the whole account", "No limit"},
+		{"pair", "/", "Working, in part", "nothing holds them back"},
+	} {
+		a := w.get(c.who, c.path)
+		if text := tags.ReplaceAllString(a.body, ""); a.status != 200 || !strings.Contains(text, c.has) || strings.Contains(text, c.not) || c.who != "operator" && strings.Contains(text, "secret words") {
+			t.Errorf("%s of %s: %d, want %q and not %q: %s", c.path, c.who, a.status, c.has, c.not, strings.Join(strings.Fields(text), " "))
+		}
+	}
+}
+
+// A form that can't be read is the sender's fault, and is told as that.
+func TestUnreadableForm(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	if a := w.send("operator", "POST", "/act/pause", "reason=%zz"); a.status != 400 || strings.Contains(a.body, "zz") {
+		t.Errorf("a form that can't be read: %d %s", a.status, tags.ReplaceAllString(a.body, ""))
+	}
+}
+
 // Accounts are shown by names and projects, and no secret of them.
 func TestAccounts(t *testing.T) {
 	t.Parallel()
@@ -407,5 +446,15 @@ func TestUndone(t *testing.T) {
 	}
 	if a := said("/batches"); !strings.Contains(a, "stopped, then restarted") {
 		t.Errorf("the list of batches: %s", a)
+	}
+	w.ask(project, "one", ledgerMeta("ada"), true, time.Now(), "shared-job")
+	w.ask(project, "two", ledgerMeta("lin"), true, time.Now(), "shared-job")
+	w.end(w.stop(project, "one", "shared-job"), ledger.Stopped, "")
+	must(t, w.desk.Ledger.Renounce(t.Context(), w.stop(project, "one", "shared-job"), "one"))
+	w.serve("")
+	for _, path := range []string{"/batches/one", "/jobs/" + project + "/shared-job"} {
+		if a := said(path); !strings.Contains(a, "shared-job") || strings.Contains(a, "restarted") {
+			t.Errorf("%s: batch two still wants the job stopped: %s", path, a)
+		}
 	}
 }

@@ -45,11 +45,11 @@ func (s *Site) problemOf(r *http.Request, err error) *problem.Problem {
 		return &problem.Problem{Type: problem.TookTooLong, RetryAfter: retryUnavailable,
 			Detail: "The console did not finish in time. What it had begun to write may be there: repeat the request, which changes nothing twice."}
 	case isUnavailable(err):
-		s.Log.WarnContext(ctx, "Redis does not answer the console", "path", s.Path(r), "error", err)
+		s.Log.WarnContext(ctx, "Redis does not answer the console", "route", s.route(r), "error", err)
 		return &problem.Problem{Type: problem.Unavailable, RetryAfter: retryUnavailable,
 			Detail: "The console can't reach Redis, or Redis can't work now. Try again; /readyz tells when it is well."}
 	}
-	s.Log.ErrorContext(ctx, "the console has failed", "path", s.Path(r), "error", err)
+	s.Log.ErrorContext(ctx, "the console has failed", "route", s.route(r), "error", err)
 	return problem.New(problem.Internal, "The log of the console says what it was.")
 }
 
@@ -80,6 +80,12 @@ func known(err error) problem.Type {
 		return problem.InvalidContent
 	}
 	return ""
+}
+
+// route is the route of a request as the log has it: its path may have ids of jobs in it.
+func (s *Site) route(r *http.Request) string {
+	_, place, _ := strings.Cut(r.Pattern, " ")
+	return strings.TrimPrefix(place, s.Prefix)
 }
 
 const retryUnavailable = 5 * time.Second

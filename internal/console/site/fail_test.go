@@ -94,3 +94,18 @@ func TestFailOfPages(t *testing.T) {
 		t.Errorf("%d %q", w.Code, w.Body)
 	}
 }
+
+// The log tells the route of what has failed: paths have ids of jobs in them, which are in no log.
+func TestFailuresTellNoJob(t *testing.T) {
+	t.Parallel()
+	var log strings.Builder
+	s := &Site{Log: slog.New(slog.NewTextHandler(&log, nil)), Prefix: "/p"}
+	for _, err := range []error{io.EOF, errors.New("broken")} {
+		mux := http.NewServeMux()
+		mux.HandleFunc("GET /p/v1/projects/{project_id}/jobs/{job_id}", func(w http.ResponseWriter, r *http.Request) { s.Fail(w, r, err) })
+		mux.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/p/v1/projects/p1/jobs/job-4711", nil))
+	}
+	if text := log.String(); strings.Contains(text, "4711") || strings.Count(text, "route=/v1/projects/{project_id}/jobs/{job_id}") != 2 {
+		t.Errorf("the log says %s", text)
+	}
+}

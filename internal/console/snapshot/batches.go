@@ -28,8 +28,9 @@ type Batch struct {
 	HeldIn  map[string]string // the same by project
 	// Stands is why nothing of what is in flight moves, other than a limit; "": something may.
 	Stands   release.Reason
-	Waits    time.Time // when its first stop is due, while nothing of it has begun; zero: it is, or was
-	Projects int       // in which it has stops; more than Parts if not all of them were read, or are shown
+	standsIn map[string]release.Reason // the same by project
+	Waits    time.Time                 // when its first stop is due, while nothing of it has begun; zero: it is, or was
+	Projects int                       // in which it has stops; more than Parts if not all of them were read, or are shown
 }
 
 // readParts is of how many projects of a batch the counters are read for a list.
@@ -121,6 +122,16 @@ func (b *Batch) in(p *principals.Principal) *Batch {
 	}
 	part.Projects = len(part.Parts)
 	part.describe()
+	part.HeldIn, part.standsIn = map[string]string{}, map[string]release.Reason{}
+	for _, one := range part.Parts {
+		if why, ok := b.HeldIn[one.ProjectID]; ok {
+			part.HeldIn[one.ProjectID] = why
+		}
+		if why, ok := b.standsIn[one.ProjectID]; ok {
+			part.standsIn[one.ProjectID] = why
+		}
+	}
+	part.sumUp()
 	return &part
 }
 
@@ -159,38 +170,47 @@ func (b *Batch) describe() {
 
 // hold marks what holds it back.
 func (b *Batch) hold(holds []release.Hold, concerns func(h release.Hold, projectID string) bool) {
-	busy, held := 0, 0
+	b.HeldIn, b.standsIn = map[string]string{}, map[string]release.Reason{}
 	for _, p := range b.Parts {
 		if p.InFlight() == 0 {
 			continue
 		}
-		busy++
 		for _, h := range holds {
 			onlyStops := h.Reason == release.Paused // polls go on, and looks of a shadow
 			if h.ByLimit() || onlyStops && (b.Shadow || p.Counts[ledger.Pending] == 0) || !concerns(h, p.ProjectID) {
 				continue
 			}
-			held++
-			b.Stands = h.Reason
+			b.standsIn[p.ProjectID] = h.Reason
 			break
 		}
-	}
-	if held < busy {
-		b.Stands = ""
-	}
-	for _, h := range holds {
-		if !h.ByLimit() || b.Shadow {
-			continue
-		}
-		for _, p := range b.Parts {
-			if p.InFlight() > 0 && h.ProjectID == p.ProjectID && (h.Batch == b.ID || h.Batch == "" && !p.Confirmed) {
-				b.Held = string(h.Reason)
-				if b.HeldIn == nil {
-					b.HeldIn = map[string]string{}
-				}
-				b.HeldIn[p.ProjectID] = b.Held
+		for _, h := range holds {
+			if h.ByLimit() && !b.Shadow && h.ProjectID == p.ProjectID && (h.Batch == b.ID || h.Batch == "" && !p.Confirmed) {
+				b.HeldIn[p.ProjectID] = string(h.Reason)
 			}
 		}
+	}
+	b.sumUp()
+}
+
+// sumUp tells of the whole what holds its parts back.
+func (b *Batch) sumUp() {
+	b.Held, b.Stands = "", ""
+	moves := false
+	for _, p := range b.Parts {
+		if why := b.HeldIn[p.ProjectID]; why != "" {
+			b.Held = why
+		}
+		if p.InFlight() == 0 {
+			continue
+		}
+		if why := b.standsIn[p.ProjectID]; why != "" {
+			b.Stands = why
+		} else {
+			moves = true
+		}
+	}
+	if moves {
+		b.Stands = ""
 	}
 }
 

@@ -23,11 +23,10 @@ import (
 // Detail is one batch, all that can be told without reading its stops. Nobody changes it.
 type Detail struct {
 	Batch
-	Whole  []string       // all of its projects
-	Holds  []release.Hold // that hold its calls back
-	Fleet  string         // that no worker lives, in words; "": one does
-	Paused bool           // a person holds its stop calls back
-	End    time.Time      // about when the last stop will have its outcome; zero: that can't be told
+	Whole []string       // all of its projects
+	Holds []release.Hold // that hold its calls back
+	Fleet string         // that no worker lives, in words; "": one does
+	End   time.Time      // about when the last stop will have its outcome; zero: that can't be told
 }
 
 // Batch is one batch as a principal sees it. Without one, or if it has no project that the principal sees, the error
@@ -38,8 +37,14 @@ func (s *Source) Batch(ctx context.Context, id string, p *principals.Principal) 
 		return Kept[*Detail]{}, unknown
 	}
 	kept, err := s.details.get(ctx, id, func(ctx context.Context) (*Detail, error) { return s.detail(ctx, id) })
-	if err != nil || p.All() {
+	if err != nil {
 		return kept, err
+	}
+	if gone, ok := errors.AsType[*control.UnknownError](kept.Trouble); ok { // Redis answers, and has it no more
+		return Kept[*Detail]{}, gone
+	}
+	if p.All() {
+		return kept, nil
 	}
 	part := *kept.Value
 	b := part.in(p)
@@ -82,7 +87,6 @@ func (s *Source) detail(ctx context.Context, id string) (*Detail, error) {
 		return nil, err
 	}
 	d.hold(d.Holds, s.desk.Release.Concerns)
-	d.Paused = slices.ContainsFunc(d.Holds, release.Hold.ByPerson)
 	if census := s.desk.Fleet.Census(); len(census.Alive) == 0 {
 		d.Fleet = control.NoWorker(census.Seen)
 	}
@@ -96,10 +100,17 @@ func (s *Source) detail(ctx context.Context, id string) (*Detail, error) {
 // followers measure the pace of batches while people look at them.
 type followers struct {
 	mu sync.Mutex
-	of map[string]*report.Follower
+	of map[string]*follower
 }
 
-// look is one look at a batch. Looks at the same batch must not overlap, as those of a memo don't.
+// follower measures the pace of one batch.
+type follower struct {
+	mu sync.Mutex
+	*report.Follower
+}
+
+// look is one look at a batch. Looks at the same batch take turns: one begins before another has ended when all is to be
+// read anew meanwhile.
 func (f *followers) look(ctx context.Context, b *control.Batch, held bool) (report.Sight, error) {
 	f.mu.Lock()
 	one := f.of[b.ID]
@@ -109,11 +120,13 @@ func (f *followers) look(ctx context.Context, b *control.Batch, held bool) (repo
 		}
 		watch := b.Watch(nil)
 		watch.Why = nil
-		one = watch.Follow()
+		one = &follower{Follower: watch.Follow()}
 		f.of[b.ID] = one
 	}
 	f.mu.Unlock()
+	one.mu.Lock()
 	sight, err := one.Look(ctx)
+	one.mu.Unlock()
 	if held { // a time in which nothing could move is no part of the pace
 		sight.End = time.Time{}
 		f.mu.Lock()
@@ -321,8 +334,12 @@ func readDigest(ctx context.Context, l *ledger.Ledger, projectID, id string, mos
 	return d, nil
 }
 
-// UndoneAt is when the job of a stop was restarted by an undo, of any batch; zero: it was not.
+// UndoneAt is when the job of a stop was restarted by an undo, of any batch; zero: it was not, which an undo does not do
+// while another batch wants it stopped.
 func UndoneAt(stop *ledger.Stop) (at time.Time) {
+	if stop.WantedBesides("") != "" {
+		return at
+	}
 	for _, w := range stop.Wishes {
 		if w.Undone.After(at) && stop.State == ledger.Stopped {
 			at = w.Undone

@@ -25,7 +25,6 @@ import (
 	"vizstop/internal/limits"
 	"vizstop/internal/principals"
 	"vizstop/internal/release"
-	"vizstop/internal/report"
 	"vizstop/internal/scheduler"
 )
 
@@ -86,7 +85,7 @@ func newSource(desk *control.Desk, hour Hour, clock func() time.Time) *Source {
 	s.pages = memo[pageKey, StopsPage]{fresh: 2 * Fresh, most: keptBatches, clock: clock}
 	s.jobs = memo[[2]string, []*ledger.Stop]{fresh: Fresh, most: keptBatches, clock: clock}
 	s.found = memo[string, []string]{fresh: 2 * Fresh, most: keptBatches, clock: clock}
-	s.follower.of = map[string]*report.Follower{}
+	s.follower.of = map[string]*follower{}
 	return s
 }
 
@@ -390,7 +389,7 @@ func (s *Source) withJob(ctx context.Context, projects []string, jobID string) (
 			for _, key := range []string{ledger.Keys(p).Active(), ledger.Keys(p).Last(), ledger.ShadowKeys(p).Active(), ledger.ShadowKeys(p).Last()} {
 				_, err := s.desk.Redis.HGet(ctx, key, jobID).Result()
 				if err != nil && !errors.Is(err, redis.Nil) {
-					return fmt.Errorf("look for job %s: %w", jobID, err)
+					return fmt.Errorf("look for a job: %w", err)
 				}
 				found[i] = found[i] || err == nil
 			}

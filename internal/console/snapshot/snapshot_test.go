@@ -274,6 +274,74 @@ func TestPrincipalsSeeTheirPart(t *testing.T) {
 	}
 }
 
+// What holds a batch in one project says nothing of another: neither that it is held there, nor that something moves.
+func TestHoldsOfOtherProjects(t *testing.T) {
+	f := newFixture(t)
+	f.ask(project, "both", time.Now(), 3)
+	f.ask(other, "both", time.Now(), 5)
+	if err := f.desk.Ledger.StateSize(t.Context(), project, "both", 1, "secret plans"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.desk.Pause(t.Context(), project, "ada", "secret plans"); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		project string
+		stands  release.Reason
+		held    bool
+	}{{other, "", false}, {project, release.Paused, true}} {
+		me := &principals.Principal{Name: "me", Role: principals.Read, Projects: []string{c.project}}
+		d, err := f.source.Batch(t.Context(), "both", me)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for what, b := range map[string]*Batch{"detail": &d.Value.Batch, "snapshot": &f.state().Value.For(me).Batches[0]} {
+			if b.Stands != c.stands || (b.Held != "") != c.held || len(b.HeldIn) > 0 != c.held {
+				t.Errorf("%s of project %s stands for %q, held for %q, %v", what, c.project, b.Stands, b.Held, b.HeldIn)
+			}
+		}
+	}
+}
+
+// An action has a batch read anew while it is being read: both looks measure its pace.
+func TestLooksMayOverlap(t *testing.T) {
+	f := newFixture(t)
+	for i := range 40 {
+		f.ask(fmt.Sprintf("project-%d", i), "wide", time.Now(), 1)
+	}
+	all := &principals.Principal{Name: "all", Role: principals.Read}
+	for range 10 {
+		f.source.follower.of = map[string]*follower{}
+		var group sync.WaitGroup
+		for range 4 {
+			group.Go(func() {
+				f.source.Forget()
+				if _, err := f.source.Batch(t.Context(), "wide", all); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		group.Wait()
+	}
+}
+
+// A batch that is forgotten is gone, although Redis answers: nobody is shown it as it was.
+func TestForgottenBatch(t *testing.T) {
+	f := newFixture(t)
+	f.ask(project, "b", time.Now(), 1)
+	all := &principals.Principal{Name: "all", Role: principals.Read}
+	if _, err := f.source.Batch(t.Context(), "b", all); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.server.Client(t).FlushDB(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	f.clock.advance(time.Hour)
+	if kept, err := f.source.Batch(t.Context(), "b", all); !isUnknown(err) {
+		t.Errorf("a batch that is not there any more: %+v, %v", kept, err)
+	}
+}
+
 func isUnknown(err error) bool { _, ok := errors.AsType[*control.UnknownError](err); return ok }
 
 // The stops of a batch tell why they failed; a page of them is found by state and reason, also far behind.
