@@ -54,7 +54,7 @@ func (c *config) declare() {
 		"web configuration file of Prometheus exporters, for TLS and client certificates; without basic_auth_users", nil)
 	c.String(&c.principalsFile, "principals", "VIZSTOP_CONSOLE_PRINCIPALS", "",
 		"file of principals: who may come in, and what they may do; without it everybody on this machine may look", nil)
-	c.Bool(&c.actions, "actions", "VIZSTOP_CONSOLE_ACTIONS", "let principals with the role operate pause, resume, cancel, retry, undo and allow")
+	c.Bool(&c.actions, "actions", "VIZSTOP_CONSOLE_ACTIONS", "let principals with the role operate pause, resume, cancel, retry, undo, allow, and run or suspend schedules")
 	c.String(&c.prefix, "prefix", "VIZSTOP_CONSOLE_PREFIX", "", "path below which everything is, such as /vizstop, where a proxy passes only that", c.takePrefix)
 	c.Strings(&c.hosts, "host", "VIZSTOP_CONSOLE_HOST",
 		"name that browsers and programs reach the console by, besides loopback names and its address; repeatable, or several by comma", checkHost)

@@ -26,7 +26,7 @@ func actionsCommand(getenv func(string) string, streams streams) *cli.Command {
 	c.Bool(&json, "json", "", "print one JSON object")
 	return &cli.Command{
 		Name:  "actions",
-		Usage: "list who paused, resumed, allowed, canceled, asked again or undid, when, why and from where",
+		Usage: "list who paused, resumed, allowed, canceled, asked again, undid, or ran or suspended a schedule: when, why and from where",
 		Description: `An action is recorded before it begins. The newest 10,000 are kept, for as long as ended
 batches are (--retention of the workers).`,
 		Flags:        c.Flags(),

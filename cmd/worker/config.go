@@ -77,7 +77,7 @@ func (c *config) declareRun() {
 
 func (c *config) declareListen(def string) {
 	c.String(&c.webConfig, "web-config-file", "VIZSTOP_WEB_CONFIG_FILE", "",
-		"web configuration file of Prometheus exporters, which gives these pages TLS and passwords", httpd.CheckWebConfig)
+		"web configuration file of Prometheus exporters, which gives /metrics, /healthz and /readyz TLS and passwords", httpd.CheckWebConfig)
 	c.String(&c.listen, "listen", "VIZSTOP_LISTEN", def, "address of /metrics, /healthz and /readyz", func(v string) error {
 		if _, _, err := net.SplitHostPort(v); err != nil {
 			return fmt.Errorf("%q is not an address such as :9464 or 127.0.0.1:9464", v)
@@ -107,8 +107,8 @@ func (c *config) declareSchedule(s *tasks.Schedule) {
 		"how long after acceptance a job that still runs gets the stop call again", time.Second, day)
 	c.Int(&s.MaxResends, "max-resends", "VIZSTOP_MAX_RESENDS", 3, "how often that may happen to one stop", 0, 100)
 	c.Duration(&s.Deadline, "deadline", "VIZSTOP_DEADLINE", time.Hour,
-		"of the stops that other producers ask for: no stop call goes out later than this", time.Second, 30*day)
-	c.Duration(&s.CallTimeout, "call-timeout", "VIZSTOP_CALL_TIMEOUT", 30*time.Second, "of one API call", 100*time.Millisecond, 2*time.Minute)
+		"of stops that other producers ask for: no stop call goes out later than this after a worker first saw the task", time.Second, 30*day)
+	c.Duration(&s.CallTimeout, "call-timeout", "VIZSTOP_CALL_TIMEOUT", 30*time.Second, "longest time of one API call; with v2, of the look before a stop call and the call together", 100*time.Millisecond, 2*time.Minute)
 	c.Check(func() error {
 		var faults []error
 		if s.PollFirst > s.PollMax {

@@ -17,7 +17,7 @@ func (c *config) declareLimits(l *limits.Limits) {
 		"stop calls that nobody confirmed, per project in any 60 minutes: of foreign tasks, schedules and enqueue without a question; a number or none",
 		"1000000000", whole(1000000000, &l.Window))
 	c.declareLimit("batch-limit", "VIZSTOP_BATCH_LIMIT", float64(d.Batch),
-		"stops of a batch that nobody confirmed and that states its size; a larger one is held; a number or none", "10000000", whole(10000000, &l.Batch))
+		"stops of a batch that nobody confirmed, of a schedule or asked for over HTTP; a larger one is held; a number or none", "10000000", whole(10000000, &l.Batch))
 	c.declareLimit("batch-share", "VIZSTOP_BATCH_SHARE", d.Share,
 		"how much of a project's running jobs such a batch may stop, in percent, from 20 stops and 20 running jobs on; a number or none", "100",
 		func(v float64) bool { l.Share = v; return v <= 100 })

@@ -11,7 +11,7 @@ import java.util.stream.Collectors;
 /**
  * Asks for jobs to be stopped through the HTTP API of the console, and waits for the end. Java 17, without any library.
  *
- * <pre>VIZSTOP_URL=http://127.0.0.1:8080 VIZSTOP_TOKEN=... java Stop.java PROJECT BATCH JOB...</pre>
+ * <pre>VIZSTOP_URL=http://127.0.0.1:9465 VIZSTOP_TOKEN=... java Stop.java PROJECT BATCH JOB...</pre>
  *
  * The same command with the same batch completes it and doubles nothing.
  */

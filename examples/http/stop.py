@@ -1,6 +1,6 @@
 """Asks for jobs to be stopped through the HTTP API of the console, and waits for the end. Standard library only.
 
-    VIZSTOP_URL=http://127.0.0.1:8080 VIZSTOP_TOKEN=... python3 stop.py PROJECT BATCH JOB...
+    VIZSTOP_URL=http://127.0.0.1:9465 VIZSTOP_TOKEN=... python3 stop.py PROJECT BATCH JOB...
 
 The same command with the same batch completes it and doubles nothing.
 """

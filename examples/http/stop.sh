@@ -1,7 +1,7 @@
 #!/bin/sh
 # Asks for jobs to be stopped through the HTTP API of the console, and waits for the end: with curl.
 #
-#   VIZSTOP_URL=http://127.0.0.1:8080 VIZSTOP_TOKEN=... sh stop.sh PROJECT BATCH JOB...
+#   VIZSTOP_URL=http://127.0.0.1:9465 VIZSTOP_TOKEN=... sh stop.sh PROJECT BATCH JOB...
 #
 # The same command with the same batch completes it and doubles nothing.
 set -eu
