@@ -207,3 +207,22 @@ func TestAConfirmedRepeat(t *testing.T) {
 		w.askFor("b", true, 3) // as often as one likes
 	})
 }
+
+// What joins other stops counts for the size that a batch has stated, too: a batch that
+// brings more is held, and does not let out what another one has held.
+func TestMoreThanStatedByJoins(t *testing.T) {
+	eachRedis(t, limit(100), func(t *testing.T, w *world) {
+		w.hold("a")
+		ids := w.askFor("a", false, 5)
+		w.ok(w.ledger.StateSize(t.Context(), project, "b", 1, ""))
+		w.askFor("b", false, 5)
+		if got := w.goOut() + w.goOut(); got != 0 {
+			t.Errorf("%d calls went out, want none: both batches are to be held", got)
+		}
+		w.holdsAre("batch batch_limit", "batch batch_limit")
+		w.allow("b", 5)
+		if got := w.goOut(); got != len(ids) {
+			t.Errorf("%d calls went out, want the %d that were allowed", got, len(ids))
+		}
+	})
+}
