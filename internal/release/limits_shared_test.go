@@ -226,3 +226,28 @@ func TestMoreThanStatedByJoins(t *testing.T) {
 		}
 	})
 }
+
+// A batch that somebody has allowed is not held again when its producer only repeats
+// itself, as one does that goes on with a tick of a schedule. It is if more comes.
+func TestAnAllowedBatchIsRepeated(t *testing.T) {
+	eachRedis(t, limit(100), func(t *testing.T, w *world) {
+		state := func() {
+			w.ok(w.ledger.StateSize(t.Context(), project, "b", 4, "it has 4 stops, more than --batch-limit 3"))
+		}
+		state()
+		w.askFor("b", false, 4)
+		w.allow("b", 4)
+		w.holdsAre()
+		state()
+		w.askFor("b", false, 4)
+		if got := w.goOut(); got != 4 {
+			t.Errorf("%d calls went out, want the 4 that were allowed", got)
+		}
+		w.holdsAre()
+		w.askFor("b", false, 5)
+		if got := w.goOut(); got != 0 {
+			t.Errorf("%d calls went out, want none of what nobody has seen", got)
+		}
+		w.holdsAre("batch batch_limit")
+	})
+}
