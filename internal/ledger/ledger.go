@@ -65,6 +65,7 @@ var (
 	stateScript    = luascript.Load(scripts, "hold", "state")
 	confirmScript  = luascript.Load(scripts, "lane", "keep", "confirm", "confirmed")
 	allowScript    = luascript.Load(scripts, "allow")
+	unholdScript   = luascript.Load(scripts, "lane", "keep", "unhold")
 	moveScript     = luascript.Load(scripts, "gather", "items", "move")
 	finishScript   = luascript.Load(scripts, "gather", "items", "hold", "close", "finish")
 	withdrawScript = luascript.Load(scripts, "gather", "hold", "close", "lane", "keep", "withdraw")

@@ -1,9 +1,13 @@
 package release
 
 import (
+	"context"
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
+
 	"vizstop/internal/ledger"
 )
 
@@ -250,4 +254,50 @@ func TestAnAllowedBatchIsRepeated(t *testing.T) {
 		}
 		w.holdsAre("batch batch_limit")
 	})
+}
+
+// before does something before a script with so many keys is sent, once.
+type before struct {
+	keys int
+	do   func()
+}
+
+func (b *before) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (b *before) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+func (b *before) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if a := cmd.Args(); b.do != nil && len(a) > 2 && a[0] == "evalsha" && a[2] == b.keys {
+			do := b.do
+			b.do = nil
+			do()
+		}
+		return next(ctx, cmd)
+	}
+}
+
+// A call that is to be made again, and that a claim puts to those that are held in the
+// moment in which its batch is allowed, is not held for ever: the window limit is for it.
+func TestAllowedWhileACallAgainIsHeld(t *testing.T) {
+	w := onRedis(t, limit(100))
+	ids := w.askFor("b", false, 2)
+	s := w.claim(ids[0]).Stop
+	s.State = ledger.Stopping
+	w.move(s, ledger.Step{Kind: ledger.KindStop, Due: w.now()})
+	w.ok(w.ledger.StateSize(t.Context(), project, "b", 2, "it is over a limit"))
+	w.round(wide())
+	w.limited.AddHook(&before{keys: 4, do: func() { // its stops were confirmed, its hold is about to end
+		if c := w.tryClaim(ids[0]); !c.Held || w.place(ids[0]) != "held" {
+			t.Errorf("the claim was not held back: %+v", c)
+		}
+	}})
+	w.allow("b", 1)
+	w.holdsAre()
+	if got := w.goOut(); got != 1 {
+		t.Errorf("%d calls went out, want the one that was to be made again; it waits in %s", got, w.place(ids[0]))
+	}
+	if got := w.window().Used; got != 2 {
+		t.Errorf("%d calls count, want both of the stop that nobody has confirmed", got)
+	}
 }
