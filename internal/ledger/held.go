@@ -115,21 +115,24 @@ func (l *Ledger) Confirm(ctx context.Context, projectID, batch string, n int) (i
 			return confirmed, fmt.Errorf("list the stops of batch %s: %w", batch, err)
 		}
 		if len(ids) == 0 { // all are
-			done, err := allowScript.Run(ctx, l.rdb, []string{k.batch(batch), k.Limits(), k.stops(batch)}, batch, seen).Int()
+			done, err := allowScript.Run(ctx, l.rdb, []string{k.batch(batch), k.Limits(), k.stops(batch), k.Held()}, batch, seen).Int()
 			if err != nil {
 				return confirmed, fmt.Errorf("let batch %s go on: %w", batch, err)
 			}
 			if done < 0 {
 				continue // more have come meanwhile
 			}
-			return confirmed, nil
+			if done == stillHeld {
+				err = l.unhold(ctx, projectID, batch)
+			}
+			return confirmed, err
 		}
 		seen += len(ids)
 		stops, err := l.GetAll(ctx, projectID, ids)
 		if err != nil {
 			return confirmed, err
 		}
-		keys := []string{k.Limited(), k.Held(), k.Large(), k.Small(), k.Limits(), k.Latest(), k.In(Pending)}
+		keys := k.lanes()
 		args := []any{l.now().UnixMilli(), batch, n - confirmed}
 		for _, s := range stops {
 			keys, args = append(keys, k.Stop(s.ID)), append(args, s.ID)
@@ -140,6 +143,43 @@ func (l *Ledger) Confirm(ctx context.Context, projectID, batch string, n int) (i
 		}
 		if confirmed += int(answer[0]); answer[1] > 0 {
 			return confirmed, nil
+		}
+	}
+}
+
+// lanes are the keys of the scripts that have stops wait elsewhere.
+func (k Keys) lanes() []string {
+	return []string{k.Limited(), k.Held(), k.Large(), k.Small(), k.Limits(), k.Latest(), k.In(Pending)}
+}
+
+// stillHeld is what the allow script answers if stops of the project are held, of this
+// batch or of others.
+const stillHeld = 2
+
+// unhold lets out the stops of a batch that is held no longer which a claim has put to
+// those that are held while it was allowed: calls that are to be made again. The window
+// limit is for them.
+func (l *Ledger) unhold(ctx context.Context, projectID, batch string) error {
+	k := l.keys(projectID)
+	for seen := 0; ; {
+		ids, err := l.rdb.LRange(ctx, k.stops(batch), int64(seen), int64(seen+confirmsAtOnce-1)).Result()
+		if err != nil {
+			return fmt.Errorf("list the stops of batch %s: %w", batch, err)
+		}
+		if len(ids) == 0 {
+			return nil
+		}
+		seen += len(ids)
+		stops, err := l.GetAll(ctx, projectID, ids)
+		if err != nil {
+			return err
+		}
+		keys, args := k.lanes(), []any{l.now().UnixMilli()}
+		for _, s := range stops {
+			keys, args = append(keys, k.Stop(s.ID)), append(args, s.ID)
+		}
+		if err := unholdScript.Run(ctx, l.rdb, keys, args...).Err(); err != nil {
+			return fmt.Errorf("let stops of batch %s of project %s go on: %w", batch, projectID, err)
 		}
 	}
 }

@@ -61,10 +61,11 @@ var scripts embed.FS
 
 var (
 	openScript     = luascript.Load(scripts, "hold", "lane", "keep", "confirm", "opening", "open")
-	joinScript     = luascript.Load(scripts, "lane", "keep", "confirm", "join")
+	joinScript     = luascript.Load(scripts, "hold", "lane", "keep", "confirm", "join")
 	stateScript    = luascript.Load(scripts, "hold", "state")
 	confirmScript  = luascript.Load(scripts, "lane", "keep", "confirm", "confirmed")
 	allowScript    = luascript.Load(scripts, "allow")
+	unholdScript   = luascript.Load(scripts, "lane", "keep", "unhold")
 	moveScript     = luascript.Load(scripts, "gather", "items", "move")
 	finishScript   = luascript.Load(scripts, "gather", "items", "hold", "close", "finish")
 	withdrawScript = luascript.Load(scripts, "gather", "hold", "close", "lane", "keep", "withdraw")

@@ -25,6 +25,7 @@ type fleetState struct {
 	paused   bool
 	queue    bool // asynq's queue is paused
 	wake     bool // what held the whole fleet back has ended, and projects have not been told
+	window   int  // the window limit as it was read last; 0: none
 	accounts map[string]*credential
 }
 
@@ -81,22 +82,24 @@ func (r *Releaser) Refresh(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("look what holds the fleet back: %w", err)
 	}
-	return r.wake(ctx, r.fleet.note(asked, control.Val()[0] != nil, queue.Val() > 0, troubles))
+	return r.wake(ctx, r.fleet.note(asked, control.Val()[0] != nil, queue.Val() > 0, r.window(), troubles))
 }
 
 // ended is what no longer holds projects back: something of the whole fleet, or
-// accounts.
+// accounts. A window limit that is higher than before is something of the whole fleet; a
+// worker that starts does not know what it was.
 type ended struct {
 	fleet    bool
 	accounts []string
 }
 
 // note keeps what was read, and returns what has ended and was not told.
-func (f *fleetState) note(asked time.Time, paused, queue bool, troubles map[string]trouble) (e ended) {
+func (f *fleetState) note(asked time.Time, paused, queue bool, window int, troubles map[string]trouble) (e ended) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	was := f.paused || f.queue || f.stale()
-	f.read, f.paused, f.queue = asked, paused, queue
+	raised := f.read.IsZero() || f.window > 0 && (window == 0 || window > f.window)
+	was := f.paused || f.queue || f.stale() || raised
+	f.read, f.paused, f.queue, f.window = asked, paused, queue, window
 	f.wake = (f.wake || was) && !paused && !queue
 	e.fleet = f.wake
 	for name := range troubles {

@@ -1,9 +1,13 @@
 package release
 
 import (
+	"context"
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
+
 	"vizstop/internal/ledger"
 )
 
@@ -206,4 +210,94 @@ func TestAConfirmedRepeat(t *testing.T) {
 		}
 		w.askFor("b", true, 3) // as often as one likes
 	})
+}
+
+// What joins other stops counts for the size that a batch has stated, too: a batch that
+// brings more is held, and does not let out what another one has held.
+func TestMoreThanStatedByJoins(t *testing.T) {
+	eachRedis(t, limit(100), func(t *testing.T, w *world) {
+		w.hold("a")
+		ids := w.askFor("a", false, 5)
+		w.ok(w.ledger.StateSize(t.Context(), project, "b", 1, ""))
+		w.askFor("b", false, 5)
+		if got := w.goOut() + w.goOut(); got != 0 {
+			t.Errorf("%d calls went out, want none: both batches are to be held", got)
+		}
+		w.holdsAre("batch batch_limit", "batch batch_limit")
+		w.allow("b", 5)
+		if got := w.goOut(); got != len(ids) {
+			t.Errorf("%d calls went out, want the %d that were allowed", got, len(ids))
+		}
+	})
+}
+
+// A batch that somebody has allowed is not held again when its producer only repeats
+// itself, as one does that goes on with a tick of a schedule. It is if more comes.
+func TestAnAllowedBatchIsRepeated(t *testing.T) {
+	eachRedis(t, limit(100), func(t *testing.T, w *world) {
+		state := func() {
+			w.ok(w.ledger.StateSize(t.Context(), project, "b", 4, "it has 4 stops, more than --batch-limit 3"))
+		}
+		state()
+		w.askFor("b", false, 4)
+		w.allow("b", 4)
+		w.holdsAre()
+		state()
+		w.askFor("b", false, 4)
+		if got := w.goOut(); got != 4 {
+			t.Errorf("%d calls went out, want the 4 that were allowed", got)
+		}
+		w.holdsAre()
+		w.askFor("b", false, 5)
+		if got := w.goOut(); got != 0 {
+			t.Errorf("%d calls went out, want none of what nobody has seen", got)
+		}
+		w.holdsAre("batch batch_limit")
+	})
+}
+
+// before does something before a script with so many keys is sent, once.
+type before struct {
+	keys int
+	do   func()
+}
+
+func (b *before) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (b *before) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+func (b *before) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if a := cmd.Args(); b.do != nil && len(a) > 2 && a[0] == "evalsha" && a[2] == b.keys {
+			do := b.do
+			b.do = nil
+			do()
+		}
+		return next(ctx, cmd)
+	}
+}
+
+// A call that is to be made again, and that a claim puts to those that are held in the
+// moment in which its batch is allowed, is not held for ever: the window limit is for it.
+func TestAllowedWhileACallAgainIsHeld(t *testing.T) {
+	w := onRedis(t, limit(100))
+	ids := w.askFor("b", false, 2)
+	s := w.claim(ids[0]).Stop
+	s.State = ledger.Stopping
+	w.move(s, ledger.Step{Kind: ledger.KindStop, Due: w.now()})
+	w.ok(w.ledger.StateSize(t.Context(), project, "b", 2, "it is over a limit"))
+	w.round(wide())
+	w.limited.AddHook(&before{keys: 4, do: func() { // its stops were confirmed, its hold is about to end
+		if c := w.tryClaim(ids[0]); !c.Held || w.place(ids[0]) != "held" {
+			t.Errorf("the claim was not held back: %+v", c)
+		}
+	}})
+	w.allow("b", 1)
+	w.holdsAre()
+	if got := w.goOut(); got != 1 {
+		t.Errorf("%d calls went out, want the one that was to be made again; it waits in %s", got, w.place(ids[0]))
+	}
+	if got := w.window().Used; got != 2 {
+		t.Errorf("%d calls count, want both of the stop that nobody has confirmed", got)
+	}
 }

@@ -155,3 +155,46 @@ func TestAskedForBeyondItsConfirmedTime(t *testing.T) {
 		})
 	}
 }
+
+// A project that waits for the window limit waits no longer when the limit is raised, be
+// it that a worker with a stricter one has gone, or that one starts with another limit.
+func TestARaisedLimitIsHeard(t *testing.T) {
+	eachRedis(t, limit(2), func(t *testing.T, w *world) {
+		n := 2 // each Redis has its own
+		old := w.worker("old", Config{Window: func() int { return n }})
+		w.ok(old.Refresh(t.Context()))
+		w.unconfirmed("b", 5)
+		rests := func() {
+			r, err := old.Round(t.Context(), project, wide())
+			w.ok(err)
+			if len(r.Stops) > 0 || r.Next < time.Minute {
+				t.Fatalf("%d stops were released, the next round is in %v; want a rest", len(r.Stops), r.Next)
+			}
+			w.turns(old, Pull(project, r.Next))
+			w.ok(old.Refresh(t.Context()))
+			if turns, _ := w.turns(old); len(turns) != 0 {
+				t.Errorf("turns %v, although no limit has changed", turns)
+			}
+		}
+		r, err := old.Round(t.Context(), project, wide())
+		w.ok(err)
+		for _, m := range r.Stops {
+			if c, err := old.NewClaim(project, m, ledger.KindStop).Do(); err != nil || c.Stop == nil {
+				t.Fatalf("claim: %+v, %v", c, err)
+			}
+		}
+		rests()
+		n = 3
+		w.ok(old.Refresh(t.Context()))
+		if turns, _ := w.turns(old); len(turns) != 1 {
+			t.Errorf("turns %v after the limit was raised, want one", turns)
+		}
+		n = 2
+		w.ok(old.Refresh(t.Context()))
+		rests()
+		w.ok(w.worker("new", Config{Window: func() int { return 3 }}).Refresh(t.Context()))
+		if turns, _ := w.turns(old); len(turns) != 1 {
+			t.Errorf("turns %v after a worker with another limit has started, want one", turns)
+		}
+	})
+}

@@ -162,6 +162,14 @@ func (s *Scheduler) choose(ctx context.Context, one *schedules.Schedule, c *clai
 	}
 	picked.Try, picked.Chunks = c.Try, len(chunks)
 	picked.Shadow = picked.Shadow || c.shadow(one)
+	// A fail-over may have lost the claim. Another worker then makes the same try of the tick,
+	// and may have written down its own jobs there.
+	switch r, err := s.state(ctx, one.Name); {
+	case err != nil:
+		return err
+	case !s.has(&r, *c):
+		return errLost
+	}
 	key := chosenKey(one.Name, c.Tick, c.Try)
 	for some := range slices.Chunk(chunks, chunksAtOnce) {
 		var lines []any
@@ -496,7 +504,7 @@ func (s *Scheduler) chunks(ctx context.Context, name string, c claim) iter.Seq2[
 	return func(yield func(chunk, error) bool) {
 		key := chosenKey(name, c.Tick, c.Chosen.Try)
 		for from := int64(0); from < int64(c.Chosen.Chunks); from += chunksAtOnce {
-			lines, err := s.rdb.LRange(ctx, key, from, from+chunksAtOnce-1).Result()
+			lines, err := s.rdb.LRange(ctx, key, from, min(from+chunksAtOnce, int64(c.Chosen.Chunks))-1).Result()
 			if err != nil && !errors.Is(err, redis.Nil) {
 				yield(chunk{}, fmt.Errorf("read the jobs that were written down: %w", err))
 				return

@@ -157,7 +157,7 @@ func (v view) due(s *state) (results []Result) {
 			return []Result{v.settle(s, Suspended, s.suspension(v.now))}
 		}
 		if v.now.After(timeOf(run.Tick).Add(v.schedule.CatchUp)) {
-			return []Result{v.settle(s, Missed, v.unseen(s))}
+			return []Result{v.settle(s, Missed, v.unbegun(s, run.Tick))}
 		}
 		return nil
 	}
@@ -170,13 +170,10 @@ func (v view) due(s *state) (results []Result) {
 		if !tick.Before(newest) {
 			break
 		}
-		switch {
-		case s.suspended(tick):
+		if s.suspended(tick) {
 			results = append(results, v.result(tick, Suspended, s.suspension(tick)))
-		case tick.UnixMilli() > s.Looked:
-			results = append(results, v.result(tick, Missed, v.unseen(s)))
-		default:
-			results = append(results, v.result(tick, Missed, "a tick before it, or a run by hand, was still being carried out"))
+		} else {
+			results = append(results, v.result(tick, Missed, v.unbegun(s, tick.UnixMilli())))
 		}
 		s.Settled = tick.UnixMilli()
 	}
@@ -186,7 +183,7 @@ func (v view) due(s *state) (results []Result) {
 	case s.suspended(v.now):
 		results = append(results, v.result(newest, Suspended, s.suspension(v.now)))
 	case v.now.After(newest.Add(v.schedule.CatchUp)):
-		results = append(results, v.result(newest, Missed, v.unseen(s)))
+		results = append(results, v.result(newest, Missed, v.unbegun(s, newest.UnixMilli())))
 	default:
 		s.Claim = &claim{Tick: newest.UnixMilli()}
 		return results
@@ -195,9 +192,12 @@ func (v view) due(s *state) (results []Result) {
 	return results
 }
 
-// unseen says why a tick was not begun in time.
-func (v view) unseen(s *state) string {
-	if s.Looked == 0 {
+// unbegun says why a tick was not begun in time.
+func (v view) unbegun(s *state, tick int64) string {
+	switch {
+	case tick <= s.Looked:
+		return "a tick before it, or a run by hand, was still being carried out"
+	case s.Looked == 0:
 		return "no worker with this schedules file was there, or Redis was away"
 	}
 	return fmt.Sprintf("from %s to %s no worker with this schedules file was there, or Redis was away",

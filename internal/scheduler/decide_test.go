@@ -95,6 +95,12 @@ func TestDecide(t *testing.T) {
 			mine: true, claim: "11-26 11:59", next: "11-26 20:00"},
 		{name: "a run by hand that nobody began", now: "11-26 13:00", was: state{Timing: print, Settled: ms("11-25 20:00"), Run: &request{Tick: ms("11-26 11:59"), By: "ann"}},
 			results: []string{"26 missed"}, next: "11-26 20:00"},
+		{name: "a run by hand behind one that took too long", now: "11-26 13:00", was: state{Timing: print, Settled: ms("11-25 20:00"), Looked: ms("11-26 12:59"),
+			Claim: &claim{Tick: ms("11-26 11:58"), Try: 9, By: "bob", Error: "no list"}, Run: &request{Tick: ms("11-26 11:59"), By: "ann"}},
+			results: []string{"26 failed given up 1h0m0s after its time: no list", "26 missed a tick before it, or a run by hand, was still being carried out"}, next: "11-26 20:00"},
+		{name: "a tick behind a run by hand that took too long", now: "11-26 21:01", was: state{Timing: print, Settled: ms("11-25 20:00"), Looked: ms("11-26 21:00"),
+			Claim: &claim{Tick: ms("11-26 19:59"), Try: 9, By: "bob", Error: "no list"}},
+			results: []string{"26 failed given up 1h0m0s after its time: no list", "26 missed a tick before it, or a run by hand, was still being carried out"}, next: "11-27 20:00"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			v := view{schedule: schedule, since: at(t, "11-01 00:00"), now: at(t, tt.now), me: "me", census: fleet.Census{Reliable: true}}

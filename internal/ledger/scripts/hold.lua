@@ -6,3 +6,8 @@ local function hold(limits, batch_id, now, why, words)
     redis.call('HSET', limits, 'news', (redis.call('HGET', limits, 'news') or '') .. why .. ':' .. batch_id .. ' ')
   end
 end
+
+-- hold_larger has a batch held that brings more stops than it stated.
+local function hold_larger(limits, batch_id, now, stated)
+  hold(limits, batch_id, now, 'batch_limit', 'it brings more stops than the ' .. stated .. ' that it stated')
+end

@@ -1,4 +1,5 @@
--- Adds the wishes of a batch to stops that are active already. Put after keep.lua and confirm.lua.
+-- Adds the wishes of a batch to stops that are active already. Put after hold.lua, keep.lua and
+-- confirm.lua. A batch that brings more stops than it stated is held.
 --
 -- KEYS  active, waiting:small, waiting:stop, state:pending, latest, batch, batch stops, ended, waiting:limited,
 --       waiting:held, limits, then for each ask: the stop that serves it, and the stop that it would have been
@@ -36,7 +37,9 @@ for i = 1, (#KEYS - 11) / 2 do
     if confirmed ~= '' then redis.call('HSET', stop, 'meant:' .. batch_id, 1) end
     redis.call('RPUSH', stops, own_id)
     redis.call('HSETNX', batch, 'created', now)
-    redis.call('HINCRBY', batch, 'total', 1)
+    local total = redis.call('HINCRBY', batch, 'total', 1)
+    local stated = confirmed == '' and redis.call('HGET', batch, 'stated')
+    if stated and total > tonumber(stated) then hold_larger(limits, batch_id, now, stated) end
     redis.call('HINCRBY', batch, 'joined', 1)
     redis.call('HINCRBY', batch, f[1], 1)
     redis.call('HDEL', batch, 'ended')

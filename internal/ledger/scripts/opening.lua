@@ -15,7 +15,7 @@ local batch_held -- whether it is; nil: nobody has looked
 local function laneOf(confirmed)
   if confirmed ~= '' then return total + opened < few and 'small' or '' end
   if total + opened >= stated and not batch_held then
-    hold(limits, batch_id, now, 'batch_limit', 'it brings more stops than the ' .. size[2] .. ' that it stated')
+    hold_larger(limits, batch_id, now, size[2])
     batch_held = true
   end
   if batch_held == nil then batch_held = is_held(limits, batch_id) end
