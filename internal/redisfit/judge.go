@@ -61,7 +61,7 @@ func evicting(policy string, limit int64) string {
 func evicted(policy string) string {
 	const when = " when its memory is short"
 	if strings.HasPrefix(policy, "volatile-") {
-		return "it drops ended stops, reports and the throttle's state" + when
+		return "it drops what foreign tasks and repeated HTTP requests were answered, the jobs that a schedule chose, tries of reports and charts" + when
 	}
 	return "it drops stops and tasks that have not ended" + when
 }

@@ -49,7 +49,7 @@ func TestRealServers(t *testing.T) {
 		"a cache": {args: safe("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"), risks: "eviction",
 			says: []string{"maxmemory-policy is allkeys-lru, ", "that have not ended", "CONFIG SET maxmemory-policy noeviction"}},
 		"a cache of what expires": {args: safe("--maxmemory", "100mb", "--maxmemory-policy", "volatile-ttl"), risks: "eviction",
-			says: []string{"maxmemory-policy is volatile-ttl, ", "ended stops"}},
+			says: []string{"maxmemory-policy is volatile-ttl, ", "the jobs that a schedule chose"}},
 		"a cache without limit": {args: safe("--maxmemory-policy", "allkeys-lfu"), risks: "eviction",
 			says: []string{"maxmemory-policy is allkeys-lfu (idle while maxmemory is 0), "}},
 		"all at once": {args: []string{"--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"}, risks: "eviction no_append_only"},

@@ -18,7 +18,7 @@ const queuePausedKey = "asynq:{" + Queue + "}:paused"
 // fleetState is what a process knows of what holds projects back that are not its
 // own to know: the whole fleet, or an account. It lives in another slot of a Redis
 // Cluster than the projects, so it is read once a second: a pause or a hold takes
-// effect within that time.
+// effect within FleetDelay.
 type fleetState struct {
 	mu       sync.Mutex
 	read     time.Time // when it was read last

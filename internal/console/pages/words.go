@@ -288,6 +288,8 @@ func standing(now time.Time, b *snapshot.Batch) badge {
 		return badge{"waits until " + until(now, b.Waits), "quiet"}
 	case b.InFlight() > 0:
 		return badge{"in flight", "busy"}
+	case b.Restarted() && failed(b) > 0:
+		return badge{"stopped, then restarted; with failures", "bad"}
 	case b.Restarted():
 		return badge{"stopped, then restarted", "quiet"}
 	case failed(b) > 0:
