@@ -15,10 +15,10 @@ import (
 	"vizstop/internal/modelarts/modelartstest"
 )
 
-// One worker and one Redis for 3 accounts, each in a region of its own with 4 projects, of both generations of the API.
-// The key of one is replaced half way: the others' stops go on. The new one gets into its files, and its own go on, too,
-// without a restart. It is another key, as in life: the old one may be locked, by more calls that were under way than the
-// API lets fail.
+// One worker and one Redis for 3 accounts, each in a region of its own with 4 projects, of both generations of the
+// API. The key of one is replaced half way: the others' stops go on. The new one gets into its files, and its own
+// go on, too, without a restart. It is another key, as in life: the old one may be locked, by more calls that were
+// under way than the API lets fail.
 func TestAccounts(t *testing.T) {
 	t.Parallel()
 	const each = 20 // jobs of a project

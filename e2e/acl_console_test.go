@@ -117,8 +117,8 @@ func (o *operator) act(action string, fields url.Values) {
 	o.do(http.StatusSeeOther, "POST", "/act/"+action, "application/x-www-form-urlencoded", fields.Encode())
 }
 
-// useConsole does at a console all that can be done there: looks at every page, asks in every way, orders every action. A
-// batch has ended, and some of its stops failed.
+// useConsole does at a console all that can be done there: looks at every page, asks in every way, orders every
+// action. A batch has ended, and some of its stops failed.
 func useConsole(t *testing.T, w *world, env []string, ended string) {
 	t.Helper()
 	o, c := newOperator(t, env)

@@ -267,7 +267,8 @@ func TestAccessListIsAnACLFile(t *testing.T) {
 		"PUBLISH asynq:cancel 1":                 "denied",
 	})
 	dryRun(t, admin, "producer", map[string]string{
-		// What asynq's client writes, and nothing else: neither the ledger nor other queues, nor what workers have in hand.
+		// What asynq's client writes, and nothing else: neither the ledger nor other queues, nor what workers have
+		// in hand.
 		"SADD asynq:queues visualization":                    "OK",
 		"HSET asynq:{visualization}:t:7 msg x":               "OK",
 		"LPUSH asynq:{visualization}:pending 7":              "OK",

@@ -145,8 +145,9 @@ func (p *producers) answered(client *http.Client, req *http.Request, first, n in
 	return true
 }
 
-// Clients that ask through the HTTP API in small posts, and repeat while the console is killed with -9 in the middle, get
-// each stop exactly once. VIZSTOP_E2E_CONSOLE_STOPS is how many stops; the time is told beside that of one enqueue.
+// Clients that ask through the HTTP API in small posts, and repeat while the console is killed with -9 in the
+// middle, get each stop exactly once. VIZSTOP_E2E_CONSOLE_STOPS is how many stops; the time is told beside that of
+// one enqueue.
 func TestConsoleKilledWhileClientsAsk(t *testing.T) {
 	t.Parallel()
 	stops, clients := 2000, 10

@@ -78,7 +78,8 @@ func (p *process) keepOutput() string {
 	return f.Name()
 }
 
-// notIgnoring runs start so that the programs that it starts do not ignore sig, even if this process does, as under nohup.
+// notIgnoring runs start so that the programs that it starts do not ignore sig, even if this process does, as under
+// nohup.
 func notIgnoring(sig os.Signal, start func()) {
 	caught := make(chan os.Signal, 1)
 	signal.Notify(caught, sig) // a program begins with the default for what is caught here

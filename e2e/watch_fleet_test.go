@@ -51,8 +51,8 @@ func (f *watched) withConsole() *watched {
 	return f
 }
 
-// withOperator starts a console with principals and without credentials, and has it refuse a rule for that: an answer from
-// 500 on, as rules look for them.
+// withOperator starts a console with principals and without credentials, and has it refuse a rule for that: an
+// answer from 500 on, as rules look for them.
 func (f *watched) withOperator() *watched {
 	env := slices.DeleteFunc(f.env(), func(v string) bool { return strings.HasPrefix(v, "HW_") })
 	f.operator, f.console = newOperator(f.t, env, "--metrics-listen", "127.0.0.1:0")

@@ -303,7 +303,8 @@ func TestListChecksOfManyProjects(t *testing.T) {
 	})
 }
 
-// The pages of a long list that hardly anybody leaves are calls like all others: with them, the fleet keeps to its rate.
+// The pages of a long list that hardly anybody leaves are calls like all others: with them, the fleet keeps to its
+// rate.
 func TestALongListKeepsToTheRate(t *testing.T) {
 	const rate, seconds = 10, 60
 	inBubble(t, modelartstest.Config{}, func(w *world) {

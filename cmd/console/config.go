@@ -164,7 +164,8 @@ func (c *config) readPrincipals() error {
 	return errors.Join(faults...)
 }
 
-// beyond reports whether other machines can reach the console. No name is looked up: of all names only localhost is known.
+// beyond reports whether other machines can reach the console. No name is looked up: of all names only localhost is
+// known.
 func (c *config) beyond() bool {
 	host, _, err := net.SplitHostPort(c.listen)
 	return err == nil && !strings.EqualFold(host, "localhost") && httpd.BeyondThisMachine(net.JoinHostPort(host, "0"))

@@ -1,5 +1,5 @@
-// Command console serves vizstop's web page and HTTP API: what is in flight, why it stands still, and what is to be done
-// about it.
+// Command console serves vizstop's web page and HTTP API: what is in flight, why it stands still, and what is to be
+// done about it.
 package main
 
 import (

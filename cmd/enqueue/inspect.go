@@ -12,7 +12,8 @@ import (
 	"vizstop/internal/plain"
 )
 
-// askEach is up to how many jobs of a project are looked at one by one. More are looked for in the project's list first.
+// askEach is up to how many jobs of a project are looked at one by one. More are looked for in the project's list
+// first.
 const askEach = 50
 
 // lookUp fetches what a selection by id doesn't know of its jobs, if there are
@@ -35,8 +36,8 @@ func (c *stopCmd) lookUp(ctx context.Context, desk *control.Desk, picked *chosen
 	return nil
 }
 
-// findJobs looks for the chosen jobs of a project. One that does not exist is not in the result. A list does not show those
-// of other workspaces than the default one: if all must be known, what it has not shown is asked for.
+// findJobs looks for the chosen jobs of a project. One that does not exist is not in the result. A list does not
+// show those of other workspaces than the default one: if all must be known, what it has not shown is asked for.
 func findJobs(ctx context.Context, api *caller.Caller, project string, picked *chosen, all bool) (map[string]jobs.Job, error) {
 	found := map[string]jobs.Job{}
 	if picked.Each[project] > askEach {
@@ -108,8 +109,8 @@ func (c *stopCmd) checkProtected(ctx context.Context, desk *control.Desk, picked
 	return errors.New(text)
 }
 
-// tellUnmatched tells of the lines of --protect that no job of the projects has to do with: one that is misspelt protects
-// nothing.
+// tellUnmatched tells of the lines of --protect that no job of the projects has to do with: one that is misspelt
+// protects nothing.
 func (c *stopCmd) tellUnmatched() {
 	if c.quiet {
 		return

@@ -35,8 +35,8 @@ func (s slowLists) List(_ context.Context, projectID string, _ jobs.Query) (*job
 
 func (s slowLists) PageSize(string) int { return 100 }
 
-// Projects are listed several at a time, and the result is in their order. Who waits at a terminal is told how far it is;
-// nobody else is.
+// Projects are listed several at a time, and the result is in their order. Who waits at a terminal is told how far
+// it is; nobody else is.
 func TestProjectsAreListedTogether(t *testing.T) {
 	t.Parallel()
 	for _, terminal := range []bool{true, false} {
@@ -77,7 +77,8 @@ func TestProjectsAreListedTogether(t *testing.T) {
 	}
 }
 
-// A credential that is refused is not tried in every project: the first refusal is the last, and one that comes later, too.
+// A credential that is refused is not tried in every project: the first refusal is the last, and one that comes
+// later, too.
 func TestARefusedCredentialIsTriedOnce(t *testing.T) {
 	t.Parallel()
 	for _, good := range []int{0, 1, 20} { // lists that are answered before

@@ -12,8 +12,8 @@ import (
 	"vizstop/internal/when"
 )
 
-// lookAhead compares batch, rate and deadline. It gives plan a deadline that fits the batch if nobody has named one, and
-// refuses one that can't hold.
+// lookAhead compares batch, rate and deadline. It gives plan a deadline that fits the batch if nobody has named
+// one, and refuses one that can't hold.
 func (c *stopCmd) lookAhead(picked *chosen, plan *when.Plan, rate estimate.Rate) (control.Outlook, error) {
 	deadline := control.Deadline{Given: c.spec.Deadline != "", Words: "a --deadline of " + estimate.Flag(when.MaxDeadline) + ", the longest,"}
 	if deadline.Given {
@@ -47,7 +47,8 @@ func printOutlook(out io.Writer, o control.Outlook) {
 	}
 }
 
-// lookAtWindow compares what nobody confirms of a selection with what the window limit leaves. Nothing of it is used up.
+// lookAtWindow compares what nobody confirms of a selection with what the window limit leaves. Nothing of it is
+// used up.
 func (c *stopCmd) lookAtWindow(ctx context.Context, desk *control.Desk, picked *chosen, o *control.Outlook) error {
 	if desk == nil || c.isConfirmed(picked.Count, c.Given("max")) {
 		return nil

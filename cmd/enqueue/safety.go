@@ -81,8 +81,9 @@ func (l *limits) isConfirmed(n int, ownMax bool) bool {
 	return n > askAbove
 }
 
-// confirm makes sure that somebody means it. what is such as "stop". It reports whether a person has confirmed the number:
-// at the prompt, or by --yes with a --max of their own. --yes alone stands in scripts that choose whatever they find.
+// confirm makes sure that somebody means it. what is such as "stop". It reports whether a person has confirmed the
+// number: at the prompt, or by --yes with a --max of their own. --yes alone stands in scripts that choose whatever
+// they find.
 func (l *limits) confirm(s streams, n int, what string, ownMax bool) (bool, error) {
 	if l.yes || n <= askAbove {
 		return l.isConfirmed(n, ownMax), nil

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// What a person at a terminal is asked, and told. testdata/confirm.txt has the terminal itself, and what is done; what is
-// written there last may be lost with it.
+// What a person at a terminal is asked, and told. testdata/confirm.txt has the terminal itself, and what is done;
+// what is written there last may be lost with it.
 func TestConfirm(t *testing.T) {
 	t.Parallel()
 	const question = "This would stop 21 jobs. Type the number to go on: "

@@ -64,8 +64,8 @@ func webConfig(t *testing.T, content string) string {
 	return filepath.Join(dir, "web.yml")
 }
 
-// ofTheConsole are the resources of the console in the example, by kind, with its container, its ports by name, and what
-// is mounted: the source of each volume by the path where it is.
+// ofTheConsole are the resources of the console in the example, by kind, with its container, its ports by name, and
+// what is mounted: the source of each volume by the path where it is.
 func ofTheConsole(t *testing.T) (byKind map[string]any, u use, ports map[string]string, mounts map[string]any) {
 	t.Helper()
 	byKind, ports, mounts = map[string]any{}, map[string]string{}, map[string]any{}

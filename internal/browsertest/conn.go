@@ -10,8 +10,8 @@ import (
 	"sync"
 )
 
-// conn speaks the Chrome DevTools Protocol over the two pipes of --remote-debugging-pipe: JSON objects, each followed by
-// a zero byte. Its methods are safe for concurrent use.
+// conn speaks the Chrome DevTools Protocol over the two pipes of --remote-debugging-pipe: JSON objects, each
+// followed by a zero byte. Its methods are safe for concurrent use.
 type conn struct {
 	w       io.Writer
 	writing sync.Mutex

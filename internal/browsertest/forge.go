@@ -15,9 +15,10 @@ var forgery = template.Must(template.New("").Parse(`<!doctype html>
 <button>Win a prize</button></form></html>
 `))
 
-// ForgedPost has somebody with the page's Options, in a browser that knows the same password, click a button on another
-// site, which posts a form to target, a URL with a host in numbers. It returns the status of the answer. The other site
-// is a second local server, under the name localhost, so that it is another site for the browser, not only another port.
+// ForgedPost has somebody with the page's Options, in a browser that knows the same password, click a button on
+// another site, which posts a form to target, a URL with a host in numbers. It returns the status of the answer.
+// The other site is a second local server, under the name localhost, so that it is another site for the browser,
+// not only another port.
 func (p *Page) ForgedPost(target string, fields url.Values) int {
 	p.t.Helper()
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -40,8 +40,8 @@ const (
 // notFoundHost is what --host-resolver-rules makes of every name and address that is not excluded.
 const notFoundHost = "~notfound"
 
-// routeProbe is what Chromium asks the kernel for a route to, by a datagram socket that it connects and closes, to learn
-// whether this machine has IPv6. That sends nothing, and Chromium has no switch for it.
+// routeProbe is what Chromium asks the kernel for a route to, by a datagram socket that it connects and closes, to
+// learn whether this machine has IPv6. That sends nothing, and Chromium has no switch for it.
 var routeProbe = netip.MustParseAddr("2001:4860:4860::8888")
 
 // check fails when anything beyond loopback was looked up, dialed or sent something.

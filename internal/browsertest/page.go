@@ -47,9 +47,9 @@ type Page struct {
 
 type sentWhat struct{ method, url string }
 
-// Page opens an empty page. At the end of t it is closed, and t fails if anything went wrong in the page that Expect had
-// not been told of. Open it after the servers that it asks, so that it is closed before them: Chromium asks for
-// /favicon.ico, or what the page names in its place, some time after a page has loaded.
+// Page opens an empty page. At the end of t it is closed, and t fails if anything went wrong in the page that
+// Expect had not been told of. Open it after the servers that it asks, so that it is closed before them: Chromium
+// asks for /favicon.ico, or what the page names in its place, some time after a page has loaded.
 func (b *Browser) Page(t testing.TB, o Options) *Page {
 	t.Helper()
 	if o.Width == 0 {

@@ -50,8 +50,8 @@ type rgb [3]uint8
 // box is a part of the colours of an image.
 type box struct {
 	colours []rgb
-	// channel is the one in which the colours are spread the most, and spread how much that hurts: their width, the more
-	// the more pixels there are. It is 0 for one colour.
+	// channel is the one in which the colours are spread the most, and spread how much that hurts: their width, the
+	// more the more pixels there are. It is 0 for one colour.
 	channel, spread int
 }
 

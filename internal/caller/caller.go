@@ -46,7 +46,8 @@ func (r FleetRate) Spend(ctx context.Context, projectID string) error {
 	return errors.Join(r.Ledger.Visit(ctx, projectID), r.Rate.Spend(ctx, projectID))
 }
 
-// OwnRate is all that is known without a Redis: rest after a 429. The zero value is ready. It is safe for concurrent use.
+// OwnRate is all that is known without a Redis: rest after a 429. The zero value is ready. It is safe for
+// concurrent use.
 type OwnRate struct {
 	mu    sync.Mutex
 	until time.Time

@@ -16,8 +16,8 @@ import (
 // its body. release gives back what the request took up; it is never nil.
 //
 // What counts in a limit is only what may keep a handler for long: requests of principals in theirs, and in that of
-// strangers the routes that ask nobody who they are. A refusal is written and done with; so is an answer to a probe, which
-// nobody else's requests may keep from it.
+// strangers the routes that ask nobody who they are. A refusal is written and done with; so is an answer to a
+// probe, which nobody else's requests may keep from it.
 func (c *Console) admit(a *answer, r **http.Request, rt *route) (release func(), refusal *problem.Problem) {
 	release = func() {}
 	if !rt.anyHost && !c.isOurs(*r) {

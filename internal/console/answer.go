@@ -58,9 +58,9 @@ func (a *answer) Write(p []byte) (int, error) {
 // Unwrap is for http.ResponseController.
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
-// secure sets what browsers are to keep to. What a web configuration file says, or a handler after this, goes first. The
-// referrer goes to the console itself: without it, browsers would hide the origin of a form that is sent over plain HTTP,
-// and it would be taken for another site's.
+// secure sets what browsers are to keep to. What a web configuration file says, or a handler after this, goes
+// first. The referrer goes to the console itself: without it, browsers would hide the origin of a form that is sent
+// over plain HTTP, and it would be taken for another site's.
 func secure(h http.Header, tls bool) {
 	for name, value := range map[string]string{
 		"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +

@@ -38,7 +38,8 @@ func tooLarge(most int64) *problem.Problem {
 	return problem.New(problem.BodyTooLarge, fmt.Sprintf("A body here has at most %d bytes. Send it in parts.", most))
 }
 
-// body reads a request's body as long as it makes progress, and the request has time. Its errors besides io.EOF are of type *problem.Problem.
+// body reads a request's body as long as it makes progress, and the request has time. Its errors besides io.EOF are
+// of type *problem.Problem.
 type body struct {
 	io.ReadCloser
 	answer  *answer

@@ -121,8 +121,8 @@ func (d *deadlines) SetReadDeadline(t time.Time) error {
 	return nil
 }
 
-// Once all of a request has come, no read deadline is left: it would end the request while the handler works. One that was
-// not read to its end keeps its deadline, for what the server throws away.
+// Once all of a request has come, no read deadline is left: it would end the request while the handler works. One
+// that was not read to its end keeps its deadline, for what the server throws away.
 func TestReadDeadlines(t *testing.T) {
 	t.Parallel()
 	s := serve(t, options{})

@@ -29,15 +29,17 @@ type Config struct {
 	Site       *site.Site // what API and pages are given
 	Principals *principals.Directory
 
-	// TrustedOrigins are those, such as "https://ops.example.com", whose pages may send requests that write, besides the
-	// console's own: where a proxy shows it under another host. Their hosts are taken in Host, too.
+	// TrustedOrigins are those, such as "https://ops.example.com", whose pages may send requests that write,
+	// besides the console's own: where a proxy shows it under another host. Their hosts are taken in Host, too.
 	TrustedOrigins []string
-	// Hosts are names, without port, that requests may have in Host besides loopback names and the address that was dialled.
+	// Hosts are names, without port, that requests may have in Host besides loopback names and the address that was
+	// dialled.
 	Hosts []string
 
 	// Rate is how many requests a second a principal may send, and twice that in a burst; 0: DefaultRate.
 	Rate int
-	// InFlight is how many requests are at work at once, of all principals; 0: DefaultInFlight. One principal has a quarter.
+	// InFlight is how many requests are at work at once, of all principals; 0: DefaultInFlight. One principal has a
+	// quarter.
 	InFlight int
 
 	Ready func(context.Context) error // whether Redis answers; it is asked at most once a second
@@ -163,8 +165,8 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.allow(0, strangerPause) // until it is known who it is
 	secure(a.Header(), r.TLS != nil)
 	if len(r.TransferEncoding) > 0 {
-		// It may have had a Content-Length besides, which net/http hides. A proxy that went by that takes what follows for
-		// another's request; RFC 9112, 6.1, says to close.
+		// It may have had a Content-Length besides, which net/http hides. A proxy that went by that takes what
+		// follows for another's request; RFC 9112, 6.1, says to close.
 		a.Header().Set("Connection", "close")
 	}
 	release, err := c.admit(a, &r, rt)

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// muffle decides which refusals of those who are not known are logged one by one: those of a network up to its share. The
-// others are counted in one line a minute. It is safe for concurrent use.
+// muffle decides which refusals of those who are not known are logged one by one: those of a network up to its
+// share. The others are counted in one line a minute. It is safe for concurrent use.
 type muffle struct {
 	log   *slog.Logger
 	every time.Duration

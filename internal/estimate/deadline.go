@@ -31,8 +31,8 @@ type Refusal struct {
 	better   time.Duration // a deadline that holds; 0: none does
 }
 
-// Refuse says why stops that have so long after they are due can't all get their call; nil if they can, or nobody knows.
-// The error is a *Refusal. said is the deadline in the reader's own words.
+// Refuse says why stops that have so long after they are due can't all get their call; nil if they can, or nobody
+// knows. The error is a *Refusal. said is the deadline in the reader's own words.
 func (b *Batch) Refuse(deadline time.Duration, said string) error {
 	if !b.Known || b.slowest.callLag() <= deadline {
 		return nil
@@ -84,8 +84,8 @@ func (b *Batch) clock(t time.Time) string { return Clock(t, b.now) }
 // worthSaying is how long the rate must take until it is what a person waits for: below, it is the jobs.
 const worthSaying = 10 * time.Second
 
-// Sentence tells people when the batch will be done and how long its stops have; "" if the rate does not matter, or is not
-// known.
+// Sentence tells people when the batch will be done and how long its stops have; "" if the rate does not matter, or
+// is not known.
 func (b *Batch) Sentence(deadline time.Duration) string {
 	if !b.Known || b.lag() < worthSaying {
 		return ""

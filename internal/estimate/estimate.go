@@ -1,8 +1,8 @@
 // Package estimate tells how long stops take at the rate that the API allows: before a batch is recorded, and while it
 // goes on.
 //
-// A stop takes about two calls, the stop call and the look that confirms it, or three where a look comes before. How long
-// a job itself takes to stop is not known here: it comes on top.
+// A stop takes about two calls, the stop call and the look that confirms it, or three where a look comes before.
+// How long a job itself takes to stop is not known here: it comes on top.
 package estimate
 
 import (

@@ -26,8 +26,8 @@ type Pace struct {
 	Ended    int           // stops that ended, but for those that expired or were canceled
 }
 
-// End is about when the last stop of a batch will have its outcome; false if that can't be told: nothing moves, no rate is
-// known and too little has happened, or the end is so near that how long a single job takes matters most.
+// End is about when the last stop of a batch will have its outcome; false if that can't be told: nothing moves, no
+// rate is known and too little has happened, or the end is so near that how long a single job takes matters most.
 func (r Rate) End(now time.Time, projects []Standing) (time.Time, bool) {
 	var last time.Time
 	for _, s := range projects {

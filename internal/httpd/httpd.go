@@ -39,8 +39,8 @@ const (
 type Config struct {
 	Listen  string // address and port; port 0 is any that is free
 	Setting string // what Listen is called in errors, such as "--listen (VIZSTOP_LISTEN)"
-	// WebConfig is a web configuration file of Prometheus exporters, for TLS and passwords; "" for none. It is read again
-	// with every request.
+	// WebConfig is a web configuration file of Prometheus exporters, for TLS and passwords; "" for none. It is read
+	// again with every request.
 	WebConfig string
 	Handler   http.Handler
 	Log       *slog.Logger

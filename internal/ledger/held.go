@@ -161,16 +161,8 @@ const stillHeld = 2
 // limit is for them.
 func (l *Ledger) unhold(ctx context.Context, projectID, batch string) error {
 	k := l.keys(projectID)
-	for seen := 0; ; {
-		ids, err := l.rdb.LRange(ctx, k.stops(batch), int64(seen), int64(seen+confirmsAtOnce-1)).Result()
-		if err != nil {
-			return fmt.Errorf("list the stops of batch %s: %w", batch, err)
-		}
-		if len(ids) == 0 {
-			return nil
-		}
-		seen += len(ids)
-		stops, err := l.GetAll(ctx, projectID, ids)
+	for offset := 0; ; {
+		stops, next, err := l.BatchStops(ctx, projectID, batch, offset, confirmsAtOnce)
 		if err != nil {
 			return err
 		}
@@ -181,6 +173,10 @@ func (l *Ledger) unhold(ctx context.Context, projectID, batch string) error {
 		if err := unholdScript.Run(ctx, l.rdb, keys, args...).Err(); err != nil {
 			return fmt.Errorf("let stops of batch %s of project %s go on: %w", batch, projectID, err)
 		}
+		if next == 0 {
+			return nil
+		}
+		offset = next
 	}
 }
 

@@ -7,8 +7,8 @@ import (
 	"vizstop/internal/ledger"
 )
 
-// A project is tied to an endpoint while stops are in flight, and no longer: the worker that has ended the last one may be
-// of a version that knows of no endpoints.
+// A project is tied to an endpoint while stops are in flight, and no longer: the worker that has ended the last one
+// may be of a version that knows of no endpoints.
 func TestAnEndpointThatNobodyHasLetGo(t *testing.T) {
 	eachRedis(t, func(t *testing.T, w *world) {
 		const here, there = "https://here.example", "https://there.example"

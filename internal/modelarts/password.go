@@ -50,14 +50,12 @@ type password struct {
 	tokens   *lender[secret]
 }
 
-// NewPassword logs in at IAM for the project of each request and keeps the
-// token until it has less than 10 minutes left or the API refuses it; then the
-// request is sent once more with a new one. Concurrent calls share one login,
-// and a call that gives up does not end it for the others. A login that IAM
-// refuses is answered from memory for 30 seconds, and for all projects if it was
-// about the user (jobs.KindCredentials; else jobs.KindPermission), because wrong passwords lock the account. Nothing is sent
-// before the first call; the login goes through the HTTP client, clock and
-// observer of the Client that needs it.
+// NewPassword logs in at IAM for the project of each request and keeps the token until it has less than 10 minutes
+// left or the API refuses it; then the request is sent once more with a new one. Concurrent calls share one login,
+// and a call that gives up does not end it for the others. A login that IAM refuses is answered from memory for 30
+// seconds, and for all projects if it was about the user (jobs.KindCredentials; else jobs.KindPermission), because
+// wrong passwords lock the account. Nothing is sent before the first call; the login goes through the HTTP client,
+// clock and observer of the Client that needs it.
 func NewPassword(cfg PasswordConfig) (Credentials, error) {
 	switch {
 	case cfg.User == "":

@@ -50,8 +50,8 @@ func (d *Directory) HasFile() bool { return d.path != "" }
 // File is what the file says now; nil without one.
 func (d *Directory) File() *File { return d.file.Load() }
 
-// Watch is what is to be read again when it changes; none without a file. What was read counts from the next request on; a
-// bad file changes nothing.
+// Watch is what is to be read again when it changes; none without a file. What was read counts from the next
+// request on; a bad file changes nothing.
 func (d *Directory) Watch() []reread.Group {
 	if d.path == "" {
 		return nil
@@ -69,8 +69,8 @@ const (
 	TooLate                // the principal's time is over
 )
 
-// Refusal is the error of a request whose sender was not recognized. Its text says what to do, and shows nothing of what
-// was sent as a token.
+// Refusal is the error of a request whose sender was not recognized. Its text says what to do, and shows nothing of
+// what was sent as a token.
 type Refusal struct {
 	Why  Why
 	text string
@@ -85,11 +85,11 @@ func refuse(why Why, format string, args ...any) (*Principal, error) {
 
 const howToCome = "Send a token as \"Authorization: Bearer\", or as the password of Basic; \"console token NAME\" makes one."
 
-// Authenticate says who sends r, by its token or else by its client certificate, which the server has verified. The error
-// is a *Refusal.
+// Authenticate says who sends r, by its token or else by its client certificate, which the server has verified. The
+// error is a *Refusal.
 //
-// A token is looked up by its hash. How long that takes tells at most something of hashes, and nobody can make a token for
-// a hash.
+// A token is looked up by its hash. How long that takes tells at most something of hashes, and nobody can make a
+// token for a hash.
 func (d *Directory) Authenticate(r *http.Request) (*Principal, error) {
 	if d.path == "" {
 		return Local(), nil
@@ -155,8 +155,8 @@ func verified(r *http.Request) *x509.Certificate {
 	return r.TLS.VerifiedChains[0][0]
 }
 
-// A token is tokenPrefix and what rand.Text returns: 26 characters of 5 bits. The prefix lets scanners of repositories and
-// people know what it is.
+// A token is tokenPrefix and what rand.Text returns: 26 characters of 5 bits. The prefix lets scanners of
+// repositories and people know what it is.
 const (
 	tokenPrefix = "vst_"
 	tokenLength = len(tokenPrefix) + 26

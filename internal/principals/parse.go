@@ -25,8 +25,8 @@ type File struct {
 // All are the principals, in the order of the file.
 func (f *File) All() []*Principal { return f.all }
 
-// Load reads the file at path, which must be a regular file. The error is a *yamlfile.Error if the file could be read and
-// its content is wrong.
+// Load reads the file at path, which must be a regular file. The error is a *yamlfile.Error if the file could be
+// read and its content is wrong.
 func Load(path string) (*File, error) {
 	data, err := yamlfile.Load(path)
 	if err != nil {
@@ -35,8 +35,8 @@ func Load(path string) (*File, error) {
 	return Parse(path, data)
 }
 
-// Parse reads the content of a file of principals. Errors call it name; they are of type *yamlfile.Error, tell all faults at
-// once, and show neither tokens nor hashes.
+// Parse reads the content of a file of principals. Errors call it name; they are of type *yamlfile.Error, tell all
+// faults at once, and show neither tokens nor hashes.
 func Parse(name string, data []byte) (*File, error) {
 	p := parser{
 		Reader: yamlfile.New(name, words),

@@ -52,8 +52,8 @@ func Wait(ctx context.Context, w Watch) error {
 	}
 }
 
-// Follow looks at the batch at the caller's own times; Progress is not needed for that. The pace of the batch, and so its
-// expected end, is known after a few looks.
+// Follow looks at the batch at the caller's own times; Progress is not needed for that. The pace of the batch, and
+// so its expected end, is known after a few looks.
 func (w Watch) Follow() *Follower { return &Follower{Watch: w, projects: map[string]*followed{}} }
 
 // Follower looks at one batch again and again. It is not safe for concurrent use.
@@ -123,8 +123,8 @@ func (f *Follower) standing(ctx context.Context, b *ledger.Batch, now time.Time)
 	}, nil
 }
 
-// dueFromTo is about when the first and the last of a batch's own stops are due: they were asked for in this order, but a
-// few chunks at once. Zero if there is none.
+// dueFromTo is about when the first and the last of a batch's own stops are due: they were asked for in this order,
+// but a few chunks at once. Zero if there is none.
 func dueFromTo(ctx context.Context, l *ledger.Ledger, b *ledger.Batch) (first, last time.Time, err error) {
 	for _, offset := range []int{0, max(0, b.Total-1)} {
 		stops, _, err := l.BatchStops(ctx, b.ProjectID, b.ID, offset, 1)

@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	// mostSpooled is how many bytes the lists of all requests at work may have together, and ownSpooled those of one principal.
+	// mostSpooled is how many bytes the lists of all requests at work may have together, and ownSpooled those of
+	// one principal.
 	mostSpooled = 4 * maxList
 	ownSpooled  = 2 * maxList
 	// mostHeld is the same of JSON bodies, which are in memory, and ownHeld of one principal's.
@@ -34,7 +35,8 @@ type share struct {
 	used int64
 }
 
-// reader counts what is read for a principal; the error is a *problem.Problem when there is no room for it. Free gives it back.
+// reader counts what is read for a principal; the error is a *problem.Problem when there is no room for it. Free
+// gives it back.
 func (b *budget) reader(principal string, r io.Reader) (counted io.Reader, free func()) {
 	s := &share{budget: b, of: principal}
 	return io.TeeReader(r, s), s.free

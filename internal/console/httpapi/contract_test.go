@@ -291,7 +291,8 @@ func (w *world) missing(seen map[string]bool) {
 	}
 	for pattern, op := range w.spec.ops {
 		for status := range op["responses"].(object) {
-			// What goes on in the background takes longer than a test may (package operate has one); no schedule is in force.
+			// What goes on in the background takes longer than a test may (package operate has one); no schedule is
+			// in force.
 			background := status == "202" && !strings.HasSuffix(pattern, "/v1/batches") && !strings.HasPrefix(pattern, "PUT /v1/batches")
 			schedules := strings.Contains(pattern, "/schedules/") && (status == "200" || status == "409")
 			if !slices.Contains(everywhere, status) && !seen[pattern+" "+status] && !background && !schedules {

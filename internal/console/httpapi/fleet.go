@@ -91,8 +91,8 @@ func newHoldRow(h release.Hold) holdRow {
 	return holdRow{string(h.Reason), string(h.Scope), h.ProjectID, h.Batch, h.Account, orNull(h.Since), h.By, orNull(h.Until), h.String()}
 }
 
-// newHoldRowFor is what a principal is told of a hold: of a whole account, whoever sees some projects only, that it is held.
-// What it is called, and which call of whose job was refused, concerns others, too.
+// newHoldRowFor is what a principal is told of a hold: of a whole account, whoever sees some projects only, that it
+// is held. What it is called, and which call of whose job was refused, concerns others, too.
 func newHoldRowFor(h release.Hold, p *principals.Principal) holdRow {
 	row := newHoldRow(h)
 	if h.Scope == release.ScopeCredential && !p.All() {

@@ -46,8 +46,8 @@ func (a *ask) recorded() recorded {
 	return rec
 }
 
-// before holds the options against those that the batch has, and returns what At has meant then; zero: there is no batch,
-// or it has no At. The error is a *problem.Problem if they differ.
+// before holds the options against those that the batch has, and returns what At has meant then; zero: there is no
+// batch, or it has no At. The error is a *problem.Problem if they differ.
 func (o *options) before(ctx context.Context, a *ask) (time.Time, error) {
 	text, err := a.Desk.Redis.HGet(ctx, optionsKey(a.batch), "options").Result()
 	switch {

@@ -176,8 +176,8 @@ func host(r *http.Request) string {
 	return name
 }
 
-// orderFailed answers with why an action was not carried out. That there is nothing to do is no failure: whoever repeats
-// an action whose answer was lost finds it done.
+// orderFailed answers with why an action was not carried out. That there is nothing to do is no failure: whoever
+// repeats an action whose answer was lost finds it done.
 func (a *api) orderFailed(w http.ResponseWriter, action operate.Action, err error) error {
 	if nothing, ok := errors.AsType[*operate.NothingError](err); ok {
 		return write(w, http.StatusOK, done{Kind: "done", Action: string(action), Finished: true, Nothing: true, Words: nothing.Error()})

@@ -55,7 +55,8 @@ func TestLargeBodiesWait(t *testing.T) {
 	}
 }
 
-// Those that wait are in memory: of one principal no more than its part, and nothing is kept of it when they have ended.
+// Those that wait are in memory: of one principal no more than its part, and nothing is kept of it when they have
+// ended.
 func TestWaitingBodiesAreBounded(t *testing.T) {
 	t.Parallel()
 	a := &api{large: make(chan struct{}), held: budget{most: mostHeld, mostOwn: ownHeld}}

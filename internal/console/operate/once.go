@@ -25,7 +25,8 @@ const (
 	ticketLife = ledger.DefaultRetention
 	// planLife is how long a plan may be confirmed: less than its order is remembered.
 	planLife = 24 * time.Hour
-	// abandoned is after how long an order without an answer may be given again, if that does no harm: its console has died.
+	// abandoned is after how long an order without an answer may be given again, if that does no harm: its console
+	// has died.
 	abandoned = 15 * time.Minute
 	// maxResult bounds the result that is remembered, in bytes.
 	maxResult = 64 << 10
@@ -33,7 +34,8 @@ const (
 	settleTime = 5 * time.Second
 )
 
-// SpentError says that an order was carried out before and failed, or that it is not known how it ended. Nothing was done now.
+// SpentError says that an order was carried out before and failed, or that it is not known how it ended. Nothing
+// was done now.
 type SpentError struct{ words string }
 
 // Error says what became of it, as far as that is known.
@@ -46,11 +48,12 @@ func (*ReusedError) Error() string {
 	return "This Idempotency-Key was used for another order, and nothing was done. Take a new key for each order."
 }
 
-// harmless reports whether doing it twice does no more than doing it once: then it may be done again when it has failed.
+// harmless reports whether doing it twice does no more than doing it once: then it may be done again when it has
+// failed.
 func (a Action) harmless() bool { return !slices.Contains([]Action{Allow, Retry, RunSchedule}, a) }
 
-// ticket is the right to carry one order out, once. In Redis is a hash of what the order says of itself. Without a name the
-// order may be given as often as somebody likes.
+// ticket is the right to carry one order out, once. In Redis is a hash of what the order says of itself. Without a
+// name the order may be given as often as somebody likes.
 type ticket struct {
 	*Operator
 	name, print string
@@ -130,8 +133,8 @@ func (t *ticket) ask(ctx context.Context, ord Order, mode string) (*Done, error)
 	return a.Done, nil
 }
 
-// settle notes how the order has ended. One that has failed, and may be done again, is as if it had not been given. What
-// can't be noted stays as it is: others are told that it was ordered.
+// settle notes how the order has ended. One that has failed, and may be done again, is as if it had not been given.
+// What can't be noted stays as it is: others are told that it was ordered.
 func (t *ticket) settle(done *Done, fault error) {
 	if t.name == "" {
 		return

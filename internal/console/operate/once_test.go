@@ -10,7 +10,8 @@ import (
 	"vizstop/internal/ledger"
 )
 
-// An order of one plan, or with one key, is carried out once, by whichever console gets it, and its repeats get its answer.
+// An order of one plan, or with one key, is carried out once, by whichever console gets it, and its repeats get its
+// answer.
 func TestOrdersAreCarriedOutOnce(t *testing.T) {
 	d := desk(t)
 	consoles := []*Operator{operator(t, d), operator(t, d)}

@@ -158,7 +158,8 @@ func (w *world) keyboard(t *testing.T) {
 	}
 }
 
-// TestScreenshots writes pictures of the pages into a directory that VIZSTOP_SCREENSHOTS names; without one it is not run.
+// TestScreenshots writes pictures of the pages into a directory that VIZSTOP_SCREENSHOTS names; without one it is
+// not run.
 func TestScreenshots(t *testing.T) {
 	dir := os.Getenv("VIZSTOP_SCREENSHOTS")
 	if dir == "" {

@@ -16,9 +16,9 @@ import (
 	"vizstop/internal/control"
 )
 
-// Fail answers with what went wrong: a *problem.Problem as it is, an error of control or operate that says what to do as the
-// problem that it is, trouble with Redis and a context that ended as such, and anything else as a fault of the console,
-// which is logged and not shown. Nothing must be written before.
+// Fail answers with what went wrong: a *problem.Problem as it is, an error of control or operate that says what to
+// do as the problem that it is, trouble with Redis and a context that ended as such, and anything else as a fault
+// of the console, which is logged and not shown. Nothing must be written before.
 func (s *Site) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := s.problemOf(r, err)
 	switch {

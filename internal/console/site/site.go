@@ -31,28 +31,29 @@ type Site struct {
 	GrafanaURL string // of the dashboards, without a slash at the end; "": not known
 	RunbookURL string // of the runbooks; "": not known
 
-	// ErrorPage answers a person with a problem, status and headers included (problem.Head). It is for pages to set; nil: in
-	// plain words.
+	// ErrorPage answers a person with a problem, status and headers included (problem.Head). It is for pages to
+	// set; nil: in plain words.
 	ErrorPage func(w http.ResponseWriter, r *http.Request, p *problem.Problem)
 }
 
 // Route is one way into the console. The middleware has checked all that it says before the handler is called.
 type Route struct {
-	// Pattern is one of http.ServeMux with method and without host and prefix, such as "GET /v1/batches/{batch}". GET takes
-	// HEAD too. The path of it is the label of metrics and logs, in place of the path that was asked for.
+	// Pattern is one of http.ServeMux with method and without host and prefix, such as "GET /v1/batches/{batch}".
+	// GET takes HEAD too. The path of it is the label of metrics and logs, in place of the path that was asked for.
 	Pattern string
-	// Role is the least that the principal needs; 0: nobody is asked who they are, and there is no principal in the context.
-	// Whoever is not known has few of these at work at once, and seconds to take the answer.
+	// Role is the least that the principal needs; 0: nobody is asked who they are, and there is no principal in the
+	// context. Whoever is not known has few of these at work at once, and seconds to take the answer.
 	Role principals.Role
 	// Action refuses the request unless actions are switched on.
 	Action bool
-	// Body is the longest body in bytes; 0: DefaultBody. Reading more gives a *problem.Problem, as reading a body that is cut
-	// or slow does: a handler passes it to Fail. A body may take all of Time as long as it makes progress.
+	// Body is the longest body in bytes; 0: DefaultBody. Reading more gives a *problem.Problem, as reading a body
+	// that is cut or slow does: a handler passes it to Fail. A body may take all of Time as long as it makes
+	// progress.
 	Body int64
 	// Time ends the request's context, counted from its header; 0: DefaultTime. Reading a body ends then, too.
 	Time time.Duration
-	// Waits reports whether a request may wait for something to happen, as with ?wait. Of those a principal has fewer at work
-	// than of others; nil: none waits.
+	// Waits reports whether a request may wait for something to happen, as with ?wait. Of those a principal has
+	// fewer at work than of others; nil: none waits.
 	Waits   func(*http.Request) bool
 	Handler http.Handler
 }

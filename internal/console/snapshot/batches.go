@@ -280,8 +280,8 @@ type dues struct {
 	of map[string]time.Time
 }
 
-// lookedAt is how many stops of a batch are looked at to tell when its first one is due: they are asked for in the order
-// of their times.
+// lookedAt is how many stops of a batch are looked at to tell when its first one is due: they are asked for in the
+// order of their times.
 const lookedAt = 10
 
 // first is when the first stop of a batch is due of which nothing has begun; zero if something has.
@@ -359,8 +359,8 @@ func (s *Source) readDeep(ctx context.Context) ([]Batch, error) {
 	return all, nil
 }
 
-// Newest is the newest batches, and of each the part, that a principal sees and wanted chooses. It goes back 1,000, and if
-// that is fewer than enough up to 10,000, the older of which are as they were up to a minute or so ago.
+// Newest is the newest batches, and of each the part, that a principal sees and wanted chooses. It goes back 1,000,
+// and if that is fewer than enough up to 10,000, the older of which are as they were up to a minute or so ago.
 func (s *Source) Newest(ctx context.Context, p *principals.Principal, enough int, wanted func(*Batch) bool) (Kept[[]Batch], error) {
 	kept, err := s.list.get(ctx, struct{}{}, s.readList)
 	if err != nil {

@@ -109,8 +109,8 @@ type follower struct {
 	*report.Follower
 }
 
-// look is one look at a batch. Looks at the same batch take turns: one begins before another has ended when all is to be
-// read anew meanwhile.
+// look is one look at a batch. Looks at the same batch take turns: one begins before another has ended when all is
+// to be read anew meanwhile.
 func (f *followers) look(ctx context.Context, b *control.Batch, held bool) (report.Sight, error) {
 	f.mu.Lock()
 	one := f.of[b.ID]
@@ -334,8 +334,8 @@ func readDigest(ctx context.Context, l *ledger.Ledger, projectID, id string, mos
 	return d, nil
 }
 
-// UndoneAt is when the job of a stop was restarted by an undo, of any batch; zero: it was not, which an undo does not do
-// while another batch wants it stopped.
+// UndoneAt is when the job of a stop was restarted by an undo, of any batch; zero: it was not, which an undo does
+// not do while another batch wants it stopped.
 func UndoneAt(stop *ledger.Stop) (at time.Time) {
 	if stop.WantedBesides("") != "" {
 		return at
@@ -370,8 +370,8 @@ const OtherReasons = "other reasons"
 // port is an address with a port, which is another one for each connection.
 var port = regexp.MustCompile(`(\b\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:]+\]):\d{1,5}\b`)
 
-// ReasonOf is the reason of a stop, as failures are grouped by it: without the id of the job and of the request, and without
-// ports.
+// ReasonOf is the reason of a stop, as failures are grouped by it: without the id of the job and of the request,
+// and without ports.
 func ReasonOf(stop *ledger.Stop) string {
 	reason := plain.Line(stop.Reason, shownReason)
 	reason = port.ReplaceAllString(reason, "$1:…")

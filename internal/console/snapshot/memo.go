@@ -18,8 +18,8 @@ type Kept[V any] struct {
 // memo keeps answers for a while: however many ask for one, it is made once, and while nobody asks it is not made at
 // all. When it can't be made anew, the one from before is given, with why. It is safe for concurrent use.
 type memo[K comparable, V any] struct {
-	// fresh is how long an answer is good. One that took long to make is good for longer, so that making takes at most a
-	// fifth of the time.
+	// fresh is how long an answer is good. One that took long to make is good for longer, so that making takes at
+	// most a fifth of the time.
 	fresh time.Duration
 	most  int // how many answers are kept
 	clock func() time.Time
@@ -125,7 +125,8 @@ func (m *memo[K, V]) entry(key K) *entry[V] {
 	return e
 }
 
-// forget has everything read anew when it is asked for next. What is being read still is for those who wait for it only.
+// forget has everything read anew when it is asked for next. What is being read still is for those who wait for it
+// only.
 func (m *memo[K, V]) forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -32,8 +32,8 @@ type pageKey struct {
 	from                           From
 }
 
-// Stops is a page of the stops of a batch in its projects as d has them, those of a state and with
-// a part of their reason, if any is given. A page looks at 5,000 stops at most, so it may be empty although there is a next one.
+// Stops is a page of the stops of a batch in its projects as d has them, those of a state and with a part of their
+// reason, if any is given. A page looks at 5,000 stops at most, so it may be empty although there is a next one.
 func (s *Source) Stops(ctx context.Context, d *Detail, state ledger.State, reason string, from From) (Kept[StopsPage], error) {
 	key := pageKey{d.ID, strings.Join(d.Whole, ","), string(state), reason, from}
 	return s.pages.get(ctx, key, func(ctx context.Context) (StopsPage, error) {

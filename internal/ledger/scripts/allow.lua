@@ -3,7 +3,8 @@
 -- KEYS  batch, limits, batch stops, waiting:held
 -- ARGV  batch, how many stops of it were seen
 -- The batch keeps how many there were: see state.lua.
--- Returns 1 when the batch is confirmed, 2 when it is and some stop of the project is held, 0 when more stops are to come, -1 when there are more than were seen.
+-- Returns 1 when the batch is confirmed, 2 when it is and some stop of the project is held, 0 when more stops are to
+-- come, -1 when there are more than were seen.
 if #redis.call('LRANGE', KEYS[3], ARGV[2], ARGV[2]) > 0 then return -1 end
 local size = redis.call('HMGET', KEYS[1], 'total', 'stated')
 if tonumber(size[1] or 0) < tonumber(size[2] or 0) then return 0 end

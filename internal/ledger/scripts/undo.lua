@@ -1,7 +1,8 @@
 -- Notes that a batch no longer wants the job of a stop stopped, or takes that back, and counts it.
 --
 -- KEYS  the stop, the batch
--- ARGV  batch, now (ms; "" takes it back), 1 if its job is restarted ("0": it is left, since another batch wants it stopped)
+-- ARGV  batch, now (ms; "" takes it back), 1 if its job is restarted (0: it is left, since another batch wants it
+--       stopped)
 -- Returns 1 when the stop has a wish of that batch, 0 when nothing was done.
 local stop, batch, batch_id, now, counts = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3]
 if not redis.call('HGET', stop, 'wish:' .. batch_id) then

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// V2Options choose what the documents of the v2 API leave open. The zero value of a field means the first of its constants.
+// V2Options choose what the documents of the v2 API leave open. The zero value of a field means the first of its
+// constants.
 type V2Options struct {
 	Offset  string `json:"offset"`  // how offset is read: OffsetPage or OffsetStart
 	Filters string `json:"filters"` // what becomes of filters: one of the Filters constants
