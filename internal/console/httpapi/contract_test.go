@@ -175,7 +175,7 @@ func (w *world) atWork(c call) {
 	if r.header.Get("Retry-After") == "" {
 		w.Error("409 of a request at work without Retry-After")
 	}
-	if err := admin.HSet(ctx, keys[0], "until", time.Now().Add(-time.Millisecond).UnixMilli()).Err(); err != nil {
+	if err := admin.HSet(ctx, keys[0], "until", time.Now().Add(-time.Minute).UnixMilli()).Err(); err != nil {
 		w.Fatal(err)
 	}
 	w.want("after its death", w.send(c), 202, "")
