@@ -20,7 +20,7 @@ import (
 
 // patience is how long a test waits for what must come: a machine may be slow,
 // a test must end.
-const patience = 5 * time.Minute
+const patience = 10 * time.Minute
 
 // process is one of the programs at work.
 type process struct {
