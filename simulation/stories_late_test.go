@@ -5,6 +5,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts/modelartstest"
+	"vizstop/internal/release"
 	"vizstop/internal/worker"
 )
 
@@ -43,15 +45,55 @@ func (h slowClaims) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// isClaim reports whether a command claims one step: only that script takes nine
-// keys, the first of them the control hash.
-func isClaim(cmd redis.Cmder) bool {
+// isClaim reports whether a command claims one step: only that script takes eight
+// keys and a stop, the first of them the control hash.
+func isClaim(cmd redis.Cmder) bool { return takesKeys(cmd, 9, ":control", ":limits") }
+
+// isTake reports whether a command takes one stop for a look without a task: only that
+// script takes nine keys and a stop, the last of the nine the stops that are held.
+func isTake(cmd redis.Cmder) bool { return takesKeys(cmd, 10, ":control", ":waiting:held") }
+
+// takesKeys reports whether a command is a script with so many keys, the first and the
+// last but one of which end so.
+func takesKeys(cmd redis.Cmder, n int, first, last string) bool {
 	args := cmd.Args()
-	if len(args) < 4 || !strings.HasPrefix(cmd.Name(), "eval") {
+	if !strings.HasPrefix(cmd.Name(), "eval") || len(args) < 3+n || args[2] != n {
 		return false
 	}
-	first, _ := args[3].(string)
-	return args[2] == 9 && strings.HasSuffix(first, ":control")
+	one, _ := args[3].(string)
+	other, _ := args[1+n].(string)
+	return strings.HasSuffix(one, first) && strings.HasSuffix(other, last)
+}
+
+// A stop whose deadline has passed is asked for again after a worker has seen that it
+// is late, and before it takes it to end it: the stop goes on for the second batch.
+func TestAskedForAnewAtTheDeadline(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: time.Second})
+		gate := release.New(w.rdb, "", time.Now, release.Config{})
+		if _, err := gate.Pause(context.Background(), project, "somebody", "why"); err != nil {
+			t.Fatal(err)
+		}
+		ask := func(batch string, deadline time.Duration) {
+			asks := []ledger.Ask{{JobID: "10", Deadline: time.Now().Add(deadline)}}
+			if _, err := w.producer.Ask(context.Background(), project, batch, asks); err != nil {
+				t.Error(err)
+			}
+		}
+		ask("first", 30*time.Second)
+		again := sync.OnceFunc(func() { ask("second", time.Hour) })
+		r := w.start(pausable(&pause{}, func(cmd redis.Cmder, after bool) {
+			if !after && isTake(cmd) {
+				again()
+			}
+		}, nil))
+		defer r.stop()
+		time.Sleep(time.Minute)
+		if _, err := gate.Resume(context.Background(), project); err != nil {
+			t.Fatal(err)
+		}
+		wantOutcome(t, w.awaitEnd(10*time.Minute, "second")["10"], ledger.Stopped, "")
+	})
 }
 
 // A worker that stood still between its claim and the answer does not call: there

@@ -127,7 +127,8 @@ func (l *Looker) judgeList(ctx context.Context, s *ledger.Stop, job *jobs.Job, r
 	}
 }
 
-// Expire ends a taken stop whose deadline has passed, without a look.
+// Expire ends a taken stop whose deadline has passed, without a look. One that somebody
+// has asked for anew in the moment before it was taken goes on.
 func (l *Looker) Expire(ctx context.Context, s *ledger.Stop) error {
 	if !s.Marked.IsZero() {
 		s.LostCall()
@@ -135,6 +136,9 @@ func (l *Looker) Expire(ctx context.Context, s *ledger.Stop) error {
 	res, err := l.moves.guarded(ctx, s, func() (result, error) {
 		if s.Withdrawn != "" && s.State == ledger.Pending {
 			return l.moves.end(ctx, s, ledger.Canceled, s.Withdrawn)
+		}
+		if l.moves.wanted(s) {
+			return l.moves.anew(ctx, s)
 		}
 		return l.moves.expire(ctx, s)
 	})

@@ -198,15 +198,8 @@ func (m *mover) end(ctx context.Context, s *ledger.Stop, outcome ledger.State, r
 	}
 	moved, err := persist(ctx, func() (bool, error) { return m.ledger.Finish(ctx, s, outcome, reason, took) })
 	switch {
-	case errors.Is(err, ledger.ErrWishesChanged): // it is wanted for longer, or again
-		kind := ledger.KindPoll
-		if s.State == ledger.Pending && !s.Unsure {
-			kind = ledger.KindStop
-		}
-		if s.Shadow {
-			kind = ledger.KindShadow
-		}
-		return m.next(ctx, s, "asked for anew", kind, 0)
+	case errors.Is(err, ledger.ErrWishesChanged):
+		return m.anew(ctx, s)
 	case err != nil:
 		return result{stop: s}, err
 	case !moved:
@@ -215,6 +208,18 @@ func (m *mover) end(ctx context.Context, s *ledger.Stop, outcome ledger.State, r
 	Record(m.recorder, s)
 	m.pull(s.ProjectID, watchPull)
 	return result{stop: s, what: "stop ended", note: reason}, nil
+}
+
+// anew moves on a stop that is wanted for longer, or again.
+func (m *mover) anew(ctx context.Context, s *ledger.Stop) (result, error) {
+	kind := ledger.KindPoll
+	switch {
+	case s.Shadow:
+		kind = ledger.KindShadow
+	case s.State == ledger.Pending && !s.Unsure:
+		kind = ledger.KindStop
+	}
+	return m.next(ctx, s, "asked for anew", kind, 0)
 }
 
 // persist goes on until Redis has answered. Repeating a move is safe.
