@@ -45,9 +45,9 @@ func (h slowClaims) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// isClaim reports whether a command claims one step: only that script takes eight
-// keys and a stop, the first of them the control hash.
-func isClaim(cmd redis.Cmder) bool { return takesKeys(cmd, 9, ":control", ":limits") }
+// isClaim reports whether a command claims one step: only that script takes nine
+// keys and a stop, the last of the nine the hash of the window limit.
+func isClaim(cmd redis.Cmder) bool { return takesKeys(cmd, 10, ":control", ":window") }
 
 // isTake reports whether a command takes one stop for a look without a task: only that
 // script takes nine keys and a stop, the last of the nine the stops that are held.

@@ -27,20 +27,28 @@ const (
 	// shownHeld is how many held batches of a project are read, those that are held
 	// longest.
 	shownHeld = 100
+	// heldAtOnce is about how many fields one command visits for them.
+	heldAtOnce = 500
 )
 
-// HeldBatches are the batches that the hash of limits of a project tells of and that
-// have stops in flight, up to 100.
-func HeldBatches(ctx context.Context, rdb redis.UniversalClient, projectID string, limits map[string]string) ([]HeldBatch, error) {
+// HeldBatches are the held batches of a project that have stops in flight, up to 100.
+// noted says that some batch is held, perhaps one without such stops.
+func HeldBatches(ctx context.Context, rdb redis.UniversalClient, projectID string) (of []HeldBatch, noted bool, err error) {
 	var held []HeldBatch
-	for name, value := range limits {
-		id, ok := strings.CutPrefix(name, heldField)
-		parts := strings.SplitN(value, " ", 3)
-		if ok && len(parts) == 3 {
-			held = append(held, HeldBatch{ID: id, Since: timeIn(parts[0]), Why: parts[1], Words: parts[2]})
+	fields := rdb.HScan(ctx, Keys(projectID).Limits(), 0, heldField+"*", heldAtOnce).Iterator()
+	for fields.Next(ctx) {
+		id := strings.TrimPrefix(fields.Val(), heldField)
+		if fields.Next(ctx) {
+			if b, ok := parseHeld(id, fields.Val()); ok {
+				held = append(held, b)
+			}
 		}
 	}
+	if err := fields.Err(); err != nil {
+		return nil, false, fmt.Errorf("read which batches of project %s are held: %w", projectID, err)
+	}
 	slices.SortFunc(held, func(a, b HeldBatch) int { return a.Since.Compare(b.Since)*2 + strings.Compare(a.ID, b.ID) })
+	held = slices.Compact(held) // a scan may come by a field twice
 	var found []HeldBatch
 	for some := range slices.Chunk(held, shownHeld) {
 		pipe := rdb.Pipeline()
@@ -49,7 +57,7 @@ func HeldBatches(ctx context.Context, rdb redis.UniversalClient, projectID strin
 			counts[i] = pipe.HGet(ctx, Keys(projectID).batch(b.ID), string(Pending))
 		}
 		if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
-			return nil, fmt.Errorf("read the held batches of project %s: %w", projectID, err)
+			return nil, false, fmt.Errorf("read the held batches of project %s: %w", projectID, err)
 		}
 		for i, b := range some {
 			if b.Pending, _ = strconv.Atoi(counts[i].Val()); b.Pending > 0 {
@@ -60,7 +68,28 @@ func HeldBatches(ctx context.Context, rdb redis.UniversalClient, projectID strin
 			break
 		}
 	}
-	return found[:min(len(found), shownHeld)], nil
+	return found[:min(len(found), shownHeld)], len(held) > 0, nil
+}
+
+func parseHeld(id, field string) (b HeldBatch, ok bool) {
+	parts := strings.SplitN(field, " ", 3)
+	if len(parts) < 3 {
+		return HeldBatch{}, false
+	}
+	return HeldBatch{ID: id, Since: timeIn(parts[0]), Why: parts[1], Words: parts[2]}, true
+}
+
+// HeldBatch says whether a batch is held in a project, and how many of its stops wait
+// for it there: ok if some do.
+func (l *Ledger) HeldBatch(ctx context.Context, projectID, batch string) (b HeldBatch, ok bool, err error) {
+	k, pipe := l.keys(projectID), l.rdb.Pipeline()
+	held, pending := pipe.HGet(ctx, k.Limits(), heldField+batch), pipe.HGet(ctx, k.batch(batch), string(Pending))
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return HeldBatch{}, false, fmt.Errorf("look whether batch %s of project %s is held: %w", batch, projectID, err)
+	}
+	b, ok = parseHeld(batch, held.Val())
+	b.Pending, _ = strconv.Atoi(pending.Val())
+	return b, ok && b.Pending > 0, nil
 }
 
 // Limited says of each of some batches of shadow stops whether limits are for it: held is
@@ -77,9 +106,8 @@ func (l *Ledger) Limited(ctx context.Context, projectID string, batches []string
 	}
 	held, confirmed = make([]string, len(batches)), make([]bool, len(batches))
 	for i := range batches {
-		if parts := strings.SplitN(reasons[i].Val(), " ", 3); len(parts) == 3 {
-			held[i] = parts[1]
-		}
+		b, _ := parseHeld(batches[i], reasons[i].Val())
+		held[i] = b.Why
 		confirmed[i] = words[i].Val() != ""
 	}
 	return held, confirmed, nil

@@ -86,10 +86,13 @@ func (k Keys) In(s State) string { return k.key("state", string(s)) }
 // endpoint: rate and holds are the project's.
 func (k Keys) Control() string { return k.key("control") }
 
-// Limits is a hash: how many stop calls that nobody confirmed were claimed in each
-// minute of the last hour and how many more were allowed, and the batches that are
-// held (package release).
+// Limits is a hash: the batches that are held, and since when the window limit holds
+// stops back (package release).
 func (k Keys) Limits() string { return k.key("limits") }
+
+// Window is a hash: how many stop calls that nobody confirmed were claimed in each
+// minute of the last hour, and how many more were allowed (package release).
+func (k Keys) Window() string { return k.key("window") }
 
 // Uncounted is a list: ids of stops that ended outside of a worker.
 func (k Keys) Uncounted() string { return k.key("uncounted") }

@@ -61,7 +61,7 @@ func (l *Ledger) sweepProject(ctx context.Context, projectID string, now time.Ti
 	}
 	if len(ended) == 0 {
 		gone, err := forgetScript.Run(ctx, l.rdb,
-			[]string{k.In(Pending), k.In(Stopping), k.ended(), k.Uncounted(), k.times(), k.Control(), k.Limits()}, now.UnixMilli()).Bool()
+			[]string{k.In(Pending), k.In(Stopping), k.ended(), k.Uncounted(), k.times(), k.Control(), k.Limits(), k.Window()}, now.UnixMilli()).Bool()
 		if err != nil {
 			return err
 		}

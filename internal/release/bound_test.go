@@ -8,8 +8,8 @@ import (
 	"vizstop/internal/ledger"
 )
 
-// crowd puts n members into every set of a project, as n stops in flight would, and
-// n projects among those with work.
+// crowd puts n members into every set of a project, as n stops in flight would, n
+// projects among those with work, and n batches among those that are held.
 func (w *world) crowd(n int) {
 	w.t.Helper()
 	for _, set := range []string{keys.Small(), keys.Large(), keys.Look(), keys.Released()} {
@@ -18,6 +18,10 @@ func (w *world) crowd(n int) {
 	for _, set := range []string{keys.Watched(), keys.Latest(), keys.In(ledger.Pending), roundsKey} {
 		w.crowded(set, n, w.now(), "%016d")
 	}
+	w.ok(w.rdb.Eval(w.t.Context(), `
+		for i = 1, ARGV[1] do redis.call('HSET', KEYS[1], 'held:old-' .. i, '1 batch_limit it is too large') end return 1`,
+		[]string{keys.Limits()}, n).Err())
+	w.ok(w.rdb.SAdd(w.t.Context(), heldKey, project).Err())
 	w.advance(time.Minute)
 }
 
@@ -50,9 +54,9 @@ func (w *world) calls(n int) map[string]func() {
 	need := wide()
 	need.Room, need.ListFrom, need.Unlisted, need.Silence = 1<<30, 1, time.Second, time.Second
 	return map[string]func(){
-		"turns": func() { w.turns(w.Releaser, Pull(project, 0)) },
-		"round": func() { w.round(need) },
-		"open":  func() { open() },
+		"turns":       func() { w.turns(w.Releaser, Pull(project, 0)) },
+		"open, round": func() { open(); w.round(need) },
+		"unconfirmed": func() { batch++; w.unconfirmed(fmt.Sprint("u", n, "-", batch), 50); w.round(need) },
 		"take, advance, finish": func() {
 			all, _ := members(open())
 			taken, err := w.Take(w.t.Context(), project, all)

@@ -56,7 +56,7 @@ func (c Claims) Do() (Claimed, error) {
 
 func (r *Releaser) runClaims(projectID string, items []claim) ([]Claimed, error) {
 	k, now := ledger.Keys(projectID), r.now()
-	keys := []string{k.Control(), k.Small(), k.Large(), k.Look(), k.Released(), k.Limited(), k.Held(), k.Limits()}
+	keys := []string{k.Control(), k.Small(), k.Large(), k.Look(), k.Released(), k.Limited(), k.Held(), k.Limits(), k.Window()}
 	noCall := ""
 	if r.InShadow(projectID) {
 		noCall = "1"

@@ -2,6 +2,7 @@ package release
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -47,16 +48,15 @@ func (r *Releaser) Windows(ctx context.Context, projectIDs ...string) ([]Window,
 	}
 	pipe := r.rdb.Pipeline()
 	for _, id := range projectIDs {
-		pipe.HGetAll(ctx, ledger.Keys(id).Limits())
-		pipe.ZCard(ctx, ledger.Keys(id).Limited())
+		readWindow(ctx, pipe, ledger.Keys(id))
 	}
 	answers, err := pipe.Exec(ctx)
-	if err != nil {
+	if err != nil && !errors.Is(err, redis.Nil) {
 		return nil, fmt.Errorf("read the window limit of %d projects: %w", len(projectIDs), err)
 	}
 	all := make([]Window, len(projectIDs))
 	for i := range all {
-		all[i] = r.windowOf(answers[2*i].(*redis.MapStringStringCmd).Val(), int(answers[2*i+1].(*redis.IntCmd).Val()))
+		all[i] = r.windowOf(answers[windowReads*i:])
 	}
 	return all, nil
 }
@@ -64,11 +64,22 @@ func (r *Releaser) Windows(ctx context.Context, projectIDs ...string) ([]Window,
 // minuteCounts is for how many minutes a call counts, as window.lua has it.
 const minuteCounts = 62
 
-// windowOf reads the window from the hash of limits. window.lua does the same.
-func (r *Releaser) windowOf(fields map[string]string, waiting int) Window {
-	w := Window{Limit: r.window(), Waiting: waiting}
-	if waiting > 0 {
-		w.Shut = millis(fields["shut"])
+// windowReads is how many commands read a window.
+const windowReads = 3
+
+func readWindow(ctx context.Context, pipe redis.Pipeliner, k ledger.Keys) {
+	pipe.HGetAll(ctx, k.Window())
+	pipe.HGet(ctx, k.Limits(), "shut")
+	pipe.ZCard(ctx, k.Limited())
+}
+
+// windowOf is the window as readWindow's commands were answered. window.lua counts
+// likewise.
+func (r *Releaser) windowOf(answers []redis.Cmder) Window {
+	fields, shut := answers[0].(*redis.MapStringStringCmd).Val(), answers[1].(*redis.StringCmd).Val()
+	w := Window{Limit: r.window(), Waiting: int(answers[2].(*redis.IntCmd).Val())}
+	if w.Waiting > 0 {
+		w.Shut = millis(shut)
 	}
 	minute := r.now().UnixMilli() / time.Minute.Milliseconds()
 	oldest := minute + 1 - minuteCounts
@@ -101,7 +112,7 @@ func (w Window) hold(of Hold) Hold {
 // hour, once: what is not used by then is not allowed any more. Calls beyond a limit that
 // was higher when they were made are not in their way.
 func (r *Releaser) Allow(ctx context.Context, projectID string, n int) error {
-	err := allowScript.Run(ctx, r.rdb, []string{ledger.Keys(projectID).Limits()}, r.now().UnixMilli(), n, r.window()).Err()
+	err := allowScript.Run(ctx, r.rdb, []string{ledger.Keys(projectID).Window()}, r.now().UnixMilli(), n, r.window()).Err()
 	if err != nil {
 		return fmt.Errorf("allow %d stop calls in project %s: %w", n, projectID, err)
 	}
@@ -125,26 +136,25 @@ func (r *Releaser) limitsHold(ctx context.Context, projectID string, news []stri
 	return nil
 }
 
-// limitHolds are the holds that the hash of limits of a project tells of. A batch
-// whose stops have all ended is not held any more; noted says that the hash tells of
-// one all the same, and that more stops may come for it.
+// limitHolds are the holds that limits put on a project. A batch whose stops have all
+// ended is not held any more; noted says that one is noted all the same, and that more
+// stops may come for it.
 func (r *Releaser) limitHolds(ctx context.Context, of Hold) (holds []Hold, noted bool, err error) {
 	k := ledger.Keys(of.ProjectID)
 	pipe := r.rdb.Pipeline()
-	fields, limited := pipe.HGetAll(ctx, k.Limits()), pipe.ZCard(ctx, k.Limited())
-	if _, err := pipe.Exec(ctx); err != nil {
+	readWindow(ctx, pipe, k)
+	answers, err := pipe.Exec(ctx)
+	if err != nil && !errors.Is(err, redis.Nil) {
 		return nil, false, fmt.Errorf("look what limits hold back: %w", err)
 	}
-	for name := range fields.Val() {
-		noted = noted || name == "shut" || strings.HasPrefix(name, "held:")
-	}
-	if w := r.windowOf(fields.Val(), int(limited.Val())); !w.Shut.IsZero() {
+	if w := r.windowOf(answers); !w.Shut.IsZero() {
 		holds = append(holds, w.hold(of))
 	}
-	held, err := ledger.HeldBatches(ctx, r.rdb, of.ProjectID, fields.Val())
+	held, noted, err := ledger.HeldBatches(ctx, r.rdb, of.ProjectID)
 	if err != nil {
 		return nil, false, err
 	}
+	noted = noted || answers[1].(*redis.StringCmd).Val() != ""
 	for _, b := range held {
 		h := of
 		h.Reason, h.Scope, h.Batch, h.Since = Reason(b.Why), ScopeBatch, b.ID, b.Since

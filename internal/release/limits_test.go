@@ -95,7 +95,7 @@ func TestWindowLimit(t *testing.T) {
 		if got := w.window(); got.Used != 2 || !got.Shut.IsZero() {
 			t.Errorf("the window is %+v, want 2 used", got)
 		}
-		if n := w.rdb.HLen(context.Background(), keys.Limits()).Val(); n > 2 {
+		if n := w.rdb.HLen(context.Background(), keys.Window()).Val(); n > 2 {
 			t.Errorf("%d fields are kept, want none of the minutes that are over", n)
 		}
 	})

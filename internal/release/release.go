@@ -203,7 +203,7 @@ type Sighting struct {
 // Round makes a round of one project.
 func (r *Releaser) Round(ctx context.Context, projectID string, need Need) (Round, error) {
 	k := ledger.Keys(projectID)
-	keys := []string{k.Control(), k.Small(), k.Large(), k.Look(), k.Released(), k.Watched(), k.Latest(), k.Uncounted(), k.Limited(), k.Limits()}
+	keys := []string{k.Control(), k.Small(), k.Large(), k.Look(), k.Released(), k.Watched(), k.Latest(), k.Uncounted(), k.Limited(), k.Limits(), k.Window()}
 	rate, burst := r.rate(projectID)
 	answer, err := releaseScript.Run(ctx, r.rdb, keys, r.now().UnixMilli(), need.Room, rate, burst,
 		need.Unlisted.Milliseconds(), need.Unwatched.Milliseconds(), max(0, need.ListFrom), need.Inline, r.holds(projectID),

@@ -120,30 +120,20 @@ func (d *Desk) countHeld(ctx context.Context, results []Result) error {
 		return nil
 	}
 	r := &results[0]
-	projects, err := ledger.New(d.rdb, d.fleet.Now).BatchProjects(ctx, r.Batch)
+	books := ledger.New(d.rdb, d.fleet.Now)
+	projects, err := books.BatchProjects(ctx, r.Batch)
 	if errors.Is(err, ledger.ErrNotFound) {
 		return nil
 	}
 	for _, p := range projects {
-		var limits map[string]string
-		var held []ledger.HeldBatch
-		if err == nil {
-			limits, err = d.rdb.HGetAll(ctx, ledger.Keys(p).Limits()).Result()
-		}
-		if err == nil {
-			held, err = ledger.HeldBatches(ctx, d.rdb, p, limits)
-		}
-		for _, one := range held {
-			if one.ID == r.Batch {
-				r.Waiting += one.Pending
-				r.Held = one.Words
-			}
+		held, ok, heldErr := books.HeldBatch(ctx, p, r.Batch)
+		err = errors.Join(err, heldErr)
+		if ok {
+			r.Waiting += held.Pending
+			r.Held = held.Words
 		}
 	}
-	if err != nil {
-		return fmt.Errorf("look whether batch %s is held: %w", r.Batch, err)
-	}
-	return nil
+	return err
 }
 
 func standing(e Entry, st *state, now time.Time) Standing {

@@ -10,20 +10,20 @@ end
 
 -- admit says in which lane a stop waits that a limit does not let out now; nil: its call goes out, and counts, unless it
 -- has counted already.
-local function admit(stop, limits, now, most, lane, batch, counted)
+local function admit(stop, limits, counts, now, most, lane, batch, counted)
   if lane == 'held' or is_held(limits, batch) then -- another batch may have asked for it, too
     batch = wanted(hash(stop), limits).heir
     if not batch or is_held(limits, batch) then return 'held' end
     redis.call('HSET', stop, 'batch', batch, 'lane', 'limited')
   end
   if counted then return end
-  w = w or window(limits, now, most)
+  w = w or window(counts, now, most)
   if w.left <= spent then return 'limited' end
   spent = spent + 1
 end
 
 -- record keeps what was counted, and forgets the minutes that count no longer.
-local function record(limits)
-  if spent > 0 then redis.call('HINCRBY', limits, 'u' .. w.minute, spent) end
-  if w and #w.old > 0 then redis.call('HDEL', limits, unpack(w.old)) end
+local function record(counts)
+  if spent > 0 then redis.call('HINCRBY', counts, 'u' .. w.minute, spent) end
+  if w and #w.old > 0 then redis.call('HDEL', counts, unpack(w.old)) end
 end

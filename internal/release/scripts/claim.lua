@@ -5,7 +5,7 @@
 -- A claim that is repeated, as its answer was lost or came late, gets the same answer again if nothing holds it back by
 -- now. One of a stop call is made anew after 5 seconds: it counts and is marked when it may go out.
 --
--- KEYS  control, waiting:small, waiting:stop, waiting:look, released, waiting:limited, waiting:held, limits, then the
+-- KEYS  control, waiting:small, waiting:stop, waiting:look, released, waiting:limited, waiting:held, limits, window, then the
 --       stop of each item
 -- ARGV  now, worker, 1 when the fleet is held ("stops" when its stop calls are), the endpoint that this worker calls ("" for
 --       any, "-" for none), the window limit (0: none), 1 when the account is a shadow account: no stop call goes out, then for
@@ -15,7 +15,7 @@
 --       1  it is this worker's
 --       2  something or a limit holds it back, it is at another endpoint, or nobody wants it yet: it waits again, for a look
 --          if a claim has left a mark
-local control, small, large, look, released, limited, held, limits = unpack(KEYS, 1, 8)
+local control, small, large, look, released, limited, held, limits, counts = unpack(KEYS, 1, 9)
 local now, me, fleet, endpoint, most, shadow = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6] == '1'
 local lanes = {small = small, limited = limited, held = held}
 local c = redis.call('HMGET', control, 'paused', 'parked', 'hold', 'probe', 'failures', 'endpoint')
@@ -44,7 +44,7 @@ local function claim(stop, id, hop, job, kind, nonce)
     later = tonumber(f[6])
   end
   if not later and call and limited_now(f[7], f[10], f[11], now) then
-    local lane = admit(stop, limits, now, most, f[7], f[9], fresh)
+    local lane = admit(stop, limits, counts, now, most, f[7], f[9], fresh)
     if lane then
       redis.call('HSET', stop, 'lane', lane)
       f[7], later = lane, tonumber(f[6]) -- it keeps its place in the order
@@ -65,10 +65,10 @@ local function claim(stop, id, hop, job, kind, nonce)
   return 1
 end
 
-for i = 9, #KEYS do
-  answers[#answers + 1] = claim(KEYS[i], unpack(ARGV, 5 * i - 38, 5 * i - 34))
+for i = 10, #KEYS do
+  answers[#answers + 1] = claim(KEYS[i], unpack(ARGV, 5 * i - 43, 5 * i - 39))
 end
-record(limits)
+record(counts)
 if calls > 0 then
   count(control, now, calls)
   if endpoint ~= '' and endpoint ~= '-' and not c[6] then redis.call('HSET', control, 'endpoint', endpoint) end

@@ -1,14 +1,14 @@
 -- Releases the steps of one project that may run now. Put after rate.lua and window.lua, and before release.lua.
 --
 -- KEYS  control, waiting:small, waiting:stop, waiting:look, released, watched, latest, uncounted, waiting:limited,
---       limits
+--       limits, window
 -- ARGV  now, room, rate configured, burst, after how long a watched stop is looked at that no list has shown, with and
 --       without a list check (ms), least number of watched jobs for a list check, how many watched jobs this worker can
 --       look at, 1 when the fleet is held ("stops" when its stop calls are), for how long a step at work may be silent,
 --       how long a probe may take (ms), how many steps are released at most, the endpoint this worker calls
 --       ("": any), the window limit (0: none)
 -- What it returns is said in next.lua, which ends it.
-local control, small, large, look, released, watched, latest, uncounted, limited, limits = unpack(KEYS)
+local control, small, large, look, released, watched, latest, uncounted, limited, limits, counts = unpack(KEYS)
 local now, room, conf, burst = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local fallback, least, inline, fleet = tonumber(ARGV[5]), tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9]
 local silence, probe_time, MOST = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
@@ -45,7 +45,7 @@ end
 local function waits(set) return #redis.call('ZRANGEBYSCORE', set, '-inf', now, 'LIMIT', 0, 1) > 0 end
 
 -- The window, if a stop that nobody confirmed is due, and how many of them this round has released.
-local w, unconfirmed = waits(limited) and window(limits, now, tonumber(ARGV[14])), 0
+local w, unconfirmed = waits(limited) and window(counts, now, tonumber(ARGV[14])), 0
 
 local function left() return w and w.left - unconfirmed or 0 end
 
