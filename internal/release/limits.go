@@ -29,7 +29,7 @@ type Window struct {
 	Used    int       // calls of the last hour that count
 	Allowed int       // how many more somebody has allowed in the last hour
 	Waiting int       // stops that nobody confirmed and that wait for their call, due or not
-	Opens   time.Time // when the oldest calls no longer count; of no use while something is left
+	Opens   time.Time // when so many calls no longer count that one may go out; zero while one may
 	Shut    time.Time // since when stops wait for it; zero: none does
 }
 
@@ -82,22 +82,25 @@ func (r *Releaser) windowOf(answers []redis.Cmder) Window {
 		w.Shut = millis(shut)
 	}
 	minute := r.now().UnixMilli() / time.Minute.Milliseconds()
-	oldest := minute + 1 - minuteCounts
+	used, allowed := make(map[int64]int), make(map[int64]int) // by minute
 	for name, value := range fields {
 		at, err := strconv.ParseInt(name[min(1, len(name)):], 10, 64)
 		n, nerr := strconv.Atoi(value)
 		switch {
 		case err != nil || nerr != nil || at <= minute-minuteCounts:
 		case name[0] == 'u':
-			if w.Used == 0 || at < oldest {
-				oldest = at
-			}
+			used[at] = n
 			w.Used += n
 		case name[0] == 'a':
+			allowed[at] = n
 			w.Allowed += n
 		}
 	}
-	w.Opens = time.UnixMilli((oldest + minuteCounts) * time.Minute.Milliseconds()).UTC()
+	more := w.Used - w.Limit - w.Allowed // than may count for one more to go out
+	for at := minute + 1 - minuteCounts; at <= minute && more >= 0 && w.Limit > 0; at++ {
+		more -= used[at] - allowed[at]
+		w.Opens = time.UnixMilli((at + minuteCounts) * time.Minute.Milliseconds()).UTC()
+	}
 	return w
 }
 

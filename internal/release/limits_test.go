@@ -2,6 +2,7 @@ package release
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -235,6 +236,35 @@ func TestAllowUnderALowerLimit(t *testing.T) {
 		w.advance(10 * time.Minute) // nor do the 10
 		if got := w.goOut() + w.goOut(); got != 10 {
 			t.Errorf("%d calls went out, want the limit of 10", got)
+		}
+	})
+}
+
+// A window opens when so many calls no longer count that another may go out, not when the
+// first ones don't.
+func TestOpensUnderALowerLimit(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		most := 5
+		w.time, w.Releaser = w.time.Truncate(time.Hour), w.worker("worker-1", Config{Window: func() int { return most }})
+		began := w.time
+		for _, n := range []int{2, 3} { // at once and after 10 minutes
+			w.unconfirmed(fmt.Sprint("b", n), n)
+			if got := w.goOut(); got != n {
+				t.Fatalf("%d of %d calls went out", got, n)
+			}
+			w.advance(10 * time.Minute)
+		}
+		for limit, after := range map[int]time.Duration{5: 62 * time.Minute, 4: 62 * time.Minute, 3: 72 * time.Minute, 1: 72 * time.Minute} {
+			most = limit
+			if got := w.window(); !got.Opens.Equal(began.Add(after)) {
+				t.Errorf("with a limit of %d the window opens after %v, want %v", limit, got.Opens.Sub(began), after)
+			}
+		}
+		for _, limit := range []int{6, 0} {
+			most = limit
+			if got := w.window(); !got.Opens.IsZero() {
+				t.Errorf("with a limit of %d the window opens at %v, want that it is open", limit, got.Opens)
+			}
 		}
 	})
 }
