@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing/synctest"
@@ -271,12 +272,27 @@ func (d *day) checkRate() {
 					n -= waited(calls[first:i+1], calls)
 				}
 				if n > most {
-					d.t.Errorf("%d calls within %v before %v, the limit is %d", n, window, c.at, most)
+					d.t.Errorf("%d calls within %v before %v, the limit is %d with %.2f a second and a burst of %d:\n%s",
+						n, window, c.at, most, d.cfg.Release.Rate, burst, listCalls(calls[max(0, first-5):i+1]))
 					return
 				}
 			}
 		}
 	}
+}
+
+// listCalls is a line for each of some calls, the first of which may stand before those
+// in question.
+func listCalls(calls []recordedCall) string {
+	var lines []string
+	for _, c := range calls {
+		by := "an undo"
+		if c.by != nil {
+			by = fmt.Sprintf("worker %p", c.by)
+		}
+		lines = append(lines, fmt.Sprintf("%s to %s %s of job %q by %s: %v", clock(c.at), clock(c.end), c.operation, c.job, by, c.err))
+	}
+	return strings.Join(lines, "\n")
 }
 
 // waited counts those of some calls that had leave to go out before, and waited
