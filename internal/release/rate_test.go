@@ -144,6 +144,33 @@ func TestSpend(t *testing.T) {
 	})
 }
 
+// A probe waits for nothing, and counts: while an outage is tried for and an undo uses the
+// whole rate, no more calls go out than the rate says.
+func TestProbesCount(t *testing.T) {
+	eachRedis(t, Config{Rate: 1, Burst: 2}, func(t *testing.T, w *world) {
+		w.fill(keys.Look(), 100)
+		w.rdb.HSet(t.Context(), keys.Control(), "hold", "outage", "probe_at", 1)
+		probes, spent := 0, 0
+		for second := range 60 {
+			for w.spend() == 0 {
+				spent++
+			}
+			if second%2 == 0 { // as each probe fails
+				w.rdb.HSet(t.Context(), keys.Control(), "probe_at", w.now().UnixMilli())
+			}
+			if r := w.round(wide()); len(r.Polls) > 0 {
+				probes += len(r.Polls)
+			} else if second%2 == 0 {
+				t.Errorf("no probe after %d s", second)
+			}
+			w.advance(time.Second)
+		}
+		if all := probes + spent; probes != 30 || all < 59 || all > 64 {
+			t.Errorf("%d probes and %d other calls within a minute, want 30, and 60 to 64 in all", probes, spent)
+		}
+	})
+}
+
 // A call that is owed waits for nothing. The stops that come next wait for it; looks do not.
 func TestOwe(t *testing.T) {
 	eachRedis(t, Config{Rate: 10, Burst: 2}, func(t *testing.T, w *world) {

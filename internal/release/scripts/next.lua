@@ -30,7 +30,7 @@ elseif more and room > #went / 2 then
 elseif room <= #went / 2 then
   due = math.max(due, now + 25)
 end
-if b.limited and b.stops < 1 then due = math.max(due, now + (1 - b.stops) * 1000 / b.rate) end
+if b.limited and b.stops < 1 and not hold then due = math.max(due, now + (1 - b.stops) * 1000 / b.rate) end
 if parked then due = math.max(due, tonumber(c[2])) end
 if fleet == '1' then due = INF end
 if elsewhere then due = math.max(due, now + 250) end -- leave others the turn

@@ -35,6 +35,7 @@ if hold and open then
     probe_at = now + probe_time
     if #went == 0 then probe = 1 end
   end
+  if (#went > 0 or probe == 1) and b.stops > -1 then pay(1) end -- a probe waits for no rate, but counts
   redis.call('HSET', control, 'probe', went[2] or '', 'probe_at', string.format('%.0f', probe_at))
 end
 local free = #jobs / 2 < inline -- while nobody is free to look, there is no need to know more
