@@ -50,8 +50,8 @@ func (r *Releaser) Windows(ctx context.Context, projectIDs ...string) ([]Window,
 	for _, id := range projectIDs {
 		readWindow(ctx, pipe, ledger.Keys(id))
 	}
-	answers, err := pipe.Exec(ctx)
-	if err != nil && !errors.Is(err, redis.Nil) {
+	answers, err := windowAnswers(ctx, pipe)
+	if err != nil {
 		return nil, fmt.Errorf("read the window limit of %d projects: %w", len(projectIDs), err)
 	}
 	all := make([]Window, len(projectIDs))
@@ -71,6 +71,21 @@ func readWindow(ctx context.Context, pipe redis.Pipeliner, k ledger.Keys) {
 	pipe.HGetAll(ctx, k.Window())
 	pipe.HGet(ctx, k.Limits(), "shut")
 	pipe.ZCard(ctx, k.Limited())
+}
+
+// windowAnswers are the answers to readWindow's commands. That nothing is shut, which is
+// no error, is the first thing that a pipeline tells of: it hides what comes behind it.
+func windowAnswers(ctx context.Context, pipe redis.Pipeliner) ([]redis.Cmder, error) {
+	answers, err := pipe.Exec(ctx)
+	if err == nil || !errors.Is(err, redis.Nil) {
+		return answers, err
+	}
+	for _, a := range answers {
+		if err := a.Err(); err != nil && !errors.Is(err, redis.Nil) {
+			return nil, err
+		}
+	}
+	return answers, nil
 }
 
 // windowOf is the window as readWindow's commands were answered. window.lua counts
@@ -104,9 +119,13 @@ func (r *Releaser) windowOf(answers []redis.Cmder) Window {
 	return w
 }
 
-// hold is the hold that the window is, if stops wait for it.
-func (w Window) hold(of Hold) Hold {
+// hold is the hold that the window is, if stops wait for it. If one may go out, the next
+// round lets it, or something else holds the project.
+func (w Window) hold(of Hold, now time.Time) Hold {
 	of.Reason, of.Since, of.Until = WindowLimit, w.Shut, w.Opens
+	if of.Until.IsZero() {
+		of.Until = now
+	}
 	of.Detail = fmt.Sprintf("%d of %d stop calls were made within an hour, %d stops wait", w.Used, w.Limit+w.Allowed, w.Waiting)
 	return of
 }
@@ -146,12 +165,12 @@ func (r *Releaser) limitHolds(ctx context.Context, of Hold) (holds []Hold, noted
 	k := ledger.Keys(of.ProjectID)
 	pipe := r.rdb.Pipeline()
 	readWindow(ctx, pipe, k)
-	answers, err := pipe.Exec(ctx)
-	if err != nil && !errors.Is(err, redis.Nil) {
+	answers, err := windowAnswers(ctx, pipe)
+	if err != nil {
 		return nil, false, fmt.Errorf("look what limits hold back: %w", err)
 	}
 	if w := r.windowOf(answers); !w.Shut.IsZero() {
-		holds = append(holds, w.hold(of))
+		holds = append(holds, w.hold(of, r.now()))
 	}
 	held, noted, err := ledger.HeldBatches(ctx, r.rdb, of.ProjectID)
 	if err != nil {

@@ -269,6 +269,40 @@ func TestOpensUnderALowerLimit(t *testing.T) {
 	})
 }
 
+// A window that is open again while the project is paused says so, and no time of which
+// nobody knows.
+func TestHoldOfAnOpenWindow(t *testing.T) {
+	eachRedis(t, limit(2), func(t *testing.T, w *world) {
+		w.unconfirmed("b", 4)
+		w.goOut()
+		w.round(wide())
+		_, err := w.Pause(t.Context(), project, "somebody", "why")
+		w.ok(err)
+		w.advance(2 * time.Hour)
+		w.round(wide())
+		holds, err := w.Holds(t.Context())
+		w.ok(err)
+		i := slices.IndexFunc(holds, func(h Hold) bool { return h.Reason == WindowLimit })
+		if i < 0 || !holds[i].Until.Equal(w.now()) || strings.Contains(holds[i].String(), "0001-01-01") {
+			t.Errorf("the holds are %v, want one of the window limit until now", holds)
+		}
+	})
+}
+
+// An error of one command is told of, although another one found nothing.
+func TestWindowsTellOfErrors(t *testing.T) {
+	eachRedis(t, limit(2), func(t *testing.T, w *world) {
+		w.ok(w.rdb.SAdd(t.Context(), heldKey, project).Err())
+		w.ok(w.rdb.Set(t.Context(), keys.Limited(), "no sorted set", 0).Err())
+		if got, err := w.Windows(t.Context(), "other", project); err == nil {
+			t.Errorf("the windows are %+v, want an error", got)
+		}
+		if got, err := w.Holds(t.Context()); err == nil {
+			t.Errorf("the holds are %v, want an error", got)
+		}
+	})
+}
+
 // No limit lets everything out, and counts it all the same.
 func TestNoWindowLimit(t *testing.T) {
 	eachRedis(t, limit(-1), func(t *testing.T, w *world) {
