@@ -134,6 +134,31 @@ func TestBatchIsOfOneKind(t *testing.T) {
 	})
 }
 
+// However long calls of a project are held, probes by looks at shadow stops leave a debt of
+// no more than two calls: it delays what goes out when the hold is over.
+func TestShadowProbesOweLittle(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		var jobs []string
+		for i := range 60 {
+			jobs = append(jobs, strconv.Itoa(i))
+		}
+		w.openShadow(t, "shadow", jobs...)
+		rel := release.New(w.limited, "worker-1", w.now, release.Config{Rate: 0.1, Burst: 1}).Shadow()
+		for i := range jobs {
+			if err := w.rdb.HSet(t.Context(), keys.Control(), "hold", "outage", "probe_at", w.now().UnixMilli()).Err(); err != nil {
+				t.Fatal(err)
+			}
+			if r, err := rel.Round(t.Context(), project, 10, time.Minute); err != nil || len(r.Taken) != 1 {
+				t.Fatalf("probe %d: %+v, %v", i, r, err)
+			}
+			w.advance(2 * time.Second)
+		}
+		if left, err := w.rdb.HGet(t.Context(), keys.Control(), "stops").Float64(); err != nil || left < -2 {
+			t.Errorf("%v tokens are left, %v, want a debt of two at most", left, err)
+		}
+	})
+}
+
 // Shadow stops are taken within the rate, wait while calls of the project are held,
 // and are claimed once; what comes of them ends them. When all is over, nothing of them
 // is left, and what the project's real stops have stays.
