@@ -171,6 +171,48 @@ func TestProbesCount(t *testing.T) {
 	})
 }
 
+// Probes that a limit holds back make no call: they cost nothing, and come no more often
+// than four times a second.
+func TestProbesOfAHeldBatch(t *testing.T) {
+	eachRedis(t, Config{Rate: 1, Burst: 2}, func(t *testing.T, w *world) {
+		w.unconfirmed("b", 200)
+		w.hold("b")
+		w.rdb.HSet(t.Context(), keys.Control(), "hold", "outage", "probe_at", 1)
+		probes, spent := 0, 0
+		for range 40 * 30 { // rounds, 25 ms apart
+			for _, id := range w.released() {
+				probes++
+				if c := w.tryClaim(id); c.Stop != nil {
+					t.Fatalf("stop %s of a held batch was claimed", id)
+				}
+			}
+			for w.spend() == 0 {
+				spent++
+			}
+			w.advance(25 * time.Millisecond)
+		}
+		if spent < 29 || spent > 33 || probes < 20 || probes > 125 {
+			t.Errorf("%d other calls in 30 s at one a second, beside %d steps that were to be probes", spent, probes)
+		}
+	})
+}
+
+// While a project is held, calls that are owed leave a debt of a call or two.
+func TestOweWhileHeld(t *testing.T) {
+	eachRedis(t, Config{Rate: 0.1, Burst: 1}, func(t *testing.T, w *world) {
+		w.rdb.HSet(t.Context(), keys.Control(), "hold", "outage")
+		for range 60 {
+			w.ok(w.Owe(t.Context(), project))
+			w.advance(2 * time.Second)
+		}
+		w.rdb.HDel(t.Context(), keys.Control(), "hold")
+		w.advance(30 * time.Second)
+		if wait := w.spend(); wait != 0 {
+			t.Errorf("30 s after the outage the next call still waits for %v", wait)
+		}
+	})
+}
+
 // A call that is owed waits for nothing. The stops that come next wait for it; looks do not.
 func TestOwe(t *testing.T) {
 	eachRedis(t, Config{Rate: 10, Burst: 2}, func(t *testing.T, w *world) {

@@ -56,7 +56,11 @@ local function claim(stop, id, hop, job, kind, nonce)
     redis.call('ZREM', released, member)
     redis.call('ZADD', kind == 'poll' and look or lanes[f[7]] or large, due, id .. ':' .. next_hop .. ':' .. job)
     redis.call('HSET', stop, 'hop', next_hop, 'next', due)
-    if c[4] == member then redis.call('HSET', control, 'probe_at', due) end
+    if c[4] == member then -- the probe was none: its call is not counted, and another step is one soon
+      local left = redis.call('HGET', control, 'stops')
+      if left then redis.call('HSET', control, 'stops', left + 1) end
+      redis.call('HSET', control, 'probe_at', string.format('%.0f', math.max(later, now + 250)))
+    end
     return 2
   end
   if fresh then return 1 end

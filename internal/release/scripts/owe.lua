@@ -1,11 +1,11 @@
 -- Counts a further call of a step that makes stop calls. It goes out all the same: what is released next waits for it,
--- and not the worker that makes it. Looks keep their share.
+-- and not the worker that makes it. Looks keep their share. While the project is held, no debt grows beyond a call or two.
 --
 -- KEYS  control
 -- ARGV  now, rate configured, burst
 local control, now, conf, burst = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local b = load(control, now, conf, burst)
-if b.limited then b.stops = b.stops - 1 end
+if b.limited and (b.stops > -1 or not redis.call('HGET', control, 'hold')) then b.stops = b.stops - 1 end
 count(control, now, 1)
 save(control, now, b)
 return 1
