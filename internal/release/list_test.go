@@ -41,6 +41,23 @@ func (w *world) checked(c ListCheck, want bool) {
 	}
 }
 
+// What a dead worker holds takes up the room of a project. A worker looks at jobs that a
+// list has not shown all the same.
+func TestLooksNeedNoRoom(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		w.watched(3)
+		w.advance(time.Second)
+		w.checked(ListCheck{Began: w.now(), Next: time.Hour, Result: ListRead}, false)
+		w.fill(keys.Released(), 10)
+		need := listing(1)
+		need.Room = 10
+		w.fill(keys.Large(), 1)
+		if r := w.round(need); len(r.Left) != 3 || len(r.Stops) != 0 {
+			t.Errorf("%d jobs to look at and %d stops without room, want the 3 that the list did not show, and no stop", len(r.Left), len(r.Stops))
+		}
+	})
+}
+
 // The list is checked when enough jobs are watched, by one worker at a time.
 func TestListCheckIsDue(t *testing.T) {
 	eachRedis(t, Config{}, func(t *testing.T, w *world) {

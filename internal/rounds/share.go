@@ -34,7 +34,7 @@ func (l *Loop) share(projectID string, budget int) share {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if waiting >= few || time.Since(l.doubted[account]) < doubtWait {
-		s.room, s.wait = 0, max(s.wait, doubtWait)
+		s.room, s.inline, s.wait = 0, 0, max(s.wait, doubtWait)
 		return s
 	}
 	l.doubted[account] = time.Now()

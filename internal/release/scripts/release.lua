@@ -3,8 +3,8 @@ if open and hold then -- one probe at a time
   if pop(look, 1, polls) == 0 and not paused and pop(small, 1, stops) == 0 and pop_limited(1) == 0 then
     pop(large, 1, stops)
   end
-elseif open and room > 0 then
-  if not paused then
+elseif open then
+  if not paused and room > 0 then
     local n = math.min(MOST, room - math.floor(room / 5), math.floor(math.min(b.stops, MOST)))
     local first = pop(small, (left() > 0 or waits(large)) and math.ceil(n * 0.8) or n, stops)
     first = first + pop_limited(waits(large) and math.ceil((n - first) / 2) or n - first)
@@ -12,6 +12,7 @@ elseif open and room > 0 then
     if b.limited then b.stops = b.stops - first end
   end
   pay(pop(look, math.min(room - #stops, affordable()), polls))
+  -- What a dead worker still holds takes up the room, but not what this worker can look at itself.
   local n = math.min(MOST, inline, affordable())
   if n > 0 then
     jobs = redis.call('ZRANGEBYSCORE', watched, '-inf', '(' .. since, 'WITHSCORES', 'LIMIT', 0, n)
