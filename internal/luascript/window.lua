@@ -1,8 +1,8 @@
 -- How many stop calls that nobody confirmed a project has made in the last 60 minutes. Put before the scripts that ask.
 --
--- The hash has for each minute since 1970 (of the fleet's clock) the field u<minute>, the calls that were claimed
--- in it, and a<minute>, how many more somebody has allowed in it. A minute counts for 62: for 60, for its own length, and
--- for a call that goes out late after its claim.
+-- The hash has for each minute since 1970 (of the fleet's clock) the field u<minute>, the calls that were claimed in it, and
+-- a<minute>, how many more somebody has allowed in it. A minute counts for 62: for 60, for its own length, and for a call
+-- that goes out late after its claim.
 local COUNTS = 62
 
 -- window reads what counts now. most is the limit (0: none). left is how many calls may go out, opens when the oldest ones

@@ -5,8 +5,8 @@
 -- A claim that is repeated, as its answer was lost or came late, gets the same answer again if nothing holds it back by
 -- now. One of a stop call is made anew after 5 seconds: it counts and is marked when it may go out.
 --
--- KEYS  control, waiting:small, waiting:stop, waiting:look, released, waiting:limited, waiting:held, limits, window, then the
---       stop of each item
+-- KEYS  control, waiting:small, waiting:stop, waiting:look, released, waiting:limited, waiting:held, limits, window, then
+--       the stop of each item
 -- ARGV  now, worker, 1 when the fleet is held ("stops" when its stop calls are), the endpoint that this worker calls ("" for
 --       any, "-" for none), the window limit (0: none), 1 when the account is a shadow account: no stop call goes out, then for
 --       each item: stop id, hop, job id, kind of the task (stop or poll), nonce
@@ -56,9 +56,8 @@ local function claim(stop, id, hop, job, kind, nonce)
     redis.call('ZREM', released, member)
     redis.call('ZADD', kind == 'poll' and look or lanes[f[7]] or large, due, id .. ':' .. next_hop .. ':' .. job)
     redis.call('HSET', stop, 'hop', next_hop, 'next', due)
-    if c[4] == member then -- the probe was none: its call is not counted, and another step is one soon
-      local left = redis.call('HGET', control, 'stops')
-      if left then redis.call('HSET', control, 'stops', left + 1) end
+    if c[4] == member then -- it was no probe, and another step is one soon
+      give_back(control)
       redis.call('HSET', control, 'probe_at', string.format('%.0f', math.max(later, now + 250)))
     end
     return 2

@@ -15,11 +15,8 @@ redis.call('HSET', control, 'list_at', string.format('%.0f', now + after))
 local unpaid = tonumber(ARGV[12])
 if unpaid > 0 then
   local b = load(control, now, tonumber(ARGV[13]), tonumber(ARGV[14]))
-  if b.limited then
-    local own = math.max(0, math.min(b.looks, unpaid))
-    b.looks, b.stops = b.looks - own, b.stops - (unpaid - own)
-    save(control, now, b)
-  end
+  pay(b, unpaid)
+  save(control, now, b)
 end
 if how == 'read' or (how == 'peeked' and left_now == 0) then
   redis.call('HSET', control, 'list_since', string.format('%.0f', began))

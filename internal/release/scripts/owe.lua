@@ -1,5 +1,6 @@
 -- Counts a further call of a step that makes stop calls. It goes out all the same: what is released next waits for it,
--- and not the worker that makes it. Looks keep their share. While the project is held, no debt grows beyond a call or two.
+-- and not the worker that makes it. Looks keep their share. While calls of the project are held, the debt is
+-- two calls at most.
 --
 -- KEYS  control
 -- ARGV  now, rate configured, burst

@@ -11,7 +11,7 @@ elseif open then
     first = first + pop(large, n - first, stops)
     if b.limited then b.stops = b.stops - first end
   end
-  pay(pop(look, math.min(room - #stops, affordable()), polls))
+  pay(b, pop(look, math.min(room - #stops, affordable()), polls))
   -- What a dead worker still holds takes up the room, but not what this worker can look at itself.
   local n = math.min(MOST, inline, affordable())
   if n > 0 then
@@ -19,7 +19,7 @@ elseif open then
     for i = 1, #jobs, 2 do
       redis.call('ZADD', watched, now + 0.5, jobs[i]) -- if this worker does not look, it is found again
     end
-    pay(#jobs / 2)
+    pay(b, #jobs / 2)
     if #jobs == 2 * n then more = true end
   end
 end

@@ -63,9 +63,3 @@ local function affordable()
   local kept = not paused and (waits(small) or waits(large) or left() > 0) and 1 or 0
   return b.limited and math.floor(b.looks + math.max(0, b.stops - kept)) or MOST
 end
-
-local function pay(n)
-  if not b.limited then return end
-  local own = math.min(b.looks, n)
-  b.looks, b.stops = b.looks - own, b.stops - (n - own)
-end

@@ -35,7 +35,7 @@ if hold and open then
     probe_at = now + probe_time
     if #went == 0 then probe = 1 end
   end
-  if (#went > 0 or probe == 1) and b.stops > -1 then pay(1) end -- a probe waits for no rate, but counts
+  if #went > 0 or probe == 1 then pay_probe(b) end
   redis.call('HSET', control, 'probe', went[2] or '', 'probe_at', string.format('%.0f', probe_at))
 end
 local free = #jobs / 2 < inline -- while nobody is free to look, there is no need to know more
@@ -45,7 +45,7 @@ if listing and open and not hold and free and list_at <= now and affordable() >=
   local known = redis.call('HMGET', control, 'list_pages', 'list_others', 'cutoff', 'list_since', 'list_quiet')
   list = {watching, math.max(1, tonumber(known[1] or 1))}
   for i = 2, #known do list[i + 1] = tonumber(known[i] or 0) end
-  pay(list[6] == 1 and 1 or list[2]) -- a look at its length, or as many pages as the last one had
+  pay(b, list[6] == 1 and 1 or list[2]) -- a look at its length, or as many pages as the last one had
 end
 save(control, now, b)
 local left = 0 -- jobs that a list which was read did not show

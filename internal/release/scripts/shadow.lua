@@ -33,11 +33,12 @@ if #taken > 0 then
   local went = {}
   for i = 1, #taken do went[2 * i - 1], went[2 * i] = now, taken[i] end
   redis.call('ZADD', released, unpack(went))
-  if b.limited and (not hold or b.stops > -1) then -- a probe waits for no rate, but counts: see settle.lua
-    local looks = math.min(b.looks, #taken)
-    b.looks, b.stops = b.looks - looks, b.stops - (#taken - looks)
+  if hold then
+    pay_probe(b)
+    redis.call('HSET', control, 'probe', taken[1], 'probe_at', string.format('%.0f', now + probe_time))
+  else
+    pay(b, #taken)
   end
-  if hold then redis.call('HSET', control, 'probe', taken[1], 'probe_at', string.format('%.0f', now + probe_time)) end
   save(control, now, b)
 end
 

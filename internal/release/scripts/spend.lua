@@ -13,10 +13,7 @@ if b.limited and b.looks + b.stops < 1 then
   save(control, now, b)
   return math.ceil(1000 / b.rate)
 end
-if b.limited then
-  local own = math.max(0, math.min(b.looks, 1))
-  b.looks, b.stops = b.looks - own, b.stops - (1 - own)
-end
+pay(b, 1)
 count(control, now, 1)
 save(control, now, b)
 return 0
