@@ -47,22 +47,21 @@ func (h slowClaims) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 
 // isClaim reports whether a command claims one step: only that script takes nine
 // keys and a stop, the last of the nine the hash of the window limit.
-func isClaim(cmd redis.Cmder) bool { return takesKeys(cmd, 10, ":control", ":window") }
+func isClaim(cmd redis.Cmder) bool { return takesTenKeys(cmd, ":window") }
 
 // isTake reports whether a command takes one stop for a look without a task: only that
 // script takes nine keys and a stop, the last of the nine the stops that are held.
-func isTake(cmd redis.Cmder) bool { return takesKeys(cmd, 10, ":control", ":waiting:held") }
+func isTake(cmd redis.Cmder) bool { return takesTenKeys(cmd, ":waiting:held") }
 
-// takesKeys reports whether a command is a script with so many keys, the first and the
-// last but one of which end so.
-func takesKeys(cmd redis.Cmder, n int, first, last string) bool {
+// takesTenKeys reports whether a command is a script with ten keys, the last but one of
+// which ends so.
+func takesTenKeys(cmd redis.Cmder, ninth string) bool {
 	args := cmd.Args()
-	if !strings.HasPrefix(cmd.Name(), "eval") || len(args) < 3+n || args[2] != n {
+	if !strings.HasPrefix(cmd.Name(), "eval") || len(args) < 13 || args[2] != 10 {
 		return false
 	}
-	one, _ := args[3].(string)
-	other, _ := args[1+n].(string)
-	return strings.HasSuffix(one, first) && strings.HasSuffix(other, last)
+	key, _ := args[11].(string)
+	return strings.HasSuffix(key, ninth)
 }
 
 // A stop whose deadline has passed is asked for again after a worker has seen that it

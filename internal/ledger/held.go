@@ -83,12 +83,14 @@ func parseHeld(id, field string) (b HeldBatch, ok bool) {
 // for it there: ok if some do.
 func (l *Ledger) HeldBatch(ctx context.Context, projectID, batch string) (b HeldBatch, ok bool, err error) {
 	k, pipe := l.keys(projectID), l.rdb.Pipeline()
-	held, pending := pipe.HGet(ctx, k.Limits(), heldField+batch), pipe.HGet(ctx, k.batch(batch), string(Pending))
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+	held, counts := pipe.HMGet(ctx, k.Limits(), heldField+batch), pipe.HMGet(ctx, k.batch(batch), string(Pending))
+	if _, err := pipe.Exec(ctx); err != nil {
 		return HeldBatch{}, false, fmt.Errorf("look whether batch %s of project %s is held: %w", batch, projectID, err)
 	}
-	b, ok = parseHeld(batch, held.Val())
-	b.Pending, _ = strconv.Atoi(pending.Val())
+	field, _ := held.Val()[0].(string)
+	pending, _ := counts.Val()[0].(string)
+	b, ok = parseHeld(batch, field)
+	b.Pending, _ = strconv.Atoi(pending)
 	return b, ok && b.Pending > 0, nil
 }
 

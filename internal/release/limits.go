@@ -2,7 +2,6 @@ package release
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -50,7 +49,7 @@ func (r *Releaser) Windows(ctx context.Context, projectIDs ...string) ([]Window,
 	for _, id := range projectIDs {
 		readWindow(ctx, pipe, ledger.Keys(id))
 	}
-	answers, err := windowAnswers(ctx, pipe)
+	answers, err := pipe.Exec(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the window limit of %d projects: %w", len(projectIDs), err)
 	}
@@ -69,29 +68,20 @@ const windowReads = 3
 
 func readWindow(ctx context.Context, pipe redis.Pipeliner, k ledger.Keys) {
 	pipe.HGetAll(ctx, k.Window())
-	pipe.HGet(ctx, k.Limits(), "shut")
+	pipe.HMGet(ctx, k.Limits(), "shut") // unlike HGET, it answers nothing with no error, which would hide others
 	pipe.ZCard(ctx, k.Limited())
 }
 
-// windowAnswers are the answers to readWindow's commands. That nothing is shut, which is
-// no error, is the first thing that a pipeline tells of: it hides what comes behind it.
-func windowAnswers(ctx context.Context, pipe redis.Pipeliner) ([]redis.Cmder, error) {
-	answers, err := pipe.Exec(ctx)
-	if err == nil || !errors.Is(err, redis.Nil) {
-		return answers, err
-	}
-	for _, a := range answers {
-		if err := a.Err(); err != nil && !errors.Is(err, redis.Nil) {
-			return nil, err
-		}
-	}
-	return answers, nil
+// shutOf is when the window was noted as shut, in ms; "": it is not.
+func shutOf(answers []redis.Cmder) string {
+	shut, _ := answers[1].(*redis.SliceCmd).Val()[0].(string)
+	return shut
 }
 
 // windowOf is the window as readWindow's commands were answered. window.lua counts
 // likewise.
 func (r *Releaser) windowOf(answers []redis.Cmder) Window {
-	fields, shut := answers[0].(*redis.MapStringStringCmd).Val(), answers[1].(*redis.StringCmd).Val()
+	fields, shut := answers[0].(*redis.MapStringStringCmd).Val(), shutOf(answers)
 	w := Window{Limit: r.window(), Waiting: int(answers[2].(*redis.IntCmd).Val())}
 	if w.Waiting > 0 {
 		w.Shut = millis(shut)
@@ -165,7 +155,7 @@ func (r *Releaser) limitHolds(ctx context.Context, of Hold) (holds []Hold, noted
 	k := ledger.Keys(of.ProjectID)
 	pipe := r.rdb.Pipeline()
 	readWindow(ctx, pipe, k)
-	answers, err := windowAnswers(ctx, pipe)
+	answers, err := pipe.Exec(ctx)
 	if err != nil {
 		return nil, false, fmt.Errorf("look what limits hold back: %w", err)
 	}
@@ -176,7 +166,7 @@ func (r *Releaser) limitHolds(ctx context.Context, of Hold) (holds []Hold, noted
 	if err != nil {
 		return nil, false, err
 	}
-	noted = noted || answers[1].(*redis.StringCmd).Val() != ""
+	noted = noted || shutOf(answers) != ""
 	for _, b := range held {
 		h := of
 		h.Reason, h.Scope, h.Batch, h.Since = Reason(b.Why), ScopeBatch, b.ID, b.Since

@@ -53,7 +53,8 @@ func TestLooksNeedNoRoom(t *testing.T) {
 		need.Room = 10
 		w.fill(keys.Large(), 1)
 		if r := w.round(need); len(r.Left) != 3 || len(r.Stops) != 0 {
-			t.Errorf("%d jobs to look at and %d stops without room, want the 3 that the list did not show, and no stop", len(r.Left), len(r.Stops))
+			t.Errorf("%d jobs to look at and %d stops without room, want the 3 that the list did not show, and none",
+				len(r.Left), len(r.Stops))
 		}
 	})
 }
