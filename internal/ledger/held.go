@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -52,15 +51,15 @@ func HeldBatches(ctx context.Context, rdb redis.UniversalClient, projectID strin
 	var found []HeldBatch
 	for some := range slices.Chunk(held, shownHeld) {
 		pipe := rdb.Pipeline()
-		counts := make([]*redis.StringCmd, len(some))
+		counts := make([]*redis.SliceCmd, len(some))
 		for i, b := range some {
-			counts[i] = pipe.HGet(ctx, Keys(projectID).batch(b.ID), string(Pending))
+			counts[i] = pipe.HMGet(ctx, Keys(projectID).batch(b.ID), string(Pending))
 		}
-		if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		if _, err := pipe.Exec(ctx); err != nil {
 			return nil, false, fmt.Errorf("read the held batches of project %s: %w", projectID, err)
 		}
 		for i, b := range some {
-			if b.Pending, _ = strconv.Atoi(counts[i].Val()); b.Pending > 0 {
+			if b.Pending, _ = strconv.Atoi(textOf(counts[i])); b.Pending > 0 {
 				found = append(found, b)
 			}
 		}
@@ -79,6 +78,13 @@ func parseHeld(id, field string) (b HeldBatch, ok bool) {
 	return HeldBatch{ID: id, Since: timeIn(parts[0]), Why: parts[1], Words: parts[2]}, true
 }
 
+// textOf is what HMGET found in the one field that it was asked for; "" for nothing. In a
+// pipeline, the error that HGET has for nothing would hide those of other commands.
+func textOf(c *redis.SliceCmd) string {
+	found, _ := c.Val()[0].(string)
+	return found
+}
+
 // HeldBatch says whether a batch is held in a project, and how many of its stops wait
 // for it there: ok if some do.
 func (l *Ledger) HeldBatch(ctx context.Context, projectID, batch string) (b HeldBatch, ok bool, err error) {
@@ -87,10 +93,8 @@ func (l *Ledger) HeldBatch(ctx context.Context, projectID, batch string) (b Held
 	if _, err := pipe.Exec(ctx); err != nil {
 		return HeldBatch{}, false, fmt.Errorf("look whether batch %s of project %s is held: %w", batch, projectID, err)
 	}
-	field, _ := held.Val()[0].(string)
-	pending, _ := counts.Val()[0].(string)
-	b, ok = parseHeld(batch, field)
-	b.Pending, _ = strconv.Atoi(pending)
+	b, ok = parseHeld(batch, textOf(held))
+	b.Pending, _ = strconv.Atoi(textOf(counts))
 	return b, ok && b.Pending > 0, nil
 }
 
@@ -99,18 +103,18 @@ func (l *Ledger) HeldBatch(ctx context.Context, projectID, batch string) (b Held
 // confirmed it, so that no window is for it.
 func (l *Ledger) Limited(ctx context.Context, projectID string, batches []string) (held []string, confirmed []bool, err error) {
 	k, pipe := l.keys(projectID), l.rdb.Pipeline()
-	reasons, words := make([]*redis.StringCmd, len(batches)), make([]*redis.StringCmd, len(batches))
+	reasons, words := make([]*redis.SliceCmd, len(batches)), make([]*redis.SliceCmd, len(batches))
 	for i, b := range batches {
-		reasons[i], words[i] = pipe.HGet(ctx, k.Limits(), heldField+b), pipe.HGet(ctx, k.batch(b), "confirmed")
+		reasons[i], words[i] = pipe.HMGet(ctx, k.Limits(), heldField+b), pipe.HMGet(ctx, k.batch(b), "confirmed")
 	}
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, nil, fmt.Errorf("look which limits are for shadow batches of project %s: %w", projectID, err)
 	}
 	held, confirmed = make([]string, len(batches)), make([]bool, len(batches))
 	for i := range batches {
-		b, _ := parseHeld(batches[i], reasons[i].Val())
+		b, _ := parseHeld(batches[i], textOf(reasons[i]))
 		held[i] = b.Why
-		confirmed[i] = words[i].Val() != ""
+		confirmed[i] = textOf(words[i]) != ""
 	}
 	return held, confirmed, nil
 }

@@ -99,8 +99,8 @@ const maxJobStops = 1000
 func (l *Ledger) JobStops(ctx context.Context, projectID, jobID string) ([]*Stop, error) {
 	k := l.keys(projectID)
 	pipe := l.rdb.Pipeline()
-	active, last := pipe.HGet(ctx, k.Active(), jobID), pipe.HGet(ctx, k.Last(), jobID)
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+	active, last := pipe.HMGet(ctx, k.Active(), jobID), pipe.HMGet(ctx, k.Last(), jobID)
+	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, fmt.Errorf("look for stops of a job of project %s: %w", projectID, err)
 	}
 	var stops []*Stop
@@ -117,12 +117,12 @@ func (l *Ledger) JobStops(ctx context.Context, projectID, jobID string) ([]*Stop
 		stops = append(stops, s)
 		return s.prev, nil
 	}
-	if active.Val() != "" {
-		if _, err := read(active.Val()); err != nil {
+	if id := textOf(active); id != "" {
+		if _, err := read(id); err != nil {
 			return nil, err
 		}
 	}
-	for id := last.Val(); id != "" && !seen[id] && len(stops) < maxJobStops; {
+	for id := textOf(last); id != "" && !seen[id] && len(stops) < maxJobStops; {
 		prev, err := read(id)
 		if err != nil {
 			return nil, err

@@ -109,17 +109,18 @@ func (t *taking) inFlight(ctx context.Context, p string) error {
 			return err
 		}
 		pipe := t.rdb.Pipeline()
-		batches := make([]*redis.StringCmd, len(ids))
+		batches := make([]*redis.SliceCmd, len(ids))
 		for i, id := range ids {
-			batches[i] = pipe.HGet(ctx, k.Stop(id), "batch")
+			batches[i] = pipe.HMGet(ctx, k.Stop(id), "batch") // HGET has an error for nothing, which would hide others
 		}
-		if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		if _, err := pipe.Exec(ctx); err != nil {
 			return err
 		}
 		keys := []string{next, k.Large(), k.Look(), k.Watched(), k.Latest()}
 		args := []any{t.ledger.Now().UnixMilli()}
 		for i, id := range ids {
-			keys = append(keys, k.Stop(id), oldKey(p, "batch:"+batches[i].Val()))
+			batch, _ := batches[i].Val()[0].(string)
+			keys = append(keys, k.Stop(id), oldKey(p, "batch:"+batch))
 			args = append(args, id)
 		}
 		n, err := stopScript.Run(ctx, t.rdb, keys, args...).Int()
