@@ -133,9 +133,9 @@ var scripts embed.FS
 
 var (
 	roundsScript    = luascript.Load(scripts, "rounds")
-	releaseScript   = luascript.Load(scripts, "rate", "window", "round", "release", "settle", "next")
+	releaseScript   = luascript.Load(scripts, "rate", "turn", "window", "round", "release", "settle", "next")
 	allowScript     = luascript.Load(scripts, "window", "allow")
-	claimScript     = luascript.Load(scripts, "rate", "window", "lane", "admit", "claim")
+	claimScript     = luascript.Load(scripts, "rate", "turn", "window", "lane", "admit", "claim")
 	takeScript      = luascript.Load(scripts, "gather", "rate", "take")
 	recoverScript   = luascript.Load(scripts, "recover")
 	throttledScript = luascript.Load(scripts, "rate", "throttled")
@@ -149,7 +149,7 @@ var (
 	ratesScript     = luascript.Load(scripts, "rate", "rates")
 
 	shadowScript      = luascript.Load(scripts, "rate", "shadow")
-	shadowClaimScript = luascript.Load(scripts, "rate", "shadowclaim")
+	shadowClaimScript = luascript.Load(scripts, "rate", "turn", "shadowclaim")
 )
 
 // The keys that belong to no project, all in one slot of a Redis Cluster.
@@ -192,6 +192,9 @@ type Round struct {
 	Elsewhere string // the endpoint of the project's stops in flight, if this worker calls another; else ""
 }
 
+// Given is how many steps and looks the round has given out.
+func (r Round) Given() int { return len(r.Stops) + len(r.Polls) + len(r.Left) }
+
 // Sighting is a watched job and when a list has shown it last.
 type Sighting struct {
 	JobID  string
@@ -206,7 +209,7 @@ func (r *Releaser) Round(ctx context.Context, projectID string, need Need) (Roun
 	keys := []string{k.Control(), k.Small(), k.Large(), k.Look(), k.Released(), k.Watched(), k.Latest(), k.Uncounted(), k.Limited(), k.Limits(), k.Window()}
 	rate, burst := r.rate(projectID)
 	answer, err := releaseScript.Run(ctx, r.rdb, keys, r.now().UnixMilli(), need.Room, rate, burst,
-		need.Unlisted.Milliseconds(), need.Unwatched.Milliseconds(), max(0, need.ListFrom), need.Inline, r.holds(projectID),
+		need.Unlisted.Milliseconds(), need.Unwatched.Milliseconds(), max(0, need.ListFrom), min(need.Inline, releasedAtOnce), r.holds(projectID),
 		need.Silence.Milliseconds(), (r.cfg.CallTimeout + 5*time.Second).Milliseconds(), min(need.Most, releasedAtOnce), r.Endpoint(projectID), r.window()).Slice()
 	if err != nil {
 		return Round{}, fmt.Errorf("release steps of project %s: %w", projectID, err)

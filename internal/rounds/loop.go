@@ -209,7 +209,7 @@ func (l *Loop) round(ctx, work context.Context, projectID string, budget int) ti
 		}
 		return errorWait
 	}
-	l.used(share, len(r.Stops)+len(r.Polls))
+	l.used(share, r.Given())
 	l.noteElsewhere(ctx, projectID, r.Elsewhere)
 	l.start(len(r.Stops)+len(r.Polls) > 0, func() { l.carry(work, projectID, r) })
 	l.start(len(r.Left) > 0, func() { l.lookAt(work, projectID, r.Left) })

@@ -41,9 +41,9 @@ func (l *Loop) share(projectID string, budget int) share {
 	return s
 }
 
-// used notes how many steps a round has released of its share.
-func (l *Loop) used(s share, released int) {
-	if s.doubted == "" || s.room == 0 || released > 0 {
+// used notes how many steps and looks a round has given out of its share.
+func (l *Loop) used(s share, given int) {
+	if s.doubted == "" || s.room == 0 || given > 0 {
 		return
 	}
 	l.mu.Lock()

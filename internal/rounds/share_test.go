@@ -1,0 +1,46 @@
+package rounds
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+
+	"vizstop/internal/fleet"
+	"vizstop/internal/ledger"
+	"vizstop/internal/release"
+	"vizstop/internal/tasks"
+)
+
+// As long as a credential may be refused, its account gets no more looks at a time than its few
+// slots can do, however many projects it has, and though dead workers fill the room of each.
+func TestLooksOfADoubtedAccount(t *testing.T) {
+	rdb := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
+	t.Cleanup(func() { _ = rdb.Close() })
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	releaser := release.New(rdb, "worker-1", func() time.Time { return now }, release.Config{})
+	l := New(Config{Release: releaser, Slots: tasks.NewSlots(10, releaser), Member: fleet.New(rdb, 10), Parallel: 10})
+	looks, began := 0, time.Now()
+	for p := range 30 {
+		project := fmt.Sprintf("%032d", p)
+		k := ledger.Keys(project)
+		for i := range 100 {
+			rdb.ZAdd(t.Context(), k.Released(), redis.Z{Score: float64(now.UnixMilli()), Member: fmt.Sprintf("dead%d:1:%d", i, i)})
+			rdb.ZAdd(t.Context(), k.Watched(), redis.Z{Score: float64(now.Add(-time.Hour).UnixMilli()), Member: fmt.Sprint("job", i)})
+		}
+		s := l.share(project, 100)
+		r, err := releaser.Round(t.Context(), project, release.Need{Room: s.room, Most: s.most, Inline: s.inline, ListFrom: 5,
+			Unlisted: time.Minute, Unwatched: time.Minute, Silence: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.used(s, r.Given())
+		looks += len(r.Left)
+	}
+	turns := 1 + int(time.Since(began)/doubtWait) // that the account can have had meanwhile
+	if most := turns * releaser.Few(releaser.Account("")); looks == 0 || looks > most {
+		t.Errorf("%d looks are given in %d turns, want some, and at most %d", looks, turns, most)
+	}
+}
