@@ -61,7 +61,8 @@ func (r *Releaser) runClaims(projectID string, items []claim) ([]Claimed, error)
 	if r.InShadow(projectID) {
 		noCall = "1"
 	}
-	args := []any{now.UnixMilli(), r.worker, r.holds(projectID), r.Endpoint(projectID), r.window(), noCall}
+	rate, burst := r.rate(projectID)
+	args := []any{now.UnixMilli(), r.worker, r.holds(projectID), r.Endpoint(projectID), r.window(), noCall, rate, burst}
 	for _, c := range items {
 		args = append(args, c.StopID, c.Hop, c.JobID, string(c.kind), c.nonce)
 	}

@@ -29,7 +29,7 @@ type Window struct {
 	Allowed int       // how many more somebody has allowed in the last hour
 	Waiting int       // stops that nobody confirmed and that wait for their call, due or not
 	Opens   time.Time // when so many calls no longer count that one may go out; zero while one may
-	Shut    time.Time // since when stops wait for it; zero: none does
+	Shut    time.Time // since when stops wait for it; zero: none does, or there is no limit
 }
 
 // Left is how many calls may go out now; less than 0: any number.
@@ -83,7 +83,7 @@ func shutOf(answers []redis.Cmder) string {
 func (r *Releaser) windowOf(answers []redis.Cmder) Window {
 	fields, shut := answers[0].(*redis.MapStringStringCmd).Val(), shutOf(answers)
 	w := Window{Limit: r.window(), Waiting: int(answers[2].(*redis.IntCmd).Val())}
-	if w.Waiting > 0 {
+	if w.Waiting > 0 && w.Limit > 0 {
 		w.Shut = millis(shut)
 	}
 	minute := r.now().UnixMilli() / time.Minute.Milliseconds()

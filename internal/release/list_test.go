@@ -59,6 +59,21 @@ func TestLooksNeedNoRoom(t *testing.T) {
 	})
 }
 
+// Looks that a worker makes itself enter no queue, so one that is full of what dead workers
+// have released does not keep them, or the list, from being made.
+func TestLooksNeedNoQueue(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		w.watched(3)
+		w.advance(time.Second)
+		w.checked(ListCheck{Began: w.now(), Result: ListRead}, false)
+		need := listing(1)
+		need.Most, need.Inline = 0, 4
+		if r := w.round(need); len(r.Left) != 3 || r.List == nil {
+			t.Errorf("%d jobs to look at, and a list check is due: %t; want the 3 that the list did not show, and one", len(r.Left), r.List != nil)
+		}
+	})
+}
+
 // The list is checked when enough jobs are watched, by one worker at a time.
 func TestListCheckIsDue(t *testing.T) {
 	eachRedis(t, Config{}, func(t *testing.T, w *world) {

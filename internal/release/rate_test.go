@@ -144,59 +144,6 @@ func TestSpend(t *testing.T) {
 	})
 }
 
-// A probe waits for nothing, and counts: while an outage is tried for and an undo uses the
-// whole rate, no more calls go out than the rate says.
-func TestProbesCount(t *testing.T) {
-	eachRedis(t, Config{Rate: 1, Burst: 2}, func(t *testing.T, w *world) {
-		w.fill(keys.Look(), 100)
-		w.rdb.HSet(t.Context(), keys.Control(), "hold", "outage", "probe_at", 1)
-		probes, spent := 0, 0
-		for second := range 60 {
-			for w.spend() == 0 {
-				spent++
-			}
-			if second%2 == 0 { // as each probe fails
-				w.rdb.HSet(t.Context(), keys.Control(), "probe_at", w.now().UnixMilli())
-			}
-			if r := w.round(wide()); len(r.Polls) > 0 {
-				probes += len(r.Polls)
-			} else if second%2 == 0 {
-				t.Errorf("no probe after %d s", second)
-			}
-			w.advance(time.Second)
-		}
-		if all := probes + spent; probes != 30 || all < 59 || all > 64 {
-			t.Errorf("%d probes and %d other calls within a minute, want 30, and 60 to 64 in all", probes, spent)
-		}
-	})
-}
-
-// Probes that a limit holds back make no call: they cost nothing, and come no more often
-// than four times a second.
-func TestProbesOfAHeldBatch(t *testing.T) {
-	eachRedis(t, Config{Rate: 1, Burst: 2}, func(t *testing.T, w *world) {
-		w.unconfirmed("b", 200)
-		w.hold("b")
-		w.rdb.HSet(t.Context(), keys.Control(), "hold", "outage", "probe_at", 1)
-		probes, spent := 0, 0
-		for range 40 * 30 { // rounds, 25 ms apart
-			for _, id := range w.released() {
-				probes++
-				if c := w.tryClaim(id); c.Stop != nil {
-					t.Fatalf("stop %s of a held batch was claimed", id)
-				}
-			}
-			for w.spend() == 0 {
-				spent++
-			}
-			w.advance(25 * time.Millisecond)
-		}
-		if spent < 29 || spent > 33 || probes < 20 || probes > 125 {
-			t.Errorf("%d other calls in 30 s at one a second, beside %d steps that were to be probes", spent, probes)
-		}
-	})
-}
-
 // While a project is held, calls that are owed leave a debt of a call or two.
 func TestOweWhileHeld(t *testing.T) {
 	eachRedis(t, Config{Rate: 0.1, Burst: 1}, func(t *testing.T, w *world) {

@@ -86,7 +86,8 @@ func (s Shadow) Claim(ctx context.Context, projectID string, steps []ledger.Memb
 	}
 	k, of, now, nonce := ledger.Keys(projectID), ledger.ShadowKeys(projectID), s.r.now(), newNonce()
 	keys := []string{k.Control(), of.Control(), of.Look(), of.Released()}
-	args := []any{now.UnixMilli(), s.r.worker, s.r.holds(projectID), s.r.Endpoint(projectID), nonce}
+	rate, burst := s.r.rate(projectID)
+	args := []any{now.UnixMilli(), s.r.worker, s.r.holds(projectID), s.r.Endpoint(projectID), nonce, rate, burst}
 	stops := make([]string, len(steps))
 	for i, m := range steps {
 		stops[i] = of.Stop(m.StopID)

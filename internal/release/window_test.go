@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -256,6 +257,39 @@ func TestWindowsTellOfErrors(t *testing.T) {
 		}
 		if got, err := w.Holds(t.Context()); err == nil {
 			t.Errorf("the holds are %v, want an error", got)
+		}
+	})
+	eachRedis(t, limit(2), func(t *testing.T, w *world) {
+		held := strconv.FormatInt(w.now().UnixMilli(), 10) + " batch_limit words"
+		w.ok(w.rdb.SAdd(t.Context(), heldKey, project).Err())
+		w.ok(w.rdb.HSet(t.Context(), keys.Limits(), "held:a", held, "held:b", held).Err())
+		w.ok(w.rdb.Set(t.Context(), "vizstop:{"+project+"}:batch:b", "no hash", 0).Err())
+		w.ok(w.rdb.Set(t.Context(), "vizstop:{"+project+"}:shadow:batch:b", "no hash", 0).Err())
+		if got, err := w.Holds(t.Context()); err == nil {
+			t.Errorf("with held batches, the holds are %v, want an error", got)
+		}
+		if got, confirmed, err := w.ledger.Shadow().Limited(t.Context(), project, []string{"a", "b"}); err == nil {
+			t.Errorf("shadow batches are held %q, confirmed %v, want an error", got, confirmed)
+		}
+	})
+}
+
+// Where there is no limit any more, no window holds anything.
+func TestHoldOfNoWindow(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		most := 2
+		w.Releaser = w.worker("worker-1", Config{Window: func() int { return most }})
+		w.unconfirmed("b", 4)
+		w.goOut()
+		w.round(wide())
+		_, err := w.Pause(t.Context(), project, "somebody", "why")
+		w.ok(err)
+		most = 0
+		w.round(wide())
+		holds, err := w.Holds(t.Context())
+		w.ok(err)
+		if slices.ContainsFunc(holds, func(h Hold) bool { return h.Reason == WindowLimit }) {
+			t.Errorf("the holds are %v, want none of a window", holds)
 		}
 	})
 }

@@ -8,9 +8,10 @@ local function limited_now(lane, from, till, now)
   return lane == 'limited' or lane == 'held'
 end
 
--- admit says in which lane a stop waits that a limit does not let out now; nil: its call goes out, and counts, unless it
--- has counted already.
-local function admit(stop, limits, counts, now, most, lane, batch, counted)
+-- admit says in which lane a stop waits that a limit does not let out now; nil: its call goes out, and counts if a limit is
+-- for it, unless it has counted already.
+local function admit(stop, limits, counts, now, most, lane, from, till, batch, counted)
+  if not limited_now(lane, from, till, now) then return end
   if lane == 'held' or is_held(limits, batch) then -- another batch may have asked for it, too
     batch = wanted(hash(stop), limits).heir
     if not batch or is_held(limits, batch) then return 'held' end

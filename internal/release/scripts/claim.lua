@@ -1,4 +1,4 @@
--- Claims steps for the tasks that carry them. Put after rate.lua and admit.lua. A claim of a stop call
+-- Claims steps for the tasks that carry them. Put after rate.lua, turn.lua and admit.lua. A claim of a stop call
 -- leaves a mark: whoever finds it after the worker has died knows that the call may have gone out. The call of a stop that
 -- nobody confirmed counts in the window, each time that it is claimed.
 --
@@ -8,8 +8,8 @@
 -- KEYS  control, waiting:small, waiting:stop, waiting:look, released, waiting:limited, waiting:held, limits, window, then
 --       the stop of each item
 -- ARGV  now, worker, 1 when the fleet is held ("stops" when its stop calls are), the endpoint that this worker calls ("" for
---       any, "-" for none), the window limit (0: none), 1 when the account is a shadow account: no stop call goes out, then for
---       each item: stop id, hop, job id, kind of the task (stop or poll), nonce
+--       any, "-" for none), the window limit (0: none), 1 when the account is a shadow account: no stop call goes out, rate
+--       configured, burst, then for each item: stop id, hop, job id, kind of the task (stop or poll), nonce
 -- Returns 1 when calls of the project have failed lately, else 0, and for each item
 --       0  nothing to do: it is at another hop, claimed before, or not released
 --       1  it is this worker's
@@ -21,14 +21,17 @@ local lanes = {small = small, limited = limited, held = held}
 local c = redis.call('HMGET', control, 'paused', 'parked', 'hold', 'probe', 'failures', 'endpoint')
 local elsewhere = endpoint ~= '' and c[6] and c[6] ~= endpoint
 local parked, calls = tonumber(c[2] or 0), 0
+local soonest = math.max(parked, elsewhere and now + 250 or now) -- other workers are to get the turn
 local answers = {(c[3] or c[5]) and 1 or 0}
 
 local function claim(stop, id, hop, job, kind, nonce)
   local f = redis.call('HMGET', stop, 'state', 'hop', 'kind', 'deadline', 'claimed', 'due', 'lane', 'withdrawn', 'batch',
-    'meant_from', 'meant_till', 'calling', 'marked')
+    'meant_from', 'meant_till', 'calling', 'marked', 'unsure')
   local state, deadline, claimed = f[1], tonumber(f[4] or nil), f[5] or ''
   local member, again = id .. ':' .. hop .. ':' .. job, claimed == hop .. ' ' .. nonce
-  if (state ~= 'pending' and state ~= 'stopping') or f[2] ~= hop or f[3] ~= kind or not deadline then
+  local probe, ended = c[4] == member, state ~= 'pending' and state ~= 'stopping'
+  if ended or f[2] ~= hop or f[3] ~= kind or not deadline then
+    if probe and ended then pass_turn(control, soonest) end
     return 0
   elseif again and (kind ~= 'stop' or f[12] ~= hop) then -- no call goes out
     return 1
@@ -37,18 +40,16 @@ local function claim(stop, id, hop, job, kind, nonce)
   end
   local later, fresh = nil, again and now < (tonumber(f[13]) or 0) + 5000
   local call = kind == 'stop' and deadline > now and not f[8] and not shadow
-  if elsewhere or fleet == '1' or c[4] ~= member and (parked > now or c[3]) or kind == 'stop' and (c[1] or fleet == 'stops') then
+  if elsewhere or fleet == '1' or not probe and (parked > now or c[3]) or kind == 'stop' and (c[1] or fleet == 'stops') then
     later = math.max(now, math.min(parked, deadline))
   end
   if kind == 'stop' and not f[8] and tonumber(f[6] or 0) > now + 1000 then -- an earlier wish was withdrawn
     later = tonumber(f[6])
   end
-  if not later and call and limited_now(f[7], f[10], f[11], now) then
-    local lane = admit(stop, limits, counts, now, most, f[7], f[9], fresh)
-    if lane then
-      redis.call('HSET', stop, 'lane', lane)
-      f[7], later = lane, tonumber(f[6]) -- it keeps its place in the order
-    end
+  local lane = not later and call and admit(stop, limits, counts, now, most, f[7], f[10], f[11], f[9], fresh)
+  if lane then
+    redis.call('HSET', stop, 'lane', lane)
+    f[7], later = lane, tonumber(f[6]) -- it keeps its place in the order
   end
   if later then
     local due, next_hop = string.format('%.0f', later), string.format('%.0f', hop + 1)
@@ -56,20 +57,19 @@ local function claim(stop, id, hop, job, kind, nonce)
     redis.call('ZREM', released, member)
     redis.call('ZADD', kind == 'poll' and look or lanes[f[7]] or large, due, id .. ':' .. next_hop .. ':' .. job)
     redis.call('HSET', stop, 'hop', next_hop, 'next', due)
-    if c[4] == member then -- it was no probe, and another step is one soon
-      give_back(control)
-      redis.call('HSET', control, 'probe_at', string.format('%.0f', math.max(later, now + 250)))
-    end
+    if probe then pass_turn(control, soonest) end
     return 2
   end
   if fresh then return 1 end
+  local goes = call or kind == 'poll' or state == 'stopping' or f[14]
+  if probe then (goes and take_turn or pass_turn)(control, goes and now or soonest, tonumber(ARGV[7]), tonumber(ARGV[8])) end
   redis.call('HSET', stop, 'worker', me, 'claimed', hop .. ' ' .. nonce, unpack(call and {'calling', hop, 'marked', now} or {}))
   calls = calls + 1
   return 1
 end
 
 for i = 10, #KEYS do
-  answers[#answers + 1] = claim(KEYS[i], unpack(ARGV, 5 * i - 43, 5 * i - 39))
+  answers[#answers + 1] = claim(KEYS[i], unpack(ARGV, 5 * i - 41, 5 * i - 37))
 end
 record(counts)
 if calls > 0 then

@@ -57,15 +57,6 @@ local function pay(b, n)
   b.looks, b.stops = b.looks - own, b.stops - (n - own)
 end
 
--- pay_probe takes the call of a probe, which waits for no rate. However long calls are held, it leaves a debt of two calls
--- at most. give_back is for one that makes no call.
-local function pay_probe(b) if b.stops > -1 then pay(b, 1) end end
-
-local function give_back(control)
-  local stops = redis.call('HGET', control, 'stops')
-  if stops then redis.call('HSET', control, 'stops', stops + 1) end
-end
-
 -- count counts calls that go out, for what was called in the last second when a 429 comes.
 local function count(control, now, n)
   local second = math.floor(now / 1000)

@@ -13,7 +13,7 @@ local function recover(stop, id, hop, job, lost)
   local member = id .. ':' .. hop .. ':' .. job
   local f = redis.call('HMGET', stop, 'state', 'hop', 'kind', 'calling', 'lane')
   if (f[1] ~= 'pending' and f[1] ~= 'stopping') or f[2] ~= hop then
-    redis.call('ZREM', released, member)
+    if redis.call('ZREM', released, member) == 1 and probe == member then redis.call('HSET', control, 'probe_at', now) end
   elseif lost == '' then
     redis.call('ZADD', released, 'XX', now, member)
   elseif redis.call('ZREM', released, member) == 1 then

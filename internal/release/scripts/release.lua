@@ -1,7 +1,7 @@
 -- Takes the steps that go out in this round. Put after round.lua and before settle.lua.
-if open and hold then -- one probe at a time
-  if pop(look, 1, polls) == 0 and not paused and pop(small, 1, stops) == 0 and pop_limited(1) == 0 then
-    pop(large, 1, stops)
+if open and hold then -- one probe at a time; one that a limit may hold back only if there is no other
+  if pop(look, 1, polls) == 0 and not paused and pop(small, 1, stops) == 0 and pop(large, 1, stops) == 0 and watching == 0 then
+    pop_limited(1)
   end
 elseif open then
   if not paused and room > 0 then
@@ -12,8 +12,8 @@ elseif open then
     if b.limited then b.stops = b.stops - first end
   end
   pay(b, pop(look, math.min(room - #stops, affordable()), polls))
-  -- What a dead worker still holds takes up the room, but not what this worker can look at itself.
-  local n = math.min(MOST, inline, affordable())
+  -- What a dead worker still holds takes up the room and the queue, but not what this worker can look at itself.
+  local n = math.min(inline, affordable())
   if n > 0 then
     jobs = redis.call('ZRANGEBYSCORE', watched, '-inf', '(' .. since, 'WITHSCORES', 'LIMIT', 0, n)
     for i = 1, #jobs, 2 do

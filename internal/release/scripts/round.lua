@@ -61,5 +61,5 @@ end
 -- affordable is how many looks the rate allows. The next token of stops is not theirs while a stop call waits for it.
 local function affordable()
   local kept = not paused and (waits(small) or waits(large) or left() > 0) and 1 or 0
-  return b.limited and math.floor(b.looks + math.max(0, b.stops - kept)) or MOST
+  return b.limited and math.floor(b.looks + math.max(0, b.stops - kept)) or INF
 end

@@ -33,8 +33,7 @@ if #taken > 0 then
   local went = {}
   for i = 1, #taken do went[2 * i - 1], went[2 * i] = now, taken[i] end
   redis.call('ZADD', released, unpack(went))
-  if hold then
-    pay_probe(b)
+  if hold then -- its claim takes the turn
     redis.call('HSET', control, 'probe', taken[1], 'probe_at', string.format('%.0f', now + probe_time))
   else
     pay(b, #taken)
