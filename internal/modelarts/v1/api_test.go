@@ -78,7 +78,6 @@ func TestGet(t *testing.T) {
 			Status: StatusWaiting.Job(), CreateTime: time.UnixMilli(1711000000123), Duration: 33 * time.Second, RequestID: "h1"}},
 		{"quoted numbers", samples.Create, jobs.Job{ID: "4211", Name: "loss-board", Status: StatusInit.Job(),
 			CreateTime: time.UnixMilli(1711000000123), RequestID: "h1"}},
-		{"id missing", `{"status":9}`, jobs.Job{ID: "10", Status: StatusKilling.Job(), RequestID: "h1"}},
 		{"status missing", `{"job_id":10}`, jobs.Job{ID: "10", RequestID: "h1"}},
 		{"status a word", `{"job_id":10,"status":"RUNNING"}`, jobs.Job{ID: "10", RequestID: "h1"}},
 		{"status undocumented", `{"job_id":10,"status":77}`, jobs.Job{ID: "10", Status: Status(77).Job(), RequestID: "h1"}},
@@ -115,12 +114,20 @@ func TestGetWithoutJob(t *testing.T) {
 	}
 }
 
-// An answer about another job, from a stale cache say, is no answer.
+// An answer about another job, from a stale cache say, or about any, from a proxy's own
+// page of health, is no answer.
 func TestGetAnotherJob(t *testing.T) {
-	server := samples.Answering(t, 200, `{"job_id":99,"status":12}`)
-	job, err := newAPI(t, server.URL).Get(t.Context(), testProject, "10")
-	if job != nil || jobs.KindOf(err) != jobs.KindUnavailable || !strings.Contains(err.Error(), `about job "99"`) {
-		t.Errorf("got %v, %v", job, err)
+	for body, want := range map[string]string{
+		`{"job_id":99,"status":12}`:   `about job "99"`,
+		`{"status":12}`:               "does not say which job",
+		`{"job_id":null,"status":12}`: "does not say which job",
+		`{"job_id":"","status":12}`:   "does not say which job",
+	} {
+		server := samples.Answering(t, 200, body)
+		job, err := newAPI(t, server.URL).Get(t.Context(), testProject, "10")
+		if job != nil || jobs.KindOf(err) != jobs.KindUnavailable || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, %v; want an error with %q", body, job, err, want)
+		}
 	}
 }
 

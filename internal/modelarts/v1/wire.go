@@ -32,8 +32,8 @@ type jobJSON struct {
 	ResourceID  loose.String    `json:"resource_id"`
 }
 
-// readJob is the job of a detail answer, which must say at least which job or
-// what status.
+// readJob is the job of a detail answer, which must say which job it is, or at least
+// what status one has.
 func readJob(a *modelarts.Answer) (*jobs.Job, error) {
 	if !a.IsObject() {
 		return nil, modelarts.ErrNotJSON
