@@ -88,7 +88,8 @@ func (r *rules) readProtected(now time.Time, stderr io.Writer) error {
 }
 
 // chooseByRule lists the jobs of every project and picks those that the rule
-// matches. A project that can't be listed keeps out no other one.
+// matches. A project that can't be listed, or whose stops in flight are at another
+// endpoint, keeps out no other one.
 func (c *stopCmd) chooseByRule(ctx context.Context, desk *control.Desk) (*chosen, error) {
 	now := c.now()
 	rule, err := c.rule()
@@ -106,6 +107,9 @@ func (c *stopCmd) chooseByRule(ctx context.Context, desk *control.Desk) (*chosen
 		return nil, err
 	}
 	list := func(project string) iter.Seq2[jobs.Job, error] {
+		if err := c.checkEndpoint(ctx, desk, project); err != nil {
+			return func(yield func(jobs.Job, error) bool) { yield(jobs.Job{}, err) }
+		}
 		return doors[project].through(listJobs(ctx, calls, project))
 	}
 	for _, found := range c.across(list, rule, now) {

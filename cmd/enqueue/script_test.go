@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"flag"
+	"strings"
 	"testing"
 	"time"
 
@@ -87,6 +88,7 @@ func setup(env *testscript.Env) error {
 	for name, value := range map[string]string{
 		"REDIS": w.redis.AdminURL(), "VIZSTOP_REDIS": redistest.For("enqueue", w.redis.URL),
 		"MODELARTS_ENDPOINT": sim.URL, "HW_ACCESS_KEY": accessKey, "HW_SECRET_KEY": secretKey,
+		"SAMESERVER": strings.Replace(sim.URL, "127.0.0.1", "[::ffff:127.0.0.1]", 1), // as if it were another one
 		"ACCESS_KEY": accessKey, "SECRET_KEY": secretKey, "PROJECT": project, "OTHER": other, "HOOK": w.hook.URL, "USER": "alice",
 		"GORACE": "atexit_sleep_ms=0", // under -race every process would sleep a second before it ends
 	} {
