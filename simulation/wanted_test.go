@@ -137,7 +137,7 @@ func (d *day) checkWanted(s *ledger.Stop, c recordedCall) {
 		d.t.Errorf("job %s: stop call at %v; the wishes that stood asked for one from %v to %v, canceled %q: %q",
 			s.JobID, c.at, due, deadline, canceled, brief(s.Wishes))
 	}
-	if s.State == ledger.Canceled && !tooLate && mayHaveWorked(c.err) {
+	if s.State == ledger.Canceled && !tooLate && mayHaveStopped(c.err) {
 		d.t.Errorf("job %s: stop call at %v (%v) for a stop that was canceled at %v", s.JobID, c.at, c.err, s.Ended)
 	}
 }
