@@ -21,6 +21,7 @@ type Claimed struct {
 	Ill     bool         // calls of the project have failed lately: a success is worth a report
 	Held    bool         // something holds the step back: it waits again
 	Marked  bool         // the claim left the mark of a stop call: without it none may go out
+	Passed  bool         // a step that was to be the probe of a hold makes no call: the project needs a round, for another
 }
 
 // claim is an item of the claim script.
@@ -62,7 +63,7 @@ func (r *Releaser) runClaims(projectID string, items []claim) ([]Claimed, error)
 		noCall = "1"
 	}
 	rate, burst := r.rate(projectID)
-	args := []any{now.UnixMilli(), r.worker, r.holds(projectID), r.Endpoint(projectID), r.window(), noCall, rate, burst}
+	args := []any{now.UnixMilli(), r.worker, r.holds(projectID), r.Endpoint(projectID), r.window(), noCall, rate, burst, r.probeTime().Milliseconds()}
 	for _, c := range items {
 		args = append(args, c.StopID, c.Hop, c.JobID, string(c.kind), c.nonce)
 	}
@@ -72,6 +73,12 @@ func (r *Releaser) runClaims(projectID string, items []claim) ([]Claimed, error)
 	}
 	return claimed, nil
 }
+
+// What the scripts answer for the project.
+const (
+	isIll      = 1
+	turnPassed = 2
+)
 
 // What the scripts answer for an item, besides 0 for nothing done.
 const (
@@ -90,10 +97,10 @@ func (r *Releaser) claim(ctx context.Context, script *redis.Script, projectID st
 	if err != nil {
 		return nil, err
 	}
-	ill, claimed := answer[0].(int64) == 1, make([]Claimed, len(items))
+	about, claimed := answer[0].(int64), make([]Claimed, len(items))
 	for i, c := range items {
 		did, f := answer[1+i].(int64), read[i]
-		claimed[i] = Claimed{At: now, Account: account, Ill: ill, Held: did == heldBack}
+		claimed[i] = Claimed{At: now, Account: account, Ill: about&isIll != 0, Held: did == heldBack, Passed: about&turnPassed != 0}
 		if did != gotIt {
 			continue
 		}

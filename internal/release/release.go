@@ -203,6 +203,9 @@ type Sighting struct {
 	Again  bool      // it was found so before, and not looked at
 }
 
+// probeTime is how long the probe of a hold may take.
+func (r *Releaser) probeTime() time.Duration { return r.cfg.CallTimeout + 5*time.Second }
+
 // Round makes a round of one project.
 func (r *Releaser) Round(ctx context.Context, projectID string, need Need) (Round, error) {
 	k := ledger.Keys(projectID)
@@ -210,7 +213,7 @@ func (r *Releaser) Round(ctx context.Context, projectID string, need Need) (Roun
 	rate, burst := r.rate(projectID)
 	answer, err := releaseScript.Run(ctx, r.rdb, keys, r.now().UnixMilli(), need.Room, rate, burst,
 		need.Unlisted.Milliseconds(), need.Unwatched.Milliseconds(), max(0, need.ListFrom), min(need.Inline, releasedAtOnce), r.holds(projectID),
-		need.Silence.Milliseconds(), (r.cfg.CallTimeout + 5*time.Second).Milliseconds(), min(need.Most, releasedAtOnce), r.Endpoint(projectID), r.window()).Slice()
+		need.Silence.Milliseconds(), r.probeTime().Milliseconds(), min(need.Most, releasedAtOnce), r.Endpoint(projectID), r.window()).Slice()
 	if err != nil {
 		return Round{}, fmt.Errorf("release steps of project %s: %w", projectID, err)
 	}

@@ -58,7 +58,7 @@ func (r *Releaser) Report(ctx context.Context, c Call, err error) (system bool, 
 	c.Account = cmp.Or(c.Account, r.Account(c.ProjectID))
 	switch kind := jobs.KindOf(err); kind {
 	case jobs.KindThrottled:
-		return true, r.throttled(ctx, c, err)
+		return true, r.throttled(ctx, c, c.step(), err)
 	case jobs.KindCredentials:
 		_, rerr := r.failed(ctx, c, Credentials, refusedAfter, true, err)
 		return true, errors.Join(rerr, r.credentialRefused(ctx, c, err))
@@ -116,11 +116,14 @@ func (r *Releaser) Owe(ctx context.Context, projectID string) error {
 
 // Throttled tells that the API answered 429 to such a call.
 func (r *Releaser) Throttled(ctx context.Context, projectID string, err error) error {
-	return r.throttled(ctx, Call{ProjectID: projectID, At: r.now()}, err)
+	return r.throttled(ctx, Call{ProjectID: projectID, At: r.now()}, noStep, err)
 }
 
-// throttled parks a project after a 429.
-func (r *Releaser) throttled(ctx context.Context, c Call, err error) error {
+// noStep stands for the step of a call that is no probe, whatever is probed.
+const noStep = "-"
+
+// throttled parks a project after a 429 to a call of a step.
+func (r *Releaser) throttled(ctx context.Context, c Call, step string, err error) error {
 	d, told, limit := parkLeast+rand.N(parkMost-parkLeast), 0, 0.0
 	if apiErr, ok := errors.AsType[*jobs.Error](err); ok {
 		if apiErr.RetryAfter > 0 {
@@ -129,7 +132,7 @@ func (r *Releaser) throttled(ctx context.Context, c Call, err error) error {
 		limit = apiErr.Limit
 	}
 	fresh, rerr := throttledScript.Run(ctx, r.rdb, []string{ledger.Keys(c.ProjectID).Control()},
-		r.now().UnixMilli(), d.Milliseconds(), told, c.At.UnixMilli(), r.Rate(c.ProjectID), limit).Bool()
+		r.now().UnixMilli(), d.Milliseconds(), told, c.At.UnixMilli(), r.Rate(c.ProjectID), limit, step).Bool()
 	if rerr != nil {
 		return fmt.Errorf("park project %s: %w", c.ProjectID, rerr)
 	}

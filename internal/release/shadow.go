@@ -2,6 +2,7 @@ package release
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -59,7 +60,7 @@ func (s Shadow) Round(ctx context.Context, projectID string, most int, silence t
 	keys := []string{k.Control(), k.Small(), k.Large(), of.Control(), of.Look(), of.Released(), of.Latest(), of.Uncounted()}
 	rate, burst := s.r.rate(projectID)
 	answer, err := shadowScript.Run(ctx, s.r.rdb, keys, s.r.now().UnixMilli(), rate, burst, min(most, releasedAtOnce), s.r.holds(projectID),
-		silence.Milliseconds(), (s.r.cfg.CallTimeout + 5*time.Second).Milliseconds(), s.r.Endpoint(projectID)).Slice()
+		silence.Milliseconds(), s.r.probeTime().Milliseconds(), s.r.Endpoint(projectID)).Slice()
 	if err != nil {
 		return ShadowRound{}, fmt.Errorf("take shadow stops of project %s: %w", projectID, err)
 	}
@@ -87,7 +88,7 @@ func (s Shadow) Claim(ctx context.Context, projectID string, steps []ledger.Memb
 	k, of, now, nonce := ledger.Keys(projectID), ledger.ShadowKeys(projectID), s.r.now(), newNonce()
 	keys := []string{k.Control(), of.Control(), of.Look(), of.Released()}
 	rate, burst := s.r.rate(projectID)
-	args := []any{now.UnixMilli(), s.r.worker, s.r.holds(projectID), s.r.Endpoint(projectID), nonce, rate, burst}
+	args := []any{now.UnixMilli(), s.r.worker, s.r.holds(projectID), s.r.Endpoint(projectID), nonce, rate, burst, s.r.probeTime().Milliseconds()}
 	stops := make([]string, len(steps))
 	for i, m := range steps {
 		stops[i] = of.Stop(m.StopID)
@@ -102,12 +103,18 @@ func (s Shadow) Claim(ctx context.Context, projectID string, steps []ledger.Memb
 		if answer[2+i].(int64) != gotIt || read[i]["claimed"] != read[i]["hop"]+" "+nonce {
 			continue // what has gone on without us is somebody else's
 		}
-		c := ShadowClaim{Stop: ledger.Decode(projectID, m.StopID, read[i]), At: now, Ill: answer[0].(int64) == 1, Held: Reason(answer[1].(string))}
+		c := ShadowClaim{Stop: ledger.Decode(projectID, m.StopID, read[i]), At: now, Ill: answer[0].(int64)&isIll != 0, Held: Reason(answer[1].(string))}
 		c.Stop.Shadow = true
 		claimed = append(claimed, c)
 	}
+	if answer[0].(int64)&turnPassed != 0 { // another probe is to be made, of whatever kind
+		return claimed, errors.Join(Ask(ctx, s.r.rdb, projectID), s.Ask(ctx, projectID))
+	}
 	return claimed, nil
 }
+
+// Resting is that of Releaser.
+func (s Shadow) Resting(projectID string) bool { return s.r.Resting(projectID) }
 
 // Recover is that of Releaser.
 func (s Shadow) Recover(ctx context.Context, projectID string, steps []ledger.Member, lost func(i int) bool) (int, error) {

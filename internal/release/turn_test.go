@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
 )
 
@@ -86,13 +87,33 @@ func TestProbesOfAHeldBatch(t *testing.T) {
 	}
 }
 
-// firstProbe is how long it takes until a call goes out, within most.
+// asLoop is a round as the loop makes them.
+func asLoop() Need {
+	n := wide()
+	n.Silence = 5 * time.Second
+	return n
+}
+
+// firstProbe is how long it takes until a call goes out, within most: rounds are made when
+// they are due or asked for, and what they release is claimed at once.
 func (w *world) firstProbe(most time.Duration) time.Duration {
 	w.t.Helper()
+	w.ask()
+	var over []Settled
 	for began := w.now(); w.now().Sub(began) < most; w.advance(25 * time.Millisecond) {
-		for _, id := range w.released() {
-			if c := w.tryClaim(id); c.Stop != nil {
-				return w.now().Sub(began)
+		turns, _ := w.turns(w.Releaser, over...)
+		over = nil
+		for _, turn := range turns {
+			r := w.round(asLoop())
+			over = append(over, Settled{turn, r.Next})
+			for _, m := range append(r.Stops, r.Polls...) {
+				c := w.tryClaim(m.StopID)
+				if c.Passed {
+					w.ask()
+				}
+				if c.Stop != nil {
+					return w.now().Sub(began)
+				}
 			}
 		}
 	}
@@ -179,4 +200,218 @@ func TestTurnIsPassedOn(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A probe that is canceled while its task waits in the queue leaves its turn to another one
+// when the task is claimed.
+func TestTheProbeIsCanceledInTheQueue(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		id := w.open("b", 1)[0]
+		w.open("others", 5)
+		w.outage()
+		w.ask()
+		turns, _ := w.turns(w.Releaser)
+		r := w.round(asLoop())
+		if len(r.Stops) != 1 || r.Stops[0].StopID != id {
+			t.Fatalf("released %v", r.Stops)
+		}
+		w.turns(w.Releaser, Settled{turns[0], r.Next})
+		step := w.get(id)
+		_, err := w.ledger.Withdraw(t.Context(), project, id, "b", "a mistake")
+		w.ok(err)
+		w.ask() // as enqueue cancel does
+		turns, _ = w.turns(w.Releaser)
+		r = w.round(asLoop())
+		w.turns(w.Releaser, Settled{turns[0], r.Next})
+		w.advance(20 * time.Millisecond)
+		c, err := w.NewClaim(project, step.Member(), step.Kind).Do() // its task gets its turn in the queue
+		w.ok(err)
+		if c.Stop != nil || !c.Passed {
+			t.Fatalf("claim %+v, want the turn passed on", c)
+		}
+		if d := w.firstProbe(time.Hour); d > 3*time.Second {
+			t.Errorf("the turn was passed on, and the next probe goes out after %v", d)
+		}
+	})
+}
+
+// A probe may take its time from when its call goes out, not from when it was released.
+func TestOneProbeAfterAWaitInTheQueue(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		w.open("b", 2)
+		w.outage()
+		first := w.released()
+		w.advance(20 * time.Second) // its task waits in the queue, and for a slot
+		if c := w.tryClaim(first[0]); !c.Marked {
+			t.Fatal("no call")
+		}
+		out := w.now()
+		for w.now().Sub(out) < 30*time.Second { // as long as the call may take
+			for _, id := range w.released() {
+				if w.tryClaim(id).Marked {
+					t.Fatalf("a second probe goes out %v after the first one, whose call may take 30 s", w.now().Sub(out))
+				}
+			}
+			w.advance(time.Second)
+		}
+	})
+}
+
+// No probe goes out while a project is parked, and a 429 to any other call, as of an undo,
+// does not make way for a second probe.
+func TestProbesOfAParkedProject(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		w.open("b", 2)
+		w.outage()
+		first := w.released()
+		w.ok(w.Throttled(t.Context(), project, &jobs.Error{Kind: jobs.KindThrottled, HTTPStatus: 429, RetryAfter: time.Minute}))
+		one := w.tryClaim(first[0])
+		if one.Marked {
+			t.Errorf("a call goes out while the project is parked for a minute")
+		}
+		w.advance(time.Minute + time.Millisecond)
+	})
+	eachRedis(t, Config{}, func(t *testing.T, w *world) { // the other order: a 429 to a call that is no probe
+		w.open("b", 2)
+		w.outage()
+		if c := w.tryClaim(w.released()[0]); !c.Marked {
+			t.Fatal("no call")
+		}
+		w.ok(w.Throttled(t.Context(), project, &jobs.Error{Kind: jobs.KindThrottled, HTTPStatus: 429, RetryAfter: time.Second}))
+		w.advance(1001 * time.Millisecond)
+		for _, id := range w.released() {
+			if w.tryClaim(id).Marked {
+				t.Error("a second probe goes out a second after the first one")
+			}
+		}
+	})
+}
+
+// A list that is left alone, as it was refused or useless, is no probe.
+func TestAListThatRestsIsNoProbe(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		w.watched(3)
+		w.advance(time.Second)
+		w.checked(ListCheck{Began: w.now(), Next: time.Hour, Result: ListUseless, Why: "forbidden"}, true)
+		w.unconfirmed("c", 5)
+		w.outage()
+		if r := w.round(wide()); r.Probe || len(r.Stops) != 1 {
+			t.Errorf("the probe is a list call, which is refused in this project: %+v", r)
+		}
+	})
+}
+
+// A shadow stop that is canceled before its look leaves the turn to another one.
+func TestTheShadowProbeIsCanceled(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		books := w.ledger.Shadow()
+		o, err := books.Open(t.Context(), project, "b", []ledger.Ask{
+			{JobID: "one", Deadline: w.now().Add(time.Hour), Confirmed: true}, {JobID: "two", Deadline: w.now().Add(time.Hour), Confirmed: true}})
+		w.ok(err)
+		w.advance(time.Millisecond)
+		w.outage()
+		r, err := w.Shadow().Round(t.Context(), project, 5, 5*time.Second)
+		w.ok(err)
+		if len(r.Taken) != 1 {
+			t.Fatalf("%+v", r)
+		}
+		_ = o
+		_, err = books.Withdraw(t.Context(), project, r.Taken[0].StopID, "b", "a mistake")
+		w.ok(err)
+		c, err := w.Shadow().Claim(t.Context(), project, r.Taken)
+		w.ok(err)
+		if len(c) != 0 {
+			t.Fatalf("%+v", c)
+		}
+		began := w.now()
+		for ; ; w.advance(25 * time.Millisecond) {
+			if r, err := w.Shadow().Round(t.Context(), project, 5, 5*time.Second); err != nil || len(r.Taken) > 0 {
+				break
+			}
+		}
+		if d := w.now().Sub(began); d > 3*time.Second {
+			t.Errorf("the next probe is taken after %v", d)
+		}
+	})
+}
+
+// The call of a canceled probe may be under way: its task that comes again passes no turn on.
+func TestACanceledProbeThatIsUnderWay(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		id := w.open("b", 1)[0]
+		s := w.claim(id).Stop
+		w.move(s, w.lookAfter(0)) // the answer said nothing, or that there is no such job: a look
+		w.open("others", 5)
+		w.outage()
+		r := w.round(wide())
+		if len(r.Polls) != 1 {
+			t.Fatalf("%+v", r)
+		}
+		step := w.get(id)
+		if c := w.tryClaim(id); c.Stop == nil {
+			t.Fatal("no look")
+		}
+		_, err := w.ledger.Withdraw(t.Context(), project, id, "b", "a mistake")
+		w.ok(err)
+		if st := w.get(id).State; st != ledger.Canceled {
+			t.Fatal(st)
+		}
+		w.advance(time.Second)
+		if got := w.released(); len(got) != 0 {
+			t.Fatalf("released %v", got)
+		}
+		_, err = w.NewClaim(project, step.Member(), step.Kind).Do() // its task comes again
+		w.ok(err)
+		for _, id := range w.released() {
+			if w.tryClaim(id).Marked {
+				t.Error("a second probe goes out while the first one is under way")
+			}
+		}
+	})
+}
+
+// Where the worker that claims holds a step back for reasons of its own, its turn comes back
+// at a bounded pace.
+func TestTurnsThatComeBack(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		id := w.open("b", 1)[0]
+		w.outage()
+		b := w.worker("worker-2", Config{Serving: func(string) Serving { return Serving{Account: "other"} }})
+		b.fleet.account("other").held = true
+		n := 0
+		for range 400 { // rounds, 25 ms apart
+			for range w.released() {
+				n++
+				s := w.get(id)
+				_, err := b.NewClaim(project, s.Member(), s.Kind).Do()
+				w.ok(err)
+			}
+			w.advance(25 * time.Millisecond)
+		}
+		if n > 45 {
+			t.Errorf("released %d times within 10 s, want 4 a second at most", n)
+		}
+	})
+}
+
+// A claim that is repeated pays once.
+func TestAProbePaysOnce(t *testing.T) {
+	eachRedis(t, Config{Rate: 0.001, Burst: 3}, func(t *testing.T, w *world) {
+		id := w.open("b", 2)[0]
+		w.outage()
+		w.released()
+		s := w.get(id)
+		claim := w.NewClaim(project, s.Member(), s.Kind)
+		for range 2 {
+			c, err := claim.Do()
+			w.ok(err)
+			if !c.Marked {
+				t.Fatal("no call")
+			}
+			w.advance(6 * time.Second) // it stood still: the call did not go out
+		}
+		if n := w.spendAll(); n != 2 {
+			t.Errorf("%d other calls beside one probe, of 3", n)
+		}
+	})
 }

@@ -45,6 +45,8 @@ const (
 	// shadowIdle is the time between two looks at the rounds while there is no work:
 	// whoever gives some says so.
 	shadowIdle = 5 * time.Second
+	// restingWait is the least time between two rounds while calls of a project rest.
+	restingWait = 250 * time.Millisecond
 	// shadowPart of a worker's calls are looks at jobs of shadow stops, at most.
 	shadowPart = 4
 )
@@ -101,6 +103,10 @@ func (s *Shadow) rest(ctx context.Context, wait time.Duration) {
 // round makes the round of one project, and returns when the next one is due.
 func (s *Shadow) round(ctx context.Context, projectID string) time.Duration {
 	room := max(0, max(1, s.cfg.Parallel/shadowPart)-int(s.atWork.Load()))
+	resting := s.cfg.Release.Resting(projectID)
+	if resting { // what is taken would be given back
+		room = 0
+	}
 	r, err := s.cfg.Release.Round(ctx, projectID, room, fleet.Silence)
 	if err == nil {
 		err = s.look(ctx, projectID, r.Taken)
@@ -119,6 +125,9 @@ func (s *Shadow) round(ctx context.Context, projectID string) time.Duration {
 			s.cfg.Logger.WarnContext(ctx, "a round of shadow stops is not finished", "project", projectID, "error", err)
 		}
 		return errorWait
+	}
+	if resting && r.Next >= 0 {
+		return max(r.Next, restingWait)
 	}
 	return r.Next
 }

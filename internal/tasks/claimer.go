@@ -20,6 +20,7 @@ type claimer struct {
 	recorder Recorder
 	stopping context.Context
 	work     *AtWork
+	pull     func(projectID string, after time.Duration)
 }
 
 // claimed is a step that this worker has, with a slot for its call.
@@ -46,6 +47,9 @@ func (c *claimer) claim(ctx context.Context, projectID string, step ledger.Membe
 	for {
 		began := time.Now()
 		got, err := attempt.Do()
+		if got.Passed {
+			c.pull(projectID, 0)
+		}
 		switch {
 		case err != nil:
 			if err = pause(ctx, err); err == nil {

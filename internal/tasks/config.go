@@ -59,7 +59,7 @@ func New(cfg Config) *Handlers {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	log := &logger{cfg.Logger, cfg.Tracer, cfg.Ended}
-	claims := &claimer{cfg.Release, cfg.Slots, cfg.Recorder, cfg.Stopping, NewAtWork()}
+	claims := &claimer{cfg.Release, cfg.Slots, cfg.Recorder, cfg.Stopping, NewAtWork(), cfg.Pull}
 	gaps := &gaps{schedule: cfg.Schedule, ledger: cfg.Ledger, log: cfg.Logger, known: make(map[string]knownTimes)}
 	moves := &mover{ledger: cfg.Ledger, schedule: cfg.Schedule, gaps: gaps, recorder: cfg.Recorder, pull: cfg.Pull, release: cfg.Release}
 	reports := &reporter{release: cfg.Release, slots: cfg.Slots, log: cfg.Logger}

@@ -8,21 +8,19 @@
 -- KEYS  control, waiting:small, waiting:stop, waiting:look, released, waiting:limited, waiting:held, limits, window, then
 --       the stop of each item
 -- ARGV  now, worker, 1 when the fleet is held ("stops" when its stop calls are), the endpoint that this worker calls ("" for
---       any, "-" for none), the window limit (0: none), 1 when the account is a shadow account: no stop call goes out, rate
---       configured, burst, then for each item: stop id, hop, job id, kind of the task (stop or poll), nonce
--- Returns 1 when calls of the project have failed lately, else 0, and for each item
+--       any, "-" for none), the window limit (0: none), 1 in a shadow account, where no stop call goes out, rate configured,
+--       burst, how long a probe may take (ms), then for each item: stop id, hop, job id, kind of the task (stop or poll), nonce
+-- Returns 1 when calls of the project have failed lately, else 0, and 2 more when the project needs a round; for each item
 --       0  nothing to do: it is at another hop, claimed before, or not released
 --       1  it is this worker's
---       2  something or a limit holds it back, it is at another endpoint, or nobody wants it yet: it waits again, for a look
---          if a claim has left a mark
+--       2  it is held back, at another endpoint, or not wanted yet: it waits again, for a look if a claim has left a mark
 local control, small, large, look, released, limited, held, limits, counts = unpack(KEYS, 1, 9)
 local now, me, fleet, endpoint, most, shadow = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6] == '1'
 local lanes = {small = small, limited = limited, held = held}
 local c = redis.call('HMGET', control, 'paused', 'parked', 'hold', 'probe', 'failures', 'endpoint')
 local elsewhere = endpoint ~= '' and c[6] and c[6] ~= endpoint
-local parked, calls = tonumber(c[2] or 0), 0
-local soonest = math.max(parked, elsewhere and now + 250 or now) -- other workers are to get the turn
-local answers = {(c[3] or c[5]) and 1 or 0}
+local parked, calls, answers = tonumber(c[2] or 0), 0, {(c[3] or c[5]) and 1 or 0}
+local soonest = math.max(parked, (elsewhere or fleet ~= '') and now + 250 or now) -- other workers are to get the turn
 
 local function claim(stop, id, hop, job, kind, nonce)
   local f = redis.call('HMGET', stop, 'state', 'hop', 'kind', 'deadline', 'claimed', 'due', 'lane', 'withdrawn', 'batch',
@@ -31,7 +29,7 @@ local function claim(stop, id, hop, job, kind, nonce)
   local member, again = id .. ':' .. hop .. ':' .. job, claimed == hop .. ' ' .. nonce
   local probe, ended = c[4] == member, state ~= 'pending' and state ~= 'stopping'
   if ended or f[2] ~= hop or f[3] ~= kind or not deadline then
-    if probe and ended then pass_turn(control, soonest) end
+    if probe and ended and string.match(claimed, '^(%d+) ') ~= hop then pass_turn(control, soonest) end
     return 0
   elseif again and (kind ~= 'stop' or f[12] ~= hop) then -- no call goes out
     return 1
@@ -40,7 +38,7 @@ local function claim(stop, id, hop, job, kind, nonce)
   end
   local later, fresh = nil, again and now < (tonumber(f[13]) or 0) + 5000
   local call = kind == 'stop' and deadline > now and not f[8] and not shadow
-  if elsewhere or fleet == '1' or not probe and (parked > now or c[3]) or kind == 'stop' and (c[1] or fleet == 'stops') then
+  if elsewhere or fleet == '1' or parked > now or c[3] and not probe or kind == 'stop' and (c[1] or fleet == 'stops') then
     later = math.max(now, math.min(parked, deadline))
   end
   if kind == 'stop' and not f[8] and tonumber(f[6] or 0) > now + 1000 then -- an earlier wish was withdrawn
@@ -62,18 +60,20 @@ local function claim(stop, id, hop, job, kind, nonce)
   end
   if fresh then return 1 end
   local goes = call or kind == 'poll' or state == 'stopping' or f[14]
-  if probe then (goes and take_turn or pass_turn)(control, goes and now or soonest, tonumber(ARGV[7]), tonumber(ARGV[8])) end
+  if probe and goes then take_turn(control, now, now + ARGV[9], tonumber(ARGV[7]), tonumber(ARGV[8]), again) end
+  if probe and not goes then pass_turn(control, soonest) end
   redis.call('HSET', stop, 'worker', me, 'claimed', hop .. ' ' .. nonce, unpack(call and {'calling', hop, 'marked', now} or {}))
   calls = calls + 1
   return 1
 end
 
 for i = 10, #KEYS do
-  answers[#answers + 1] = claim(KEYS[i], unpack(ARGV, 5 * i - 41, 5 * i - 37))
+  answers[#answers + 1] = claim(KEYS[i], unpack(ARGV, 5 * i - 40, 5 * i - 36))
 end
 record(counts)
 if calls > 0 then
   count(control, now, calls)
   if endpoint ~= '' and endpoint ~= '-' and not c[6] then redis.call('HSET', control, 'endpoint', endpoint) end
 end
+answers[1] = answers[1] + (turn_passed and 2 or 0)
 return answers

@@ -21,7 +21,8 @@ local elsewhere = ARGV[13] ~= '' and c[8] and c[8] ~= ARGV[13] -- another worker
 local open = not elsewhere and fleet ~= '1' and not parked and (not hold or probe_at <= now)
 local b = load(control, now, conf, burst)
 local watching = redis.call('ZCARD', watched)
-local listing = least > 0 and watching >= least and tonumber(c[6] or 0) <= now
+local listable = watching > 0 and tonumber(c[6] or 0) <= now
+local listing = listable and least > 0 and watching >= least
 if not listing then fallback = tonumber(ARGV[6]) end
 room = math.max(0, room - redis.call('ZCARD', released))
 local since = now - fallback -- watched jobs that were seen before it are looked at

@@ -24,7 +24,7 @@ local waiting = head(look)
 if not paused then
   local first = head(limited)
   if first <= now and left() < 1 then first = unconfirmed > 0 and now + 250 or w.opens end
-  if hold and watching > 0 then first = INF end -- it may be held back: the list is a better probe
+  if hold and listable then first = INF end -- it may be held back: the list is a better probe
   waiting = math.min(waiting, head(small), head(large), first)
 end
 local probe, list, list_at = 0, {}, tonumber(c[5] or 0)
@@ -48,7 +48,7 @@ if listing and open and not hold and free and list_at <= now and affordable() >=
   pay(b, list[6] == 1 and 1 or list[2]) -- a look at its length, or as many pages as the last one had
 end
 save(control, now, b)
-if probe == 1 then take_turn(control, now, conf, burst) end -- a step that was released takes it with its claim
+if probe == 1 then take_turn(control, now, probe_at, conf, burst) end -- a step that was released takes it with its claim
 local left = 0 -- jobs that a list which was read did not show
 for i = 2, #jobs, 2 do
   if listing and tonumber(jobs[i]) < tonumber(c[7] or 0) then left = left + 1 end

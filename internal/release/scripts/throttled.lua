@@ -3,11 +3,11 @@
 --
 -- KEYS  control
 -- ARGV  now, for how long (ms), 1 when the API said for how long, when the refused call was claimed (ms), rate configured,
---       the limit that the API told (calls per second; 0: none)
+--       the limit that the API told (calls per second; 0: none), the step (a member; "" for a list call, "-" for any other)
 -- Returns 1 when it was not parked before.
 local control, now, wait, told_wait, went = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1', tonumber(ARGV[4])
 local conf, limit = tonumber(ARGV[5]), tonumber(ARGV[6])
-local f = redis.call('HMGET', control, 'cut', 'base', 'second', 'called', 'before', 'parked', 'told', 'thaw', 'hold')
+local f = redis.call('HMGET', control, 'cut', 'base', 'second', 'called', 'before', 'parked', 'told', 'thaw', 'hold', 'probe')
 local cut, parked = tonumber(f[1] or 0), tonumber(f[6] or 0)
 local till = now + wait
 if parked < now or told_wait and till > parked then
@@ -15,7 +15,7 @@ if parked < now or told_wait and till > parked then
 else
   till = parked
 end
-if f[9] then -- the probe of a hold was refused, which says nothing: it is made again afterwards
+if f[9] and f[10] == ARGV[7] then -- the probe of a hold was refused, which says nothing: it is made again afterwards
   redis.call('HSET', control, 'probe_at', string.format('%.0f', till))
 end
 local second = math.floor(now / 1000)

@@ -1,14 +1,18 @@
 -- The turn to be the probe of a hold: the one call that goes out although calls are held. Put after rate.lua.
 
--- take_turn pays for the probe, which goes out now and waits for no rate. However long calls are held, probes add a debt of
--- two calls at most.
-local function take_turn(control, now, conf, burst)
+-- take_turn pays for the probe, which goes out now and waits for no rate; it may take till then. However long calls are
+-- held, probes add a debt of two calls at most.
+local function take_turn(control, now, till, conf, burst, paid)
+  redis.call('HSET', control, 'probe_at', string.format('%.0f', till))
   local b = load(control, now, conf, burst)
-  if b.stops > -1 then pay(b, 1) end
+  if b.stops > -1 and not paid then pay(b, 1) end
   save(control, now, b)
 end
+
+local turn_passed = false -- the project needs a round
 
 -- pass_turn has another probe made as soon as may be: what was to be the probe makes no call.
 local function pass_turn(control, soonest)
   redis.call('HSET', control, 'probe', '', 'probe_at', string.format('%.0f', soonest))
+  turn_passed = true
 end
