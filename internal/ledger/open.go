@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,15 +62,16 @@ func (e *ElsewhereError) Error() string {
 func (l *Ledger) CheckEndpoint(ctx context.Context, projectID, endpoint string) error {
 	k := l.keys(projectID)
 	pipe := l.rdb.Pipeline()
-	recorded := pipe.HGet(ctx, k.Control(), "endpoint")
+	tied := pipe.HMGet(ctx, k.Control(), "endpoint", "called_at")
 	inFlight := pipe.Exists(ctx, k.In(Pending), k.In(Stopping))
-	switch _, err := pipe.Exec(ctx); {
-	case err != nil && !errors.Is(err, redis.Nil):
+	if _, err := pipe.Exec(ctx); err != nil {
 		return fmt.Errorf("look at which endpoint the stops of project %s are: %w", projectID, err)
-	case recorded.Val() == "" || endpoint == "" || recorded.Val() == endpoint || inFlight.Val() == 0:
+	}
+	at, _ := cmp.Or(tied.Val()[0], tied.Val()[1]).(string)
+	if at == "" || endpoint == "" || at == endpoint || inFlight.Val() == 0 {
 		return nil
 	}
-	return &ElsewhereError{projectID, recorded.Val(), endpoint}
+	return &ElsewhereError{projectID, at, endpoint}
 }
 
 // Opening is the answer to one Ask.
