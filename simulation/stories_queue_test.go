@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/tasks"
+	"vizstop/internal/worker"
 )
 
 // Each test here puts something into the queue that asynq alone would keep, or try
@@ -172,6 +174,54 @@ func TestTheQueueIsPausedInAsynq(t *testing.T) {
 		}
 		if calls := w.sim.Calls(project, "10"); len(calls) > 0 {
 			t.Errorf("%d calls while the queue is paused", len(calls))
+		}
+	})
+}
+
+// Tasks are in the queue when it is paused in asynq. Their stops expire in time, too, and what is delivered after the
+// pause does nothing. Stops whose call was accepted wait a little longer: when the pause ends meanwhile, they get their
+// last look.
+func TestTheQueueIsPausedInAsynqWithTasksInIt(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		ctx, deadline := context.Background(), time.Now().Add(time.Minute)
+		ask := func(batch string, first, n int) {
+			var asks []ledger.Ask
+			for i := range n {
+				id := strconv.Itoa(first + i)
+				w.sim.AddJob(project, modelartstest.Job{ID: id, StopTime: 30 * time.Second})
+				asks = append(asks, ledger.Ask{JobID: id, Deadline: deadline})
+			}
+			if _, err := w.producer.Ask(ctx, project, batch, asks); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r := w.start(func(c *worker.Config) { c.Concurrency = 5 })
+		defer r.stop()
+		ask("accepted", 100, 3)
+		time.Sleep(2500 * time.Millisecond)
+		if err := w.inspector().PauseQueue(tasks.Queue); err != nil {
+			t.Fatal(err)
+		}
+		ask("late", 1000, 200) // the worker learns of the pause a moment later
+		time.Sleep(10 * time.Second)
+		if n, err := w.rdb.LLen(ctx, "asynq:{visualization}:pending").Result(); err != nil || n < 10 {
+			t.Fatalf("%d tasks wait in the paused queue, %v; want more", n, err)
+		}
+		for id, s := range w.awaitEnd(5*time.Minute, "late") {
+			wantOutcome(t, s, ledger.Expired, "before the stop call was accepted")
+			if late := s.Ended.Sub(deadline); late < 0 || late > 10*time.Second {
+				t.Errorf("job %s: expired %v after its deadline", id, late)
+			}
+		}
+		if err := w.inspector().UnpauseQueue(tasks.Queue); err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range w.awaitEnd(time.Minute, "accepted") {
+			wantOutcome(t, s, ledger.Stopped, "")
+		}
+		w.wantEmptyQueue()
+		if n := r.counted(t, ledger.Expired); n != 200 {
+			t.Errorf("%d expired stops were counted, want 200", n)
 		}
 	})
 }

@@ -121,9 +121,11 @@ const (
 
 // Take takes stops out of where they wait, or from the list check, for a look by
 // this worker itself, without a task. Those that a task has, or that have moved
-// on, are left out. Hop 0 is that of a watched job, whatever it is; the job is
-// watched no more if its stop, the active one or "" for none, is not. It goes on
-// until Redis has answered or ctx ends: what it has taken is nobody else's.
+// on, are left out; but while asynq's queue is paused, a step that no worker has
+// claimed is taken from its task if the stop's deadline has passed. Hop 0 is that of
+// a watched job, whatever it is; the job is watched no more if its stop, the active
+// one or "" for none, is not. It goes on until Redis has answered or ctx ends: what
+// it has taken is nobody else's.
 func (r *Releaser) Take(ctx context.Context, projectID string, stops []ledger.Member) ([]Claimed, error) {
 	var all []Claimed
 	for some := range slices.Chunk(stops, takesAtOnce) {
@@ -139,7 +141,10 @@ func (r *Releaser) Take(ctx context.Context, projectID string, stops []ledger.Me
 func (r *Releaser) takeSome(ctx context.Context, projectID string, stops []ledger.Member) ([]Claimed, error) {
 	k, now, nonce := ledger.Keys(projectID), r.now(), newNonce()
 	keys := []string{k.Control(), k.Small(), k.Large(), k.Look(), k.Released(), k.Watched(), k.Active(), k.Limited(), k.Held()}
-	args := []any{now.UnixMilli(), r.worker, nonce}
+	args := []any{now.UnixMilli(), r.worker, nonce, ""}
+	if r.queuePaused() {
+		args[3] = "1"
+	}
 	items := make([]claim, len(stops))
 	for i, s := range stops {
 		args = append(args, s.StopID, s.JobID, s.Hop)

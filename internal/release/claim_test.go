@@ -1,6 +1,8 @@
 package release
 
 import (
+	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -204,6 +206,78 @@ func TestTake(t *testing.T) {
 		more := w.open("c", 1)[0]
 		if taken, err := w.Take(t.Context(), project, []ledger.Member{w.get(more).Member()}); err != nil || len(taken) != 1 {
 			t.Errorf("one that waits for its call: %+v, %v", taken, err)
+		}
+	})
+}
+
+// While asynq's queue is paused, the task of a released step is not delivered. Its stop is taken all the same when its
+// deadline has passed, and the task that comes later finds nothing to do. A step that was claimed is its worker's.
+func TestTakeFromAPausedQueue(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		ids := w.open("b", 3)
+		w.follow(ids[1], w.lookAfter(0))
+		w.round(wide())
+		w.tryClaim(ids[2])
+		var steps []ledger.Member
+		for _, id := range ids {
+			steps = append(steps, w.get(id).Member())
+		}
+		take := func(want ...string) {
+			t.Helper()
+			taken, err := w.Take(t.Context(), project, steps)
+			w.ok(err)
+			got := []string{}
+			for _, c := range taken {
+				got = append(got, c.Stop.ID)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("taken %q, want %q", got, want)
+			}
+		}
+		w.ok(w.rdb.Set(t.Context(), queuePausedKey, 1, 0).Err())
+		w.ok(w.Refresh(t.Context()))
+		take() // their time is not up
+		w.advance(time.Hour)
+		w.ok(w.rdb.Del(t.Context(), queuePausedKey).Err())
+		w.ok(w.Refresh(t.Context()))
+		take() // their tasks are delivered
+		w.ok(w.rdb.Set(t.Context(), queuePausedKey, 1, 0).Err())
+		w.ok(w.Refresh(t.Context()))
+		w.limited.AddHook(&repeater{})
+		take(ids[0], ids[1])
+		take()
+		for i, kind := range []ledger.Kind{ledger.KindStop, ledger.KindPoll} {
+			if c, err := w.NewClaim(project, steps[i], kind).Do(); err != nil || c.Stop != nil {
+				t.Errorf("its task came later and got %+v, %v", c, err)
+			}
+			if s := w.get(ids[i]); s.Claimed != s.Hop || w.place(ids[i]) != "released" {
+				t.Errorf("at hop %d in %s, claimed at %d; want it at work", s.Hop, w.place(ids[i]), s.Claimed)
+			}
+		}
+	})
+}
+
+// A probe whose task is not delivered, and whose stop is taken at its deadline, leaves the turn to the next step.
+func TestTakenProbePassesTheTurn(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		for range outageAfter {
+			w.report(w.call("x"), answer(jobs.KindUnavailable))
+		}
+		id := w.open("b", 1)[0]
+		w.advance(time.Hour - time.Second)
+		w.round(wide())
+		s := w.get(id)
+		if probe := w.rdb.HGet(t.Context(), keys.Control(), "probe").Val(); probe != s.Member().String() {
+			t.Fatalf("the probe is %q, want the step of the stop", probe)
+		}
+		w.ok(w.rdb.Set(t.Context(), queuePausedKey, 1, 0).Err())
+		w.advance(time.Second)
+		w.ok(w.Refresh(t.Context()))
+		if taken, err := w.Take(t.Context(), project, []ledger.Member{s.Member()}); err != nil || len(taken) != 1 {
+			t.Fatalf("taken %+v, %v", taken, err)
+		}
+		if at := w.rdb.HGet(t.Context(), keys.Control(), "probe_at").Val(); at != strconv.FormatInt(w.now().UnixMilli(), 10) {
+			t.Errorf("the next probe is at %s, want it now, %d", at, w.now().UnixMilli())
 		}
 	})
 }

@@ -50,6 +50,15 @@ func (r *Releaser) holds(projectID string) string {
 	return ""
 }
 
+// queuePaused reports whether asynq's queue is paused, so that no task is delivered;
+// false if that was read too long ago.
+func (r *Releaser) queuePaused() bool {
+	f := &r.fleet
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.queue && !f.stale()
+}
+
 // stale reports whether the fleet was read too long ago, by a process that does.
 func (f *fleetState) stale() bool { return !f.read.IsZero() && fleet.Passed(f.read) > FleetDelay }
 
