@@ -110,9 +110,22 @@ func TestCSVHeaderInTheMiddle(t *testing.T) {
 
 // A line with the name of a column is no job.
 func TestIDsWithAHeader(t *testing.T) {
-	for _, name := range []string{"id", "ID", "jobid", "JobId", `"id"`, "job-id", "job id", "id # of the job"} {
+	for _, name := range []string{"id", "ID", "jobid", "JobId", `"id"`, "job-id", "job id", "id # of the job", "ids", "job_ids", "Job IDs", "job", "jobs"} {
 		expect(t, name+"\n12\n\ufeff"+name+"\n13\n", Options{Project: "p"},
 			"bad list line 1: names columns, not a job", "p/12", "bad list line 3: names columns, not a job", "p/13")
 	}
 	expect(t, "12\njob_id\n13\n", Options{Project: "p", Format: "ids"}, "p/12", "bad list line 2: names columns, not a job", "p/13")
+}
+
+// What follows the name of another column are no ids of jobs, however much they look like it.
+func TestIDsUnderAnotherColumn(t *testing.T) {
+	const what = " is the name of a column, but not of job ids: one job id a line is expected, or a CSV with a column job_id"
+	for _, name := range []string{"project_id", "Project", "job_name", "name", "status", "state"} {
+		for _, format := range []string{"auto", "ids"} {
+			expect(t, name+"\n12\n", Options{Format: format, Project: "p"}, fmt.Sprintf("end list line 1: %q", name)+what)
+		}
+		expect(t, "12\n\ufeff\""+name+"\" # x\n13\n", Options{Project: "p"}, "p/12", fmt.Sprintf("end list line 2: %q", name)+what)
+	}
+	expect(t, "status\n12\n", Options{}, `end list line 1: "status"`+what)
+	expect(t, "status-1\nname2\n", Options{Project: "p"}, "p/status-1", "p/name2")
 }

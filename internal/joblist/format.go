@@ -2,6 +2,7 @@ package joblist
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -26,6 +27,11 @@ type parser func(line string) (record, error)
 type fatal string
 
 func (f fatal) Error() string { return string(f) }
+
+func isFatal(err error) bool {
+	_, ok := errors.AsType[fatal](err)
+	return ok
+}
 
 // open finds out the format, and reads the header if there is one.
 func (l *list) open() error {
@@ -91,6 +97,9 @@ func (l *list) choose(format, first string, comma rune) error {
 		}
 		l.parse = parseJSON
 	default:
+		if _, err := parseID(first); isFatal(err) { // that it is no id says more than that its project is missing
+			return err
+		}
 		if l.opts.Project == "" {
 			return fatal("ids alone name no project, so the project of all jobs must be given")
 		}
@@ -111,11 +120,18 @@ func detect(first string, comma rune) string {
 	return formatIDs
 }
 
+// oneIDALine is what to do about a list of ids that is none.
+const oneIDALine = "one job id a line is expected, or a CSV with a column " + jobKey
+
 // parseID reads one id and maybe a comment. No id holds a #.
 func parseID(line string) (record, error) {
 	id, _, _ := strings.Cut(line, "#")
-	if namesIDs(strings.Trim(strings.TrimPrefix(strings.TrimSpace(id), bom), `"`)) {
+	id = strings.TrimSpace(id)
+	switch name := strings.Trim(strings.TrimPrefix(id, bom), `"`); {
+	case namesIDs(name):
 		return record{}, errHeader
+	case namesOther(name): // what follows could look like ids, and be those of projects
+		return record{}, fatal(fmt.Sprintf("%.40q is the name of a column, but not of job ids: %s", name, oneIDALine))
 	}
-	return record{job: strings.TrimSpace(id)}, nil
+	return record{job: id}, nil
 }

@@ -6,7 +6,8 @@
 // return within a line is an error.
 //
 //   - Plain ids: one job id a line; a comment may follow it. A line that is the
-//     name of a column, such as id or job_id, is passed over.
+//     name of a column of ids, such as id or job_id, is passed over; that of
+//     another column, such as project_id or status, ends the list with an error.
 //   - CSV: the first line names the columns, separated by commas or semicolons;
 //     a line such as "sep=;" may stand before it. Where the names stand again,
 //     they are passed over. job_id must be among them,
@@ -133,8 +134,8 @@ func (l *list) item(line string) (Item, error) {
 		rec.project = cmp.Or(rec.project, l.opts.Project)
 		err = rec.check()
 	}
-	if fault, ok := errors.AsType[fatal](err); ok {
-		return Item{}, fmt.Errorf("%s: %w", l.lines.place(), fault)
+	if isFatal(err) {
+		return Item{}, fmt.Errorf("%s: %w", l.lines.place(), err)
 	}
 	if err != nil {
 		return Item{}, &LineError{Place: l.lines.place(), Reason: err.Error(), Header: errors.Is(err, errHeader)}

@@ -27,11 +27,26 @@ var errHeader = errors.New("names columns, not a job")
 // namesIDs reports whether text is what people call a column of job ids. No job has
 // such an id.
 func namesIDs(text string) bool {
-	switch strings.NewReplacer("_", "", "-", "", " ", "").Replace(keyOf(text)) {
-	case "id", "jobid":
+	switch spelt(text) {
+	case "id", "ids", "jobid", "jobids", "job", "jobs":
 		return true
 	}
 	return false
+}
+
+// namesOther reports whether text is what people, the API or enqueue's own lists call a
+// column of something else. No job has such an id.
+func namesOther(text string) bool {
+	switch spelt(text) {
+	case "projectid", "project", "jobname", "name", "status", "state":
+		return true
+	}
+	return false
+}
+
+// spelt is the name of a column without what people write differently.
+func spelt(name string) string {
+	return strings.NewReplacer("_", "", "-", "", " ", "").Replace(keyOf(name))
 }
 
 // record is what one line says.
