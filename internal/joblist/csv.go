@@ -89,6 +89,9 @@ func (c *csvLines) parse(line string) (record, error) {
 		// it might stop one that somebody took off the list.
 		return record{}, errors.New("begins with #, a comment or a value: quote the value, or take the line out")
 	}
+	if said, ok := separatorIn(line); ok && separates(said) { // no record: it has no id
+		return record{}, c.separator(said)
+	}
 	fields, err := c.fields(strings.TrimPrefix(line, bom)) // a list in the middle may begin with one
 	if err != nil {
 		return record{}, err
@@ -126,6 +129,15 @@ func commaOf(line string) rune {
 		return ','
 	}
 	return 0
+}
+
+// separator returns errHeader for the separator of this list, and a fatal error for another one: what follows would be
+// split at the wrong places.
+func (c *csvLines) separator(said string) error {
+	if said != string(c.reader.Comma) {
+		return fatal("names another separator than that of the list before it: read the two lists one by one")
+	}
+	return errHeader
 }
 
 // header returns errHeader for the names of the columns, and a fatal error for those

@@ -22,6 +22,8 @@ func TestCSVSeparators(t *testing.T) {
 	expect(t, "\ufeff\"sep=;\"\njob_id\n12\n", p, "p/12")
 	expect(t, "sep=,\njob_id,a;b\n12,x\n", p, "p/12 [a;b:x]")
 	expect(t, "sep=;\nid;team\n12;a\n", p, `end list line 2: the header of the CSV has no column job_id, only "id;team"`)
+	expect(t, "SEP=;\njob_id,x;team\n12,y;a\n", p, `end list line 2: the header of the CSV has no column job_id, only "job_id,x;team"`)
+	expect(t, "Sep=;\nteam;job_id\na,b;12\n", p, "p/12 [team:a,b]")
 	expect(t, "sep=;\n", p)
 	expect(t, "sep=|\njob_id|a\n12|x\n", p, `end list line 1: "sep=|" names a separator that is neither , nor ;`)
 	expect(t, "job_id\tteam\n12\ta\n", p, "end list line 1: the columns of the CSV are separated by tabs: separate them by , or ;")
@@ -106,6 +108,22 @@ func TestCSVHeaderInTheMiddle(t *testing.T) {
 	const other = "end list line 3: is the header of a list with other columns: read the two lists one by one"
 	expect(t, "job_id,team\n12,a\nteam,job_id\nb,13\n", p, "p/12 [team:a]", other)
 	expect(t, "job_id,team\n12,a\njob_id\n13\n", p, "p/12 [team:a]", other)
+}
+
+// Lists that were put together have the line of the separator again, too.
+func TestSeparatorInTheMiddle(t *testing.T) {
+	const again = ": names columns, not a job"
+	p := Options{Project: "p"}
+	for _, line := range []string{"sep=;", "SEP=;", `"sep=;"`, "\ufeffsep=;"} {
+		expect(t, "sep=;\njob_id;team\n12;a\n"+line+"\njob_id;team\n13;b\n", p,
+			"p/12 [team:a]", "bad list line 4"+again, "bad list line 5"+again, "p/13 [team:b]")
+	}
+	expect(t, "job_id;team\n12;a\nsep=;\njob_id;team\n13;b\n", p, "p/12 [team:a]", "bad list line 3"+again, "bad list line 4"+again, "p/13 [team:b]")
+	expect(t, "sep=,\njob_id\n12\nsep=,\njob_id\n13\n", p, "p/12", "bad list line 4"+again, "bad list line 5"+again, "p/13")
+	expect(t, "job_id,team\n12,a\nsep=;\nteam;job_id\nb;13\n", p, "p/12 [team:a]",
+		"end list line 3: names another separator than that of the list before it: read the two lists one by one")
+	expect(t, "12\nsep=;\njob_id\n13\n", p, "p/12", "bad list line 2"+again, "bad list line 3"+again, "p/13")
+	expect(t, "team,job_id\nsep=;,12\n", p, "p/12 [team:sep=;]")
 }
 
 // A line with the name of a column is no job.

@@ -65,19 +65,31 @@ func (l *list) open() error {
 	return nil
 }
 
-// separator is what a first line such as "sep=;" says, which spreadsheets write for each other; first is then the line
-// after it. Without such a line it is 0.
+// separator is what a first line such as "sep=;" says; first is then the line after it. Without such a line it is 0.
 func (l *list) separator(first *string) (comma rune, err error) {
-	said, ok := strings.CutPrefix(strings.Trim(*first, `"`), "sep=")
+	said, ok := separatorIn(*first)
 	if !ok {
 		return 0, nil
 	}
-	if len(said) != 1 || !strings.Contains(commas, said) {
+	if !separates(said) {
 		return 0, fmt.Errorf("%.40q names a separator that is neither , nor ;", *first)
 	}
 	*first, err = l.next()
 	return rune(said[0]), err
 }
+
+// separatorIn is what stands after sep= in a line such as "sep=;", which spreadsheets write for each other.
+func separatorIn(line string) (said string, ok bool) {
+	const sep = "sep="
+	line = strings.Trim(strings.TrimPrefix(line, bom), `"`)
+	if len(line) < len(sep) || !strings.EqualFold(line[:len(sep)], sep) {
+		return "", false
+	}
+	return line[len(sep):], true
+}
+
+// separates reports whether values may be separated by what was said.
+func separates(said string) bool { return len(said) == 1 && strings.Contains(commas, said) }
 
 func (l *list) choose(format, first string, comma rune) error {
 	switch format {
@@ -127,8 +139,9 @@ const oneIDALine = "one job id a line is expected, or a CSV with a column " + jo
 func parseID(line string) (record, error) {
 	id, _, _ := strings.Cut(line, "#")
 	id = strings.TrimSpace(id)
+	said, ok := separatorIn(id)
 	switch name := strings.Trim(strings.TrimPrefix(id, bom), `"`); {
-	case namesIDs(name):
+	case namesIDs(name), ok && separates(said):
 		return record{}, errHeader
 	case namesOther(name): // what follows could look like ids, and be those of projects
 		return record{}, fatal(fmt.Sprintf("%.40q is the name of a column, but not of job ids: %s", name, oneIDALine))

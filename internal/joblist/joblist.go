@@ -9,8 +9,8 @@
 //     name of a column of ids, such as id or job_id, is passed over; that of
 //     another column, such as project_id or status, ends the list with an error.
 //   - CSV: the first line names the columns, separated by commas or semicolons;
-//     a line such as "sep=;" may stand before it. Where the names stand again,
-//     they are passed over. job_id must be among them,
+//     a line such as "sep=;" may stand before it. Where either stands again, it
+//     is passed over. job_id must be among the names,
 //     project_id may be, in any order and case. Every other column is a label;
 //     one without a name that can be shown is passed over. A record is one line, so a line break
 //     inside of quotes is an error. Where the first column is not an id, a
