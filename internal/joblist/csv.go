@@ -51,13 +51,18 @@ func newCSV(header string, comma rune) (*csvLines, error) {
 	switch {
 	case c.job < 0 && strings.Contains(header, "\t"):
 		return nil, errors.New("the columns of the CSV are separated by tabs: separate them by , or ;")
+	case c.job < 0 && len(names) > 1 && !slices.ContainsFunc(c.names, isName):
+		return nil, errSeveral
 	case c.job < 0:
-		return nil, fmt.Errorf("the header of the CSV has no column %s, only %.200q", jobKey, header)
+		return nil, fmt.Errorf("the header of the CSV has no column %s, only %.200q: %s", jobKey, header, oneIDALine)
 	case len(named) > maxLabels:
 		return nil, fmt.Errorf("there are %d columns besides the ids, more than %d", len(named), maxLabels)
 	}
 	return c, nil
 }
+
+// isName tells the name of a column from an id: hardly any name has a digit, and no id of the API is without.
+func isName(field string) bool { return field != "" && !strings.ContainsAny(field, "0123456789") }
 
 // column notes what column i holds.
 func (c *csvLines) column(i int, name string) error {
@@ -115,8 +120,8 @@ func (c *csvLines) parse(line string) (record, error) {
 	return rec, nil
 }
 
-// commaOf is what separates the columns of a header of CSV: that of commas which makes a column job_id of it, or else a
-// comma. It is 0 for what is no header.
+// commaOf is what separates the columns of a header of CSV: that of commas which makes a column job_id of it, or else the
+// first one that it holds. It is 0 for what is no header.
 func commaOf(line string) rune {
 	for _, comma := range commas {
 		for name := range strings.SplitSeq(line, string(comma)) {
@@ -125,8 +130,11 @@ func commaOf(line string) rune {
 			}
 		}
 	}
-	if ids, _, _ := strings.Cut(line, "#"); strings.Contains(ids, ",") { // a comment may hold anything
-		return ','
+	ids, _, _ := strings.Cut(line, "#") // a comment may hold anything
+	for _, comma := range commas {
+		if strings.ContainsRune(ids, comma) {
+			return comma
+		}
 	}
 	return 0
 }

@@ -6,6 +6,9 @@ import (
 	"testing"
 )
 
+// oneID ends what is said of a list that is neither ids nor CSV.
+const oneID = ": one job id a line is expected, or a CSV with a column job_id"
+
 func TestCSVColumns(t *testing.T) {
 	expect(t, "Team,JOB_ID,Project_Id,cost center\nweb, 12 ,q,\"4, 5\"\n,13,,\n", Options{Project: "p"},
 		"q/12 [Team:web cost center:4, 5]", "p/13")
@@ -21,8 +24,8 @@ func TestCSVSeparators(t *testing.T) {
 	expect(t, "sep=;\r\njob_id;team\r\n12;a\r\n", p, "p/12 [team:a]")
 	expect(t, "\ufeff\"sep=;\"\njob_id\n12\n", p, "p/12")
 	expect(t, "sep=,\njob_id,a;b\n12,x\n", p, "p/12 [a;b:x]")
-	expect(t, "sep=;\nid;team\n12;a\n", p, `end list line 2: the header of the CSV has no column job_id, only "id;team"`)
-	expect(t, "SEP=;\njob_id,x;team\n12,y;a\n", p, `end list line 2: the header of the CSV has no column job_id, only "job_id,x;team"`)
+	expect(t, "sep=;\nid;team\n12;a\n", p, `end list line 2: the header of the CSV has no column job_id, only "id;team"`+oneID)
+	expect(t, "SEP=;\njob_id,x;team\n12,y;a\n", p, `end list line 2: the header of the CSV has no column job_id, only "job_id,x;team"`+oneID)
 	expect(t, "Sep=;\nteam;job_id\na,b;12\n", p, "p/12 [team:a,b]")
 	expect(t, "sep=;\n", p)
 	expect(t, "sep=|\njob_id|a\n12|x\n", p, `end list line 1: "sep=|" names a separator that is neither , nor ;`)
@@ -39,7 +42,7 @@ func TestCSVColumnsWithoutAName(t *testing.T) {
 
 func TestCSVHeaderIsBad(t *testing.T) {
 	p := Options{Project: "p"}
-	expect(t, "12,13\n", p, `end list line 1: the header of the CSV has no column job_id, only "12,13"`)
+	expect(t, "id,team\n", p, `end list line 1: the header of the CSV has no column job_id, only "id,team"`+oneID)
 	expect(t, "\njob_id,JOB_ID\n1,2\n", p, `end list line 2: column "JOB_ID" is there twice`)
 	expect(t, "job_id,a, a\n1,2,3\n", p, `end list line 1: column "a" is there twice`)
 	expect(t, "job_id,\"a\n12,b\n", p,
@@ -146,4 +149,18 @@ func TestIDsUnderAnotherColumn(t *testing.T) {
 	}
 	expect(t, "status\n12\n", Options{}, `end list line 1: "status"`+what)
 	expect(t, "status-1\nname2\n", Options{Project: "p"}, "p/status-1", "p/name2")
+}
+
+// Several ids in a line are none, wherever they stand. They are no header either.
+func TestSeveralIDsInALine(t *testing.T) {
+	p := Options{Project: "p"}
+	const several = "holds several values" + oneID
+	for _, line := range []string{"1000;1001;1002", "1000,1001", "1000;", "1000, 1001 # a", "ab12cd;34ef"} {
+		expect(t, line+"\n12\n", p, "end list line 1: "+several)
+		expect(t, line+"\n12\n", Options{Format: "ids", Project: "p"}, "bad list line 1: "+several, "p/12")
+		expect(t, "12\n"+line+"\n13\n", p, "p/12", "bad list line 2: "+several, "p/13")
+	}
+	expect(t, "12\n13\t14\n", p, "p/12", "bad list line 2: "+several)
+	expect(t, "12\nid;team\n13;a\n", p, "p/12", "bad list line 2: "+several, "bad list line 3: "+several)
+	expect(t, "12 # a; b\n", p, "p/12")
 }

@@ -135,6 +135,9 @@ func detect(first string, comma rune) string {
 // oneIDALine is what to do about a list of ids that is none.
 const oneIDALine = "one job id a line is expected, or a CSV with a column " + jobKey
 
+// errSeveral is why a line of several ids names none.
+var errSeveral = errors.New("holds several values: " + oneIDALine)
+
 // parseID reads one id and maybe a comment. No id holds a #.
 func parseID(line string) (record, error) {
 	id, _, _ := strings.Cut(line, "#")
@@ -145,6 +148,8 @@ func parseID(line string) (record, error) {
 		return record{}, errHeader
 	case namesOther(name): // what follows could look like ids, and be those of projects
 		return record{}, fatal(fmt.Sprintf("%.40q is the name of a column, but not of job ids: %s", name, oneIDALine))
+	case strings.ContainsAny(id, commas+"\t") && !strings.HasPrefix(id, "{"): // not an object of JSON lines
+		return record{}, errSeveral
 	}
 	return record{job: id}, nil
 }

@@ -72,7 +72,7 @@ func TestFormatsAreToldApart(t *testing.T) {
 func TestFormatIsForced(t *testing.T) {
 	expect(t, "job_id\n12\n", Options{Format: "ids", Project: "p"}, "bad list line 1: names columns, not a job", "p/12")
 	expect(t, "12\n", Options{Format: "csv", Project: "p"},
-		`end list line 1: the header of the CSV has no column job_id, only "12"`)
+		`end list line 1: the header of the CSV has no column job_id, only "12"`+oneID)
 	expect(t, "12\n", Options{Format: "jsonl", Project: "p"}, "bad list line 1: is not a JSON object")
 	expect(t, "12\n", Options{Format: "auto", Project: "p"}, "p/12")
 	expect(t, "12\n", Options{Format: "xml", Project: "p"}, `end "xml" is none of the formats auto, ids, csv, jsonl`)
