@@ -56,16 +56,31 @@ func (c *chosen) missing() error {
 // refusal says why nothing is enqueued because of invalid names: the first few,
 // and what to do.
 func (c *chosen) refusal() error {
+	return fmt.Errorf("nothing was enqueued: %s (correct them, or leave them out with --skip-invalid)%s", c.invalidCount(), c.firstInvalid())
+}
+
+// empty says why ids that were given come to no job.
+func (c *chosen) empty() error {
+	if c.Bad == 0 {
+		return errors.New("no job to stop: the list is empty")
+	}
+	return fmt.Errorf("no job to stop: %s%s", c.invalidCount(), c.firstInvalid())
+}
+
+func (c *chosen) invalidCount() string {
+	return fmt.Sprintf("%d of %d ids are not valid", c.Bad, c.Bad+c.Count+c.Repeated)
+}
+
+// firstInvalid is a line for each of the first few invalid names.
+func (c *chosen) firstInvalid() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "nothing was enqueued: %d of %d ids are not valid (correct them, or leave them out with --skip-invalid)",
-		c.Bad, c.Bad+c.Count+c.Repeated)
 	for _, bad := range c.Invalid {
 		b.WriteString("\n  " + bad.Place + ": " + bad.Reason)
 	}
 	if more := c.Bad - len(c.Invalid); more > 0 {
 		fmt.Fprintf(&b, "\n  and %d more", more)
 	}
-	return errors.New(b.String())
+	return b.String()
 }
 
 // whereProjectIs tells somebody who gave no project where to find its id.

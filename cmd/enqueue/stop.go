@@ -192,7 +192,7 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 	case refusal != nil:
 		return refusal
 	case picked.Count == 0 && !c.byRule():
-		return errors.New("no job to stop: the list is empty")
+		return picked.empty()
 	case picked.Count == 0:
 		return errors.Join(c.nothing(picked, plan), picked.missing())
 	}
