@@ -1,14 +1,20 @@
 package settings
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"syscall"
+	"time"
 )
 
 // maxSecret bounds a file that holds a secret, in bytes. A longer one is not what was meant.
 const maxSecret = 64 << 10
+
+// secretLimit is how long the writer of a pipe with a secret may take, such as a command in <(...) of a shell.
+const secretLimit = 10 * time.Second
 
 // readableByAll is the permission that lets every user of the machine read a file.
 const readableByAll = 0o004
@@ -25,7 +31,7 @@ func secretOf(getenv func(string) string, env string) (value, warning string, er
 	case value != "":
 		return "", "", fmt.Errorf("set either %s or %s_FILE, not both", env, env)
 	}
-	text, open, err := readSecret(path)
+	text, open, err := readSecret(path, secretLimit)
 	if err != nil {
 		return "", "", fmt.Errorf("read %s_FILE: %w", env, err)
 	}
@@ -41,9 +47,10 @@ func secretOf(getenv func(string) string, env string) (value, warning string, er
 // bare is the secret in a text.
 func bare(text string) string { return strings.TrimRight(strings.TrimPrefix(text, "\ufeff"), "\r\n") }
 
-// readSecret reads a file, and says whether every user of the machine may read it. Of a pipe nobody else can read.
-func readSecret(path string) (text string, open bool, err error) {
-	f, err := os.Open(path)
+// readSecret reads a file, and says whether every user of the machine may read it. Of a pipe nobody else can read. It
+// never waits longer than limit: a program that waits in open can't be told to end.
+func readSecret(path string, limit time.Duration) (text string, open bool, err error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // or else a pipe without a writer would never be open
 	if err != nil {
 		return "", false, err
 	}
@@ -52,10 +59,15 @@ func readSecret(path string) (text string, open bool, err error) {
 	if err != nil {
 		return "", false, err
 	}
+	_ = f.SetReadDeadline(time.Now().Add(limit)) // a file has none, and needs none
 	b, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
 	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.EAGAIN): // macOS does not wait for a pipe
+		return "", false, fmt.Errorf("%s was not written to its end in time: is it a pipe whose writer waits for something?", path)
 	case err != nil:
 		return "", false, err
+	case len(b) == 0 && info.Mode()&os.ModeNamedPipe != 0:
+		return "", false, fmt.Errorf("%s is a pipe and nobody has written anything to it: start its writer first, or give a file", path)
 	case len(b) > maxSecret:
 		return "", false, fmt.Errorf("%s is longer than %d bytes: is it the right file?", path, maxSecret)
 	}
