@@ -155,7 +155,7 @@ func judgePoll(s *ledger.Stop, job *jobs.Job, err error, system bool, may chance
 	}
 	switch job.Status.State {
 	case jobs.Ended:
-		return judgeEnded(s, job.Status)
+		return judgeEnded(s, job)
 	case jobs.Stopping:
 		if s.State == ledger.Pending {
 			return verdict{action: actSeen, stopping: true}
@@ -169,11 +169,15 @@ func judgePoll(s *ledger.Stop, job *jobs.Job, err error, system bool, may chance
 }
 
 // judgeEnded says what it means that the job has ended. It was stopped by this
-// stop only if a call of it was accepted, or may have been.
-func judgeEnded(s *ledger.Stop, status jobs.Status) verdict {
+// stop only if a call of it was accepted, or may have been: none goes out for a job that
+// is refused.
+func judgeEnded(s *ledger.Stop, job *jobs.Job) verdict {
+	status := job.Status
 	switch {
 	case !s.Accepted.IsZero():
 		return end(ledger.Stopped, fmt.Sprintf("job status %v", status))
+	case s.Unsure && job.Refusal != "":
+		return end(ledger.Rejected, job.Refusal)
 	case s.Unsure:
 		return end(ledger.Stopped, fmt.Sprintf("job status %v, after a stop call whose answer was lost", status))
 	case s.State == ledger.Stopping:

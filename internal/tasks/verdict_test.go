@@ -125,6 +125,16 @@ func TestJudgePollStatus(t *testing.T) {
 	}
 }
 
+// A worker that died while it looked at a job's kind leaves a mark, as of a stop call. No call
+// goes out for a job of another kind, so such a job was not stopped when it has ended.
+func TestJudgePollOfAnotherKind(t *testing.T) {
+	job := &jobs.Job{Status: v1.StatusCompleted.Job(), Refusal: "not a visualization job"}
+	s := unsure
+	check(t, "unsure", judgePoll(&s, job, nil, false, chance{lost: true}), end(ledger.Rejected, "not a visualization job"))
+	s = seen
+	check(t, "accepted", judgePoll(&s, job, nil, false, chance{}), end(ledger.Stopped, ""))
+}
+
 // wantOfActive is what is to happen to a stop whose job is still active.
 func wantOfActive(s ledger.Stop, may chance) verdict {
 	switch {
