@@ -42,8 +42,8 @@ func errorFrom(cl *Call, a *Answer, cause error, now time.Time) *jobs.Error {
 	apiErr := &jobs.Error{
 		Operation:  cl.Operation,
 		HTTPStatus: a.Status,
-		Code:       clean(hide(p.code, a.secrets), maxToken),
-		Message:    clean(hide(p.message, a.secrets), maxMessage),
+		Code:       clean(hideParts(p.code, a.secrets), maxToken),
+		Message:    clean(hideParts(p.message, a.secrets), maxMessage),
 		RequestID:  a.RequestID(),
 		Kind:       kindOf(cl, a),
 		ClockSkew:  clockSkew(a.Header, now),

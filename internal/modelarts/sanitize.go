@@ -1,10 +1,14 @@
 package modelarts
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"html"
 	"net/http"
 	"net/url"
+	"regexp"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -59,13 +63,81 @@ func hide(s string, secrets []string) string {
 	return s
 }
 
+// hidden stands for a text of which nobody knows where in it a secret is.
+const hidden = "[hidden: the text repeats a secret]"
+
+// hideParts is hide for the words of a refusal, which may repeat a request in ways of
+// their own: where they have a part of a secret, however it is written, nothing of them is
+// left.
+func hideParts(s string, secrets []string) string {
+	if len(s) > maxSearched { // all that is shown is within it
+		s = strings.ToValidUTF8(s[:maxSearched], "")
+	}
+	s = hide(s, secrets)
+	bare := letters(decode(s))
+	for _, secret := range secrets {
+		if repeats(bare, letters(secret)) || repeats(letters(s), letters(base64.StdEncoding.EncodeToString([]byte(secret)))) {
+			return hidden
+		}
+	}
+	return s
+}
+
+const (
+	maxSearched = 8 << 10 // bytes of a text
+	// leastPart is how many letters and digits in a row give a part of a secret away.
+	leastPart = 16
+	// leastSecret is how many a secret must have to be known by them alone.
+	leastSecret = 8
+)
+
+// repeats says whether text has so much of a secret in a row that it can be no chance.
+// Both are letters and digits alone.
+func repeats(text, secret string) bool {
+	if len(secret) < leastSecret {
+		return false
+	}
+	part := min(len(secret), leastPart)
+	for i := 0; i+part <= len(secret); i++ {
+		if strings.Contains(text, secret[i:i+part]) {
+			return true
+		}
+	}
+	return false
+}
+
+// letters leaves only letters and digits of ASCII.
+func letters(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r)) {
+			return r
+		}
+		return -1
+	}, s)
+}
+
+// escape is how a character may stand in JSON and other languages, or in URLs.
+var escape = regexp.MustCompile(`\\u([0-9a-fA-F]{4})|\\x([0-9a-fA-F]{2})|%([0-9a-fA-F]{2})|\\[nrtbf]`)
+
+// decode undoes what HTML, JSON and URLs make of characters, as far as letters need it:
+// nothing of an escape may look like a letter of the secret.
+func decode(s string) string {
+	return escape.ReplaceAllStringFunc(html.UnescapeString(s), func(found string) string {
+		code, err := strconv.ParseUint(strings.TrimLeft(found, `\ux%`), 16, 16)
+		if err != nil {
+			return ""
+		}
+		return string(rune(code))
+	})
+}
+
 // withoutSecrets is err, or if its text shows a secret, an error with the rest of
 // the text.
 func withoutSecrets(err error, secrets []string) error {
 	if err == nil {
 		return nil
 	}
-	if text := hide(err.Error(), secrets); text != err.Error() {
+	if text := hideParts(err.Error(), secrets); text != err.Error() {
 		return errors.New(text)
 	}
 	return err

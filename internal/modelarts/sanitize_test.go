@@ -1,8 +1,11 @@
 package modelarts
 
 import (
+	"encoding/base64"
 	"fmt"
+	"html"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -67,6 +70,27 @@ func TestValidHeader(t *testing.T) {
 	} {
 		if got := validHeader(value); got != want {
 			t.Errorf("validHeader(%q) = %v", value, got)
+		}
+	}
+}
+
+// A refusal that repeats a secret in a way of its own, or a part of it, shows nothing. Words
+// that are like none do.
+func TestHideParts(t *testing.T) {
+	const password, token = `p&w/d<"x> 'q+Z%é-more`, "MIIEowIBAAKCAQEA7bq3+/Qk1vJ2xk0n5yTfX=="
+	for _, echoed := range []string{
+		"Pa " + html.EscapeString(password), "p%26w%2fd%3c%22x%3e+%27q%2bZ%25%c3%a9-more", `p&w\/d<\"x> \'q+Z%\u00e9-more`,
+		`p\x26w\x2fd<"x>\n'q+Z%-more`, base64.StdEncoding.EncodeToString([]byte(password)),
+		token[:20], "…" + token[10:], "MIIEowIBA\nAKCAQEA7bq3+", strings.ReplaceAll(token, "A", "A\n"), url.QueryEscape(token) + "x",
+	} {
+		got := hideParts("bad: "+echoed, []string{"", password, token})
+		if got != hidden && got != "bad: [hidden]x" {
+			t.Errorf("hideParts left %q of %q", got, echoed)
+		}
+	}
+	for _, words := range []string{"The username or password is wrong.", "Incorrect IAM authentication information: verify aksk signature fail", "MIIEowIBAAKCAQE"} {
+		if got := hideParts(words, []string{password, token, "short"}); got != words {
+			t.Errorf("hideParts made %q of %q", got, words)
 		}
 	}
 }

@@ -131,7 +131,7 @@ func TestJudgePollOfAnotherKind(t *testing.T) {
 	job := &jobs.Job{Status: v1.StatusCompleted.Job(), Refusal: "not a visualization job"}
 	s := unsure
 	check(t, "unsure", judgePoll(&s, job, nil, false, chance{lost: true}), end(ledger.Rejected, "not a visualization job"))
-	s = seen
+	s = stopping
 	check(t, "accepted", judgePoll(&s, job, nil, false, chance{}), end(ledger.Stopped, ""))
 }
 
