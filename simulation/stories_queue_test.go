@@ -129,11 +129,15 @@ func TestAMessageThatNobodyCanRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.spoil("put away")
+		w.enqueueForeign("kept", "10", asynq.ProcessIn(time.Hour))
+		if err := w.inspector().ArchiveTask(tasks.Queue, "kept"); err != nil {
+			t.Fatal(err)
+		}
 		r := w.start(nil)
 		defer r.stop()
 		wantOutcome(t, w.awaitAdopted(1)["10"], ledger.Stopped, "")
 		w.await(3*time.Minute, "the end of what can't be read", func() bool {
-			return gathered(t, r, "vizstop_tasks_dropped_total", "unreadable") == 3
+			return gathered(t, r, "vizstop_tasks_dropped_total", "unreadable") == 4
 		})
 		if info, err := w.inspector().GetQueueInfo(tasks.Queue); err != nil || info.Active != 0 || info.Retry != 0 || info.Archived != 1 {
 			t.Errorf("the queue is %+v, %v; want only what a person has archived", info, err)
@@ -175,6 +179,33 @@ func TestTheQueueIsPausedInAsynq(t *testing.T) {
 		if calls := w.sim.Calls(project, "10"); len(calls) > 0 {
 			t.Errorf("%d calls while the queue is paused", len(calls))
 		}
+	})
+}
+
+// What is in the place of a task that is scheduled or tried again is no task, and asynq's forwarder would stop at it for
+// ever. It is removed, and the tasks beside it are delivered.
+func TestARecordThatStopsTheForwarder(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		ctx := context.Background()
+		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: time.Second})
+		past := float64(time.Now().Add(-100 * time.Second).Unix())
+		for id, set := range map[string]string{"x": "scheduled", "y": "retry"} {
+			w.rdb.Set(ctx, "asynq:{visualization}:t:"+id, "hello", 0)
+			w.rdb.ZAdd(ctx, "asynq:{visualization}:"+set, redis.Z{Score: past, Member: id})
+		}
+		r := w.start(nil)
+		defer r.stop()
+		w.enqueueForeign("good", "10", asynq.ProcessIn(3*time.Second))
+		wantOutcome(t, w.awaitAdopted(1)["10"], ledger.Stopped, "")
+		w.await(time.Minute, "the end of what can't be read", func() bool {
+			return gathered(t, r, "vizstop_tasks_dropped_total", "unreadable") == 2
+		})
+		for _, id := range []string{"x", "y"} {
+			if n := strings.Count(w.log.String(), `task=`+id+` `); n != 1 {
+				t.Errorf("%d lines about task %s, want 1", n, id)
+			}
+		}
+		w.wantEmptyQueue()
 	})
 }
 

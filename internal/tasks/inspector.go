@@ -38,6 +38,7 @@ var (
 	countsScript  = luascript.Load(scripts, "counts")
 	lookScript    = luascript.Load(scripts, "look")
 	orphansScript = luascript.Load(scripts, "orphans")
+	spoiltScript  = luascript.Load(scripts, "spoilt")
 	sweepScript   = luascript.Load(scripts, "sweep")
 )
 
@@ -106,10 +107,13 @@ func (i *Inspector) Counts(ctx context.Context, queue string) (tasks map[string]
 }
 
 // Remove takes a task out of its queue and reports whether it did. It leaves
-// alone a task that a worker holds.
+// alone a task that a worker holds. What can't be read is taken out of wherever it is.
 func (i *Inspector) Remove(ctx context.Context, queue, id string) (bool, error) {
-	swept, err := sweepScript.Run(ctx, i.rdb,
-		[]string{queueKey(queue, "t:"+id), queueKey(queue, "lease"), queueKey(queue, "active")}, id, leaseTooOld()).Bool()
+	keys := []string{queueKey(queue, "t:"+id)}
+	for _, name := range []string{"active", "lease", "scheduled", "retry", "archived"} {
+		keys = append(keys, queueKey(queue, name))
+	}
+	swept, err := sweepScript.Run(ctx, i.rdb, keys, id, leaseTooOld()).Bool()
 	if err != nil || swept {
 		return swept, err
 	}
@@ -124,8 +128,14 @@ func (i *Inspector) Remove(ctx context.Context, queue, id string) (bool, error) 
 	return err == nil, err
 }
 
-// atOnce bounds how many tasks of one state are looked through at once.
-const atOnce = 500
+const (
+	// atOnce bounds how many tasks of one state are read at once.
+	atOnce = 500
+	// spoiltAmong bounds how many tasks of one state are looked through at once for those
+	// whose records are spoilt: of scheduled and retry those that are due first, of archived
+	// the newest.
+	spoiltAmong = 1000
+)
 
 // Abandoned is a task that asynq itself does not carry any more.
 type Abandoned struct {
@@ -135,11 +145,17 @@ type Abandoned struct {
 
 // Abandoned lists the tasks of a queue that asynq itself has archived since the
 // given time, those that it tries again and again although their own deadline has
-// passed, and those whose worker has died. What a person has archived is not among
-// them.
+// passed, those whose worker has died, and those of any state but pending whose
+// records are lost or spoilt. What a person has archived is not among them while it
+// can be read.
 func (i *Inspector) Abandoned(ctx context.Context, queue string, since time.Time) ([]Abandoned, error) {
-	// First, since one without a message that can be read ends asynq's own recovery of the whole queue.
+	// First, since one without a message that can be read ends asynq's own recovery of the whole queue, and a record that
+	// is no hash ends its forwarding.
 	all, err := i.orphans(ctx, queue)
+	if err != nil {
+		return nil, err
+	}
+	spoilt, err := i.spoilt(ctx, queue)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +168,7 @@ func (i *Inspector) Abandoned(ctx context.Context, queue string, since time.Time
 	late, err := i.among(ctx, queue, "retry", "-inf", func(info *asynq.TaskInfo, _ time.Time) bool {
 		return info.LastErr == context.DeadlineExceeded.Error()
 	})
-	return slices.Concat(all, archived, late), err
+	return slices.Concat(all, spoilt, archived, late), err
 }
 
 // orphans lists the tasks whose worker has died, oldest first.
@@ -172,8 +188,26 @@ func (i *Inspector) orphans(ctx context.Context, queue string) ([]Abandoned, err
 	return orphans, nil
 }
 
+// spoilt lists the tasks in sorted sets whose records are lost or spoilt.
+func (i *Inspector) spoilt(ctx context.Context, queue string) ([]Abandoned, error) {
+	var all []Abandoned
+	for _, set := range []struct {
+		state       string
+		first, last int // ranks
+	}{{"scheduled", 0, spoiltAmong - 1}, {"retry", 0, spoiltAmong - 1}, {"archived", -spoiltAmong, -1}} {
+		ids, err := spoiltScript.Run(ctx, i.rdb, []string{queueKey(queue, set.state)}, queueKey(queue, "t:"), set.first, set.last).StringSlice()
+		if err != nil {
+			return nil, fmt.Errorf("look for %s tasks of queue %s that can't be read: %w", set.state, queue, err)
+		}
+		for _, id := range ids {
+			all = append(all, Abandoned{ID: id})
+		}
+	}
+	return all, nil
+}
+
 // among lists the tasks that asynq keeps in a sorted set and that are wanted, the
-// highest score first. It leaves out what nobody can read.
+// highest score first. It leaves out what nobody can read: spoilt lists that.
 func (i *Inspector) among(ctx context.Context, queue, state, least string, wanted func(*asynq.TaskInfo, time.Time) bool) ([]Abandoned, error) {
 	found, err := i.rdb.ZRevRangeByScoreWithScores(ctx, queueKey(queue, state), &redis.ZRangeBy{Min: least, Max: "+inf", Count: atOnce}).Result()
 	if err != nil {
@@ -193,13 +227,16 @@ func (i *Inspector) among(ctx context.Context, queue, state, least string, wante
 	return tasks, nil
 }
 
+// unreadable are texts of asynq's errors about a record that it can't read.
+var unreadable = []string{"could not decode", "WRONGTYPE", "is not supported task state"}
+
 // read reads one task; nil if it is gone, or nobody can read it.
 func (i *Inspector) read(queue, id string) (*asynq.TaskInfo, error) {
 	info, err := i.inspect.GetTaskInfo(queue, id)
 	switch {
 	case errors.Is(err, asynq.ErrTaskNotFound):
 		return nil, nil
-	case err != nil && (strings.Contains(err.Error(), "could not decode") || strings.Contains(err.Error(), "WRONGTYPE")):
+	case err != nil && slices.ContainsFunc(unreadable, func(text string) bool { return strings.Contains(err.Error(), text) }):
 		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("read task %s of queue %s: %w", id, queue, err)

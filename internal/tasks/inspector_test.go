@@ -61,6 +61,82 @@ func TestAbandoned(t *testing.T) {
 	}
 }
 
+// A task that is scheduled, tried again or archived is abandoned when its record is lost or spoilt, and can be removed.
+// A good one stays. All by the rights that a worker has.
+func TestAbandonedSpoilt(t *testing.T) {
+	t.Parallel()
+	for state, options := range map[string][]asynq.Option{
+		"scheduled": {asynq.ProcessIn(time.Hour)}, "retry": nil, "archived": nil,
+	} {
+		t.Run(state, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t)
+			ctx, admin, inspector := t.Context(), server.Client(t), NewInspector(server.Limited(t))
+			queue := asynq.NewClientFromRedisClient(admin)
+			key := func(id string) string { return queueKey(Queue, "t:"+id) }
+			for i, id := range []string{"no hash", "no record", "no message", "garbage", "of another", "elsewhere", "good"} {
+				options := append([]asynq.Option{asynq.Queue(Queue), asynq.TaskID(id)}, options...)
+				if _, err := queue.Enqueue(asynq.NewTask(TypeStop, nil), options...); err != nil {
+					t.Fatal(err)
+				}
+				admin.LRem(ctx, queueKey(Queue, "pending"), 0, id)
+				admin.HSet(ctx, key(id), "state", state)
+				score := float64(time.Now().Add(time.Duration(i)*time.Minute - 24*time.Hour).Unix())
+				admin.ZAdd(ctx, queueKey(Queue, state), redis.Z{Score: score, Member: id})
+			}
+			admin.Set(ctx, key("no hash"), "x", 0)
+			admin.Del(ctx, key("no record"))
+			admin.HDel(ctx, key("no message"), "msg")
+			admin.HSet(ctx, key("garbage"), "msg", "\xff\xff")
+			admin.HSet(ctx, key("of another"), "msg", admin.HGet(ctx, key("good"), "msg").Val())
+			admin.HSet(ctx, key("elsewhere"), "msg", "\xff\xff", "state", "pending")
+
+			tasks, err := inspector.Abandoned(ctx, Queue, time.Now().Add(-time.Hour))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, task := range tasks {
+				got = append(got, fmt.Sprintf("%s %t", task.ID, task.Info != nil))
+				if removed, err := inspector.Remove(ctx, Queue, task.ID); err != nil || !removed {
+					t.Errorf("%s was not removed: %v", task.ID, err)
+				}
+				if removed, err := inspector.Remove(ctx, Queue, task.ID); err != nil || removed {
+					t.Errorf("%s was removed twice: %v", task.ID, err)
+				}
+			}
+			slices.Sort(got)
+			want := []string{"elsewhere false", "garbage false", "no hash false", "no message false", "no record false", "of another false"}
+			if !slices.Equal(got, want) {
+				t.Errorf("abandoned are %q, want %q", got, want)
+			}
+			if left := admin.ZRange(ctx, queueKey(Queue, state), 0, -1).Val(); !slices.Equal(left, []string{"good"}) {
+				t.Errorf("%q are left", left)
+			}
+			if left := admin.Keys(ctx, queueKey(Queue, "t:*")).Val(); !slices.Equal(left, []string{key("good")}) {
+				t.Errorf("records %q are left", left)
+			}
+		})
+	}
+}
+
+// However many tasks are spoilt, one look at the queue lists a bounded number of them: those that are due first.
+func TestAbandonedIsBounded(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	ctx, admin, inspector := t.Context(), server.Client(t), NewInspector(server.Limited(t))
+	admin.SAdd(ctx, "asynq:queues", Queue)
+	var lost []redis.Z
+	for n := range 3 * spoiltAmong {
+		lost = append(lost, redis.Z{Score: float64(n), Member: fmt.Sprint(n)})
+	}
+	admin.ZAdd(ctx, queueKey(Queue, "scheduled"), lost...)
+	tasks, err := inspector.Abandoned(ctx, Queue, time.Now().Add(-time.Hour))
+	if err != nil || len(tasks) != spoiltAmong || tasks[0].ID != "0" {
+		t.Errorf("%d tasks are abandoned, %v; want the first %d", len(tasks), err, spoiltAmong)
+	}
+}
+
 // What a queue holds is counted even where the records of its tasks are lost or
 // spoilt. All by the rights that a worker has.
 func TestCounts(t *testing.T) {
