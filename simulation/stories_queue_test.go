@@ -183,7 +183,7 @@ func TestTheQueueIsPausedInAsynq(t *testing.T) {
 }
 
 // What is in the place of a task that is scheduled or tried again is no task, and asynq's forwarder would stop at it for
-// ever. It is removed, and the tasks beside it are delivered.
+// ever. It is removed, and the tasks beside it are delivered. So is a lease of a task that nobody can read.
 func TestARecordThatStopsTheForwarder(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
 		ctx := context.Background()
@@ -193,19 +193,24 @@ func TestARecordThatStopsTheForwarder(t *testing.T) {
 			w.rdb.Set(ctx, "asynq:{visualization}:t:"+id, "hello", 0)
 			w.rdb.ZAdd(ctx, "asynq:{visualization}:"+set, redis.Z{Score: past, Member: id})
 		}
+		w.spoil("z")
+		w.rdb.ZAdd(ctx, "asynq:{visualization}:lease", redis.Z{Score: past, Member: "z"})
 		r := w.start(nil)
 		defer r.stop()
 		w.enqueueForeign("good", "10", asynq.ProcessIn(3*time.Second))
 		wantOutcome(t, w.awaitAdopted(1)["10"], ledger.Stopped, "")
 		w.await(time.Minute, "the end of what can't be read", func() bool {
-			return gathered(t, r, "vizstop_tasks_dropped_total", "unreadable") == 2
+			return gathered(t, r, "vizstop_tasks_dropped_total", "unreadable") == 3
 		})
-		for _, id := range []string{"x", "y"} {
+		for _, id := range []string{"x", "y", "z"} {
 			if n := strings.Count(w.log.String(), `task=`+id+` `); n != 1 {
 				t.Errorf("%d lines about task %s, want 1", n, id)
 			}
 		}
 		w.wantEmptyQueue()
+		if left, err := w.rdb.ZRange(ctx, "asynq:{visualization}:lease", 0, -1).Result(); err != nil || len(left) > 0 {
+			t.Errorf("leases of %q are left, %v", left, err)
+		}
 	})
 }
 

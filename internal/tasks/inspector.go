@@ -171,9 +171,11 @@ func (i *Inspector) Abandoned(ctx context.Context, queue string, since time.Time
 	return slices.Concat(all, spoilt, archived, late), err
 }
 
-// orphans lists the tasks whose worker has died, oldest first.
+// orphans lists the tasks whose worker has died, oldest first, and those whose lease
+// is over although they are not with a worker.
 func (i *Inspector) orphans(ctx context.Context, queue string) ([]Abandoned, error) {
-	ids, err := orphansScript.Run(ctx, i.rdb, []string{queueKey(queue, "active"), queueKey(queue, "lease")}, leaseTooOld(), atOnce).StringSlice()
+	keys := []string{queueKey(queue, "active"), queueKey(queue, "lease")}
+	ids, err := orphansScript.Run(ctx, i.rdb, keys, leaseTooOld(), atOnce, queueKey(queue, "t:")).StringSlice()
 	if err != nil {
 		return nil, fmt.Errorf("look for tasks of queue %s whose worker has died: %w", queue, err)
 	}

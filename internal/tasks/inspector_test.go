@@ -120,6 +120,56 @@ func TestAbandonedSpoilt(t *testing.T) {
 	}
 }
 
+// asynq's recoverer reads the tasks of all leases that are over, active or not. One that is not active is abandoned, and
+// can be removed, whether it can be read or not. Of a task that waits elsewhere just the lease is removed.
+func TestAbandonedLease(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	ctx, admin, inspector := t.Context(), server.Client(t), NewInspector(server.Limited(t))
+	queue := asynq.NewClientFromRedisClient(admin)
+	for i, id := range []string{"garbage", "no state", "no hash", "no record", "good", "waits", "waits spoilt", "held"} {
+		if _, err := queue.Enqueue(asynq.NewTask(TypeStop, nil), asynq.Queue(Queue), asynq.TaskID(id)); err != nil {
+			t.Fatal(err)
+		}
+		lease := time.Now().Add(time.Duration(i)*time.Second - time.Minute)
+		if id == "held" {
+			lease = time.Now().Add(time.Minute)
+		}
+		admin.ZAdd(ctx, queueKey(Queue, "lease"), redis.Z{Score: float64(lease.Unix()), Member: id})
+		if id != "waits" && id != "waits spoilt" {
+			admin.LRem(ctx, queueKey(Queue, "pending"), 0, id)
+			admin.HSet(ctx, queueKey(Queue, "t:"+id), "state", "active")
+		}
+	}
+	admin.HSet(ctx, queueKey(Queue, "t:garbage"), "msg", "\xff\xff")
+	admin.HSet(ctx, queueKey(Queue, "t:waits spoilt"), "msg", "\xff\xff")
+	admin.HDel(ctx, queueKey(Queue, "t:no state"), "state")
+	admin.Set(ctx, queueKey(Queue, "t:no hash"), "x", 0)
+	admin.Del(ctx, queueKey(Queue, "t:no record"))
+
+	tasks, err := inspector.Abandoned(ctx, Queue, time.Now().Add(-time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, task := range tasks {
+		got = append(got, fmt.Sprintf("%s %t", task.ID, task.Info != nil))
+		if removed, err := inspector.Remove(ctx, Queue, task.ID); err != nil || !removed {
+			t.Errorf("%s was not removed: %v", task.ID, err)
+		}
+	}
+	want := []string{"garbage false", "no state false", "no hash false", "no record false", "good true"}
+	if !slices.Equal(got, want) {
+		t.Errorf("abandoned are %q, want %q", got, want)
+	}
+	if left := admin.ZRange(ctx, queueKey(Queue, "lease"), 0, -1).Val(); !slices.Equal(left, []string{"held"}) {
+		t.Errorf("leases of %q are left", left)
+	}
+	if left := admin.LRange(ctx, queueKey(Queue, "pending"), 0, -1).Val(); !slices.Equal(left, []string{"waits spoilt", "waits"}) {
+		t.Errorf("%q are left to be delivered", left)
+	}
+}
+
 // However many tasks are spoilt, one look at the queue lists a bounded number of them: those that are due first.
 func TestAbandonedIsBounded(t *testing.T) {
 	t.Parallel()
