@@ -61,8 +61,9 @@ func (a *about) who(getenv func(string) string) string {
 	return "unknown"
 }
 
-// record notes what this person begins to do.
+// record notes what this person begins to do, of which they must be told.
 func (a *about) record(ctx context.Context, desk *control.Desk, getenv func(string) string, what, scope string, jobs int) error {
+	mustTell()
 	return desk.Actions.Record(ctx, actions.Action{What: what, Scope: scope, Jobs: jobs, By: a.who(getenv), Reason: a.reason})
 }
 

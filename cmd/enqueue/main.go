@@ -139,6 +139,10 @@ func (o *output) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// mustTell is called before something is done. Until then a pipe that nobody reads any more ends the program without a
+// word, as it does others: enqueue stops BATCH | head. From then on it is an error, which says what was done.
+func mustTell() { signal.Ignore(syscall.SIGPIPE) }
+
 // withDefault puts the default command before args that name none. A word
 // without a digit is taken for a misspelt command rather than for a job.
 func withDefault(args []string, commands []*cli.Command) ([]string, error) {

@@ -405,10 +405,11 @@ func schedulesRunCommand(getenv func(string) string, streams streams) *cli.Comma
 					fmt.Fprintf(c.streams.err, "held until somebody allows it, if it has %s: see enqueue schedules list\n", words)
 				}
 				if c.json {
-					return report.WriteJSON(c.streams.out, scheduler.StartedRun{Kind: "schedules_run", Schedule: one.Name, Batch: batch, Shadow: shadow})
+					err = report.WriteJSON(c.streams.out, scheduler.StartedRun{Kind: "schedules_run", Schedule: one.Name, Batch: batch, Shadow: shadow})
+				} else {
+					_, err = fmt.Fprintln(c.streams.out, batch)
 				}
-				_, err = fmt.Fprintln(c.streams.out, batch)
-				return err
+				return untold(batch, err)
 			}, desk.MayRun(ctx, one.Name)
 		}),
 	}

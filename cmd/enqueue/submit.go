@@ -41,6 +41,7 @@ type answer struct {
 func (c *stopCmd) submit(ctx context.Context, desk *control.Desk, picked *chosen, plan when.Plan, meta ledger.Meta, confirmed bool,
 	getenv func(string) string) (*answer, error) {
 
+	mustTell()
 	tracer, flush := startTraces(ctx, getenv, c.streams.err)
 	defer flush()
 	a := newAnswer(picked)
@@ -94,10 +95,15 @@ func (c *stopCmd) tell(a *answer) error {
 	default:
 		err = c.print(a)
 	}
+	return untold(a.Batch, err)
+}
+
+// untold is the error for a batch whose id could not be written because of err; nil without err.
+func untold(batch string, err error) error {
 	if err != nil {
-		return fmt.Errorf("batch %s is recorded, but that could not be told: %w", a.Batch, err)
+		err = fmt.Errorf("batch %s is recorded, but that could not be told: %w", batch, err)
 	}
-	return nil
+	return err
 }
 
 // print writes an answer for people.
