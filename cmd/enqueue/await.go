@@ -37,6 +37,11 @@ func (c *stopCmd) conclude(ctx context.Context, desk *control.Desk, a *answer) e
 	return verdict(a, c.allowNotFound)
 }
 
+// interrupted is the error of a command that was ended while it waited for a batch.
+func interrupted(batch string) error {
+	return fmt.Errorf("no longer waiting: batch %s goes on without this command (see: enqueue status %s)", batch, batch)
+}
+
 // await fills in the result of a batch when it has ended, or --timeout passed.
 func (c *stopCmd) await(ctx context.Context, desk *control.Desk, a *answer) error {
 	waitCtx := ctx
@@ -58,7 +63,7 @@ func (c *stopCmd) await(ctx context.Context, desk *control.Desk, a *answer) erro
 	}
 	switch {
 	case ctx.Err() != nil:
-		return fmt.Errorf("no longer waiting: batch %s goes on without this command (see: enqueue status %s)", a.Batch, a.Batch)
+		return interrupted(a.Batch)
 	case errors.Is(err, context.DeadlineExceeded):
 		a.TimedOut = true
 	case err != nil:

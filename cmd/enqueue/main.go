@@ -58,7 +58,8 @@ func conclude(err error, stderr io.Writer) int {
 	if err == nil {
 		return exitGood
 	}
-	if text := err.Error(); text != "" {
+	text := strings.ReplaceAll(err.Error(), context.Canceled.Error(), "interrupted") // by a signal: nothing else ends it
+	if text != "" {
 		for _, line := range plain.Lines(text, maxErrorLine) { // may hold words of the API, of Redis or of a list
 			fmt.Fprintln(stderr, "enqueue: "+line)
 		}

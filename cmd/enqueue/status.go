@@ -42,7 +42,11 @@ func statusCommand(getenv func(string) string, streams streams) *cli.Command {
 		Action: c.batchAction(getenv, func(ctx context.Context, _ *control.Desk, batch *control.Batch) error {
 			if watch {
 				progress := report.NewProgress(streams.err, settings.IsTerminal(streams.err), json)
-				if err := report.Wait(ctx, batch.Watch(progress)); err != nil {
+				err := report.Wait(ctx, batch.Watch(progress))
+				switch {
+				case ctx.Err() != nil:
+					return interrupted(batch.ID)
+				case err != nil:
 					return err
 				}
 			}

@@ -103,6 +103,12 @@ func (c *stopCmd) declareAsk() {
 		if c.allowNotFound && !c.wait {
 			return errors.New("--allow-not-found goes with --wait")
 		}
+		if c.Given("format") && c.from == "" {
+			return errors.New("--format goes with --from")
+		}
+		if c.forceProtected && (c.protect == "" || c.byRule()) {
+			return errors.New("--force-protected goes with --protect (VIZSTOP_PROTECT) and jobs given by id: a rule passes over protected jobs")
+		}
 		return nil
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v3"
@@ -55,8 +56,11 @@ func showCommand(getenv func(string) string, streams streams) *cli.Command {
 	var project string
 	c.declare()
 	c.String(&project, "project", "HW_PROJECT_ID", "", "id of the project that the job is in", func(v string) error {
-		if v == "" {
+		switch {
+		case v == "":
 			return nil
+		case strings.Contains(v, ","):
+			return errors.New("a job is in one project: name only that")
 		}
 		return jobs.ValidateID("project", v)
 	})
