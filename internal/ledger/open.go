@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,16 +61,15 @@ func (e *ElsewhereError) Error() string {
 func (l *Ledger) CheckEndpoint(ctx context.Context, projectID, endpoint string) error {
 	k := l.keys(projectID)
 	pipe := l.rdb.Pipeline()
-	tied := pipe.HMGet(ctx, k.Control(), "endpoint", "called_at")
+	recorded := pipe.HGet(ctx, k.Control(), "endpoint")
 	inFlight := pipe.Exists(ctx, k.In(Pending), k.In(Stopping))
-	if _, err := pipe.Exec(ctx); err != nil {
+	switch _, err := pipe.Exec(ctx); {
+	case err != nil && !errors.Is(err, redis.Nil):
 		return fmt.Errorf("look at which endpoint the stops of project %s are: %w", projectID, err)
-	}
-	at, _ := cmp.Or(tied.Val()[0], tied.Val()[1]).(string)
-	if at == "" || endpoint == "" || at == endpoint || inFlight.Val() == 0 {
+	case recorded.Val() == "" || endpoint == "" || recorded.Val() == endpoint || inFlight.Val() == 0:
 		return nil
 	}
-	return &ElsewhereError{projectID, at, endpoint}
+	return &ElsewhereError{projectID, recorded.Val(), endpoint}
 }
 
 // Opening is the answer to one Ask.

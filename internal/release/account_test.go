@@ -1,7 +1,6 @@
 package release
 
 import (
-	"errors"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -247,36 +246,6 @@ func TestAProjectThatNobodyHas(t *testing.T) {
 		if r, err := knows.Round(t.Context(), projectB, wide()); err != nil || r.Elsewhere != "" {
 			t.Errorf("the project is tied to %q by a worker that has it in no account, %v", r.Elsewhere, err)
 		}
-	})
-}
-
-// Stops of which nobody has said where their jobs are belong to the endpoint that workers
-// call: a producer who names another one while they wait can't take the project away.
-func TestEndpointOfStopsThatWait(t *testing.T) {
-	eachRedis(t, Config{Serving: twoAccounts}, func(t *testing.T, w *world) {
-		ask := func(job string) []ledger.Ask {
-			return []ledger.Ask{{JobID: job, Due: w.now().Add(time.Hour), Deadline: w.now().Add(2 * time.Hour), Confirmed: true}}
-		}
-		_, err := w.ledger.Open(t.Context(), projectB, "b", ask("10"))
-		w.ok(err)
-		_, err = w.Round(t.Context(), projectB, wide())
-		w.ok(err)
-		if err := w.ledger.CheckEndpoint(t.Context(), projectB, "https://far.example"); err == nil {
-			t.Error("jobs at another endpoint are not refused")
-		}
-		_, err = w.ledger.OpenAt(t.Context(), projectB, "far", "https://far.example", ask("11"))
-		if _, ok := errors.AsType[*ledger.ElsewhereError](err); !ok {
-			t.Errorf("asked for jobs at another endpoint: %v", err)
-		}
-		_, err = w.ledger.OpenAt(t.Context(), projectB, "here", "https://b.example", ask("12"))
-		w.ok(err)
-		for _, batch := range []string{"b", "here"} {
-			job := map[string]string{"b": "10", "here": "12"}[batch]
-			_, err := w.ledger.Withdraw(t.Context(), projectB, ledger.StopID(batch, projectB, job), batch, "over")
-			w.ok(err)
-		}
-		_, err = w.ledger.OpenAt(t.Context(), projectB, "far", "https://far.example", ask("11"))
-		w.ok(err) // none is in flight any more
 	})
 }
 

@@ -48,7 +48,7 @@ end
 -- tied to an endpoint.
 local function finally(now)
   flush()
-  if redis.call('EXISTS', pending, stopping) == 0 then redis.call('HDEL', control, 'endpoint', 'called_at') end
+  if redis.call('EXISTS', pending, stopping) == 0 then redis.call('HDEL', control, 'endpoint') end
   for i = 1, #touched do
     local batch, batch_id = unpack(touched[i])
     local n = redis.call('HMGET', batch, 'pending', 'stopping', 'rejected', 'not_found', 'would_not_found', 'stopped',

@@ -11,10 +11,9 @@
 -- Returns for each ask what happened ("opened" a new stop, "known": asked for in this batch before, "join": another stop of
 -- the job is active, or serves what is confirmed only now; nothing was done) and the id of the stop that serves it. If
 -- stops in flight are at another endpoint, nothing is done, and the answer is "elsewhere" and that endpoint.
-local tied = redis.call('HMGET', control, 'endpoint', 'called_at')
-local at = tied[1] or tied[2] -- where workers are going to call stops that nobody has tied
+local at = redis.call('HGET', control, 'endpoint')
 if at and redis.call('EXISTS', pending, stopping) == 0 then -- a worker that knows of none has ended the last stop
-  at = redis.call('HDEL', control, 'endpoint', 'called_at') and nil
+  at = redis.call('HDEL', control, 'endpoint') and nil
 end
 if endpoint ~= '' and at and at ~= endpoint then return {'elsewhere', at} end
 local results, meant = {}, false

@@ -6,20 +6,18 @@
 --       without a list check (ms), least number of watched jobs for a list check, how many watched jobs this worker can
 --       look at, 1 when the fleet is held ("stops" when its stop calls are), for how long a step at work may be silent,
 --       how long a probe may take (ms), how many steps are released at most, the endpoint this worker calls
---       ("": any, "-": none), the window limit (0: none)
+--       ("": any), the window limit (0: none)
 -- What it returns is said in next.lua, which ends it.
 local control, small, large, look, released, watched, latest, uncounted, limited, limits, counts = unpack(KEYS)
 local now, room, conf, burst = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local fallback, least, inline, fleet = tonumber(ARGV[5]), tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9]
 local silence, probe_time, MOST = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
 
-local c = redis.call('HMGET', control, 'paused', 'parked', 'hold', 'probe_at', 'list_at', 'list_rests', 'cutoff', 'endpoint',
-  'called_at')
+local c = redis.call('HMGET', control, 'paused', 'parked', 'hold', 'probe_at', 'list_at', 'list_rests', 'cutoff', 'endpoint')
 local paused = c[1] or fleet == 'stops'
 local parked = tonumber(c[2] or 0) > now
 local hold, probe_at = c[3], tonumber(c[4] or 0)
 local elsewhere = ARGV[13] ~= '' and c[8] and c[8] ~= ARGV[13] -- another worker's
-if ARGV[13] ~= '' and ARGV[13] ~= '-' and c[9] ~= ARGV[13] then redis.call('HSET', control, 'called_at', ARGV[13]) end
 local open = not elsewhere and fleet ~= '1' and not parked and (not hold or probe_at <= now)
 local b = load(control, now, conf, burst)
 local watching = redis.call('ZCARD', watched)
