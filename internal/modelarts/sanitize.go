@@ -31,11 +31,13 @@ const echo = "canonicalrequest"
 
 // clean makes one printable line of at most limit characters out of s and drops
 // the gateway's echo of our request.
-func clean(s string, limit int) string {
+func clean(s string, limit int) string { return plain.Line(withoutEcho(s), limit) }
+
+func withoutEcho(s string) string {
 	if i := indexFold(s, echo); i >= 0 {
-		s = s[:i]
+		return s[:i]
 	}
-	return plain.Line(s, limit)
+	return s
 }
 
 // indexFold is where the lower-case ASCII text sub starts in s, in any case of
@@ -70,13 +72,17 @@ const hidden = "[hidden: the text repeats a secret]"
 // their own: where they have a part of a secret, however it is written, nothing of them is
 // left.
 func hideParts(s string, secrets []string) string {
+	s = hide(withoutEcho(s), secrets)
 	if len(s) > maxSearched { // all that is shown is within it
 		s = strings.ToValidUTF8(s[:maxSearched], "")
 	}
-	s = hide(s, secrets)
-	bare := letters(decode(s))
+	bare, decoded := letters(s), letters(decode(s))
 	for _, secret := range secrets {
-		if repeats(bare, letters(secret)) || repeats(letters(s), letters(base64.StdEncoding.EncodeToString([]byte(secret)))) {
+		if strings.Contains(secret, signature) {
+			continue // its secret part is among them
+		}
+		plain, encoded := letters(secret), letters(base64.StdEncoding.EncodeToString([]byte(secret)))
+		if repeats(bare, plain) || repeats(decoded, plain) || repeats(bare, encoded) {
 			return hidden
 		}
 	}
@@ -84,7 +90,7 @@ func hideParts(s string, secrets []string) string {
 }
 
 const (
-	maxSearched = 8 << 10 // bytes of a text
+	maxSearched = 2 << 10 // bytes of a text
 	// leastPart is how many letters and digits in a row give a part of a secret away.
 	leastPart = 16
 	// leastSecret is how many a secret must have to be known by them alone.
@@ -98,8 +104,12 @@ func repeats(text, secret string) bool {
 		return false
 	}
 	part := min(len(secret), leastPart)
-	for i := 0; i+part <= len(secret); i++ {
-		if strings.Contains(text, secret[i:i+part]) {
+	short, long := text, secret
+	if len(secret) < len(text) {
+		short, long = secret, text
+	}
+	for i := 0; i+part <= len(short); i++ {
+		if strings.Contains(long, short[i:i+part]) {
 			return true
 		}
 	}
@@ -158,12 +168,19 @@ func formsOf(secret string) []string {
 	return forms
 }
 
+// signature stands before the secret part of the Authorization of a signed request. Of the
+// rest, the names of the key and of the headers, refusals may well speak.
+const signature = "Signature="
+
 // secretsOf is what a request carries that no error may show.
 func secretsOf(req *http.Request, cl *Call) []string {
+	authorization := req.Header.Get("Authorization")
+	_, signed, _ := strings.Cut(authorization, signature)
 	return append([]string{
 		req.Header.Get("X-Auth-Token"),
 		req.Header.Get("X-Security-Token"),
-		req.Header.Get("Authorization"),
+		authorization,
+		signed,
 	}, cl.secrets...)
 }
 

@@ -2,6 +2,7 @@ package modelarts
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"html"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 
 	"vizstop/internal/jobs"
 	"vizstop/internal/modelarts/samples"
+	"vizstop/internal/modelarts/sdkhmac"
 )
 
 func TestClean(t *testing.T) {
@@ -77,13 +79,14 @@ func TestValidHeader(t *testing.T) {
 // A refusal that repeats a secret in a way of its own, or a part of it, shows nothing. Words
 // that are like none do.
 func TestHideParts(t *testing.T) {
+	const escaped = "Winter%42Storm&lt;Rain-and-more" // it looks so itself
 	const password, token = `p&w/d<"x> 'q+Z%é-more`, "MIIEowIBAAKCAQEA7bq3+/Qk1vJ2xk0n5yTfX=="
 	for _, echoed := range []string{
 		"Pa " + html.EscapeString(password), "p%26w%2fd%3c%22x%3e+%27q%2bZ%25%c3%a9-more", `p&w\/d<\"x> \'q+Z%\u00e9-more`,
 		`p\x26w\x2fd<"x>\n'q+Z%-more`, base64.StdEncoding.EncodeToString([]byte(password)),
-		token[:20], "…" + token[10:], "MIIEowIBA\nAKCAQEA7bq3+", strings.ReplaceAll(token, "A", "A\n"), url.QueryEscape(token) + "x",
+		token[:20], "…" + token[10:], escaped[:len(escaped)-1], "MIIEowIBA\nAKCAQEA7bq3+", strings.ReplaceAll(token, "A", "A\n"), url.QueryEscape(token) + "x",
 	} {
-		got := hideParts("bad: "+echoed, []string{"", password, token})
+		got := hideParts("bad: "+echoed, []string{"", password, token, escaped})
 		if got != hidden && got != "bad: [hidden]x" {
 			t.Errorf("hideParts left %q of %q", got, echoed)
 		}
@@ -92,6 +95,22 @@ func TestHideParts(t *testing.T) {
 		if got := hideParts(words, []string{password, token, "short"}); got != words {
 			t.Errorf("hideParts made %q of %q", got, words)
 		}
+	}
+}
+
+// What a gateway says of a wrong secret key is shown, though it repeats what we have signed.
+func TestAWrongSecretKeyIsSaid(t *testing.T) {
+	server := samples.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+		_, after, _ := strings.Cut(r.Header.Get("Authorization"), "SignedHeaders=")
+		names, _, _ := strings.Cut(after, ",")
+		canonical := sdkhmac.CanonicalRequest(r, strings.Split(names, ";"), sdkhmac.PayloadHash(nil))
+		w.WriteHeader(http.StatusUnauthorized)
+		_ = json.NewEncoder(w).Encode(map[string]string{"error_code": "APIG.0301", "error_msg": "Incorrect IAM authentication information: verify aksk signature fail, SignedHeaders=" + names + ", canonicalRequest:" + strings.ReplaceAll(canonical, "\n", "|")})
+	})
+	c := newClient(t, server.URL, WithCredentials(NewAKSK(testKey, "")))
+	_, err := stopJob(c, t.Context(), testProject, "10")
+	if err == nil || !strings.Contains(err.Error(), "verify aksk signature fail") {
+		t.Errorf("got %v, want the words", err)
 	}
 }
 
