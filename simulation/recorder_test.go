@@ -28,9 +28,9 @@ type recordedCall struct {
 }
 
 // within reports whether a worker made the call while s was in flight. The ledger
-// keeps whole milliseconds.
+// keeps whole milliseconds of the fleet's clock, which may be a few behind.
 func (c recordedCall) within(s *ledger.Stop) bool {
-	return c.by != nil && !c.at.Before(s.Asked) && !c.at.After(s.Ended.Add(time.Millisecond))
+	return c.by != nil && !c.at.Before(s.Asked) && !c.at.After(s.Ended.Add(5*time.Millisecond))
 }
 
 func (r *callRecorder) record(c recordedCall) {
