@@ -52,7 +52,7 @@ func (l *Loop) tidyQueue(ctx context.Context) error {
 				return err
 			}
 		}
-		removed, err := l.Queue.Remove(ctx, tasks.Queue, task.ID)
+		removed, err := l.Queue.RemoveAbandoned(ctx, tasks.Queue, task)
 		if err != nil {
 			return err
 		}

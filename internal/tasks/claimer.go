@@ -43,11 +43,11 @@ func (c *claimer) claim(ctx context.Context, projectID string, step ledger.Membe
 	if err != nil {
 		return claimed{}, result{}, err
 	}
-	attempt := c.release.NewClaim(projectID, step, kind)
-	for {
+	attempt, again := c.release.NewClaim(projectID, step, kind), false
+	for ; ; again = true {
 		began := time.Now()
 		got, err := attempt.Do()
-		if got.Passed {
+		if got.Passed || again && err == nil && got.Stop == nil { // the answer that was lost may have said so
 			c.pull(projectID, 0)
 		}
 		switch {

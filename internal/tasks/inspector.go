@@ -106,14 +106,28 @@ func (i *Inspector) Counts(ctx context.Context, queue string) (tasks map[string]
 	return tasks, latency, nil
 }
 
-// Remove takes a task out of its queue and reports whether it did. It leaves
-// alone a task that a worker holds. What can't be read is taken out of wherever it is.
-func (i *Inspector) Remove(ctx context.Context, queue, id string) (bool, error) {
+// RemoveAbandoned is Remove for an abandoned task. One that could not be read is left alone
+// if it can be now: somebody has enqueued a good one by its id.
+func (i *Inspector) RemoveAbandoned(ctx context.Context, queue string, task Abandoned) (bool, error) {
+	if task.Info == nil {
+		return i.sweep(ctx, queue, task.ID)
+	}
+	return i.Remove(ctx, queue, task.ID)
+}
+
+// sweep takes a task that can't be read out of wherever it is.
+func (i *Inspector) sweep(ctx context.Context, queue, id string) (bool, error) {
 	keys := []string{queueKey(queue, "t:"+id)}
 	for _, name := range []string{"active", "lease", "scheduled", "retry", "archived"} {
 		keys = append(keys, queueKey(queue, name))
 	}
-	swept, err := sweepScript.Run(ctx, i.rdb, keys, id, leaseTooOld()).Bool()
+	return sweepScript.Run(ctx, i.rdb, keys, id, leaseTooOld()).Bool()
+}
+
+// Remove takes a task out of its queue and reports whether it did. It leaves
+// alone a task that a worker holds. What can't be read is taken out of wherever it is.
+func (i *Inspector) Remove(ctx context.Context, queue, id string) (bool, error) {
+	swept, err := i.sweep(ctx, queue, id)
 	if err != nil || swept {
 		return swept, err
 	}
@@ -134,7 +148,7 @@ const (
 	// spoiltAmong bounds how many tasks of one state are looked through at once for those
 	// whose records are spoilt: of scheduled and retry those that are due first, of archived
 	// the newest.
-	spoiltAmong = 1000
+	spoiltAmong = 200
 )
 
 // Abandoned is a task that asynq itself does not carry any more.

@@ -45,10 +45,10 @@ func TestAbandoned(t *testing.T) {
 	var got []string
 	for _, task := range tasks {
 		got = append(got, fmt.Sprintf("%s %t", task.ID, task.Info != nil))
-		if removed, err := inspector.Remove(ctx, Queue, task.ID); err != nil || !removed {
+		if removed, err := inspector.RemoveAbandoned(ctx, Queue, task); err != nil || !removed {
 			t.Errorf("%s was not removed: %v", task.ID, err)
 		}
-		if removed, err := inspector.Remove(ctx, Queue, task.ID); err != nil || removed {
+		if removed, err := inspector.RemoveAbandoned(ctx, Queue, task); err != nil || removed {
 			t.Errorf("%s was removed twice: %v", task.ID, err)
 		}
 	}
@@ -98,10 +98,10 @@ func TestAbandonedSpoilt(t *testing.T) {
 			var got []string
 			for _, task := range tasks {
 				got = append(got, fmt.Sprintf("%s %t", task.ID, task.Info != nil))
-				if removed, err := inspector.Remove(ctx, Queue, task.ID); err != nil || !removed {
+				if removed, err := inspector.RemoveAbandoned(ctx, Queue, task); err != nil || !removed {
 					t.Errorf("%s was not removed: %v", task.ID, err)
 				}
-				if removed, err := inspector.Remove(ctx, Queue, task.ID); err != nil || removed {
+				if removed, err := inspector.RemoveAbandoned(ctx, Queue, task); err != nil || removed {
 					t.Errorf("%s was removed twice: %v", task.ID, err)
 				}
 			}
@@ -154,7 +154,7 @@ func TestAbandonedLease(t *testing.T) {
 	var got []string
 	for _, task := range tasks {
 		got = append(got, fmt.Sprintf("%s %t", task.ID, task.Info != nil))
-		if removed, err := inspector.Remove(ctx, Queue, task.ID); err != nil || !removed {
+		if removed, err := inspector.RemoveAbandoned(ctx, Queue, task); err != nil || !removed {
 			t.Errorf("%s was not removed: %v", task.ID, err)
 		}
 	}
@@ -234,5 +234,32 @@ func TestCounts(t *testing.T) {
 		if latency := count(want); latency != 0 {
 			t.Errorf("the oldest waits for %v, which nobody can know", latency)
 		}
+	}
+}
+
+// A producer enqueues a good task by the id of one whose record is lost, while the worker is
+// about to remove that: the good one stays.
+func TestRemoveLeavesAGoodTask(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	ctx, admin, inspector := t.Context(), server.Client(t), NewInspector(server.Limited(t))
+	queue := asynq.NewClientFromRedisClient(admin)
+	put := func(options ...asynq.Option) {
+		t.Helper()
+		task := asynq.NewTask(TypeStop, []byte(`{"job_id":"1"}`))
+		if _, err := queue.Enqueue(task, append(options, asynq.Queue(Queue), asynq.TaskID("nightly-1"))...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(asynq.ProcessIn(time.Hour))
+	admin.Del(ctx, queueKey(Queue, "t:nightly-1"))
+	abandoned, err := inspector.Abandoned(ctx, Queue, time.Now().Add(-time.Hour))
+	if err != nil || len(abandoned) != 1 {
+		t.Fatalf("abandoned are %v, %v; want the one without a record", abandoned, err)
+	}
+	put()
+	removed, err := inspector.RemoveAbandoned(ctx, Queue, abandoned[0])
+	if left := admin.LRange(ctx, queueKey(Queue, "pending"), 0, -1).Val(); removed || err != nil || len(left) != 1 {
+		t.Errorf("removed a good task: %t, %v; pending are %q", removed, err, left)
 	}
 }
