@@ -27,10 +27,13 @@ type recordedCall struct {
 	err       error
 }
 
-// within reports whether a worker made the call while s was in flight. The ledger
-// keeps whole milliseconds of the fleet's clock, which may be a few behind.
+// noted is how far the times that the ledger notes may be behind: it keeps whole
+// milliseconds of the fleet's clock, which may be a few behind.
+const noted = 5 * time.Millisecond
+
+// within reports whether a worker made the call while s was in flight.
 func (c recordedCall) within(s *ledger.Stop) bool {
-	return c.by != nil && !c.at.Before(s.Asked) && !c.at.After(s.Ended.Add(5*time.Millisecond))
+	return c.by != nil && !c.at.Before(s.Asked) && !c.at.After(s.Ended.Add(noted))
 }
 
 func (r *callRecorder) record(c recordedCall) {
