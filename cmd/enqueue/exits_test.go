@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/csv"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -92,7 +94,7 @@ func TestWhatIsPrintedIsTame(t *testing.T) {
 	wantTame(t, "invalid names", out.String(), 5)
 
 	out.Reset()
-	conclude(errors.New("one\n  "+evil), &out)
+	conclude(errors.New("one\n  "+evil), false, &out)
 	wantTame(t, "error", out.String(), 3)
 	for line := range strings.Lines(out.String()) {
 		if !strings.HasPrefix(line, "enqueue: ") {
@@ -115,6 +117,17 @@ func TestUnfitTextsAreRefused(t *testing.T) {
 			func(string) string { return "" }, strings.NewReader(""), &out, &out)
 		if err == nil || !strings.Contains(err.Error(), args[0]) || out.Len() > 0 {
 			t.Errorf("%q: %v, wrote %q", args, err, &out)
+		}
+	}
+}
+
+// A program that a signal has ended says so; what else was canceled is not called that.
+func TestConcludeTellsOfASignal(t *testing.T) {
+	for ended, want := range map[bool]string{true: "enqueue: look at it: interrupted\n", false: "enqueue: look at it: context canceled\n"} {
+		var out bytes.Buffer
+		conclude(fmt.Errorf("look at it: %w", context.Canceled), ended, &out)
+		if out.String() != want {
+			t.Errorf("ended by a signal %t: %q, want %q", ended, out.String(), want)
 		}
 	}
 }

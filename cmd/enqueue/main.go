@@ -47,18 +47,23 @@ func main() {
 	if zone, err := when.Zone(os.Getenv("TZ")); err == nil {
 		time.Local = zone // Go takes UTC for a rule such as CST-8
 	}
-	os.Exit(conclude(run(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr), os.Stderr))
+	err := run(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr)
+	os.Exit(conclude(err, ctx.Err() != nil, os.Stderr))
 }
 
 // maxErrorLine bounds one line of an error, in characters.
 const maxErrorLine = 4096
 
-// conclude says err, if any, and returns the exit code.
-func conclude(err error, stderr io.Writer) int {
+// conclude says err, if any, and returns the exit code. Of a program that was ended by a
+// signal, it says that in words.
+func conclude(err error, ended bool, stderr io.Writer) int {
 	if err == nil {
 		return exitGood
 	}
-	text := strings.ReplaceAll(err.Error(), context.Canceled.Error(), "interrupted") // by a signal: nothing else ends it
+	text := err.Error()
+	if ended {
+		text = strings.ReplaceAll(text, context.Canceled.Error(), "interrupted")
+	}
 	if text != "" {
 		for _, line := range plain.Lines(text, maxErrorLine) { // may hold words of the API, of Redis or of a list
 			fmt.Fprintln(stderr, "enqueue: "+line)
