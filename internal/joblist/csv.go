@@ -120,8 +120,8 @@ func (c *csvLines) parse(line string) (record, error) {
 	return rec, nil
 }
 
-// commaOf is what separates the columns of a header of CSV: that of commas which makes a column job_id of it, or else the
-// first one that it holds. It is 0 for what is no header.
+// commaOf is what separates the columns of a header of CSV: that of commas which makes a column job_id of it, or else
+// the first one that it holds. It is 0 for what is no header.
 func commaOf(line string) rune {
 	for _, comma := range commas {
 		for name := range strings.SplitSeq(line, string(comma)) {

@@ -95,16 +95,11 @@ func (a *API) Get(ctx context.Context, projectID, jobID string) (*jobs.Job, erro
 	cl := call(jobs.OperationDetail, http.MethodGet, projectID, jobID, jobID)
 	var job *jobs.Job
 	cl.Accept = func(a *modelarts.Answer) (err error) {
-		if job, err = readJob(a); err != nil {
-			return err
+		job, err = readJob(a)
+		if err == nil && job.ID != jobID {
+			return fmt.Errorf("the answer is about job %q", job.ID)
 		}
-		switch job.ID {
-		case jobID:
-			return nil
-		case "":
-			return errors.New("the answer does not say which job it is about")
-		}
-		return fmt.Errorf("the answer is about job %q", job.ID)
+		return err
 	}
 	if err := a.client.Do(ctx, cl); err != nil {
 		return nil, err

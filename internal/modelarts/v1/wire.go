@@ -32,15 +32,17 @@ type jobJSON struct {
 	ResourceID  loose.String    `json:"resource_id"`
 }
 
-// readJob is the job of a detail answer, which must say which job it is, or at least
-// what status one has.
+// readJob is the job of a detail answer, which must say which one it is.
 func readJob(a *modelarts.Answer) (*jobs.Job, error) {
 	if !a.IsObject() {
 		return nil, modelarts.ErrNotJSON
 	}
 	var j jobJSON
-	if json.Unmarshal(a.Body, &j) != nil || j.ID == "" && !j.Status.OK {
+	if json.Unmarshal(a.Body, &j) != nil {
 		return nil, errors.New("the answer holds no job")
+	}
+	if j.ID == "" {
+		return nil, errors.New("the answer does not say which job it is about")
 	}
 	job := j.job(a)
 	return &job, nil
