@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"vizstop/internal/luascript"
 )
 
 // HeldBatch is a batch of a project that a limit holds: its stops wait in Keys.Held, or
@@ -59,7 +61,7 @@ func HeldBatches(ctx context.Context, rdb redis.UniversalClient, projectID strin
 			return nil, false, fmt.Errorf("read the held batches of project %s: %w", projectID, err)
 		}
 		for i, b := range some {
-			if b.Pending, _ = strconv.Atoi(textOf(counts[i])); b.Pending > 0 {
+			if b.Pending, _ = strconv.Atoi(luascript.FieldOf(counts[i])); b.Pending > 0 {
 				found = append(found, b)
 			}
 		}
@@ -78,13 +80,6 @@ func parseHeld(id, field string) (b HeldBatch, ok bool) {
 	return HeldBatch{ID: id, Since: timeIn(parts[0]), Why: parts[1], Words: parts[2]}, true
 }
 
-// textOf is what HMGET found in the one field that it was asked for; "" for nothing. In a
-// pipeline, the error that HGET has for nothing would hide those of other commands.
-func textOf(c *redis.SliceCmd) string {
-	found, _ := c.Val()[0].(string)
-	return found
-}
-
 // HeldBatch says whether a batch is held in a project, and how many of its stops wait
 // for it there: ok if some do.
 func (l *Ledger) HeldBatch(ctx context.Context, projectID, batch string) (b HeldBatch, ok bool, err error) {
@@ -93,8 +88,8 @@ func (l *Ledger) HeldBatch(ctx context.Context, projectID, batch string) (b Held
 	if _, err := pipe.Exec(ctx); err != nil {
 		return HeldBatch{}, false, fmt.Errorf("look whether batch %s of project %s is held: %w", batch, projectID, err)
 	}
-	b, ok = parseHeld(batch, textOf(held))
-	b.Pending, _ = strconv.Atoi(textOf(counts))
+	b, ok = parseHeld(batch, luascript.FieldOf(held))
+	b.Pending, _ = strconv.Atoi(luascript.FieldOf(counts))
 	return b, ok && b.Pending > 0, nil
 }
 
@@ -112,9 +107,9 @@ func (l *Ledger) Limited(ctx context.Context, projectID string, batches []string
 	}
 	held, confirmed = make([]string, len(batches)), make([]bool, len(batches))
 	for i := range batches {
-		b, _ := parseHeld(batches[i], textOf(reasons[i]))
+		b, _ := parseHeld(batches[i], luascript.FieldOf(reasons[i]))
 		held[i] = b.Why
-		confirmed[i] = textOf(words[i]) != ""
+		confirmed[i] = luascript.FieldOf(words[i]) != ""
 	}
 	return held, confirmed, nil
 }

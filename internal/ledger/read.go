@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"vizstop/internal/luascript"
 )
 
 // Get reads one stop. It returns ErrNotFound when there is none.
@@ -117,12 +119,12 @@ func (l *Ledger) JobStops(ctx context.Context, projectID, jobID string) ([]*Stop
 		stops = append(stops, s)
 		return s.prev, nil
 	}
-	if id := textOf(active); id != "" {
+	if id := luascript.FieldOf(active); id != "" {
 		if _, err := read(id); err != nil {
 			return nil, err
 		}
 	}
-	for id := textOf(last); id != "" && !seen[id] && len(stops) < maxJobStops; {
+	for id := luascript.FieldOf(last); id != "" && !seen[id] && len(stops) < maxJobStops; {
 		prev, err := read(id)
 		if err != nil {
 			return nil, err

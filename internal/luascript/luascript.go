@@ -29,6 +29,13 @@ func Load(scripts embed.FS, names ...string) *redis.Script {
 	return redis.NewScript(src)
 }
 
+// FieldOf is what an HMGET found in the one field that it was asked for; "" for nothing. In
+// a pipeline, the error that HGET has for nothing would hide those of other commands.
+func FieldOf(c redis.Cmder) string {
+	found, _ := c.(*redis.SliceCmd).Val()[0].(string)
+	return found
+}
+
 // Together returns a pipeline for commands of one slot of a Redis Cluster, scripts
 // among them. While a cluster moves the slot, go-redis 9.23 repeats a whole plain
 // pipeline if its first command is told to try again, those that were carried out, too, and reads

@@ -11,6 +11,7 @@ import (
 
 	"vizstop/internal/ledger"
 	"vizstop/internal/limits"
+	"vizstop/internal/luascript"
 )
 
 // window is the window limit as scripts take it: 0 for none.
@@ -68,15 +69,12 @@ const windowReads = 3
 
 func readWindow(ctx context.Context, pipe redis.Pipeliner, k ledger.Keys) {
 	pipe.HGetAll(ctx, k.Window())
-	pipe.HMGet(ctx, k.Limits(), "shut") // unlike HGET, it answers nothing with no error, which would hide others
+	pipe.HMGet(ctx, k.Limits(), "shut")
 	pipe.ZCard(ctx, k.Limited())
 }
 
 // shutOf is when the window was noted as shut, in ms; "": it is not.
-func shutOf(answers []redis.Cmder) string {
-	shut, _ := answers[1].(*redis.SliceCmd).Val()[0].(string)
-	return shut
-}
+func shutOf(answers []redis.Cmder) string { return luascript.FieldOf(answers[1]) }
 
 // windowOf is the window as readWindow's commands were answered. window.lua counts
 // likewise.

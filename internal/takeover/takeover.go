@@ -111,7 +111,7 @@ func (t *taking) inFlight(ctx context.Context, p string) error {
 		pipe := t.rdb.Pipeline()
 		batches := make([]*redis.SliceCmd, len(ids))
 		for i, id := range ids {
-			batches[i] = pipe.HMGet(ctx, k.Stop(id), "batch") // HGET has an error for nothing, which would hide others
+			batches[i] = pipe.HMGet(ctx, k.Stop(id), "batch")
 		}
 		if _, err := pipe.Exec(ctx); err != nil {
 			return err
@@ -119,8 +119,7 @@ func (t *taking) inFlight(ctx context.Context, p string) error {
 		keys := []string{next, k.Large(), k.Look(), k.Watched(), k.Latest()}
 		args := []any{t.ledger.Now().UnixMilli()}
 		for i, id := range ids {
-			batch, _ := batches[i].Val()[0].(string)
-			keys = append(keys, k.Stop(id), oldKey(p, "batch:"+batch))
+			keys = append(keys, k.Stop(id), oldKey(p, "batch:"+luascript.FieldOf(batches[i])))
 			args = append(args, id)
 		}
 		n, err := stopScript.Run(ctx, t.rdb, keys, args...).Int()
