@@ -38,10 +38,10 @@ func readJob(a *modelarts.Answer) (*jobs.Job, error) {
 		return nil, modelarts.ErrNotJSON
 	}
 	var j jobJSON
-	if json.Unmarshal(a.Body, &j) != nil {
+	switch {
+	case json.Unmarshal(a.Body, &j) != nil, j.ID == "" && !j.Status.OK:
 		return nil, errors.New("the answer holds no job")
-	}
-	if j.ID == "" {
+	case j.ID == "":
 		return nil, errors.New("the answer does not say which job it is about")
 	}
 	job := j.job(a)
