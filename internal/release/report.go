@@ -39,10 +39,10 @@ type Call struct {
 	Ill       bool          // calls of the project had failed lately
 }
 
-// step is the step as the scripts know it; "" for none.
+// step is the step as the scripts know it.
 func (c Call) step() string {
 	if c.Step.StopID == "" {
-		return ""
+		return "list"
 	}
 	return c.Step.String()
 }

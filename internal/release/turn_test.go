@@ -87,6 +87,35 @@ func TestProbesOfAHeldBatch(t *testing.T) {
 	}
 }
 
+// A list call that fails is the probe only if it was sent as one: a failure of one that was under way before the hold
+// puts no probe off.
+func TestLateListFailureIsNoProbe(t *testing.T) {
+	eachRedis(t, Config{FirstProbe: time.Second, LongestProbe: time.Minute}, func(t *testing.T, w *world) {
+		list := Call{ProjectID: project, At: w.now(), Ill: true}
+		for range outageAfter {
+			w.report(w.call("x"), answer(jobs.KindUnavailable))
+		}
+		nextProbe := func() time.Duration {
+			w.t.Helper()
+			at, err := w.rdb.HGet(t.Context(), keys.Control(), "probe_at").Int64()
+			w.ok(err)
+			return time.UnixMilli(at).Sub(w.now())
+		}
+		w.report(list, answer(jobs.KindUnavailable))
+		if d := nextProbe(); d != time.Second {
+			t.Errorf("after a failure from before the hold the next probe is due in %v, want 1s", d)
+		}
+		w.advance(time.Second)
+		if r := w.round(wide()); !r.Probe {
+			t.Fatalf("no probe in %+v", r)
+		}
+		w.report(list, answer(jobs.KindUnavailable))
+		if d := nextProbe(); d != 2*time.Second {
+			t.Errorf("after a failed probe the next one is due in %v, want 2s", d)
+		}
+	})
+}
+
 // asLoop is a round as the loop makes them.
 func asLoop() Need {
 	n := wide()

@@ -1,9 +1,9 @@
 -- Notes that a call did not get an answer about its job. Several in a row hold it back, until a probe succeeds.
 --
 -- KEYS  control, of a project or of an account; of an account also the set of accounts in trouble
--- ARGV  now, why (a reason of a hold), the API's words, the step (a member), how many failures in a row make a hold, 1
---       when they must be those of the stops of as many jobs, first and longest wait of a probe (ms); of an account
---       also its name, and the project that it was refused in
+-- ARGV  now, why (a reason of a hold), the API's words, the step (a member; "list" for a list call), how many failures
+--       in a row make a hold, 1 when they must be those of the stops of as many jobs, first and longest wait of a probe
+--       (ms); of an account also its name, and the project that it was refused in
 -- Returns how many failures there were in a row, 1 when a hold was made or 0, and 1 when the project is held or 0.
 local control, now = KEYS[1], tonumber(ARGV[1])
 local why, words, member, enough, several = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6] == '1'

@@ -30,13 +30,14 @@ end
 local probe, list, list_at = 0, {}, tonumber(c[5] or 0)
 if hold and open then
   -- A step that comes soon is the best probe; jobs that are watched wait for no step.
-  if #went == 0 and waiting - now < (watching > 0 and 5000 or 120000) then
-    probe_at = waiting
+  local step = went[2]
+  if not step and waiting - now < (watching > 0 and 5000 or 120000) then
+    step, probe_at = '', waiting
   else
     probe_at = now + probe_time
-    if #went == 0 then probe = 1 end
+    if not step then step, probe = 'list', 1 end
   end
-  redis.call('HSET', control, 'probe', went[2] or '', 'probe_at', string.format('%.0f', probe_at))
+  redis.call('HSET', control, 'probe', step, 'probe_at', string.format('%.0f', probe_at))
 end
 local free = #jobs / 2 < inline -- while nobody is free to look, there is no need to know more
 if listing and open and not hold and free and list_at <= now and affordable() >= 1 then
