@@ -38,12 +38,32 @@ func TestSecretPipeWithoutWriter(t *testing.T) {
 	t.Parallel()
 	path := fifo(t)
 	soon(t, func() {
-		_, _, err := secret(t, map[string]string{"KEY_FILE": path})
-		want := "KEY: read KEY_FILE: " + path + " is a pipe and nobody has written anything to it: start its writer first, or give a file"
+		_, _, err := readSecret(path, 30*time.Millisecond)
+		want := path + " is a pipe and nobody has written anything to it: start its writer first, or give a file"
 		if err == nil || err.Error() != want {
 			t.Errorf("%v, want %s", err, want)
 		}
 	})
+}
+
+// A writer may fetch the secret first, and open the pipe when it has it.
+func TestSecretPipeWhoseWriterComesLater(t *testing.T) {
+	t.Parallel()
+	path := fifo(t)
+	wrote := make(chan error, 1)
+	go func() {
+		time.Sleep(100 * time.Millisecond)
+		wrote <- os.WriteFile(path, []byte("s3cret\n"), 0)
+	}()
+	soon(t, func() {
+		got, _, err := secret(t, map[string]string{"KEY_FILE": path})
+		if err != nil || got != "s3cret" {
+			t.Errorf("%q, %v", got, err)
+		}
+	})
+	if err := <-wrote; err != nil {
+		t.Error(err)
+	}
 }
 
 func TestSecretPipeWhoseWriterIsSilent(t *testing.T) {
