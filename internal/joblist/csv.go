@@ -151,10 +151,17 @@ func (c *csvLines) separator(said string) error {
 // header returns errHeader for the names of the columns, and a fatal error for those
 // of other columns: whatever follows could mean other jobs.
 func (c *csvLines) header(fields []string) error {
+	id := "" // where that of a job stands
+	if c.job < len(fields) {
+		id = strings.Trim(fields[c.job], " ")
+	}
 	switch {
-	case slices.EqualFunc(fields, c.names, func(field, name string) bool { return keyOf(field) == name }):
+	case slices.EqualFunc(fields, c.names, func(field, name string) bool { return keyOf(field) == name }),
+		len(fields) == 1 && len(c.names) == 1 && namesIDs(id):
 		return errHeader
-	case slices.ContainsFunc(fields, func(field string) bool { return keyOf(field) == jobKey }):
+	case len(fields) == 1 && namesOther(id):
+		return otherColumn(id)
+	case namesIDs(id), namesOther(id), slices.ContainsFunc(fields, func(field string) bool { return keyOf(field) == jobKey }):
 		return fatal("is the header of a list with other columns: read the two lists one by one")
 	}
 	return nil

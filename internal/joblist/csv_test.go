@@ -111,6 +111,11 @@ func TestCSVHeaderInTheMiddle(t *testing.T) {
 	const other = "end list line 3: is the header of a list with other columns: read the two lists one by one"
 	expect(t, "job_id,team\n12,a\nteam,job_id\nb,13\n", p, "p/12 [team:a]", other)
 	expect(t, "job_id,team\n12,a\njob_id\n13\n", p, "p/12 [team:a]", other)
+	expect(t, "job_id,name\n12,a\nproject_id,name\np2,b\n", p, "p/12 [name:a]", other)
+	expect(t, "job_id,name\n12,a\nid,name\n13,b\n", p, "p/12 [name:a]", other)
+	expect(t, "job_id,team\n12,a\nid\n13\n", p, "p/12 [team:a]", other)
+	expect(t, "job_id\n12\n id \n13\n", p, "p/12", again, "p/13")
+	expect(t, "job_id\n12\nproject_id\np2\n", p, "p/12", `end list line 3: "project_id" is the name of a column, but not of job ids: `+oneIDALine)
 }
 
 // Lists that were put together have the line of the separator again, too.
@@ -148,6 +153,7 @@ func TestIDsUnderAnotherColumn(t *testing.T) {
 		expect(t, "12\n\ufeff\""+name+"\" # x\n13\n", Options{Project: "p"}, "p/12", fmt.Sprintf("end list line 2: %q", name)+what)
 	}
 	expect(t, "status\n12\n", Options{}, `end list line 1: "status"`+what)
+	expect(t, "12\n\ufeff13\n", Options{Project: "p"}, "p/12", "p/13") // a list that begins with a mark
 	expect(t, "status-1\nname2\n", Options{Project: "p"}, "p/status-1", "p/name2")
 }
 

@@ -140,16 +140,22 @@ var errSeveral = errors.New("holds several values: " + oneIDALine)
 
 // parseID reads one id and maybe a comment. No id holds a #.
 func parseID(line string) (record, error) {
-	id, _, _ := strings.Cut(line, "#")
+	id, _, _ := strings.Cut(strings.TrimPrefix(line, bom), "#") // a list in the middle may begin with a mark
 	id = strings.TrimSpace(id)
 	said, ok := separatorIn(id)
-	switch name := strings.Trim(strings.TrimPrefix(id, bom), `"`); {
+	switch name := strings.Trim(id, `"`); {
 	case namesIDs(name), ok && separates(said):
 		return record{}, errHeader
-	case namesOther(name): // what follows could look like ids, and be those of projects
-		return record{}, fatal(fmt.Sprintf("%.40q is the name of a column, but not of job ids: %s", name, oneIDALine))
+	case namesOther(name):
+		return record{}, otherColumn(name)
 	case strings.ContainsAny(id, commas+"\t") && !strings.HasPrefix(id, "{"): // not an object of JSON lines
 		return record{}, errSeveral
 	}
 	return record{job: id}, nil
+}
+
+// otherColumn is the fatal error of the name of a column of something else: what follows could look like ids, and be
+// those of projects.
+func otherColumn(name string) error {
+	return fatal(fmt.Sprintf("%.40q is the name of a column, but not of job ids: %s", name, oneIDALine))
 }

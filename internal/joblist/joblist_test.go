@@ -107,6 +107,10 @@ func TestBadLinesAreNamedAndPassedOver(t *testing.T) {
 		`bad list line 5: job id "12 13"`+rule,
 		"p/14")
 	expect(t, "project_id,job_id\np/q,1\n", Options{}, `bad list line 2: project id "p/q"`+rule)
+	const none = `, which programs write for a value that is missing`
+	expect(t, "null\nNone\n10\n", Options{Project: "p"},
+		`bad list line 1: the job id is "null"`+none, `bad list line 2: the job id is "None"`+none, "p/10")
+	expect(t, "project_id,job_id\nnull,1\n", Options{}, `bad list line 2: the project id is "null"`+none)
 }
 
 func TestPlaces(t *testing.T) {

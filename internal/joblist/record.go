@@ -1,6 +1,7 @@
 package joblist
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -62,10 +63,23 @@ func (r *record) check() error {
 	if r.project == "" {
 		return fmt.Errorf("there is no %s, and no project was given for all jobs", projectKey)
 	}
-	if err := jobs.ValidateID("job", r.job); err != nil {
-		return err
+	return cmp.Or(validate("job", r.job), validate("project", r.project))
+}
+
+func validate(kind, id string) error {
+	if missing(id) {
+		return fmt.Errorf("the %s id is %q, which programs write for a value that is missing", kind, id)
 	}
-	return jobs.ValidateID("project", r.project)
+	return jobs.ValidateID(kind, id)
+}
+
+// missing reports whether text is what jq, Python and others write for no value.
+func missing(text string) bool {
+	switch strings.ToLower(text) {
+	case "null", "nil", "none", "nan", "undefined":
+		return true
+	}
+	return false
 }
 
 // label keeps one label. One with an empty key or value says nothing and is
