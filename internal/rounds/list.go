@@ -151,16 +151,12 @@ func (r *reading) pages(ctx context.Context, first, last int) error {
 			if err != nil {
 				return err
 			}
-			read := shown{page: n, full: len(page.Jobs) == r.perPage}
-			if n := len(page.Jobs); n > 0 {
-				read.first, read.last = page.Jobs[0].ID, page.Jobs[n-1].ID
-			}
 			watched, err := r.loop.seen(ctx, r.projectID, page, r.began)
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.total = max(r.total, page.Total, (n-1)*r.perPage*min(1, len(page.Jobs))+len(page.Jobs))
 			r.watched += watched
-			r.read = append(r.read, read)
+			r.read = append(r.read, showing(n, page, r.perPage))
 			return err
 		})
 	}

@@ -62,8 +62,8 @@ type Loop struct {
 	inline atomic.Int64   // looks without a task that are under way, or wait for a slot
 
 	mu     sync.Mutex
-	probes map[string]bool  // projects in which a credential is to be tried
-	seams  map[string]seams // of each project's list, as this worker has read it last
+	probes map[string]bool     // projects in which a credential is to be tried
+	seams  map[string][2]seams // of each project's list, as this worker has read it the last two times
 
 	doubted   map[string]time.Time // accounts whose credential may be refused, by when steps of theirs were released last
 	elsewhere map[string]string    // projects whose stops in flight are at another endpoint, and at which
@@ -72,7 +72,7 @@ type Loop struct {
 // New returns a loop; Run makes it work.
 func New(cfg Config) *Loop {
 	return &Loop{Config: cfg, pulls: newPulls(), probes: make(map[string]bool),
-		seams: make(map[string]seams), doubted: make(map[string]time.Time), elsewhere: make(map[string]string)}
+		seams: make(map[string][2]seams), doubted: make(map[string]time.Time), elsewhere: make(map[string]string)}
 }
 
 // Pull says that a project needs a round after that long, at the latest. It is

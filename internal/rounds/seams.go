@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/release"
 )
 
@@ -14,6 +15,17 @@ type shown struct {
 	page        int
 	first, last string // ids of its jobs; empty: it had none
 	full        bool   // it had as many as a page holds
+	sorted      bool   // by id
+}
+
+// showing is a page that holds perPage jobs at most.
+func showing(number int, page *jobs.Page, perPage int) shown {
+	s := shown{page: number, full: len(page.Jobs) == perPage}
+	if n := len(page.Jobs); n > 0 {
+		s.first, s.last = page.Jobs[0].ID, page.Jobs[n-1].ID
+	}
+	s.sorted = slices.IsSortedFunc(page.Jobs, func(a, b jobs.Job) int { return byID(a.ID, b.ID) })
+	return s
 }
 
 // seams are the gaps between the pages of a list, and after a full last one. A job there may have moved from
@@ -24,23 +36,21 @@ type seams struct {
 	gaps  [][2]string // the last may have no end
 }
 
-// findSeams returns the gaps between pages. A list that is not sorted by id has none.
+// findSeams returns the gaps between pages. A list that is not sorted by id has none. A page that was read later than the
+// one after it may show the same jobs, all of them, too.
 func findSeams(read []shown) (gaps [][2]string) {
 	slices.SortFunc(read, func(a, b shown) int { return a.page - b.page })
 	for i, p := range read {
 		if p.first == "" {
 			return gaps
 		}
-		if byID(p.first, p.last) > 0 {
+		if !p.sorted || i > 0 && byID(read[i-1].first, p.last) > 0 {
 			return nil
 		}
 		if i == 0 {
 			continue
 		}
 		before := read[i-1]
-		if byID(before.first, p.first) >= 0 || byID(before.last, p.last) >= 0 {
-			return nil
-		}
 		if byID(before.last, p.first) < 0 { // else what has moved was seen twice
 			gaps = append(gaps, [2]string{before.last, p.first})
 		}
@@ -68,13 +78,16 @@ func (s seams) hide(job string) bool {
 	})
 }
 
+// keepSeams keeps those of the last two lists that were read: while a list is read, some of the jobs that the one before
+// has not shown may still wait for a look.
 func (l *Loop) keepSeams(projectID string, began time.Time, read []shown) {
 	gaps := findSeams(read)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	before := l.seams[projectID][1]
 	delete(l.seams, projectID)
-	if len(gaps) > 0 {
-		l.seams[projectID] = seams{began, gaps}
+	if len(gaps)+len(before.gaps) > 0 {
+		l.seams[projectID] = [2]seams{before, {began, gaps}}
 	}
 }
 
@@ -82,9 +95,11 @@ func (l *Loop) keepSeams(projectID string, began time.Time, read []shown) {
 // is passed over twice.
 func (l *Loop) outsideSeams(projectID string, left []release.Sighting) []release.Sighting {
 	l.mu.Lock()
-	s := l.seams[projectID]
+	lists := l.seams[projectID]
 	l.mu.Unlock()
 	return slices.DeleteFunc(left, func(j release.Sighting) bool {
-		return !j.Again && j.Missed.UnixMilli() == s.began.UnixMilli() && s.hide(j.JobID)
+		return !j.Again && slices.ContainsFunc(lists[:], func(s seams) bool {
+			return j.Missed.UnixMilli() == s.began.UnixMilli() && s.hide(j.JobID)
+		})
 	})
 }
