@@ -84,13 +84,13 @@ func TestListCheckIsDue(t *testing.T) {
 		if r := w.round(listing(0)); r.List != nil {
 			t.Error("a list check although there is to be none")
 		}
-		busy := listing(3)
-		busy.Inline = 0
-		if r := w.round(busy); r.List != nil || r.Next != 250*time.Millisecond {
-			t.Errorf("round %+v, want no list check while nobody is free to look", r)
+		doubted := listing(3)
+		doubted.Backlog = -1
+		if r := w.round(doubted); r.List != nil || r.Next != 250*time.Millisecond {
+			t.Errorf("round %+v, want no list check while there is to be none now", r)
 		}
-		if r := w.round(listing(3)); r.List == nil || r.Next != 2500*time.Millisecond {
-			t.Errorf("round %+v, want a list check, and another if nobody tells of it", r)
+		if r := w.round(listing(3)); r.List == nil || r.Next != 1025*time.Millisecond {
+			t.Errorf("round %+v, want a list check, and another after 1.025 s if nobody tells of it", r)
 		}
 		if r := w.round(listing(3)); r.List != nil {
 			t.Error("a second list check at once")
@@ -100,8 +100,27 @@ func TestListCheckIsDue(t *testing.T) {
 			t.Errorf("round %+v, want a list check in 2 s", r)
 		}
 		w.advance(2 * time.Second)
-		if r := w.round(listing(3)); r.List == nil {
-			t.Error("no list check when it is due")
+		w.ok(w.rdb.HSet(t.Context(), keys.Control(), "list_pages", 40).Err())
+		if r := w.round(listing(3)); r.List == nil || r.Next != 2*time.Second {
+			t.Errorf("round %+v, want a list check of 40 pages, and another after 2 s if nobody tells of it", r)
+		}
+	})
+}
+
+// While many jobs that a list has not shown wait for a look it is not read again; it is while a few do, which keep
+// workers busy meanwhile.
+func TestListCheckWhileLooksWait(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		w.watched(4)
+		w.advance(time.Second)
+		w.checked(ListCheck{Began: w.now(), Result: ListRead}, false)
+		need := listing(3)
+		need.Inline, need.Backlog = 1, 2
+		if r := w.round(need); len(r.Left) != 1 || r.List != nil {
+			t.Errorf("round %+v, want one job of four to look at, and no list check while three wait", r)
+		}
+		if r := w.round(need); len(r.Left) != 1 || r.List == nil {
+			t.Errorf("round %+v, want one job of three to look at, and a list check while two wait", r)
 		}
 	})
 }

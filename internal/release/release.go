@@ -167,6 +167,7 @@ type Need struct {
 	Room      int           // steps of the project that may be released or at work
 	Most      int           // steps that are released at once
 	Inline    int           // watched jobs that this worker can look at
+	Backlog   int           // the list is checked if no more watched jobs than this still wait for a look; less than 0: never
 	ListFrom  int           // least number of watched jobs for a list check; 0 or less: never
 	Unlisted  time.Duration // after how long a watched job is looked at that list checks have not shown
 	Unwatched time.Duration // the same where there is no list check
@@ -213,7 +214,8 @@ func (r *Releaser) Round(ctx context.Context, projectID string, need Need) (Roun
 	rate, burst := r.rate(projectID)
 	answer, err := releaseScript.Run(ctx, r.rdb, keys, r.now().UnixMilli(), need.Room, rate, burst,
 		need.Unlisted.Milliseconds(), need.Unwatched.Milliseconds(), max(0, need.ListFrom), min(need.Inline, releasedAtOnce), r.holds(projectID),
-		need.Silence.Milliseconds(), r.probeTime().Milliseconds(), min(need.Most, releasedAtOnce), r.Endpoint(projectID), r.window()).Slice()
+		need.Silence.Milliseconds(), r.probeTime().Milliseconds(), min(need.Most, releasedAtOnce), r.Endpoint(projectID), r.window(),
+		need.Backlog).Slice()
 	if err != nil {
 		return Round{}, fmt.Errorf("release steps of project %s: %w", projectID, err)
 	}

@@ -199,7 +199,7 @@ func (l *Loop) slots() int { return max(l.Parallel, l.Member.Census().Slots) }
 func (l *Loop) round(ctx, work context.Context, projectID string, budget int) time.Duration {
 	share := l.share(projectID, budget)
 	r, err := l.Release.Round(ctx, projectID, release.Need{
-		Room: share.room, Most: share.most, Inline: share.inline,
+		Room: share.room, Most: share.most, Inline: share.inline, Backlog: share.backlog,
 		ListFrom: l.Schedule.ListFrom, Unlisted: l.unseen(),
 		Unwatched: l.Schedule.PollFirst, Silence: fleet.Silence,
 	})

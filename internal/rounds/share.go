@@ -4,10 +4,19 @@ import "time"
 
 // share is how much of the worker and of the queue a round may give to its project.
 type share struct {
-	room, most, inline int           // as release.Need has them
-	wait               time.Duration // until the next round, at least
-	doubted            string        // the project's account, if its credential may be refused; else ""
+	room, most, inline, backlog int           // as release.Need has them
+	wait                        time.Duration // until the next round, at least
+	doubted                     string        // the project's account, if its credential may be refused; else ""
 }
+
+const (
+	// aheadOf: beside the looks that have a slot, a worker takes as many as the aheadOf-th part of its slots. If it dies,
+	// these jobs are looked at only when it is taken for dead.
+	aheadOf = 4
+	// backlogPerSlot is how many jobs may wait for a look, for each slot of the worker, when the list is read: they
+	// keep it busy until then.
+	backlogPerSlot = 2
+)
 
 // doubtWait is the least time between two rounds that release steps of an account
 // whose credential may be refused.
@@ -18,7 +27,8 @@ const doubtWait = 4 * busyWait
 // few slots can do that the account has then: what waits for them must not keep
 // others from working.
 func (l *Loop) share(projectID string, budget int) share {
-	s := share{room: roomPerSlot * l.slots(), most: budget, inline: max(0, 2*l.Parallel-int(l.inline.Load()))}
+	s := share{room: roomPerSlot * l.slots(), most: budget, backlog: backlogPerSlot * l.Parallel,
+		inline: max(0, l.Parallel+l.Parallel/aheadOf-int(l.inline.Load()))}
 	if budget == 0 {
 		s.wait = 2 * busyWait
 	}
@@ -30,11 +40,11 @@ func (l *Loop) share(projectID string, budget int) share {
 	each, waiting := max(1, few-1), l.Slots.WaitingOf(account)
 	s.doubted, s.most = account, min(s.most, each)
 	s.room = min(s.room, each*max(1, len(l.Member.Census().Alive)))
-	s.inline = min(s.inline, max(0, few-waiting))
+	s.inline, s.backlog = min(s.inline, max(0, few-waiting)), 0
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if waiting >= few || time.Since(l.doubted[account]) < doubtWait {
-		s.room, s.inline, s.wait = 0, 0, max(s.wait, doubtWait)
+		s.room, s.inline, s.backlog, s.wait = 0, 0, -1, max(s.wait, doubtWait)
 		return s
 	}
 	l.doubted[account] = time.Now()

@@ -31,7 +31,7 @@ func TestLooksOfADoubtedAccount(t *testing.T) {
 			rdb.ZAdd(t.Context(), k.Watched(), redis.Z{Score: float64(now.Add(-time.Hour).UnixMilli()), Member: fmt.Sprint("job", i)})
 		}
 		s := l.share(project, 100)
-		r, err := releaser.Round(t.Context(), project, release.Need{Room: s.room, Most: s.most, Inline: s.inline, ListFrom: 5,
+		r, err := releaser.Round(t.Context(), project, release.Need{Room: s.room, Most: s.most, Inline: s.inline, Backlog: s.backlog, ListFrom: 5,
 			Unlisted: time.Minute, Unwatched: time.Minute, Silence: time.Minute})
 		if err != nil {
 			t.Fatal(err)

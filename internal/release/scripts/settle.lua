@@ -13,7 +13,7 @@ local function visit(set, till, put_off)
 end
 
 local late = visit(latest, now, now + 10000)
-local silent = visit(released, now - silence, now - silence + 2000)
+local silent = visit(released, now - silence, now - silence + 1000)
 
 local function head(set)
   local first = redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')
@@ -39,12 +39,14 @@ if hold and open then
   end
   redis.call('HSET', control, 'probe', step, 'probe_at', string.format('%.0f', probe_at))
 end
-local free = #jobs / 2 < inline -- while nobody is free to look, there is no need to know more
+-- While many wait for a look there is no need to know more. A few keep everybody busy while the list is read.
+local backlog = tonumber(ARGV[15])
+local free = backlog >= 0 and #redis.call('ZRANGEBYSCORE', watched, '-inf', '(' .. since, 'LIMIT', backlog, 1) == 0
 if listing and open and not hold and free and list_at <= now and affordable() >= 1 then
-  list_at = now + 2500 -- if nobody tells of it: one that takes longer has company
-  redis.call('HSET', control, 'list_at', list_at)
   local known = redis.call('HMGET', control, 'list_pages', 'list_others', 'cutoff', 'list_since', 'list_quiet')
   list = {watching, math.max(1, tonumber(known[1] or 1))}
+  list_at = now + 1000 + 25 * list[2] -- if nobody tells of it: one that takes longer has company
+  redis.call('HSET', control, 'list_at', string.format('%.0f', list_at))
   for i = 2, #known do list[i + 1] = tonumber(known[i] or 0) end
   pay(b, list[6] == 1 and 1 or list[2]) -- a look at its length, or as many pages as the last one had
 end

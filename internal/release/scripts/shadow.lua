@@ -50,7 +50,7 @@ local function visit(set, till, put_off)
 end
 
 local late = visit(latest, now, now + 10000)
-local silent = visit(released, now - silence, now - silence + 2000)
+local silent = visit(released, now - silence, now - silence + 1000)
 
 local function head(set) return tonumber(redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')[2] or INF) end
 
