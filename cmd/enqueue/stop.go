@@ -176,6 +176,10 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 	}
 	defer done()
 	c.toShadow(desk)
+	var mixed error
+	if c.byRule() { // it asks what is in flight, of the one kind or the other
+		mixed = c.followAccounts(desk, c.projects)
+	}
 	picked, err := c.choose(ctx, desk, args)
 	if err != nil {
 		return err
@@ -184,7 +188,9 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 	if picked.Bad > 0 && !c.skipInvalid {
 		return picked.refusal()
 	}
-	mixed := c.followAccounts(desk, picked)
+	if !c.byRule() {
+		mixed = c.followAccounts(desk, picked.Projects)
+	}
 	refusal := errors.Join(mixed, c.checkMax(picked.Count), c.checkPercent(ctx, desk, picked), c.checkProtected(ctx, desk, picked))
 	if c.dryRun { // shows what is refused, too
 		ahead, tooMany := c.lookAhead(picked, &plan, desk.Rate())
@@ -215,11 +221,7 @@ func (c *stopCmd) toShadow(desk *control.Desk) {
 
 // followAccounts makes the ask one of shadow stops if all projects are in shadow accounts,
 // and refuses one of which only some are.
-func (c *stopCmd) followAccounts(desk *control.Desk, picked *chosen) error {
-	projects := picked.Projects
-	if c.byRule() {
-		projects = c.projects // whatever the rule has found there
-	}
+func (c *stopCmd) followAccounts(desk *control.Desk, projects []string) error {
 	names, inShadow, err := c.api.inShadow(projects)
 	switch {
 	case err != nil || c.shadow || len(inShadow) == 0:
