@@ -76,10 +76,14 @@ func hideParts(s string, secrets []string) string {
 	if len(s) > maxSearched { // all that is shown is within it
 		s = strings.ToValidUTF8(s[:maxSearched], "")
 	}
-	bare, decoded := letters(s), letters(decode(s))
+	written := decode(s)
+	bare, decoded := letters(s), letters(written)
 	for _, secret := range secrets {
 		if strings.Contains(secret, signature) {
 			continue // its secret part is among them
+		}
+		if secret != "" && written != s && strings.Contains(written, secret) {
+			return hidden
 		}
 		plain, encoded := letters(secret), letters(base64.StdEncoding.EncodeToString([]byte(secret)))
 		if repeats(bare, plain) || repeats(decoded, plain) || repeats(bare, encoded) {
@@ -129,16 +133,26 @@ func letters(s string) string {
 // escape is how a character may stand in JSON and other languages, or in URLs.
 var escape = regexp.MustCompile(`\\u([0-9a-fA-F]{4})|\\x([0-9a-fA-F]{2})|%([0-9a-fA-F]{2})|\\[nrtbf]`)
 
-// decode undoes what HTML, JSON and URLs make of characters, as far as letters need it:
-// nothing of an escape may look like a letter of the secret.
+// decode undoes what HTML, JSON and URLs make of characters, one of them after the other, too. Nothing of an escape is
+// left that may look like a letter of the secret.
 func decode(s string) string {
-	return escape.ReplaceAllStringFunc(html.UnescapeString(s), func(found string) string {
-		code, err := strconv.ParseUint(strings.TrimLeft(found, `\ux%`), 16, 16)
-		if err != nil {
-			return ""
+	for range 3 {
+		before := s
+		s = escape.ReplaceAllStringFunc(html.UnescapeString(s), func(found string) string {
+			code, err := strconv.ParseUint(strings.TrimLeft(found, `\ux%`), 16, 16)
+			switch {
+			case err != nil:
+				return ""
+			case found[0] == '%': // a byte
+				return string([]byte{byte(code)})
+			}
+			return string(rune(code))
+		})
+		if s == before {
+			break
 		}
-		return string(rune(code))
-	})
+	}
+	return s
 }
 
 // withoutSecrets is err, or if its text shows a secret, an error with the rest of

@@ -98,6 +98,25 @@ func TestHideParts(t *testing.T) {
 	}
 }
 
+// A secret with few letters is known by all of its characters, and so is one that was written anew twice.
+func TestHidePartsOfShortSecrets(t *testing.T) {
+	for _, row := range [][2]string{
+		{"Qw12&<>!", "Qw12&amp;&lt;&gt;!"},
+		{"Qw12&<>!", "Qw12%26%3c%3e%21"},
+		{`A1"&<>'!#$z9`, "A1&#34;&amp;&lt;&gt;&#39;!#$z9"},
+		{"Zoë&1", "Zo%c3%ab%261"},
+		{"Zoë&1", `Zo\u00eb\x261`},
+		{"pAssw0rd<Wint3r", "pAssw0rd&amp;lt;Wint3r"},
+	} {
+		if got := hideParts("wrong password "+row[1], []string{row[0]}); got != hidden {
+			t.Errorf("hideParts left %q of the password %s", got, row[0])
+		}
+		if got := hideParts("wrong &quot;password&quot;", []string{row[0]}); got != "wrong &quot;password&quot;" {
+			t.Errorf("hideParts made %q of harmless words", got)
+		}
+	}
+}
+
 // What a gateway says of a wrong secret key is shown, though it repeats what we have signed.
 func TestAWrongSecretKeyIsSaid(t *testing.T) {
 	server := samples.Serve(t, func(w http.ResponseWriter, r *http.Request) {
