@@ -444,3 +444,60 @@ func TestAProbePaysOnce(t *testing.T) {
 		}
 	})
 }
+
+// Where list calls fail and nothing else does, stops that a limit may hold back are tried after the first probe, too.
+func TestAStopIsTriedWhereTheListFails(t *testing.T) {
+	for _, kind := range []jobs.Kind{jobs.KindUnavailable, jobs.KindPermission} {
+		eachRedis(t, Config{}, func(t *testing.T, w *world) {
+			for _, id := range w.open("b", 3) {
+				w.follow(id, w.watch())
+			}
+			w.advance(time.Second)
+			w.unconfirmed("c", 5)
+			list := func() Call { return Call{ProjectID: project, At: w.now(), Ill: true} }
+			for range outageAfter {
+				w.report(list(), answer(jobs.KindUnavailable))
+			}
+			w.ask()
+			probes, over := 0, []Settled(nil)
+			for range 40 * 60 { // looks at the rounds, 25 ms apart
+				turns, _ := w.turns(w.Releaser, over...)
+				over = nil
+				for _, turn := range turns {
+					r := w.round(asLoop())
+					over = append(over, Settled{turn, r.Next})
+					if r.Probe {
+						probes++
+						w.report(list(), answer(kind))
+						w.ask()
+					}
+					for _, m := range r.Stops {
+						if c := w.tryClaim(m.StopID); c.Stop != nil && probes == 1 {
+							return
+						}
+					}
+				}
+				w.advance(25 * time.Millisecond)
+			}
+			t.Errorf("%d probes by the list within a minute, want one, and then a stop", probes)
+		})
+	}
+}
+
+// While no stop waits for the end of a hold, it is tried every half minute, however short its waits are.
+func TestAHoldForNobodyIsTriedSeldom(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		w.outage()
+		if r := w.round(asLoop()); !r.Probe {
+			t.Fatalf("no probe in %+v", r)
+		}
+		w.report(Call{ProjectID: project, At: w.now(), Ill: true}, answer(jobs.KindUnavailable))
+		if r := w.round(asLoop()); r.Next != 30*time.Second {
+			t.Errorf("the next round is due in %v, want 30s", r.Next)
+		}
+		w.open("b", 1)
+		if r := w.round(asLoop()); r.Next <= 0 || r.Next > 4*time.Second {
+			t.Errorf("with a stop that waits, the next round is due in %v, want at most 4s", r.Next)
+		}
+	})
+}

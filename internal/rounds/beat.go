@@ -74,6 +74,7 @@ func (l *Loop) probe(ctx context.Context, projectID string) {
 	if _, rerr := l.Release.Report(context.WithoutCancel(ctx), release.Call{ProjectID: projectID, At: at, Account: account, Ill: true}, err); rerr != nil {
 		l.Logger.WarnContext(ctx, "the fleet did not learn of an answer", "project", projectID, "error", rerr)
 	}
+	l.Pull(projectID, 0) // the round that asked for the probe knew only when its answer must have come
 }
 
 // Listen wakes the loop when a producer has given the ledger something to do. It

@@ -75,5 +75,5 @@ if calls > 0 then
   count(control, now, calls)
   if endpoint ~= '' and endpoint ~= '-' and not c[6] then redis.call('HSET', control, 'endpoint', endpoint) end
 end
-answers[1] = answers[1] + (turn_passed and 2 or 0)
+answers[1] = answers[1] + (needs_round(control, c[3]) and 2 or 0)
 return answers

@@ -25,6 +25,7 @@ local due = math.min(waiting, sight < since and now + 25 or sight + fallback) --
 if listing then due = math.min(due, free and list_at or math.max(list_at, now + 250)) end
 if hold then
   due = probe_at
+  if waiting == INF and watching == 0 then due = math.max(due, now + 30000) end -- nobody waits for its end
 elseif more and room > #went / 2 then
   due = now
 elseif room <= #went / 2 then

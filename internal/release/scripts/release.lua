@@ -1,6 +1,6 @@
 -- Takes the steps that go out in this round. Put after round.lua and before settle.lua.
 if open and hold then -- one probe at a time; one that a limit may hold back only if there is no other
-  if pop(look, 1, polls) == 0 and not paused and pop(small, 1, stops) == 0 and pop(large, 1, stops) == 0 and not listable then
+  if pop(look, 1, polls) == 0 and not paused and pop(small, 1, stops) == 0 and pop(large, 1, stops) == 0 and not list_first then
     pop_limited(1)
   end
 elseif open then

@@ -13,7 +13,8 @@ local now, room, conf, burst = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(AR
 local fallback, least, inline, fleet = tonumber(ARGV[5]), tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9]
 local silence, probe_time, MOST = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
 
-local c = redis.call('HMGET', control, 'paused', 'parked', 'hold', 'probe_at', 'list_at', 'list_rests', 'cutoff', 'endpoint')
+local c = redis.call('HMGET', control, 'paused', 'parked', 'hold', 'probe_at', 'list_at', 'list_rests', 'cutoff', 'endpoint',
+  'probes')
 local paused = c[1] or fleet == 'stops'
 local parked = tonumber(c[2] or 0) > now
 local hold, probe_at = c[3], tonumber(c[4] or 0)
@@ -22,6 +23,8 @@ local open = not elsewhere and fleet ~= '1' and not parked and (not hold or prob
 local b = load(control, now, conf, burst)
 local watching = redis.call('ZCARD', watched)
 local listable = watching > 0 and tonumber(c[6] or 0) <= now
+-- The first probe of a hold is a list call rather than a stop that a limit may hold back.
+local list_first = listable and tonumber(c[9] or 0) == 0
 local listing = listable and least > 0 and watching >= least
 if not listing then fallback = tonumber(ARGV[6]) end
 room = math.max(0, room - redis.call('ZCARD', released))

@@ -24,7 +24,7 @@ local waiting = head(look)
 if not paused then
   local first = head(limited)
   if first <= now and left() < 1 then first = unconfirmed > 0 and now + 250 or w.opens end
-  if hold and listable then first = INF end -- it may be held back: the list is a better probe
+  if hold and list_first then first = INF end
   waiting = math.min(waiting, head(small), head(large), first)
 end
 local probe, list, list_at = 0, {}, tonumber(c[5] or 0)

@@ -37,5 +37,5 @@ if calls > 0 then
   count(control, now, calls)
   if endpoint ~= '' and endpoint ~= '-' then redis.call('HSETNX', own, 'endpoint', endpoint) end
 end
-answers[1] = answers[1] + (turn_passed and 2 or 0)
+answers[1] = answers[1] + (needs_round(control, c[2]) and 2 or 0)
 return answers

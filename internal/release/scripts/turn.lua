@@ -9,10 +9,16 @@ local function take_turn(control, now, till, conf, burst, paid)
   save(control, now, b)
 end
 
-local turn_passed = false -- the project needs a round
+local turn_passed = false
 
 -- pass_turn has another probe made as soon as may be: what was to be the probe makes no call.
 local function pass_turn(control, soonest)
   redis.call('HSET', control, 'probe', '', 'probe_at', string.format('%.0f', soonest))
   turn_passed = true
+end
+
+-- needs_round reports whether a turn was passed on and nobody has taken it, also by a claim whose answer was lost. hold is
+-- whether the project was held when the script began.
+local function needs_round(control, hold)
+  return turn_passed or hold and redis.call('HGET', control, 'probe') == ''
 end

@@ -1,0 +1,174 @@
+package release
+
+import (
+	"context"
+	"io"
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"vizstop/internal/ledger"
+)
+
+// lossy loses one answer of Redis, once it is told to: Redis has done what it was asked.
+type lossy struct {
+	net.Conn
+	lose *atomic.Bool
+}
+
+func (l lossy) Read(p []byte) (int, error) {
+	n, err := l.Conn.Read(p)
+	if l.lose.CompareAndSwap(true, false) {
+		l.Conn.Close()
+		return 0, io.EOF
+	}
+	return n, err
+}
+
+// losing is a releaser whose client, with go-redis' own defaults as redisconn has them, loses one answer.
+func (w *world) losing(lose *atomic.Bool) *Releaser {
+	o := *w.limited.Options()
+	o.MaxRetries = 0 // the default: 3, as in redisconn
+	o.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+		return lossy{c, lose}, err
+	}
+	client := redis.NewClient(&o)
+	w.t.Cleanup(func() { client.Close() })
+	w.ok(client.Ping(w.t.Context()).Err())
+	return New(client, "worker-1", w.now, Config{})
+}
+
+// untilProbe makes rounds as they fall due, and asks for none.
+func (w *world) untilProbe(most time.Duration) time.Duration {
+	var over []Settled
+	for began := w.now(); w.now().Sub(began) < most; w.advance(25 * time.Millisecond) {
+		turns, _ := w.turns(w.Releaser, over...)
+		over = nil
+		for _, turn := range turns {
+			r := w.round(asLoop())
+			over = append(over, Settled{turn, r.Next})
+			for _, m := range append(r.Stops, r.Polls...) {
+				if c := w.tryClaim(m.StopID); c.Stop != nil {
+					return w.now().Sub(began)
+				}
+			}
+		}
+	}
+	return most
+}
+
+// The client repeats the claim by itself when its answer was lost: the turn is passed on, and nobody is told.
+func TestThePassedTurnIsLostInTheClient(t *testing.T) {
+	w := onRedis(t, Config{})
+	id := w.open("b", 1)[0]
+	w.open("others", 5)
+	w.outage()
+	w.ask()
+	turns, _ := w.turns(w.Releaser)
+	r := w.round(asLoop())
+	if len(r.Stops) != 1 || r.Stops[0].StopID != id {
+		t.Fatalf("released %v", r.Stops)
+	}
+	w.turns(w.Releaser, Settled{turns[0], r.Next})
+	step := w.get(id)
+	_, err := w.ledger.Withdraw(t.Context(), project, id, "b", "a mistake")
+	w.ok(err)
+	w.ask() // as enqueue cancel does
+	turns, _ = w.turns(w.Releaser)
+	r = w.round(asLoop())
+	w.turns(w.Releaser, Settled{turns[0], r.Next})
+	w.advance(20 * time.Millisecond)
+	var lose atomic.Bool
+	b := w.losing(&lose)
+	b.NewClaim(project, step.Member(), step.Kind).Do() // loads nothing, warms the connection
+	// undo what the warm-up did
+	w.rdb.HSet(t.Context(), keys.Control(), "probe", step.Member().String(), "probe_at", w.now().Add(35*time.Second).UnixMilli())
+	lose.Store(true)
+	c, err := b.NewClaim(project, step.Member(), step.Kind).Do()
+	if lose.Load() {
+		t.Fatal("no answer was lost")
+	}
+	if c.Passed || err != nil { // then claimer.claim asks for a round
+		w.ask()
+	}
+	if d := w.untilProbe(time.Hour); d > 3*time.Second {
+		t.Errorf("the next probe goes out after %v", d)
+	}
+}
+
+// Likewise of a step that is held back: wanted tomorrow.
+func TestThePassedTurnOfAHeldStepIsLost(t *testing.T) {
+	w := onRedis(t, Config{})
+	day := 24 * time.Hour
+	open := func(batch string, due time.Duration) string {
+		o, err := w.ledger.Open(t.Context(), project, batch, []ledger.Ask{{JobID: "job", Due: w.now().Add(due), Deadline: w.now().Add(2 * day), Confirmed: true}})
+		w.ok(err)
+		return o[0].StopID
+	}
+	id := open("tomorrow", day)
+	open("now", 0)
+	w.advance(time.Millisecond)
+	w.open("others", 5)
+	w.outage()
+	w.ask()
+	var lose atomic.Bool
+	b := w.losing(&lose)
+	b.NewClaim(project, ledger.Member{StopID: "x", Hop: 1, JobID: "x"}, ledger.KindStop).Do() // loads the script
+	turns, _ := w.turns(w.Releaser)
+	r := w.round(asLoop())
+	if len(r.Stops) != 1 || r.Stops[0].StopID != id {
+		t.Fatalf("released %v", r.Stops)
+	}
+	w.turns(w.Releaser, Settled{turns[0], r.Next})
+	step := w.get(id)
+	_, err := w.ledger.Withdraw(t.Context(), project, id, "now", "a mistake")
+	w.ok(err)
+	lose.Store(true)
+	c, err := b.NewClaim(project, step.Member(), step.Kind).Do()
+	if lose.Load() {
+		t.Fatal("no answer was lost")
+	}
+	if c.Passed || err != nil {
+		w.ask()
+	}
+	if d := w.untilProbe(time.Hour); d > 3*time.Second {
+		t.Errorf("the next probe goes out after %v", d)
+	}
+}
+
+// A shadow claim that is repeated does not tell that it passed the turn on.
+func TestThePassedTurnOfAShadowStopIsLost(t *testing.T) {
+	w := onRedis(t, Config{})
+	books := w.ledger.Shadow()
+	_, err := books.Open(t.Context(), project, "s", []ledger.Ask{{JobID: "one", Deadline: w.now().Add(time.Hour), Confirmed: true}})
+	w.ok(err)
+	w.open("others", 5)
+	w.outage()
+	var lose atomic.Bool
+	b := w.losing(&lose)
+	b.Shadow().Claim(t.Context(), project, []ledger.Member{{StopID: "x", Hop: 1, JobID: "x"}}) // loads the script
+	r, err := w.Shadow().Round(t.Context(), project, 5, 5*time.Second)
+	w.ok(err)
+	if len(r.Taken) != 1 {
+		t.Fatalf("%+v", r)
+	}
+	w.ask()
+	turns, _ := w.turns(w.Releaser)
+	rr := w.round(asLoop()) // of real stops: somebody else has the turn
+	w.turns(w.Releaser, Settled{turns[0], rr.Next})
+	_, err = books.Withdraw(t.Context(), project, r.Taken[0].StopID, "s", "a mistake")
+	w.ok(err)
+	lose.Store(true)
+	_, err = b.Shadow().Claim(t.Context(), project, r.Taken)
+	w.ok(err)
+	if lose.Load() {
+		t.Fatal("no answer was lost")
+	}
+	if d := w.untilProbe(time.Hour); d > 3*time.Second {
+		t.Errorf("the next probe goes out after %v", d)
+	}
+}
