@@ -54,16 +54,16 @@ func cancelCommand(getenv func(string) string, streams streams) *cli.Command {
 }
 
 func (c *cancelCmd) conclude(r *control.Canceled) error {
+	var err error
 	if c.json {
-		if err := report.WriteJSON(c.streams.out, r); err != nil {
-			return err
-		}
+		err = report.WriteJSON(c.streams.out, r)
 	} else {
 		t := tabwriter.NewWriter(c.streams.out, 0, 0, 2, ' ', 0)
 		fmt.Fprintf(t, "canceled\t%d\t\nsent\t%d\ttoo late: the stop call has gone out\nended\t%d\thad an outcome before\n", r.Canceled, r.Sent, r.Ended)
-		if err := t.Flush(); err != nil {
-			return err
-		}
+		err = t.Flush()
+	}
+	if err != nil {
+		return untold(fmt.Sprintf("%d stops of batch %s were canceled, and for %d it was too late", r.Canceled, r.Batch, r.Sent), err)
 	}
 	if r.Sent > 0 {
 		return exitCode{exitBad, fmt.Sprintf("%d stops of batch %s could not be canceled: their call has gone out (see: enqueue status %s)", r.Sent, r.Batch, r.Batch)}

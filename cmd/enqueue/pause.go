@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/urfave/cli/v3"
 
@@ -87,16 +88,15 @@ func resumeCommand(getenv func(string) string, streams streams) *cli.Command {
 
 func (c *brakeCmd) conclude(b *control.Brake) error {
 	if c.json {
-		return report.WriteJSON(c.streams.out, b)
+		return untold("what was asked is done", report.WriteJSON(c.streams.out, b))
+	}
+	lines := b.Paused
+	if len(lines) == 0 {
+		lines = []string{"nothing is paused"}
 	}
 	if !b.Changed {
-		fmt.Fprintln(c.streams.out, "it was so already")
+		lines = append([]string{"it was so already"}, lines...)
 	}
-	for _, p := range b.Paused {
-		fmt.Fprintln(c.streams.out, p)
-	}
-	if len(b.Paused) == 0 {
-		fmt.Fprintln(c.streams.out, "nothing is paused")
-	}
-	return nil
+	_, err := fmt.Fprintln(c.streams.out, strings.Join(lines, "\n"))
+	return untold("what was asked is done", err)
 }

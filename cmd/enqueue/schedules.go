@@ -409,7 +409,7 @@ func schedulesRunCommand(getenv func(string) string, streams streams) *cli.Comma
 				} else {
 					_, err = fmt.Fprintln(c.streams.out, batch)
 				}
-				return untold(batch, err)
+				return untold("batch "+batch+" is recorded", err)
 			}, desk.MayRun(ctx, one.Name)
 		}),
 	}
@@ -470,9 +470,11 @@ func schedulesResumeCommand(getenv func(string) string, streams streams) *cli.Co
 }
 
 func (c *scheduleCmd) conclude(b scheduler.Brake, words string) error {
+	var err error
 	if c.json {
-		return report.WriteJSON(c.streams.out, b)
+		err = report.WriteJSON(c.streams.out, b)
+	} else {
+		_, err = fmt.Fprintln(c.streams.out, words)
 	}
-	_, err := fmt.Fprintln(c.streams.out, words)
-	return err
+	return untold("what was asked is done", err)
 }

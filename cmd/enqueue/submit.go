@@ -95,13 +95,13 @@ func (c *stopCmd) tell(a *answer) error {
 	default:
 		err = c.print(a)
 	}
-	return untold(a.Batch, err)
+	return untold("batch "+a.Batch+" is recorded", err)
 }
 
-// untold is the error for a batch whose id could not be written because of err; nil without err.
-func untold(batch string, err error) error {
+// untold is the error for what was done and could not be written because of err; nil without err.
+func untold(done string, err error) error {
 	if err != nil {
-		err = fmt.Errorf("batch %s is recorded, but that could not be told: %w", batch, err)
+		err = fmt.Errorf("%s, but that could not be told: %w", done, err)
 	}
 	return err
 }

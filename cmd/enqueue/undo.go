@@ -100,12 +100,17 @@ func (c *undoCmd) run(ctx context.Context, desk *control.Desk, batch *control.Ba
 }
 
 func (c *undoCmd) conclude(u *undo.Report) error {
+	var err error
 	if c.json {
-		if err := report.WriteJSON(c.streams.out, u); err != nil {
-			return err
-		}
-	} else if err := c.print(u); err != nil {
+		err = report.WriteJSON(c.streams.out, u)
+	} else {
+		err = c.print(u)
+	}
+	if err != nil && u.DryRun {
 		return err
+	}
+	if err != nil {
+		return untold(fmt.Sprintf("%d jobs of batch %s were restarted, and %d could not be", u.Restarted, u.Batch, u.Failed), err)
 	}
 	if u.Failed > 0 {
 		return exitCode{exitBad, fmt.Sprintf("%d jobs of batch %s could not be restarted", u.Failed, u.Batch)}
