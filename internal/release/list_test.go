@@ -125,6 +125,19 @@ func TestListCheckWhileLooksWait(t *testing.T) {
 	})
 }
 
+// Jobs that no list has shown for long, as none was read, are no reason to read none: that would never end.
+func TestListCheckAfterALongTimeWithoutOne(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		w.watched(12)
+		w.advance(time.Minute)
+		need := listing(3)
+		need.Inline, need.Backlog = 2, 4
+		if r := w.round(need); len(r.Left) != 2 || r.List == nil {
+			t.Errorf("%d jobs to look at, and a list check: %t; want 2 of 12, and one", len(r.Left), r.List != nil)
+		}
+	})
+}
+
 // What a list has not shown is looked at, once; what it has shown is not. What no
 // list shows for long is looked at all the same.
 func TestWhatTheListHasNotShown(t *testing.T) {

@@ -39,9 +39,10 @@ if hold and open then
   end
   redis.call('HSET', control, 'probe', step, 'probe_at', string.format('%.0f', probe_at))
 end
--- While many wait for a look there is no need to know more. A few keep everybody busy while the list is read.
-local backlog = tonumber(ARGV[15])
-local free = backlog >= 0 and #redis.call('ZRANGEBYSCORE', watched, '-inf', '(' .. since, 'LIMIT', backlog, 1) == 0
+-- While many that a list has not shown wait for a look there is no need to know more. A few keep everybody busy while the
+-- list is read.
+local backlog, cutoff = tonumber(ARGV[15]), c[7] or 0
+local free = backlog >= 0 and #redis.call('ZRANGEBYSCORE', watched, '-inf', '(' .. cutoff, 'LIMIT', backlog, 1) == 0
 if listing and open and not hold and free and list_at <= now and affordable() >= 1 then
   local known = redis.call('HMGET', control, 'list_pages', 'list_others', 'cutoff', 'list_since', 'list_quiet')
   list = {watching, math.max(1, tonumber(known[1] or 1))}
