@@ -97,7 +97,7 @@ func (c *csvLines) parse(line string) (record, error) {
 	if said, ok := separatorIn(line); ok && separates(said) { // no record: it has no id
 		return record{}, c.separator(said)
 	}
-	fields, err := c.fields(strings.TrimPrefix(line, bom)) // a list in the middle may begin with one
+	fields, err := c.fields(line)
 	if err != nil {
 		return record{}, err
 	}

@@ -153,7 +153,9 @@ func TestIDsUnderAnotherColumn(t *testing.T) {
 		expect(t, "12\n\ufeff\""+name+"\" # x\n13\n", Options{Project: "p"}, "p/12", fmt.Sprintf("end list line 2: %q", name)+what)
 	}
 	expect(t, "status\n12\n", Options{}, `end list line 1: "status"`+what)
-	expect(t, "12\n\ufeff13\n", Options{Project: "p"}, "p/12", "p/13") // a list that begins with a mark
+	for _, second := range []string{"\ufeff13\n", "\ufeff# second list\n13\n", "\ufeff\n13\n"} { // a list that begins with a mark
+		expect(t, "12\n"+second, Options{Project: "p"}, "p/12", "p/13")
+	}
 	expect(t, "status-1\nname2\n", Options{Project: "p"}, "p/status-1", "p/name2")
 }
 

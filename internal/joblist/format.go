@@ -81,7 +81,7 @@ func (l *list) separator(first *string) (comma rune, err error) {
 // separatorIn is what stands after sep= in a line such as "sep=;", which spreadsheets write for each other.
 func separatorIn(line string) (said string, ok bool) {
 	const sep = "sep="
-	line = strings.Trim(strings.TrimPrefix(line, bom), `"`)
+	line = strings.Trim(line, `"`)
 	if len(line) < len(sep) || !strings.EqualFold(line[:len(sep)], sep) {
 		return "", false
 	}
@@ -140,7 +140,7 @@ var errSeveral = errors.New("holds several values: " + oneIDALine)
 
 // parseID reads one id and maybe a comment. No id holds a #.
 func parseID(line string) (record, error) {
-	id, _, _ := strings.Cut(strings.TrimPrefix(line, bom), "#") // a list in the middle may begin with a mark
+	id, _, _ := strings.Cut(line, "#")
 	id = strings.TrimSpace(id)
 	said, ok := separatorIn(id)
 	switch name := strings.Trim(id, `"`); {

@@ -31,10 +31,8 @@ func (l *lines) next() (string, error) {
 		if len(raw) == 0 && err == io.EOF {
 			return "", io.EOF
 		}
-		if l.number++; l.number == 1 {
-			raw = bytes.TrimPrefix(raw, []byte(bom))
-		}
-		line := bytes.TrimSpace(raw)
+		l.number++
+		line := bytes.TrimSpace(bytes.TrimPrefix(raw, []byte(bom))) // a list in the middle may begin with one, too
 		switch {
 		case l.number == 1 && isUTF16(line):
 			return "", fmt.Errorf("%s is UTF-16: save it as UTF-8", l.name)
