@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -90,6 +91,10 @@ func nobodyWrote(path string) error {
 // isFIFO reports whether path is a pipe by name, which a writer may open later. One that a process has open, such as
 // /dev/fd/63, is at its end when nothing comes.
 func isFIFO(path string) bool {
-	info, err := os.Lstat(path)
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return false
+	}
+	info, err := os.Lstat(real)
 	return err == nil && info.Mode()&os.ModeNamedPipe != 0
 }

@@ -50,13 +50,17 @@ func TestSecretPipeWithoutWriter(t *testing.T) {
 func TestSecretPipeWhoseWriterComesLater(t *testing.T) {
 	t.Parallel()
 	path := fifo(t)
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
 	wrote := make(chan error, 1)
 	go func() {
 		time.Sleep(100 * time.Millisecond)
 		wrote <- os.WriteFile(path, []byte("s3cret\n"), 0)
 	}()
 	soon(t, func() {
-		got, _, err := secret(t, map[string]string{"KEY_FILE": path})
+		got, _, err := secret(t, map[string]string{"KEY_FILE": link})
 		if err != nil || got != "s3cret" {
 			t.Errorf("%q, %v", got, err)
 		}
