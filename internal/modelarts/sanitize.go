@@ -82,7 +82,7 @@ func hideParts(s string, secrets []string) string {
 		if strings.Contains(secret, signature) {
 			continue // its secret part is among them
 		}
-		if secret != "" && written != s && strings.Contains(written, secret) {
+		if form := bareForm(decode(secret)); written != s && len(form) >= leastForm && strings.Contains(bareForm(written), form) {
 			return hidden
 		}
 		plain, encoded := letters(secret), letters(base64.StdEncoding.EncodeToString([]byte(secret)))
@@ -99,7 +99,12 @@ const (
 	leastPart = 16
 	// leastSecret is how many a secret must have to be known by them alone.
 	leastSecret = 8
+	// leastForm is how many bytes one must have to be known by its bareForm.
+	leastForm = 4
 )
+
+// bareForm is a decoded text without what JSON and URLs may add to it.
+func bareForm(s string) string { return strings.NewReplacer("+", " ", `\`, "").Replace(s) }
 
 // repeats says whether text has so much of a secret in a row that it can be no chance.
 // Both are letters and digits alone.

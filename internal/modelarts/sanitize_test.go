@@ -107,6 +107,11 @@ func TestHidePartsOfShortSecrets(t *testing.T) {
 		{"Zoë&1", "Zo%c3%ab%261"},
 		{"Zoë&1", `Zo\u00eb\x261`},
 		{"pAssw0rd<Wint3r", "pAssw0rd&amp;lt;Wint3r"},
+		{"Qw 1<2", "Qw+1%3c2"},
+		{`Ab\nc&12`, `Ab\nc&amp;12`},
+		{"x%41&y9", "x%41&amp;y9"},
+		{"Qw12/&x", `Qw12\/\u0026x`},
+		{`A1"&<x`, `A1\"&amp;&lt;x`},
 	} {
 		if got := hideParts("wrong password "+row[1], []string{row[0]}); got != hidden {
 			t.Errorf("hideParts left %q of the password %s", got, row[0])
