@@ -37,26 +37,24 @@ type seams struct {
 }
 
 // findSeams returns the gaps between pages. A list that is not sorted by id has none. A page that was read later than the
-// one after it may show the same jobs, all of them, too.
+// one after it may show the same jobs or later ones, or none any more.
 func findSeams(read []shown) (gaps [][2]string) {
 	slices.SortFunc(read, func(a, b shown) int { return a.page - b.page })
+	read = slices.DeleteFunc(slices.Clone(read), func(p shown) bool { return p.first == "" })
+	end := "" // the last job so far
 	for i, p := range read {
-		if p.first == "" {
-			return gaps
-		}
-		if !p.sorted || i > 0 && byID(read[i-1].first, p.last) > 0 {
+		if !p.sorted || byID(read[0].first, p.last) > 0 {
 			return nil
 		}
-		if i == 0 {
-			continue
+		if i > 0 && byID(end, p.first) < 0 { // else what has moved was seen twice
+			gaps = append(gaps, [2]string{end, p.first})
 		}
-		before := read[i-1]
-		if byID(before.last, p.first) < 0 { // else what has moved was seen twice
-			gaps = append(gaps, [2]string{before.last, p.first})
+		if i == 0 || byID(end, p.last) < 0 {
+			end = p.last
 		}
 	}
 	if n := len(read); n > 0 && read[n-1].full { // there may be one more page by now
-		gaps = append(gaps, [2]string{read[n-1].last, ""})
+		gaps = append(gaps, [2]string{end, ""})
 	}
 	return gaps
 }

@@ -14,6 +14,8 @@ func TestSeams(t *testing.T) {
 	names := []shown{{1, "a", "c", false, true}, {2, "f", "k", false, true}}
 	unsorted := []shown{{1, "2", "11", false, false}, {2, "12", "29", false, true}}
 	upsideDown := []shown{{1, "20", "29", false, true}, {2, "2", "11", false, true}}
+	later := []shown{{1, "10", "19", true, true}, {2, "50", "59", true, true}, {3, "30", "39", true, true}, {4, "40", "49", false, true}}
+	emptied := []shown{{1, "10", "19", true, true}, {2, "", "", false, true}, {3, "30", "39", false, true}}
 	late := []shown{{1, "2", "11", false, true}, {2, "20", "35", false, true}, {3, "33", "35", false, true}}
 	twice := []shown{{1, "2", "21", false, true}, {2, "20", "29", false, true}, {3, "40", "49", false, true}}
 	full := []shown{{1, "2", "11", true, true}, {2, "20", "29", true, true}}
@@ -23,21 +25,23 @@ func TestSeams(t *testing.T) {
 		hidden string // the job that is looked for
 		want   bool
 	}{
-		"between two pages":                 {pages, "15", true},
-		"the same, as a number":             {pages, "3", false},
-		"at the end of a page":              {pages, "11", false},
-		"on no page":                        {pages, "1", false},
-		"after all pages":                   {pages, "121", false},
-		"between others":                    {pages, "99", true},
-		"names":                             {names, "d", true},
-		"names, on a page":                  {names, "g", false},
-		"seen twice":                        {twice, "20", false},
-		"beside those seen twice":           {twice, "30", true},
-		"after a full page":                 {full, "30", true},
-		"not sorted":                        {unsorted, "12", false},
-		"sorted the other way":              {upsideDown, "15", false},
-		"a short page after one read later": {late, "15", true},
-		"a page that has become empty":      {empty, "15", false},
+		"between two pages":                  {pages, "15", true},
+		"the same, as a number":              {pages, "3", false},
+		"at the end of a page":               {pages, "11", false},
+		"on no page":                         {pages, "1", false},
+		"after all pages":                    {pages, "121", false},
+		"between others":                     {pages, "99", true},
+		"names":                              {names, "d", true},
+		"names, on a page":                   {names, "g", false},
+		"seen twice":                         {twice, "20", false},
+		"beside those seen twice":            {twice, "30", true},
+		"after a full page":                  {full, "30", true},
+		"not sorted":                         {unsorted, "12", false},
+		"sorted the other way":               {upsideDown, "15", false},
+		"a short page after one read later":  {late, "15", true},
+		"a page of later jobs than the next": {later, "25", true},
+		"a page in the middle that is empty": {emptied, "25", true},
+		"a page that has become empty":       {empty, "15", false},
 	} {
 		if got := (seams{gaps: findSeams(row.read)}).hide(row.hidden); got != row.want {
 			t.Errorf("%s: job %s may have moved unseen: %t, want %t", name, row.hidden, got, row.want)
