@@ -30,6 +30,7 @@ func TestLooksOfADoubtedAccount(t *testing.T) {
 			rdb.ZAdd(t.Context(), k.Released(), redis.Z{Score: float64(now.UnixMilli()), Member: fmt.Sprintf("dead%d:1:%d", i, i)})
 			rdb.ZAdd(t.Context(), k.Watched(), redis.Z{Score: float64(now.Add(-time.Hour).UnixMilli()), Member: fmt.Sprint("job", i)})
 		}
+		rdb.HSet(t.Context(), k.Control(), "list_at", now.Add(time.Hour).UnixMilli()) // or the list would go first
 		s := l.share(project, 100)
 		r, err := releaser.Round(t.Context(), project, release.Need{Room: s.room, Most: s.most, Inline: s.inline, Backlog: s.backlog, ListFrom: 5,
 			Unlisted: time.Minute, Unwatched: time.Minute, Silence: time.Minute})

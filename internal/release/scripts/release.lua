@@ -13,9 +13,10 @@ elseif open then
   end
   pay(b, pop(look, math.min(room - #stops, affordable()), polls))
   -- What a dead worker still holds takes up the room and the queue, but not what this worker can look at itself.
-  local n = math.min(inline, affordable())
+  -- A list that is due goes before looks at what none has shown for long: it may show them.
+  local n, till = math.min(inline, affordable()), list_due and (c[7] or 0) or since
   if n > 0 then
-    jobs = redis.call('ZRANGEBYSCORE', watched, '-inf', '(' .. since, 'WITHSCORES', 'LIMIT', 0, n)
+    jobs = redis.call('ZRANGEBYSCORE', watched, '-inf', '(' .. till, 'WITHSCORES', 'LIMIT', 0, n)
     for i = 1, #jobs, 2 do
       redis.call('ZADD', watched, now + 0.5, jobs[i]) -- if this worker does not look, it is found again
     end

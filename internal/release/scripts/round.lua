@@ -11,7 +11,7 @@
 local control, small, large, look, released, watched, latest, uncounted, limited, limits, counts = unpack(KEYS)
 local now, room, conf, burst = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local fallback, least, inline, fleet = tonumber(ARGV[5]), tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9]
-local silence, probe_time, MOST = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
+local silence, probe_time, MOST, backlog = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[15])
 
 local c = redis.call('HMGET', control, 'paused', 'parked', 'hold', 'probe_at', 'list_at', 'list_rests', 'cutoff', 'endpoint',
   'probes')
@@ -30,6 +30,7 @@ if not listing then fallback = tonumber(ARGV[6]) end
 room = math.max(0, room - redis.call('ZCARD', released))
 local since = now - fallback -- watched jobs that were seen before it are looked at
 if listing then since = math.max(since, tonumber(c[7] or 0)) end
+local list_due = listing and tonumber(c[5] or 0) <= now and backlog >= 0
 local stops, polls, jobs, went, more = {}, {}, {}, {}, false
 
 local function pop(set, n, out)

@@ -41,13 +41,12 @@ if hold and open then
 end
 -- While many that a list has not shown wait for a look there is no need to know more. A few keep everybody busy while the
 -- list is read.
-local backlog, cutoff = tonumber(ARGV[15]), c[7] or 0
-local free = backlog >= 0 and #redis.call('ZRANGEBYSCORE', watched, '-inf', '(' .. cutoff, 'LIMIT', backlog, 1) == 0
+local free = backlog >= 0 and #redis.call('ZRANGEBYSCORE', watched, '-inf', '(' .. (c[7] or 0), 'LIMIT', backlog, 1) == 0
 if listing and open and not hold and free and list_at <= now and affordable() >= 1 then
   local known = redis.call('HMGET', control, 'list_pages', 'list_others', 'cutoff', 'list_since', 'list_quiet')
   list = {watching, math.max(1, tonumber(known[1] or 1))}
-  list_at = now + 1000 + 25 * list[2] -- if nobody tells of it: one that takes longer has company
-  redis.call('HSET', control, 'list_at', string.format('%.0f', list_at))
+  list_at = now + 2500 -- if nobody tells of it: one that takes longer has company
+  redis.call('HSET', control, 'list_at', list_at)
   for i = 2, #known do list[i + 1] = tonumber(known[i] or 0) end
   pay(b, list[6] == 1 and 1 or list[2]) -- a look at its length, or as many pages as the last one had
 end
