@@ -150,10 +150,8 @@ func (d *day) checkHolds() {
 		if h.Scope == release.ScopeCredential && len(of) < 2 || h.Scope == release.ScopeProject && len(of) < 3 && failures < 5 {
 			d.t.Errorf("held: %v; but only %d calls had failed before that, for %v", h, failures, of)
 		}
-		during, probes := 0, h.Probes
-		if h.Scope == release.ScopeCredential { // a probe that met an outage does not count, and is made again
-			probes += int(time.Since(h.Since) / usualProbe)
-		}
+		// A probe of a credential that meets an outage does not count, and is made again. It is none of the project's.
+		during, probes := 0, h.Probes+int(time.Since(h.Since)/usualProbe)
 		for _, c := range calls {
 			if c.at.After(h.Since.Add(5 * time.Second)) {
 				during++
