@@ -63,29 +63,22 @@ func readSecret(path string, limit time.Duration) (text string, open bool, err e
 	end := time.Now().Add(limit)
 	_ = f.SetReadDeadline(end) // a file has none, and needs none
 	b, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
-	unopened := false
-	for isFIFO(path) && err == nil && len(b) == 0 && time.Now().Before(end) { // its writer has not opened it yet
-		unopened = true
+	unopened := err == nil && len(b) == 0 && info.Mode()&os.ModeNamedPipe != 0
+	for unopened && isFIFO(path) && err == nil && len(b) == 0 && time.Now().Before(end) {
 		time.Sleep(10 * time.Millisecond)
 		b, err = io.ReadAll(io.LimitReader(f, maxSecret+1))
 	}
 	switch {
 	case len(b) == 0 && unopened:
-		return "", false, nobodyWrote(path)
+		return "", false, fmt.Errorf("%s is a pipe and nobody has written anything to it: start its writer first, or give a file", path)
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.EAGAIN): // macOS does not wait for a pipe
 		return "", false, fmt.Errorf("%s was not written to its end in time: is it a pipe whose writer waits for something?", path)
 	case err != nil:
 		return "", false, err
-	case len(b) == 0 && info.Mode()&os.ModeNamedPipe != 0:
-		return "", false, nobodyWrote(path)
 	case len(b) > maxSecret:
 		return "", false, fmt.Errorf("%s is longer than %d bytes: is it the right file?", path, maxSecret)
 	}
 	return string(b), info.Mode().IsRegular() && info.Mode()&readableByAll != 0, nil
-}
-
-func nobodyWrote(path string) error {
-	return fmt.Errorf("%s is a pipe and nobody has written anything to it: start its writer first, or give a file", path)
 }
 
 // isFIFO reports whether path is a pipe by name, which a writer may open later. One that a process has open, such as
