@@ -61,9 +61,9 @@ func (w *world) untilProbe(most time.Duration) time.Duration {
 	return most
 }
 
-// The client repeats the claim by itself when its answer was lost: the turn is passed on, and nobody is told.
-func TestThePassedTurnIsLostInTheClient(t *testing.T) {
-	w := onRedis(t, Config{})
+// canceledProbe has a stop become the probe of a hold, and canceled while its task waits in the queue; others wait.
+func (w *world) canceledProbe() *ledger.Stop {
+	w.t.Helper()
 	id := w.open("b", 1)[0]
 	w.open("others", 5)
 	w.outage()
@@ -71,33 +71,52 @@ func TestThePassedTurnIsLostInTheClient(t *testing.T) {
 	turns, _ := w.turns(w.Releaser)
 	r := w.round(asLoop())
 	if len(r.Stops) != 1 || r.Stops[0].StopID != id {
-		t.Fatalf("released %v", r.Stops)
+		w.t.Fatalf("released %v", r.Stops)
 	}
 	w.turns(w.Releaser, Settled{turns[0], r.Next})
 	step := w.get(id)
-	_, err := w.ledger.Withdraw(t.Context(), project, id, "b", "a mistake")
+	_, err := w.ledger.Withdraw(w.t.Context(), project, id, "b", "a mistake")
 	w.ok(err)
 	w.ask() // as enqueue cancel does
 	turns, _ = w.turns(w.Releaser)
 	r = w.round(asLoop())
 	w.turns(w.Releaser, Settled{turns[0], r.Next})
 	w.advance(20 * time.Millisecond)
+	return step
+}
+
+// loses makes a claim whose answer is lost, which says whether it has passed the turn on, and wants the next probe soon.
+func (w *world) loses(claim func(*Releaser) (passed bool, err error)) {
+	w.t.Helper()
 	var lose atomic.Bool
 	b := w.losing(&lose)
-	b.NewClaim(project, step.Member(), step.Kind).Do() // loads nothing, warms the connection
-	// undo what the warm-up did
-	w.rdb.HSet(t.Context(), keys.Control(), "probe", step.Member().String(), "probe_at", w.now().Add(35*time.Second).UnixMilli())
+	nobody := ledger.Member{StopID: "x", Hop: 1, JobID: "x"} // Redis knows the scripts after that
+	_, err := b.NewClaim(project, nobody, ledger.KindStop).Do()
+	w.ok(err)
+	_, err = b.Shadow().Claim(w.t.Context(), project, []ledger.Member{nobody})
+	w.ok(err)
 	lose.Store(true)
-	c, err := b.NewClaim(project, step.Member(), step.Kind).Do()
+	passed, err := claim(b)
+	w.ok(err)
 	if lose.Load() {
-		t.Fatal("no answer was lost")
+		w.t.Fatal("no answer was lost")
 	}
-	if c.Passed || err != nil { // then claimer.claim asks for a round
+	if passed { // as the claimer does
 		w.ask()
 	}
 	if d := w.untilProbe(time.Hour); d > 3*time.Second {
-		t.Errorf("the next probe goes out after %v", d)
+		w.t.Errorf("the next probe goes out after %v", d)
 	}
+}
+
+// The client repeats the claim by itself when its answer was lost: the turn is passed on, and nobody is told.
+func TestThePassedTurnIsLostInTheClient(t *testing.T) {
+	w := onRedis(t, Config{})
+	step := w.canceledProbe()
+	w.loses(func(b *Releaser) (bool, error) {
+		c, err := b.NewClaim(project, step.Member(), step.Kind).Do()
+		return c.Passed, err
+	})
 }
 
 // Likewise of a step that is held back: wanted tomorrow.
@@ -115,9 +134,6 @@ func TestThePassedTurnOfAHeldStepIsLost(t *testing.T) {
 	w.open("others", 5)
 	w.outage()
 	w.ask()
-	var lose atomic.Bool
-	b := w.losing(&lose)
-	b.NewClaim(project, ledger.Member{StopID: "x", Hop: 1, JobID: "x"}, ledger.KindStop).Do() // loads the script
 	turns, _ := w.turns(w.Releaser)
 	r := w.round(asLoop())
 	if len(r.Stops) != 1 || r.Stops[0].StopID != id {
@@ -127,17 +143,10 @@ func TestThePassedTurnOfAHeldStepIsLost(t *testing.T) {
 	step := w.get(id)
 	_, err := w.ledger.Withdraw(t.Context(), project, id, "now", "a mistake")
 	w.ok(err)
-	lose.Store(true)
-	c, err := b.NewClaim(project, step.Member(), step.Kind).Do()
-	if lose.Load() {
-		t.Fatal("no answer was lost")
-	}
-	if c.Passed || err != nil {
-		w.ask()
-	}
-	if d := w.untilProbe(time.Hour); d > 3*time.Second {
-		t.Errorf("the next probe goes out after %v", d)
-	}
+	w.loses(func(b *Releaser) (bool, error) {
+		c, err := b.NewClaim(project, step.Member(), step.Kind).Do()
+		return c.Passed, err
+	})
 }
 
 // A shadow claim that is repeated does not tell that it passed the turn on.
@@ -148,9 +157,6 @@ func TestThePassedTurnOfAShadowStopIsLost(t *testing.T) {
 	w.ok(err)
 	w.open("others", 5)
 	w.outage()
-	var lose atomic.Bool
-	b := w.losing(&lose)
-	b.Shadow().Claim(t.Context(), project, []ledger.Member{{StopID: "x", Hop: 1, JobID: "x"}}) // loads the script
 	r, err := w.Shadow().Round(t.Context(), project, 5, 5*time.Second)
 	w.ok(err)
 	if len(r.Taken) != 1 {
@@ -162,13 +168,8 @@ func TestThePassedTurnOfAShadowStopIsLost(t *testing.T) {
 	w.turns(w.Releaser, Settled{turns[0], rr.Next})
 	_, err = books.Withdraw(t.Context(), project, r.Taken[0].StopID, "s", "a mistake")
 	w.ok(err)
-	lose.Store(true)
-	_, err = b.Shadow().Claim(t.Context(), project, r.Taken)
-	w.ok(err)
-	if lose.Load() {
-		t.Fatal("no answer was lost")
-	}
-	if d := w.untilProbe(time.Hour); d > 3*time.Second {
-		t.Errorf("the next probe goes out after %v", d)
-	}
+	w.loses(func(b *Releaser) (bool, error) {
+		_, err := b.Shadow().Claim(t.Context(), project, r.Taken)
+		return false, err // it asks for the round itself
+	})
 }

@@ -235,24 +235,7 @@ func TestTurnIsPassedOn(t *testing.T) {
 // when the task is claimed.
 func TestTheProbeIsCanceledInTheQueue(t *testing.T) {
 	eachRedis(t, Config{}, func(t *testing.T, w *world) {
-		id := w.open("b", 1)[0]
-		w.open("others", 5)
-		w.outage()
-		w.ask()
-		turns, _ := w.turns(w.Releaser)
-		r := w.round(asLoop())
-		if len(r.Stops) != 1 || r.Stops[0].StopID != id {
-			t.Fatalf("released %v", r.Stops)
-		}
-		w.turns(w.Releaser, Settled{turns[0], r.Next})
-		step := w.get(id)
-		_, err := w.ledger.Withdraw(t.Context(), project, id, "b", "a mistake")
-		w.ok(err)
-		w.ask() // as enqueue cancel does
-		turns, _ = w.turns(w.Releaser)
-		r = w.round(asLoop())
-		w.turns(w.Releaser, Settled{turns[0], r.Next})
-		w.advance(20 * time.Millisecond)
+		step := w.canceledProbe()
 		c, err := w.NewClaim(project, step.Member(), step.Kind).Do() // its task gets its turn in the queue
 		w.ok(err)
 		if c.Stop != nil || !c.Passed {
