@@ -161,7 +161,8 @@ func (c *csvLines) header(fields []string) error {
 		return errHeader
 	case len(fields) == 1 && namesOther(id):
 		return otherColumn(id)
-	case namesIDs(id), namesOther(id), slices.ContainsFunc(fields, func(field string) bool { return keyOf(field) == jobKey }):
+	case namesIDs(id), namesOther(id),
+		slices.ContainsFunc(fields, func(field string) bool { return keyOf(field) == jobKey }):
 		return fatal("is the header of a list with other columns: read the two lists one by one")
 	}
 	return nil

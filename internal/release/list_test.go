@@ -125,8 +125,8 @@ func TestListCheckWhileLooksWait(t *testing.T) {
 }
 
 // Jobs that no list has shown for long, as none could be read, are no reason to read none: at a low rate the looks at
-// them would take all of it, and come round again before they have ended. The list goes first, and they go on while it is
-// read.
+// them would take all of it, and come round again before they have ended. The list goes first, and they go on while it
+// is read.
 func TestListCheckAfterALongTimeWithoutOne(t *testing.T) {
 	eachRedis(t, Config{}, func(t *testing.T, w *world) {
 		w.watched(12)

@@ -167,7 +167,7 @@ type Need struct {
 	Room      int           // steps of the project that may be released or at work
 	Most      int           // steps that are released at once
 	Inline    int           // watched jobs that this worker can look at
-	Backlog   int           // the list is checked if no more watched jobs than this still wait for a look; less than 0: never
+	Backlog   int           // the list is checked if no more jobs that it has missed than this wait for a look; less than 0: never
 	ListFrom  int           // least number of watched jobs for a list check; 0 or less: never
 	Unlisted  time.Duration // after how long a watched job is looked at that list checks have not shown
 	Unwatched time.Duration // the same where there is no list check

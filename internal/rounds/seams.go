@@ -36,8 +36,8 @@ type seams struct {
 	gaps  [][2]string // the last may have no end
 }
 
-// findSeams returns the gaps between pages. A list that is not sorted by id has none. A page that was read later than the
-// one after it may show the same jobs or later ones, or none any more.
+// findSeams returns the gaps between pages. A list that is not sorted by id has none. A page that was read later than
+// the one after it may show the same jobs or later ones, or none any more.
 func findSeams(read []shown) (gaps [][2]string) {
 	slices.SortFunc(read, func(a, b shown) int { return a.page - b.page })
 	read = slices.DeleteFunc(slices.Clone(read), func(p shown) bool { return p.first == "" })
