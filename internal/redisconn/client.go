@@ -12,8 +12,11 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// timeouts bound one attempt; go-redis makes up to four, with a pause between
-// them that grows from 10 ms to 1 s. The context of a call ends it earlier.
+// attempts is how often go-redis tries a command or a dial, with a pause between
+// them that grows from 10 ms to 1 s.
+const attempts = 4
+
+// timeouts bound one attempt. The context of a call ends it earlier.
 type timeouts struct {
 	dial        time.Duration // with the TLS handshake
 	read, write time.Duration
@@ -58,6 +61,7 @@ func (o *Options) universal() *redis.UniversalOptions {
 		TLSConfig:        config,
 		Dialer:           dialer(config, limits.dial),
 		DialTimeout:      limits.dial,
+		MaxRetries:       attempts - 1,
 		DialerRetries:    1, // the retries of a command dial again
 		ReadTimeout:      limits.read,
 		WriteTimeout:     limits.write,

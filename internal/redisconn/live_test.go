@@ -154,6 +154,23 @@ func TestReplica(t *testing.T) {
 	wantHint(t, check(t, replica.URL), "is a read-only replica")
 }
 
+// A server that stands still for longer than one attempt is not out of reach.
+func TestCheckWaitsForAServerThatStandsStill(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	o := mustParse(t, s.URL)
+	client := o.Client()
+	defer client.Close()
+	s.Pause()
+	checked := make(chan error, 1)
+	go func() { checked <- o.Check(t.Context(), client) }()
+	<-time.After(o.timeouts().read + time.Second)
+	s.Resume()
+	if err := <-checked; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestContextEndsCheckOfSilentServer(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
