@@ -17,7 +17,11 @@ import (
 func TestChaosCluster(t *testing.T) {
 	t.Parallel()
 	chaos(t, "three-node Redis Cluster: each node killed with -9 and restarted", func(t *testing.T) score {
-		c := redistest.StartCluster(t, 3, append(durable(), "--cluster-node-timeout", "2000")...)
+		args := durable()
+		if *chaosFull {
+			args = append(args, "--cluster-node-timeout", "2000") // a dead node is noticed soon
+		}
+		c := redistest.StartCluster(t, 3, args...)
 		f := newFleet(t, redisLoad(c.URL))
 		f.ask()
 		for i, node := range c.Nodes {

@@ -41,7 +41,7 @@ func TestPromtool(t *testing.T) {
 // Redis is back, work goes on.
 func TestRedisGoesAway(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, modelartstest.Config{Only: either(modelartstest.V2)}, "--appendonly", "yes", "--appendfsync", "always")
+	w := newWorld(t, modelartstest.Config{Only: either(modelartstest.V2)}, durable()...)
 	// Nothing is at work when Redis goes: asynq would need a minute to notice.
 	p := startWorker(t, w.env(), "--poll-first", "5s", "--poll-max", "5s")
 	batch := w.ask(w.addJobs(20, time.Second)...)

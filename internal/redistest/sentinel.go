@@ -41,7 +41,7 @@ func StartSentinels(t testing.TB, args ...string) *Sentinels {
 	for range 3 {
 		one := &Server{t: t, args: []string{"--sentinel"}, line: sentinelReadyLine, config: strings.Join([]string{
 			fmt.Sprintf("sentinel monitor %s %s %d 2", masterName, loopback, master.port),
-			"sentinel down-after-milliseconds " + masterName + " 1000",
+			"sentinel down-after-milliseconds " + masterName + " 3000", // a busy machine stands still for a second
 			"sentinel failover-timeout " + masterName + " 5000\n",
 		}, "\n")}
 		one.start()
