@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -26,8 +27,8 @@ var (
 // can work with: it answers, lets us in, is of the kind that the URL says and
 // serves a key. The error is one line with a hint at what to do; it holds no
 // secret and wraps nothing but the error of ctx. Without a deadline in
-// ctx, a server that takes connections and says nothing costs 12 s, a host that
-// takes none 20 s. Nothing is written.
+// ctx, a server that takes connections and says nothing costs 12 s, or up to 18 s
+// if it is a cluster of three; a host that takes none 20 s. Nothing is written.
 //
 // It needs the Options because go-redis does not tell the Sentinels of a client,
 // nor the name of their master.
@@ -58,15 +59,18 @@ func (o *Options) probe(ctx context.Context, client redis.UniversalClient) error
 	return client.Exists(ctx, probeKey).Err()
 }
 
-// greet waits for the first answer. go-redis tries a command and a dial again after
-// a time-out, but not the greeting of a new connection: a server that stands still
-// for as long as one attempt, as behind a slow disk, would count as out of reach.
+// longestSilence is how long a server that takes connections may say nothing.
+const longestSilence = 12 * time.Second
+
+// greet waits for the first answer. go-redis tries a dial again after a time-out, but
+// not the greeting of a new connection: a server that stands still for as long as
+// one attempt, as behind a slow disk, would count as out of reach.
 func greet(ctx context.Context, client redis.UniversalClient) error {
-	for n := 1; ; n++ {
+	for began := time.Now(); ; {
 		err := client.Ping(ctx).Err()
 		op, ok := errors.AsType[*net.OpError](err)
 		dialing := ok && op.Op == "dial"
-		if n == attempts || !isTimeout(err) || dialing || ctx.Err() != nil {
+		if !isTimeout(err) || dialing || ctx.Err() != nil || time.Since(began) >= longestSilence {
 			return err
 		}
 	}

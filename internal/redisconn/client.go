@@ -12,11 +12,9 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// attempts is how often go-redis tries a command or a dial, with a pause between
-// them that grows from 10 ms to 1 s.
-const attempts = 4
-
-// timeouts bound one attempt. The context of a call ends it earlier.
+// timeouts bound one attempt; go-redis makes up to four, with a pause between
+// them that grows from 10 ms to 1 s. The greeting of a new
+// connection has only one, whatever command it is for. The context of a call ends it earlier.
 type timeouts struct {
 	dial        time.Duration // with the TLS handshake
 	read, write time.Duration
@@ -61,7 +59,6 @@ func (o *Options) universal() *redis.UniversalOptions {
 		TLSConfig:        config,
 		Dialer:           dialer(config, limits.dial),
 		DialTimeout:      limits.dial,
-		MaxRetries:       attempts - 1,
 		DialerRetries:    1, // the retries of a command dial again
 		ReadTimeout:      limits.read,
 		WriteTimeout:     limits.write,

@@ -11,7 +11,7 @@ import (
 // LimitCommands ends each command and pipeline of client after limit, with all its
 // repeats and the dialling that it needs: for programs in which somebody waits for the
 // answer. Its error is then one of a time-out. Without it, a Redis that is silent keeps
-// a command for 12 s or more. A client with commands that block must not have it.
+// a command for 6 s or more. A client with commands that block must not have it.
 func LimitCommands(client redis.UniversalClient, limit time.Duration) { client.AddHook(within(limit)) }
 
 type within time.Duration

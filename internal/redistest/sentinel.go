@@ -11,7 +11,7 @@ import (
 )
 
 // Sentinels is a master with replicas, watched by Sentinel processes. They
-// take a master that is silent for one second for dead.
+// take a master that is silent for three seconds for dead.
 type Sentinels struct {
 	// URL is redis-sentinel://host:port,host:port/0?master=name.
 	URL string
