@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 
 	"vizstop/internal/plain"
 )
@@ -82,7 +83,7 @@ func hideParts(s string, secrets []string) string {
 		if strings.Contains(secret, signature) {
 			continue // its secret part is among them
 		}
-		if form := bareForm(decode(secret)); written != s && len(form) >= leastForm && strings.Contains(bareForm(written), form) {
+		if form := bareForm(decode(secret)); len(form) >= leastForm && strings.Contains(bareForm(written), form) {
 			return hidden
 		}
 		plain, encoded := letters(secret), letters(base64.StdEncoding.EncodeToString([]byte(secret)))
@@ -138,12 +139,20 @@ func letters(s string) string {
 // escape is how a character may stand in JSON and other languages, or in URLs.
 var escape = regexp.MustCompile(`\\u([0-9a-fA-F]{4})|\\x([0-9a-fA-F]{2})|%([0-9a-fA-F]{2})|\\[nrtbf]`)
 
+// pair is a character beyond the first 65,536 as JSON and JavaScript escape it.
+var pair = regexp.MustCompile(`\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})`)
+
 // decode undoes what HTML, JSON and URLs make of characters, one of them after the other, too. Nothing of an escape is
 // left that may look like a letter of the secret.
 func decode(s string) string {
 	for range 3 {
 		before := s
-		s = escape.ReplaceAllStringFunc(html.UnescapeString(s), func(found string) string {
+		s = pair.ReplaceAllStringFunc(html.UnescapeString(s), func(found string) string {
+			high, _ := strconv.ParseUint(found[2:6], 16, 16) // pair has seen to the digits
+			low, _ := strconv.ParseUint(found[8:12], 16, 16)
+			return string(utf16.DecodeRune(rune(high), rune(low)))
+		})
+		s = escape.ReplaceAllStringFunc(s, func(found string) string {
 			code, err := strconv.ParseUint(strings.TrimLeft(found, `\ux%`), 16, 16)
 			switch {
 			case err != nil:

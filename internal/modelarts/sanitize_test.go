@@ -112,6 +112,10 @@ func TestHidePartsOfShortSecrets(t *testing.T) {
 		{"x%41&y9", "x%41&amp;y9"},
 		{"Qw12/&x", `Qw12\/\u0026x`},
 		{`A1"&<x`, `A1\"&amp;&lt;x`},
+		{"Qw12/x!", `Qw12\/x!`},
+		{"Qw12'x!", `Qw12\'x!`},
+		{"Qw 1!2z", "Qw+1!2z"},
+		{"Qw1😀!", `Qw1\ud83d\uDE00!`},
 	} {
 		if got := hideParts("wrong password "+row[1], []string{row[0]}); got != hidden {
 			t.Errorf("hideParts left %q of the password %s", got, row[0])
