@@ -15,6 +15,7 @@ func TestSeams(t *testing.T) {
 	unsorted := []shown{{1, "2", "11", false, false}, {2, "12", "29", false, true}}
 	upsideDown := []shown{{1, "20", "29", false, true}, {2, "2", "11", false, true}}
 	later := []shown{{1, "10", "19", true, true}, {2, "50", "59", true, true}, {3, "30", "39", true, true}, {4, "40", "49", false, true}}
+	first := []shown{{1, "26", "35", true, true}, {2, "11", "20", true, true}, {3, "40", "49", false, true}}
 	emptied := []shown{{1, "10", "19", true, true}, {2, "", "", false, true}, {3, "30", "39", false, true}}
 	late := []shown{{1, "2", "11", false, true}, {2, "20", "35", false, true}, {3, "33", "35", false, true}}
 	twice := []shown{{1, "2", "21", false, true}, {2, "20", "29", false, true}, {3, "40", "49", false, true}}
@@ -40,6 +41,8 @@ func TestSeams(t *testing.T) {
 		"sorted the other way":               {upsideDown, "15", false},
 		"a short page after one read later":  {late, "15", true},
 		"a page of later jobs than the next": {later, "25", true},
+		"a first page that was read last":    {first, "37", true},
+		"on no page, before those":           {first, "23", false},
 		"a page in the middle that is empty": {emptied, "25", true},
 		"a page that has become empty":       {empty, "15", false},
 	} {
