@@ -70,7 +70,7 @@ func readSecret(path string, limit time.Duration) (text string, open bool, err e
 	}
 	switch {
 	case len(b) == 0 && unopened:
-		return "", false, fmt.Errorf("%s is a pipe and nobody has written anything to it: start its writer first, or give a file", path)
+		return "", false, fmt.Errorf("%s is a pipe to which nothing was written: was its writer started, and does it wait for something?", path)
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.EAGAIN): // macOS does not wait for a pipe
 		return "", false, fmt.Errorf("%s was not written to its end in time: is it a pipe whose writer waits for something?", path)
 	case err != nil:

@@ -39,7 +39,7 @@ func TestSecretPipeWithoutWriter(t *testing.T) {
 	path := fifo(t)
 	soon(t, func() {
 		_, _, err := readSecret(path, 30*time.Millisecond)
-		want := path + " is a pipe and nobody has written anything to it: start its writer first, or give a file"
+		want := path + " is a pipe to which nothing was written: was its writer started, and does it wait for something?"
 		if err == nil || err.Error() != want {
 			t.Errorf("%v, want %s", err, want)
 		}
