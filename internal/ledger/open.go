@@ -177,7 +177,7 @@ func (l *Ledger) openNew(ctx context.Context, projectID, batch, endpoint string,
 	k := l.keys(projectID)
 	keys := []string{k.Active(), k.Small(), k.Large(), k.In(Pending), k.Latest(), k.batch(batch), k.stops(batch), k.ended(), k.Uncounted(), k.Control(), k.In(Stopping),
 		k.Limited(), k.Held(), k.Limits()}
-	args := []any{l.now().UnixMilli(), batch, smallStops, endpoint, flag(shared), string(l.firstKind())}
+	args := []any{l.now().UnixMilli(), batch, smallStops, endpoint, flag(shared), string(l.firstKind()), randomID()}
 	for _, i := range todo {
 		a := asks[i]
 		keys = append(keys, k.Stop(ids[i]))
@@ -207,7 +207,7 @@ func (l *Ledger) join(ctx context.Context, projectID, batch string, asks []Ask, 
 	}
 	k := l.keys(projectID)
 	keys := []string{k.Active(), k.Small(), k.Large(), k.In(Pending), k.Latest(), k.batch(batch), k.stops(batch), k.ended(), k.Limited(), k.Held(), k.Limits()}
-	args := []any{l.now().UnixMilli(), batch, MaxWishes, smallStops}
+	args := []any{l.now().UnixMilli(), batch, MaxWishes, smallStops, randomID()}
 	for _, i := range joins {
 		a := asks[i]
 		keys = append(keys, k.Stop(openings[i].StopID), k.Stop(ids[i]))

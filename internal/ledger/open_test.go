@@ -2,7 +2,9 @@ package ledger_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
+	"time"
 
 	"vizstop/internal/ledger"
 )
@@ -32,6 +34,26 @@ func TestAnEndpointThatNobodyHasLetGo(t *testing.T) {
 		w.open(t, "unnamed", w.ask("2"))
 		if at := w.rdb.HGet(ctx, keys.Control(), "endpoint").Val(); at != "" {
 			t.Errorf("a new stop is tied to %s, which nobody has named for it", at)
+		}
+	})
+}
+
+// Whoever asks once more, as the answer got lost, hears what became of the asks, not that somebody had them recorded before.
+func TestAskingOnceMore(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		repeat := &repeater{}
+		w.limited.AddHook(repeat)
+		w.opened(t, "b1", "1")
+		w.opened(t, "b2", "2")
+		repeat.on = true
+		spoilt := ledger.Ask{Fault: "no job id", Deadline: w.now().Add(time.Hour)}
+		want := []ledger.Result{ledger.Known, ledger.Joined, ledger.Opened, ledger.Opened}
+		var got []ledger.Result
+		for _, o := range w.open(t, "b1", w.ask("1"), w.ask("2"), w.ask("3"), spoilt) {
+			got = append(got, o.Result)
+		}
+		if b := w.batch(t, "b1"); !slices.Equal(got, want) || b.Total != 4 {
+			t.Errorf("%v and %d stops, want %v and 4", got, b.Total, want)
 		}
 	})
 }

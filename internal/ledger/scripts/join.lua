@@ -3,22 +3,24 @@
 --
 -- KEYS  active, waiting:small, waiting:stop, state:pending, latest, batch, batch stops, ended, waiting:limited,
 --       waiting:held, limits, then for each ask: the stop that serves it, and the stop that it would have been
--- ARGV  now, batch, the most wishes of a stop, how many stops of a batch are small, then for each ask: id of the stop that
---       serves it, id of the stop that it would have been, job id, due, deadline, labels, 1 when the job was listed, 1 when
---       somebody has confirmed the ask; 0 when no limit is for it all the same (times in ms; texts may be "")
+-- ARGV  now, batch, the most wishes of a stop, how many stops of a batch are small, a nonce of this call, then for
+--       each ask: id of the stop that serves it, id of the stop that it would have been, job id, due, deadline, labels, 1 when
+--       the job was listed, 1 when somebody has confirmed the ask; 0 when no limit is for it all the same (times in ms; texts
+--       may be "")
 -- Returns what happened to each ask:
 --       joined    the stop serves this wish too
 --       known     it did so before
 --       again     the stop has ended meanwhile: ask anew
 --       full      the stop serves as many wishes as it may
 local active, small, large, pending, latest, batch, stops, ended, limited, held, limits = unpack(KEYS, 1, 11)
-local now, batch_id, most, few = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local now, batch_id, most, few, nonce = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 local results = {}
+local again = redis.call('HGET', batch, 'nonce') == nonce -- the answer got lost, and the client asks once more
 local k = {small = small, limited = limited, held = held, [''] = large, limits = limits, latest = latest, pending = pending}
 
 for i = 1, (#KEYS - 11) / 2 do
   local stop, own = KEYS[10 + 2 * i], KEYS[11 + 2 * i]
-  local id, own_id, job, due, deadline, labels, listed, confirmed = unpack(ARGV, 8 * i - 3, 8 * i + 4)
+  local id, own_id, job, due, deadline, labels, listed, confirmed = unpack(ARGV, 8 * i - 2, 8 * i + 5)
   local f = redis.call('HMGET', stop, 'state', 'wishes', 'wish:' .. batch_id)
   local what = 'joined'
   if f[3] then
@@ -37,6 +39,7 @@ for i = 1, (#KEYS - 11) / 2 do
     if confirmed ~= '' then redis.call('HSET', stop, 'meant:' .. batch_id, 1) end
     redis.call('RPUSH', stops, own_id)
     redis.call('HSETNX', batch, 'created', now)
+    redis.call('HSET', batch, 'nonce', nonce)
     local total = redis.call('HINCRBY', batch, 'total', 1)
     local stated = confirmed == '' and redis.call('HGET', batch, 'stated')
     if stated and total > tonumber(stated) then hold_larger(limits, batch_id, now, stated) end
@@ -52,6 +55,7 @@ for i = 1, (#KEYS - 11) / 2 do
     confirm(stop, id, batch_id, now, k, lane)
   end
   if confirmed == '1' and (what == 'joined' or what == 'known') then redis.call('HSET', batch, 'confirmed', 1) end
+  if what == 'known' and again and f[3]:match('^%S+ %S+ (%S+)') == now then what = 'joined' end
   results[#results + 1] = what
 end
 return results

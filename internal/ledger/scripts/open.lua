@@ -5,9 +5,9 @@
 --       state:stopping, waiting:limited, waiting:held, limits, then the stop of each ask
 -- ARGV  now, batch, how many stops of a batch are small, the endpoint that the jobs are at ("" if the producer does not
 --       know), 1 when producers who know nothing of each other share the batch, the kind of the first step (stop or shadow),
---       then for each ask: stop id, job id, due, deadline, traceparent, labels, fault, 1 when the job was listed, 1 when
---       somebody has confirmed it, 0 when no limit is for it all the same (times in ms since the epoch; texts may be "").
---       One with a fault ends as rejected.
+--       a nonce of this call, then for each ask: stop id, job id, due, deadline, traceparent, labels, fault, 1 when the job
+--       was listed, 1 when somebody has confirmed it, 0 when no limit is for it all the same (times in ms since the epoch;
+--       texts may be ""). One with a fault ends as rejected.
 -- Returns for each ask what happened ("opened" a new stop, "known": asked for in this batch before, "join": another stop of
 -- the job is active, or serves what is confirmed only now; nothing was done) and the id of the stop that serves it. If
 -- stops in flight are at another endpoint, nothing is done, and the answer is "elsewhere" and that endpoint.
@@ -19,13 +19,15 @@ if endpoint ~= '' and at and at ~= endpoint then return {'elsewhere', at} end
 local results, meant = {}, false
 
 for i = 15, #KEYS do
-  local a = 7 + (i - 15) * 9
+  local a = 8 + (i - 15) * 9
   local id, job, fault, confirmed = ARGV[a], ARGV[a + 1], ARGV[a + 6], ARGV[a + 8]
-  local known = redis.call('HMGET', KEYS[i], 'state', 'served')
+  local known = redis.call('HMGET', KEYS[i], 'state', 'served', 'asked')
   local other = not known[1] and not known[2] and fault == '' and redis.call('HGET', active, job)
   local what, by = 'opened', id
   meant = meant or confirmed == '1'
-  if known[1] or known[2] then
+  if again and known[3] == now then
+    what = 'opened'
+  elseif known[1] or known[2] then
     what, by = 'known', known[2] or id
     if known[2] and confirmed == '1' then
       what = 'join'
@@ -47,6 +49,7 @@ if meant then redis.call('HSET', batch, 'confirmed', 1) end
 if opened + rejected > 0 then
   if shared ~= '' then redis.call('HSET', batch, 'shared', shared) end
   redis.call('HSETNX', batch, 'created', now)
+  redis.call('HSET', batch, 'nonce', nonce)
   redis.call('HINCRBY', batch, 'total', opened + rejected)
   redis.call('HINCRBY', batch, 'pending', opened)
   redis.call('HINCRBY', batch, 'rejected', rejected)

@@ -3,8 +3,9 @@
 -- The keys stand first in KEYS.
 local active, small, large, pending, latest, batch, stops, ended, uncounted, control, stopping, limited, held, limits =
   unpack(KEYS, 1, 14)
-local now, batch_id, few, endpoint, shared, kind = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5], ARGV[6]
-local size = redis.call('HMGET', batch, 'total', 'stated')
+local now, batch_id, few, endpoint, shared, kind, nonce = ARGV[1], ARGV[2], tonumber(ARGV[3]), unpack(ARGV, 4, 7)
+local size = redis.call('HMGET', batch, 'total', 'stated', 'nonce')
+local again = size[3] == nonce -- the answer got lost, and the client asks once more
 local total, stated = tonumber(size[1] or 0), tonumber(size[2] or math.huge)
 local before, opened, rejected = redis.call('ZCARD', pending), 0, 0
 local sets = {small = small, limited = limited, held = held, [''] = large, limits = limits, latest = latest, pending = pending}
