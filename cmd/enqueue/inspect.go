@@ -72,7 +72,7 @@ func findJobs(ctx context.Context, api *caller.Caller, project string, picked *c
 const shownProtected = 5
 
 // checkProtected refuses jobs given by id that --protect names. Names can be compared only with credentials to look the
-// jobs up, which is told.
+// jobs up, which is told, to quiet users too: what they protect may be stopped.
 func (c *stopCmd) checkProtected(ctx context.Context, desk *control.Desk, picked *chosen) error {
 	if c.keep == nil || c.byRule() || c.forceProtected {
 		return nil
@@ -80,7 +80,7 @@ func (c *stopCmd) checkProtected(ctx context.Context, desk *control.Desk, picked
 	if err := c.lookUp(ctx, desk, picked); err != nil {
 		return fmt.Errorf("whether --protect (VIZSTOP_PROTECT) names a job is not known: nothing was done: %w", err)
 	}
-	if picked.details == nil && !c.quiet {
+	if picked.details == nil {
 		fmt.Fprintln(c.streams.err, "note: without credentials, --protect (VIZSTOP_PROTECT) is compared with ids only, not with names")
 	}
 	var named []string

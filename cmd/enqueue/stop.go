@@ -95,7 +95,7 @@ func (c *stopCmd) declareAsk() {
 	c.Duration(&c.timeout, "timeout", "", 0, "give up waiting after this long; the batch goes on (0: never)", 0, 30*24*time.Hour)
 	c.Bool(&c.allowNotFound, "allow-not-found", "", "with --wait: a job that the API does not know is as good as stopped")
 	c.Bool(&c.json, "json", "", "print one JSON object")
-	c.Bool(&c.quiet, "quiet", "", "print nothing but the batch id, and errors")
+	c.Bool(&c.quiet, "quiet", "", "print nothing but the batch id, warnings and errors")
 	c.Check(func() error {
 		if c.timeout > 0 && !c.wait {
 			return errors.New("--timeout goes with --wait")

@@ -2,8 +2,11 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"vizstop/internal/release"
 )
@@ -20,11 +23,13 @@ type Brake struct {
 // pulls the brake is told when it holds.
 func (d *Desk) Pause(ctx context.Context, projectID, who, why string) (*Brake, error) {
 	changed, err := d.Release.Pause(ctx, projectID, who, why)
-	if err == nil && changed && projectID == "" {
-		err = heard(ctx)
-	}
 	if err != nil {
-		return nil, err
+		return nil, unsure(err, "paused")
+	}
+	if changed && projectID == "" {
+		if err := heard(ctx); err != nil {
+			return nil, err
+		}
 	}
 	return d.brake(ctx, "pause", changed)
 }
@@ -33,9 +38,17 @@ func (d *Desk) Pause(ctx context.Context, projectID, who, why string) (*Brake, e
 func (d *Desk) Resume(ctx context.Context, projectID string) (*Brake, error) {
 	changed, err := d.Release.Resume(ctx, projectID)
 	if err != nil {
-		return nil, err
+		return nil, unsure(err, "resumed")
 	}
 	return d.brake(ctx, "resume", changed)
+}
+
+// unsure is err with words for what may have been done, unless Redis itself has refused it.
+func unsure(err error, done string) error {
+	if _, refused := errors.AsType[redis.Error](err); refused {
+		return err
+	}
+	return fmt.Errorf("stop calls may or may not be %s (see: enqueue status); ask again: %w", done, err)
 }
 
 func heard(ctx context.Context) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -247,14 +248,22 @@ func (c control) holds(now time.Time) []Hold {
 // so stops that were accepted before are still confirmed; deadlines run on. It
 // reports false, and changes nothing, when they are paused already.
 func (r *Releaser) Pause(ctx context.Context, projectID, by, why string) (bool, error) {
-	first, err := r.rdb.HSetNX(ctx, controlKey(projectID), "paused", r.now().UnixMilli()).Result()
-	if err == nil && first {
-		err = r.rdb.HSet(ctx, controlKey(projectID), "paused_by", by, "paused_why", why).Err()
-	}
+	now := strconv.FormatInt(r.now().UnixMilli(), 10)
+	var found *redis.SliceCmd
+	_, err := r.rdb.TxPipelined(ctx, func(tx redis.Pipeliner) error {
+		key := controlKey(projectID)
+		tx.HSetNX(ctx, key, "paused", now)
+		tx.HSetNX(ctx, key, "paused_by", by)
+		tx.HSetNX(ctx, key, "paused_why", why)
+		found = tx.HMGet(ctx, key, "paused", "paused_by", "paused_why")
+		return nil
+	})
 	if err != nil {
 		return false, fmt.Errorf("pause: %w", err)
 	}
-	return first, r.markHeld(ctx, projectID, first && projectID != "")
+	// What is found is ours, also if its answer got lost and the client has asked once more.
+	changed := slices.Equal(found.Val(), []any{now, by, why})
+	return changed, r.markHeld(ctx, projectID, projectID != "")
 }
 
 // Resume lets stop calls out again. It reports false when they were not paused.

@@ -45,6 +45,21 @@ func TestPauseAndResume(t *testing.T) {
 	}
 }
 
+// Whoever pauses once more, as the answer got lost, hears that it was this pause, and who and why is kept.
+func TestPauseOnceMore(t *testing.T) {
+	for _, id := range []string{project, ""} {
+		eachRedis(t, Config{}, func(t *testing.T, w *world) {
+			w.limited.AddHook(&repeater{})
+			if first, err := w.Pause(t.Context(), id, "alice", "a test"); err != nil || !first {
+				t.Errorf("%t, %v", first, err)
+			}
+			if holds, err := w.Holds(t.Context()); err != nil || len(holds) != 1 || holds[0].By != "alice" || holds[0].Detail != "a test" {
+				t.Errorf("holds %+v, %v", holds, err)
+			}
+		})
+	}
+}
+
 // A worker learns within a second that the fleet is paused, and has every project
 // visited when that ends.
 func TestFleetPause(t *testing.T) {
