@@ -29,9 +29,9 @@ type setting struct {
 	value     string // the default, until Load
 	parse     func(string) error
 	secret    bool
-	list      bool   // several values, kept apart by separator
-	warning   string // about how the value was given, once loaded
-	given     bool   // by flag or variable, once loaded
+	split     func(string) []string // into several values, empty ones too; nil for one value
+	warning   string                // about how the value was given, once loaded
+	given     bool                  // by flag or variable, once loaded
 }
 
 // name is how errors call a setting.
@@ -72,16 +72,14 @@ func (s *Set) Strings(p *[]string, flag, env, usage string, check func(string) e
 		usage += " [$" + env + "]"
 	}
 	s.addList(p, flag, env, usage, check, func(v string) []string {
-		return strings.FieldsFunc(v, func(r rune) bool { return r == ',' || r == separator })
+		return strings.Split(strings.ReplaceAll(v, separator, ","), ",")
 	})
 }
 
 // Repeated declares a text flag that may be given several times. Its values may
 // hold commas.
 func (s *Set) Repeated(p *[]string, flag, usage string, check func(string) error) {
-	s.addList(p, flag, "", usage, check, func(v string) []string {
-		return strings.FieldsFunc(v, func(r rune) bool { return r == separator })
-	})
+	s.addList(p, flag, "", usage, check, func(v string) []string { return strings.Split(v, separator) })
 }
 
 func (s *Set) addList(p *[]string, flag, env, usage string, check func(string) error, split func(string) []string) {
@@ -100,12 +98,12 @@ func (s *Set) addList(p *[]string, flag, env, usage string, check func(string) e
 		}
 		return nil
 	}
-	s.settings = append(s.settings, &setting{flag: flag, env: env, list: true, parse: parse})
+	s.settings = append(s.settings, &setting{flag: flag, env: env, split: split, parse: parse})
 	s.flags = append(s.flags, &cli.StringSliceFlag{Name: flag, Usage: usage, HideDefault: true})
 }
 
 // separator keeps the values of a repeated flag apart until they are parsed.
-const separator = '\x00'
+const separator = "\x00"
 
 // OneOf declares a setting with a closed set of values.
 func (s *Set) OneOf(p *string, flag, env, def, usage string, values ...string) {
@@ -218,11 +216,16 @@ func (s *Set) Variables() string {
 	return "variables that have no flag; those with _FILE name a file that holds the value:\n\n" + b.String()
 }
 
-// Load fills every setting from cmd's flags and getenv, and checks it. The
-// error names all faults, one a line.
+// Load fills every setting from cmd's flags and getenv, and checks it. A flag that
+// is given with an empty value is a fault. The error names all faults, one a line.
 func (s *Set) Load(cmd *cli.Command, getenv func(string) string) error {
 	var faults []error
 	for _, one := range s.settings {
+		if one.empty(cmd) {
+			faults = append(faults, fmt.Errorf("--%s is empty: give a value, or leave the flag out", one.flag))
+			_ = one.parse(one.value)
+			continue
+		}
 		if err := one.load(cmd, getenv); err != nil {
 			faults = append(faults, fmt.Errorf("%s: %w", one.name(), err))
 			_ = one.parse(one.value) // the checks take a bad one for its default
@@ -270,12 +273,31 @@ func (s *setting) load(cmd *cli.Command, getenv func(string) string) error {
 	}
 	if s.flag != "" && cmd.IsSet(s.flag) {
 		s.given = true
-		value = fmt.Sprint(cmd.Value(s.flag))
-		if s.list {
-			value = strings.Join(cmd.StringSlice(s.flag), string(separator))
-		}
+		value = s.fromFlag(cmd)
 	}
 	return s.parse(value)
+}
+
+// empty reports whether the flag was given on the command line without a value, or with several of which one is empty.
+// A variable that is empty is as good as none, but a flag is meant: its value was an unset variable of a shell.
+// Without it a rule would stop more jobs, and a brake would be one for everything.
+func (s *setting) empty(cmd *cli.Command) bool {
+	if s.flag == "" || !cmd.IsSet(s.flag) {
+		return false
+	}
+	values := []string{s.fromFlag(cmd)}
+	if s.split != nil {
+		values = s.split(values[0])
+	}
+	return slices.ContainsFunc(values, func(v string) bool { return strings.TrimSpace(v) == "" })
+}
+
+// fromFlag is the value of a flag that is set; several values are kept apart by separator.
+func (s *setting) fromFlag(cmd *cli.Command) string {
+	if s.split != nil {
+		return strings.Join(cmd.StringSlice(s.flag), separator)
+	}
+	return fmt.Sprint(cmd.Value(s.flag))
 }
 
 func (s *setting) fromEnv(getenv func(string) string) (string, error) {
