@@ -149,7 +149,8 @@ func (c *csvLines) separator(said string) error {
 }
 
 // header returns errHeader for the names of the columns, and a fatal error for those
-// of other columns: whatever follows could mean other jobs.
+// of other columns: whatever follows could mean other jobs. A name counts in any column,
+// as that of the jobs may be another one now.
 func (c *csvLines) header(fields []string) error {
 	id := "" // where that of a job stands
 	if c.job < len(fields) {
@@ -161,11 +162,18 @@ func (c *csvLines) header(fields []string) error {
 		return errHeader
 	case len(fields) == 1 && namesOther(id):
 		return otherColumn(id)
-	case namesIDs(id), namesOther(id),
-		slices.ContainsFunc(fields, func(field string) bool { return keyOf(field) == jobKey }):
+	case namesIDs(id), namesOther(id), slices.ContainsFunc(fields, namesJobs),
+		!isPlainID(id) && slices.ContainsFunc(fields, c.isColumn):
 		return fatal("is the header of a list with other columns: read the two lists one by one")
 	}
 	return nil
+}
+
+// isColumn reports whether a value is what a column of ids, or one of this list, is called. A label may be such a word,
+// too, such as job for a kind of jobs: only of a record without the id of a job does it say that it is a header.
+func (c *csvLines) isColumn(field string) bool {
+	key := keyOf(field)
+	return namesIDs(field) || key != "" && slices.Contains(c.names, key)
 }
 
 // fields splits one line. The result holds until the next call.

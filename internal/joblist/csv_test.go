@@ -114,6 +114,19 @@ func TestCSVHeaderInTheMiddle(t *testing.T) {
 	expect(t, "job_id,name\n12,a\nproject_id,name\np2,b\n", p, "p/12 [name:a]", other)
 	expect(t, "job_id,name\n12,a\nid,name\n13,b\n", p, "p/12 [name:a]", other)
 	expect(t, "job_id,team\n12,a\nid\n13\n", p, "p/12 [team:a]", other)
+	// Names of ids are those of another header wherever they stand, however they are spelt.
+	const first = "tensorboard_id,job_id\n5,2100\n"
+	for _, header := range []string{
+		"Job ID,tensorboard_id", "jobid,tensorboard_id", "id,tensorboard_id", "id,count", "JobID,metric1", "\"job-id\",metric1", "ids,metric1", "jobid,5",
+		"tensorboard_id,run", "run,tensorboard_id", "id", "Job IDs,a,b",
+	} {
+		expect(t, first+header+"\n2101,6\n", p, "p/2100 [tensorboard_id:5]", other)
+	}
+	expect(t, first+"TENSORBOARD_ID, Job_ID\n6,2101\n", p, "p/2100 [tensorboard_id:5]", again, "p/2101 [tensorboard_id:6]")
+	// A record with the id of a job is none, though one of its values is such a word.
+	expect(t, "job_id,kind,team\n12,job,team\n6b6f6e6e-7465-4e00-8000-000000000001,Jobs,id\nmy-job,status,x\n", p,
+		"p/12 [kind:job team:team]", "p/6b6f6e6e-7465-4e00-8000-000000000001 [kind:Jobs team:id]", "p/my-job [kind:status team:x]")
+	expect(t, ",job_id\n0,12\n\" \",my-job\n", p, "p/12", "p/my-job") // a column without a name
 	expect(t, "job_id\n12\n id \n13\n", p, "p/12", again, "p/13")
 	expect(t, "job_id\n12\nproject_id\np2\n", p, "p/12", `end list line 3: "project_id" is the name of a column, but not of job ids: `+oneIDALine)
 }

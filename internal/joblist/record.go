@@ -29,10 +29,23 @@ var errHeader = errors.New("names columns, not a job")
 // such an id.
 func namesIDs(text string) bool {
 	switch spelt(text) {
-	case "id", "ids", "jobid", "jobids", "job", "jobs":
+	case "id", "ids", "job", "jobs":
 		return true
 	}
-	return false
+	return namesJobs(text)
+}
+
+// namesJobs reports whether text is the name of a column of job ids, and can't be a label of a job either.
+func namesJobs(text string) bool {
+	name := spelt(text)
+	return name == "jobid" || name == "jobids"
+}
+
+// isPlainID reports whether text is a number or as many hex digits as a UUID has: the ids that the API gives. No column
+// is called so. What is none may be an id all the same.
+func isPlainID(text string) bool {
+	const digits, uuid = "0123456789", 32
+	return text != "" && (strings.Trim(text, digits) == "" || len(text) >= uuid && strings.Trim(text, digits+"abcdefABCDEF-") == "")
 }
 
 // namesOther reports whether text is what people, the API or enqueue's own lists call a
@@ -46,9 +59,9 @@ func namesOther(text string) bool {
 }
 
 // spelt is the name of a column without what people write differently.
-func spelt(name string) string {
-	return strings.NewReplacer("_", "", "-", "", " ", "").Replace(keyOf(name))
-}
+func spelt(name string) string { return joiners.Replace(keyOf(name)) }
+
+var joiners = strings.NewReplacer("_", "", "-", "", " ", "")
 
 // record is what one line says.
 type record struct {
