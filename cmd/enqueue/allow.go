@@ -9,7 +9,7 @@ import (
 
 	"vizstop/internal/actions"
 	"vizstop/internal/control"
-	"vizstop/internal/jobs"
+	"vizstop/internal/joblist"
 	"vizstop/internal/report"
 	"vizstop/internal/settings"
 )
@@ -32,7 +32,7 @@ func allowCommand(getenv func(string) string, streams streams) *cli.Command {
 		if v == "" {
 			return nil
 		}
-		return jobs.ValidateID("project", v)
+		return joblist.ValidateID("project", v)
 	})
 	c.Int(&c.count, "count", "", 0, "how many; of a batch 0 means all of its stops that wait", 0, 10000000)
 	c.declareWhy(&c.Set)

@@ -132,7 +132,7 @@ func (c *stopCmd) chooseByID(args []string) (*chosen, error) {
 			for i, id := range args {
 				item := joblist.Item{ProjectID: project, JobID: id, Place: fmt.Sprintf("argument %d", i+1)}
 				var err error
-				if bad := jobs.ValidateID("job", id); bad != nil {
+				if bad := joblist.ValidateID("job", id); bad != nil {
 					err = &joblist.LineError{Place: item.Place, Reason: bad.Error()}
 				}
 				if !yield(item, err) {

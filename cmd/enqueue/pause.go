@@ -9,7 +9,7 @@ import (
 
 	"vizstop/internal/actions"
 	"vizstop/internal/control"
-	"vizstop/internal/jobs"
+	"vizstop/internal/joblist"
 	"vizstop/internal/report"
 	"vizstop/internal/settings"
 )
@@ -30,7 +30,7 @@ func (c *brakeCmd) declareAll() {
 		if v == "" {
 			return nil
 		}
-		return jobs.ValidateID("project", v)
+		return joblist.ValidateID("project", v)
 	})
 	c.declareWhy(&c.Set)
 	c.Bool(&c.json, "json", "", "print one JSON object")

@@ -12,7 +12,6 @@ import (
 	"vizstop/internal/control"
 	"vizstop/internal/estimate"
 	"vizstop/internal/joblist"
-	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
 	"vizstop/internal/notify"
 	"vizstop/internal/plain"
@@ -52,7 +51,7 @@ type stopCmd struct {
 func (c *stopCmd) declareAll() {
 	c.store.declare()
 	c.Strings(&c.projects, "project", "HW_PROJECT_ID", "id of the Huawei Cloud project that the jobs are in; with a rule repeatable, or several by comma", func(v string) error {
-		return jobs.ValidateID("project", v)
+		return joblist.ValidateID("project", v)
 	})
 	c.String(&c.from, "from", "", "", "file of jobs: ids, CSV with a header, or JSON lines; - for standard input", nil)
 	c.OneOf(&c.format, "format", "", "auto", "of --from: "+formats(), joblist.Formats()...)

@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"vizstop/internal/control"
+	"vizstop/internal/joblist"
 	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
 	"vizstop/internal/report"
@@ -62,7 +63,7 @@ func showCommand(getenv func(string) string, streams streams) *cli.Command {
 		case strings.Contains(v, ","):
 			return errors.New("a job is in one project: name only that")
 		}
-		return jobs.ValidateID("project", v)
+		return joblist.ValidateID("project", v)
 	})
 	c.Bool(&c.csv, "csv", "", "print CSV with a header")
 	c.Bool(&c.json, "json", "", "print one JSON object")

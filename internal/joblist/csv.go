@@ -173,7 +173,7 @@ func (c *csvLines) header(fields []string) error {
 // too, such as job for a kind of jobs: only of a record without the id of a job does it say that it is a header.
 func (c *csvLines) isColumn(field string) bool {
 	key := keyOf(field)
-	return namesIDs(field) || key != "" && slices.Contains(c.names, key)
+	return namesIDs(field) || namesOtherIDs(field) || key != "" && slices.Contains(c.names, key)
 }
 
 // fields splits one line. The result holds until the next call.

@@ -118,7 +118,7 @@ func TestCSVHeaderInTheMiddle(t *testing.T) {
 	const first = "tensorboard_id,job_id\n5,2100\n"
 	for _, header := range []string{
 		"Job ID,tensorboard_id", "jobid,tensorboard_id", "id,tensorboard_id", "id,count", "JobID,metric1", "\"job-id\",metric1", "ids,metric1", "jobid,5",
-		"tensorboard_id,run", "run,tensorboard_id", "id", "Job IDs,a,b",
+		"tensorboard_id,run", "run,tensorboard_id", "id", "Job IDs,a,b", "user_id,count",
 	} {
 		expect(t, first+header+"\n2101,6\n", p, "p/2100 [tensorboard_id:5]", other)
 	}
@@ -159,7 +159,11 @@ func TestIDsWithAHeader(t *testing.T) {
 // What follows the name of another column are no ids of jobs, however much they look like it.
 func TestIDsUnderAnotherColumn(t *testing.T) {
 	const what = " is the name of a column, but not of job ids: one job id a line is expected, or a CSV with a column job_id"
-	for _, name := range []string{"project_id", "Project", "job_name", "name", "status", "state"} {
+	for _, name := range []string{
+		"project_id", "Project", "job_name", "name", "status", "state",
+		"workspace_id", "user_id", "train_id", "Train ID", "USER-ID", "tensor_board_id", "stop_id", "request id", // ids of something else
+		"batch", "polls", "in flight", "asked for at", "last_status", // columns of enqueue's own lists
+	} {
 		for _, format := range []string{"auto", "ids"} {
 			expect(t, name+"\n12\n", Options{Format: format, Project: "p"}, fmt.Sprintf("end list line 1: %q", name)+what)
 		}
@@ -169,7 +173,13 @@ func TestIDsUnderAnotherColumn(t *testing.T) {
 	for _, second := range []string{"\ufeff13\n", "\ufeff# second list\n13\n", "\ufeff\n13\n"} { // a list that begins with a mark
 		expect(t, "12\n"+second, Options{Project: "p"}, "p/12", "p/13")
 	}
-	expect(t, "status-1\nname2\n", Options{Project: "p"}, "p/status-1", "p/name2")
+	expect(t, "1000\nworkspace_id\n5\n", Options{Project: "p"}, "p/1000", `end list line 2: "workspace_id"`+what)
+	expect(t, "job_id\n1000\nbatch\n5\n", Options{Project: "p"}, "p/1000", `end list line 3: "batch"`+what)
+	expect(t, "job_id,a\n1000,x\nuser_id,a\n5,x\n", Options{Project: "p"}, "p/1000 [a:x]",
+		"end list line 3: is the header of a list with other columns: read the two lists one by one")
+	// Jobs' names may be given as ids.
+	expect(t, "status-1\nname2\nuser_id2\nface-2_id\nmy_job\npyramid\nbatch-a\nid_card\ngrid\n", Options{Project: "p"},
+		"p/status-1", "p/name2", "p/user_id2", "p/face-2_id", "p/my_job", "p/pyramid", "p/batch-a", "p/id_card", "p/grid")
 }
 
 // Several ids in a line are none, wherever they stand. They are no header either.

@@ -7,7 +7,8 @@
 //
 //   - Plain ids: one job id a line; a comment may follow it. A line that is the
 //     name of a column of ids, such as id or job_id, is passed over; that of
-//     another column, such as project_id or status, ends the list with an error.
+//     another column, such as workspace_id, status or batch, ends the list with
+//     an error.
 //   - CSV: the first line names the columns, separated by commas or semicolons;
 //     a line such as "sep=;" may stand before it. Where either stands again, it
 //     is passed over. job_id must be among the names,

@@ -100,7 +100,8 @@ func TestProjectIsMissing(t *testing.T) {
 
 func TestBadLinesAreNamedAndPassedOver(t *testing.T) {
 	const rule = ` is not valid: it must be 1 to 64 letters, digits, '_' or '-', starting with a letter or digit`
-	expect(t, "10\n../11\n\n-\n12 13\n14\n", Options{Project: "p"},
+	p := Options{Project: "p"}
+	expect(t, "10\n../11\n\n-\n12 13\n14\n", p,
 		"p/10",
 		`bad list line 2: job id "../11"`+rule,
 		`bad list line 4: job id "-"`+rule,
@@ -108,9 +109,18 @@ func TestBadLinesAreNamedAndPassedOver(t *testing.T) {
 		"p/14")
 	expect(t, "project_id,job_id\np/q,1\n", Options{}, `bad list line 2: project id "p/q"`+rule)
 	const none = `, which programs write for a value that is missing`
-	expect(t, "null\nNone\n10\n", Options{Project: "p"},
+	expect(t, "null\nNone\n10\n", p,
 		`bad list line 1: the job id is "null"`+none, `bad list line 2: the job id is "None"`+none, "p/10")
-	expect(t, "project_id,job_id\nnull,1\n", Options{}, `bad list line 2: the project id is "null"`+none)
+	expect(t, "project_id,job_id\nnull,1\nNA,2\n", Options{},
+		`bad list line 2: the project id is "null"`+none, `bad list line 3: the project id is "NA"`+none)
+	expect(t, "NA\nNaT\n<NA>\n10\nNaN\n", p, `bad list line 1: the job id is "NA"`+none, `bad list line 2: the job id is "NaT"`+none,
+		`bad list line 3: job id "<NA>"`+rule, "p/10", `bad list line 5: the job id is "NaN"`+none)
+	const truth = `, which programs write for yes or no`
+	for _, word := range []string{"true", "True", "TRUE", "false", "False"} {
+		expect(t, word+"\n10\n", p, `bad list line 1: the job id is "`+word+`"`+truth, "p/10")
+	}
+	expect(t, `{"job_id":"true"}`+"\n"+`{"job_id":"NA"}`+"\n", p, `bad list line 1: the job id is "true"`+truth, `bad list line 2: the job id is "NA"`+none)
+	expect(t, "na\nnat\ntruly\nfalse-1\n", p, "p/na", "p/nat", "p/truly", "p/false-1") // names of jobs, perhaps
 }
 
 func TestPlaces(t *testing.T) {

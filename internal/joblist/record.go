@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"unicode"
 
 	"vizstop/internal/jobs"
 	"vizstop/internal/plain"
@@ -49,17 +51,31 @@ func isPlainID(text string) bool {
 }
 
 // namesOther reports whether text is what people, the API or enqueue's own lists call a
-// column of something else. No job has such an id.
+// column of something else: the values below it may look like ids, and be those of batches
+// or mere counts. A job whose name is such a word can't be given by it in a list.
 func namesOther(text string) bool {
-	switch spelt(text) {
-	case "projectid", "project", "jobname", "name", "status", "state":
-		return true
-	}
-	return false
+	return namesOtherIDs(text) || slices.Contains(otherColumns, spelt(text))
+}
+
+// namesOtherIDs reports whether text is words that end in id, such as workspace_id.
+func namesOtherIDs(text string) bool {
+	other := func(r rune) bool { return !unicode.IsLetter(r) && !strings.ContainsRune(joints, r) }
+	name, ok := strings.CutSuffix(keyOf(text), "id")
+	return ok && name != "" && strings.ContainsAny(name[len(name)-1:], joints) && !strings.ContainsFunc(name, other) && !namesIDs(text)
+}
+
+// otherColumns are the columns of enqueue's own lists, tables and CSV, but those of jobs' ids, and names of the API.
+var otherColumns = []string{
+	"accepted", "action", "age", "answer", "asked", "askedforat", "at", "attempts", "bad", "batch", "by", "call", "called", "calls", "deadline",
+	"due", "ended", "from", "good", "held", "inflight", "jobname", "labels", "last", "laststatus", "name", "next", "outcome", "polls", "project",
+	"projectid", "reason", "requestid", "running", "schedule", "scope", "state", "status", "step", "stopid", "stops", "took", "utc",
 }
 
 // spelt is the name of a column without what people write differently.
 func spelt(name string) string { return joiners.Replace(keyOf(name)) }
+
+// joints are what may stand between the words of a name.
+const joints = "_- "
 
 var joiners = strings.NewReplacer("_", "", "-", "", " ", "")
 
@@ -76,18 +92,27 @@ func (r *record) check() error {
 	if r.project == "" {
 		return fmt.Errorf("there is no %s, and no project was given for all jobs", projectKey)
 	}
-	return cmp.Or(validate("job", r.job), validate("project", r.project))
+	return cmp.Or(ValidateID("job", r.job), ValidateID("project", r.project))
 }
 
-func validate(kind, id string) error {
-	if missing(id) {
+// ValidateID checks an id that people or programs give: it is valid in the sense of
+// jobs.ValidateID, and no word that programs write where they have no id.
+func ValidateID(kind, id string) error {
+	switch {
+	case missing(id):
 		return fmt.Errorf("the %s id is %q, which programs write for a value that is missing", kind, id)
+	case strings.EqualFold(id, "true"), strings.EqualFold(id, "false"):
+		return fmt.Errorf("the %s id is %q, which programs write for yes or no", kind, id)
 	}
 	return jobs.ValidateID(kind, id)
 }
 
-// missing reports whether text is what jq, Python and others write for no value.
+// missing reports whether text is what jq, Python, R and others write for no value.
 func missing(text string) bool {
+	switch text {
+	case "NA", "NaT": // in other letters they may be the name of a job
+		return true
+	}
 	switch strings.ToLower(text) {
 	case "null", "nil", "none", "nan", "undefined":
 		return true
