@@ -16,6 +16,7 @@ import (
 	"vizstop/internal/notify"
 	"vizstop/internal/plain"
 	"vizstop/internal/report"
+	"vizstop/internal/tracing/otlp"
 	"vizstop/internal/when"
 )
 
@@ -95,6 +96,7 @@ func (c *stopCmd) declareAsk() {
 	c.Bool(&c.allowNotFound, "allow-not-found", "", "with --wait: a job that the API does not know is as good as stopped")
 	c.Bool(&c.json, "json", "", "print one JSON object")
 	c.Bool(&c.quiet, "quiet", "", "print nothing but the batch id, warnings and errors")
+	c.CheckVariables(otlp.Check)
 	c.Check(func() error {
 		if c.timeout > 0 && !c.wait {
 			return errors.New("--timeout goes with --wait")

@@ -13,6 +13,7 @@ import (
 	"vizstop/internal/schedules"
 	"vizstop/internal/settings"
 	"vizstop/internal/tasks"
+	"vizstop/internal/tracing/otlp"
 	"vizstop/internal/worker"
 )
 
@@ -73,6 +74,7 @@ func (c *config) declareRun() {
 		return nil
 	})
 	c.log.Declare(&c.Set)
+	c.CheckVariables(otlp.Check)
 }
 
 func (c *config) declareListen(def string) {

@@ -22,6 +22,7 @@ type Set struct {
 	flags    []cli.Flag
 	loaded   []func(getenv func(string) string)
 	checks   []func() error
+	outside  []func(getenv func(string) string) error
 }
 
 type setting struct {
@@ -195,6 +196,12 @@ func (s *Set) Loaded(f func(getenv func(string) string)) { s.loaded = append(s.l
 // itself has its default then.
 func (s *Set) Check(f func() error) { s.checks = append(s.checks, f) }
 
+// CheckVariables adds a check of variables that are no settings: a library reads them itself, and passes over bad ones
+// without a word.
+func (s *Set) CheckVariables(f func(getenv func(string) string) error) {
+	s.outside = append(s.outside, f)
+}
+
 // Flags are the flags of all settings, in the order of their declaration.
 func (s *Set) Flags() []cli.Flag { return s.flags }
 
@@ -236,6 +243,11 @@ func (s *Set) Load(cmd *cli.Command, getenv func(string) string) error {
 	}
 	for _, check := range s.checks {
 		if err := check(); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	for _, check := range s.outside {
+		if err := check(getenv); err != nil {
 			faults = append(faults, err)
 		}
 	}

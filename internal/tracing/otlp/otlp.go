@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-logr/logr"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/sdk/resource"
@@ -39,15 +40,16 @@ const (
 // OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, with OTEL_SDK_DISABLED=true or
 // OTEL_TRACES_EXPORTER=none, the tracer is nil and nothing is done. It is nil on
 // an error, too, and the function never is. One process calls it once: the
-// SDK's handler of errors is the process'.
+// SDK's handler of errors and its logger are the process'.
 func Start(ctx context.Context, c Config) (*tracing.Tracer, func(), error) {
 	off := func() {}
 	if !wanted(c.Getenv) {
 		return nil, off, nil
 	}
-	if err := checkProtocol(c.Getenv); err != nil {
+	if err := errors.Join(checkProtocol(c.Getenv), Check(c.Getenv)); err != nil {
 		return nil, off, err
 	}
+	otel.SetLogger(logr.Discard()) // its lines quote the values of variables, which may be secret
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(c.OnError))
 	exporter, err := otlptracehttp.New(ctx)
 	if err != nil {

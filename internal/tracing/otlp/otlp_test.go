@@ -1,6 +1,12 @@
 package otlp
 
-import "testing"
+import (
+	"strings"
+	"testing"
+
+	"github.com/go-logr/logr/funcr"
+	"go.opentelemetry.io/otel"
+)
 
 func TestWanted(t *testing.T) {
 	t.Parallel()
@@ -38,5 +44,75 @@ func TestOnlyOneProtocol(t *testing.T) {
 		if err := checkProtocol(func(name string) string { return c.env[name] }); (err == nil) != c.ok {
 			t.Errorf("%v: %v", c.env, err)
 		}
+	}
+}
+
+// What can't be used is refused by the name of its variable. Endpoints and headers hold passwords.
+func TestBadVariablesAreRefusedWithoutTheirValues(t *testing.T) {
+	t.Parallel()
+	const endpoint, ours = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
+	const headers, ourHeaders = "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"
+	const noURL = " is not a URL such as http://collector:4318: write http:// or https:// and a host; a password for the collector goes into OTEL_EXPORTER_OTLP_HEADERS"
+	for _, c := range []struct {
+		env  map[string]string
+		want string // "": it is good
+	}{
+		{nil, ""},
+		{map[string]string{endpoint: " http://127.0.0.1:4318\n"}, ""},
+		{map[string]string{endpoint: "HTTPS://u:s3cret@collector"}, ""},
+		{map[string]string{ours: "http://[::1]:4318/v1/traces"}, ""},
+		{map[string]string{endpoint: "http://u:s3cret%zz@127.0.0.1:9"}, endpoint + noURL},
+		{map[string]string{ours: "http://u:s3cret%zz@127.0.0.1:9", endpoint: "http://127.0.0.1:4318"}, ours + noURL},
+		{map[string]string{ours: "http://127.0.0.1:4318", endpoint: "s3cret.example:4318"}, endpoint + noURL},
+		{map[string]string{endpoint: "grpc://s3cret:4317"}, endpoint + noURL},
+		{map[string]string{endpoint: "unix:///s3cret"}, endpoint + noURL},
+		{map[string]string{endpoint: "http:///s3cret"}, endpoint + noURL},
+		{map[string]string{endpoint: "http://:4318/s3cret"}, endpoint + noURL},
+		{map[string]string{endpoint: "http://s3cret%zz", "OTEL_SDK_DISABLED": "true"}, ""}, // nobody reads it
+		{map[string]string{headers: "s3cret"}, ""},
+
+		{map[string]string{endpoint: "http://c", headers: "api-key=s3%20cret, b = c==,"}, ""},
+		{map[string]string{endpoint: "http://c", headers: "a=b,s3cret"},
+			headers + ": entry 2 has no =: write name=value,name=value, and a comma within a value as %2C"},
+		{map[string]string{endpoint: "http://c", headers: "a=s3cret%zz"}, headers + ": the value of entry 1 has a % that begins no escape: write it as %25"},
+		{map[string]string{ours: "http://c", ourHeaders: "a=s3cret%"}, ourHeaders + ": the value of entry 1 has a % that begins no escape: write it as %25"},
+		{map[string]string{endpoint: "http://c", headers: "a=s3%0Acret"},
+			headers + ": the value of entry 1 has a character that no header can carry: take it out"},
+		{map[string]string{endpoint: "http://c", headers: "s3 cret=b"},
+			headers + ": entry 1 has no name that a header can have before its =: write name=value,name=value"},
+		{map[string]string{endpoint: "http://c", headers: "=s3cret"},
+			headers + ": entry 1 has no name that a header can have before its =: write name=value,name=value"},
+	} {
+		got := ""
+		if err := Check(func(name string) string { return c.env[name] }); err != nil {
+			got = err.Error()
+		}
+		if got != c.want {
+			t.Errorf("%v: %q, want %q", c.env, got, c.want)
+		}
+	}
+	every := map[string]string{endpoint: "s3cret", ours: "s3cret", headers: "s3cret", ourHeaders: "s3cret"}
+	if err := Check(func(name string) string { return every[name] }); err == nil || strings.Count(err.Error(), "\n") != 3 || strings.Contains(err.Error(), "s3cret") {
+		t.Errorf("all four bad: %v", err)
+	}
+}
+
+// The SDK says nothing by itself: its log lines quote the values of variables.
+func TestTheSDKLogsNothing(t *testing.T) {
+	var said []string
+	otel.SetLogger(funcr.New(func(_, args string) { said = append(said, args) }, funcr.Options{Verbosity: 8}))
+	for name, value := range map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_TIMEOUT": "s3cret"} {
+		t.Setenv(name, value)
+	}
+	getenv := func(name string) string {
+		return map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}[name]
+	}
+	tracer, flush, err := Start(t.Context(), Config{Getenv: getenv, Service: "test", Version: "1", OnError: func(err error) { t.Error(err) }})
+	if tracer == nil || err != nil {
+		t.Fatalf("no tracer: %v", err)
+	}
+	flush()
+	if len(said) > 0 {
+		t.Errorf("it said %q", said)
 	}
 }
