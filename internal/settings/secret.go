@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 )
 
 // maxSecret bounds a file that holds a secret, in bytes. A longer one is not what was meant.
@@ -22,12 +23,17 @@ const readableByAll = 0o004
 
 // secretOf is the value of a secret, from its variable or from the file that the variable with _FILE names, and what
 // should not stay so; "" for nothing. A byte order mark before it and the line end after it are an editor's, and not
-// part of it.
+// part of it. Errors never quote it.
 func secretOf(getenv func(string) string, env string) (value, warning string, err error) {
 	value = bare(getenv(env))
 	path := getenv(env + "_FILE")
 	switch {
+	case path == "" && value == "":
+		return "", "", nil
 	case path == "":
+		if err := checkSecret(value); err != nil {
+			return "", "", fmt.Errorf("the value of %s %w", env, err)
+		}
 		return value, "", nil
 	case value != "":
 		return "", "", fmt.Errorf("set either %s or %s_FILE, not both", env, env)
@@ -39,6 +45,9 @@ func secretOf(getenv func(string) string, env string) (value, warning string, er
 	if value = bare(text); value == "" {
 		return "", "", fmt.Errorf("%s_FILE: %s is empty", env, path)
 	}
+	if err := checkSecret(value); err != nil {
+		return "", "", fmt.Errorf("%s_FILE: %s %w", env, path, err)
+	}
 	if open {
 		warning = fmt.Sprintf("%s_FILE: every user of this machine may read %s: take that right away (chmod o-r)", env, path)
 	}
@@ -47,6 +56,22 @@ func secretOf(getenv func(string) string, env string) (value, warning string, er
 
 // bare is the secret in a text.
 func bare(text string) string { return strings.TrimRight(strings.TrimPrefix(text, "\ufeff"), "\r\n") }
+
+// checkSecret refuses what is plainly damaged, such as a file that holds more than the secret. Blanks around a secret
+// stay, since a password may have them. The error is the end of a sentence and quotes nothing.
+func checkSecret(value string) error {
+	switch {
+	case strings.HasPrefix(value, "\xff\xfe"), strings.HasPrefix(value, "\xfe\xff"):
+		return errors.New("is UTF-16: save it as UTF-8")
+	case strings.TrimSpace(value) == "":
+		return errors.New("holds nothing but blanks: write the secret there")
+	case strings.ContainsAny(value, "\r\n"):
+		return errors.New("holds more than one line: leave the one with the secret")
+	case strings.ContainsFunc(strings.Trim(value, " \t"), unicode.IsControl):
+		return errors.New("holds a control character, which is in no secret: write it again, as plain text in one line")
+	}
+	return nil
+}
 
 // readSecret reads a file, and says whether every user of the machine may read it. Of a pipe nobody else can read. It
 // never waits longer than limit: a program that waits in open can't be told to end.

@@ -172,7 +172,8 @@ func (s *Set) Bool(p *bool, flag, env, usage string) {
 
 // Secret declares a variable without a flag. Its value may also stand in the
 // file that the variable of the same name with _FILE names, of at most 64 KiB.
-// A byte order mark before it and the line end after it are not part of it.
+// A byte order mark before it and the line end after it are not part of it. More
+// than one line, control characters and nothing but blanks are refused.
 func (s *Set) Secret(p *string, env string) {
 	s.settings = append(s.settings, &setting{env: env, secret: true, parse: func(v string) error {
 		*p = v
