@@ -64,7 +64,7 @@ func TestEveryBadSettingIsReportedAtOnce(t *testing.T) {
 		"--shutdown-timeout (VIZSTOP_SHUTDOWN_TIMEOUT): 0s is not between 1s and 1h",
 		`--log-level (VIZSTOP_LOG_LEVEL): "loud" is none of debug, info, warn, error`,
 		`--log-format (VIZSTOP_LOG_FORMAT): "xml" is none of auto, text, json`,
-		"no credentials: set HW_ACCESS_KEY and HW_SECRET_KEY", // those that are set can't be read
+		"more than one way to authenticate is set (HW_ACCESS_KEY and HW_SECRET_KEY; HW_AUTH_TOKEN): leave one",
 	}
 	wantLines(t, got, want)
 }
@@ -125,6 +125,44 @@ func TestCredentialsMustBeComplete(t *testing.T) {
 			[]string{"OTEL_EXPORTER_OTLP_ENDPOINT is not a URL such as http://collector:4318: "}},
 		"plain http to IAM": {environ{"HW_USER_NAME": "u", "HW_USER_PASSWORD": "p", "HW_DOMAIN_NAME": "d", "HW_AUTH_URL": "http://iam.example.com"},
 			[]string{"--iam-endpoint (HW_AUTH_URL): modelarts: IAM endpoint must be https"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			wantLines(t, refusal(t, c.env), c.want)
+		})
+	}
+}
+
+// A secret that can't be read is not missing: nothing is said of those that it goes with. What else is wrong is told.
+func TestUnreadableSecretIsNotMissing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	empty := filepath.Join(dir, "empty")
+	if err := os.WriteFile(empty, []byte("\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		env  environ
+		want []string
+	}{
+		"an empty file":    {environ{"HW_ACCESS_KEY": "AK", "HW_SECRET_KEY_FILE": empty}, []string{"HW_SECRET_KEY: HW_SECRET_KEY_FILE: " + empty + " is empty"}},
+		"a missing file":   {environ{"HW_ACCESS_KEY_FILE": empty + "s", "HW_SECRET_KEY": "SK"}, []string{"HW_ACCESS_KEY: read HW_ACCESS_KEY_FILE: open "}},
+		"a directory":      {environ{"HW_ACCESS_KEY": "AK", "HW_SECRET_KEY_FILE": dir}, []string{"HW_SECRET_KEY: read HW_SECRET_KEY_FILE: read "}},
+		"two values":       {environ{"HW_ACCESS_KEY": "AK", "HW_SECRET_KEY": "SK", "HW_SECRET_KEY_FILE": empty}, []string{"HW_SECRET_KEY: set either "}},
+		"a damaged value":  {environ{"HW_ACCESS_KEY": "AK", "HW_SECRET_KEY": "S\nK"}, []string{"HW_SECRET_KEY: the value of HW_SECRET_KEY holds more than one line"}},
+		"the only one set": {environ{"HW_AUTH_TOKEN_FILE": empty}, []string{"HW_AUTH_TOKEN: HW_AUTH_TOKEN_FILE: "}},
+		"a password": {environ{"HW_USER_NAME": "u", "HW_USER_PASSWORD_FILE": empty, "HW_DOMAIN_NAME": "d"},
+			[]string{"HW_USER_PASSWORD: HW_USER_PASSWORD_FILE: "}},
+		"and a bad endpoint": {environ{"HW_ACCESS_KEY": "AK", "HW_SECRET_KEY_FILE": empty, "MODELARTS_ENDPOINT": "ftp://example.com"},
+			[]string{"HW_SECRET_KEY: HW_SECRET_KEY_FILE: ", "--endpoint (MODELARTS_ENDPOINT): modelarts: base URL must start with https://"}},
+		"and two ways": {environ{"HW_ACCESS_KEY": "AK", "HW_SECRET_KEY_FILE": empty, "HW_AUTH_TOKEN": "T"},
+			[]string{"HW_SECRET_KEY: HW_SECRET_KEY_FILE: ", "more than one way to authenticate is set"}},
+		"and no access key": {environ{"HW_SECRET_KEY_FILE": empty},
+			[]string{"HW_SECRET_KEY: HW_SECRET_KEY_FILE: ", "HW_ACCESS_KEY is not set: HW_ACCESS_KEY and HW_SECRET_KEY go together"}},
+		"a password, and a bad endpoint of IAM": {environ{"HW_USER_NAME": "u", "HW_USER_PASSWORD_FILE": empty, "HW_DOMAIN_NAME": "d", "HW_AUTH_URL": "http://iam.example.com"},
+			[]string{"HW_USER_PASSWORD: HW_USER_PASSWORD_FILE: ", "--iam-endpoint (HW_AUTH_URL): modelarts: IAM endpoint must be https"}},
+		"a password for Redis, and no secret key": {environ{"HW_ACCESS_KEY": "AK", "VIZSTOP_REDIS_PASSWORD_FILE": empty},
+			[]string{"VIZSTOP_REDIS_PASSWORD: VIZSTOP_REDIS_PASSWORD_FILE: ", "HW_SECRET_KEY is not set: HW_ACCESS_KEY and HW_SECRET_KEY go together"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

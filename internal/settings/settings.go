@@ -35,6 +35,14 @@ type setting struct {
 	given     bool                  // by flag or variable, once loaded
 }
 
+// standIn is what the checks take a bad setting for. Nothing else sees it: Load fails.
+func (s *setting) standIn() string {
+	if s.secret {
+		return "unreadable" // it is not missing
+	}
+	return s.value
+}
+
 // name is how errors call a setting.
 func (s *setting) name() string {
 	switch {
@@ -194,7 +202,7 @@ func (s *Set) Variable(p *string, env string) {
 func (s *Set) Loaded(f func(getenv func(string) string)) { s.loaded = append(s.loaded, f) }
 
 // Check adds a check of several settings together. A setting that is bad by
-// itself has its default then.
+// itself has its default then; a bad secret has some text, since it is not missing.
 func (s *Set) Check(f func() error) { s.checks = append(s.checks, f) }
 
 // CheckVariables adds a check of variables that are no settings: a library reads them itself, and passes over bad ones
@@ -236,7 +244,7 @@ func (s *Set) Load(cmd *cli.Command, getenv func(string) string) error {
 		}
 		if err := one.load(cmd, getenv); err != nil {
 			faults = append(faults, fmt.Errorf("%s: %w", one.name(), err))
-			_ = one.parse(one.value) // the checks take a bad one for its default
+			_ = one.parse(one.standIn())
 		}
 	}
 	for _, f := range s.loaded {
