@@ -216,6 +216,12 @@ func TestBadSettings(t *testing.T) {
 			}
 		}
 	}
+	proxy := environ{"https_proxy": "http://u:s3cret%zz@127.0.0.1:9"}
+	for _, name := range []string{"check", "run"} {
+		if _, _, err := command(t, proxy, name); err == nil || !strings.HasPrefix(err.Error(), "https_proxy is not the URL of a proxy") || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%s with a bad proxy: %v", name, err)
+		}
+	}
 	if _, _, err := command(t, nil, "chekc"); err == nil || !strings.Contains(err.Error(), `unknown command "chekc"`) {
 		t.Errorf("the error is %v", err)
 	}

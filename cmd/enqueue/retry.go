@@ -12,6 +12,7 @@ import (
 	"vizstop/internal/actions"
 	"vizstop/internal/control"
 	"vizstop/internal/joblist"
+	"vizstop/internal/settings"
 	"vizstop/internal/when"
 )
 
@@ -21,6 +22,7 @@ func retryCommand(getenv func(string) string, streams streams) *cli.Command {
 	c.store.declare()
 	c.Strings(&outcomes, "outcome", "", "ask again for stops with this outcome; several by comma (default: not_found,rejected,expired; of a shadow batch would_not_found,would_hold,rejected,expired)", control.CheckState)
 	c.declareAsk()
+	c.CheckVariables(settings.CheckProxies) // of the collector: it calls no API
 	return &cli.Command{
 		Name:                      "retry",
 		Usage:                     "ask again, in a new batch, for the stops of a batch that failed",

@@ -123,6 +123,8 @@ func TestCredentialsMustBeComplete(t *testing.T) {
 			[]string{`--endpoint (MODELARTS_ENDPOINT): modelarts: base URL must be https: plain http to "modelarts.example.com" would leave this machine`}},
 		"no collector": {environ{"HW_AUTH_TOKEN": "T", "OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"},
 			[]string{"OTEL_EXPORTER_OTLP_ENDPOINT is not a URL such as http://collector:4318: "}},
+		"no proxy": {environ{"HW_AUTH_TOKEN": "T", "https_proxy": "http://u:p %zz@127.0.0.1:9"},
+			[]string{"https_proxy is not the URL of a proxy, and calls would go out without one: "}},
 		"plain http to IAM": {environ{"HW_USER_NAME": "u", "HW_USER_PASSWORD": "p", "HW_DOMAIN_NAME": "d", "HW_AUTH_URL": "http://iam.example.com"},
 			[]string{"--iam-endpoint (HW_AUTH_URL): modelarts: IAM endpoint must be https"}},
 	} {
@@ -187,6 +189,7 @@ func TestErrorsHoldNoSecret(t *testing.T) {
 		{"MODELARTS_ENDPOINT": "https://user:" + secret + "@example.com"},
 		{"MODELARTS_ENDPOINT": "https://example.com:" + secret},
 		{"HW_AUTH_TOKEN_FILE": file},
+		{"HTTPS_PROXY": "http://user:" + secret + "%zz@127.0.0.1:9"},
 		{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://user:" + secret + "%zz@127.0.0.1:9"},
 		{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_EXPORTER_OTLP_TRACES_HEADERS": secret},
 	} {

@@ -57,6 +57,7 @@ func (a *API) Declare(s *Set, optional bool) {
 			s.Variable(v.value, loginPrefix+v.name)
 		}
 	}
+	s.CheckVariables(CheckProxies)
 	s.Loaded(func(getenv func(string) string) { a.getenv = getenv })
 	s.Check(func() error {
 		switch {
