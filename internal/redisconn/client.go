@@ -33,6 +33,12 @@ func (o *Options) timeouts() timeouts {
 // clientName is what CLIENT LIST shows.
 const clientName = "vizstop"
 
+// How much of what goes either way a connection reads or writes at a time, in bytes.
+const (
+	commandBuffer  = 4 << 10
+	pipelineBuffer = 32 << 10
+)
+
 // Client returns a client of its own, which the caller closes. It connects
 // when it is first used; Check tells whether it can. A command may be sent again
 // when its answer did not come, so it may have taken effect before.
@@ -63,6 +69,11 @@ func (o *Options) universal() *redis.UniversalOptions {
 		ReadTimeout:      limits.read,
 		WriteTimeout:     limits.write,
 		PoolTimeout:      limits.pool,
+
+		// A worker has a hundred connections, and go-redis would give each 64 KiB and a pipeline's 256 KiB: most
+		// of what a worker needs. What is longer than a buffer passes it by.
+		ReadBufferSize: commandBuffer, WriteBufferSize: commandBuffer,
+		PipelineReadBufferSize: pipelineBuffer, PipelineWriteBufferSize: pipelineBuffer,
 
 		ContextTimeoutEnabled: true,
 
