@@ -251,6 +251,7 @@ func TestBadBodies(t *testing.T) {
 		{`{}`, 422, "invalid-content", "jobs or a rule"},
 		{`{"jobs": ["1"]}`, 422, "invalid-content", "no project_id"},
 		{body(`[1e3, true, {"id": "../x"}, {"id": "9", "project_id": 7}, null]`, ""), 422, "invalid-content", `"/jobs/4"`},
+		{body(`["1", "null"]`, ""), 422, "invalid-content", `the job id is \"null\", which programs write for a value that is missing`},
 		{body(`[{"id": "1", "wait": 1}]`, ""), 422, "invalid-content", `"/jobs/0/wait"`},
 	} {
 		r := w.send(call{as: "asker", method: "PUT", path: "/v1/batches/b", body: c.body})

@@ -20,7 +20,6 @@ import (
 
 	"vizstop/internal/console/problem"
 	"vizstop/internal/joblist"
-	"vizstop/internal/jobs"
 	"vizstop/internal/notify"
 	"vizstop/internal/plain"
 	"vizstop/internal/principals"
@@ -262,7 +261,7 @@ func faultOf(item joblist.Item) string {
 	if item.ProjectID == "" {
 		return "there is no project_id, neither here nor for all jobs"
 	}
-	if err := errors.Join(jobs.ValidateID("job", item.JobID), jobs.ValidateID("project", item.ProjectID)); err != nil {
+	if err := errors.Join(joblist.ValidateID("job", item.JobID), joblist.ValidateID("project", item.ProjectID)); err != nil {
 		return strings.ReplaceAll(err.Error(), "\n", "; ")
 	}
 	if err := checkLabels(item.Labels); err != nil {
@@ -360,7 +359,7 @@ func (o *options) check() error {
 		fault("/reason", fmt.Sprintf("is longer than %d bytes, or has characters that can't be shown", maxText))
 	}
 	if o.ProjectID != "" {
-		if err := jobs.ValidateID("project", o.ProjectID); err != nil {
+		if err := joblist.ValidateID("project", o.ProjectID); err != nil {
 			fault("/project_id", err.Error())
 		}
 	}
