@@ -268,12 +268,17 @@ func (r *Releaser) Pause(ctx context.Context, projectID, by, why string) (bool, 
 
 // Resume lets stop calls out again. It reports false when they were not paused.
 func (r *Releaser) Resume(ctx context.Context, projectID string) (bool, error) {
-	n, err := r.rdb.HDel(ctx, controlKey(projectID), "paused", "paused_by", "paused_why").Result()
-	switch {
-	case err != nil:
+	// Not what was deleted: that is nothing when the client asks once more, as the answer got lost.
+	before, err := r.rdb.HMGet(ctx, controlKey(projectID), "paused").Result()
+	if err == nil {
+		err = r.rdb.HDel(ctx, controlKey(projectID), "paused", "paused_by", "paused_why").Err()
+	}
+	if err != nil {
 		return false, fmt.Errorf("resume: %w", err)
-	case projectID == "":
-		return n > 0, r.AskAll(ctx)
+	}
+	was := before[0] != nil
+	if projectID == "" {
+		return was, r.AskAll(ctx)
 	}
 	known, err := r.rdb.ZScore(ctx, roundsKey, projectID).Result()
 	if err == nil && known >= 0 { // it has work
@@ -282,7 +287,7 @@ func (r *Releaser) Resume(ctx context.Context, projectID string) (bool, error) {
 	if errors.Is(err, redis.Nil) {
 		err = nil
 	}
-	return n > 0, err
+	return was, err
 }
 
 // Allowance is how many calls a second a project may make now.

@@ -45,7 +45,7 @@ func TestPauseAndResume(t *testing.T) {
 	}
 }
 
-// Whoever pauses once more, as the answer got lost, hears that it was this pause, and who and why is kept.
+// Whoever pauses or resumes once more, as the answer got lost, hears that it was this pause, and who and why is kept.
 func TestPauseOnceMore(t *testing.T) {
 	for _, id := range []string{project, ""} {
 		eachRedis(t, Config{}, func(t *testing.T, w *world) {
@@ -55,6 +55,9 @@ func TestPauseOnceMore(t *testing.T) {
 			}
 			if holds, err := w.Holds(t.Context()); err != nil || len(holds) != 1 || holds[0].By != "alice" || holds[0].Detail != "a test" {
 				t.Errorf("holds %+v, %v", holds, err)
+			}
+			if was, err := w.Resume(t.Context(), id); err != nil || !was {
+				t.Errorf("resume: %t, %v", was, err)
 			}
 		})
 	}
