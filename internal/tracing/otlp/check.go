@@ -16,18 +16,27 @@ func Check(getenv func(string) string) error {
 		return nil
 	}
 	var faults []error
-	for _, name := range []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"} {
-		if value := strings.TrimSpace(getenv(name)); value != "" && !isEndpoint(value) {
-			faults = append(faults, fmt.Errorf("%s is not a URL such as http://collector:4318: write http:// or https:// and a host; "+
-				"a password for the collector goes into OTEL_EXPORTER_OTLP_HEADERS", name))
-		}
+	if name, value := used(getenv, "ENDPOINT"); value != "" && !isEndpoint(value) {
+		faults = append(faults, fmt.Errorf("%s is not a URL such as http://collector:4318: write http:// or https:// and a host; "+
+			"a password for the collector goes into OTEL_EXPORTER_OTLP_HEADERS", name))
 	}
-	for _, name := range []string{"OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"} {
-		if err := checkHeaders(getenv(name)); err != nil {
+	if name, value := used(getenv, "HEADERS"); value != "" {
+		if err := checkHeaders(value); err != nil {
 			faults = append(faults, fmt.Errorf("%s: %w", name, err))
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// used is the variable of an option that counts: the one for traces wins.
+func used(getenv func(string) string, option string) (name, value string) {
+	for _, kind := range []string{"TRACES_", ""} {
+		name = "OTEL_EXPORTER_OTLP_" + kind + option
+		if value = strings.TrimSpace(getenv(name)); value != "" {
+			break
+		}
+	}
+	return name, value
 }
 
 func isEndpoint(value string) bool {

@@ -49,7 +49,7 @@ func Start(ctx context.Context, c Config) (*tracing.Tracer, func(), error) {
 	if err := errors.Join(checkProtocol(c.Getenv), Check(c.Getenv)); err != nil {
 		return nil, off, err
 	}
-	otel.SetLogger(logr.Discard()) // its lines quote the values of variables, which may be secret
+	otel.SetLogger(logr.New(words(c.OnError)))
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(c.OnError))
 	exporter, err := otlptracehttp.New(ctx)
 	if err != nil {
@@ -97,4 +97,17 @@ func checkProtocol(getenv func(string) string) error {
 		}
 	}
 	return nil
+}
+
+// words is a sink for the log of the SDK. It tells what went wrong, but not with what: the error and the values quote
+// variables, which may be secret.
+type words func(error)
+
+func (words) Init(logr.RuntimeInfo)            {}
+func (words) Enabled(int) bool                 { return false } // errors come all the same
+func (words) Info(int, string, ...any)         {}
+func (w words) WithValues(...any) logr.LogSink { return w }
+func (w words) WithName(string) logr.LogSink   { return w }
+func (w words) Error(_ error, what string, _ ...any) {
+	w(fmt.Errorf("OpenTelemetry could not %s: look at its OTEL_ variables", what))
 }
