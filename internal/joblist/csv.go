@@ -162,19 +162,22 @@ func (c *csvLines) header(fields []string) error {
 		return errHeader
 	case len(fields) == 1 && namesOther(id):
 		return otherColumn(id)
-	case namesIDs(id), namesOther(id), slices.ContainsFunc(fields, namesJobs),
-		!isPlainID(id) && slices.ContainsFunc(fields, c.isColumn):
+	case namesIDs(id), namesOther(id), len(fields) == 1 && namesIDs(fields[0]), slices.ContainsFunc(fields, namesJobs),
+		mayBeName(id) && slices.ContainsFunc(fields, namesSomeIDs),
+		mayBeName(id) && !slices.ContainsFunc(fields, hasDigit) && slices.ContainsFunc(fields, c.isOwn):
 		return fatal("is the header of a list with other columns: read the two lists one by one")
 	}
 	return nil
 }
 
-// isColumn reports whether a value is what a column of ids, or one of this list, is called. A label may be such a word,
-// too, such as job for a kind of jobs: only of a record without the id of a job does it say that it is a header.
-func (c *csvLines) isColumn(field string) bool {
+// isOwn reports whether a value is what a column of this list is called. A label may be such a word, too: only among
+// words, one of them where the job stands, does it say that they are a header.
+func (c *csvLines) isOwn(field string) bool {
 	key := keyOf(field)
-	return namesIDs(field) || namesOtherIDs(field) || key != "" && slices.Contains(c.names, key)
+	return key != "" && slices.Contains(c.names, key)
 }
+
+func hasDigit(field string) bool { return strings.ContainsAny(field, "0123456789") }
 
 // fields splits one line. The result holds until the next call.
 func (c *csvLines) fields(line string) ([]string, error) {

@@ -126,6 +126,10 @@ func TestCSVHeaderInTheMiddle(t *testing.T) {
 	// A record with the id of a job is none, though one of its values is such a word.
 	expect(t, "job_id,kind,team\n12,job,team\n6b6f6e6e-7465-4e00-8000-000000000001,Jobs,id\nmy-job,status,x\n", p,
 		"p/12 [kind:job team:team]", "p/6b6f6e6e-7465-4e00-8000-000000000001 [kind:Jobs team:id]", "p/my-job [kind:status team:x]")
+	expect(t, "job_id,kind\n,job\nnull,job\n1000,job\ntb-1,job\nboard,job\n", p,
+		"bad list line 2: there is no job_id", `bad list line 3: the job id is "null", which programs write for a value that is missing`,
+		"p/1000 [kind:job]", "p/tb-1 [kind:job]", "p/board [kind:job]")
+	expect(t, "job_id,running\nabc-1,running\n", p, "p/abc-1 [running:running]")
 	expect(t, ",job_id\n0,12\n\" \",my-job\n", p, "p/12", "p/my-job") // a column without a name
 	expect(t, "job_id\n12\n id \n13\n", p, "p/12", again, "p/13")
 	expect(t, "job_id\n12\nproject_id\np2\n", p, "p/12", `end list line 3: "project_id" is the name of a column, but not of job ids: `+oneIDALine)

@@ -43,11 +43,19 @@ func namesJobs(text string) bool {
 	return name == "jobid" || name == "jobids"
 }
 
-// isPlainID reports whether text is a number or as many hex digits as a UUID has: the ids that the API gives. No column
-// is called so. What is none may be an id all the same.
-func isPlainID(text string) bool {
+// namesSomeIDs reports whether text is what a column of some ids is called. job and jobs are not among them: they are a
+// label of many jobs.
+func namesSomeIDs(text string) bool {
+	name := spelt(text)
+	return name == "id" || name == "ids" || namesJobs(text) || namesOtherIDs(text)
+}
+
+// mayBeName reports whether text, which stands where the id of a job does, may be the name of another column. A number or
+// as many hex digits as a UUID has are an id, as the API gives it, and what is missing is no name.
+func mayBeName(text string) bool {
 	const digits, uuid = "0123456789", 32
-	return text != "" && (strings.Trim(text, digits) == "" || len(text) >= uuid && strings.Trim(text, digits+"abcdefABCDEF-") == "")
+	isID := strings.Trim(text, digits) == "" || len(text) >= uuid && strings.Trim(text, digits+"abcdefABCDEF-") == ""
+	return !isID && !missing(text)
 }
 
 // namesOther reports whether text is what people, the API or enqueue's own lists call a
