@@ -46,7 +46,7 @@ func cancelCommand(getenv func(string) string, streams streams) *cli.Command {
 			}
 			result, err := batch.Cancel(ctx, why)
 			if err != nil {
-				return fmt.Errorf("%d stops were canceled, and others may be; cancel again: %w", result.Canceled, err)
+				return err
 			}
 			return c.conclude(result)
 		}),

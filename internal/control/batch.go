@@ -166,12 +166,23 @@ type Canceled struct {
 
 // Cancel withdraws the stops whose call has not gone out; why is kept with each. The
 // batch is marked first, so that a schedule's tick which is still asking for it asks for
-// no more. On error the result says how far it came. Doing it again gets the same answer.
+// no more. The error says how far it came. Doing it again gets the same answer.
 func (b *Batch) Cancel(ctx context.Context, why string) (*Canceled, error) {
 	result := &Canceled{Kind: "cancel", Batch: b.ID}
-	if err := b.mark(ctx, why); err != nil {
-		return result, err
+	err := b.mark(ctx, why)
+	if err == nil {
+		err = b.withdraw(ctx, why, result)
 	}
+	switch {
+	case err == nil:
+		return result, nil
+	case refused(err) && result.Canceled == 0:
+		return nil, err
+	}
+	return nil, fmt.Errorf("%d stops were canceled, and others may be; cancel again: %w", result.Canceled, err)
+}
+
+func (b *Batch) withdraw(ctx context.Context, why string, result *Canceled) error {
 	for _, p := range b.Projects {
 		err := b.Ledger.WithdrawAll(ctx, p, b.ID, why, func(answer ledger.Withdrawal) {
 			switch answer {
@@ -184,16 +195,16 @@ func (b *Batch) Cancel(ctx context.Context, why string) (*Canceled, error) {
 			}
 		})
 		if err != nil {
-			return result, err
+			return err
 		}
 	}
 	// Workers count what has ended, and look at what is left.
 	for _, p := range b.Projects {
 		if err := b.ask(ctx, p); err != nil {
-			return result, err
+			return err
 		}
 	}
-	return result, nil
+	return nil
 }
 
 // mark tells the producer of the batch that it is canceled.

@@ -24,7 +24,7 @@ type Brake struct {
 func (d *Desk) Pause(ctx context.Context, projectID, who, why string) (*Brake, error) {
 	changed, err := d.Release.Pause(ctx, projectID, who, why)
 	if err != nil {
-		return nil, unsure(err, "paused")
+		return nil, unsure(err, changed, "pause")
 	}
 	if changed && projectID == "" {
 		if err := heard(ctx); err != nil {
@@ -38,17 +38,27 @@ func (d *Desk) Pause(ctx context.Context, projectID, who, why string) (*Brake, e
 func (d *Desk) Resume(ctx context.Context, projectID string) (*Brake, error) {
 	changed, err := d.Release.Resume(ctx, projectID)
 	if err != nil {
-		return nil, unsure(err, "resumed")
+		return nil, unsure(err, changed, "resume")
 	}
 	return d.brake(ctx, "resume", changed)
 }
 
-// unsure is err with words for what may have been done, unless Redis itself has refused it.
-func unsure(err error, done string) error {
-	if _, refused := errors.AsType[redis.Error](err); refused {
+// unsure is err with words for what was done, or may have been.
+func unsure(err error, changed bool, kind string) error {
+	done := kind + "d"
+	switch {
+	case changed:
+		return fmt.Errorf("stop calls are %s, but then: %w", done, err)
+	case refused(err):
 		return err
 	}
 	return fmt.Errorf("stop calls may or may not be %s (see: enqueue status); ask again: %w", done, err)
+}
+
+// refused reports whether err is the word of Redis itself, which then has done nothing.
+func refused(err error) bool {
+	_, is := errors.AsType[redis.Error](err)
+	return is
 }
 
 func heard(ctx context.Context) error {
@@ -67,7 +77,7 @@ func heard(ctx context.Context) error {
 func (d *Desk) brake(ctx context.Context, kind string, changed bool) (*Brake, error) {
 	holds, err := d.Release.Holds(ctx)
 	if err != nil {
-		return nil, err
+		return nil, unsure(err, true, kind)
 	}
 	b := &Brake{Kind: kind, Changed: changed, Paused: []string{}}
 	for _, h := range holds {

@@ -26,9 +26,10 @@ var (
 // Check tells whether client, made by o.Client, reaches a Redis that vizstop
 // can work with: it answers, lets us in, is of the kind that the URL says and
 // serves a key. The error is one line with a hint at what to do; it holds no
-// secret and wraps nothing but the error of ctx. Without a deadline in
-// ctx, a server that takes connections and says nothing costs 12 s, or up to 18 s
-// if it is a cluster of three; a host that takes none 20 s. Nothing is written.
+// secret and wraps nothing but the error of ctx. Without a deadline in ctx, a server
+// that takes connections and says nothing costs 12 s, or up to 18 s if it is a
+// cluster of three; a host that takes none 20 s, as does silence with TLS. Nothing
+// is written.
 //
 // It needs the Options because go-redis does not tell the Sentinels of a client,
 // nor the name of their master.

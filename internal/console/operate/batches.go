@@ -33,7 +33,7 @@ func (o *Operator) cancel(ctx context.Context, one *order) error {
 	one.do = func(ctx context.Context, one *order) (*Done, error) {
 		r, err := one.batch.Cancel(ctx, "canceled by "+one.By+": "+one.Reason)
 		if err != nil {
-			return nil, fmt.Errorf("%d stops were canceled, and others may be; cancel again: %w", r.Canceled, err)
+			return nil, err
 		}
 		return one.done(r, "%d stops were canceled; for %d it was too late; %d had ended", r.Canceled, r.Sent, r.Ended), nil
 	}
