@@ -215,13 +215,14 @@ func mayHaveStopped(err error) bool {
 	return mayHaveWorked(err) && kind != jobs.KindNotAllowed && kind != jobs.KindInvalid && kind != jobs.KindNotFound
 }
 
-// checkStrayCalls: every stop call belongs to a stop in flight.
+// checkStrayCalls: every stop call belongs to a stop in flight. That of a worker which froze with it in its hands goes out
+// when it goes on: others have taken it for dead, and may have found the job ended.
 func (d *day) checkStrayCalls(spans map[string][]span) {
 	for _, c := range d.recorded() {
 		if c.operation != jobs.OperationStop {
 			continue
 		}
-		wanted := false
+		wanted := c.by.hurt(span{c.at.Add(-time.Second), c.at})
 		for _, s := range spans[c.job] {
 			wanted = wanted || s.touches(span{c.at, c.at})
 		}
