@@ -124,7 +124,7 @@ func TestCredentialsMustBeComplete(t *testing.T) {
 		"no collector": {environ{"HW_AUTH_TOKEN": "T", "OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"},
 			[]string{"OTEL_EXPORTER_OTLP_ENDPOINT is not a URL such as http://collector:4318: "}},
 		"no proxy": {environ{"HW_AUTH_TOKEN": "T", "https_proxy": "http://u:p %zz@127.0.0.1:9"},
-			[]string{"https_proxy is not the URL of a proxy, and calls would go out without one: "}},
+			[]string{"https_proxy is not the URL of a proxy, and calls could go out without one: "}},
 		"plain http to IAM": {environ{"HW_USER_NAME": "u", "HW_USER_PASSWORD": "p", "HW_DOMAIN_NAME": "d", "HW_AUTH_URL": "http://iam.example.com"},
 			[]string{"--iam-endpoint (HW_AUTH_URL): modelarts: IAM endpoint must be https"}},
 	} {
