@@ -13,8 +13,8 @@ import (
 )
 
 // timeouts bound one attempt; go-redis makes up to four, with a pause between
-// them that grows from 10 ms to 1 s. The greeting of a new
-// connection has only one, whatever command it is for. The context of a call ends it earlier.
+// them that grows from 10 ms to 1 s. The greeting of a new connection has only
+// one, whatever command it is for. The context of a call ends it earlier.
 type timeouts struct {
 	dial        time.Duration // with the TLS handshake
 	read, write time.Duration
@@ -70,8 +70,8 @@ func (o *Options) universal() *redis.UniversalOptions {
 		WriteTimeout:     limits.write,
 		PoolTimeout:      limits.pool,
 
-		// A worker has a hundred connections, and go-redis would give each 64 KiB and a pipeline's 256 KiB: most
-		// of what a worker needs. What is longer than a buffer passes it by.
+		// A worker has a hundred connections, and go-redis would give each 64 KiB and a pipeline's 256 KiB: 2 MiB
+		// more at the worker's peak. What is longer than a buffer passes it by.
 		ReadBufferSize: commandBuffer, WriteBufferSize: commandBuffer,
 		PipelineReadBufferSize: pipelineBuffer, PipelineWriteBufferSize: pipelineBuffer,
 

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"vizstop/internal/redistest"
 )
 
@@ -154,14 +156,21 @@ func TestReplica(t *testing.T) {
 	wantHint(t, check(t, replica.URL), "is a read-only replica")
 }
 
-// A server that stands still for longer than one attempt is not out of reach.
-func TestCheckWaitsForAServerThatStandsStill(t *testing.T) {
-	t.Parallel()
+// standingStill is a server that says nothing until it is resumed, and a client of it.
+func standingStill(t *testing.T) (*redistest.Server, *Options, redis.UniversalClient) {
+	t.Helper()
 	s := redistest.Start(t)
 	o := mustParse(t, s.URL)
 	client := o.Client()
-	defer client.Close()
+	t.Cleanup(func() { client.Close() })
 	s.Pause()
+	return s, o, client
+}
+
+// A server that stands still for longer than one attempt is not out of reach.
+func TestCheckWaitsForAServerThatStandsStill(t *testing.T) {
+	t.Parallel()
+	s, o, client := standingStill(t)
 	checked := make(chan error, 1)
 	go func() { checked <- o.Check(t.Context(), client) }()
 	<-time.After(o.timeouts().read + time.Second)
@@ -173,11 +182,7 @@ func TestCheckWaitsForAServerThatStandsStill(t *testing.T) {
 
 func TestContextEndsCheckOfSilentServer(t *testing.T) {
 	t.Parallel()
-	s := redistest.Start(t)
-	o := mustParse(t, s.URL)
-	client := o.Client()
-	defer client.Close()
-	s.Pause()
+	s, o, client := standingStill(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	err := o.Check(ctx, client)
