@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // Check refuses endpoints and headers that can't be used. The SDK would pass over them, and send spans to
@@ -56,21 +58,13 @@ func checkHeaders(text string) error {
 		switch {
 		case !found:
 			return fmt.Errorf("entry %d has no =: %s, and a comma within a value as %%2C", i+1, form)
-		case !isHeaderName(strings.TrimSpace(name)):
+		case !httpguts.ValidHeaderFieldName(strings.TrimSpace(name)):
 			return fmt.Errorf("entry %d has no name that a header can have before its =: %s", i+1, form)
 		case err != nil:
 			return fmt.Errorf("the value of entry %d has a %% that begins no escape: write it as %%25", i+1)
-		case strings.ContainsFunc(strings.TrimSpace(value), func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }):
+		case !httpguts.ValidHeaderFieldValue(strings.TrimSpace(value)):
 			return fmt.Errorf("the value of entry %d has a character that no header can carry: take it out", i+1)
 		}
 	}
 	return nil
-}
-
-// isHeaderName reports whether a text is a token of HTTP.
-func isHeaderName(name string) bool {
-	const marks = "!#$%&'*+-.^_`|~"
-	return name != "" && !strings.ContainsFunc(name, func(r rune) bool {
-		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune(marks, r))
-	})
 }
