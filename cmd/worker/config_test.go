@@ -147,11 +147,16 @@ func TestUnreadableSecretIsNotMissing(t *testing.T) {
 		env  environ
 		want []string
 	}{
-		"an empty file":    {environ{"HW_ACCESS_KEY": "AK", "HW_SECRET_KEY_FILE": empty}, []string{"HW_SECRET_KEY: HW_SECRET_KEY_FILE: " + empty + " is empty"}},
-		"a missing file":   {environ{"HW_ACCESS_KEY_FILE": empty + "s", "HW_SECRET_KEY": "SK"}, []string{"HW_ACCESS_KEY: read HW_ACCESS_KEY_FILE: open "}},
-		"a directory":      {environ{"HW_ACCESS_KEY": "AK", "HW_SECRET_KEY_FILE": dir}, []string{"HW_SECRET_KEY: read HW_SECRET_KEY_FILE: read "}},
-		"two values":       {environ{"HW_ACCESS_KEY": "AK", "HW_SECRET_KEY": "SK", "HW_SECRET_KEY_FILE": empty}, []string{"HW_SECRET_KEY: set either "}},
-		"a damaged value":  {environ{"HW_ACCESS_KEY": "AK", "HW_SECRET_KEY": "S\nK"}, []string{"HW_SECRET_KEY: the value of HW_SECRET_KEY holds more than one line"}},
+		"an empty file": {environ{"HW_ACCESS_KEY": "AK", "HW_SECRET_KEY_FILE": empty},
+			[]string{"HW_SECRET_KEY: HW_SECRET_KEY_FILE: " + empty + " is empty"}},
+		"a missing file": {environ{"HW_ACCESS_KEY_FILE": empty + "s", "HW_SECRET_KEY": "SK"},
+			[]string{"HW_ACCESS_KEY: read HW_ACCESS_KEY_FILE: open "}},
+		"a directory": {environ{"HW_ACCESS_KEY": "AK", "HW_SECRET_KEY_FILE": dir},
+			[]string{"HW_SECRET_KEY: read HW_SECRET_KEY_FILE: read "}},
+		"two values": {environ{"HW_ACCESS_KEY": "AK", "HW_SECRET_KEY": "SK", "HW_SECRET_KEY_FILE": empty},
+			[]string{"HW_SECRET_KEY: set either "}},
+		"a damaged value": {environ{"HW_ACCESS_KEY": "AK", "HW_SECRET_KEY": "S\nK"},
+			[]string{"HW_SECRET_KEY: the value of HW_SECRET_KEY holds more than one line"}},
 		"the only one set": {environ{"HW_AUTH_TOKEN_FILE": empty}, []string{"HW_AUTH_TOKEN: HW_AUTH_TOKEN_FILE: "}},
 		"a password": {environ{"HW_USER_NAME": "u", "HW_USER_PASSWORD_FILE": empty, "HW_DOMAIN_NAME": "d"},
 			[]string{"HW_USER_PASSWORD: HW_USER_PASSWORD_FILE: "}},
