@@ -10,9 +10,11 @@ type share struct {
 }
 
 const (
-	// aheadOf: beside the looks that have a slot, a worker takes as many as the aheadOf-th part of its slots. If it dies,
-	// these jobs are looked at only when it is taken for dead.
-	aheadOf = 4
+	// ahead is how much work a worker takes beside the looks that have a slot: its slots must not wait for the next
+	// round, nor for the ledger. If it dies, these jobs are looked at only when it is taken for dead.
+	ahead = 40 * time.Millisecond
+	// leastAheadOf and mostAhead bound the looks of that time: the leastAheadOf-th part of the slots, and so many for each.
+	leastAheadOf, mostAhead = 4, 4
 	// backlogPerSlot is how many jobs may wait for a look, for each slot of the worker, when the list is read: they
 	// keep it busy until then.
 	backlogPerSlot = 2
@@ -28,7 +30,7 @@ const doubtWait = 4 * busyWait
 // others from working.
 func (l *Loop) share(projectID string, budget int) share {
 	s := share{room: roomPerSlot * l.slots(), most: budget, backlog: backlogPerSlot * l.Parallel,
-		inline: max(0, l.Parallel+l.Parallel/aheadOf-int(l.inline.Load()))}
+		inline: max(0, l.Parallel+looksAhead(l.Parallel, l.Slots.LookTime())-int(l.inline.Load()))}
 	if budget == 0 {
 		s.wait = 2 * busyWait
 	}
@@ -49,6 +51,16 @@ func (l *Loop) share(projectID string, budget int) share {
 	}
 	l.doubted[account] = time.Now()
 	return s
+}
+
+// looksAhead is how many looks a worker with so many slots takes beside those that have one,
+// where a look holds its slot for that long; 0: nobody knows yet.
+func looksAhead(slots int, lookTime time.Duration) int {
+	least := slots / leastAheadOf
+	if lookTime <= 0 {
+		return least
+	}
+	return min(max(int(ahead*time.Duration(slots)/lookTime), least), mostAhead*slots)
 }
 
 // used notes how many steps and looks a round has given out of its share.

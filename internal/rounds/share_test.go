@@ -45,3 +45,23 @@ func TestLooksOfADoubtedAccount(t *testing.T) {
 		t.Errorf("%d looks are given in %d turns, want some, and at most %d", looks, turns, most)
 	}
 }
+
+// A worker takes as many looks ahead as its slots get done in a moment, but no fewer than a few,
+// and no more than a dead one may take with it.
+func TestLooksAhead(t *testing.T) {
+	for _, c := range []struct {
+		lookTime time.Duration
+		want     int
+	}{
+		{0, 16}, // nobody knows yet
+		{time.Microsecond, 256},
+		{20 * time.Millisecond, 128},
+		{80 * time.Millisecond, 32},
+		{160 * time.Millisecond, 16},
+		{30 * time.Second, 16},
+	} {
+		if got := looksAhead(64, c.lookTime); got != c.want {
+			t.Errorf("%d looks of %v are taken ahead, want %d", got, c.lookTime, c.want)
+		}
+	}
+}

@@ -23,6 +23,7 @@ type Slots struct {
 	waiting     map[string]*queues   // by project; those for which somebody waits
 	seen        map[string]time.Time // when each project last wanted a slot
 	accounts    map[string]*share    // by account; those that have ever wanted a slot
+	lookTime    time.Duration        // as LookTime tells it
 }
 
 // Credentials tell how far the credentials of accounts may be used.
@@ -106,7 +107,8 @@ func (s *Slots) acquire(ctx context.Context, projectID string, look, first bool)
 	s.mu.Unlock()
 	select {
 	case <-ready:
-		return &Slot{sync.OnceFunc(func() { s.release(projectID, q.account, look) })}, nil
+		began := time.Now()
+		return &Slot{sync.OnceFunc(func() { s.release(projectID, q.account, look, time.Since(began)) })}, nil
 	case <-ctx.Done():
 	}
 	s.mu.Lock()
@@ -122,10 +124,27 @@ func (s *Slots) acquire(ctx context.Context, projectID string, look, first bool)
 	return nil, ctx.Err()
 }
 
-func (s *Slots) release(projectID string, account *share, look bool) {
+func (s *Slots) release(projectID string, account *share, look bool, held time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if look {
+		if s.lookTime == 0 {
+			s.lookTime = held
+		}
+		s.lookTime += (held - s.lookTime) / lookWeight
+	}
 	s.free(projectID, account, look)
+}
+
+// lookWeight: each look counts as the lookWeight-th part of the average.
+const lookWeight = 32
+
+// LookTime is about how long a look, or a page of a list, has held its slot lately; 0
+// before the first one has ended.
+func (s *Slots) LookTime() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lookTime
 }
 
 // account is the share of an account. The lock must be held.

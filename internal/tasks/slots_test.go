@@ -31,7 +31,7 @@ func (d doubts) Few(account string) int          { return d[account] }
 
 // release gives back a slot of a project.
 func (l *line) release(project string, look bool) {
-	l.slots.release(project, l.slots.account(l.doubts.Account(project)), look)
+	l.slots.release(project, l.slots.account(l.doubts.Account(project)), look, 0)
 }
 
 // take takes n slots, which are free.
@@ -267,5 +267,38 @@ func TestPagesKeepTheirOrder(t *testing.T) {
 			l.release("a", true)
 			l.want(want)
 		}
+	})
+}
+
+// The time of looks follows what they take now; stop calls do not count.
+func TestLookTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slots := NewSlots(10, doubts{})
+		hold := func(n int, look bool, d time.Duration) {
+			for range n {
+				slot, err := slots.Acquire(t.Context(), "a", look)
+				if err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(d)
+				slot.Free()
+				slot.Free()
+			}
+		}
+		is := func(least, most time.Duration) {
+			t.Helper()
+			if got := slots.LookTime(); got < least || got > most {
+				t.Errorf("a look is said to take %v, want %v to %v", got, least, most)
+			}
+		}
+		hold(1, false, time.Hour)
+		is(0, 0)
+		hold(1, true, 20*time.Millisecond)
+		is(20*time.Millisecond, 20*time.Millisecond)
+		hold(100, false, time.Hour)
+		hold(100, true, 80*time.Millisecond)
+		is(75*time.Millisecond, 80*time.Millisecond)
+		hold(100, true, 20*time.Millisecond)
+		is(20*time.Millisecond, 25*time.Millisecond)
 	})
 }
