@@ -158,9 +158,10 @@ func TestAccessListIsMinimal(t *testing.T) {
 // rare are the commands that the test above has no occasion for.
 var rare = []string{
 	"lindex", "scard", "xrange", "xdel", // the sweep of old batches, a minute after a worker's start at the earliest
-	"persist", // the takeover of joined stops that an earlier version has left
-	"publish", // of a worker: when it ends in the midst of work
-	"lpos",    // looking for the task of a step that nobody has claimed for five seconds
+	"persist",       // the takeover of joined stops that an earlier version has left
+	"publish",       // of a worker: when it ends in the midst of work
+	"lpos",          // looking for the task of a step that nobody has claimed for five seconds
+	"pubsub|numsub", // whether a worker that has been silent for 2.5 s still listens
 }
 
 // commandStat finds the commands that were carried out; denied ones have no calls.

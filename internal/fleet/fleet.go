@@ -23,7 +23,13 @@ const (
 	BeatInterval = time.Second
 	// Silence is how long a worker may say nothing before it is taken for dead.
 	Silence = 5 * time.Second
+	// Deserted is the same for a worker that listens on no connection to Redis either: its process was killed.
+	Deserted = 2*BeatInterval + BeatInterval/2
 )
+
+// channels are where workers listen, each on the one that ends with its id, whatever
+// is said there: in a Redis Cluster, on the node that has workersKey.
+const channels = "vizstop:{-}:worker:"
 
 // The keys, all in one slot of a Redis Cluster.
 const (
@@ -125,6 +131,10 @@ func (m *Member) Limits() limits.Limits {
 // ID is what this worker is called.
 func (m *Member) ID() string { return m.me.ID }
 
+// Channel is where this worker must listen as long as its process lives. Nobody says
+// anything there.
+func (m *Member) Channel() string { return channels + m.me.ID }
+
 // Now is the fleet's time. Before the first Beat or Sync it is this machine's.
 func (m *Member) Now() time.Time { return m.clock.Now() }
 
@@ -160,7 +170,8 @@ const (
 // ask runs the beat script.
 func (m *Member) ask(ctx context.Context, me string, leave bool) error {
 	sent, expected := time.Now(), m.clock.Now()
-	answer, err := beatScript.Run(ctx, m.rdb, []string{workersKey, clockKey}, me, flag(leave), Silence.Milliseconds(), gap.Milliseconds()).Slice()
+	answer, err := beatScript.Run(ctx, m.rdb, []string{workersKey, clockKey}, me, flag(leave),
+		Silence.Milliseconds(), Deserted.Milliseconds(), gap.Milliseconds(), channels).Slice()
 	if err != nil {
 		return fmt.Errorf("tell Redis that this process lives: %w", err)
 	}

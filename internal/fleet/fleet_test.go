@@ -36,6 +36,23 @@ func beat(t *testing.T, members ...*Member) {
 	}
 }
 
+// listen has a member listen, as a worker does as long as it lives, and returns what ends that
+// as the death of its process does.
+func listen(t *testing.T, m *Member) (kill func()) {
+	t.Helper()
+	sub := m.rdb.Subscribe(t.Context(), m.Channel())
+	if _, err := sub.Receive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { sub.Close() })
+	return func() {
+		sub.Close()
+		for m.rdb.PubSubNumSub(t.Context(), m.Channel()).Val()[m.Channel()] > 0 {
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
 // near fails the test unless the member tells that time, give or take a test's
 // slowness.
 func near(t *testing.T, m *Member, want time.Time) {
@@ -125,6 +142,7 @@ func TestLastSeen(t *testing.T) {
 func TestSilence(t *testing.T) {
 	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
 		one, two := New(limited, 1), New(limited, 1)
+		listen(t, two)
 		beat(t, one, two)
 		fallSilent(t, rdb, two, Silence-time.Second)
 		beat(t, one)
@@ -141,6 +159,47 @@ func TestSilence(t *testing.T) {
 		beat(t, one)
 		if n := rdb.ZCard(t.Context(), workersKey).Val(); n != 1 || !one.Census().Fell.IsZero() {
 			t.Errorf("%d workers are kept, census %+v; want the dead one forgotten", n, one.Census())
+		}
+	})
+}
+
+// Who listens on no connection any more is dead after less silence, but not before two beats are
+// missing: a connection may break. One that beats again lives. Who only asks judges nobody.
+func TestDeserted(t *testing.T) {
+	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
+		one, two, asker := New(limited, 1), New(limited, 1), New(limited, 0)
+		kill := listen(t, two)
+		beat(t, one, two)
+		lives := func(want bool, when string) {
+			t.Helper()
+			beat(t, one)
+			if err := asker.Sync(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range []*Member{one, asker} {
+				if c := m.Census(); c.Lives(two.ID()) != want || c.Fell.IsZero() != want || !c.Lives(one.ID()) {
+					t.Errorf("%s: census %+v, want the other one alive: %t", when, c, want)
+				}
+			}
+		}
+		fallSilent(t, rdb, two, Deserted+time.Second)
+		lives(true, "silent, but listening")
+		beat(t, two)
+		kill()
+		fallSilent(t, rdb, two, Deserted-time.Second)
+		lives(true, "not silent for long")
+		fallSilent(t, rdb, two, time.Second)
+		if err := asker.Sync(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if !asker.Census().Lives(two.ID()) {
+			t.Error("somebody who only asks has taken a worker for dead")
+		}
+		lives(false, "silent, and not listening")
+		beat(t, two)
+		beat(t, one)
+		if c := one.Census(); !c.Lives(two.ID()) {
+			t.Errorf("census %+v, want the other one alive as it has beaten again", c)
 		}
 	})
 }

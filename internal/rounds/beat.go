@@ -24,11 +24,42 @@ func (l *Loop) Beat(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		err := errors.Join(l.Member.Beat(ctx), l.Release.Refresh(ctx), l.tryCredentials(ctx))
+		err := errors.Join(l.Member.Beat(ctx), l.noteDeaths(ctx), l.Release.Refresh(ctx), l.tryCredentials(ctx))
 		if err != nil && ctx.Err() == nil {
 			l.Logger.WarnContext(ctx, "the fleet does not hear of this worker", "error", err)
 		}
 	}
+}
+
+// afterDeath is for how long after this worker has heard of another's death steps are looked after
+// that have been silent for no more than a beat.
+const afterDeath = 3 * time.Second
+
+// noteDeaths has what a dead worker held looked after in every project, when its death
+// becomes known.
+func (l *Loop) noteDeaths(ctx context.Context) error {
+	fell := l.Member.Census().Fell
+	l.mu.Lock()
+	news := fell.After(l.fell)
+	if news {
+		l.fell, l.deaths = fell, time.Now()
+	}
+	l.mu.Unlock()
+	if !news || l.ended.Load() {
+		return nil
+	}
+	defer l.Wake()
+	return l.Release.AskAll(ctx)
+}
+
+// silence is for how long a step at work may be silent until rounds look after it.
+func (l *Loop) silence() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if time.Since(l.deaths) < afterDeath {
+		return fleet.BeatInterval
+	}
+	return fleet.Silence
 }
 
 // tryCredentials has the probes made of credentials that were refused, if they are
@@ -77,10 +108,10 @@ func (l *Loop) probe(ctx context.Context, projectID string) {
 	l.Pull(projectID, 0) // the round that asked for the probe knew only when its answer must have come
 }
 
-// Listen wakes the loop when a producer has given the ledger something to do. It
-// returns when ctx ends.
+// Listen wakes the loop when a producer has given the ledger something to do, and shows
+// that this process lives. It returns when ctx ends.
 func (l *Loop) Listen(ctx context.Context) {
-	sub := l.Redis.Subscribe(ctx, release.WakeChannel)
+	sub := l.Redis.Subscribe(ctx, l.Member.Channel(), release.WakeChannel) // a cluster's node is that of the first
 	defer sub.Close()
 	messages := sub.Channel()
 	for {
@@ -91,6 +122,7 @@ func (l *Loop) Listen(ctx context.Context) {
 			switch {
 			case !open:
 				return
+			case m.Channel != release.WakeChannel:
 			case m.Payload == release.ShadowWake:
 				l.ShadowWoken()
 			default:

@@ -35,3 +35,44 @@ func TestAFailedProbeAsksForARound(t *testing.T) {
 		t.Errorf("asked for %+v, want a round of the project at once", asked)
 	}
 }
+
+// When another worker is known to be dead every project gets a round, and for a moment steps are looked after that have
+// been silent for a beat only; once for each death.
+func TestADeathIsNoted(t *testing.T) {
+	rdb := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
+	t.Cleanup(func() { _ = rdb.Close() })
+	one, two := fleet.New(rdb, 1), fleet.New(rdb, 1)
+	releaser := release.New(rdb, one.ID(), time.Now, release.Config{})
+	l := New(Config{Release: releaser, Member: one, Logger: slog.New(slog.DiscardHandler)})
+	turns := func() int {
+		t.Helper()
+		if err := errors.Join(one.Beat(t.Context()), l.noteDeaths(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		turns, _, err := releaser.Turns(t.Context(), []release.Settled{release.Pull("p", time.Hour)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(turns)
+	}
+	if err := two.Beat(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := turns(); n != 0 || l.silence() != fleet.Silence {
+		t.Errorf("%d rounds are due, and steps are looked after when silent for %v, though nobody died", n, l.silence())
+	}
+	keys, err := rdb.Keys(t.Context(), "*workers").Result()
+	if err != nil || len(keys) != 1 {
+		t.Fatalf("keys %q, %v", keys, err)
+	}
+	for _, w := range rdb.ZRange(t.Context(), keys[0], 0, -1).Val() {
+		rdb.ZIncrBy(t.Context(), keys[0], -float64(fleet.Silence.Milliseconds()), w)
+	}
+	if n := turns(); n != 1 || l.silence() != fleet.BeatInterval {
+		t.Errorf("after a death %d rounds are due, and steps are looked after when silent for %v", n, l.silence())
+	}
+	l.deaths = l.deaths.Add(-afterDeath)
+	if n := turns(); n != 0 || l.silence() != fleet.Silence {
+		t.Errorf("a while after a death %d rounds are due, and steps are looked after when silent for %v", n, l.silence())
+	}
+}

@@ -65,6 +65,9 @@ type Loop struct {
 	probes map[string]bool     // projects in which a credential is to be tried
 	seams  map[string][2]seams // of each project's list, as this worker has read it the last two times
 
+	fell   time.Time // when the last worker fell silent that this one knows of
+	deaths time.Time // local time at which it heard of that
+
 	doubted   map[string]time.Time // accounts whose credential may be refused, by when steps of theirs were released last
 	elsewhere map[string]string    // projects whose stops in flight are at another endpoint, and at which
 }
@@ -201,7 +204,7 @@ func (l *Loop) round(ctx, work context.Context, projectID string, budget int) ti
 	r, err := l.Release.Round(ctx, projectID, release.Need{
 		Room: share.room, Most: share.most, Inline: share.inline, Backlog: share.backlog,
 		ListFrom: l.Schedule.ListFrom, Unlisted: l.unseen(),
-		Unwatched: l.Schedule.PollFirst, Silence: fleet.Silence,
+		Unwatched: l.Schedule.PollFirst, Silence: l.silence(),
 	})
 	if err != nil {
 		if ctx.Err() == nil {

@@ -113,6 +113,9 @@ const fellLately = time.Minute
 // unclaimed says why a released step that nobody has claimed is lost; "" if its
 // task just waits for its turn.
 func (l *Loop) unclaimed(ctx context.Context, s *ledger.Stop, step ledger.Member) (string, error) {
+	if l.Handlers.AtWork.Has(step.StopID) { // this worker has the task, and waits for a slot
+		return "", nil
+	}
 	state, leased, err := l.Queue.Find(ctx, tasks.Queue, tasks.TaskID(s.Kind, step))
 	if err != nil {
 		return "", err

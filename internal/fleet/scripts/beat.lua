@@ -1,8 +1,9 @@
 -- Notes that a worker lives, and tells what time it is and who else lives.
 --
 -- KEYS  workers (sorted set: worker by its last sign of life), clock (hash)
--- ARGV  worker ("" to ask only), 1 when it leaves, for how long a worker may be silent (ms), for how long all of them
---       together are silent only when something keeps them from beating (ms)
+-- ARGV  worker ("" to ask only), 1 when it leaves, for how long a worker may be silent (ms), for how long one may be that
+--       listens on no connection, for how long all of them together are silent only when something keeps them from
+--       beating (ms), what comes before a worker's id in the name of the channel on which it listens
 -- Returns the fleet's time (microseconds), the shift in it, when the last worker fell silent (ms; 0: none of late), the
 -- workers that live, 1 when all others are dead (those that were kept from beating have had the time to do it again), and
 -- when a worker was last seen, one that left among them (ms; 0: never).
@@ -10,7 +11,7 @@
 -- The fleet's time is Redis' own plus a shift. It never goes back: when Redis' clock does (a failover), the shift makes
 -- up for it.
 local workers, clock = KEYS[1], KEYS[2]
-local me, leaves, silence, gap = ARGV[1], ARGV[2] == '1', tonumber(ARGV[3]), tonumber(ARGV[4])
+local me, leaves, silence, deserted, gap = ARGV[1], ARGV[2] == '1', tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local t = redis.call('TIME')
 local shift = tonumber(redis.call('HGET', clock, 'shift') or 0)
 local now = t[1] * 1000 + t[2] / 1000 + shift
@@ -31,6 +32,12 @@ if leaves then
 elseif me ~= '' then
   redis.call('ZADD', workers, string.format('%.3f', now), me)
   redis.call('ZREMRANGEBYSCORE', workers, '-inf', string.format('%.3f', now - 120000))
+  -- Redis learns at once that the connections of a killed process are gone. It counts as silent for the whole time.
+  local silent, till = string.format('%.3f', now - silence), string.format('%.3f', now - deserted)
+  for _, w in ipairs(redis.call('ZRANGEBYSCORE', workers, '(' .. silent, till, 'LIMIT', 0, 100)) do
+    local heard = redis.pcall('PUBSUB', 'NUMSUB', ARGV[6] .. string.match(w, '^[^/]*'))
+    if not heard.err and tonumber(heard[2]) == 0 then redis.call('ZADD', workers, silent, w) end
+  end
 end
 local fell = redis.call('ZREVRANGEBYSCORE', workers, string.format('%.3f', now - silence), '-inf', 'WITHSCORES', 'LIMIT', 0, 1)
 local alive = redis.call('ZREVRANGEBYSCORE', workers, '+inf', '(' .. string.format('%.3f', now - silence), 'LIMIT', 0, 1000)
