@@ -16,11 +16,12 @@ type shown struct {
 	first, last string // ids of its jobs; empty: it had none
 	full        bool   // it had as many as a page holds
 	sorted      bool   // by id
+	total       int    // jobs of the whole list, as the page said
 }
 
 // showing is a page that holds perPage jobs at most.
 func showing(number int, page *jobs.Page, perPage int) shown {
-	s := shown{page: number, full: len(page.Jobs) == perPage}
+	s := shown{page: number, full: len(page.Jobs) == perPage, total: page.Total}
 	if n := len(page.Jobs); n > 0 {
 		s.first, s.last = page.Jobs[0].ID, page.Jobs[n-1].ID
 	}
@@ -32,13 +33,32 @@ func showing(number int, page *jobs.Page, perPage int) shown {
 // one page to the other while they were read, unseen: it is not on the list, and has
 // not left it either. The next list tells.
 type seams struct {
-	began time.Time   // of the list, by the fleet's time
-	gaps  [][2]string // the last may have no end
+	began time.Time // of the list, by the fleet's time
+	gaps  []gap
 }
 
-// findSeams returns the gaps between pages. A list that is not sorted by id has none. A page that was read later than
+// gap is between the last job of a page and the first one of the next.
+type gap struct {
+	from, to string // "": it has no end
+	hides    int    // how many missed jobs there may have moved unseen. Of more, most have left the list
+}
+
+// whileGrowing is how many jobs may have moved unseen although the list is no shorter: others have joined it.
+const whileGrowing = 10
+
+func (g gap) has(job string) bool {
+	return byID(g.from, job) < 0 && (g.to == "" || byID(job, g.to) < 0)
+}
+
+// findSeams returns the gaps between pages, which are in the order in which they were read. A list that is not sorted by id has none. A page that was read later than
 // the one after it may show the same jobs or later ones, or none any more.
-func findSeams(read []shown) (gaps [][2]string) {
+func findSeams(read []shown) (gaps []gap) {
+	joined := 0
+	for i := 1; i < len(read); i++ {
+		if read[i].total > read[i-1].total {
+			joined = whileGrowing
+		}
+	}
 	slices.SortFunc(read, func(a, b shown) int { return a.page - b.page })
 	read = slices.DeleteFunc(slices.Clone(read), func(p shown) bool { return p.first == "" })
 	end := "" // the last job so far
@@ -47,14 +67,14 @@ func findSeams(read []shown) (gaps [][2]string) {
 			return nil
 		}
 		if i > 0 && byID(end, p.first) < 0 { // else what has moved was seen twice
-			gaps = append(gaps, [2]string{end, p.first})
+			gaps = append(gaps, gap{end, p.first, 2*max(0, read[i-1].total-p.total) + joined})
 		}
 		if i == 0 || byID(end, p.last) < 0 {
 			end = p.last
 		}
 	}
 	if n := len(read); n > 0 && read[n-1].full { // there may be one more page by now
-		gaps = append(gaps, [2]string{end, ""})
+		gaps = append(gaps, gap{from: end, hides: whileGrowing})
 	}
 	return gaps
 }
@@ -67,13 +87,6 @@ func byID(a, b string) int {
 		return cmp.Compare(m, n)
 	}
 	return cmp.Compare(a, b)
-}
-
-// hide reports whether a job lies in a gap.
-func (s seams) hide(job string) bool {
-	return slices.ContainsFunc(s.gaps, func(g [2]string) bool {
-		return byID(g[0], job) < 0 && (g[1] == "" || byID(job, g[1]) < 0)
-	})
 }
 
 // keepSeams keeps those of the last two lists that were read: while a list is read, some of the jobs that the one before
@@ -95,9 +108,22 @@ func (l *Loop) outsideSeams(projectID string, left []release.Sighting) []release
 	l.mu.Lock()
 	lists := l.seams[projectID]
 	l.mu.Unlock()
+	missed := make(map[gap]int)
+	in := func(j release.Sighting) (gap, bool) {
+		for _, s := range lists {
+			if i := slices.IndexFunc(s.gaps, func(g gap) bool { return g.has(j.JobID) }); i >= 0 && j.Missed.UnixMilli() == s.began.UnixMilli() {
+				return s.gaps[i], !j.Again
+			}
+		}
+		return gap{}, false
+	}
+	for _, j := range left {
+		if g, found := in(j); found {
+			missed[g]++
+		}
+	}
 	return slices.DeleteFunc(left, func(j release.Sighting) bool {
-		return !j.Again && slices.ContainsFunc(lists[:], func(s seams) bool {
-			return j.Missed.UnixMilli() == s.began.UnixMilli() && s.hide(j.JobID)
-		})
+		g, found := in(j)
+		return found && missed[g] <= g.hides
 	})
 }

@@ -1,6 +1,8 @@
 package rounds
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -10,17 +12,17 @@ import (
 
 // A job between two pages may have moved unseen.
 func TestSeams(t *testing.T) {
-	pages := []shown{{2, "20", "29", false, true}, {1, "2", "11", false, true}, {3, "100", "120", false, true}}
-	names := []shown{{1, "a", "c", false, true}, {2, "f", "k", false, true}}
-	unsorted := []shown{{1, "2", "11", false, false}, {2, "12", "29", false, true}}
-	upsideDown := []shown{{1, "20", "29", false, true}, {2, "2", "11", false, true}}
-	later := []shown{{1, "10", "19", true, true}, {2, "50", "59", true, true}, {3, "30", "39", true, true}, {4, "40", "49", false, true}}
-	first := []shown{{1, "26", "35", true, true}, {2, "11", "20", true, true}, {3, "40", "49", false, true}}
-	emptied := []shown{{1, "10", "19", true, true}, {2, "", "", false, true}, {3, "30", "39", false, true}}
-	late := []shown{{1, "2", "11", false, true}, {2, "20", "35", false, true}, {3, "33", "35", false, true}}
-	twice := []shown{{1, "2", "21", false, true}, {2, "20", "29", false, true}, {3, "40", "49", false, true}}
-	full := []shown{{1, "2", "11", true, true}, {2, "20", "29", true, true}}
-	empty := []shown{{1, "2", "11", false, true}, {2, "", "", false, true}}
+	pages := []shown{{2, "20", "29", false, true, 0}, {1, "2", "11", false, true, 0}, {3, "100", "120", false, true, 0}}
+	names := []shown{{1, "a", "c", false, true, 0}, {2, "f", "k", false, true, 0}}
+	unsorted := []shown{{1, "2", "11", false, false, 0}, {2, "12", "29", false, true, 0}}
+	upsideDown := []shown{{1, "20", "29", false, true, 0}, {2, "2", "11", false, true, 0}}
+	later := []shown{{1, "10", "19", true, true, 0}, {2, "50", "59", true, true, 0}, {3, "30", "39", true, true, 0}, {4, "40", "49", false, true, 0}}
+	first := []shown{{1, "26", "35", true, true, 0}, {2, "11", "20", true, true, 0}, {3, "40", "49", false, true, 0}}
+	emptied := []shown{{1, "10", "19", true, true, 0}, {2, "", "", false, true, 0}, {3, "30", "39", false, true, 0}}
+	late := []shown{{1, "2", "11", false, true, 0}, {2, "20", "35", false, true, 0}, {3, "33", "35", false, true, 0}}
+	twice := []shown{{1, "2", "21", false, true, 0}, {2, "20", "29", false, true, 0}, {3, "40", "49", false, true, 0}}
+	full := []shown{{1, "2", "11", true, true, 0}, {2, "20", "29", true, true, 0}}
+	empty := []shown{{1, "2", "11", false, true, 0}, {2, "", "", false, true, 0}}
 	for name, row := range map[string]struct {
 		read   []shown
 		hidden string // the job that is looked for
@@ -46,7 +48,8 @@ func TestSeams(t *testing.T) {
 		"a page in the middle that is empty": {emptied, "25", true},
 		"a page that has become empty":       {empty, "15", false},
 	} {
-		if got := (seams{gaps: findSeams(row.read)}).hide(row.hidden); got != row.want {
+		got := slices.ContainsFunc(findSeams(row.read), func(g gap) bool { return g.has(row.hidden) })
+		if got != row.want {
 			t.Errorf("%s: job %s may have moved unseen: %t, want %t", name, row.hidden, got, row.want)
 		}
 	}
@@ -54,7 +57,7 @@ func TestSeams(t *testing.T) {
 
 func TestShowing(t *testing.T) {
 	page := func(ids ...string) *jobs.Page {
-		p := &jobs.Page{}
+		p := &jobs.Page{Total: 17}
 		for _, id := range ids {
 			p.Jobs = append(p.Jobs, jobs.Job{ID: id})
 		}
@@ -64,10 +67,10 @@ func TestShowing(t *testing.T) {
 		page *jobs.Page
 		want shown
 	}{
-		{page("9", "10", "11"), shown{2, "9", "11", true, true}},
-		{page("9", "11", "10"), shown{2, "9", "10", true, false}},
-		{page("9"), shown{2, "9", "9", false, true}},
-		{page(), shown{2, "", "", false, true}},
+		{page("9", "10", "11"), shown{2, "9", "11", true, true, 17}},
+		{page("9", "11", "10"), shown{2, "9", "10", true, false, 17}},
+		{page("9"), shown{2, "9", "9", false, true, 17}},
+		{page(), shown{2, "", "", false, true, 17}},
 	} {
 		if got := showing(2, row.page, 3); got != row.want {
 			t.Errorf("page 2 with %v is taken as %+v, want %+v", row.page.Jobs, got, row.want)
@@ -81,7 +84,7 @@ func TestSeamsOfTheListBefore(t *testing.T) {
 	l := New(Config{})
 	lists := []time.Time{time.UnixMilli(1000), time.UnixMilli(2000), time.UnixMilli(3000)}
 	read := func(list int, end string) {
-		l.keepSeams("p", lists[list], []shown{{1, "10", end, false, true}, {2, "30", "39", false, true}})
+		l.keepSeams("p", lists[list], []shown{{1, "10", end, false, true, 100}, {2, "30", "39", false, true, 99}})
 	}
 	left := func(list int, job string, again bool) bool {
 		return len(l.outsideSeams("p", []release.Sighting{{JobID: job, Missed: lists[list], Again: again}})) == 1
@@ -97,5 +100,39 @@ func TestSeamsOfTheListBefore(t *testing.T) {
 	read(2, "19")
 	if !left(0, "21", false) {
 		t.Error("the seams of the list before last are still known")
+	}
+}
+
+// Where many more jobs are missed between two pages than can have moved meanwhile, they have left the list.
+func TestManyMissedInASeam(t *testing.T) {
+	began := time.UnixMilli(1000)
+	for _, row := range []struct {
+		missed, first, second int // jobs that are missed, and that the list has when each page is read
+		backwards             bool
+		want                  int // jobs that are looked at
+	}{
+		{missed: 1, first: 500, second: 500, want: 1},
+		{missed: 10, first: 500, second: 495, want: 0},
+		{missed: 11, first: 500, second: 495, want: 11},
+		{missed: 1, first: 495, second: 500, backwards: true, want: 1}, // what has moved is on both pages
+		{missed: 10, first: 500, second: 501, want: 0},                 // it grows: some may have left it, too
+		{missed: 11, first: 500, second: 501, want: 11},
+		{missed: 12, first: 501, second: 500, backwards: true, want: 0},
+		{missed: 13, first: 501, second: 500, backwards: true, want: 13},
+	} {
+		l := New(Config{})
+		pages := []shown{{1, "10", "19", false, true, row.first}, {2, "90", "99", false, true, row.second}}
+		if row.backwards {
+			slices.Reverse(pages)
+		}
+		l.keepSeams("p", began, pages)
+		elsewhere := release.Sighting{JobID: "5", Missed: began}
+		left := []release.Sighting{elsewhere}
+		for i := range row.missed {
+			left = append(left, release.Sighting{JobID: fmt.Sprint(20 + i), Missed: began})
+		}
+		if got := len(l.outsideSeams("p", left)) - 1; got != row.want {
+			t.Errorf("%+v: %d missed jobs are looked at", row, got)
+		}
 	}
 }
