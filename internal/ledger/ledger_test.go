@@ -150,6 +150,28 @@ func TestWatchedFromAThreshold(t *testing.T) {
 	})
 }
 
+// Where a list was read lately, fewer jobs are watched, too: it is read on. Who never watches does not.
+func TestWatchedWhileTheListIsRead(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		ids := w.opened(t, "b1", "1", "2", "3")
+		check := func(id string, from int, set string, at time.Time) {
+			t.Helper()
+			s := w.claim(t, id)
+			s.State = ledger.Stopping
+			w.advanced(t, s, ledger.Step{Kind: ledger.KindPoll, Due: w.now().Add(time.Second), WatchFrom: from, Latest: w.now().Add(time.Minute)})
+			w.stands(t, id, set, at)
+		}
+		if _, err := w.release.ListChecked(t.Context(), project, release.ListCheck{Began: w.now(), Result: release.ListRead}); err != nil {
+			t.Fatal(err)
+		}
+		w.advance(9 * time.Second)
+		check(ids[0], 5, "watched", w.now())
+		check(ids[1], 0, "waiting:look", w.now().Add(time.Second))
+		w.advance(2 * time.Second)
+		check(ids[2], 5, "waiting:look", w.now().Add(time.Second))
+	})
+}
+
 // The first hundred stops of a batch go ahead of larger batches.
 func TestTheFirstStopsOfABatchAreSmall(t *testing.T) {
 	eachRedis(t, func(t *testing.T, w *world) {

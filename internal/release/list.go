@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -16,6 +17,8 @@ const (
 	listRest = 10 * time.Minute
 	// listFailures in a row make a list useless for a while.
 	listFailures = 3
+	// listLease is how long a list check may take to make its first call.
+	listLease = 1250 * time.Millisecond
 	// seenAtOnce is how many jobs one command notes as seen.
 	seenAtOnce = 100
 )
@@ -49,6 +52,19 @@ func (r *Releaser) Seen(ctx context.Context, projectID string, jobIDs []string, 
 	return watched, nil
 }
 
+// Listing says that a page of the list is being read, with a time limit. Until it is over nobody else
+// begins a list check, but soon afterwards if the next page, or the end of the check, is not told.
+func (r *Releaser) Listing(ctx context.Context, projectID string, limit time.Duration) error {
+	at := strconv.FormatInt(r.now().Add(limit+listSlack).UnixMilli(), 10)
+	if err := r.rdb.HSet(ctx, controlKey(projectID), "list_at", at).Err(); err != nil {
+		return fmt.Errorf("go on with the list check of project %s: %w", projectID, err)
+	}
+	return nil
+}
+
+// listSlack is how long it may take to note a page that came at the end of its time.
+const listSlack = 250 * time.Millisecond
+
 // ListState is what list checks have found out about a project.
 type ListState struct {
 	Watched int       // jobs that are watched now
@@ -56,13 +72,13 @@ type ListState struct {
 	Others  int       // jobs that it showed then and that are not watched
 	Read    time.Time // when, by the fleet's time; zero: never
 	Since   time.Time // watched jobs that had left it before this are accounted for; zero: never
-	Quiet   bool      // few watched jobs had left it when it was read last
+	Peek    bool      // a look at its length comes first
 }
 
-// Paid is how many calls a check has been given of the rate: a look at the length of
-// a quiet list, or as many pages as it had. settle.lua says the same.
+// Paid is how many calls a check has been given of the rate: a look at its length, or
+// as many pages as it had. settle.lua says the same.
 func (s ListState) Paid() int {
-	if s.Quiet {
+	if s.Peek {
 		return 1
 	}
 	return s.Pages
@@ -76,7 +92,7 @@ func listState(fields []any) *ListState {
 	for i, f := range fields {
 		n[i] = f.(int64)
 	}
-	return &ListState{Watched: int(n[0]), Pages: int(n[1]), Others: int(n[2]), Read: milliTime(n[3]), Since: milliTime(n[4]), Quiet: n[5] == 1}
+	return &ListState{Watched: int(n[0]), Pages: int(n[1]), Others: int(n[2]), Read: milliTime(n[3]), Since: milliTime(n[4]), Peek: n[5] == 1}
 }
 
 // ListResult is how a list check ended.
@@ -100,7 +116,7 @@ type ListCheck struct {
 	Pages  int           // how many it has
 	Jobs   int           // how many it has shown
 	Left   int           // how many watched jobs have left it since
-	Quiet  bool          // these are few, as far as it is known
+	Peek   bool          // the next one begins with a look at its length
 	Unpaid int           // how many calls it took beyond those of which the rate was asked before (see ListState.Paid)
 	Result ListResult
 	Why    string // it could not be read, or is useless
@@ -112,7 +128,7 @@ func (r *Releaser) ListChecked(ctx context.Context, projectID string, c ListChec
 	k := ledger.Keys(projectID)
 	rate, burst := r.rate(projectID)
 	noted, err := listedScript.Run(ctx, r.rdb, []string{k.Control(), k.Watched()}, r.now().UnixMilli(), c.Began.UnixMilli(),
-		c.Next.Milliseconds(), string(c.Result), c.Why, listRest.Milliseconds(), listFailures, max(1, c.Pages), c.Jobs, c.Left, c.Quiet,
+		c.Next.Milliseconds(), string(c.Result), c.Why, listRest.Milliseconds(), listFailures, max(1, c.Pages), c.Jobs, c.Left, c.Peek,
 		max(0, c.Unpaid), rate, burst).StringSlice()
 	if err != nil {
 		return c, fmt.Errorf("note a list check of project %s: %w", projectID, err)

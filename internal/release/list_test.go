@@ -89,11 +89,23 @@ func TestListCheckIsDue(t *testing.T) {
 		if r := w.round(doubted); r.List != nil || r.Next != 250*time.Millisecond {
 			t.Errorf("round %+v, want no list check while there is to be none now", r)
 		}
-		if r := w.round(listing(3)); r.List == nil || r.Next != 2500*time.Millisecond {
+		if r := w.round(listing(3)); r.List == nil || r.Next != listLease {
 			t.Errorf("round %+v, want a list check, and another if nobody tells of it", r)
 		}
 		if r := w.round(listing(3)); r.List != nil {
 			t.Error("a second list check at once")
+		}
+		w.advance(time.Second)
+		if err := w.Listing(t.Context(), project, 2*time.Second); err != nil {
+			t.Fatal(err)
+		}
+		w.advance(2 * time.Second)
+		if r := w.round(listing(3)); r.List != nil || r.Next != listSlack {
+			t.Errorf("round %+v, want none while a page is read", r)
+		}
+		w.advance(listSlack)
+		if r := w.round(listing(3)); r.List == nil {
+			t.Error("no list check when nothing was told of the page in time")
 		}
 		w.checked(ListCheck{Began: w.now(), Next: 2 * time.Second, Result: ListRead}, false)
 		if r := w.round(listing(3)); r.List != nil || r.Next != 2*time.Second {
@@ -102,6 +114,28 @@ func TestListCheckIsDue(t *testing.T) {
 		w.advance(2 * time.Second)
 		if r := w.round(listing(3)); r.List == nil {
 			t.Error("no list check when it is due")
+		}
+	})
+}
+
+// A list that was read lately is read on for fewer jobs, too, down to the last; not where there is to be none.
+func TestListCheckOfTheLastJobs(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		w.watched(2)
+		w.checked(ListCheck{Began: w.now(), Next: 4 * time.Second, Result: ListRead}, false)
+		w.advance(4 * time.Second)
+		never := listing(0)
+		if r := w.round(never); r.List != nil {
+			t.Error("a list check although there is to be none")
+		}
+		need := listing(5)
+		need.Unwatched = time.Second // or they are looked at
+		if r := w.round(need); r.List == nil || len(r.Left) != 0 {
+			t.Errorf("round %+v, want the list read again for two jobs", r)
+		}
+		w.advance(6 * time.Second)
+		if r := w.round(need); r.List != nil || len(r.Left) != 2 {
+			t.Errorf("round %+v, want both jobs looked at when nobody has read the list for 10 s", r)
 		}
 	})
 }
@@ -333,10 +367,10 @@ func TestListState(t *testing.T) {
 			t.Errorf("known at first is %+v", r.List)
 		}
 		first := w.now()
-		check(ListCheck{Result: ListRead, Pages: 2, Jobs: 12, Quiet: true}, ListState{Watched: 5, Pages: 2, Others: 7, Read: first, Since: first, Quiet: true})
+		check(ListCheck{Result: ListRead, Pages: 2, Jobs: 12, Peek: true}, ListState{Watched: 5, Pages: 2, Others: 7, Read: first, Since: first, Peek: true})
 		quiet := w.now()
-		check(ListCheck{Result: ListPeeked, Jobs: 12, Quiet: true}, ListState{Watched: 5, Pages: 2, Others: 7, Read: first, Since: quiet, Quiet: true})
-		check(ListCheck{Result: ListPeeked, Jobs: 11, Left: 1, Quiet: true}, ListState{Watched: 5, Pages: 2, Others: 7, Read: first, Since: quiet, Quiet: true})
+		check(ListCheck{Result: ListPeeked, Jobs: 12, Peek: true}, ListState{Watched: 5, Pages: 2, Others: 7, Read: first, Since: quiet, Peek: true})
+		check(ListCheck{Result: ListPeeked, Jobs: 11, Left: 1, Peek: true}, ListState{Watched: 5, Pages: 2, Others: 7, Read: first, Since: quiet, Peek: true})
 		read := w.now()
 		check(ListCheck{Result: ListRead, Pages: 1, Jobs: 10, Left: 2}, ListState{Watched: 5, Pages: 1, Others: 7, Read: read, Since: read})
 		check(ListCheck{Result: ListFailed, Why: "500"}, ListState{Watched: 5, Pages: 1, Others: 7, Read: read, Since: read})

@@ -66,9 +66,9 @@ func (l *Loop) listCheck(ctx context.Context, projectID string, known release.Li
 // check reads the list, unless its length alone says that this is not worth the
 // calls yet.
 func (l *Loop) check(ctx context.Context, projectID string, known release.ListState) (release.ListCheck, error) {
-	c := release.ListCheck{Began: l.Member.Now(), Result: release.ListPeeked, Quiet: true, Pages: known.Pages}
+	c := release.ListCheck{Began: l.Member.Now(), Result: release.ListPeeked, Peek: true, Pages: known.Pages}
 	p := pace{usual: l.Handlers.Usual(ctx, projectID), rate: l.Release.Rate(projectID)}
-	c.Next, c.Unpaid = p.quiet(known), -known.Paid()
+	c.Next, c.Unpaid = p.quiet(known, 0), -known.Paid()
 	if p.mayPeek(known, c.Began, l.unseen()) {
 		c.Unpaid++
 		page, err := l.readPage(ctx, projectID, 1, 1)
@@ -76,11 +76,8 @@ func (l *Loop) check(ctx context.Context, projectID string, known release.ListSt
 			return c, err
 		}
 		c.Jobs, c.Left = page.Total, max(0, known.Watched-(page.Total-known.Others))
-		if c.Left == 0 {
-			return c, nil
-		}
-		if worth := p.busy(known, c.Left, c.Began) - c.Began.Sub(known.Since); worth > leastInterval {
-			c.Next = max(leastInterval, min(worth/2, onset))
+		if next, peek := p.peeked(known, c.Left, c.Jobs, c.Began); next > 0 {
+			c.Next, c.Peek = next, peek
 			return c, nil
 		}
 	}
@@ -91,10 +88,8 @@ func (l *Loop) check(ctx context.Context, projectID string, known release.ListSt
 	// While a list grows some jobs change pages unseen, but its length tells.
 	c.Left = max(0, known.Watched-max(list.watched, list.total-known.Others))
 	known.Pages = c.Pages
-	c.Quiet = known.Since.IsZero() || fewOf*c.Left <= c.Jobs
-	c.Next = p.quiet(known)
-	if err == nil && !c.Quiet {
-		c.Next = p.busy(known, c.Left, c.Began)
+	if c.Next = p.quiet(known, c.Jobs); err == nil {
+		c.Next, c.Peek = p.read(known, c.Left, c.Jobs, c.Began)
 	}
 	return c, err
 }
@@ -188,6 +183,10 @@ func (l *Loop) readPage(ctx context.Context, projectID string, n, perPage int) (
 		slot, noSlot := l.Slots.AcquirePage(ctx, projectID)
 		if noSlot != nil {
 			return nil, noSlot
+		}
+		if lerr := l.Release.Listing(ctx, projectID, limit); lerr != nil {
+			slot.Free()
+			return nil, lerr
 		}
 		at, account := l.Member.Now(), l.Release.Account(projectID)
 		callCtx, cancel := context.WithTimeout(ctx, limit)

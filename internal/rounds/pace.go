@@ -10,20 +10,22 @@ import (
 const (
 	// callWorth is the waiting, in seconds summed over jobs that have stopped, for
 	// which one list call is well spent.
-	callWorth = 12.5
+	callWorth = 19.0
 	// cheap is how many list calls for each job that leaves are not worth saving.
 	cheap         = 0.06
 	leastInterval = 250 * time.Millisecond
 	mostInterval  = 4 * time.Second
+	// mostOfFew is the longest interval while few leave a list of several pages.
+	mostOfFew = 6 * time.Second
+	// fewOf: if no more than the fewOf-th part has left a list, nobody knows how many leave
+	// it, and its length is looked at before it is read again.
+	fewOf = 50
 	// onset is the longest time to the next look at the length while jobs begin to
 	// leave.
 	onset = time.Second
-	// mostIntervalOfOne is the longest interval while the list has one page: a check
-	// costs little then.
-	mostIntervalOfOne = 2500 * time.Millisecond
-	// fewOf: if no more than the fewOf-th part has left a list, its length is looked at
-	// before it is read again.
-	fewOf = 50
+	// long: if the list is to be read in that time or more, its length is looked at in
+	// between. More may have left it by then than it seemed.
+	long = 2500 * time.Millisecond
 	// listShare is the part of a known rate that list calls may take.
 	listShare = 0.2
 )
@@ -34,29 +36,69 @@ type pace struct {
 	rate  float64       // calls a second; 0: without a limit
 }
 
-// busy is the time between two checks while so many watched jobs leave the list.
-// Checks every t s cost pages/t calls a second, and jobs that leave r times a second
-// wait for r*t/2 s a second: with a call worth w s of waiting, the sum is least at
-// t = sqrt(2 * w * pages / r), or less where checks are cheap.
-func (p pace) busy(known release.ListState, left int, now time.Time) time.Duration {
+// busy is the time between two checks while so many watched jobs leave the list, on which
+// so many jobs stand. Checks every t s cost pages/t calls a second, and jobs that leave r
+// times a second wait for r*t/2 s a second: with a call worth w s of waiting, the sum is
+// least at t = sqrt(2 * w * pages / r), or less where checks are cheap.
+func (p pace) busy(known release.ListState, left, jobs int, now time.Time) time.Duration {
 	most := mostInterval
-	if known.Pages == 1 {
-		most = mostIntervalOfOne
+	switch {
+	case known.Pages == 1:
+		most = ofOnePage(jobs, 3200*time.Millisecond)
+	case fewOf*left <= jobs:
+		most = mostOfFew
 	}
 	rate := float64(left) / max(now.Sub(known.Since).Seconds(), 0.001)
 	best := math.Sqrt(2 * callWorth * float64(known.Pages) / rate)
 	return p.within(known.Pages, min(best, float64(known.Pages)/(cheap*rate)), most)
 }
 
-// quiet is the time while hardly anybody leaves the list: many may begin to. If a look at
-// its length will do, that is the next check.
-func (p pace) quiet(known release.ListState) time.Duration {
-	most := time.Second
+// quiet is the time while hardly anybody leaves the list, on which so many jobs stand: many
+// may begin to. If a look at its length will do, that is the next check.
+func (p pace) quiet(known release.ListState, jobs int) time.Duration {
+	most := onset
 	if known.Pages == 1 {
-		most = 1500 * time.Millisecond
+		most = ofOnePage(max(known.Watched, jobs), 1500*time.Millisecond)
 	}
 	rate := float64(max(1, known.Watched)) / p.usual.Seconds()
-	return p.within(1, math.Sqrt(2*callWorth/rate), most)
+	return p.within(1, math.Sqrt(callWorth/rate), most)
+}
+
+// ofOnePage is the longest time between two checks of a list of one page, at least so long.
+// If all jobs leave right after one, they wait for 30 s together.
+func ofOnePage(jobs int, least time.Duration) time.Duration {
+	return min(max(least, 30*time.Second/time.Duration(max(1, jobs))), mostInterval)
+}
+
+// read is the time to the next check after the list was read, and whether that begins
+// with a look at its length. So many watched jobs had left it, so many stood on it.
+func (p pace) read(known release.ListState, left, jobs int, now time.Time) (next time.Duration, peek bool) {
+	if known.Since.IsZero() || fewOf*left <= jobs {
+		return p.quiet(known, jobs), true
+	}
+	if known.Peek { // they began to on the way
+		left *= 2
+	}
+	next = p.busy(known, left, jobs, now)
+	if known.Pages > 1 && next >= long {
+		return next / 2, true
+	}
+	return next, false
+}
+
+// peeked is the same after a look at the length; 0: the list is to be read now.
+func (p pace) peeked(known release.ListState, left, jobs int, now time.Time) (next time.Duration, peek bool) {
+	if left == 0 {
+		return p.quiet(known, jobs), true
+	}
+	next = p.busy(known, left, jobs, now) - now.Sub(known.Since)
+	switch {
+	case next <= leastInterval:
+		return 0, false
+	case next >= long || fewOf*left <= jobs:
+		return max(leastInterval, min(next/2, onset)), true
+	}
+	return next, false
 }
 
 // within keeps a time in seconds to the limits.
@@ -73,10 +115,9 @@ func (p pace) share(pages int) time.Duration {
 	return time.Duration(float64(pages) / (listShare * p.rate) * float64(time.Second))
 }
 
-// mayPeek reports whether the length of the list is worth a call of its own: when it
-// has several pages, and nobody knows how many leave it, because few had when it was
-// read. What was long unseen is looked at, so the list is read in time all the same, as
-// far as its share of the rate allows.
+// mayPeek reports whether the length of the list is worth a call of its own: when the
+// last check said so and it has several pages. What was long unseen is looked at, so the
+// list is read in time all the same, as far as its share of the rate allows.
 func (p pace) mayPeek(known release.ListState, now time.Time, unseen time.Duration) bool {
-	return known.Quiet && known.Pages > 1 && now.Sub(known.Read) < max(unseen-mostInterval, p.share(known.Pages))
+	return known.Peek && known.Pages > 1 && now.Sub(known.Read) < max(unseen-mostInterval, p.share(known.Pages))
 }

@@ -16,27 +16,69 @@ func TestPace(t *testing.T) {
 		return release.ListState{Pages: pages, Since: now.Add(-since)}
 	}
 	for name, row := range map[string]struct{ got, want time.Duration }{
-		"a page, one job a second":              {pace{}.busy(left(1, s), 1, now), 2500 * ms},
-		"a page, six jobs a second":             {pace{}.busy(left(1, 4*s), 25, now), 2 * s},
-		"the same, counted for longer":          {pace{}.busy(left(1, 40*s), 250, now), 2 * s},
-		"ten pages, 240 a second, cheap":        {pace{}.busy(left(10, s), 240, now), 694 * ms},
-		"ten pages, 500 a second: it is cheap":  {pace{}.busy(left(10, s), 500, now), 333 * ms},
-		"ten pages, 60 a second":                {pace{}.busy(left(10, 2*s), 125, now), 2 * s},
-		"a hundred pages":                       {pace{}.busy(left(100, s), 1, now), 4 * s},
-		"one page, very many":                   {pace{}.busy(left(1, s), 10_000, now), 250 * ms},
-		"no time":                               {pace{}.busy(left(1, 0), 1, now), 250 * ms},
-		"ten pages at 10 calls a second":        {pace{rate: 10}.busy(left(10, s), 120, now), 5 * s},
-		"quiet, few jobs":                       {pace{usual: 20 * s}.quiet(release.ListState{Watched: 5, Pages: 1}), 1500 * ms},
-		"quiet, nobody":                         {pace{usual: 20 * s}.quiet(release.ListState{Pages: 1}), 1500 * ms},
-		"quiet, few jobs that stop quickly":     {pace{usual: s}.quiet(release.ListState{Watched: 25, Pages: 1}), s},
-		"quiet, a look will do":                 {pace{usual: s}.quiet(release.ListState{Watched: 12, Pages: 10}), s},
-		"quiet, many jobs":                      {pace{usual: 20 * s}.quiet(release.ListState{Watched: 2000, Pages: 10}), 500 * ms},
-		"quiet, very many":                      {pace{usual: 2 * s}.quiet(release.ListState{Watched: 9_600, Pages: 96}), 250 * ms},
-		"quiet, at one call in two seconds":     {pace{usual: s, rate: 0.5}.quiet(release.ListState{Watched: 1, Pages: 10}), 10 * s},
-		"quiet, many jobs at 10 calls a second": {pace{usual: 2 * s, rate: 10}.quiet(release.ListState{Watched: 9_600, Pages: 96}), 500 * ms},
+		"a page, one job a second":              {pace{}.busy(left(1, s), 1, 1000, now), 3200 * ms},
+		"a page, six jobs a second":             {pace{}.busy(left(1, 4*s), 25, 1000, now), 2466 * ms},
+		"the same, counted for longer":          {pace{}.busy(left(1, 40*s), 250, 1000, now), 2466 * ms},
+		"ten pages, 240 a second, cheap":        {pace{}.busy(left(10, s), 240, 1000, now), 694 * ms},
+		"ten pages, 500 a second: it is cheap":  {pace{}.busy(left(10, s), 500, 1000, now), 333 * ms},
+		"ten pages, 60 a second":                {pace{}.busy(left(10, 2*s), 125, 1000, now), 2466 * ms},
+		"a hundred pages, few of many leave":    {pace{}.busy(left(100, s), 1, 1000, now), 6 * s},
+		"a hundred pages, more leave":           {pace{}.busy(left(100, 4*s), 25, 1000, now), 4 * s},
+		"a page, the last few jobs":             {pace{}.busy(left(1, 4*s), 1, 5, now), 4 * s},
+		"one page, very many":                   {pace{}.busy(left(1, s), 10_000, 1000, now), 250 * ms},
+		"no time":                               {pace{}.busy(left(1, 0), 1, 1000, now), 250 * ms},
+		"ten pages at 10 calls a second":        {pace{rate: 10}.busy(left(10, s), 120, 1000, now), 5 * s},
+		"quiet, few jobs":                       {pace{usual: 20 * s}.quiet(release.ListState{Watched: 5, Pages: 1}, 10), 3 * s},
+		"quiet, a page that fills up":           {pace{usual: 20 * s}.quiet(release.ListState{Watched: 1, Pages: 1}, 76), 1500 * ms},
+		"quiet, nobody":                         {pace{usual: 20 * s}.quiet(release.ListState{Pages: 1}, 10), 3 * s},
+		"quiet, few jobs that stop quickly":     {pace{usual: s}.quiet(release.ListState{Watched: 25, Pages: 1}, 10), 872 * ms},
+		"quiet, a look will do":                 {pace{usual: s}.quiet(release.ListState{Watched: 12, Pages: 10}, 10), s},
+		"quiet, many jobs":                      {pace{usual: 20 * s}.quiet(release.ListState{Watched: 2000, Pages: 10}, 10), 436 * ms},
+		"quiet, very many":                      {pace{usual: 2 * s}.quiet(release.ListState{Watched: 9_600, Pages: 96}, 10), 250 * ms},
+		"quiet, at one call in two seconds":     {pace{usual: s, rate: 0.5}.quiet(release.ListState{Watched: 1, Pages: 10}, 10), 10 * s},
+		"quiet, many jobs at 10 calls a second": {pace{usual: 2 * s, rate: 10}.quiet(release.ListState{Watched: 9_600, Pages: 96}, 10), 500 * ms},
 	} {
 		if row.got.Round(ms) != row.want {
 			t.Errorf("%s: %v, want %v", name, row.got, row.want)
+		}
+	}
+}
+
+// While jobs leave the list its length is looked at before it is read, unless it is read soon.
+func TestPeeks(t *testing.T) {
+	const s, ms = time.Second, time.Millisecond
+	now, p := time.Now(), pace{usual: 20 * time.Second}
+	list := func(pages int, since time.Duration) release.ListState {
+		return release.ListState{Pages: pages, Since: now.Add(-since), Watched: 2000}
+	}
+	begun := list(10, s)
+	begun.Peek = true
+	type want struct {
+		next time.Duration
+		peek bool
+	}
+	for name, row := range map[string]struct {
+		check      func(release.ListState, int, int, time.Time) (time.Duration, bool)
+		known      release.ListState
+		left, jobs int
+		want       want
+	}{
+		"read for the first time":        {p.read, release.ListState{Pages: 10, Watched: 2000}, 200, 1000, want{436 * ms, true}},
+		"read, few have left":            {p.read, list(10, s), 20, 1000, want{436 * ms, true}},
+		"read, some have left":           {p.read, list(10, 2*s), 60, 1000, want{1780 * ms, true}},
+		"read, many have begun to leave": {p.read, begun, 120, 1000, want{694 * ms, false}},
+		"read, many have left":           {p.read, list(10, s), 240, 1000, want{694 * ms, false}},
+		"read, one page":                 {p.read, list(1, s), 3, 10, want{3200 * ms, false}},
+		"looked at, nobody has left":     {p.peeked, list(10, s), 0, 1000, want{436 * ms, true}},
+		"looked at, few have left":       {p.peeked, list(10, s), 10, 1000, want{s, true}},
+		"looked at, fewer than expected": {p.peeked, list(10, 1443*ms), 25, 1000, want{s, true}},
+		"looked at, as many as expected": {p.peeked, list(10, 1443*ms), 43, 1000, want{2128 * ms, false}},
+		"looked at, more than expected":  {p.peeked, list(10, 1443*ms), 90, 1000, want{1025 * ms, false}},
+		"looked at, many more":           {p.peeked, list(10, 1443*ms), 200, 1000, want{}},
+	} {
+		next, peek := row.check(row.known, row.left, row.jobs, now)
+		if got := (want{next.Round(ms), peek}); got != row.want {
+			t.Errorf("%s: %v, want %v", name, got, row.want)
 		}
 	}
 }
@@ -48,13 +90,13 @@ func TestMayPeek(t *testing.T) {
 		want  bool
 		rate  float64
 	}{
-		"quiet, several pages": {known: release.ListState{Quiet: true, Pages: 2, Read: now.Add(-time.Second)}, want: true},
-		"one page":             {known: release.ListState{Quiet: true, Pages: 1, Read: now.Add(-time.Second)}, want: false},
+		"quiet, several pages": {known: release.ListState{Peek: true, Pages: 2, Read: now.Add(-time.Second)}, want: true},
+		"one page":             {known: release.ListState{Peek: true, Pages: 1, Read: now.Add(-time.Second)}, want: false},
 		"some have left":       {known: release.ListState{Pages: 2, Read: now.Add(-time.Second)}, want: false},
-		"never read":           {known: release.ListState{Quiet: true, Pages: 2}, want: false},
-		"its share is not due": {known: release.ListState{Quiet: true, Pages: 20, Read: now.Add(-9 * time.Second)}, want: true, rate: 10},
-		"its share is due":     {known: release.ListState{Quiet: true, Pages: 20, Read: now.Add(-10 * time.Second)}, rate: 10},
-		"read long ago":        {known: release.ListState{Quiet: true, Pages: 2, Read: now.Add(-9 * time.Second)}, want: false},
+		"never read":           {known: release.ListState{Peek: true, Pages: 2}, want: false},
+		"its share is not due": {known: release.ListState{Peek: true, Pages: 20, Read: now.Add(-9 * time.Second)}, want: true, rate: 10},
+		"its share is due":     {known: release.ListState{Peek: true, Pages: 20, Read: now.Add(-10 * time.Second)}, rate: 10},
+		"read long ago":        {known: release.ListState{Peek: true, Pages: 2, Read: now.Add(-9 * time.Second)}, want: false},
 	} {
 		if got := (pace{rate: row.rate}).mayPeek(row.known, now, 13*time.Second); got != row.want {
 			t.Errorf("%s: %t, want %t", name, got, row.want)

@@ -15,7 +15,8 @@ local small, large, look, released, watched, latest, pending, stopping, control,
 local lanes = {small = small, limited = limited, held = held}
 local now = tonumber(ARGV[1])
 local are_stopping = redis.call('ZCARD', stopping)
-local listed = tonumber(redis.call('HGET', control, 'list_rests') or 0) <= now
+local list = redis.call('HMGET', control, 'list_rests', 'cutoff')
+local listed, lately = tonumber(list[1] or 0) <= now, now - (list[2] or 0) < 10000 -- see round.lua
 
 local function move(stop, batches, fields, id, job, expected, nonce, version, state, kind, due, least, till)
   local f = redis.call('HMGET', stop, 'state', 'hop', 'kind', 'mover', 'version', 'lane', 'due')
@@ -33,7 +34,7 @@ local function move(stop, batches, fields, id, job, expected, nonce, version, st
       add(batches[i], 'stopping', 1)
     end
   end
-  local watch = listed and least ~= '0' and are_stopping >= tonumber(least)
+  local watch = listed and least ~= '0' and (lately or are_stopping >= tonumber(least))
   local hop = string.format('%.0f', expected + 1)
   redis.call('HSET', stop, 'mover', nonce, 'state', state, 'hop', hop, 'kind', watch and 'watch' or kind, 'next',
     watch and till or due, unpack(fields))

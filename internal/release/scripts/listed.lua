@@ -3,8 +3,8 @@
 -- KEYS  control, watched
 -- ARGV  now, when it began (ms), when the next one is due (ms from now), "read", "peeked", "failed" or "useless", why, for
 --       how long a useless list is left alone (ms), how many failed ones in a row make it useless, how many pages and jobs
---       it had, how many watched jobs have left it, 1 when these are few, how many calls it took that were not paid, rate
---       configured, burst
+--       it had, how many watched jobs have left it, 1 when the next one begins with a look at its length, how many calls
+--       it took that were not paid, rate configured, burst
 -- Returns how it ended, and why. A useless list is left alone from now on.
 local control, now, began, after = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local how, why, rest, enough = ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
@@ -23,7 +23,7 @@ if how == 'read' or (how == 'peeked' and left_now == 0) then
 end
 if how == 'read' or how == 'peeked' then
   redis.call('HDEL', control, 'list_failures')
-  redis.call('HSET', control, 'list_quiet', ARGV[11])
+  redis.call('HSET', control, 'list_peek', ARGV[11])
 end
 if how == 'read' then
   redis.call('HSET', control, 'list_pages', ARGV[8],

@@ -7,7 +7,7 @@
 --       look at, 1 when the fleet is held ("stops" when its stop calls are), for how long a step at work may be silent,
 --       how long a probe may take (ms), how many steps are released at most, the endpoint this worker calls
 --       ("": any), the window limit (0: none), how many jobs that the list has missed may wait
---       for a look when it is checked (-1: it is not)
+--       for a look when it is checked (-1: it is not), after how long it is checked again if nobody tells of it (ms)
 -- What it returns is said in next.lua, which ends it.
 local control, small, large, look, released, watched, latest, uncounted, limited, limits, counts = unpack(KEYS)
 local now, room, conf, burst = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -26,7 +26,8 @@ local watching = redis.call('ZCARD', watched)
 local listable = watching > 0 and tonumber(c[6] or 0) <= now
 -- The first probe of a hold is a list call rather than a stop that a limit may hold back.
 local list_first = listable and tonumber(c[9] or 0) == 0
-local listing = listable and least > 0 and watching >= least
+-- A list that was read lately is read on until it has no watched job: one call for a few is cheaper than one for each.
+local listing = listable and least > 0 and (watching >= least or now - (c[7] or 0) < 10000)
 if not listing then fallback = tonumber(ARGV[6]) end
 room = math.max(0, room - redis.call('ZCARD', released))
 local since = now - fallback -- watched jobs that were seen before it are looked at
