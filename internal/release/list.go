@@ -73,6 +73,7 @@ type ListState struct {
 	Read    time.Time // when, by the fleet's time; zero: never
 	Since   time.Time // watched jobs that had left it before this are accounted for; zero: never
 	Peek    bool      // a look at its length comes first
+	Moved   time.Time // when the last job was seen to have left it, or was accepted; zero: never
 }
 
 // Paid is how many calls a check has been given of the rate: a look at its length, or
@@ -92,7 +93,7 @@ func listState(fields []any) *ListState {
 	for i, f := range fields {
 		n[i] = f.(int64)
 	}
-	return &ListState{Watched: int(n[0]), Pages: int(n[1]), Others: int(n[2]), Read: milliTime(n[3]), Since: milliTime(n[4]), Peek: n[5] == 1}
+	return &ListState{Watched: int(n[0]), Pages: int(n[1]), Others: int(n[2]), Read: milliTime(n[3]), Since: milliTime(n[4]), Peek: n[5] == 1, Moved: milliTime(n[6])}
 }
 
 // ListResult is how a list check ended.

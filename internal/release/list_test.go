@@ -350,9 +350,13 @@ func TestSeenInPieces(t *testing.T) {
 func TestListState(t *testing.T) {
 	eachRedis(t, Config{}, func(t *testing.T, w *world) {
 		w.watched(5)
+		moved := w.now()
 		check := func(c ListCheck, want ListState) {
 			t.Helper()
 			c.Began = w.now()
+			if want.Moved = moved; c.Left > 0 {
+				moved, want.Moved = w.now(), w.now()
+			}
 			w.checked(c, false)
 			w.advance(time.Second)
 			r := w.round(listing(1))
@@ -363,7 +367,7 @@ func TestListState(t *testing.T) {
 				t.Errorf("known is %+v, want %+v", *r.List, want)
 			}
 		}
-		if r := w.round(listing(1)); r.List == nil || *r.List != (ListState{Watched: 5, Pages: 1}) {
+		if r := w.round(listing(1)); r.List == nil || *r.List != (ListState{Watched: 5, Pages: 1, Moved: moved}) {
 			t.Errorf("known at first is %+v", r.List)
 		}
 		first := w.now()
@@ -374,6 +378,38 @@ func TestListState(t *testing.T) {
 		read := w.now()
 		check(ListCheck{Result: ListRead, Pages: 1, Jobs: 10, Left: 2}, ListState{Watched: 5, Pages: 1, Others: 7, Read: read, Since: read})
 		check(ListCheck{Result: ListFailed, Why: "500"}, ListState{Watched: 5, Pages: 1, Others: 7, Read: read, Since: read})
+	})
+}
+
+// Jobs that the list has shown wait for its next check if that is planned, however late; not if checks fail,
+// or for longer than one may be planned.
+func TestAListThatIsReadSeldom(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		w.watched(5)
+		need := listing(5)
+		need.Unlisted = 12 * time.Second
+		looks := func(want int, when string) {
+			t.Helper()
+			if r := w.round(need); len(r.Left) != want {
+				t.Errorf("%s: %d jobs are looked at, want %d", when, len(r.Left), want)
+			}
+		}
+		w.advance(time.Second)
+		began := w.now()
+		w.seen(5, began, "b-0", "b-1", "b-2", "b-3", "b-4")
+		w.checked(ListCheck{Began: began, Next: time.Minute, Result: ListRead, Pages: 1}, false)
+		w.advance(50 * time.Second)
+		looks(0, "before the next check")
+		w.checked(ListCheck{Began: w.now(), Next: time.Minute, Result: ListFailed, Why: "500"}, false)
+		looks(5, "after one that failed")
+
+		for _, id := range w.open("c", 1) { // the list is read soon
+			w.follow(id, w.watch())
+		}
+		w.advance(4 * time.Second)
+		if r := w.round(need); r.List == nil {
+			t.Error("no list check 4 s after another job was accepted")
+		}
 	})
 }
 

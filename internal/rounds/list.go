@@ -68,7 +68,7 @@ func (l *Loop) listCheck(ctx context.Context, projectID string, known release.Li
 func (l *Loop) check(ctx context.Context, projectID string, known release.ListState) (release.ListCheck, error) {
 	c := release.ListCheck{Began: l.Member.Now(), Result: release.ListPeeked, Peek: true, Pages: known.Pages}
 	p := pace{usual: l.Handlers.Usual(ctx, projectID), rate: l.Release.Rate(projectID)}
-	c.Next, c.Unpaid = p.quiet(known, 0), -known.Paid()
+	c.Next, c.Unpaid = p.quiet(known, 0, c.Began), -known.Paid()
 	if p.mayPeek(known, c.Began, l.unseen()) {
 		c.Unpaid++
 		page, err := l.readPage(ctx, projectID, 1, 1)
@@ -88,7 +88,7 @@ func (l *Loop) check(ctx context.Context, projectID string, known release.ListSt
 	// While a list grows some jobs change pages unseen, but its length tells.
 	c.Left = max(0, known.Watched-max(list.watched, list.total-known.Others))
 	known.Pages = c.Pages
-	if c.Next = p.quiet(known, c.Jobs); err == nil {
+	if c.Next = p.quiet(known, c.Jobs, c.Began); err == nil {
 		c.Next, c.Peek = p.read(known, c.Left, c.Jobs, c.Began)
 	}
 	return c, err

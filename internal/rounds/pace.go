@@ -26,6 +26,8 @@ const (
 	// long: if the list is to be read in that time or more, its length is looked at in
 	// between. More may have left it by then than it seemed.
 	long = 2500 * time.Millisecond
+	// mostOfStill is the longest interval while nothing moves on the list for long.
+	mostOfStill = time.Minute
 	// listShare is the part of a known rate that list calls may take.
 	listShare = 0.2
 )
@@ -54,13 +56,19 @@ func (p pace) busy(known release.ListState, left, jobs int, now time.Time) time.
 }
 
 // quiet is the time while hardly anybody leaves the list, on which so many jobs stand: many
-// may begin to. If a look at its length will do, that is the next check.
-func (p pace) quiet(known release.ListState, jobs int) time.Duration {
+// may begin to. The longer nothing moves, the longer all of them take. If a look at its
+// length will do, that is the next check.
+func (p pace) quiet(known release.ListState, jobs int, now time.Time) time.Duration {
 	most := onset
 	if known.Pages == 1 {
 		most = ofOnePage(max(known.Watched, jobs), 1500*time.Millisecond)
 	}
-	rate := float64(max(1, known.Watched)) / p.usual.Seconds()
+	usual := p.usual
+	if !known.Moved.IsZero() {
+		still := now.Sub(known.Moved)
+		most, usual = max(most, min(still/10, mostOfStill)), max(usual, still)
+	}
+	rate := float64(max(1, known.Watched)) / usual.Seconds()
 	return p.within(1, math.Sqrt(callWorth/rate), most)
 }
 
@@ -74,7 +82,7 @@ func ofOnePage(jobs int, least time.Duration) time.Duration {
 // with a look at its length. So many watched jobs had left it, so many stood on it.
 func (p pace) read(known release.ListState, left, jobs int, now time.Time) (next time.Duration, peek bool) {
 	if known.Since.IsZero() || fewOf*left <= jobs {
-		return p.quiet(known, jobs), true
+		return p.quiet(known, jobs, now), true
 	}
 	if known.Peek { // they began to on the way
 		left *= 2
@@ -89,7 +97,7 @@ func (p pace) read(known release.ListState, left, jobs int, now time.Time) (next
 // peeked is the same after a look at the length; 0: the list is to be read now.
 func (p pace) peeked(known release.ListState, left, jobs int, now time.Time) (next time.Duration, peek bool) {
 	if left == 0 {
-		return p.quiet(known, jobs), true
+		return p.quiet(known, jobs, now), true
 	}
 	next = p.busy(known, left, jobs, now) - now.Sub(known.Since)
 	switch {

@@ -15,8 +15,9 @@ local small, large, look, released, watched, latest, pending, stopping, control,
 local lanes = {small = small, limited = limited, held = held}
 local now = tonumber(ARGV[1])
 local are_stopping = redis.call('ZCARD', stopping)
-local list = redis.call('HMGET', control, 'list_rests', 'cutoff')
+local list = redis.call('HMGET', control, 'list_rests', 'cutoff', 'list_at')
 local listed, lately = tonumber(list[1] or 0) <= now, now - (list[2] or 0) < 10000 -- see round.lua
+local joined = false -- another job is watched
 
 local function move(stop, batches, fields, id, job, expected, nonce, version, state, kind, due, least, till)
   local f = redis.call('HMGET', stop, 'state', 'hop', 'kind', 'mover', 'version', 'lane', 'due')
@@ -25,7 +26,8 @@ local function move(stop, batches, fields, id, job, expected, nonce, version, st
   elseif f[1] ~= state and (f[5] or '0') ~= version then
     return 3
   end
-  if f[1] ~= state then
+  local accepted = f[1] ~= state
+  if accepted then
     gather('ZREM', pending, id)
     gather('ZADD', stopping, f[7], id)
     are_stopping = are_stopping + 1
@@ -42,6 +44,7 @@ local function move(stop, batches, fields, id, job, expected, nonce, version, st
   if watch then
     gather('ZADD', watched, now + 0.25, job) -- the fraction says that no list has shown it yet
     gather('ZADD', latest, till, id)
+    joined = joined or accepted
     return 2
   end
   gather('ZADD', kind == 'poll' and look or lanes[f[6]] or large, due, id .. ':' .. hop .. ':' .. job)
@@ -50,4 +53,8 @@ end
 
 local answers = each(12, 2, 10, move)
 flush()
+if joined then -- the list is read soon, though nothing has moved on it for long
+  local by = math.min(tonumber(list[3] or 0), now + 4000)
+  redis.call('HSET', control, 'list_moved', string.format('%.0f', now), 'list_at', string.format('%.0f', by))
+end
 return answers

@@ -24,6 +24,7 @@ end
 if how == 'read' or how == 'peeked' then
   redis.call('HDEL', control, 'list_failures')
   redis.call('HSET', control, 'list_peek', ARGV[11])
+  if left_now > 0 then redis.call('HSET', control, 'list_moved', string.format('%.0f', began)) end
 end
 if how == 'read' then
   redis.call('HSET', control, 'list_pages', ARGV[8],

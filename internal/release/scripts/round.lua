@@ -15,7 +15,7 @@ local fallback, least, inline, fleet = tonumber(ARGV[5]), tonumber(ARGV[7]), ton
 local silence, probe_time, MOST, backlog = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[15])
 
 local c = redis.call('HMGET', control, 'paused', 'parked', 'hold', 'probe_at', 'list_at', 'list_rests', 'cutoff', 'endpoint',
-  'probes')
+  'probes', 'list_failures')
 local paused = c[1] or fleet == 'stops'
 local parked = tonumber(c[2] or 0) > now
 local hold, probe_at = c[3], tonumber(c[4] or 0)
@@ -31,8 +31,13 @@ local listing = listable and least > 0 and (watching >= least or now - (c[7] or 
 if not listing then fallback = tonumber(ARGV[6]) end
 room = math.max(0, room - redis.call('ZCARD', released))
 local since = now - fallback -- watched jobs that were seen before it are looked at
-if listing then since = math.max(since, tonumber(c[7] or 0)) end
-local list_due = listing and tonumber(c[5] or 0) <= now and backlog >= 0
+local list_at = tonumber(c[5] or 0)
+local cutoff = tonumber(c[7] or 0)
+if listing then -- one that is read when it is due shows in time whether they stop
+  local in_time = list_at > now and list_at - cutoff < 75000 and not c[10]
+  since = math.max(in_time and 0 or since, cutoff)
+end
+local list_due = listing and list_at <= now and backlog >= 0
 local stops, polls, jobs, went, more = {}, {}, {}, {}, false
 
 local function pop(set, n, out)
