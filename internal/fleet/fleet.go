@@ -23,7 +23,8 @@ const (
 	BeatInterval = time.Second
 	// Silence is how long a worker may say nothing before it is taken for dead.
 	Silence = 5 * time.Second
-	// Deserted is the same for a worker that listens on no connection to Redis either: its process was killed.
+	// Deserted is the same for a worker that was heard to listen at its last beat, and is not any more: most likely its
+	// process was killed.
 	Deserted = 2*BeatInterval + BeatInterval/2
 )
 
@@ -34,6 +35,7 @@ const channels = "vizstop:{-}:worker:"
 // The keys, all in one slot of a Redis Cluster.
 const (
 	workersKey = "vizstop:{-}:workers" // sorted set: worker by its last sign of life
+	heardKey   = "vizstop:{-}:heard"   // hash: worker by since when it has been heard to listen at each of its beats (ms)
 	clockKey   = "vizstop:{-}:clock"   // hash: shift, what is added to Redis' clock, and left, when a worker last did (ms)
 )
 
@@ -170,7 +172,7 @@ const (
 // ask runs the beat script.
 func (m *Member) ask(ctx context.Context, me string, leave bool) error {
 	sent, expected := time.Now(), m.clock.Now()
-	answer, err := beatScript.Run(ctx, m.rdb, []string{workersKey, clockKey}, me, flag(leave),
+	answer, err := beatScript.Run(ctx, m.rdb, []string{workersKey, clockKey, heardKey}, me, flag(leave),
 		Silence.Milliseconds(), Deserted.Milliseconds(), gap.Milliseconds(), channels).Slice()
 	if err != nil {
 		return fmt.Errorf("tell Redis that this process lives: %w", err)

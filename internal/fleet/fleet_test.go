@@ -168,8 +168,17 @@ func TestSilence(t *testing.T) {
 func TestDeserted(t *testing.T) {
 	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
 		one, two, asker := New(limited, 1), New(limited, 1), New(limited, 0)
+		listen(t, one)
 		kill := listen(t, two)
 		beat(t, one, two)
+		heard := func(m *Member, ago time.Duration) {
+			t.Helper()
+			since := time.Now().Add(-ago).UnixMilli()
+			if err := rdb.HSet(t.Context(), heardKey, m.me.String(), since).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		heard(one, gap)
 		lives := func(want bool, when string) {
 			t.Helper()
 			beat(t, one)
@@ -195,6 +204,12 @@ func TestDeserted(t *testing.T) {
 		if !asker.Census().Lives(two.ID()) {
 			t.Error("somebody who only asks has taken a worker for dead")
 		}
+		heard(one, gap-time.Second)
+		lives(true, "judged by one that has listened only for a moment")
+		heard(one, gap)
+		rdb.HDel(t.Context(), heardKey, two.me.String())
+		lives(true, "it was never heard to listen")
+		heard(two, 0)
 		lives(false, "silent, and not listening")
 		beat(t, two)
 		beat(t, one)

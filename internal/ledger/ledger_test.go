@@ -164,6 +164,7 @@ func TestWatchedWhileTheListIsRead(t *testing.T) {
 		if _, err := w.release.ListChecked(t.Context(), project, release.ListCheck{Began: w.now(), Result: release.ListRead}); err != nil {
 			t.Fatal(err)
 		}
+		w.rdb.HSet(t.Context(), keys.Control(), "list_many", w.now().UnixMilli())
 		w.advance(9 * time.Second)
 		check(ids[0], 5, "watched", w.now())
 		check(ids[1], 0, "waiting:look", w.now().Add(time.Second))

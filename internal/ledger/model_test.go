@@ -410,6 +410,9 @@ func (m *model) recover(s *modelStop, hop int) bool {
 		kind, s.unsure = ledger.KindPoll, true
 	}
 	s.hopTo(kind, m.now)
+	if kind == ledger.KindStop { // it keeps its place among those that wait
+		s.waits = min(m.now, s.due)
+	}
 	return true
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -52,11 +51,11 @@ func (r *Releaser) Seen(ctx context.Context, projectID string, jobIDs []string, 
 	return watched, nil
 }
 
-// Listing says that a page of the list is being read, with a time limit. Until it is over nobody else
-// begins a list check, but soon afterwards if the next page, or the end of the check, is not told.
-func (r *Releaser) Listing(ctx context.Context, projectID string, limit time.Duration) error {
-	at := strconv.FormatInt(r.now().Add(limit+listSlack).UnixMilli(), 10)
-	if err := r.rdb.HSet(ctx, controlKey(projectID), "list_at", at).Err(); err != nil {
+// Listing says that a page of the list is being read in the check of that number, with a time limit. Until that
+// is over nobody else begins a check, but soon afterwards if the next page, or the end of the check, is not told.
+func (r *Releaser) Listing(ctx context.Context, projectID string, check int64, limit time.Duration) error {
+	by := r.now().Add(limit + listSlack).UnixMilli()
+	if err := listingScript.Run(ctx, r.rdb, []string{controlKey(projectID)}, check, by).Err(); err != nil {
 		return fmt.Errorf("go on with the list check of project %s: %w", projectID, err)
 	}
 	return nil
@@ -73,7 +72,9 @@ type ListState struct {
 	Read    time.Time // when, by the fleet's time; zero: never
 	Since   time.Time // watched jobs that had left it before this are accounted for; zero: never
 	Peek    bool      // a look at its length comes first
-	Moved   time.Time // when the last job was seen to have left it, or was accepted; zero: never
+	Moved   time.Time // when a check has last seen that a watched job had left it; zero: never
+	Joined  time.Time // when the last watched stop was accepted; zero: never
+	Check   int64     // its number
 }
 
 // Paid is how many calls a check has been given of the rate: a look at its length, or
@@ -93,7 +94,8 @@ func listState(fields []any) *ListState {
 	for i, f := range fields {
 		n[i] = f.(int64)
 	}
-	return &ListState{Watched: int(n[0]), Pages: int(n[1]), Others: int(n[2]), Read: milliTime(n[3]), Since: milliTime(n[4]), Peek: n[5] == 1, Moved: milliTime(n[6])}
+	return &ListState{Watched: int(n[0]), Pages: int(n[1]), Others: int(n[2]), Read: milliTime(n[3]), Since: milliTime(n[4]), Peek: n[5] == 1, Moved: milliTime(n[6]),
+		Joined: milliTime(n[7]), Check: n[8]}
 }
 
 // ListResult is how a list check ended.
@@ -112,6 +114,7 @@ func ListResults() []ListResult { return []ListResult{ListRead, ListPeeked, List
 
 // ListCheck is a list check that was made.
 type ListCheck struct {
+	Check  int64         // its number, as its ListState has it
 	Began  time.Time     // by the fleet's time
 	Next   time.Duration // after how long the next one is due
 	Pages  int           // how many it has
@@ -130,7 +133,7 @@ func (r *Releaser) ListChecked(ctx context.Context, projectID string, c ListChec
 	rate, burst := r.rate(projectID)
 	noted, err := listedScript.Run(ctx, r.rdb, []string{k.Control(), k.Watched()}, r.now().UnixMilli(), c.Began.UnixMilli(),
 		c.Next.Milliseconds(), string(c.Result), c.Why, listRest.Milliseconds(), listFailures, max(1, c.Pages), c.Jobs, c.Left, c.Peek,
-		max(0, c.Unpaid), rate, burst).StringSlice()
+		max(0, c.Unpaid), rate, burst, c.Check).StringSlice()
 	if err != nil {
 		return c, fmt.Errorf("note a list check of project %s: %w", projectID, err)
 	}

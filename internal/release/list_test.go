@@ -33,8 +33,12 @@ func (w *world) seen(watched int, at time.Time, jobs ...string) {
 	}
 }
 
+// checked notes how a list check has ended, the latest one if c has no number.
 func (w *world) checked(c ListCheck, want bool) {
 	w.t.Helper()
+	if c.Check == 0 {
+		c.Check, _ = w.rdb.HGet(w.t.Context(), keys.Control(), "list_check").Int64()
+	}
 	noted, err := w.ListChecked(w.t.Context(), project, c)
 	if err != nil || (noted.Result == ListUseless) != want || want && noted.Why == "" {
 		w.t.Errorf("list check noted as %+v, %v, want left alone: %t", noted, err, want)
@@ -89,16 +93,24 @@ func TestListCheckIsDue(t *testing.T) {
 		if r := w.round(doubted); r.List != nil || r.Next != 250*time.Millisecond {
 			t.Errorf("round %+v, want no list check while there is to be none now", r)
 		}
-		if r := w.round(listing(3)); r.List == nil || r.Next != listLease {
-			t.Errorf("round %+v, want a list check, and another if nobody tells of it", r)
+		r := w.round(listing(3))
+		if r.List == nil || r.Next != listLease {
+			t.Fatalf("round %+v, want a list check, and another if nobody tells of it", r)
 		}
+		check := r.List.Check
 		if r := w.round(listing(3)); r.List != nil {
 			t.Error("a second list check at once")
 		}
 		w.advance(time.Second)
-		if err := w.Listing(t.Context(), project, 2*time.Second); err != nil {
-			t.Fatal(err)
+		page := func(check int64, limit time.Duration) {
+			t.Helper()
+			if err := w.Listing(t.Context(), project, check, limit); err != nil {
+				t.Fatal(err)
+			}
 		}
+		page(check, 2*time.Second)
+		page(check, time.Second) // another page, which has less time
+		page(check-1, time.Hour) // of a check that was overtaken
 		w.advance(2 * time.Second)
 		if r := w.round(listing(3)); r.List != nil || r.Next != listSlack {
 			t.Errorf("round %+v, want none while a page is read", r)
@@ -107,7 +119,8 @@ func TestListCheckIsDue(t *testing.T) {
 		if r := w.round(listing(3)); r.List == nil {
 			t.Error("no list check when nothing was told of the page in time")
 		}
-		w.checked(ListCheck{Began: w.now(), Next: 2 * time.Second, Result: ListRead}, false)
+		w.checked(ListCheck{Check: check, Began: w.now(), Next: time.Hour, Result: ListRead}, false) // it was overtaken
+		w.checked(ListCheck{Check: check + 1, Began: w.now(), Next: 2 * time.Second, Result: ListRead}, false)
 		if r := w.round(listing(3)); r.List != nil || r.Next != 2*time.Second {
 			t.Errorf("round %+v, want a list check in 2 s", r)
 		}
@@ -121,22 +134,39 @@ func TestListCheckIsDue(t *testing.T) {
 // A list that was read lately is read on for fewer jobs, too, down to the last; not where there is to be none.
 func TestListCheckOfTheLastJobs(t *testing.T) {
 	eachRedis(t, Config{}, func(t *testing.T, w *world) {
-		w.watched(2)
-		w.checked(ListCheck{Began: w.now(), Next: 4 * time.Second, Result: ListRead}, false)
-		w.advance(4 * time.Second)
-		never := listing(0)
-		if r := w.round(never); r.List != nil {
-			t.Error("a list check although there is to be none")
-		}
+		w.watched(5)
 		need := listing(5)
 		need.Unwatched = time.Second // or they are looked at
-		if r := w.round(need); r.List == nil || len(r.Left) != 0 {
-			t.Errorf("round %+v, want the list read again for two jobs", r)
+		check := func(pages int) {
+			t.Helper()
+			w.round(need)
+			w.advance(time.Millisecond)
+			w.checked(ListCheck{Began: w.now(), Next: 4 * time.Second, Result: ListRead, Pages: pages}, false)
+			w.seen(int(w.rdb.ZCard(t.Context(), keys.Watched()).Val()), w.now(), "b-0", "b-1", "b-2", "b-3", "b-4")
+			w.advance(4 * time.Second)
 		}
+		lists := func(want bool, when string) {
+			t.Helper()
+			r := w.round(need)
+			if (r.List != nil) != want || (len(r.Left) == 2) == want {
+				t.Errorf("%s: round %+v, want the list read: %t, or else both jobs looked at", when, r, want)
+			}
+		}
+		check(1)
+		w.rdb.ZRem(t.Context(), keys.Watched(), "b-2", "b-3", "b-4")
+		if r := w.round(listing(0)); r.List != nil {
+			t.Error("a list check although there is to be none")
+		}
+		lists(true, "two of five are left")
+		check(3)
+		lists(false, "a list of three pages")
+		check(1)
 		w.advance(6 * time.Second)
-		if r := w.round(need); r.List != nil || len(r.Left) != 2 {
-			t.Errorf("round %+v, want both jobs looked at when nobody has read the list for 10 s", r)
+		lists(false, "nobody has read it for 10 s")
+		for range 30 {
+			check(1)
 		}
+		lists(false, "two minutes later")
 	})
 }
 
@@ -350,34 +380,35 @@ func TestSeenInPieces(t *testing.T) {
 func TestListState(t *testing.T) {
 	eachRedis(t, Config{}, func(t *testing.T, w *world) {
 		w.watched(5)
-		moved := w.now()
-		check := func(c ListCheck, want ListState) {
+		known, number := ListState{Watched: 5, Pages: 1, Joined: w.now()}, int64(0)
+		due := func() {
+			t.Helper()
+			number++
+			known.Check = number
+			if r := w.round(listing(1)); r.List == nil || *r.List != known {
+				t.Errorf("known is %+v, want %+v", r.List, known)
+			}
+		}
+		check := func(c ListCheck) time.Time {
 			t.Helper()
 			c.Began = w.now()
-			if want.Moved = moved; c.Left > 0 {
-				moved, want.Moved = w.now(), w.now()
-			}
 			w.checked(c, false)
 			w.advance(time.Second)
-			r := w.round(listing(1))
-			if r.List == nil {
-				t.Fatal("no list check")
-			}
-			if *r.List != want {
-				t.Errorf("known is %+v, want %+v", *r.List, want)
-			}
+			return c.Began
 		}
-		if r := w.round(listing(1)); r.List == nil || *r.List != (ListState{Watched: 5, Pages: 1, Moved: moved}) {
-			t.Errorf("known at first is %+v", r.List)
-		}
-		first := w.now()
-		check(ListCheck{Result: ListRead, Pages: 2, Jobs: 12, Peek: true}, ListState{Watched: 5, Pages: 2, Others: 7, Read: first, Since: first, Peek: true})
-		quiet := w.now()
-		check(ListCheck{Result: ListPeeked, Jobs: 12, Peek: true}, ListState{Watched: 5, Pages: 2, Others: 7, Read: first, Since: quiet, Peek: true})
-		check(ListCheck{Result: ListPeeked, Jobs: 11, Left: 1, Peek: true}, ListState{Watched: 5, Pages: 2, Others: 7, Read: first, Since: quiet, Peek: true})
-		read := w.now()
-		check(ListCheck{Result: ListRead, Pages: 1, Jobs: 10, Left: 2}, ListState{Watched: 5, Pages: 1, Others: 7, Read: read, Since: read})
-		check(ListCheck{Result: ListFailed, Why: "500"}, ListState{Watched: 5, Pages: 1, Others: 7, Read: read, Since: read})
+		due()
+		known.Read = check(ListCheck{Result: ListRead, Pages: 2, Jobs: 12, Peek: true})
+		known.Pages, known.Others, known.Since, known.Peek = 2, 7, known.Read, true
+		due()
+		known.Since = check(ListCheck{Result: ListPeeked, Jobs: 12, Peek: true})
+		due()
+		known.Moved = check(ListCheck{Result: ListPeeked, Jobs: 11, Left: 1, Peek: true})
+		due()
+		known.Read = check(ListCheck{Result: ListRead, Pages: 1, Jobs: 10, Left: 2})
+		known.Pages, known.Since, known.Moved, known.Peek = 1, known.Read, known.Read, false
+		due()
+		check(ListCheck{Result: ListFailed, Why: "500"})
+		due()
 	})
 }
 

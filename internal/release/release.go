@@ -142,6 +142,7 @@ var (
 	failedScript    = luascript.Load(scripts, "failed")
 	answeredScript  = luascript.Load(scripts, "answered")
 	listedScript    = luascript.Load(scripts, "rate", "listed")
+	listingScript   = luascript.Load(scripts, "listing")
 	lateScript      = luascript.Load(scripts, "lane", "late")
 	probeScript     = luascript.Load(scripts, "probe")
 	spendScript     = luascript.Load(scripts, "rate", "spend")

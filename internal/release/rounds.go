@@ -111,26 +111,27 @@ func (r *Releaser) askAccounts(ctx context.Context, accounts ...string) error {
 }
 
 func (r *Releaser) askWhere(ctx context.Context, asked func(projectID string) bool) error {
+	var all []redis.Z // before any is asked for: they change places then
 	for offset := int64(0); ; offset += projectsPage {
 		projects, err := r.rdb.ZRange(ctx, roundsKey, offset, offset+projectsPage-1).Result()
 		if err != nil {
 			return fmt.Errorf("ask for rounds of many projects: %w", err)
 		}
-		var all []redis.Z
 		for _, p := range projects {
 			if asked(p) {
 				all = append(all, redis.Z{Score: 0, Member: p})
 			}
 		}
-		if len(all) > 0 {
-			if err := r.rdb.ZAddXX(ctx, roundsKey, all...).Err(); err != nil {
-				return fmt.Errorf("ask for rounds of many projects: %w", err)
-			}
-		}
 		if len(projects) < projectsPage {
-			return nil
+			break
 		}
 	}
+	for some := range slices.Chunk(all, projectsPage) {
+		if err := r.rdb.ZAddXX(ctx, roundsKey, some...).Err(); err != nil {
+			return fmt.Errorf("ask for rounds of many projects: %w", err)
+		}
+	}
+	return nil
 }
 
 // Projects lists the projects that have something to do, up to 1,000 of them.

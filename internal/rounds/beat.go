@@ -31,25 +31,35 @@ func (l *Loop) Beat(ctx context.Context) {
 	}
 }
 
-// afterDeath is for how long after this worker has heard of another's death steps are looked after
-// that have been silent for no more than a beat.
-const afterDeath = 3 * time.Second
+const (
+	// afterDeath is for how long after this worker has heard of another's death steps are looked after
+	// that have been silent for no more than shortSilence.
+	afterDeath = 3 * time.Second
+	// shortSilence leaves a worker that lives the time to try once more what Redis did not take.
+	shortSilence = 2 * time.Second
+)
 
 // noteDeaths has what a dead worker held looked after in every project, when its death
 // becomes known.
 func (l *Loop) noteDeaths(ctx context.Context) error {
-	fell := l.Member.Census().Fell
+	census := l.Member.Census()
 	l.mu.Lock()
-	news := fell.After(l.fell)
+	news := census.Reliable && census.Fell.After(l.fell) && !l.ended.Load()
 	if news {
-		l.fell, l.deaths = fell, time.Now()
+		l.deaths = time.Now()
 	}
 	l.mu.Unlock()
-	if !news || l.ended.Load() {
+	if !news {
 		return nil
 	}
-	defer l.Wake()
-	return l.Release.AskAll(ctx)
+	if err := l.Release.AskAll(ctx); err != nil {
+		return err // it stays news
+	}
+	l.mu.Lock()
+	l.fell = census.Fell
+	l.mu.Unlock()
+	l.Wake()
+	return nil
 }
 
 // silence is for how long a step at work may be silent until rounds look after it.
@@ -57,7 +67,7 @@ func (l *Loop) silence() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if time.Since(l.deaths) < afterDeath {
-		return fleet.BeatInterval
+		return shortSilence
 	}
 	return fleet.Silence
 }
@@ -108,10 +118,25 @@ func (l *Loop) probe(ctx context.Context, projectID string) {
 	l.Pull(projectID, 0) // the round that asked for the probe knew only when its answer must have come
 }
 
-// Listen wakes the loop when a producer has given the ledger something to do, and shows
-// that this process lives. It returns when ctx ends.
+// ShowLife listens on a channel of this worker's own, on which nobody says anything: Redis can tell
+// that it listens, as long as its process lives. It returns when ctx ends.
+func (l *Loop) ShowLife(ctx context.Context) {
+	sub := l.Redis.Subscribe(ctx, l.Member.Channel())
+	defer sub.Close()
+	messages := sub.Channel()
+	for open := true; open; {
+		select {
+		case <-ctx.Done():
+			return
+		case _, open = <-messages:
+		}
+	}
+}
+
+// Listen wakes the loop when a producer has given the ledger something to do. It
+// returns when ctx ends.
 func (l *Loop) Listen(ctx context.Context) {
-	sub := l.Redis.Subscribe(ctx, l.Member.Channel(), release.WakeChannel) // a cluster's node is that of the first
+	sub := l.Redis.Subscribe(ctx, release.WakeChannel)
 	defer sub.Close()
 	messages := sub.Channel()
 	for {
@@ -122,7 +147,6 @@ func (l *Loop) Listen(ctx context.Context) {
 			switch {
 			case !open:
 				return
-			case m.Channel != release.WakeChannel:
 			case m.Payload == release.ShadowWake:
 				l.ShadowWoken()
 			default:

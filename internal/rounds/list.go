@@ -34,6 +34,8 @@ const (
 // the next rounds. ill says that calls of the project have failed lately.
 func (l *Loop) listCheck(ctx context.Context, projectID string, known release.ListState, ill bool) {
 	account := l.Release.Account(projectID)
+	l.setChecking(projectID, true)
+	defer l.setChecking(projectID, false)
 	check, err := l.check(ctx, projectID, known)
 	if ctx.Err() != nil {
 		return
@@ -63,26 +65,36 @@ func (l *Loop) listCheck(ctx context.Context, projectID string, known release.Li
 	l.Pull(projectID, 0)
 }
 
+func (l *Loop) setChecking(projectID string, checking bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if checking {
+		l.checking[projectID] = true
+	} else {
+		delete(l.checking, projectID)
+	}
+}
+
 // check reads the list, unless its length alone says that this is not worth the
 // calls yet.
 func (l *Loop) check(ctx context.Context, projectID string, known release.ListState) (release.ListCheck, error) {
-	c := release.ListCheck{Began: l.Member.Now(), Result: release.ListPeeked, Peek: true, Pages: known.Pages}
+	c := release.ListCheck{Check: known.Check, Began: l.Member.Now(), Result: release.ListPeeked, Peek: true, Pages: known.Pages}
 	p := pace{usual: l.Handlers.Usual(ctx, projectID), rate: l.Release.Rate(projectID)}
 	c.Next, c.Unpaid = p.quiet(known, 0, c.Began), -known.Paid()
 	if p.mayPeek(known, c.Began, l.unseen()) {
 		c.Unpaid++
-		page, err := l.readPage(ctx, projectID, 1, 1)
+		page, err := l.readPage(ctx, projectID, known.Check, 1, 1)
 		if err != nil {
 			return c, err
 		}
-		c.Jobs, c.Left = page.Total, max(0, known.Watched-(page.Total-known.Others))
+		c.Jobs, c.Left = page.Total, min(max(0, known.Watched-(page.Total-known.Others)), known.Watched)
 		if next, peek := p.peeked(known, c.Left, c.Jobs, c.Began); next > 0 {
 			c.Next, c.Peek = next, peek
 			return c, nil
 		}
 	}
 	c.Result = release.ListRead
-	list, err := l.readList(ctx, projectID, c.Began, known.Pages)
+	list, err := l.readList(ctx, projectID, c.Began, known)
 	c.Pages, c.Jobs = list.pages, list.total
 	c.Unpaid += max(known.Pages, list.pages)
 	// While a list grows some jobs change pages unseen, but its length tells.
@@ -108,8 +120,9 @@ type list struct {
 // shrinks while it is read moves jobs to earlier pages; so pages are read from the
 // last to the first. Several are read at the same time, though, and a list may grow:
 // where a job may have moved unseen is a seam.
-func (l *Loop) readList(ctx context.Context, projectID string, began time.Time, pages int) (list, error) {
-	r := reading{loop: l, projectID: projectID, perPage: l.Lists.PageSize(projectID), began: began}
+func (l *Loop) readList(ctx context.Context, projectID string, began time.Time, known release.ListState) (list, error) {
+	pages := known.Pages
+	r := reading{loop: l, projectID: projectID, check: known.Check, perPage: l.Lists.PageSize(projectID), began: began}
 	err := r.pages(ctx, 1, pages)
 	if more := (r.total + r.perPage - 1) / r.perPage; err == nil && more > pages { // it has grown
 		if more > maxPages {
@@ -118,7 +131,7 @@ func (l *Loop) readList(ctx context.Context, projectID string, began time.Time, 
 		err = r.pages(ctx, pages+1, more)
 	}
 	if err == nil {
-		l.keepSeams(projectID, began, r.read)
+		l.keepSeams(projectID, began, r.read, began.Sub(known.Joined) < joining)
 	}
 	return list{r.total, max(1, (r.total+r.perPage-1)/r.perPage), r.watched}, err
 }
@@ -127,6 +140,7 @@ func (l *Loop) readList(ctx context.Context, projectID string, began time.Time, 
 type reading struct {
 	loop      *Loop
 	projectID string
+	check     int64 // its number
 	perPage   int
 	began     time.Time
 
@@ -142,7 +156,7 @@ func (r *reading) pages(ctx context.Context, first, last int) error {
 	group.SetLimit(pagesAtOnce)
 	for n := last; n >= first; n-- {
 		group.Go(func() error {
-			page, err := r.loop.readPage(ctx, r.projectID, n, r.perPage)
+			page, err := r.loop.readPage(ctx, r.projectID, r.check, n, r.perPage)
 			if err != nil {
 				return err
 			}
@@ -176,15 +190,15 @@ func (l *Loop) seen(ctx context.Context, projectID string, page *jobs.Page, bega
 	return l.Release.Seen(ctx, projectID, ids, began)
 }
 
-// readPage reads one page of that many jobs, with a second try.
-func (l *Loop) readPage(ctx context.Context, projectID string, n, perPage int) (page *jobs.Page, err error) {
+// readPage reads one page of that many jobs for the check of that number, with a second try.
+func (l *Loop) readPage(ctx context.Context, projectID string, check int64, n, perPage int) (page *jobs.Page, err error) {
 	query := jobs.Query{Stopping: true, Page: n, PerPage: perPage}
 	for _, limit := range []time.Duration{pageTime, pageTimeAgain} {
 		slot, noSlot := l.Slots.AcquirePage(ctx, projectID)
 		if noSlot != nil {
 			return nil, noSlot
 		}
-		if lerr := l.Release.Listing(ctx, projectID, limit); lerr != nil {
+		if lerr := l.Release.Listing(ctx, projectID, check, limit); lerr != nil {
 			slot.Free()
 			return nil, lerr
 		}

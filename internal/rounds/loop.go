@@ -65,6 +65,8 @@ type Loop struct {
 	probes map[string]bool     // projects in which a credential is to be tried
 	seams  map[string][2]seams // of each project's list, as this worker has read it the last two times
 
+	checking map[string]bool // projects whose list this worker checks now
+
 	fell   time.Time // when the last worker fell silent that this one knows of
 	deaths time.Time // local time at which it heard of that
 
@@ -75,7 +77,7 @@ type Loop struct {
 // New returns a loop; Run makes it work.
 func New(cfg Config) *Loop {
 	return &Loop{Config: cfg, pulls: newPulls(), probes: make(map[string]bool),
-		seams: make(map[string][2]seams), doubted: make(map[string]time.Time), elsewhere: make(map[string]string)}
+		seams: make(map[string][2]seams), doubted: make(map[string]time.Time), elsewhere: make(map[string]string), checking: make(map[string]bool)}
 }
 
 // Pull says that a project needs a round after that long, at the latest. It is

@@ -64,12 +64,19 @@ func (p pace) quiet(known release.ListState, jobs int, now time.Time) time.Durat
 		most = ofOnePage(max(known.Watched, jobs), 1500*time.Millisecond)
 	}
 	usual := p.usual
-	if !known.Moved.IsZero() {
-		still := now.Sub(known.Moved)
+	if moved := later(known.Moved, known.Joined); !moved.IsZero() {
+		still := now.Sub(moved)
 		most, usual = max(most, min(still/10, mostOfStill)), max(usual, still)
 	}
 	rate := float64(max(1, known.Watched)) / usual.Seconds()
 	return p.within(1, math.Sqrt(callWorth/rate), most)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // ofOnePage is the longest time between two checks of a list of one page, at least so long.
@@ -84,12 +91,13 @@ func (p pace) read(known release.ListState, left, jobs int, now time.Time) (next
 	if known.Since.IsZero() || fewOf*left <= jobs {
 		return p.quiet(known, jobs, now), true
 	}
-	if known.Peek { // they began to on the way
+	if known.Since.After(known.Moved) { // they began to on the way
 		left *= 2
 	}
 	next = p.busy(known, left, jobs, now)
-	if known.Pages > 1 && next >= long {
-		return next / 2, true
+	half := max(next/2, p.share(known.Pages))
+	if known.Pages > 1 && next >= long && next-half > leastInterval {
+		return half, true
 	}
 	return next, false
 }
@@ -104,7 +112,7 @@ func (p pace) peeked(known release.ListState, left, jobs int, now time.Time) (ne
 	case next <= leastInterval:
 		return 0, false
 	case next >= long || fewOf*left <= jobs:
-		return max(leastInterval, min(next/2, onset)), true
+		return max(leastInterval, min(next/2, onset), p.share(1), p.share(known.Pages)-now.Sub(known.Since)), true
 	}
 	return next, false
 }

@@ -53,10 +53,10 @@ func TestPeeks(t *testing.T) {
 	const s, ms = time.Second, time.Millisecond
 	now, p := time.Now(), pace{usual: 20 * time.Second}
 	list := func(pages int, since time.Duration) release.ListState {
-		return release.ListState{Pages: pages, Since: now.Add(-since), Watched: 2000}
+		return release.ListState{Pages: pages, Since: now.Add(-since), Moved: now.Add(-since), Watched: 2000}
 	}
 	begun := list(10, s)
-	begun.Peek = true
+	begun.Moved = time.Time{}
 	type want struct {
 		next time.Duration
 		peek bool

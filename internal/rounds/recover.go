@@ -7,6 +7,7 @@ import (
 
 	"github.com/hibiken/asynq"
 
+	"vizstop/internal/fleet"
 	"vizstop/internal/ledger"
 	"vizstop/internal/tasks"
 )
@@ -122,7 +123,11 @@ func (l *Loop) unclaimed(ctx context.Context, s *ledger.Stop, step ledger.Member
 	}
 	switch state {
 	case asynq.TaskStateActive.String():
-		fell := l.Member.Census().Fell
+		census := l.Member.Census()
+		fell := census.Fell
+		if len(census.Alive) > 1 && l.silence() != fleet.Silence { // another that lives may have it: not yet
+			return notYet, nil
+		}
 		if leased && (fell.IsZero() || l.Member.Now().Sub(fell) > fellLately) {
 			return "", nil
 		}

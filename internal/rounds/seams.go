@@ -34,30 +34,37 @@ func showing(number int, page *jobs.Page, perPage int) shown {
 // not left it either. The next list tells.
 type seams struct {
 	began time.Time // of the list, by the fleet's time
-	gaps  []gap
+	gaps  []*gap
 }
 
 // gap is between the last job of a page and the first one of the next.
 type gap struct {
 	from, to string // "": it has no end
 	hides    int    // how many missed jobs there may have moved unseen. Of more, most have left the list
+	missed   int    // how many have been, so far
 }
 
-// whileGrowing is how many jobs may have moved unseen although the list is no shorter: others have joined it.
-const whileGrowing = 10
+const (
+	// whileGrowing is how many jobs may have moved unseen although the list is no shorter: others have joined it.
+	whileGrowing = 10
+	// joining is for how long after the last acceptance others may be about to join.
+	joining = 5 * time.Second
+)
 
-func (g gap) has(job string) bool {
+func (g *gap) has(job string) bool {
 	return byID(g.from, job) < 0 && (g.to == "" || byID(job, g.to) < 0)
 }
 
-// findSeams returns the gaps between pages, which are in the order in which they were read. A list that is not sorted by id has none. A page that was read later than
+// findSeams returns the gaps between pages, which are in the order in which they were read. growing says that jobs may have
+// joined the list meanwhile. A list that is not sorted by id has none. A page that was read later than
 // the one after it may show the same jobs or later ones, or none any more.
-func findSeams(read []shown) (gaps []gap) {
-	joined := 0
+func findSeams(read []shown, growing bool) (gaps []*gap) {
 	for i := 1; i < len(read); i++ {
-		if read[i].total > read[i-1].total {
-			joined = whileGrowing
-		}
+		growing = growing || read[i].total > read[i-1].total
+	}
+	joined := 0
+	if growing {
+		joined = whileGrowing
 	}
 	slices.SortFunc(read, func(a, b shown) int { return a.page - b.page })
 	read = slices.DeleteFunc(slices.Clone(read), func(p shown) bool { return p.first == "" })
@@ -67,14 +74,14 @@ func findSeams(read []shown) (gaps []gap) {
 			return nil
 		}
 		if i > 0 && byID(end, p.first) < 0 { // else what has moved was seen twice
-			gaps = append(gaps, gap{end, p.first, 2*max(0, read[i-1].total-p.total) + joined})
+			gaps = append(gaps, &gap{from: end, to: p.first, hides: 2*max(0, read[i-1].total-p.total) + joined})
 		}
 		if i == 0 || byID(end, p.last) < 0 {
 			end = p.last
 		}
 	}
 	if n := len(read); n > 0 && read[n-1].full { // there may be one more page by now
-		gaps = append(gaps, gap{from: end, hides: whileGrowing})
+		gaps = append(gaps, &gap{from: end, hides: whileGrowing})
 	}
 	return gaps
 }
@@ -91,8 +98,8 @@ func byID(a, b string) int {
 
 // keepSeams keeps those of the last two lists that were read: while a list is read, some of the jobs that the one before
 // has not shown may still wait for a look.
-func (l *Loop) keepSeams(projectID string, began time.Time, read []shown) {
-	gaps := findSeams(read)
+func (l *Loop) keepSeams(projectID string, began time.Time, read []shown, growing bool) {
+	gaps := findSeams(read, growing)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	before := l.seams[projectID][1]
@@ -106,24 +113,31 @@ func (l *Loop) keepSeams(projectID string, began time.Time, read []shown) {
 // is passed over twice.
 func (l *Loop) outsideSeams(projectID string, left []release.Sighting) []release.Sighting {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	lists := l.seams[projectID]
-	l.mu.Unlock()
-	missed := make(map[gap]int)
-	in := func(j release.Sighting) (gap, bool) {
-		for _, s := range lists {
-			if i := slices.IndexFunc(s.gaps, func(g gap) bool { return g.has(j.JobID) }); i >= 0 && j.Missed.UnixMilli() == s.began.UnixMilli() {
-				return s.gaps[i], !j.Again
-			}
-		}
-		return gap{}, false
-	}
-	for _, j := range left {
-		if g, found := in(j); found {
-			missed[g]++
+	in := make([]*gap, len(left))
+	for i, j := range left {
+		if in[i] = seamOf(lists[:], j); in[i] != nil {
+			in[i].missed++
 		}
 	}
-	return slices.DeleteFunc(left, func(j release.Sighting) bool {
-		g, found := in(j)
-		return found && missed[g] <= g.hides
-	})
+	var outside []release.Sighting
+	for i, j := range left {
+		if in[i] == nil || in[i].missed > in[i].hides {
+			outside = append(outside, j)
+		}
+	}
+	return outside
+}
+
+// seamOf is the gap in which a missed job may have moved unseen; nil: it was passed over
+// before, or has left the list.
+func seamOf(lists []seams, j release.Sighting) *gap {
+	for _, s := range lists {
+		i := slices.IndexFunc(s.gaps, func(g *gap) bool { return g.has(j.JobID) })
+		if i >= 0 && !j.Again && j.Missed.UnixMilli() == s.began.UnixMilli() {
+			return s.gaps[i]
+		}
+	}
+	return nil
 }

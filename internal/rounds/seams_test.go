@@ -48,7 +48,7 @@ func TestSeams(t *testing.T) {
 		"a page in the middle that is empty": {emptied, "25", true},
 		"a page that has become empty":       {empty, "15", false},
 	} {
-		got := slices.ContainsFunc(findSeams(row.read), func(g gap) bool { return g.has(row.hidden) })
+		got := slices.ContainsFunc(findSeams(row.read, false), func(g *gap) bool { return g.has(row.hidden) })
 		if got != row.want {
 			t.Errorf("%s: job %s may have moved unseen: %t, want %t", name, row.hidden, got, row.want)
 		}
@@ -84,7 +84,7 @@ func TestSeamsOfTheListBefore(t *testing.T) {
 	l := New(Config{})
 	lists := []time.Time{time.UnixMilli(1000), time.UnixMilli(2000), time.UnixMilli(3000)}
 	read := func(list int, end string) {
-		l.keepSeams("p", lists[list], []shown{{1, "10", end, false, true, 100}, {2, "30", "39", false, true, 99}})
+		l.keepSeams("p", lists[list], []shown{{1, "10", end, false, true, 100}, {2, "30", "39", false, true, 99}}, false)
 	}
 	left := func(list int, job string, again bool) bool {
 		return len(l.outsideSeams("p", []release.Sighting{{JobID: job, Missed: lists[list], Again: again}})) == 1
@@ -108,10 +108,11 @@ func TestManyMissedInASeam(t *testing.T) {
 	began := time.UnixMilli(1000)
 	for _, row := range []struct {
 		missed, first, second int // jobs that are missed, and that the list has when each page is read
-		backwards             bool
+		backwards, joining    bool
 		want                  int // jobs that are looked at
 	}{
 		{missed: 1, first: 500, second: 500, want: 1},
+		{missed: 10, first: 500, second: 500, joining: true, want: 0}, // as many may have left it as have joined it
 		{missed: 10, first: 500, second: 495, want: 0},
 		{missed: 11, first: 500, second: 495, want: 11},
 		{missed: 1, first: 495, second: 500, backwards: true, want: 1}, // what has moved is on both pages
@@ -125,7 +126,7 @@ func TestManyMissedInASeam(t *testing.T) {
 		if row.backwards {
 			slices.Reverse(pages)
 		}
-		l.keepSeams("p", began, pages)
+		l.keepSeams("p", began, pages, row.joining)
 		elsewhere := release.Sighting{JobID: "5", Missed: began}
 		left := []release.Sighting{elsewhere}
 		for i := range row.missed {
@@ -133,6 +134,10 @@ func TestManyMissedInASeam(t *testing.T) {
 		}
 		if got := len(l.outsideSeams("p", left)) - 1; got != row.want {
 			t.Errorf("%+v: %d missed jobs are looked at", row, got)
+		}
+		more := []release.Sighting{{JobID: "21", Missed: began}} // in the next round: one more than can have moved
+		if got := len(l.outsideSeams("p", more)); got != 1 {
+			t.Errorf("%+v: one more is not looked at", row)
 		}
 	}
 }

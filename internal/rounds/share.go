@@ -14,7 +14,7 @@ const (
 	// round, nor for the ledger. If it dies, these jobs are looked at only when it is taken for dead.
 	ahead = 40 * time.Millisecond
 	// leastAheadOf and mostAhead bound the looks of that time: the leastAheadOf-th part of the slots, and so many for each.
-	leastAheadOf, mostAhead = 4, 4
+	leastAheadOf, mostAhead = 4, 2
 	// backlogPerSlot is how many jobs may wait for a look, for each slot of the worker, when the list is read: they
 	// keep it busy until then.
 	backlogPerSlot = 2
@@ -34,6 +34,11 @@ func (l *Loop) share(projectID string, budget int) share {
 	if budget == 0 {
 		s.wait = 2 * busyWait
 	}
+	l.mu.Lock()
+	if l.checking[projectID] { // it may wait for a slot, longer than nobody else begins one
+		s.backlog = -1
+	}
+	l.mu.Unlock()
 	account := l.Release.Account(projectID)
 	few := l.Release.Few(account)
 	if few == 0 {
@@ -42,7 +47,7 @@ func (l *Loop) share(projectID string, budget int) share {
 	each, waiting := max(1, few-1), l.Slots.WaitingOf(account)
 	s.doubted, s.most = account, min(s.most, each)
 	s.room = min(s.room, each*max(1, len(l.Member.Census().Alive)))
-	s.inline, s.backlog = min(s.inline, max(0, few-waiting)), 0
+	s.inline, s.backlog = min(s.inline, max(0, few-waiting)), min(s.backlog, 0)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if waiting >= few || time.Since(l.doubted[account]) < doubtWait {

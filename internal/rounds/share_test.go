@@ -54,7 +54,7 @@ func TestLooksAhead(t *testing.T) {
 		want     int
 	}{
 		{0, 16}, // nobody knows yet
-		{time.Microsecond, 256},
+		{time.Microsecond, 128},
 		{20 * time.Millisecond, 128},
 		{80 * time.Millisecond, 32},
 		{160 * time.Millisecond, 16},

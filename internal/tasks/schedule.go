@@ -14,8 +14,8 @@ type Schedule struct {
 	PollMax    time.Duration // longest time between polls: default 60 s
 
 	// ListFrom is how many jobs of a project have to be stopping for one list call to
-	// look for them all, from then on until the last has stopped: default 5; negative
-	// means never.
+	// look for them all, and then for the last few of them: default 5; negative means
+	// never.
 	ListFrom int
 
 	RetryFirst  time.Duration // the longest first wait after a failure: default 400 ms, doubled each time

@@ -108,7 +108,12 @@ func (s *Slots) acquire(ctx context.Context, projectID string, look, first bool)
 	select {
 	case <-ready:
 		began := time.Now()
-		return &Slot{sync.OnceFunc(func() { s.release(projectID, q.account, look, time.Since(began)) })}, nil
+		return &Slot{sync.OnceFunc(func() {
+			if look && !first {
+				s.looked(time.Since(began))
+			}
+			s.release(projectID, q.account, look)
+		})}, nil
 	case <-ctx.Done():
 	}
 	s.mu.Lock()
@@ -124,22 +129,26 @@ func (s *Slots) acquire(ctx context.Context, projectID string, look, first bool)
 	return nil, ctx.Err()
 }
 
-func (s *Slots) release(projectID string, account *share, look bool, held time.Duration) {
+func (s *Slots) release(projectID string, account *share, look bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if look {
-		if s.lookTime == 0 {
-			s.lookTime = held
-		}
-		s.lookTime += (held - s.lookTime) / lookWeight
-	}
 	s.free(projectID, account, look)
+}
+
+// looked notes for how long a look has held its slot.
+func (s *Slots) looked(held time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lookTime == 0 {
+		s.lookTime = held
+	}
+	s.lookTime += (held - s.lookTime) / lookWeight
 }
 
 // lookWeight: each look counts as the lookWeight-th part of the average.
 const lookWeight = 32
 
-// LookTime is about how long a look, or a page of a list, has held its slot lately; 0
+// LookTime is about how long a look has held its slot lately, pages of lists left aside; 0
 // before the first one has ended.
 func (s *Slots) LookTime() time.Duration {
 	s.mu.Lock()

@@ -31,7 +31,7 @@ func (d doubts) Few(account string) int          { return d[account] }
 
 // release gives back a slot of a project.
 func (l *line) release(project string, look bool) {
-	l.slots.release(project, l.slots.account(l.doubts.Account(project)), look, 0)
+	l.slots.release(project, l.slots.account(l.doubts.Account(project)), look)
 }
 
 // take takes n slots, which are free.

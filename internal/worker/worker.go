@@ -281,14 +281,14 @@ func (w *Worker) Start(ctx context.Context) error {
 	roundsCtx, endRounds := context.WithCancel(context.WithoutCancel(ctx))
 	beatCtx, endBeat := context.WithCancel(context.WithoutCancel(ctx))
 	w.endRounds, w.endBeat = endRounds, endBeat
-	running := []func(context.Context){w.loop.Run, w.shadow.Run, w.loop.Tidy, w.notifier.Run, w.fitness.run, w.oldQueue}
+	running := []func(context.Context){w.loop.Run, w.shadow.Run, w.loop.Listen, w.loop.Tidy, w.notifier.Run, w.fitness.run, w.oldQueue}
 	if w.scheduler != nil {
 		running = append(running, w.scheduler.Run)
 	}
 	for _, run := range running {
 		w.rounds.Go(func() { run(roundsCtx) })
 	}
-	w.beat.Go(func() { w.loop.Listen(beatCtx) })
+	w.beat.Go(func() { w.loop.ShowLife(beatCtx) })
 	w.beat.Go(func() { w.loop.Beat(beatCtx) })
 	w.beat.Go(func() { w.lastHour.Run(beatCtx) }) // till the end: calls are counted until then
 	return nil

@@ -1,6 +1,7 @@
 -- Notes that a worker lives, and tells what time it is and who else lives.
 --
--- KEYS  workers (sorted set: worker by its last sign of life), clock (hash)
+-- KEYS  workers (sorted set: worker by its last sign of life), clock (hash), heard (hash: worker by since when it has been
+--       heard to listen at each of its beats)
 -- ARGV  worker ("" to ask only), 1 when it leaves, for how long a worker may be silent (ms), for how long one may be that
 --       listens on no connection, for how long all of them together are silent only when something keeps them from
 --       beating (ms), what comes before a worker's id in the name of the channel on which it listens
@@ -10,7 +11,7 @@
 --
 -- The fleet's time is Redis' own plus a shift. It never goes back: when Redis' clock does (a failover), the shift makes
 -- up for it.
-local workers, clock = KEYS[1], KEYS[2]
+local workers, clock, heard = KEYS[1], KEYS[2], KEYS[3]
 local me, leaves, silence, deserted, gap = ARGV[1], ARGV[2] == '1', tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local t = redis.call('TIME')
 local shift = tonumber(redis.call('HGET', clock, 'shift') or 0)
@@ -26,17 +27,31 @@ if me ~= '' and (not latest[2] or now - tonumber(latest[2]) > gap or resumed > n
   resumed = now
   redis.call('HSET', clock, 'resumed', string.format('%.0f', now))
 end
+
+local function listens(w)
+  local n = redis.pcall('PUBSUB', 'NUMSUB', ARGV[6] .. string.match(w, '^[^/]*'))
+  return not n.err and tonumber(n[2]) > 0
+end
+
 if leaves then
   redis.call('ZREM', workers, me)
+  redis.call('HDEL', heard, me)
   redis.call('HSET', clock, 'left', string.format('%.0f', now))
 elseif me ~= '' then
   redis.call('ZADD', workers, string.format('%.3f', now), me)
-  redis.call('ZREMRANGEBYSCORE', workers, '-inf', string.format('%.3f', now - 120000))
-  -- Redis learns at once that the connections of a killed process are gone. It counts as silent for the whole time.
-  local silent, till = string.format('%.3f', now - silence), string.format('%.3f', now - deserted)
-  for _, w in ipairs(redis.call('ZRANGEBYSCORE', workers, '(' .. silent, till, 'LIMIT', 0, 100)) do
-    local heard = redis.pcall('PUBSUB', 'NUMSUB', ARGV[6] .. string.match(w, '^[^/]*'))
-    if not heard.err and tonumber(heard[2]) == 0 then redis.call('ZADD', workers, silent, w) end
+  for _, w in ipairs(redis.call('ZRANGEBYSCORE', workers, '-inf', string.format('%.3f', now - 120000), 'LIMIT', 0, 100)) do
+    redis.call('ZREM', workers, w)
+    redis.call('HDEL', heard, w)
+  end
+  if listens(me) then redis.call('HSETNX', heard, me, string.format('%.0f', now)) else redis.call('HDEL', heard, me) end
+  -- Redis learns at once that the connections of a killed process are gone: it counts as silent for the whole time. One that
+  -- is not heard here although it lives (another node of a cluster, another version) tells nothing, and nobody is judged by
+  -- one that was not heard itself a moment ago: Redis may have lost all connections.
+  if now - tonumber(redis.call('HGET', heard, me) or now) >= gap then
+    local silent, till = string.format('%.3f', now - silence), string.format('%.3f', now - deserted)
+    for _, w in ipairs(redis.call('ZRANGEBYSCORE', workers, '(' .. silent, till, 'LIMIT', 0, 100)) do
+      if redis.call('HEXISTS', heard, w) == 1 and not listens(w) then redis.call('ZADD', workers, silent, w) end
+    end
   end
 end
 local fell = redis.call('ZREVRANGEBYSCORE', workers, string.format('%.3f', now - silence), '-inf', 'WITHSCORES', 'LIMIT', 0, 1)

@@ -15,8 +15,8 @@ local small, large, look, released, watched, latest, pending, stopping, control,
 local lanes = {small = small, limited = limited, held = held}
 local now = tonumber(ARGV[1])
 local are_stopping = redis.call('ZCARD', stopping)
-local list = redis.call('HMGET', control, 'list_rests', 'cutoff', 'list_at')
-local listed, lately = tonumber(list[1] or 0) <= now, now - (list[2] or 0) < 10000 -- see round.lua
+local list = redis.call('HMGET', control, 'list_rests', 'cutoff', 'list_at', 'list_many', 'list_pages')
+local listed, lately = tonumber(list[1] or 0) <= now, now - (list[2] or 0) < 10000 and now - (list[4] or 0) < 120000
 local joined = false -- another job is watched
 
 local function move(stop, batches, fields, id, job, expected, nonce, version, state, kind, due, least, till)
@@ -36,7 +36,7 @@ local function move(stop, batches, fields, id, job, expected, nonce, version, st
       add(batches[i], 'stopping', 1)
     end
   end
-  local watch = listed and least ~= '0' and (lately or are_stopping >= tonumber(least))
+  local watch = listed and least ~= '0' and (are_stopping >= tonumber(least) or lately and are_stopping >= tonumber(list[5] or 1))
   local hop = string.format('%.0f', expected + 1)
   redis.call('HSET', stop, 'mover', nonce, 'state', state, 'hop', hop, 'kind', watch and 'watch' or kind, 'next',
     watch and till or due, unpack(fields))
@@ -55,6 +55,6 @@ local answers = each(12, 2, 10, move)
 flush()
 if joined then -- the list is read soon, though nothing has moved on it for long
   local by = math.min(tonumber(list[3] or 0), now + 4000)
-  redis.call('HSET', control, 'list_moved', string.format('%.0f', now), 'list_at', string.format('%.0f', by))
+  redis.call('HSET', control, 'list_joined', string.format('%.0f', now), 'list_at', string.format('%.0f', by))
 end
 return answers

@@ -4,14 +4,16 @@
 -- ARGV  now, when it began (ms), when the next one is due (ms from now), "read", "peeked", "failed" or "useless", why, for
 --       how long a useless list is left alone (ms), how many failed ones in a row make it useless, how many pages and jobs
 --       it had, how many watched jobs have left it, 1 when the next one begins with a look at its length, how many calls
---       it took that were not paid, rate configured, burst
+--       it took that were not paid, rate configured, burst, its number
 -- Returns how it ended, and why. A useless list is left alone from now on.
 local control, now, began, after = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local how, why, rest, enough = ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
 local left_now = tonumber(ARGV[10])
-local f = redis.call('HMGET', control, 'cutoff', 'list_left', 'list_wrong')
+local f = redis.call('HMGET', control, 'cutoff', 'list_left', 'list_wrong', 'list_check')
 local left, wrong = tonumber(f[2] or 0), tonumber(f[3] or 0)
-redis.call('HSET', control, 'list_at', string.format('%.0f', now + after))
+if (f[4] or '0') == ARGV[15] then -- it has had no company
+  redis.call('HSET', control, 'list_at', string.format('%.0f', now + after))
+end
 local unpaid = tonumber(ARGV[12])
 if unpaid > 0 then
   local b = load(control, now, tonumber(ARGV[13]), tonumber(ARGV[14]))

@@ -11,7 +11,7 @@ local probe = redis.call('HGET', control, 'probe')
 
 local function recover(stop, id, hop, job, lost)
   local member = id .. ':' .. hop .. ':' .. job
-  local f = redis.call('HMGET', stop, 'state', 'hop', 'kind', 'calling', 'lane')
+  local f = redis.call('HMGET', stop, 'state', 'hop', 'kind', 'calling', 'lane', 'due')
   if (f[1] ~= 'pending' and f[1] ~= 'stopping') or f[2] ~= hop then
     if redis.call('ZREM', released, member) == 1 and probe == member then redis.call('HSET', control, 'probe_at', now) end
   elseif lost == '' then
@@ -23,7 +23,11 @@ local function recover(stop, id, hop, job, lost)
       redis.call('HSET', stop, 'unsure', 1)
     end
     redis.call('HSET', stop, 'hop', next_hop, 'kind', kind, 'next', now)
-    redis.call('ZADD', kind == 'poll' and look or lanes[f[5]] or large, now, id .. ':' .. next_hop .. ':' .. job)
+    local set, at = look, now
+    if kind == 'stop' then -- it keeps its place among those that wait
+      set, at = lanes[f[5]] or large, math.min(now, tonumber(f[6] or now))
+    end
+    redis.call('ZADD', set, at, id .. ':' .. next_hop .. ':' .. job)
     if probe == member then redis.call('HSET', control, 'probe_at', now) end
     taken = taken + 1
   end

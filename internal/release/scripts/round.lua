@@ -15,7 +15,7 @@ local fallback, least, inline, fleet = tonumber(ARGV[5]), tonumber(ARGV[7]), ton
 local silence, probe_time, MOST, backlog = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[15])
 
 local c = redis.call('HMGET', control, 'paused', 'parked', 'hold', 'probe_at', 'list_at', 'list_rests', 'cutoff', 'endpoint',
-  'probes', 'list_failures')
+  'probes', 'list_failures', 'list_many', 'list_pages')
 local paused = c[1] or fleet == 'stops'
 local parked = tonumber(c[2] or 0) > now
 local hold, probe_at = c[3], tonumber(c[4] or 0)
@@ -26,8 +26,9 @@ local watching = redis.call('ZCARD', watched)
 local listable = watching > 0 and tonumber(c[6] or 0) <= now
 -- The first probe of a hold is a list call rather than a stop that a limit may hold back.
 local list_first = listable and tonumber(c[9] or 0) == 0
--- A list that was read lately is read on until it has no watched job: one call for a few is cheaper than one for each.
-local listing = listable and least > 0 and (watching >= least or now - (c[7] or 0) < 10000)
+-- Where many were watched the list is read on for the last few, as long as that costs no more calls than looks would.
+local lately = now - (c[7] or 0) < 10000 and now - (c[11] or 0) < 120000 and tonumber(c[12] or 1) <= watching
+local listing = listable and least > 0 and (watching >= least or lately)
 if not listing then fallback = tonumber(ARGV[6]) end
 room = math.max(0, room - redis.call('ZCARD', released))
 local since = now - fallback -- watched jobs that were seen before it are looked at
