@@ -10,7 +10,7 @@ import (
 const (
 	// callWorth is the waiting, in seconds summed over jobs that have stopped, for
 	// which one list call is well spent.
-	callWorth = 19.0
+	callWorth = 20.0
 	// cheap is how many list calls for each job that leaves are not worth saving.
 	cheap         = 0.06
 	leastInterval = 250 * time.Millisecond
@@ -28,6 +28,8 @@ const (
 	long = 2500 * time.Millisecond
 	// mostOfStill is the longest interval while nothing moves on the list for long.
 	mostOfStill = time.Minute
+	// lastFew jobs of a list, where none joins, can't wait for long together.
+	lastFew = 5
 	// listShare is the part of a known rate that list calls may take.
 	listShare = 0.2
 )
@@ -46,7 +48,7 @@ func (p pace) busy(known release.ListState, left, jobs int, now time.Time) time.
 	most := mostInterval
 	switch {
 	case known.Pages == 1:
-		most = ofOnePage(jobs, 3200*time.Millisecond)
+		most = ofOnePage(known, jobs, now, 2500*time.Millisecond)
 	case fewOf*left <= jobs:
 		most = mostOfFew
 	}
@@ -61,7 +63,7 @@ func (p pace) busy(known release.ListState, left, jobs int, now time.Time) time.
 func (p pace) quiet(known release.ListState, jobs int, now time.Time) time.Duration {
 	most := onset
 	if known.Pages == 1 {
-		most = ofOnePage(max(known.Watched, jobs), 1500*time.Millisecond)
+		most = ofOnePage(known, max(known.Watched, jobs), now, 1500*time.Millisecond)
 	}
 	usual := p.usual
 	if moved := later(known.Moved, known.Joined); !moved.IsZero() {
@@ -79,10 +81,13 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// ofOnePage is the longest time between two checks of a list of one page, at least so long.
-// If all jobs leave right after one, they wait for 30 s together.
-func ofOnePage(jobs int, least time.Duration) time.Duration {
-	return min(max(least, 30*time.Second/time.Duration(max(1, jobs))), mostInterval)
+// ofOnePage is the longest time between two checks of a list of one page, where it is so
+// long unless these are its last few jobs.
+func ofOnePage(known release.ListState, jobs int, now time.Time, usual time.Duration) time.Duration {
+	if jobs < lastFew && now.Sub(known.Joined) > joining {
+		return mostInterval
+	}
+	return usual
 }
 
 // read is the time to the next check after the list was read, and whether that begins

@@ -9,8 +9,8 @@ import (
 
 // Slots are the API calls that this worker may make at once. Stop calls go before
 // looks, which are sure of a fifth. Among several projects the one with the
-// fewest calls under way is next, and none takes the last quarter: calls that
-// hang must not take everything. Accounts whose credential may be refused get a few
+// fewest calls under way is next. None takes the last quarter, nor more than an eighth
+// and as many as it has ended quickly of late: calls that hang must not take everything. Accounts whose credential may be refused get a few
 // slots each, and never the last quarter either. It is safe for concurrent use.
 type Slots struct {
 	mu          sync.Mutex
@@ -24,6 +24,7 @@ type Slots struct {
 	seen        map[string]time.Time // when each project last wanted a slot
 	accounts    map[string]*share    // by account; those that have ever wanted a slot
 	lookTime    time.Duration        // as LookTime tells it
+	paces       map[string]*pace     // by project; those that have ended calls of late
 }
 
 // Credentials tell how far the credentials of accounts may be used.
@@ -36,6 +37,26 @@ type Credentials interface {
 type share struct {
 	used int
 	few  int // how many it may have for now; 0: any number
+}
+
+// quick is how long a call of a project may take to earn it another slot, and for how long
+// it counts, at least; at most twice as long.
+const quick = 10 * time.Second
+
+// pace is how many calls a project has ended quickly of late.
+type pace struct {
+	since       time.Time // when the time began in which now counts
+	now, before int
+}
+
+// turn begins a new time if the old one is over.
+func (p *pace) turn(at time.Time) {
+	switch past := at.Sub(p.since); {
+	case past >= 2*quick:
+		p.since, p.now, p.before = at, 0, 0
+	case past >= quick:
+		p.since, p.now, p.before = at, 0, p.now
+	}
 }
 
 // queues are the calls of one project that wait, by kind and in their order: stop
@@ -68,7 +89,7 @@ func kindOf(look bool) int {
 // one less, so that another one can show that the credential is accepted.
 func NewSlots(n int, c Credentials) *Slots {
 	return &Slots{all: n, credentials: c, held: make(map[string]int), waiting: make(map[string]*queues),
-		seen: make(map[string]time.Time), accounts: make(map[string]*share)}
+		paces: make(map[string]*pace), seen: make(map[string]time.Time), accounts: make(map[string]*share)}
 }
 
 // Slot is one call's, from Acquire until it is freed.
@@ -112,7 +133,7 @@ func (s *Slots) acquire(ctx context.Context, projectID string, look, first bool)
 			if look && !first {
 				s.looked(time.Since(began))
 			}
-			s.release(projectID, q.account, look)
+			s.release(projectID, q.account, look, time.Since(began))
 		})}, nil
 	case <-ctx.Done():
 	}
@@ -129,9 +150,12 @@ func (s *Slots) acquire(ctx context.Context, projectID string, look, first bool)
 	return nil, ctx.Err()
 }
 
-func (s *Slots) release(projectID string, account *share, look bool) {
+func (s *Slots) release(projectID string, account *share, look bool, held time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if held < quick {
+		s.paceOf(projectID).now++
+	}
 	s.free(projectID, account, look)
 }
 
@@ -217,14 +241,35 @@ func (s *Slots) free(projectID string, account *share, look bool) {
 	s.give()
 }
 
+// paceOf is the pace of a project, at this time.
+func (s *Slots) paceOf(projectID string) *pace {
+	p := s.paces[projectID]
+	if p == nil {
+		p = new(pace)
+		s.paces[projectID] = p
+	}
+	p.turn(time.Now())
+	return p
+}
+
+// earned is how many slots a project may have in company.
+func (s *Slots) earned(projectID string) int {
+	least := max(1, s.all/8)
+	if p := s.paces[projectID]; p != nil {
+		p.turn(time.Now())
+		return least + p.now + p.before
+	}
+	return least
+}
+
 // butLastQuarter is how many slots there are without the last quarter, which is left
 // to others.
 func (s *Slots) butLastQuarter() int { return max(1, s.all-s.all/4) }
 
 // give gives free slots to those who wait.
 func (s *Slots) give() {
-	each := s.all
-	if s.company() {
+	each, company := s.all, s.company()
+	if company {
 		each = s.butLastQuarter()
 	}
 	s.doubtful = 0
@@ -234,7 +279,7 @@ func (s *Slots) give() {
 		}
 	}
 	for s.used < s.all && len(s.waiting) > 0 {
-		project, kind := s.next(each)
+		project, kind := s.next(each, company)
 		if project == "" {
 			return
 		}
@@ -255,9 +300,9 @@ func (s *Slots) give() {
 	}
 }
 
-// next is the project that is next, where each may have so many slots, and the kind
-// of its call; "" for none.
-func (s *Slots) next(each int) (project string, kind int) {
+// next is the project that is next, where each may have so many slots, or in company as
+// many as it has earned, and the kind of its call; "" for none.
+func (s *Slots) next(each int, company bool) (project string, kind int) {
 	looks := kindOf(s.looks < s.all/5)
 	best := 0
 	for p, q := range s.waiting {
@@ -268,7 +313,7 @@ func (s *Slots) next(each int) (project string, kind int) {
 			}
 			turn = kindOf(false) // the looks' fifth of a few is none
 		}
-		if s.held[p] >= each {
+		if s.held[p] >= each || company && s.held[p] >= max(1, s.all/8) && s.held[p] >= s.earned(p) {
 			continue
 		}
 		k := turn
@@ -294,6 +339,7 @@ func (s *Slots) company() bool {
 	for id, at := range s.seen {
 		if time.Since(at) > time.Minute && s.held[id] == 0 {
 			delete(s.seen, id)
+			delete(s.paces, id)
 		}
 	}
 	return len(s.seen) > 1

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,7 +20,11 @@ type line struct {
 
 func newLine(t *testing.T, n int) *line {
 	doubts := doubts{}
-	return &line{t, NewSlots(n, doubts), doubts, make(chan string, 100)}
+	l := &line{t, NewSlots(n, doubts), doubts, make(chan string, 100)}
+	for _, project := range []string{"a", "a2", "b", "c", "d", "e"} { // all have earned what they can have
+		l.slots.paces[project] = &pace{since: time.Now(), now: 1000}
+	}
+	return l
 }
 
 // doubts are how many calls accounts may make, which are named as the projects that
@@ -31,7 +36,7 @@ func (d doubts) Few(account string) int          { return d[account] }
 
 // release gives back a slot of a project.
 func (l *line) release(project string, look bool) {
-	l.slots.release(project, l.slots.account(l.doubts.Account(project)), look)
+	l.slots.release(project, l.slots.account(l.doubts.Account(project)), look, 0)
 }
 
 // take takes n slots, which are free.
@@ -300,5 +305,66 @@ func TestLookTime(t *testing.T) {
 		is(75*time.Millisecond, 80*time.Millisecond)
 		hold(100, true, 20*time.Millisecond)
 		is(20*time.Millisecond, 25*time.Millisecond)
+	})
+}
+
+// In company a project has an eighth of the slots, and one more for each call that it has ended quickly of late. Alone it
+// has all.
+func TestSlotsAreEarned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slots := NewSlots(16, doubts{})
+		ctx, end := context.WithCancel(t.Context())
+		defer end()
+		held := make(map[string][]*Slot)
+		var mu sync.Mutex
+		ask := func(project string, n int) {
+			for range n {
+				go func() {
+					if slot, err := slots.Acquire(ctx, project, false); err == nil {
+						mu.Lock()
+						defer mu.Unlock()
+						held[project] = append(held[project], slot)
+					}
+				}()
+			}
+			synctest.Wait()
+		}
+		has := func(project string, want int) {
+			t.Helper()
+			synctest.Wait()
+			if got := len(held[project]); got != want {
+				t.Errorf("%s has %d slots, want %d", project, got, want)
+			}
+		}
+		free := func(project string) {
+			all := held[project]
+			held[project] = nil
+			for _, slot := range all {
+				slot.Free()
+			}
+		}
+		ask("b", 1)
+		free("b") // quickly
+		ask("a", 30)
+		has("a", 2)
+		ask("b", 30)
+		has("b", 3)
+		free("b")
+		has("b", 6)
+		time.Sleep(quick)
+		free("b") // none of them earns anything
+		has("b", 6)
+		time.Sleep(2 * quick)
+		free("b") // all is forgotten
+		has("b", 2)
+		has("a", 2)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		slots := NewSlots(16, doubts{})
+		for range 16 {
+			if _, err := slots.Acquire(t.Context(), "a", false); err != nil {
+				t.Fatal(err)
+			}
+		}
 	})
 }
