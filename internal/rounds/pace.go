@@ -10,7 +10,7 @@ import (
 const (
 	// callWorth is the waiting, in seconds summed over jobs that have stopped, for
 	// which one list call is well spent.
-	callWorth = 20.0
+	callWorth = 18.0
 	// cheap is how many list calls for each job that leaves are not worth saving.
 	cheap         = 0.06
 	leastInterval = 250 * time.Millisecond

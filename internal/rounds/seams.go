@@ -48,7 +48,7 @@ const (
 	// whileGrowing is how many jobs may have moved unseen although the list is no shorter: others have joined it.
 	whileGrowing = 10
 	// joining is for how long after the last acceptance others may be about to join.
-	joining = 5 * time.Second
+	joining = 2 * time.Second
 )
 
 func (g *gap) has(job string) bool {
