@@ -130,7 +130,7 @@ func (l *Loop) readList(ctx context.Context, projectID string, began time.Time, 
 		}
 		err = r.pages(ctx, pages+1, more)
 	}
-	if err == nil {
+	if err == nil && (known.Read.IsZero() || began.Sub(known.Read) <= mostInterval) { // or it has waited long enough
 		l.keepSeams(projectID, began, r.read, began.Sub(known.Joined) < joining)
 	}
 	return list{r.total, max(1, (r.total+r.perPage-1)/r.perPage), r.watched}, err
