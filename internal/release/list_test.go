@@ -153,11 +153,15 @@ func TestListCheckOfTheLastJobs(t *testing.T) {
 			}
 		}
 		check(1)
+		w.advance(time.Second)
 		w.rdb.ZRem(t.Context(), keys.Watched(), "b-2", "b-3", "b-4")
 		if r := w.round(listing(0)); r.List != nil {
 			t.Error("a list check although there is to be none")
 		}
 		lists(true, "two of five are left")
+		w.rdb.HSet(t.Context(), keys.Control(), "list_joined", w.now().UnixMilli())
+		lists(false, "another was accepted")
+		w.advance(5 * time.Second)
 		check(3)
 		lists(false, "a list of three pages")
 		check(1)

@@ -15,9 +15,10 @@ local small, large, look, released, watched, latest, pending, stopping, control,
 local lanes = {small = small, limited = limited, held = held}
 local now = tonumber(ARGV[1])
 local are_stopping = redis.call('ZCARD', stopping)
-local list = redis.call('HMGET', control, 'list_rests', 'cutoff', 'list_at', 'list_many', 'list_pages')
-local listed, lately = tonumber(list[1] or 0) <= now, now - (list[2] or 0) < 10000 and now - (list[4] or 0) < 120000
-local joined = false -- another job is watched
+local list = redis.call('HMGET', control, 'list_rests', 'cutoff', 'list_at', 'list_many', 'list_pages', 'list_joined')
+local listed = tonumber(list[1] or 0) <= now
+local lately = now - (list[2] or 0) < 10000 and now - (list[4] or 0) < 120000 and now - (list[6] or 0) >= 5000
+local joined = false -- another stop is accepted
 
 local function move(stop, batches, fields, id, job, expected, nonce, version, state, kind, due, least, till)
   local f = redis.call('HMGET', stop, 'state', 'hop', 'kind', 'mover', 'version', 'lane', 'due')
@@ -26,8 +27,8 @@ local function move(stop, batches, fields, id, job, expected, nonce, version, st
   elseif f[1] ~= state and (f[5] or '0') ~= version then
     return 3
   end
-  local accepted = f[1] ~= state
-  if accepted then
+  if f[1] ~= state then
+    joined = true
     gather('ZREM', pending, id)
     gather('ZADD', stopping, f[7], id)
     are_stopping = are_stopping + 1
@@ -44,7 +45,6 @@ local function move(stop, batches, fields, id, job, expected, nonce, version, st
   if watch then
     gather('ZADD', watched, now + 0.25, job) -- the fraction says that no list has shown it yet
     gather('ZADD', latest, till, id)
-    joined = joined or accepted
     return 2
   end
   gather('ZADD', kind == 'poll' and look or lanes[f[6]] or large, due, id .. ':' .. hop .. ':' .. job)

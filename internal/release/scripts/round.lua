@@ -15,7 +15,7 @@ local fallback, least, inline, fleet = tonumber(ARGV[5]), tonumber(ARGV[7]), ton
 local silence, probe_time, MOST, backlog = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[15])
 
 local c = redis.call('HMGET', control, 'paused', 'parked', 'hold', 'probe_at', 'list_at', 'list_rests', 'cutoff', 'endpoint',
-  'probes', 'list_failures', 'list_many', 'list_pages')
+  'probes', 'list_failures', 'list_many', 'list_pages', 'list_joined')
 local paused = c[1] or fleet == 'stops'
 local parked = tonumber(c[2] or 0) > now
 local hold, probe_at = c[3], tonumber(c[4] or 0)
@@ -26,18 +26,17 @@ local watching = redis.call('ZCARD', watched)
 local listable = watching > 0 and tonumber(c[6] or 0) <= now
 -- The first probe of a hold is a list call rather than a stop that a limit may hold back.
 local list_first = listable and tonumber(c[9] or 0) == 0
--- Where many were watched the list is read on for the last few, as long as that costs no more calls than looks would.
-local lately = now - (c[7] or 0) < 10000 and now - (c[11] or 0) < 120000 and tonumber(c[12] or 1) <= watching
+-- Where many were watched and none joins them the list is read on for the last few, if it costs no more calls than looks.
+local lately = now - (c[7] or 0) < 10000 and now - (c[11] or 0) < 120000 and now - (c[13] or 0) >= 5000
+  and tonumber(c[12] or 1) <= watching
 local listing = listable and least > 0 and (watching >= least or lately)
 if not listing then fallback = tonumber(ARGV[6]) end
 room = math.max(0, room - redis.call('ZCARD', released))
 local since = now - fallback -- watched jobs that were seen before it are looked at
 local list_at = tonumber(c[5] or 0)
 local cutoff = tonumber(c[7] or 0)
-if listing then -- one that is read when it is due shows in time whether they stop
-  local in_time = list_at > now and list_at - cutoff < 75000 and not c[10]
-  since = math.max(in_time and 0 or since, cutoff)
-end
+local in_time = list_at > now and list_at - cutoff < 75000 and not c[10] -- it shows in time whether they stop
+if listing then since = math.max(in_time and 0 or since, cutoff) end
 local list_due = listing and list_at <= now and backlog >= 0
 local stops, polls, jobs, went, more = {}, {}, {}, {}, false
 
