@@ -8,10 +8,11 @@ import (
 )
 
 // Slots are the API calls that this worker may make at once. Stop calls go before
-// looks, which are sure of a fifth. Among several projects the one with the
-// fewest calls under way is next. None takes the last quarter, nor more than an eighth
-// and as many as it has ended quickly of late: calls that hang must not take everything. Accounts whose credential may be refused get a few
-// slots each, and never the last quarter either. It is safe for concurrent use.
+// looks, which are sure of a fifth. Among several projects the one with the fewest
+// calls under way is next. None takes the last quarter, nor more than an eighth and as
+// many as it has ended quickly of late: calls that hang must not take everything.
+// Accounts whose credential may be refused get a few slots each, and never the last
+// quarter either. It is safe for concurrent use.
 type Slots struct {
 	mu          sync.Mutex
 	all         int
