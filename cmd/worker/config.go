@@ -99,7 +99,8 @@ func (c *config) declareSchedule(s *tasks.Schedule) {
 	c.Float(&s.PollFactor, "poll-factor", "VIZSTOP_POLL_FACTOR", 1.6, "growth from one poll gap to the next", 1, 10)
 	c.Duration(&s.PollMax, "poll-max", "VIZSTOP_POLL_MAX", time.Minute, "longest gap between polls", 100*time.Millisecond, time.Hour)
 	c.Int(&s.ListFrom, "list-from", "VIZSTOP_LIST_FROM", 5,
-		"from so many stopping jobs of a project on, one list call looks for them all, and for the last few of them; 0: never", 0, 1000000)
+		"from so many stopping jobs of a project on, one list call looks for them all, and for the last few of them; 0: never",
+		0, 1000000)
 	c.Duration(&s.RetryFirst, "retry-first", "VIZSTOP_RETRY_FIRST", 400*time.Millisecond,
 		"the longest first wait after a failure, doubled each time", time.Millisecond, time.Hour)
 	c.Duration(&s.RetryMax, "retry-max", "VIZSTOP_RETRY_MAX", time.Minute, "the longest wait after any failure", time.Millisecond, time.Hour)

@@ -94,8 +94,8 @@ func listState(fields []any) *ListState {
 	for i, f := range fields {
 		n[i] = f.(int64)
 	}
-	return &ListState{Watched: int(n[0]), Pages: int(n[1]), Others: int(n[2]), Read: milliTime(n[3]), Since: milliTime(n[4]), Peek: n[5] == 1, Moved: milliTime(n[6]),
-		Joined: milliTime(n[7]), Check: n[8]}
+	return &ListState{Watched: int(n[0]), Pages: int(n[1]), Others: int(n[2]), Read: milliTime(n[3]), Since: milliTime(n[4]),
+		Peek: n[5] == 1, Moved: milliTime(n[6]), Joined: milliTime(n[7]), Check: n[8]}
 }
 
 // ListResult is how a list check ended.

@@ -78,7 +78,8 @@ func (l *Loop) setChecking(projectID string, checking bool) {
 // check reads the list, unless its length alone says that this is not worth the
 // calls yet.
 func (l *Loop) check(ctx context.Context, projectID string, known release.ListState) (release.ListCheck, error) {
-	c := release.ListCheck{Check: known.Check, Began: l.Member.Now(), Result: release.ListPeeked, Peek: true, Pages: known.Pages}
+	c := release.ListCheck{Check: known.Check, Began: l.Member.Now(), Result: release.ListPeeked, Peek: true,
+		Pages: known.Pages}
 	p := pace{usual: l.Handlers.Usual(ctx, projectID), rate: l.Release.Rate(projectID)}
 	c.Next, c.Unpaid = p.quiet(known, 0, c.Began), -known.Paid()
 	if p.mayPeek(known, c.Began, l.unseen()) {

@@ -77,7 +77,8 @@ type Loop struct {
 // New returns a loop; Run makes it work.
 func New(cfg Config) *Loop {
 	return &Loop{Config: cfg, pulls: newPulls(), probes: make(map[string]bool),
-		seams: make(map[string][2]seams), doubted: make(map[string]time.Time), elsewhere: make(map[string]string), checking: make(map[string]bool)}
+		seams: make(map[string][2]seams), doubted: make(map[string]time.Time),
+		elsewhere: make(map[string]string), checking: make(map[string]bool)}
 }
 
 // Pull says that a project needs a round after that long, at the latest. It is

@@ -55,9 +55,10 @@ func (g *gap) has(job string) bool {
 	return byID(g.from, job) < 0 && (g.to == "" || byID(job, g.to) < 0)
 }
 
-// findSeams returns the gaps between pages, which are in the order in which they were read. growing says that jobs may have
-// joined the list meanwhile. A list that is not sorted by id has none. A page that was read later than
-// the one after it may show the same jobs or later ones, or none any more.
+// findSeams returns the gaps between pages, which are in the order in which they were
+// read. growing says that jobs may have joined the list meanwhile. A list that is not
+// sorted by id has none. A page that was read later than the one after it may show the
+// same jobs or later ones, or none any more.
 func findSeams(read []shown, growing bool) (gaps []*gap) {
 	for i := 1; i < len(read); i++ {
 		growing = growing || read[i].total > read[i-1].total

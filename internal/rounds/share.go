@@ -13,7 +13,8 @@ const (
 	// ahead is how much work a worker takes beside the looks that have a slot: its slots must not wait for the next
 	// round, nor for the ledger. If it dies, these jobs are looked at only when it is taken for dead.
 	ahead = 40 * time.Millisecond
-	// leastAheadOf and mostAhead bound the looks of that time: the leastAheadOf-th part of the slots, and so many for each.
+	// leastAheadOf and mostAhead bound the looks of that time: the leastAheadOf-th part of the slots, and so many for
+	// each.
 	leastAheadOf, mostAhead = 4, 2
 	// backlogPerSlot is how many jobs may wait for a look, for each slot of the worker, when the list is read: they
 	// keep it busy until then.
@@ -35,7 +36,7 @@ func (l *Loop) share(projectID string, budget int) share {
 		s.wait = 2 * busyWait
 	}
 	l.mu.Lock()
-	if l.checking[projectID] { // it may wait for a slot, longer than nobody else begins one
+	if l.checking[projectID] { // its pages may wait for slots for longer than the lease
 		s.backlog = -1
 	}
 	l.mu.Unlock()

@@ -308,8 +308,8 @@ func TestLookTime(t *testing.T) {
 	})
 }
 
-// In company a project has an eighth of the slots, and one more for each call that it has ended quickly of late. Alone it
-// has all.
+// In company a project has an eighth of the slots, and one more for each call that it has ended
+// quickly of late. Alone it has all.
 func TestSlotsAreEarned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slots := NewSlots(16, doubts{})

@@ -1,9 +1,9 @@
 -- Notes that a worker lives, and tells what time it is and who else lives.
 --
--- KEYS  workers (sorted set: worker by its last sign of life), clock (hash), heard (hash: worker by since when it has been
---       heard to listen at each of its beats)
--- ARGV  worker ("" to ask only), 1 when it leaves, for how long a worker may be silent (ms), for how long one may be that
---       listens on no connection, for how long all of them together are silent only when something keeps them from
+-- KEYS  workers (sorted set: worker by its last sign of life), clock (hash), heard (hash: worker by since when it has
+--       been heard to listen at each of its beats)
+-- ARGV  worker ("" to ask only), 1 when it leaves, for how long a worker may be silent (ms), for how long one may be
+--       that listens on no connection, for how long all of them together are silent only when something keeps them from
 --       beating (ms), what comes before a worker's id in the name of the channel on which it listens
 -- Returns the fleet's time (microseconds), the shift in it, when the last worker fell silent (ms; 0: none of late), the
 -- workers that live, 1 when all others are dead (those that were kept from beating have had the time to do it again), and
@@ -12,7 +12,8 @@
 -- The fleet's time is Redis' own plus a shift. It never goes back: when Redis' clock does (a failover), the shift makes
 -- up for it.
 local workers, clock, heard = KEYS[1], KEYS[2], KEYS[3]
-local me, leaves, silence, deserted, gap = ARGV[1], ARGV[2] == '1', tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local me, leaves = ARGV[1], ARGV[2] == '1'
+local silence, deserted, gap = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local t = redis.call('TIME')
 local shift = tonumber(redis.call('HGET', clock, 'shift') or 0)
 local now = t[1] * 1000 + t[2] / 1000 + shift
@@ -39,14 +40,15 @@ if leaves then
   redis.call('HSET', clock, 'left', string.format('%.0f', now))
 elseif me ~= '' then
   redis.call('ZADD', workers, string.format('%.3f', now), me)
-  for _, w in ipairs(redis.call('ZRANGEBYSCORE', workers, '-inf', string.format('%.3f', now - 120000), 'LIMIT', 0, 100)) do
+  local forgotten = string.format('%.3f', now - 120000)
+  for _, w in ipairs(redis.call('ZRANGEBYSCORE', workers, '-inf', forgotten, 'LIMIT', 0, 100)) do
     redis.call('ZREM', workers, w)
     redis.call('HDEL', heard, w)
   end
   if listens(me) then redis.call('HSETNX', heard, me, string.format('%.0f', now)) else redis.call('HDEL', heard, me) end
-  -- Redis learns at once that the connections of a killed process are gone: it counts as silent for the whole time. One that
-  -- is not heard here although it lives (another node of a cluster, another version) tells nothing, and nobody is judged by
-  -- one that was not heard itself a moment ago: Redis may have lost all connections.
+  -- Redis learns at once that the connections of a killed process are gone: it counts as silent for the whole time. One
+  -- that was never heard here although it lives (another node of a cluster, another version) is not judged by that, nor is
+  -- anybody by one that was not heard itself a moment ago: Redis may have lost all connections.
   if now - tonumber(redis.call('HGET', heard, me) or now) >= gap then
     local silent, till = string.format('%.3f', now - silence), string.format('%.3f', now - deserted)
     for _, w in ipairs(redis.call('ZRANGEBYSCORE', workers, '(' .. silent, till, 'LIMIT', 0, 100)) do

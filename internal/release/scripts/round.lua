@@ -26,7 +26,7 @@ local watching = redis.call('ZCARD', watched)
 local listable = watching > 0 and tonumber(c[6] or 0) <= now
 -- The first probe of a hold is a list call rather than a stop that a limit may hold back.
 local list_first = listable and tonumber(c[9] or 0) == 0
--- Where many were watched and none joins them the list is read on for the last few, if it costs no more calls than looks.
+-- Where many were watched and none joins them the list is read on for the last few, if looks would cost more calls.
 local lately = now - (c[7] or 0) < 10000 and now - (c[11] or 0) < 120000 and now - (c[13] or 0) >= 5000
   and tonumber(c[12] or 1) <= watching
 local listing = listable and least > 0 and (watching >= least or lately)

@@ -43,8 +43,8 @@ end
 -- list is read.
 local free = backlog >= 0 and #redis.call('ZRANGEBYSCORE', watched, '-inf', '(' .. (c[7] or 0), 'LIMIT', backlog, 1) == 0
 if listing and open and not hold and free and list_at <= now and affordable() >= 1 then
-  local known = redis.call('HMGET', control, 'list_pages', 'list_others', 'cutoff', 'list_since', 'list_peek', 'list_moved',
-    'list_joined')
+  local known = redis.call('HMGET', control, 'list_pages', 'list_others', 'cutoff', 'list_since', 'list_peek',
+    'list_moved', 'list_joined')
   list = {watching, math.max(1, tonumber(known[1] or 1))}
   list_at = now + tonumber(ARGV[16]) -- if nobody tells of it: one that takes longer has company
   redis.call('HSET', control, 'list_at', string.format('%.0f', list_at),
