@@ -66,7 +66,7 @@ var (
 	confirmScript  = luascript.Load(scripts, "lane", "keep", "confirm", "confirmed")
 	allowScript    = luascript.Load(scripts, "allow")
 	unholdScript   = luascript.Load(scripts, "lane", "keep", "unhold")
-	moveScript     = luascript.Load(scripts, "gather", "items", "move")
+	moveScript     = luascript.Load(scripts, "gather", "items", "fewest", "move")
 	finishScript   = luascript.Load(scripts, "gather", "items", "hold", "close", "finish")
 	withdrawScript = luascript.Load(scripts, "gather", "hold", "close", "lane", "keep", "withdraw")
 	undoScript     = luascript.Load(scripts, "undo")

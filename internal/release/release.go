@@ -133,7 +133,7 @@ var scripts embed.FS
 
 var (
 	roundsScript    = luascript.Load(scripts, "rounds")
-	releaseScript   = luascript.Load(scripts, "rate", "turn", "window", "round", "release", "settle", "next")
+	releaseScript   = luascript.Load(scripts, "rate", "turn", "window", "fewest", "round", "release", "settle", "next")
 	allowScript     = luascript.Load(scripts, "window", "allow")
 	claimScript     = luascript.Load(scripts, "rate", "turn", "window", "lane", "admit", "claim")
 	takeScript      = luascript.Load(scripts, "gather", "rate", "take")

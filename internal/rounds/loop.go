@@ -65,7 +65,8 @@ type Loop struct {
 	probes map[string]bool     // projects in which a credential is to be tried
 	seams  map[string][2]seams // of each project's list, as this worker has read it the last two times
 
-	checking map[string]bool // projects whose list this worker checks now
+	checking  map[string]bool // projects whose list this worker checks now
+	listTimes listTimes
 
 	fell   time.Time // when the last worker fell silent that this one knows of
 	deaths time.Time // local time at which it heard of that

@@ -96,10 +96,7 @@ func (p pace) read(known release.ListState, left, jobs int, now time.Time) (next
 	if known.Since.IsZero() || fewOf*left <= jobs {
 		return p.quiet(known, jobs, now), true
 	}
-	if known.Since.After(known.Moved) { // they began to on the way
-		left *= 2
-	}
-	next = p.busy(known, left, jobs, now)
+	next = p.busy(known, onTheWay(known, left), jobs, now)
 	half := max(next/2, p.share(known.Pages))
 	if known.Pages > 1 && next >= long && next-half > leastInterval {
 		return half, true
@@ -107,12 +104,20 @@ func (p pace) read(known release.ListState, left, jobs int, now time.Time) (next
 	return next, false
 }
 
+// onTheWay is how many would have left the list if they had not begun to only meanwhile.
+func onTheWay(known release.ListState, left int) int {
+	if known.Since.After(known.Moved) {
+		return 2 * left
+	}
+	return left
+}
+
 // peeked is the same after a look at the length; 0: the list is to be read now.
 func (p pace) peeked(known release.ListState, left, jobs int, now time.Time) (next time.Duration, peek bool) {
 	if left == 0 {
 		return p.quiet(known, jobs, now), true
 	}
-	next = p.busy(known, left, jobs, now) - now.Sub(known.Since)
+	next = p.busy(known, onTheWay(known, left), jobs, now) - now.Sub(known.Since)
 	switch {
 	case next <= leastInterval:
 		return 0, false

@@ -79,6 +79,7 @@ func TestPeeks(t *testing.T) {
 		"looked at, fewer than expected": {p.peeked, list(10, 1443*ms), 25, 1000, want{s, true}},
 		"looked at, as many as expected": {p.peeked, list(10, 1443*ms), 43, 1000, want{2033 * ms, false}},
 		"looked at, more than expected":  {p.peeked, list(10, 1443*ms), 90, 1000, want{959 * ms, false}},
+		"looked at, they have begun to":  {p.peeked, begun, 58, 1000, want{437 * ms, false}},
 		"looked at, many more":           {p.peeked, list(10, 1443*ms), 200, 1000, want{}},
 	} {
 		next, peek := row.check(row.known, row.left, row.jobs, now)

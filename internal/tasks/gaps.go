@@ -108,12 +108,12 @@ func stoppingSince(s *ledger.Stop) time.Time {
 }
 
 // Usual is how long jobs of a project usually take to stop: the median of the
-// latest, or several poll gaps where too little is known.
+// latest, or twice the first poll gap where too little is known.
 func (h *Handlers) Usual(ctx context.Context, projectID string) time.Duration {
 	g := h.Poll.look.moves.gaps
 	times := g.times(ctx, projectID)
 	if len(times) < leastTimes {
-		return 4 * g.schedule.PollFirst
+		return 2 * g.schedule.PollFirst
 	}
 	return times[len(times)/2]
 }

@@ -1,4 +1,4 @@
--- Moves stops in flight from one hop to the next, which waits for its due time.
+-- Moves stops in flight from one hop to the next, which waits for its due time. Put after fewest.lua.
 --
 -- KEYS  waiting:small, waiting:stop, waiting:look, released, watched, latest, state:pending, state:stopping, control,
 --       waiting:limited, waiting:held, then the items (see items.lua); batches only where the state changes
@@ -17,8 +17,6 @@ local now = tonumber(ARGV[1])
 local are_stopping = redis.call('ZCARD', stopping)
 local list = redis.call('HMGET', control, 'list_rests', 'cutoff', 'list_at', 'list_many', 'list_pages', 'list_joined')
 local listed = tonumber(list[1] or 0) <= now
--- As round.lua says, the list is read on for the last few.
-local lately = now - (list[2] or 0) < 10000 and now - (list[4] or 0) < 120000 and now - (list[6] or 0) >= 5000
 local joined = false -- another stop is accepted
 
 local function move(stop, batches, fields, id, job, expected, nonce, version, state, kind, due, least, till)
@@ -38,7 +36,7 @@ local function move(stop, batches, fields, id, job, expected, nonce, version, st
       add(batches[i], 'stopping', 1)
     end
   end
-  local enough = are_stopping >= tonumber(least) or lately and are_stopping >= tonumber(list[5] or 1)
+  local enough = are_stopping >= fewest(tonumber(least), list[5], now, list[2], list[4], list[6])
   local watch = listed and least ~= '0' and enough
   local hop = string.format('%.0f', expected + 1)
   redis.call('HSET', stop, 'mover', nonce, 'state', state, 'hop', hop, 'kind', watch and 'watch' or kind, 'next',

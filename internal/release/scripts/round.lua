@@ -1,4 +1,5 @@
--- Releases the steps of one project that may run now. Put after rate.lua and window.lua, and before release.lua.
+-- Releases the steps of one project that may run now. Put after rate.lua, window.lua and fewest.lua, and before
+-- release.lua.
 --
 -- KEYS  control, waiting:small, waiting:stop, waiting:look, released, watched, latest, uncounted, waiting:limited,
 --       limits, window
@@ -26,10 +27,7 @@ local watching = redis.call('ZCARD', watched)
 local listable = watching > 0 and tonumber(c[6] or 0) <= now
 -- The first probe of a hold is a list call rather than a stop that a limit may hold back.
 local list_first = listable and tonumber(c[9] or 0) == 0
--- Where many were watched and none joins them the list is read on for the last few, if looks would cost more calls.
-local lately = now - (c[7] or 0) < 10000 and now - (c[11] or 0) < 120000 and now - (c[13] or 0) >= 5000
-  and tonumber(c[12] or 1) <= watching
-local listing = listable and least > 0 and (watching >= least or lately)
+local listing = listable and least > 0 and watching >= fewest(least, c[12], now, c[7], c[11], c[13])
 if not listing then fallback = tonumber(ARGV[6]) end
 room = math.max(0, room - redis.call('ZCARD', released))
 local since = now - fallback -- watched jobs that were seen before it are looked at

@@ -1,0 +1,140 @@
+package rounds
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"vizstop/internal/jobs"
+	"vizstop/internal/release"
+)
+
+// pagesAtOnce is how many pages of one list are read at the same time.
+const pagesAtOnce = 16
+
+var errUnfiltered = errors.New("the list does not keep to the status that was asked for")
+
+// reading is a list that is being read.
+type reading struct {
+	loop      *Loop
+	projectID string
+	check     int64 // its number
+	perPage   int
+	began     time.Time
+
+	mu      sync.Mutex
+	calls   int // list calls that were made
+	total   int // jobs in all
+	watched int // jobs shown that are watched
+	read    []shown
+}
+
+// all reads every page of the list, of which so many are expected, and returns how many
+// there are. A list that shrinks while it is read moves jobs to earlier pages; so pages
+// are read from the last to the first. Several are read at the same time, though, and a
+// list may grow: where a job may have moved unseen is a seam.
+func (r *reading) all(ctx context.Context, known release.ListState) (pages int, err error) {
+	err = r.pages(ctx, 1, known.Pages)
+	if more := r.pagesOf(r.total); err == nil && more > known.Pages { // it has grown
+		if more > maxPages {
+			return known.Pages, fmt.Errorf("%w: %d pages, more than %d", errUnfiltered, more, maxPages)
+		}
+		err = r.pages(ctx, known.Pages+1, more)
+	}
+	if err == nil && (known.Read.IsZero() || r.began.Sub(known.Read) <= mostInterval) { // or it has waited long enough
+		r.loop.keepSeams(r.projectID, r.began, r.read, r.began.Sub(known.Joined) < joining)
+	}
+	return r.pagesOf(r.total), err
+}
+
+// pagesOf is how many pages so many jobs have; at least one.
+func (r *reading) pagesOf(total int) int { return max(1, (total+r.perPage-1)/r.perPage) }
+
+// pages reads some pages, the last first.
+func (r *reading) pages(ctx context.Context, first, last int) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(pagesAtOnce)
+	for n := last; n >= first; n-- {
+		group.Go(func() error {
+			page, err := r.page(ctx, n, r.perPage)
+			if err != nil {
+				return err
+			}
+			watched, err := r.seen(ctx, page)
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.total = max(r.total, page.Total, (n-1)*r.perPage*min(1, len(page.Jobs))+len(page.Jobs))
+			r.watched += watched
+			r.read = append(r.read, showing(n, page, r.perPage))
+			return err
+		})
+	}
+	return group.Wait()
+}
+
+// seen notes the jobs of a page, and returns how many of them are watched.
+func (r *reading) seen(ctx context.Context, page *jobs.Page) (watched int, err error) {
+	ids, strays := make([]string, 0, len(page.Jobs)), 0
+	for _, job := range page.Jobs {
+		if job.Status.State == jobs.Stopping {
+			ids = append(ids, job.ID)
+		} else {
+			strays++
+		}
+	}
+	if strays > len(page.Jobs)/10 {
+		return 0, errUnfiltered
+	}
+	return r.loop.Release.Seen(ctx, r.projectID, ids, r.began)
+}
+
+// page reads one page of that many jobs. Nobody waits for a slow list, because each
+// watched stop has a look of its own in the end.
+func (r *reading) page(ctx context.Context, n, perPage int) (*jobs.Page, error) {
+	query := jobs.Query{Stopping: true, Page: n, PerPage: perPage}
+	return hedged(ctx, r.loop.listTimes.patience(r.projectID), func(ctx context.Context, limit time.Duration, begun func()) (*jobs.Page, error) {
+		page, err := r.try(ctx, query, limit, begun)
+		if err != nil && (listRefused(err) || jobs.KindOf(err) == jobs.KindThrottled) {
+			err = finalError{err}
+		}
+		return page, err
+	})
+}
+
+// try makes one list call with a time limit, once it has a slot.
+func (r *reading) try(ctx context.Context, query jobs.Query, limit time.Duration, begun func()) (*jobs.Page, error) {
+	l := r.loop
+	slot, err := l.Slots.AcquirePage(ctx, r.projectID)
+	if err != nil {
+		return nil, err
+	}
+	defer slot.Free()
+	if err := l.Release.Listing(ctx, r.projectID, r.check, limit); err != nil {
+		return nil, finalError{err}
+	}
+	begun()
+	r.mu.Lock()
+	r.calls++
+	r.mu.Unlock()
+	began, at, account := time.Now(), l.Member.Now(), l.Release.Account(r.projectID)
+	callCtx, cancel := context.WithTimeout(ctx, limit)
+	page, err := l.Lists.List(callCtx, r.projectID, query)
+	cancel()
+	switch jobs.KindOf(err) {
+	case jobs.KindCredentials:
+		l.Release.Doubt(account)
+	case jobs.KindThrottled: // that says something about other calls, too
+		slot.Free()
+		if _, rerr := l.Release.Report(ctx, release.Call{ProjectID: r.projectID, At: at, Account: account}, err); rerr != nil {
+			return nil, finalError{rerr}
+		}
+	}
+	if err == nil {
+		l.listTimes.took(r.projectID, time.Since(began))
+	}
+	return page, err
+}
