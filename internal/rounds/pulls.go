@@ -21,16 +21,17 @@ func newPulls() *pulls {
 }
 
 // add says that a project needs a round after that long, at the latest. It reports
-// whether the project was not known to need one.
+// whether the project was not known to need one so soon.
 func (p *pulls) add(projectID string, after time.Duration) bool {
 	at := time.Now().Add(max(0, after))
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	old, known := p.by[projectID]
-	if !known || at.Before(old) {
-		p.by[projectID] = at
+	if known && !at.Before(old) {
+		return false
 	}
-	return !known
+	p.by[projectID] = at
+	return true
 }
 
 // drain takes them all.
