@@ -171,6 +171,25 @@ func TestAProjectWhoseCallsHang(t *testing.T) {
 	}
 }
 
+// A project whose looks begin to hang while many of its jobs are watched does not slow down another one.
+func TestLooksThatHang(t *testing.T) {
+	latency := func(string) time.Duration { return 80 * time.Millisecond }
+	bubble(t, modelartstest.Config{Latency: latency}, func(w *world) {
+		r := w.start(func(c *worker.Config) { c.Concurrency = 64 })
+		defer r.stop()
+		w.askIn(otherProject, "hanging", 400, 30*time.Second)
+		time.Sleep(12 * time.Second)
+		w.askIn(project, "b", 300, 22*time.Second) // they end from 34 s on, as the others do
+		time.Sleep(8 * time.Second)
+		w.sim.Inject(modelartstest.Fault{ProjectID: otherProject, Operation: jobs.OperationDetail, Delay: 30 * time.Second})
+		w.endsIn(project, "b", 5*time.Minute)
+		lags := w.lags(w.awaitEnd(time.Second, "b"))
+		if median, most := lags[len(lags)/2], lags[len(lags)-1]; median > time.Second || most > 5*time.Second {
+			t.Errorf("lag %v, at most %v: they waited for looks that hang", median, most)
+		}
+	})
+}
+
 // A list that takes 15 s delays nobody by more than the look that each watched stop
 // has of its own.
 func TestASlowList(t *testing.T) {

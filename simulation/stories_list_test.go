@@ -324,3 +324,23 @@ func TestALongListKeepsToTheRate(t *testing.T) {
 		}
 	})
 }
+
+// Jobs that others stop join the list as fast as ours leave it: its length tells nothing, but its jobs do.
+func TestOthersJoinTheList(t *testing.T) {
+	bubble(t, modelartstest.Config{}, func(w *world) {
+		r := w.start(nil)
+		defer r.stop()
+		w.ask("b", w.addJobs(40, func(i int) time.Duration { return time.Duration(30+15*i) * time.Second })...)
+		time.Sleep(25 * time.Second)
+		go func() {
+			for i := range 60 {
+				w.sim.AddJob(project, modelartstest.Job{ID: fmt.Sprint(90000 + i), Status: v1.StatusKilling, StopTime: time.Hour})
+				time.Sleep(7 * time.Second)
+			}
+		}()
+		lags := w.lags(w.awaitEnd(15*time.Minute, "b"))
+		if p95 := lags[len(lags)*95/100]; p95 > 4*time.Second {
+			t.Errorf("lag of one in twenty %v, at most %v", p95, lags[len(lags)-1])
+		}
+	})
+}

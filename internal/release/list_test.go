@@ -467,3 +467,31 @@ func TestAListCheckPaysForItsPages(t *testing.T) {
 		}
 	})
 }
+
+// A stop that is accepted while the list is being read has the next check within 4 s, whatever this one says.
+func TestAcceptedDuringAListCheck(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		w.watched(6)
+		w.advance(10 * time.Minute)
+		need := listing(5)
+		w.checked(ListCheck{Began: w.now(), Result: ListRead}, false)
+		w.seen(6, w.now(), "b-0", "b-1", "b-2", "b-3", "b-4", "b-5")
+		w.advance(time.Second)
+		if r := w.round(need); r.List == nil {
+			t.Fatalf("round %+v, want a check", r)
+		}
+		began := w.now()
+		w.advance(100 * time.Millisecond)
+		w.follow(w.open("c", 1)[0], w.watch())
+		w.advance(100 * time.Millisecond)
+		w.checked(ListCheck{Began: began, Next: time.Minute, Result: ListRead, Jobs: 6}, false)
+		w.seen(6, began, "b-0", "b-1", "b-2", "b-3", "b-4", "b-5")
+		for range 5 {
+			if r := w.round(need); r.List != nil {
+				return
+			}
+			w.advance(time.Second)
+		}
+		t.Error("no check within 4 s")
+	})
+}

@@ -93,8 +93,11 @@ func (l *Loop) peekOrRead(ctx context.Context, r *reading, known release.ListSta
 	c.Result = release.ListRead
 	pages, err := r.all(ctx, known)
 	c.Pages, c.Jobs = pages, r.total
-	// While a list grows some jobs change pages unseen, but its length tells.
-	c.Left = max(0, known.Watched-max(r.watched, r.total-known.Others))
+	shown := r.watched
+	if pages > 1 { // while a list grows some jobs change pages unseen, but its length tells
+		shown = max(shown, r.total-known.Others)
+	}
+	c.Left = max(0, known.Watched-shown)
 	known.Pages = pages
 	if c.Next = p.quiet(known, c.Jobs, c.Began); err == nil {
 		c.Next, c.Peek = p.read(known, c.Left, c.Jobs, c.Began)

@@ -32,9 +32,9 @@ func (l *Loop) lookAt(ctx context.Context, projectID string, left []release.Sigh
 	for i, s := range left {
 		jobs[i], seen[s.JobID] = s.JobID, s
 	}
-	l.inline.Add(int64(len(jobs)))
+	l.inline.add(projectID, len(jobs))
 	waiting := len(jobs) // that count as inline
-	defer func() { l.inline.Add(int64(-waiting)) }()
+	defer func() { l.inline.add(projectID, -waiting) }()
 	ids, err := l.Ledger.Active(ctx, projectID, jobs)
 	if err != nil {
 		l.Logger.WarnContext(ctx, "jobs that have left the list are looked at later", "project", projectID, "error", err)
@@ -52,7 +52,7 @@ func (l *Loop) lookAt(ctx context.Context, projectID string, left []release.Sigh
 	var group errgroup.Group
 	for _, c := range claimed {
 		group.Go(func() error {
-			defer l.inline.Add(-1)
+			defer l.inline.add(projectID, -1)
 			defer l.Handlers.AtWork.End(c.Stop.ID)
 			return l.Handlers.Looker.Left(ctx, c, seen[c.Stop.JobID])
 		})

@@ -59,7 +59,7 @@ type Loop struct {
 	*pulls
 	work   sync.WaitGroup // what rounds have started
 	ended  atomic.Bool    // no more rounds are made
-	inline atomic.Int64   // looks without a task that are under way, or wait for a slot
+	inline inline
 
 	mu     sync.Mutex
 	probes map[string]bool     // projects in which a credential is to be tried

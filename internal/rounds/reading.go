@@ -45,10 +45,19 @@ func (r *reading) all(ctx context.Context, known release.ListState) (pages int, 
 		}
 		err = r.pages(ctx, known.Pages+1, more)
 	}
-	if err == nil && (known.Read.IsZero() || r.began.Sub(known.Read) <= mostInterval) { // or it has waited long enough
-		r.loop.keepSeams(r.projectID, r.began, r.read, r.began.Sub(known.Joined) < joining)
+	if err == nil {
+		r.loop.keepSeams(r.projectID, r.began, r.seams(known))
 	}
 	return r.pagesOf(r.total), err
+}
+
+// seams are the gaps between the pages, unless the list was last read so long ago that
+// nobody who is missed may wait for the next one.
+func (r *reading) seams(known release.ListState) []*gap {
+	if !known.Read.IsZero() && r.began.Sub(known.Read) > mostInterval {
+		return nil
+	}
+	return findSeams(r.read, r.began.Sub(known.Joined) < joining)
 }
 
 // pagesOf is how many pages so many jobs have; at least one.

@@ -99,8 +99,7 @@ func byID(a, b string) int {
 
 // keepSeams keeps those of the last two lists that were read: while a list is read, some of the jobs that the one before
 // has not shown may still wait for a look.
-func (l *Loop) keepSeams(projectID string, began time.Time, read []shown, growing bool) {
-	gaps := findSeams(read, growing)
+func (l *Loop) keepSeams(projectID string, began time.Time, gaps []*gap) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	before := l.seams[projectID][1]

@@ -84,7 +84,7 @@ func TestSeamsOfTheListBefore(t *testing.T) {
 	l := New(Config{})
 	lists := []time.Time{time.UnixMilli(1000), time.UnixMilli(2000), time.UnixMilli(3000)}
 	read := func(list int, end string) {
-		l.keepSeams("p", lists[list], []shown{{1, "10", end, false, true, 100}, {2, "30", "39", false, true, 99}}, false)
+		l.keepSeams("p", lists[list], findSeams([]shown{{1, "10", end, false, true, 100}, {2, "30", "39", false, true, 99}}, false))
 	}
 	left := func(list int, job string, again bool) bool {
 		return len(l.outsideSeams("p", []release.Sighting{{JobID: job, Missed: lists[list], Again: again}})) == 1
@@ -126,7 +126,7 @@ func TestManyMissedInASeam(t *testing.T) {
 		if row.backwards {
 			slices.Reverse(pages)
 		}
-		l.keepSeams("p", began, pages, row.joining)
+		l.keepSeams("p", began, findSeams(pages, row.joining))
 		elsewhere := release.Sighting{JobID: "5", Missed: began}
 		left := []release.Sighting{elsewhere}
 		for i := range row.missed {

@@ -1,6 +1,9 @@
 package rounds
 
-import "time"
+import (
+	"sync"
+	"time"
+)
 
 // share is how much of the worker and of the queue a round may give to its project.
 type share struct {
@@ -31,7 +34,7 @@ const doubtWait = 4 * busyWait
 // others from working.
 func (l *Loop) share(projectID string, budget int) share {
 	s := share{room: roomPerSlot * l.slots(), most: budget, backlog: backlogPerSlot * l.Parallel,
-		inline: max(0, l.Parallel+looksAhead(l.Parallel, l.Slots.LookTime())-int(l.inline.Load()))}
+		inline: l.inline.left(projectID, l.withLooksAhead(l.Parallel), l.withLooksAhead(l.Slots.May(projectID)))}
 	if budget == 0 {
 		s.wait = 2 * busyWait
 	}
@@ -59,6 +62,9 @@ func (l *Loop) share(projectID string, budget int) share {
 	return s
 }
 
+// withLooksAhead is for how many looks a worker with so many slots finds work.
+func (l *Loop) withLooksAhead(slots int) int { return slots + looksAhead(slots, l.Slots.LookTime()) }
+
 // looksAhead is how many looks a worker with so many slots takes beside those that have one,
 // where a look holds its slot for that long; 0: nobody knows yet.
 func looksAhead(slots int, lookTime time.Duration) int {
@@ -77,4 +83,33 @@ func (l *Loop) used(s share, given int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.doubted, s.doubted) // another project may have the turn
+}
+
+// inline are the looks without a task that are under way, or wait for a slot. It is safe for
+// concurrent use; the zero value is ready.
+type inline struct {
+	mu  sync.Mutex
+	all int
+	of  map[string]int // by project
+}
+
+// add notes that so many more are under way, or fewer.
+func (i *inline) add(projectID string, n int) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.all += n
+	if i.of == nil {
+		i.of = make(map[string]int)
+	}
+	if i.of[projectID] += n; i.of[projectID] == 0 {
+		delete(i.of, projectID)
+	}
+}
+
+// left is how many more a project may have, where there may be so many of all, and of each:
+// calls of one that hang leave some to others.
+func (i *inline) left(projectID string, all, each int) int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return max(0, min(all-i.all, each-i.of[projectID]))
 }

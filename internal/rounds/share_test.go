@@ -65,3 +65,30 @@ func TestLooksAhead(t *testing.T) {
 		}
 	}
 }
+
+// A project may have so many looks of its own, and all together so many.
+func TestInline(t *testing.T) {
+	var i inline
+	expect := func(project string, want int) {
+		t.Helper()
+		if got := i.left(project, 80, 60); got != want {
+			t.Errorf("%s may have %d more, want %d", project, got, want)
+		}
+	}
+	expect("a", 60)
+	i.add("a", 60)
+	expect("a", 0)
+	expect("b", 20)
+	i.add("b", 20)
+	i.add("a", -10)
+	expect("a", 10)
+	expect("b", 10)
+	i.add("a", -50)
+	i.add("b", 70) // it could once have more
+	expect("b", 0)
+	expect("a", 0)
+	i.add("b", -90)
+	if len(i.of) > 0 || i.all != 0 {
+		t.Errorf("%v, %d in all, want none", i.of, i.all)
+	}
+}

@@ -83,7 +83,11 @@ func (c *reporter) report(ctx context.Context, step claimed, err error) (system 
 	few := c.release.Few(account)
 	system, rerr := c.release.Report(context.WithoutCancel(ctx),
 		release.Call{ProjectID: s.ProjectID, Step: s.Member(), At: step.At, Account: account, Ill: step.Ill}, err)
-	step.slot.Free() // not before: what is refused counts before another call goes out
+	if jobs.KindOf(err) == jobs.KindTimeout { // not before: what is refused counts before another call goes out
+		step.slot.Free()
+	} else {
+		step.slot.Answered()
+	}
 	if rerr != nil {
 		c.log.WarnContext(ctx, "the fleet did not learn of an answer", "project", s.ProjectID, "error", rerr)
 	}

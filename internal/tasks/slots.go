@@ -10,7 +10,7 @@ import (
 // Slots are the API calls that this worker may make at once. Stop calls go before
 // looks, which are sure of a fifth. Among several projects the one with the fewest
 // calls under way is next. None takes the last quarter, nor more than an eighth and as
-// many as it has ended quickly of late: calls that hang must not take everything.
+// many as were answered quickly of late: calls that hang must not take everything.
 // Accounts whose credential may be refused get a few slots each, and never the last
 // quarter either. It is safe for concurrent use.
 type Slots struct {
@@ -25,7 +25,7 @@ type Slots struct {
 	seen        map[string]time.Time // when each project last wanted a slot
 	accounts    map[string]*share    // by account; those that have ever wanted a slot
 	lookTime    time.Duration        // as LookTime tells it
-	paces       map[string]*pace     // by project; those that have ended calls of late
+	paces       map[string]*pace     // by project; those of which calls were answered of late
 }
 
 // Credentials tell how far the credentials of accounts may be used.
@@ -41,23 +41,26 @@ type share struct {
 }
 
 // quick is how long a call of a project may take to earn it another slot, and for how long
-// it counts, at least; at most twice as long.
+// it counts, at least.
 const quick = 10 * time.Second
 
-// pace is how many calls a project has ended quickly of late.
+// pace is how many calls of a project were answered quickly of late.
 type pace struct {
 	since       time.Time // when the time began in which now counts
 	now, before int
 }
 
-// turn begins a new time if the old one is over.
-func (p *pace) turn(at time.Time) {
+// earned is how many calls count. One that has just ended quickly is one more.
+func (p *pace) earned(one int) int {
+	at := time.Now()
 	switch past := at.Sub(p.since); {
 	case past >= 2*quick:
 		p.since, p.now, p.before = at, 0, 0
 	case past >= quick:
 		p.since, p.now, p.before = at, 0, p.now
 	}
+	p.now += one
+	return p.now + p.before
 }
 
 // queues are the calls of one project that wait, by kind and in their order: stop
@@ -93,11 +96,18 @@ func NewSlots(n int, c Credentials) *Slots {
 		paces: make(map[string]*pace), seen: make(map[string]time.Time), accounts: make(map[string]*share)}
 }
 
-// Slot is one call's, from Acquire until it is freed.
-type Slot struct{ free func() }
+// Slot is one call's, from Acquire until it is freed, once: whatever frees it again changes
+// nothing.
+type Slot struct {
+	once sync.Once
+	free func(answered bool)
+}
 
-// Free gives the slot back. Doing it again changes nothing.
-func (s *Slot) Free() { s.free() }
+// Free gives the slot back after a call that got no answer in its time, or without one.
+func (s *Slot) Free() { s.once.Do(func() { s.free(false) }) }
+
+// Answered gives it back after a call that did: that earns the project slots.
+func (s *Slot) Answered() { s.once.Do(func() { s.free(true) }) }
 
 // Acquire waits for a slot for a call of a project, which must be freed.
 func (s *Slots) Acquire(ctx context.Context, projectID string, look bool) (*Slot, error) {
@@ -130,12 +140,14 @@ func (s *Slots) acquire(ctx context.Context, projectID string, look, first bool)
 	select {
 	case <-ready:
 		began := time.Now()
-		return &Slot{sync.OnceFunc(func() {
-			if look && !first {
-				s.looked(time.Since(began))
+		return &Slot{free: func(answered bool) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if answered {
+				s.ended(projectID, look, time.Since(began))
 			}
-			s.release(projectID, q.account, look, time.Since(began))
-		})}, nil
+			s.free(projectID, q.account, look)
+		}}, nil
 	case <-ctx.Done():
 	}
 	s.mu.Lock()
@@ -151,19 +163,17 @@ func (s *Slots) acquire(ctx context.Context, projectID string, look, first bool)
 	return nil, ctx.Err()
 }
 
-func (s *Slots) release(projectID string, account *share, look bool, held time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// ended notes for how long a call has held its slot.
+func (s *Slots) ended(projectID string, look bool, held time.Duration) {
 	if held < quick {
-		s.paceOf(projectID).now++
+		if s.paces[projectID] == nil {
+			s.paces[projectID] = new(pace)
+		}
+		s.paces[projectID].earned(1)
 	}
-	s.free(projectID, account, look)
-}
-
-// looked notes for how long a look has held its slot.
-func (s *Slots) looked(held time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if !look {
+		return
+	}
 	if s.lookTime == 0 {
 		s.lookTime = held
 	}
@@ -173,8 +183,8 @@ func (s *Slots) looked(held time.Duration) {
 // lookWeight: each look counts as the lookWeight-th part of the average.
 const lookWeight = 32
 
-// LookTime is about how long a look has held its slot lately, pages of lists left aside; 0
-// before the first one has ended.
+// LookTime is about how long a look that was answered has held its slot lately, pages of
+// lists left aside; 0 before the first one.
 func (s *Slots) LookTime() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -242,25 +252,23 @@ func (s *Slots) free(projectID string, account *share, look bool) {
 	s.give()
 }
 
-// paceOf is the pace of a project, at this time.
-func (s *Slots) paceOf(projectID string) *pace {
-	p := s.paces[projectID]
-	if p == nil {
-		p = new(pace)
-		s.paces[projectID] = p
-	}
-	p.turn(time.Now())
-	return p
-}
-
 // earned is how many slots a project may have in company.
 func (s *Slots) earned(projectID string) int {
 	least := max(1, s.all/8)
 	if p := s.paces[projectID]; p != nil {
-		p.turn(time.Now())
-		return least + p.now + p.before
+		return least + p.earned(0)
 	}
 	return least
+}
+
+// May is how many slots a project may have now.
+func (s *Slots) May(projectID string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.company() {
+		return s.all
+	}
+	return min(s.butLastQuarter(), s.earned(projectID))
 }
 
 // butLastQuarter is how many slots there are without the last quarter, which is left

@@ -36,7 +36,9 @@ func (d doubts) Few(account string) int          { return d[account] }
 
 // release gives back a slot of a project.
 func (l *line) release(project string, look bool) {
-	l.slots.release(project, l.slots.account(l.doubts.Account(project)), look, 0)
+	l.slots.mu.Lock()
+	defer l.slots.mu.Unlock()
+	l.slots.free(project, l.slots.account(l.doubts.Account(project)), look)
 }
 
 // take takes n slots, which are free.
@@ -286,7 +288,7 @@ func TestLookTime(t *testing.T) {
 					t.Fatal(err)
 				}
 				time.Sleep(d)
-				slot.Free()
+				slot.Answered()
 				slot.Free()
 			}
 		}
@@ -305,11 +307,17 @@ func TestLookTime(t *testing.T) {
 		is(75*time.Millisecond, 80*time.Millisecond)
 		hold(100, true, 20*time.Millisecond)
 		is(20*time.Millisecond, 25*time.Millisecond)
+		for range 100 { // nobody answers
+			slot, _ := slots.Acquire(t.Context(), "a", true)
+			time.Sleep(time.Second)
+			slot.Free()
+		}
+		is(20*time.Millisecond, 25*time.Millisecond)
 	})
 }
 
-// In company a project has an eighth of the slots, and one more for each call that it has ended
-// quickly of late. Alone it has all.
+// In company a project has an eighth of the slots, and one more for each of its calls that was
+// answered quickly of late. Alone it has all.
 func TestSlotsAreEarned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slots := NewSlots(16, doubts{})
@@ -336,28 +344,36 @@ func TestSlotsAreEarned(t *testing.T) {
 				t.Errorf("%s has %d slots, want %d", project, got, want)
 			}
 		}
-		free := func(project string) {
+		free := func(project string, answered bool) {
 			all := held[project]
 			held[project] = nil
 			for _, slot := range all {
+				if answered {
+					slot.Answered()
+				}
 				slot.Free()
 			}
 		}
 		ask("b", 1)
-		free("b") // quickly
+		free("b", true) // quickly
 		ask("a", 30)
 		has("a", 2)
 		ask("b", 30)
 		has("b", 3)
-		free("b")
+		free("b", true)
 		has("b", 6)
 		time.Sleep(quick)
-		free("b") // none of them earns anything
+		free("b", true) // none of them earns anything
 		has("b", 6)
 		time.Sleep(2 * quick)
-		free("b") // all is forgotten
+		free("b", true) // all is forgotten
 		has("b", 2)
 		has("a", 2)
+		free("b", false) // they were not answered
+		has("b", 2)
+		if got := slots.May("b"); got != 2 {
+			t.Errorf("b may have %d slots", got)
+		}
 	})
 	synctest.Test(t, func(t *testing.T) {
 		slots := NewSlots(16, doubts{})
@@ -365,6 +381,9 @@ func TestSlotsAreEarned(t *testing.T) {
 			if _, err := slots.Acquire(t.Context(), "a", false); err != nil {
 				t.Fatal(err)
 			}
+		}
+		if got := slots.May("a"); got != 16 {
+			t.Errorf("a may have %d slots", got)
 		}
 	})
 }

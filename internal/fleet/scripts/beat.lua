@@ -39,12 +39,15 @@ if leaves then
   redis.call('HDEL', heard, me)
   redis.call('HSET', clock, 'left', string.format('%.0f', now))
 elseif me ~= '' then
+  local before = redis.call('ZSCORE', workers, me)
   redis.call('ZADD', workers, string.format('%.3f', now), me)
   local forgotten = string.format('%.3f', now - 120000)
   for _, w in ipairs(redis.call('ZRANGEBYSCORE', workers, '-inf', forgotten, 'LIMIT', 0, 100)) do
     redis.call('ZREM', workers, w)
     redis.call('HDEL', heard, w)
   end
+  -- One that has missed a beat itself has a new start: Redis may have been away for the others, too.
+  if not before or now - before > 1500 then redis.call('HDEL', heard, me) end
   if listens(me) then redis.call('HSETNX', heard, me, string.format('%.0f', now)) else redis.call('HDEL', heard, me) end
   -- Redis learns at once that the connections of a killed process are gone: it counts as silent for the whole time. One
   -- that was never heard here although it lives (another node of a cluster, another version) is not judged by that, nor is

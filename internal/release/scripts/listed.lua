@@ -9,31 +9,32 @@
 local control, now, began, after = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local how, why, rest, enough = ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
 local left_now = tonumber(ARGV[10])
-local f = redis.call('HMGET', control, 'cutoff', 'list_left', 'list_wrong', 'list_check')
+local f = redis.call('HMGET', control, 'cutoff', 'list_left', 'list_wrong', 'list_check', 'list_joined')
 local left, wrong = tonumber(f[2] or 0), tonumber(f[3] or 0)
-if (f[4] or '0') == ARGV[15] then -- it has had no company
-  redis.call('HSET', control, 'list_at', string.format('%.0f', now + after))
-end
+local newest = (f[4] or '0') == ARGV[15]
+local told = how == 'read' or how == 'peeked'
+
+local function keep(...) redis.call('HSET', control, ...) end
+
 local unpaid = tonumber(ARGV[12])
 if unpaid > 0 then
   local b = load(control, now, tonumber(ARGV[13]), tonumber(ARGV[14]))
   pay(b, unpaid)
   save(control, now, b)
 end
-if how == 'read' or (how == 'peeked' and left_now == 0) then
-  redis.call('HSET', control, 'list_since', string.format('%.0f', began))
-end
-if how == 'read' or how == 'peeked' then
-  redis.call('HDEL', control, 'list_failures')
-  redis.call('HSET', control, 'list_peek', ARGV[11])
-  if left_now > 0 then redis.call('HSET', control, 'list_moved', string.format('%.0f', began)) end
-end
-if how == 'read' then
-  redis.call('HSET', control, 'list_pages', ARGV[8],
-    'list_others', math.max(0, tonumber(ARGV[9]) - redis.call('ZCARD', KEYS[2]) + left_now))
-  if tonumber(f[1] or 0) < began then
-    redis.call('HSET', control, 'cutoff', string.format('%.0f', began))
+if newest then -- else another check has begun since, which tells more
+  if tonumber(f[5] or 0) >= began then after = math.min(after, 4000) end -- it knew nothing of what has joined the list since
+  keep('list_at', string.format('%.0f', now + after))
+  if how == 'read' or (told and left_now == 0) then keep('list_since', string.format('%.0f', began)) end
+  if told then keep('list_peek', ARGV[11]) end
+  if told and left_now > 0 then keep('list_moved', string.format('%.0f', began)) end
+  if how == 'read' then
+    keep('list_pages', ARGV[8], 'list_others', math.max(0, tonumber(ARGV[9]) - redis.call('ZCARD', KEYS[2]) + left_now))
   end
+end
+if told then redis.call('HDEL', control, 'list_failures') end
+if how == 'read' then
+  if tonumber(f[1] or 0) < began then keep('cutoff', string.format('%.0f', began)) end
   if wrong >= 10 and 2 * wrong > left and 5 * wrong > tonumber(ARGV[9]) then
     how, why = 'useless', 'wrong about ' .. wrong .. ' jobs of ' .. left
   elseif left >= 200 then

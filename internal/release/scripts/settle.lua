@@ -59,4 +59,7 @@ local left = 0 -- jobs that a list which was read did not show
 for i = 2, #jobs, 2 do
   if listing and tonumber(jobs[i]) < tonumber(c[7] or 0) then left = left + 1 end
 end
-if left > 0 then redis.call('HINCRBY', control, 'list_left', left) end
+if left > 0 then
+  redis.call('HINCRBY', control, 'list_left', left)
+  if tonumber(redis.call('HGET', control, 'list_moved') or 0) < cutoff then redis.call('HSET', control, 'list_moved', c[7]) end
+end
