@@ -60,7 +60,7 @@ func (l *Ledger) Now() time.Time { return l.now() }
 var scripts embed.FS
 
 var (
-	openScript     = luascript.Load(scripts, "hold", "lane", "keep", "confirm", "opening", "open")
+	openScript     = luascript.Load(scripts, "gather", "hold", "lane", "keep", "confirm", "opening", "open")
 	joinScript     = luascript.Load(scripts, "hold", "lane", "keep", "confirm", "join")
 	stateScript    = luascript.Load(scripts, "hold", "state")
 	confirmScript  = luascript.Load(scripts, "lane", "keep", "confirm", "confirmed")

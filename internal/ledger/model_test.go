@@ -95,7 +95,7 @@ func (m *model) open(batch string, jobs []string, due, deadline float64, confirm
 		m.serves[batch] = map[string]string{}
 	}
 	openings := make([]ledger.Opening, len(jobs))
-	before, opened := m.in(ledger.Pending), 0
+	total, opened := len(m.serves[batch]), 0
 	for i, job := range jobs {
 		o := ledger.Opening{JobID: job}
 		own := ledger.StopID(batch, project, job)
@@ -121,7 +121,7 @@ func (m *model) open(batch string, jobs []string, due, deadline float64, confirm
 				lane = inLimited
 			}
 			m.stops[own] = &modelStop{id: own, job: job, batch: batch, lane: lane, state: ledger.Pending, kind: ledger.KindStop, hop: 1, place: lane,
-				waits: due + float64(before+opened)/1000, next: due, due: due, deadline: deadline,
+				waits: due + float64(total+opened)/1000, next: due, due: due, deadline: deadline,
 				wishes: map[string]*modelWish{batch: {asked: m.now, due: due, deadline: deadline, meant: confirmed}}}
 			m.active[job], m.serves[batch][job] = own, own
 			opened++

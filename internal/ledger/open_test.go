@@ -57,3 +57,29 @@ func TestAskingOnceMore(t *testing.T) {
 		}
 	})
 }
+
+// A job that stands twice among the asks of one call is one stop, which is confirmed if one of
+// them is.
+func TestAskingTwiceInOneCall(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		doubtful, sure := w.ask("1"), w.ask("1")
+		doubtful.Confirmed, sure.Confirmed = false, true
+		openedAt := w.now()
+		openings := w.open(t, "b", doubtful, w.ask("2"), sure, w.ask("1"))
+		want := []ledger.Result{ledger.Opened, ledger.Opened, ledger.Known, ledger.Known}
+		if got := results(openings); !slices.Equal(got, want) {
+			t.Errorf("%v, want %v", got, want)
+		}
+		id := openings[0].StopID
+		if openings[2].StopID != id || openings[3].StopID != id {
+			t.Errorf("%+v, want one stop for job 1", openings)
+		}
+		w.stands(t, id, "waiting:stop", openedAt)
+		if n := w.rdb.ZCard(t.Context(), keys.Limited()).Val(); n != 0 {
+			t.Errorf("%d stops wait in the limits", n)
+		}
+		if b := w.batch(t, "b"); b.Total != 2 {
+			t.Errorf("%d stops, want 2", b.Total)
+		}
+	})
+}

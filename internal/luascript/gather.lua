@@ -29,4 +29,5 @@ local function flush()
       if n ~= 0 then redis.call('HINCRBY', key, field, n) end
     end
   end
+  commands, gathered, sums = {}, {}, {}
 end

@@ -1,5 +1,5 @@
--- Opens stops of one batch in one project, where no stop of the job is active. Put after hold.lua, keep.lua,
--- confirm.lua and opening.lua.
+-- Opens stops of one batch in one project, where no stop of the job is active. Put after gather.lua,
+-- hold.lua, keep.lua, confirm.lua and opening.lua.
 --
 -- KEYS  active, waiting:small, waiting:stop, state:pending, latest, batch, batch stops, ended, uncounted, control,
 --       state:stopping, waiting:limited, waiting:held, limits, then the stop of each ask
@@ -18,11 +18,17 @@ end
 if endpoint ~= '' and at and at ~= endpoint then return {'elsewhere', at} end
 local results, meant = {}, false
 
+-- Most asks are new: one command tells so of all, and one which jobs have an active stop.
+local unknown, jobs, taken, here = redis.call('EXISTS', unpack(KEYS, 15)) == 0, {}, {}, {}
+for i = 15, #KEYS do jobs[i - 14] = ARGV[9 + (i - 15) * 9] end
+local found = redis.call('HMGET', active, unpack(jobs))
+for i = 1, #jobs do taken[jobs[i]] = found[i] end
+
 for i = 15, #KEYS do
   local a = 8 + (i - 15) * 9
   local id, job, fault, confirmed = ARGV[a], ARGV[a + 1], ARGV[a + 6], ARGV[a + 8]
-  local known = redis.call('HMGET', KEYS[i], 'state', 'served', 'asked')
-  local other = not known[1] and not known[2] and fault == '' and redis.call('HGET', active, job)
+  local known = unknown and not here[id] and {} or redis.call('HMGET', KEYS[i], 'state', 'served', 'asked')
+  local other = not known[1] and not known[2] and fault == '' and taken[job]
   local what, by = 'opened', id
   meant = meant or confirmed == '1'
   if again and known[3] == now then
@@ -32,17 +38,21 @@ for i = 15, #KEYS do
     if known[2] and confirmed == '1' then
       what = 'join'
     elseif known[1] and confirmed ~= '' then
+      flush()
       confirm(KEYS[i], id, batch_id, now, sets, '')
     end
   elseif other then
     what, by = 'join', other
   elseif fault ~= '' then
     reject(KEYS[i], id, ARGV[a + 2], ARGV[a + 3], ARGV[a + 4], fault)
+    here[id] = true
   else
     open(KEYS[i], unpack(ARGV, a, a + 8))
+    taken[job], here[id] = id, true
   end
   results[#results + 1], results[#results + 2] = what, by
 end
+flush()
 
 if opened > 0 and endpoint ~= '' then redis.call('HSET', control, 'endpoint', endpoint) end
 if meant then redis.call('HSET', batch, 'confirmed', 1) end

@@ -1,4 +1,4 @@
--- How a stop is recorded. Put before open.lua.
+-- How a stop is recorded. Put after gather.lua and before open.lua.
 --
 -- The keys stand first in KEYS.
 local active, small, large, pending, latest, batch, stops, ended, uncounted, control, stopping, limited, held, limits =
@@ -7,7 +7,7 @@ local now, batch_id, few, endpoint, shared, kind, nonce = ARGV[1], ARGV[2], tonu
 local size = redis.call('HMGET', batch, 'total', 'stated', 'nonce')
 local again = size[3] == nonce -- the answer got lost, and the client asks once more
 local total, stated = tonumber(size[1] or 0), tonumber(size[2] or math.huge)
-local before, opened, rejected = redis.call('ZCARD', pending), 0, 0
+local opened, rejected = 0, 0
 local sets = {small = small, limited = limited, held = held, [''] = large, limits = limits, latest = latest, pending = pending}
 local batch_held -- whether it is; nil: nobody has looked
 
@@ -24,22 +24,26 @@ local function laneOf(confirmed)
 end
 
 local function open(stop, id, job, due, deadline, trace, labels, _, listed, confirmed)
-  -- Stops with one due time stand in the order of their asking, a microsecond apart (within a millisecond): Redis then
-  -- mostly appends them, which costs half of putting them in by the order of their ids.
-  local place = string.format('%.3f', due + (before + opened) % 1000 / 1000)
+  -- The stops of a batch stand in the order of their asking, a microsecond apart (within 100 ms, or 1 where producers come
+  -- one by one): Redis then mostly appends them, which costs half of putting them in by the order of their ids.
+  local place = (total + opened) % (shared == '' and 100000 or 1000) / 1000
+  local from, till = string.format('%.3f', due + place), string.format('%.3f', deadline + place)
   local lane = laneOf(confirmed)
-  redis.call('HSET', stop, 'job', job, 'batch', batch_id, 'state', 'pending', 'hop', 1, 'kind', kind, 'next', due,
-    'asked', now, 'due', due, 'deadline', deadline, 'wishes', 1, 'wish:' .. batch_id,
-    due .. ' ' .. deadline .. ' ' .. now .. ' ' .. labels)
-  if lane ~= '' then redis.call('HSET', stop, 'lane', lane) end
-  if confirmed ~= '' then redis.call('HSET', stop, 'meant:' .. batch_id, 1) end
-  if listed ~= '' then redis.call('HSET', stop, 'listed', listed) end
-  if trace ~= '' then redis.call('HSET', stop, 'trace', trace) end
-  redis.call('HSET', active, job, id)
-  redis.call('ZADD', sets[lane], place, id .. ':1:' .. job)
-  redis.call('ZADD', pending, place, id)
-  redis.call('ZADD', latest, deadline, id)
-  redis.call('RPUSH', stops, id)
+  local fields = {'job', job, 'batch', batch_id, 'state', 'pending', 'hop', '1', 'kind', kind, 'next', due, 'asked', now,
+    'due', due, 'deadline', deadline, 'wishes', '1', 'wish:' .. batch_id, due .. ' ' .. deadline .. ' ' .. now .. ' ' .. labels}
+  local function has(field, value)
+    fields[#fields + 1], fields[#fields + 2] = field, value
+  end
+  if lane ~= '' then has('lane', lane) end
+  if confirmed ~= '' then has('meant:' .. batch_id, '1') end
+  if listed ~= '' then has('listed', listed) end
+  if trace ~= '' then has('trace', trace) end
+  redis.call('HSET', stop, unpack(fields))
+  gather('HSET', active, job, id)
+  gather('ZADD', sets[lane], from, id .. ':1:' .. job)
+  gather('ZADD', pending, from, id)
+  gather('ZADD', latest, till, id)
+  gather('RPUSH', stops, id)
   opened = opened + 1
 end
 
@@ -47,7 +51,7 @@ local function reject(stop, id, due, deadline, trace, fault)
   redis.call('HSET', stop, 'job', '', 'batch', batch_id, 'state', 'rejected', 'reason', fault, 'hop', 1, 'asked', now,
     'due', due, 'deadline', deadline, 'ended', now, 'trace', trace, 'wishes', 1,
     'wish:' .. batch_id, due .. ' ' .. deadline .. ' ' .. now .. ' ')
-  redis.call('RPUSH', stops, id)
-  redis.call('RPUSH', uncounted, id)
+  gather('RPUSH', stops, id)
+  gather('RPUSH', uncounted, id)
   rejected = rejected + 1
 end
