@@ -1,6 +1,7 @@
 package release
 
 import (
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -493,5 +494,31 @@ func TestAcceptedDuringAListCheck(t *testing.T) {
 			w.advance(time.Second)
 		}
 		t.Error("no check within 4 s")
+	})
+}
+
+// What a list has not shown is looked at, though so few are left by then that it is not read again.
+func TestTheLastThatAListHasMissed(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		ids := w.watched(6)
+		w.advance(time.Second)
+		need := listing(5)
+		if r := w.round(need); r.List == nil {
+			t.Fatalf("round %+v, want a check", r)
+		}
+		w.checked(ListCheck{Began: w.now(), Result: ListRead, Next: time.Second, Left: 6}, false)
+		w.advance(10 * time.Millisecond)
+		need.Inline = 4
+		first := w.round(need)
+		for _, left := range first.Left {
+			i := slices.IndexFunc(ids, func(id string) bool { return w.get(id).JobID == left.JobID })
+			if _, err := w.Take(t.Context(), project, []ledger.Member{{StopID: ids[i], JobID: left.JobID}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.advance(10 * time.Millisecond)
+		if r := w.round(need); len(first.Left) != 4 || len(r.Left) != 2 || r.Left[0].Missed.IsZero() {
+			t.Errorf("left %v, then %v; want four, then two that the list has missed", first.Left, r.Left)
+		}
 	})
 }

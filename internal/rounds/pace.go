@@ -48,7 +48,7 @@ func (p pace) busy(known release.ListState, left, jobs int, now time.Time) time.
 	most := mostInterval
 	switch {
 	case known.Pages == 1:
-		most = ofOnePage(known, jobs, now, 2500*time.Millisecond)
+		most = p.ofOnePage(known, jobs, now, 2500*time.Millisecond)
 	case fewOf*left <= jobs:
 		most = mostOfFew
 	}
@@ -63,7 +63,7 @@ func (p pace) busy(known release.ListState, left, jobs int, now time.Time) time.
 func (p pace) quiet(known release.ListState, jobs int, now time.Time) time.Duration {
 	most := onset
 	if known.Pages == 1 {
-		most = ofOnePage(known, max(known.Watched, jobs), now, 1500*time.Millisecond)
+		most = p.ofOnePage(known, max(known.Watched, jobs), now, 1500*time.Millisecond)
 	}
 	usual := p.usual
 	if moved := later(known.Moved, known.Joined); !moved.IsZero() {
@@ -81,13 +81,13 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// ofOnePage is the longest time between two checks of a list of one page, where it is so
-// long unless these are its last few jobs.
-func ofOnePage(known release.ListState, jobs int, now time.Time, usual time.Duration) time.Duration {
+// ofOnePage is the longest time between two checks of a list of one page: many, unless
+// these are its last few jobs. Where jobs stop quickly, nobody waits long for the last ones.
+func (p pace) ofOnePage(known release.ListState, jobs int, now time.Time, many time.Duration) time.Duration {
 	if jobs < lastFew && now.Sub(known.Joined) > joining {
-		return mostInterval
+		return min(max(many, p.usual/2), mostInterval)
 	}
-	return usual
+	return many
 }
 
 // read is the time to the next check after the list was read, and whether that begins

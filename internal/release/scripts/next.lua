@@ -38,5 +38,5 @@ if elsewhere then due = math.max(due, now + 250) end -- leave others the turn
 due = math.min(due, head(latest), head(released) + silence)
 return {due == INF and -1 or math.ceil(math.max(0, due - now)), list, probe,
   redis.call('LLEN', uncounted) > 0 and 1 or 0, stops, polls, jobs, late, silent,
-  (hold or redis.call('HEXISTS', control, 'failures') == 1) and 1 or 0, listing and tonumber(c[7]) or 0,
+  (hold or redis.call('HEXISTS', control, 'failures') == 1) and 1 or 0, listable and cutoff or 0,
   elsewhere and c[8] or '', news[2] or ''}

@@ -14,7 +14,7 @@ elseif open then
   pay(b, pop(look, math.min(room - #stops, affordable()), polls))
   -- What a dead worker still holds takes up the room and the queue, but not what this worker can look at itself.
   -- A list that is due goes before looks at what none has shown for long: it may show them.
-  local n, till = math.min(inline, affordable()), list_due and (c[7] or 0) or since
+  local n, till = math.min(inline, affordable()), list_due and cutoff or since
   if n > 0 then
     jobs = redis.call('ZRANGEBYSCORE', watched, '-inf', '(' .. till, 'WITHSCORES', 'LIMIT', 0, n)
     for i = 1, #jobs, 2 do

@@ -34,7 +34,7 @@ local since = now - fallback -- watched jobs that were seen before it are looked
 local list_at = tonumber(c[5] or 0)
 local cutoff = tonumber(c[7] or 0)
 local in_time = list_at > now and list_at - cutoff < 75000 and not c[10] -- it shows in time whether they stop
-if listing then since = math.max(in_time and 0 or since, cutoff) end
+if listable then since = math.max(listing and in_time and 0 or since, cutoff) end
 local list_due = listing and list_at <= now and backlog >= 0
 local stops, polls, jobs, went, more = {}, {}, {}, {}, false
 

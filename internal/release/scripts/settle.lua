@@ -39,9 +39,10 @@ if hold and open then
   end
   redis.call('HSET', control, 'probe', step, 'probe_at', string.format('%.0f', probe_at))
 end
--- While many that a list has not shown wait for a look there is no need to know more. A few keep everybody busy while the
--- list is read.
-local free = backlog >= 0 and #redis.call('ZRANGEBYSCORE', watched, '-inf', '(' .. (c[7] or 0), 'LIMIT', backlog, 1) == 0
+-- While many that a list has not shown wait for a look, or half of those watched, there is no need to know more. Fewer
+-- keep everybody busy while the list is read.
+local free = backlog >= 0 and #redis.call('ZRANGEBYSCORE', watched, '-inf', '(' .. cutoff, 'LIMIT',
+  math.min(backlog, math.floor(watching / 2)), 1) == 0
 if listing and open and not hold and free and list_at <= now and affordable() >= 1 then
   local known = redis.call('HMGET', control, 'list_pages', 'list_others', 'cutoff', 'list_since', 'list_peek',
     'list_moved', 'list_joined')
@@ -57,7 +58,7 @@ save(control, now, b)
 if probe == 1 then take_turn(control, now, probe_at, conf, burst) end -- a step that was released takes it with its claim
 local left = 0 -- jobs that a list which was read did not show
 for i = 2, #jobs, 2 do
-  if listing and tonumber(jobs[i]) < tonumber(c[7] or 0) then left = left + 1 end
+  if listable and tonumber(jobs[i]) < cutoff then left = left + 1 end
 end
 if left > 0 then
   redis.call('HINCRBY', control, 'list_left', left)
