@@ -405,9 +405,11 @@ func TestListState(t *testing.T) {
 		known.Read = check(ListCheck{Result: ListRead, Pages: 2, Jobs: 12, Peek: true})
 		known.Pages, known.Others, known.Since, known.Peek = 2, 7, known.Read, true
 		due()
-		known.Since = check(ListCheck{Result: ListPeeked, Jobs: 12, Peek: true})
+		known.Since = check(ListCheck{Result: ListPeeked, Pages: 3, Jobs: 12, Peek: true})
+		known.Pages = 3
 		due()
-		known.Moved = check(ListCheck{Result: ListPeeked, Jobs: 11, Left: 1, Peek: true})
+		known.Moved = check(ListCheck{Result: ListPeeked, Pages: 2, Jobs: 11, Left: 1, Peek: true})
+		known.Pages = 2
 		due()
 		known.Read = check(ListCheck{Result: ListRead, Pages: 1, Jobs: 10, Left: 2})
 		known.Pages, known.Since, known.Moved, known.Peek = 1, known.Read, known.Read, false

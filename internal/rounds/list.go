@@ -83,12 +83,13 @@ func (l *Loop) peekOrRead(ctx context.Context, r *reading, known release.ListSta
 		if err != nil {
 			return err
 		}
+		known.Pages = r.pagesOf(page.Total)
+		c.Pages = known.Pages
 		c.Jobs, c.Left = page.Total, min(max(0, known.Watched-(page.Total-known.Others)), known.Watched)
 		if next, peek := p.peeked(known, c.Left, c.Jobs, c.Began); next > 0 {
 			c.Next, c.Peek = next, peek
 			return nil
 		}
-		known.Pages = r.pagesOf(page.Total)
 	}
 	c.Result = release.ListRead
 	pages, err := r.all(ctx, known)

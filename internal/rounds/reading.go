@@ -38,12 +38,12 @@ type reading struct {
 // are read from the last to the first. Several are read at the same time, though, and a
 // list may grow: where a job may have moved unseen is a seam.
 func (r *reading) all(ctx context.Context, known release.ListState) (pages int, err error) {
-	err = r.pages(ctx, 1, known.Pages)
-	if more := r.pagesOf(r.total); err == nil && more > known.Pages { // it has grown
+	for more := known.Pages; err == nil && more > pages; more = r.pagesOf(r.total) { // it may have grown
 		if more > maxPages {
-			return known.Pages, fmt.Errorf("%w: %d pages, more than %d", errUnfiltered, more, maxPages)
+			return pages, fmt.Errorf("%w: %d pages, more than %d", errUnfiltered, more, maxPages)
 		}
-		err = r.pages(ctx, known.Pages+1, more)
+		err = r.pages(ctx, pages+1, more)
+		pages = more
 	}
 	if err == nil {
 		r.loop.keepSeams(r.projectID, r.began, r.seams(known))
@@ -51,10 +51,13 @@ func (r *reading) all(ctx context.Context, known release.ListState) (pages int, 
 	return r.pagesOf(r.total), err
 }
 
+// longWait is after how long a list was read last that passes over nobody for the next one.
+const longWait = 5 * time.Second
+
 // seams are the gaps between the pages, unless the list was last read so long ago that
 // nobody who is missed may wait for the next one.
 func (r *reading) seams(known release.ListState) []*gap {
-	if !known.Read.IsZero() && r.began.Sub(known.Read) > mostInterval {
+	if !known.Read.IsZero() && r.began.Sub(known.Read) > longWait {
 		return nil
 	}
 	return findSeams(r.read, r.began.Sub(known.Joined) < joining)

@@ -26,10 +26,10 @@ if newest then -- else another check has begun since, which tells more
   if tonumber(f[5] or 0) >= began then after = math.min(after, 4000) end -- it knew nothing of what has joined the list since
   keep('list_at', string.format('%.0f', now + after))
   if how == 'read' or (told and left_now == 0) then keep('list_since', string.format('%.0f', began)) end
-  if told then keep('list_peek', ARGV[11]) end
+  if told then keep('list_peek', ARGV[11], 'list_pages', ARGV[8]) end
   if told and left_now > 0 then keep('list_moved', string.format('%.0f', began)) end
   if how == 'read' then
-    keep('list_pages', ARGV[8], 'list_others', math.max(0, tonumber(ARGV[9]) - redis.call('ZCARD', KEYS[2]) + left_now))
+    keep('list_others', math.max(0, tonumber(ARGV[9]) - redis.call('ZCARD', KEYS[2]) + left_now))
   end
 end
 if told then redis.call('HDEL', control, 'list_failures') end
