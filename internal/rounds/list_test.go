@@ -1,0 +1,139 @@
+package rounds
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+
+	"vizstop/internal/fleet"
+	"vizstop/internal/jobs"
+	"vizstop/internal/ledger"
+	"vizstop/internal/release"
+	"vizstop/internal/tasks"
+)
+
+const project = "0123456789abcdef0123456789abcdef"
+
+// lists is an API whose pages have ten jobs.
+type lists struct {
+	mu     sync.Mutex
+	asked  []int // pages, in their order
+	answer func(q jobs.Query, nth int) (*jobs.Page, error)
+}
+
+func (l *lists) PageSize(string) int { return 10 }
+
+func (l *lists) List(_ context.Context, _ string, q jobs.Query) (*jobs.Page, error) {
+	l.mu.Lock()
+	l.asked = append(l.asked, q.Page)
+	nth := len(l.asked)
+	l.mu.Unlock()
+	return l.answer(q, nth)
+}
+
+// listOf is a page of a list of so many jobs.
+func listOf(total int, q jobs.Query) *jobs.Page {
+	page := &jobs.Page{Total: total}
+	for i := (q.Page - 1) * q.PerPage; i < min(total, q.Page*q.PerPage); i++ {
+		page.Jobs = append(page.Jobs, jobs.Job{ID: fmt.Sprint(1000 + i), Status: jobs.Status{State: jobs.Stopping}})
+	}
+	return page
+}
+
+// listing returns a loop that checks lists.
+func listing(t *testing.T, api *lists) *Loop {
+	rdb := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
+	t.Cleanup(func() { _ = rdb.Close() })
+	member := fleet.New(rdb, 10)
+	releaser := release.New(rdb, "worker-1", member.Now, release.Config{})
+	slots := tasks.NewSlots(64, releaser)
+	handlers := tasks.New(tasks.Config{Ledger: ledger.New(rdb, member.Now), Release: releaser, Slots: slots, Jobs: struct{ tasks.Jobs }{},
+		Pull: func(string, time.Duration) {}})
+	return New(Config{Redis: rdb, Release: releaser, Slots: slots, Member: member, Lists: api, Handlers: handlers, Parallel: 64,
+		Schedule: tasks.Schedule{}.WithDefaults()})
+}
+
+// All pages of a list are read, however much it grows meanwhile; each call is told, and that
+// of those which stand on it none has left.
+func TestAListThatGrows(t *testing.T) {
+	api := &lists{answer: func(q jobs.Query, nth int) (*jobs.Page, error) { return listOf(min(15+10*nth, 75), q), nil }}
+	l := listing(t, api)
+	c, err := l.check(t.Context(), project, release.ListState{Pages: 1})
+	if err != nil || c.Result != release.ListRead {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	read := slices.Sorted(slices.Values(api.asked))
+	if most := read[len(read)-1]; most < 4 || len(read) != most || c.Pages < most || c.Unpaid != most-1 || c.Jobs < 10*most-15 {
+		t.Errorf("pages %v were read: %+v", api.asked, c)
+	}
+}
+
+// A list of which a look tells that it has fewer pages by now is read no further.
+func TestAListThatHasShrunk(t *testing.T) {
+	api := &lists{answer: func(q jobs.Query, _ int) (*jobs.Page, error) { return listOf(25, q), nil }}
+	l := listing(t, api)
+	ago := l.Member.Now().Add(-time.Second)
+	c, err := l.check(t.Context(), project, release.ListState{Watched: 200, Pages: 20, Read: ago, Since: ago, Moved: ago, Peek: true})
+	if err != nil || c.Result != release.ListRead || c.Pages != 3 || len(api.asked) != 4 || c.Unpaid != 3 || c.Left != 200-25 {
+		t.Errorf("pages %v were read: %+v, %v", api.asked, c, err)
+	}
+}
+
+// A list that says of itself that it is endless is of no use, and is not read.
+func TestAnEndlessList(t *testing.T) {
+	api := &lists{answer: func(q jobs.Query, _ int) (*jobs.Page, error) { return listOf(10*maxPages+1, q), nil }}
+	for name, known := range map[string]release.ListState{
+		"read":      {Pages: 1},
+		"looked at": {Watched: 100, Pages: 2, Peek: true, Read: time.Now(), Since: time.Now()},
+	} {
+		api.asked = nil
+		c, err := listing(t, api).check(t.Context(), project, known)
+		if len(api.asked) != 1 || c.Result == release.ListRead && !errors.Is(err, errUnfiltered) {
+			t.Errorf("%s: pages %v were read: %+v, %v", name, api.asked, c, err)
+		}
+	}
+}
+
+// A page that fails twice is read all the same, and all tries are paid for.
+func TestAPageThatFails(t *testing.T) {
+	failed := errors.New("502")
+	api := &lists{answer: func(q jobs.Query, nth int) (*jobs.Page, error) {
+		if nth <= 2 {
+			return nil, failed
+		}
+		return listOf(5, q), nil
+	}}
+	l := listing(t, api)
+	c, err := l.check(t.Context(), project, release.ListState{Pages: 1})
+	if err != nil || c.Jobs != 5 || len(api.asked) != 3 || c.Unpaid != 2 {
+		t.Errorf("pages %v were read: %+v, %v", api.asked, c, err)
+	}
+	api.answer = func(jobs.Query, int) (*jobs.Page, error) { return nil, failed }
+	if c, err = l.check(t.Context(), project, release.ListState{Pages: 1}); !errors.Is(err, failed) || len(api.asked) != 6 || c.Unpaid != 2 {
+		t.Errorf("pages %v were read: %+v, %v", api.asked, c, err)
+	}
+}
+
+// While a worker checks a list it begins no other check of it.
+func TestOneCheckAtATime(t *testing.T) {
+	l := listing(t, nil)
+	call := release.Call{ProjectID: project, At: l.Member.Now(), Account: l.Release.Account(project)}
+	if _, err := l.Release.Report(t.Context(), call, nil); err != nil { // the credential is accepted
+		t.Fatal(err)
+	}
+	l.setChecking(project, true)
+	if one, other := l.share(project, 100), l.share("f"+project[1:], 100); one.backlog >= 0 || other.backlog < 0 {
+		t.Errorf("backlog of a project whose list is read %d, want less than 0; of another one %d", one.backlog, other.backlog)
+	}
+	l.setChecking(project, false)
+	if s := l.share(project, 100); s.backlog < 0 {
+		t.Errorf("backlog afterwards %d", s.backlog)
+	}
+}
