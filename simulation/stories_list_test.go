@@ -344,3 +344,27 @@ func TestOthersJoinTheList(t *testing.T) {
 		}
 	})
 }
+
+// The same on a list of several pages, for a while or all the time.
+func TestOthersJoinALongList(t *testing.T) {
+	for _, others := range []int{60, 700} {
+		t.Run(fmt.Sprint(others), func(t *testing.T) {
+			bubble(t, modelartstest.Config{}, func(w *world) {
+				r := w.start(nil)
+				defer r.stop()
+				w.ask("b", w.addJobs(1000, func(i int) time.Duration { return time.Duration(30000+100*i) * time.Millisecond })...)
+				time.Sleep(50 * time.Second)
+				go func() {
+					for i := range others {
+						w.sim.AddJob(project, modelartstest.Job{ID: fmt.Sprint(90000 + i), Status: v1.StatusKilling, StopTime: time.Hour})
+						time.Sleep(100 * time.Millisecond)
+					}
+				}()
+				lags := w.lags(w.awaitEnd(15*time.Minute, "b"))
+				if p95 := lags[len(lags)*95/100]; p95 > 7*time.Second {
+					t.Errorf("lag p50 %v, of one in twenty %v, at most %v", lags[len(lags)/2], p95, lags[len(lags)-1])
+				}
+			})
+		})
+	}
+}

@@ -40,7 +40,9 @@ func hedged[T any](ctx context.Context, patience time.Duration,
 		})
 	}
 	start(func() {
-		time.AfterFunc(patience, func() { late <- struct{}{} })
+		if patience < tryTimes[0] { // else the first try ends by then
+			time.AfterFunc(patience, func() { late <- struct{}{} })
+		}
 	})
 	for {
 		select {
@@ -88,7 +90,7 @@ func (t *listTimes) took(projectID string, d time.Duration) {
 	if !ok {
 		mean = d
 	}
-	if t.mean == nil || len(t.mean) >= mostListTimes { // of projects that were busy once
+	if t.mean == nil || !ok && len(t.mean) >= mostListTimes { // of projects that were busy once
 		t.mean = make(map[string]time.Duration)
 	}
 	t.mean[projectID] = mean + (d-mean)/listWeight

@@ -75,6 +75,24 @@ func TestHedged(t *testing.T) {
 	}
 }
 
+// Where nobody knows how long a page takes, the second try begins when the first one has ended.
+func TestHedgedWithoutPatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began, starts := time.Now(), []time.Duration{}
+		_, err := hedged(t.Context(), tryTimes[0], func(ctx context.Context, limit time.Duration, begun func()) (int, error) {
+			starts = append(starts, time.Since(began))
+			begun()
+			ctx, cancel := context.WithTimeout(ctx, limit)
+			defer cancel()
+			<-ctx.Done()
+			return 0, ctx.Err()
+		})
+		if got := fmt.Sprint(starts, " ", err, " ", time.Since(began)); got != "[0s 1s 3s] context deadline exceeded 5s" {
+			t.Error(got)
+		}
+	})
+}
+
 // A check that ends takes its calls with it.
 func TestHedgedEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

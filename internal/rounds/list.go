@@ -95,8 +95,8 @@ func (l *Loop) peekOrRead(ctx context.Context, r *reading, known release.ListSta
 	pages, err := r.all(ctx, known)
 	c.Pages, c.Jobs = pages, r.total
 	shown := r.watched
-	if pages > 1 { // while a list grows some jobs change pages unseen, but its length tells
-		shown = max(shown, r.total-known.Others)
+	if pages > 1 { // a few may have changed pages unseen, but the length tells. Of more, others have joined
+		shown = max(shown, min(r.total-known.Others, shown+whileGrowing))
 	}
 	c.Left = max(0, known.Watched-shown)
 	known.Pages = pages

@@ -145,5 +145,9 @@ func (p pace) share(pages int) time.Duration {
 // last check said so and it has several pages. What was long unseen is looked at, so the
 // list is read in time all the same, as far as its share of the rate allows.
 func (p pace) mayPeek(known release.ListState, now time.Time, unseen time.Duration) bool {
-	return known.Peek && known.Pages > 1 && now.Sub(known.Read) < max(unseen-mostInterval, p.share(known.Pages))
+	most := unseen - mostInterval
+	if known.Others > 0 && !known.Moved.Before(known.Read) { // they may join as fast as watched jobs leave
+		most = mostInterval
+	}
+	return known.Peek && known.Pages > 1 && now.Sub(known.Read) < max(most, p.share(known.Pages))
 }

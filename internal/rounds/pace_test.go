@@ -104,6 +104,8 @@ func TestMayPeek(t *testing.T) {
 		"never read":           {known: release.ListState{Peek: true, Pages: 2}, want: false},
 		"its share is not due": {known: release.ListState{Peek: true, Pages: 20, Read: now.Add(-9 * time.Second)}, want: true, rate: 10},
 		"its share is due":     {known: release.ListState{Peek: true, Pages: 20, Read: now.Add(-10 * time.Second)}, rate: 10},
+		"others, some left":    {known: release.ListState{Peek: true, Pages: 2, Others: 1, Read: now.Add(-5 * time.Second), Moved: now.Add(-4 * time.Second)}},
+		"others, nobody left":  {known: release.ListState{Peek: true, Pages: 2, Others: 1, Read: now.Add(-5 * time.Second), Moved: now.Add(-time.Hour)}, want: true},
 		"read long ago":        {known: release.ListState{Peek: true, Pages: 2, Read: now.Add(-9 * time.Second)}, want: false},
 	} {
 		if got := (pace{rate: row.rate}).mayPeek(row.known, now, 13*time.Second); got != row.want {

@@ -265,7 +265,8 @@ func (s *Slots) earned(projectID string) int {
 func (s *Slots) May(projectID string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.company() {
+	_, wanted := s.seen[projectID]
+	if !s.company() && (wanted || len(s.seen) == 0) {
 		return s.all
 	}
 	return min(s.butLastQuarter(), s.earned(projectID))
