@@ -15,9 +15,6 @@ type Lists interface {
 	PageSize(projectID string) int
 }
 
-// maxPages bounds a list: with more stopping jobs than this it is of no use.
-const maxPages = 1000
-
 // listCheck finds out which watched jobs have left the list of a project's stopping
 // jobs. What the list shows is noted as seen; what it does not show is looked at in
 // the next rounds. ill says that calls of the project have failed lately.

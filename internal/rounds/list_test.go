@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"testing"
@@ -63,14 +64,14 @@ func listing(t *testing.T, api *lists) *Loop {
 // All pages of a list are read, however much it grows meanwhile; each call is told, and that
 // of those which stand on it none has left.
 func TestAListThatGrows(t *testing.T) {
-	api := &lists{answer: func(q jobs.Query, nth int) (*jobs.Page, error) { return listOf(min(15+10*nth, 75), q), nil }}
+	api := &lists{answer: func(q jobs.Query, nth int) (*jobs.Page, error) { return listOf(min(15+10*nth, 45), q), nil }}
 	l := listing(t, api)
-	c, err := l.check(t.Context(), project, release.ListState{Pages: 1})
+	c, err := l.check(t.Context(), project, release.ListState{Watched: 100, Pages: 1})
 	if err != nil || c.Result != release.ListRead {
 		t.Fatalf("%+v, %v", c, err)
 	}
 	read := slices.Sorted(slices.Values(api.asked))
-	if most := read[len(read)-1]; most < 4 || len(read) != most || c.Pages < most || c.Unpaid != most-1 || c.Jobs < 10*most-15 {
+	if !slices.Equal(read, []int{1, 2, 3, 4, 5}) || c.Pages != 5 || c.Unpaid != 4 || c.Jobs != 45 {
 		t.Errorf("pages %v were read: %+v", api.asked, c)
 	}
 }
@@ -86,18 +87,46 @@ func TestAListThatHasShrunk(t *testing.T) {
 	}
 }
 
-// A list that says of itself that it is endless is of no use, and is not read.
-func TestAnEndlessList(t *testing.T) {
-	api := &lists{answer: func(q jobs.Query, _ int) (*jobs.Page, error) { return listOf(10*maxPages+1, q), nil }}
-	for name, known := range map[string]release.ListState{
-		"read":      {Pages: 1},
-		"looked at": {Watched: 100, Pages: 2, Peek: true, Read: time.Now(), Since: time.Now()},
+// A list that seems endless, or grows with each call, is read no further than looks at the
+// watched jobs would cost, or twice.
+func TestEndlessLists(t *testing.T) {
+	for name, row := range map[string]struct {
+		answer func(q jobs.Query, nth int) *jobs.Page
+		known  release.ListState
+		calls  int
+		want   error
+	}{
+		"a huge total":             {func(q jobs.Query, _ int) *jobs.Page { return listOf(math.MaxInt, q) }, release.ListState{Watched: 10_000, Pages: 1}, 1, errLong},
+		"a long list for few":      {func(q jobs.Query, _ int) *jobs.Page { return listOf(500, q) }, release.ListState{Watched: 40, Pages: 1}, 1, errLong},
+		"a long list, as is known": {func(q jobs.Query, _ int) *jobs.Page { return listOf(500, q) }, release.ListState{Watched: 40, Pages: 50}, 0, errLong},
+		"a long list for many":     {func(q jobs.Query, _ int) *jobs.Page { return listOf(500, q) }, release.ListState{Watched: 50, Pages: 1}, 50, nil},
+		"it grows for ever":        {func(q jobs.Query, nth int) *jobs.Page { return listOf(10*nth+1, q) }, release.ListState{Watched: 10_000, Pages: 1}, 3, nil},
+		"it has no pages": {func(q jobs.Query, _ int) *jobs.Page {
+			page := listOf(30, jobs.Query{Page: 1, PerPage: 30})
+			page.Total = 0
+			return page
+		}, release.ListState{Watched: 10_000, Pages: 1}, 5, nil},
 	} {
-		api.asked = nil
-		c, err := listing(t, api).check(t.Context(), project, known)
-		if len(api.asked) != 1 || c.Result == release.ListRead && !errors.Is(err, errUnfiltered) {
-			t.Errorf("%s: pages %v were read: %+v, %v", name, api.asked, c, err)
+		api := &lists{answer: func(q jobs.Query, nth int) (*jobs.Page, error) { return row.answer(q, nth), nil }}
+		c, err := listing(t, api).check(t.Context(), project, row.known)
+		if !errors.Is(err, row.want) || len(api.asked) != row.calls || c.Unpaid != row.calls-row.known.Pages {
+			t.Errorf("%s: pages %v were read: %+v, %v; want %d calls, %v", name, api.asked, c, err, row.calls, row.want)
 		}
+	}
+}
+
+// A list that takes too long is given up, however quick each page is.
+func TestAListThatTakesLong(t *testing.T) {
+	was := readTime
+	defer func() { readTime = was }()
+	readTime = 300 * time.Millisecond
+	api := &lists{answer: func(q jobs.Query, _ int) (*jobs.Page, error) {
+		time.Sleep(50 * time.Millisecond)
+		return listOf(5000, q), nil
+	}}
+	c, err := listing(t, api).check(t.Context(), project, release.ListState{Watched: 10_000, Pages: 500})
+	if !errors.Is(err, errSlow) || len(api.asked) > 16*20 || c.Unpaid != len(api.asked)-500 {
+		t.Errorf("%v after %d calls: %+v", err, len(api.asked), c)
 	}
 }
 

@@ -16,7 +16,11 @@ import (
 // pagesAtOnce is how many pages of one list are read at the same time.
 const pagesAtOnce = 16
 
-var errUnfiltered = errors.New("the list does not keep to the status that was asked for")
+var (
+	errUnfiltered = errors.New("the list does not keep to the status that was asked for")
+	errLong       = errors.New("the list is so long that looks at single jobs cost fewer calls")
+	errSlow       = errors.New("the list takes too long to read")
+)
 
 // reading is a list that is being read.
 type reading struct {
@@ -33,23 +37,46 @@ type reading struct {
 	read    []shown
 }
 
+// maxPages bounds a list: with more stopping jobs than this it is of no use.
+const maxPages = 1000
+
+// readTime is how long a list may take in all: while it is read nobody is looked at for
+// being unseen. Tests set it.
+var readTime = 10 * time.Second
+
+// extensions is how often a reading goes on with the pages by which a list has grown.
+const extensions = 2
+
 // all reads every page of the list, of which so many are expected, and returns how many
 // there are. A list that shrinks while it is read moves jobs to earlier pages; so pages
 // are read from the last to the first. Several are read at the same time, though, and a
-// list may grow: where a job may have moved unseen is a seam.
+// list may grow: where a job may have moved unseen is a seam. It is an error if looks at
+// the watched jobs would cost fewer calls.
 func (r *reading) all(ctx context.Context, known release.ListState) (pages int, err error) {
-	for more := known.Pages; err == nil && more > pages; more = r.pagesOf(r.total) { // it may have grown
-		if more > maxPages {
-			return pages, fmt.Errorf("%w: %d pages, more than %d", errUnfiltered, more, maxPages)
+	ctx, cancel := context.WithTimeoutCause(ctx, readTime, errSlow)
+	defer cancel()
+	for range 1 + extensions {
+		more := max(known.Pages, r.pagesOf(r.total))
+		if err != nil || more <= pages {
+			break
+		}
+		if most := min(maxPages, max(known.Watched, leastPages)); more > most {
+			return pages, fmt.Errorf("%w: it has %d pages, and %d jobs are watched", errLong, more, known.Watched)
 		}
 		err = r.pages(ctx, pages+1, more)
 		pages = more
+	}
+	if cause := context.Cause(ctx); err != nil && errors.Is(cause, errSlow) {
+		err = cause
 	}
 	if err == nil {
 		r.loop.keepSeams(r.projectID, r.began, r.seams(known))
 	}
 	return r.pagesOf(r.total), err
 }
+
+// leastPages are read however few jobs are watched.
+const leastPages = 3
 
 // longWait is after how long a list was read last that passes over nobody for the next one.
 const longWait = 5 * time.Second
@@ -63,8 +90,10 @@ func (r *reading) seams(known release.ListState) []*gap {
 	return findSeams(r.read, r.began.Sub(known.Joined) < joining)
 }
 
-// pagesOf is how many pages so many jobs have; at least one.
-func (r *reading) pagesOf(total int) int { return max(1, (total+r.perPage-1)/r.perPage) }
+// pagesOf is how many pages so many jobs have; at least one, and no more than one too many.
+func (r *reading) pagesOf(total int) int {
+	return min(max(1, (min(total, maxPages*r.perPage+1)+r.perPage-1)/r.perPage), maxPages+1)
+}
 
 // pages reads some pages, the last first.
 func (r *reading) pages(ctx context.Context, first, last int) error {
