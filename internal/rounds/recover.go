@@ -125,7 +125,7 @@ func (l *Loop) unclaimed(ctx context.Context, s *ledger.Stop, step ledger.Member
 	case asynq.TaskStateActive.String():
 		census := l.Member.Census()
 		fell := census.Fell
-		if len(census.Alive) > 1 && l.silence() != fleet.Silence { // another that lives may have it: not yet
+		if len(census.Alive) > 1 && !l.waited(step) { // another that lives may have it
 			return notYet, nil
 		}
 		if leased && (fell.IsZero() || l.Member.Now().Sub(fell) > fellLately) {
@@ -135,4 +135,22 @@ func (l *Loop) unclaimed(ctx context.Context, s *ledger.Stop, step ledger.Member
 		return "", nil
 	}
 	return foundMissing, nil
+}
+
+// waited reports whether a step has been silent for long enough to be taken for lost. While
+// workers are known to have died just now, steps are looked after sooner than that, and those
+// that were found then wait for the rest of the time, however many more workers die.
+func (l *Loop) waited(step ledger.Member) bool {
+	short := l.silence() != fleet.Silence
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !short {
+		clear(l.early)
+		return true
+	}
+	first, known := l.early[step]
+	if !known {
+		l.early[step] = time.Now()
+	}
+	return known && time.Since(first) >= fleet.Silence-shortSilence
 }
