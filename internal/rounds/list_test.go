@@ -98,7 +98,8 @@ func TestEndlessLists(t *testing.T) {
 	}{
 		"a huge total":             {func(q jobs.Query, _ int) *jobs.Page { return listOf(math.MaxInt, q) }, release.ListState{Watched: 10_000, Pages: 1}, 1, errLong},
 		"a long list for few":      {func(q jobs.Query, _ int) *jobs.Page { return listOf(500, q) }, release.ListState{Watched: 40, Pages: 1}, 1, errLong},
-		"a long list, as is known": {func(q jobs.Query, _ int) *jobs.Page { return listOf(500, q) }, release.ListState{Watched: 40, Pages: 50}, 0, errLong},
+		"a long list, as is known": {func(q jobs.Query, _ int) *jobs.Page { return listOf(500, q) }, release.ListState{Watched: 40, Others: 460, Pages: 50}, 0, errLong},
+		"a list that was long":     {func(q jobs.Query, _ int) *jobs.Page { return listOf(2, q) }, release.ListState{Watched: 2, Pages: 10}, 1, nil},
 		"a long list for many":     {func(q jobs.Query, _ int) *jobs.Page { return listOf(500, q) }, release.ListState{Watched: 50, Pages: 1}, 50, nil},
 		"it grows for ever":        {func(q jobs.Query, nth int) *jobs.Page { return listOf(10*nth+1, q) }, release.ListState{Watched: 10_000, Pages: 1}, 3, nil},
 		"it has no pages": {func(q jobs.Query, _ int) *jobs.Page {

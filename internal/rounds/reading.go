@@ -55,8 +55,9 @@ const extensions = 2
 func (r *reading) all(ctx context.Context, known release.ListState) (pages int, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, readTime, errSlow)
 	defer cancel()
+	expected := min(known.Pages, r.pagesOf(known.Watched+known.Others)) // it may have shrunk since
 	for range 1 + extensions {
-		more := max(known.Pages, r.pagesOf(r.total))
+		more := max(expected, r.pagesOf(r.total))
 		if err != nil || more <= pages {
 			break
 		}
