@@ -315,8 +315,9 @@ func waited(some, calls []recordedCall) (n int) {
 func triedAgain(some, calls []recordedCall) (n int) {
 	for _, c := range some {
 		if c.operation == jobs.OperationList && slices.ContainsFunc(calls, func(first recordedCall) bool {
-			failed := first.err != nil && c.at.Sub(first.end) < 5*time.Second || first.end.After(c.at)
-			return first.operation == c.operation && first.by == c.by && first.at.Before(c.at) && failed
+			failed := first.err != nil && !c.at.Before(first.end) && c.at.Sub(first.end) < 5*time.Second
+			hangs := first.end.After(c.at) && c.at.Sub(first.at) >= 250*time.Millisecond
+			return first.operation == c.operation && first.by == c.by && (failed || hangs)
 		}) {
 			n++
 		}

@@ -325,6 +325,14 @@ func TestALongListKeepsToTheRate(t *testing.T) {
 	})
 }
 
+// othersJoin has so many jobs of others join the list of stopping jobs, one after the other.
+func (w *world) othersJoin(n int, every time.Duration) {
+	for i := range n {
+		w.sim.AddJob(project, modelartstest.Job{ID: fmt.Sprint(90000 + i), Status: v1.StatusKilling, StopTime: time.Hour})
+		time.Sleep(every)
+	}
+}
+
 // Jobs that others stop join the list as fast as ours leave it: its length tells nothing, but its jobs do.
 func TestOthersJoinTheList(t *testing.T) {
 	bubble(t, modelartstest.Config{}, func(w *world) {
@@ -332,12 +340,7 @@ func TestOthersJoinTheList(t *testing.T) {
 		defer r.stop()
 		w.ask("b", w.addJobs(40, func(i int) time.Duration { return time.Duration(30+15*i) * time.Second })...)
 		time.Sleep(25 * time.Second)
-		go func() {
-			for i := range 60 {
-				w.sim.AddJob(project, modelartstest.Job{ID: fmt.Sprint(90000 + i), Status: v1.StatusKilling, StopTime: time.Hour})
-				time.Sleep(7 * time.Second)
-			}
-		}()
+		go w.othersJoin(60, 7*time.Second)
 		lags := w.lags(w.awaitEnd(15*time.Minute, "b"))
 		if p95 := lags[len(lags)*95/100]; p95 > 4*time.Second {
 			t.Errorf("lag of one in twenty %v, at most %v", p95, lags[len(lags)-1])
@@ -354,12 +357,7 @@ func TestOthersJoinALongList(t *testing.T) {
 				defer r.stop()
 				w.ask("b", w.addJobs(1000, func(i int) time.Duration { return time.Duration(30000+100*i) * time.Millisecond })...)
 				time.Sleep(50 * time.Second)
-				go func() {
-					for i := range others {
-						w.sim.AddJob(project, modelartstest.Job{ID: fmt.Sprint(90000 + i), Status: v1.StatusKilling, StopTime: time.Hour})
-						time.Sleep(100 * time.Millisecond)
-					}
-				}()
+				go w.othersJoin(others, 100*time.Millisecond)
 				lags := w.lags(w.awaitEnd(15*time.Minute, "b"))
 				if p95 := lags[len(lags)*95/100]; p95 > 7*time.Second {
 					t.Errorf("lag p50 %v, of one in twenty %v, at most %v", lags[len(lags)/2], p95, lags[len(lags)-1])

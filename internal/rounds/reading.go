@@ -13,8 +13,18 @@ import (
 	"vizstop/internal/release"
 )
 
-// pagesAtOnce is how many pages of one list are read at the same time.
-const pagesAtOnce = 16
+const (
+	// pagesAtOnce is how many pages of one list are read at the same time.
+	pagesAtOnce = 16
+	// maxPages bounds a list: with more stopping jobs than this it is of no use.
+	maxPages = 1000
+	// leastPages are read however few jobs are watched.
+	leastPages = 3
+	// extensions is how often a reading goes on with the pages by which a list has grown.
+	extensions = 2
+	// longWait is after how long a list was read last that passes over nobody for the next one.
+	longWait = 5 * time.Second
+)
 
 var (
 	errUnfiltered = errors.New("the list does not keep to the status that was asked for")
@@ -37,15 +47,9 @@ type reading struct {
 	read    []shown
 }
 
-// maxPages bounds a list: with more stopping jobs than this it is of no use.
-const maxPages = 1000
-
 // readTime is how long a list may take in all: while it is read nobody is looked at for
 // being unseen. Tests set it.
 var readTime = 10 * time.Second
-
-// extensions is how often a reading goes on with the pages by which a list has grown.
-const extensions = 2
 
 // all reads every page of the list, of which so many are expected, and returns how many
 // there are. A list that shrinks while it is read moves jobs to earlier pages; so pages
@@ -76,12 +80,6 @@ func (r *reading) all(ctx context.Context, known release.ListState) (pages int, 
 	return r.pagesOf(r.total), err
 }
 
-// leastPages are read however few jobs are watched.
-const leastPages = 3
-
-// longWait is after how long a list was read last that passes over nobody for the next one.
-const longWait = 5 * time.Second
-
 // seams are the gaps between the pages, unless the list was last read so long ago that
 // nobody who is missed may wait for the next one.
 func (r *reading) seams(known release.ListState) []*gap {
@@ -93,7 +91,7 @@ func (r *reading) seams(known release.ListState) []*gap {
 
 // pagesOf is how many pages so many jobs have; at least one, and no more than one too many.
 func (r *reading) pagesOf(total int) int {
-	return min(max(1, (min(total, maxPages*r.perPage+1)+r.perPage-1)/r.perPage), maxPages+1)
+	return max(1, (min(total, maxPages*r.perPage+1)+r.perPage-1)/r.perPage)
 }
 
 // pages reads some pages, the last first.
