@@ -40,9 +40,21 @@ func (m *mover) inShadow(s *ledger.Stop) string {
 	return fmt.Sprintf("account %s is a shadow account: no stop call is made for its projects; ask with --shadow", m.release.Account(s.ProjectID))
 }
 
-// lostTill is when the call of s that got lost can no longer be under way.
+// callAgain is how long after its claim a call that got lost with its worker is made
+// again if the job still shows no effect of it. It began within beginWithin, and a
+// connection is made, or given up, in not much longer. An API that takes longer than
+// that to act on it gets two calls, the second for a job that is stopping by then.
+const callAgain = 10 * time.Second
+
+// lostTill is until when the call of s that got lost is waited for. Where no other call
+// may go out, that is until it can no longer be under way: only then it is sure that
+// the job goes on.
 func (m *mover) lostTill(s *ledger.Stop) time.Time {
-	return s.Marked.Add(m.schedule.CallTimeout + beginWithin)
+	lost := m.schedule.CallTimeout + beginWithin
+	if m.mayCall(s) {
+		lost = min(lost, callAgain)
+	}
+	return s.Marked.Add(lost)
 }
 
 // chance is what judgeStop and judgePoll have to know of the time.

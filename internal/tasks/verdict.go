@@ -134,7 +134,7 @@ type chance struct {
 	call   bool   // a stop call may go out: its deadline has not passed, and somebody still wants it
 	never  string // why none goes out whatever the time; "": one may
 	lost   bool   // a worker has died in the middle of a stop call
-	over   bool   // that call can no longer be under way
+	over   bool   // that call need not be waited for any longer
 	absent bool   // the API said at least absentWait ago that there is no such job, and has not shown it since
 	resend bool   // an accepted call was lost: the job was seen stopping since, or had time enough to leave its active status
 }
