@@ -179,6 +179,54 @@ func TestACancelWaitsForALostCall(t *testing.T) {
 	})
 }
 
+// Of three workers whose only slots are taken for long, one crashes. The tasks that waited with
+// it are released again as soon as it is known to be dead, and those that wait with others are not.
+func TestTasksThatWaitWithADeadWorker(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		ids := w.addJobs(24, func(int) time.Duration { return time.Second })
+		slow := w.sim.Inject(modelartstest.Fault{Operation: jobs.OperationStop, Delay: 25 * time.Second})
+		crash := &pause{}
+		crashing := pausable(crash, nil, nil)
+		one := func(cfg *worker.Config) { rarely(cfg); cfg.Concurrency = 1 }
+		dead := w.start(func(cfg *worker.Config) { crashing(cfg); cfg.Concurrency = 1 })
+		defer func() { crash.end(); dead.stop() }()
+		w.ask("a", ids[:4]...)
+		var has int // a call is made for one of them, the others wait
+		w.await(time.Minute, "tasks that wait with it", func() bool {
+			info, err := w.inspector().GetQueueInfo(tasks.Queue)
+			if err == nil && info.Pending == 0 {
+				has = info.Active
+			}
+			return has > 1
+		})
+		alive := []*running{w.start(one), w.start(one)}
+		defer alive[0].stop()
+		defer alive[1].stop()
+		w.ask("b", ids[4:]...)
+		time.Sleep(7 * time.Second) // they know of each other
+		found := func(what string) (n int) {
+			for _, r := range alive {
+				n += int(gathered(t, r, "vizstop_recoveries_total", what))
+			}
+			return n
+		}
+		crash.begin()
+		w.await(8*time.Second, "the tasks that waited", func() bool { return found("missing") >= has-1 && found("dead") == 1 })
+		time.Sleep(10 * time.Second) // those with others wait on
+		slow.Clear()
+		for _, batch := range []string{"a", "b"} {
+			for _, s := range w.awaitEnd(10*time.Minute, batch) {
+				wantOutcome(t, s, ledger.Stopped, said(v1.StatusKilled))
+			}
+		}
+		for _, r := range alive {
+			if n := gathered(t, r, "vizstop_duplicates_total"); n > 0 {
+				t.Errorf("%v tasks that a living worker had were released again", n)
+			}
+		}
+	})
+}
+
 // A worker crashes with looks or a list check in hand. Limits are with the 20 s that
 // a job takes.
 func TestACrashWhileItLooks(t *testing.T) {

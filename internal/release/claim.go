@@ -165,14 +165,15 @@ func (r *Releaser) takeSome(ctx context.Context, projectID string, stops []ledge
 
 // Recover puts released steps back that are lost, each at once, and lets the
 // others be silent for a while longer. A stop call that was marked comes back as
-// a look. It returns how many were put back.
-func (r *Releaser) Recover(ctx context.Context, projectID string, steps []ledger.Member, lost func(i int) bool) (int, error) {
+// a look. It returns those that were put back: somebody else may have done so with the
+// others.
+func (r *Releaser) Recover(ctx context.Context, projectID string, steps []ledger.Member, lost func(i int) bool) ([]ledger.Member, error) {
 	return r.recover(ctx, projectID, ledger.Keys(projectID), steps, lost)
 }
 
-func (r *Releaser) recover(ctx context.Context, projectID string, k ledger.Keys, steps []ledger.Member, lost func(i int) bool) (int, error) {
+func (r *Releaser) recover(ctx context.Context, projectID string, k ledger.Keys, steps []ledger.Member, lost func(i int) bool) ([]ledger.Member, error) {
 	if len(steps) == 0 {
-		return 0, nil
+		return nil, nil
 	}
 	keys := []string{controlKey(projectID), k.Small(), k.Large(), k.Look(), k.Released(), k.Limited(), k.Held()}
 	args := []any{r.now().UnixMilli()}
@@ -184,9 +185,32 @@ func (r *Releaser) recover(ctx context.Context, projectID string, k ledger.Keys,
 		}
 		args = append(args, m.StopID, m.Hop, m.JobID, how)
 	}
-	n, err := recoverScript.Run(ctx, r.rdb, keys, args...).Int()
+	answer, err := recoverScript.Run(ctx, r.rdb, keys, args...).Slice()
 	if err != nil {
-		return 0, fmt.Errorf("recover %d steps of project %s: %w", len(steps), projectID, err)
+		return nil, fmt.Errorf("recover %d steps of project %s: %w", len(steps), projectID, err)
 	}
-	return n, nil
+	return members(answer), nil
+}
+
+// Heard notes that a worker has the tasks of released steps, which wait for a slot: they
+// have not been silent until now.
+func (r *Releaser) Heard(ctx context.Context, steps map[string][]ledger.Member) error {
+	if len(steps) == 0 {
+		return nil
+	}
+	now := float64(r.now().UnixMilli())
+	_, err := r.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for project, waiting := range steps {
+			heard := make([]redis.Z, len(waiting))
+			for i, m := range waiting {
+				heard[i] = redis.Z{Score: now, Member: m.String()}
+			}
+			p.ZAddXX(ctx, ledger.Keys(project).Released(), heard...)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("tell that tasks wait for a slot: %w", err)
+	}
+	return nil
 }

@@ -117,7 +117,7 @@ func (s Shadow) Claim(ctx context.Context, projectID string, steps []ledger.Memb
 func (s Shadow) Resting(projectID string) bool { return s.r.Resting(projectID) }
 
 // Recover is that of Releaser.
-func (s Shadow) Recover(ctx context.Context, projectID string, steps []ledger.Member, lost func(i int) bool) (int, error) {
+func (s Shadow) Recover(ctx context.Context, projectID string, steps []ledger.Member, lost func(i int) bool) ([]ledger.Member, error) {
 	return s.r.recover(ctx, projectID, ledger.ShadowKeys(projectID), steps, lost)
 }
 

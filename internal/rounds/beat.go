@@ -12,9 +12,9 @@ import (
 	"vizstop/internal/release"
 )
 
-// Beat says every second that this worker lives, learns who else does and what
-// holds the fleet back, and tries credentials that were refused. It returns when ctx
-// ends.
+// Beat says every second that this worker lives and which tasks it has that wait for a
+// slot, learns who else lives and what holds the fleet back, and tries credentials that
+// were refused. It returns when ctx ends.
 func (l *Loop) Beat(ctx context.Context) {
 	ticker := time.NewTicker(fleet.BeatInterval)
 	defer ticker.Stop()
@@ -24,7 +24,7 @@ func (l *Loop) Beat(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		err := errors.Join(l.Member.Beat(ctx), l.noteDeaths(ctx), l.Release.Refresh(ctx), l.tryCredentials(ctx))
+		err := errors.Join(l.Member.Beat(ctx), l.Release.Heard(ctx, l.Handlers.AtWork.Waiting()), l.noteDeaths(ctx), l.Release.Refresh(ctx), l.tryCredentials(ctx))
 		if err != nil && ctx.Err() == nil {
 			l.Logger.WarnContext(ctx, "the fleet does not hear of this worker", "error", err)
 		}
@@ -35,7 +35,8 @@ const (
 	// afterDeath is for how long after this worker has heard of another's death steps are looked after
 	// that have been silent for no more than shortSilence.
 	afterDeath = 3 * time.Second
-	// shortSilence leaves a worker that lives the time to try once more what Redis did not take.
+	// shortSilence leaves a worker that lives the time to try once more what Redis did not take, and is longer than
+	// the time between two of its beats.
 	shortSilence = 2 * time.Second
 )
 

@@ -71,8 +71,6 @@ type Loop struct {
 	fell   time.Time // when the last worker fell silent that this one knows of
 	deaths time.Time // local time at which it heard of that
 
-	early map[ledger.Member]time.Time // silent steps that were found before their time, and when
-
 	doubted   map[string]time.Time // accounts whose credential may be refused, by when steps of theirs were released last
 	elsewhere map[string]string    // projects whose stops in flight are at another endpoint, and at which
 }
@@ -81,7 +79,7 @@ type Loop struct {
 func New(cfg Config) *Loop {
 	return &Loop{Config: cfg, pulls: newPulls(), probes: make(map[string]bool),
 		seams: make(map[string][2]seams), doubted: make(map[string]time.Time),
-		elsewhere: make(map[string]string), checking: make(map[string]bool), early: make(map[ledger.Member]time.Time)}
+		elsewhere: make(map[string]string), checking: make(map[string]bool)}
 }
 
 // Pull says that a project needs a round after that long, at the latest. It is

@@ -7,7 +7,6 @@ import (
 
 	"github.com/hibiken/asynq"
 
-	"vizstop/internal/fleet"
 	"vizstop/internal/ledger"
 	"vizstop/internal/tasks"
 )
@@ -21,7 +20,7 @@ const (
 // RecoveryKinds lists what a recovery can have found.
 func RecoveryKinds() []string { return []string{foundDead, foundMissing} }
 
-// notYet stands for a step of a worker that lives, or died a moment ago: it is
+// notYet stands for a claimed step of a worker that lives, or died a moment ago: it is
 // looked at again in the next rounds.
 const notYet = "not yet"
 
@@ -39,21 +38,20 @@ func (l *Loop) recover(ctx context.Context, projectID string, steps []ledger.Mem
 			}
 		}
 	}
+	var taken []ledger.Member
 	if err == nil {
 		steps, why = decided(steps, why)
-		_, err = l.Release.Recover(ctx, projectID, steps, func(i int) bool { return why[i] != "" })
+		taken, err = l.Release.Recover(ctx, projectID, steps, func(i int) bool { return why[i] != "" })
 	}
 	if err != nil {
 		l.Logger.WarnContext(ctx, "silent steps are looked after later", "project", projectID, "error", err)
 		return
 	}
-	for i, step := range steps {
-		if why[i] == "" {
-			continue
-		}
-		l.Recorder.Recovered(why[i])
+	for _, step := range taken {
+		found := why[slices.Index(steps, step)]
+		l.Recorder.Recovered(found)
 		l.Logger.WarnContext(ctx, "step is released again", "project", projectID, "stop", step.StopID, "job", step.JobID,
-			"hop", step.Hop, "found", why[i])
+			"hop", step.Hop, "found", found)
 	}
 	l.Pull(projectID, 0)
 }
@@ -122,12 +120,8 @@ func (l *Loop) unclaimed(ctx context.Context, s *ledger.Stop, step ledger.Member
 		return "", err
 	}
 	switch state {
-	case asynq.TaskStateActive.String():
-		census := l.Member.Census()
-		fell := census.Fell
-		if len(census.Alive) > 1 && !l.waited(step) { // another that lives may have it
-			return notYet, nil
-		}
+	case asynq.TaskStateActive.String(): // a worker that lives would have told that it has it
+		fell := l.Member.Census().Fell
 		if leased && (fell.IsZero() || l.Member.Now().Sub(fell) > fellLately) {
 			return "", nil
 		}
@@ -135,22 +129,4 @@ func (l *Loop) unclaimed(ctx context.Context, s *ledger.Stop, step ledger.Member
 		return "", nil
 	}
 	return foundMissing, nil
-}
-
-// waited reports whether a step has been silent for long enough to be taken for lost. While
-// workers are known to have died just now, steps are looked after sooner than that, and those
-// that were found then wait for the rest of the time, however many more workers die.
-func (l *Loop) waited(step ledger.Member) bool {
-	short := l.silence() != fleet.Silence
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !short {
-		clear(l.early)
-		return true
-	}
-	first, known := l.early[step]
-	if !known {
-		l.early[step] = time.Now()
-	}
-	return known && time.Since(first) >= fleet.Silence-shortSilence
 }

@@ -3,10 +3,10 @@
 -- KEYS  control, waiting:small, waiting:stop, waiting:look, released, waiting:limited, waiting:held, then the stop of
 --       each item
 -- ARGV  now, then for each item: stop id, hop, job id, 1 when it is lost ("" when it is only to be looked after later)
--- Returns how many were taken back.
+-- Returns those that were taken back, as they stood in released.
 local control, small, large, look, released, limited, held = unpack(KEYS, 1, 7)
 local lanes = {small = small, limited = limited, held = held}
-local now, taken = ARGV[1], 0
+local now, taken = ARGV[1], {}
 local probe = redis.call('HGET', control, 'probe')
 
 local function recover(stop, id, hop, job, lost)
@@ -29,7 +29,7 @@ local function recover(stop, id, hop, job, lost)
     end
     redis.call('ZADD', set, at, id .. ':' .. next_hop .. ':' .. job)
     if probe == member then redis.call('HSET', control, 'probe_at', now) end
-    taken = taken + 1
+    taken[#taken + 1] = member
   end
 end
 
