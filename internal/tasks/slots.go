@@ -9,10 +9,10 @@ import (
 
 // Slots are the API calls that this worker may make at once. Stop calls go before
 // looks, which are sure of a fifth. Among several projects the one with the fewest
-// calls under way is next. None takes the last quarter, nor more than an eighth and as
+// calls under way is next. None takes the last eighth, nor more than an eighth and as
 // many as were answered quickly of late: calls that hang must not take everything.
-// Accounts whose credential may be refused get a few slots each, and never the last
-// quarter either. It is safe for concurrent use.
+// Accounts whose credential may be refused get a few slots each, and together never the
+// last quarter. It is safe for concurrent use.
 type Slots struct {
 	mu          sync.Mutex
 	all         int
@@ -269,18 +269,18 @@ func (s *Slots) May(projectID string) int {
 	if !s.company() && (wanted || len(s.seen) == 0) {
 		return s.all
 	}
-	return min(s.butLastQuarter(), s.earned(projectID))
+	return min(s.butLast(8), s.earned(projectID))
 }
 
-// butLastQuarter is how many slots there are without the last quarter, which is left
-// to others.
-func (s *Slots) butLastQuarter() int { return max(1, s.all-s.all/4) }
+// butLast is how many slots there are without the last part-th of them, at least one,
+// which is left to others.
+func (s *Slots) butLast(part int) int { return max(1, s.all-max(1, s.all/part)) }
 
 // give gives free slots to those who wait.
 func (s *Slots) give() {
 	each, company := s.all, s.company()
 	if company {
-		each = s.butLastQuarter()
+		each = s.butLast(8)
 	}
 	s.doubtful = 0
 	for name, a := range s.accounts {
@@ -318,7 +318,7 @@ func (s *Slots) next(each int, company bool) (project string, kind int) {
 	for p, q := range s.waiting {
 		turn := looks
 		if few := q.account.few; few > 0 {
-			if q.account.used >= few || s.doubtful >= s.butLastQuarter() || s.held[p] >= max(1, few-1) {
+			if q.account.used >= few || s.doubtful >= s.butLast(4) || s.held[p] >= max(1, few-1) {
 				continue
 			}
 			turn = kindOf(false) // the looks' fifth of a few is none

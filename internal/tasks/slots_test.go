@@ -135,8 +135,8 @@ func TestFewestCallsFirst(t *testing.T) {
 	})
 }
 
-// A project leaves the last quarter to others, as long as there are some.
-func TestTheLastQuarter(t *testing.T) {
+// A project leaves the last eighth to others, as long as there are some.
+func TestTheLastEighth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLine(t, 8)
 		l.take(8, "a", false) // it is alone
@@ -144,7 +144,7 @@ func TestTheLastQuarter(t *testing.T) {
 		l.release("a", false)
 		l.want("b stop")
 		l.wait(4, "a", false)
-		l.release("a", false) // six are left
+		l.release("b", false) // seven are left
 		l.want()
 		l.wait(1, "b", false)
 		l.want("b stop")
@@ -152,12 +152,27 @@ func TestTheLastQuarter(t *testing.T) {
 		l.want("a stop")
 
 		l.release("b", false)
-		l.release("b", false)
 		l.want()
 		time.Sleep(time.Minute + time.Second) // nobody else has wanted a slot for long
 		l.wait(1, "a", false)
-		l.want("a stop", "a stop")
+		l.want("a stop")
 	})
+}
+
+// However few slots there are, a project leaves one to others.
+func TestTheLastSlot(t *testing.T) {
+	for _, all := range []int{2, 3, 7} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLine(t, all)
+			l.wait(1, "b", false)
+			l.want("b stop")
+			l.release("b", false)
+			l.wait(all, "a", false)
+			if got := len(l.order()); got != all-1 {
+				t.Errorf("%d of %d slots are one project's", got, all)
+			}
+		})
+	}
 }
 
 // Only three calls of an account are under way while it is not known whether its
