@@ -86,8 +86,34 @@ func (c *Client) EvalSha(ctx context.Context, sha string, keys []string, args ..
 	_, _ = calls.Do("", cmd) // the command has its own error
 	if asks {
 		c.learn(errors.Is(cmd.Err(), redis.Nil), wakes)
+		pause(ctx, cmd.Err())
 	}
 	return cmd
+}
+
+// Eval is how asynq runs a script that Redis does not know yet.
+func (c *Client) Eval(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
+	cmd := c.UniversalClient.Eval(ctx, script, keys, args...)
+	if isAsk(keys) {
+		pause(ctx, cmd.Err())
+	}
+	return cmd
+}
+
+// refusedPause is how long an ask that Redis has refused takes at least: asynq asks again
+// at once, and a Redis that is full, or lets this user do nothing, refuses at once.
+const refusedPause = 300 * time.Millisecond
+
+func pause(ctx context.Context, err error) {
+	if err == nil || errors.Is(err, redis.Nil) || redis.HasErrorPrefix(err, "NOSCRIPT") {
+		return
+	}
+	timer := time.NewTimer(refusedPause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 func (c *Client) run(_ string, cmds []*redis.Cmd) ([]struct{}, error) {

@@ -164,6 +164,34 @@ func TestIdleServersShareTheirAsks(t *testing.T) {
 	})
 }
 
+// A Redis that refuses all that it is asked is not asked without end.
+func TestRefusedAsksRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, err := range []error{refusal("OOM command not allowed"), redis.Nil} {
+			asks := 0
+			c, ask := bubble(t, func(n int) error { asks += n; return err })
+			c.idle = 100 * time.Millisecond
+			for began := time.Now(); time.Since(began) < 10*time.Second; {
+				ask()
+			}
+			if asks > 105 {
+				t.Errorf("%v: %d asks in 10 s", err, asks)
+			}
+		}
+		_, ask := bubble(t, func(int) error { return refusal("NOSCRIPT No matching script") })
+		began := time.Now()
+		if ask(); time.Since(began) > 0 {
+			t.Errorf("a script that Redis does not know rests for %v: it is to be told at once", time.Since(began))
+		}
+	})
+}
+
+// refusal is an answer of Redis.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+func (refusal) RedisError()     {}
+
 // An ask holds the time until which the task that it brings is the server's: none
 // waits for long. A server that asked long ago would lose its task at once.
 func TestNoAskGetsOld(t *testing.T) {
