@@ -112,6 +112,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 	for _, c := range app.Commands { // "enqueue status BATCH --help": the library takes BATCH for a topic
 		c.CommandNotFound = func(ctx context.Context, c *cli.Command, _ string) { _ = cli.ShowCommandHelp(ctx, app, c.Name) }
 	}
+	withoutTopics(app.Commands)
 	args, err := withDefault(args, app.Commands)
 	if err != nil {
 		return err
@@ -121,6 +122,15 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 		err = errors.Join(err, out.err)
 	}
 	return err
+}
+
+// withoutTopics keeps the library from taking a word of a command that has no commands of its own for a wish for help:
+// "enqueue cancel help" cancels the batch of that name.
+func withoutTopics(commands []*cli.Command) {
+	for _, c := range commands {
+		c.HideHelpCommand = len(c.Commands) == 0
+		withoutTopics(c.Commands)
+	}
 }
 
 // streams are where a command reads and writes.
