@@ -152,31 +152,40 @@ func TestACrashInACallThatGotLost(t *testing.T) {
 }
 
 // A worker crashes in its stop call, which takes effect late. Somebody takes the stop back
-// meanwhile: nobody is told that it was canceled while the call may be under way.
+// meanwhile, before or after another call that failed: nobody is told that it was canceled while
+// the first call may be under way.
 func TestACancelWaitsForALostCall(t *testing.T) {
-	inBubble(t, modelartstest.Config{}, func(w *world) {
-		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: 5 * time.Second})
-		w.sim.Inject(modelartstest.Fault{Operation: jobs.OperationStop, Times: 1, Delay: 25 * time.Second})
-		w.ask("b", "10")
-		crash := &pause{}
-		dead := w.start(pausable(crash, nil, nil))
-		defer func() { crash.end(); dead.stop() }()
-		time.Sleep(2 * time.Second) // the call is under way: the API tells of it when it has worked
-		crash.begin()
-		r := w.start(nil)
-		defer r.stop()
-		if answers := w.withdrawAll("b"); answers[ledger.TooLate] != 1 {
-			t.Fatalf("canceling said %v, want too late", answers)
-		}
-		wantOutcome(t, w.awaitEnd(3*time.Minute, "b")["10"], ledger.Stopped, said(v1.StatusKilled))
-		if n := w.calls("10", jobs.OperationStop); n != 1 {
-			t.Errorf("%d stop calls, want 1", n)
-		}
-		crash.end()
-		time.Sleep(time.Minute)
-		wantCountedOnce(t, ledger.Stopped, r, dead)
-		w.wantEmptyQueue()
-	})
+	for name, again := range map[string]bool{"before another call": false, "after another call has failed": true} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, modelartstest.Config{}, func(w *world) {
+				w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: 5 * time.Second})
+				w.sim.Inject(modelartstest.Fault{Operation: jobs.OperationStop, Times: 1, Delay: 25 * time.Second})
+				w.ask("b", "10")
+				crash := &pause{}
+				dead := w.start(pausable(crash, nil, nil))
+				defer func() { crash.end(); dead.stop() }()
+				time.Sleep(2 * time.Second) // the call is under way: the API tells of it when it has worked
+				crash.begin()
+				sick := w.sim.Inject(modelartstest.Fault{Operation: jobs.OperationStop, Reply: modelartstest.ReplyHTML(500)})
+				r := w.start(nil)
+				defer r.stop()
+				if again {
+					w.await(15*time.Second, "another call", func() bool { return sick.Hits() > 0 })
+				}
+				if answers := w.withdrawAll("b"); answers[ledger.TooLate] != 1 {
+					t.Fatalf("canceling said %v, want too late", answers)
+				}
+				wantOutcome(t, w.awaitEnd(3*time.Minute, "b")["10"], ledger.Stopped, said(v1.StatusKilled))
+				if !again && sick.Hits() > 0 {
+					t.Errorf("%d stop calls after the cancel", sick.Hits())
+				}
+				crash.end()
+				time.Sleep(time.Minute)
+				wantCountedOnce(t, ledger.Stopped, r, dead)
+				w.wantEmptyQueue()
+			})
+		})
+	}
 }
 
 // Of three workers whose only slots are taken for long, one crashes. The tasks that waited with

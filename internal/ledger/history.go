@@ -103,8 +103,12 @@ func (s *Stop) History() []HistoryStep {
 }
 
 // LostCall notes that the stop call of s that was marked never got an answer, because
-// its worker died in it or fell silent. Noting it again changes nothing.
-func (s *Stop) LostCall() {
+// its worker died in it or fell silent, and until when it may yet take effect. Noting it
+// again changes nothing.
+func (s *Stop) LostCall(till time.Time) {
+	if till.After(s.Lost) {
+		s.Lost = till
+	}
 	for _, h := range s.History() {
 		if h.Call == HistoryStop && h.At.UnixMilli() == s.Marked.UnixMilli() {
 			return

@@ -147,12 +147,12 @@ func TestHistoryOfAnEndedStop(t *testing.T) {
 	eachRedis(t, func(t *testing.T, w *world) {
 		s := w.get(t, w.opened(t, "b", "10")[0])
 		s.Marked = historyAt
-		s.LostCall()
+		s.LostCall(s.Marked.Add(33 * time.Second))
 		if moved, err := w.ledger.Advance(t.Context(), s, ledger.Step{Kind: ledger.KindPoll, Due: w.now()}); !moved || err != nil {
 			t.Fatal(moved, err)
 		}
 		s = w.get(t, s.ID)
-		s.LostCall()
+		s.LostCall(s.Marked.Add(33 * time.Second))
 		s.Note(ledger.HistoryStep{At: historyAt.Add(time.Second), Call: ledger.HistoryDetail, Answer: "ok", Status: "12 (killed)"})
 		if moved, err := w.ledger.Finish(t.Context(), s, ledger.Stopped, "", 0); !moved || err != nil {
 			t.Fatal(moved, err)

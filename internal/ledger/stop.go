@@ -110,7 +110,8 @@ type Stop struct {
 	Asked    time.Time // when it was recorded
 	Due      time.Time // when it was asked to happen, the earliest of its wishes; durations count from here
 	Deadline time.Time // the latest of its wishes; no stop call goes out after it
-	Marked   time.Time // when the latest stop call was about to be made
+	Marked   time.Time // when the latest stop call was about to be made; zero once it was answered
+	Lost     time.Time // until when a call that got lost with its worker may yet take effect; zero: none was
 	Called   time.Time // first stop call
 	Accepted time.Time // latest accepted stop call
 	Looked   time.Time // latest sight of the job as stopping, by its detail or in a list
@@ -199,7 +200,7 @@ func (s *Stop) fields() []field {
 		{"status", s.Status}, {"attempts", text(int64(s.Attempts), 0)},
 		{"failures", text(int64(s.Failures), 0)}, {"calls", text(int64(s.Calls), 0)},
 		{"resends", text(int64(s.Resends), 0)}, {"polls", text(int64(s.Polls), 0)},
-		{"marked", text(millis(s.Marked), 0)}, {"called", text(millis(s.Called), 0)},
+		{"marked", text(millis(s.Marked), 0)}, {"lost", text(millis(s.Lost), 0)}, {"called", text(millis(s.Called), 0)},
 		{"accepted", text(millis(s.Accepted), 0)}, {"looked", text(millis(s.Looked), 0)},
 		{"absent", text(millis(s.Absent), 0)}, {"unsure", flag(s.Unsure)}, {"missed", flag(s.Missed)},
 		{stepsField, text(int64(s.steps), 0)},
@@ -246,7 +247,7 @@ func Decode(projectID, id string, f map[string]string) *Stop {
 		ID: id, ProjectID: projectID, JobID: f["job"], Batch: f["batch"],
 		State: State(f["state"]), Reason: f["reason"],
 		Hop: int(number("hop")), Kind: Kind(f["kind"]), Next: at("next"),
-		Asked: at("asked"), Due: at("due"), Deadline: at("deadline"), Marked: at("marked"),
+		Asked: at("asked"), Due: at("due"), Deadline: at("deadline"), Marked: at("marked"), Lost: at("lost"),
 		Called: at("called"), Accepted: at("accepted"), Looked: at("looked"), Absent: at("absent"), Ended: at("ended"),
 		Attempts: int(number("attempts")), Failures: int(number("failures")), Calls: int(number("calls")),
 		Resends: int(number("resends")), Polls: int(number("polls")),

@@ -56,7 +56,7 @@ func (c *caller) stop(ctx context.Context, step claimed) (accepted jobs.Accepted
 func (c *detail) look(ctx context.Context, step claimed) (job *jobs.Job, err error, system bool) {
 	s := step.Stop
 	if !s.Marked.IsZero() && !step.Marked {
-		s.LostCall()
+		s.LostCall(c.schedule.lostTill(s.Marked))
 	}
 	for _, limit := range []time.Duration{lookTime, c.schedule.CallTimeout} {
 		limit = min(limit, c.schedule.CallTimeout)

@@ -131,7 +131,7 @@ func (l *Looker) judgeList(ctx context.Context, s *ledger.Stop, job *jobs.Job, r
 // has asked for anew in the moment before it was taken goes on.
 func (l *Looker) Expire(ctx context.Context, s *ledger.Stop) error {
 	if !s.Marked.IsZero() {
-		s.LostCall()
+		s.LostCall(l.moves.schedule.lostTill(s.Marked))
 	}
 	res, err := l.moves.guarded(ctx, s, func() (result, error) {
 		if s.Withdrawn != "" && s.State == ledger.Pending {

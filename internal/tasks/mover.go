@@ -46,15 +46,29 @@ func (m *mover) inShadow(s *ledger.Stop) string {
 // that to act on it gets two calls, the second for a job that is stopping by then.
 const callAgain = 10 * time.Second
 
-// lostTill is until when the call of s that got lost is waited for. Where no other call
-// may go out, that is until it can no longer be under way: only then it is sure that
-// the job goes on.
-func (m *mover) lostTill(s *ledger.Stop) time.Time {
-	lost := m.schedule.CallTimeout + beginWithin
-	if m.mayCall(s) {
-		lost = min(lost, callAgain)
+// lostTill is until when a call that got lost may be under way, if it was marked then.
+func (s Schedule) lostTill(marked time.Time) time.Time {
+	return marked.Add(s.CallTimeout + beginWithin)
+}
+
+// waitsTill is until when calls of s that got lost are waited for; zero: not at all. Where
+// no other call may go out, none may be under way any more: only then it is sure that the
+// job goes on.
+func (m *mover) waitsTill(s *ledger.Stop) time.Time {
+	switch {
+	case !m.mayCall(s):
+		return s.Lost
+	case s.Marked.IsZero(): // there was another call since, and it was answered
+		return time.Time{}
 	}
-	return s.Marked.Add(lost)
+	return earlier(s.Lost, s.Marked.Add(callAgain))
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // chance is what judgeStop and judgePoll have to know of the time.
@@ -65,7 +79,7 @@ func (m *mover) chance(s *ledger.Stop) chance {
 		never:  m.inShadow(s),
 		lost:   !s.Marked.IsZero(),
 		absent: !s.Absent.IsZero() && now.Sub(s.Absent) >= absentWait,
-		over:   !now.Before(m.lostTill(s)),
+		over:   !now.Before(m.waitsTill(s)),
 		resend: s.Resends < m.schedule.MaxResends &&
 			(s.Looked.After(s.Accepted) || now.Sub(s.Accepted) >= m.schedule.ResendAfter),
 	}
@@ -131,7 +145,7 @@ func (m *mover) apply(ctx context.Context, s *ledger.Stop, v verdict) (result, e
 		}
 		return m.next(ctx, s, "stop call will be repeated", ledger.KindStop, 0)
 	case actAwait:
-		return m.next(ctx, s, "waiting for a lost call to end", ledger.KindPoll, m.lostTill(s).Sub(now))
+		return m.next(ctx, s, "waiting for a lost call to end", ledger.KindPoll, m.waitsTill(s).Sub(now))
 	case actAbsent:
 		return m.next(ctx, s, "no such job: asking once more", ledger.KindPoll, s.Absent.Add(absentWait).Sub(now))
 	case actWait:
@@ -145,8 +159,10 @@ func (m *mover) apply(ctx context.Context, s *ledger.Stop, v verdict) (result, e
 
 // retry moves a stop whose call has failed to the next one, or to a last look.
 func (m *mover) retry(ctx context.Context, s *ledger.Stop) (result, error) {
-	usedUp := s.Attempts == m.schedule.MaxAttempts
+	usedUp, now := s.Attempts == m.schedule.MaxAttempts, m.ledger.Now()
 	switch {
+	case s.Kind == ledger.KindPoll && usedUp && now.Before(s.Lost):
+		return m.next(ctx, s, "waiting for a lost call to end", ledger.KindPoll, s.Lost.Sub(now))
 	case s.Kind == ledger.KindPoll && usedUp:
 		return m.end(ctx, s, ledger.Rejected, fmt.Sprintf("after %d attempts: %s", s.Attempts, s.Reason))
 	case usedUp || !m.mayCall(s):
@@ -278,6 +294,9 @@ func (m *mover) expire(ctx context.Context, s *ledger.Stop) (result, error) {
 		reason += "; last: " + s.Reason
 	case s.Status != "":
 		reason += fmt.Sprintf("; last: job status %s", s.Status)
+	}
+	if s.State == ledger.Pending && m.ledger.Now().Before(s.Lost) {
+		reason += "; a stop call that got lost with its worker may yet take effect"
 	}
 	return m.end(ctx, s, ledger.Expired, reason)
 }

@@ -133,8 +133,8 @@ func judgeAbsent(s *ledger.Stop, err error, may chance) verdict {
 type chance struct {
 	call   bool   // a stop call may go out: its deadline has not passed, and somebody still wants it
 	never  string // why none goes out whatever the time; "": one may
-	lost   bool   // a worker has died in the middle of a stop call
-	over   bool   // that call need not be waited for any longer
+	lost   bool   // a worker has died in the middle of the latest stop call
+	over   bool   // no call that got lost so needs to be waited for any longer
 	absent bool   // the API said at least absentWait ago that there is no such job, and has not shown it since
 	resend bool   // an accepted call was lost: the job was seen stopping since, or had time enough to leave its active status
 }
@@ -147,7 +147,7 @@ func judgePoll(s *ledger.Stop, job *jobs.Job, err error, system bool, may chance
 			return judgeAbsent(s, err, may)
 		case system:
 			return verdict{action: actWait, reason: err.Error(), after: refusalWait(jobs.KindOf(err))}
-		case s.State == ledger.Pending && !may.lost: // a look that showed nothing
+		case s.State == ledger.Pending && !may.lost && may.over: // a look that showed nothing
 			return verdict{action: actRetry, reason: err.Error()}
 		default:
 			return verdict{action: actAgain, reason: err.Error()}
@@ -194,8 +194,8 @@ func judgeActive(s *ledger.Stop, status jobs.Status, may chance) verdict {
 		reason = s.Reason + "; then " + reason
 	}
 	switch {
-	case s.State == ledger.Pending && may.lost && !may.over:
-		return verdict{action: actAwait, reason: reason}
+	case s.State == ledger.Pending && !may.over:
+		return verdict{action: actAwait, reason: "a stop call that got lost with its worker may yet take effect; " + reason}
 	case s.State == ledger.Pending && s.Withdrawn != "":
 		return end(ledger.Canceled, s.Withdrawn)
 	case s.State == ledger.Pending && may.never != "":

@@ -142,7 +142,7 @@ func wantOfActive(s ledger.Stop, may chance) verdict {
 		return verdict{action: actCall} // an accepted call was lost
 	case s.State == ledger.Stopping:
 		return verdict{action: actPoll}
-	case may.lost && !may.over:
+	case !may.over:
 		return verdict{action: actAwait} // it may yet take effect
 	case s.Withdrawn != "":
 		return end(ledger.Canceled, "")
@@ -183,7 +183,7 @@ func TestJudgePollErrors(t *testing.T) {
 						want = end(ledger.NotFound, "")
 					case system:
 						want = verdict{action: actWait}
-					case s.State == ledger.Pending && !may.lost: // nothing was accepted yet, or is under way: the stop call again
+					case s.State == ledger.Pending && !may.lost && may.over: // nothing was accepted yet, or is under way: the stop call again
 						want = verdict{action: actRetry}
 					}
 					check(t, fmt.Sprintf("%v %s %+v", kind, s.State, may), judgePoll(&s, nil, apiErr(kind), system, may), want)
@@ -211,7 +211,7 @@ func TestRefusedStopsWait(t *testing.T) {
 func TestReasonOfAnActiveJob(t *testing.T) {
 	s := pending
 	s.Reason = "500"
-	got := judgePoll(&s, &jobs.Job{Status: v1.Status(7).Job()}, nil, false, chance{call: true})
+	got := judgePoll(&s, &jobs.Job{Status: v1.Status(7).Job()}, nil, false, chance{call: true, over: true})
 	if !strings.HasPrefix(got.reason, "500; then job status is still ") {
 		t.Errorf("reason %q", got.reason)
 	}
