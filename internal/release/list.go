@@ -121,7 +121,7 @@ type ListCheck struct {
 	Jobs   int           // how many it has shown
 	Left   int           // how many watched jobs have left it since
 	Peek   bool          // the next one begins with a look at its length
-	Unpaid int           // how many calls it took beyond those of which the rate was asked before (see ListState.Paid)
+	Unpaid int           // how many calls it took beyond those of which the rate was asked before (see ListState.Paid); negative: it took fewer
 	Result ListResult
 	Why    string // it could not be read, or is useless
 }
@@ -133,7 +133,7 @@ func (r *Releaser) ListChecked(ctx context.Context, projectID string, c ListChec
 	rate, burst := r.rate(projectID)
 	noted, err := listedScript.Run(ctx, r.rdb, []string{k.Control(), k.Watched()}, r.now().UnixMilli(), c.Began.UnixMilli(),
 		c.Next.Milliseconds(), string(c.Result), c.Why, listRest.Milliseconds(), listFailures, max(1, c.Pages), c.Jobs, c.Left, c.Peek,
-		max(0, c.Unpaid), rate, burst, c.Check).StringSlice()
+		c.Unpaid, rate, burst, c.Check).StringSlice()
 	if err != nil {
 		return c, fmt.Errorf("note a list check of project %s: %w", projectID, err)
 	}

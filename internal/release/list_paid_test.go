@@ -44,3 +44,21 @@ func TestAListCheckPaysForItsPages(t *testing.T) {
 		}
 	})
 }
+
+// What the rate was asked for and a check did not take is given back.
+func TestAListCheckGetsBackWhatItDidNotTake(t *testing.T) {
+	eachRedis(t, Config{Rate: 10, Burst: 10}, func(t *testing.T, w *world) {
+		w.watched(3)
+		w.checked(ListCheck{Began: w.now(), Result: ListRead, Pages: 100, Left: 1}, false)
+		w.advance(time.Minute)
+		r := w.round(listing(1))
+		if r.List == nil || r.List.Paid() != 100 {
+			t.Fatalf("list check %+v, want one of 100 pages", r.List)
+		}
+		w.checked(ListCheck{Began: w.now(), Next: time.Hour, Result: ListRead, Pages: 1, Unpaid: 1 - 100}, false)
+		w.advance(200 * time.Millisecond)
+		if wait := w.spend(); wait != 0 {
+			t.Errorf("after one page a call waits for %v", wait)
+		}
+	})
+}

@@ -65,7 +65,7 @@ func (r *reading) all(ctx context.Context, known release.ListState) (pages int, 
 		if err != nil || more <= pages {
 			break
 		}
-		if most := min(maxPages, max(known.Watched, leastPages)); more > most {
+		if most := min(maxPages, max(known.Watched, r.watched, leastPages)); more > most {
 			return pages, fmt.Errorf("%w: it has %d pages, and %d jobs are watched", errLong, more, known.Watched)
 		}
 		err = r.pages(ctx, pages+1, more)

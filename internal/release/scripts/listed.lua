@@ -4,7 +4,7 @@
 -- ARGV  now, when it began (ms), when the next one is due (ms from now), "read", "peeked", "failed" or "useless", why, for
 --       how long a useless list is left alone (ms), how many failed ones in a row make it useless, how many pages and jobs
 --       it had, how many watched jobs have left it, 1 when the next one begins with a look at its length, how many calls
---       it took that were not paid, rate configured, burst, its number
+--       it took that were not paid (negative: were paid and not made), rate configured, burst, its number
 -- Returns how it ended, and why. A useless list is left alone from now on.
 local control, now, began, after = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local how, why, rest, enough = ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
@@ -17,7 +17,7 @@ local told = how == 'read' or how == 'peeked'
 local function keep(...) redis.call('HSET', control, ...) end
 
 local unpaid = tonumber(ARGV[12])
-if unpaid > 0 then
+if unpaid ~= 0 then
   local b = load(control, now, tonumber(ARGV[13]), tonumber(ARGV[14]))
   pay(b, unpaid)
   save(control, now, b)
