@@ -1,9 +1,12 @@
 package release
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
@@ -295,6 +298,25 @@ func TestHasten(t *testing.T) {
 		}
 		if got := w.rdb.ZScore(t.Context(), keys.Latest(), ids[0]).Val(); int64(got) != deadline.Add(LastLook).UnixMilli() {
 			t.Errorf("looked after again at %v, want %v after the deadline", int64(got), LastLook)
+		}
+	})
+}
+
+// Where room is for one step at a time, looks have a fifth of it as long as stops wait, too.
+func TestLooksHaveRoom(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		w.fill(keys.Large(), 100)
+		for i := range 100 {
+			w.rdb.ZAdd(t.Context(), keys.Look(), redis.Z{Score: 1, Member: fmt.Sprintf("look%d:2:%d", i, i)})
+		}
+		need, stops, looks := wide(), 0, 0
+		for n := range 50 {
+			need.Room = n + 1
+			r := w.round(need)
+			stops, looks = stops+len(r.Stops), looks+len(r.Polls)
+		}
+		if stops != 40 || looks != 10 {
+			t.Errorf("%d stops and %d looks were released, want 40 and 10", stops, looks)
 		}
 	})
 }

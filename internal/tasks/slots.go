@@ -9,7 +9,7 @@ import (
 
 // Slots are the API calls that this worker may make at once. Stop calls go before
 // looks, which are sure of a fifth. Among several projects the one with the fewest
-// calls under way is next. None takes the last eighth, nor more than an eighth and as
+// calls under way is next, and among equals the one whose latest call began first. None takes the last eighth, nor more than an eighth and as
 // many as were answered quickly of late: calls that hang must not take everything.
 // Accounts whose credential may be refused get a few slots each, and together never the
 // last quarter. It is safe for concurrent use.
@@ -21,6 +21,9 @@ type Slots struct {
 	looks       int                  // of those used
 	doubtful    int                  // of those used, by accounts whose credential may be refused
 	held        map[string]int       // by project
+	grants      int                  // how many slots were given
+	latest      map[string]int       // by project: of those grants, the number of its latest
+	stopsInRow  int                  // stop calls given since the latest look
 	waiting     map[string]*queues   // by project; those for which somebody waits
 	seen        map[string]time.Time // when each project last wanted a slot
 	accounts    map[string]*share    // by account; those that have ever wanted a slot
@@ -92,7 +95,7 @@ func kindOf(look bool) int {
 // NewSlots returns n slots. An account that may only have a few gives one project
 // one less, so that another one can show that the credential is accepted.
 func NewSlots(n int, c Credentials) *Slots {
-	return &Slots{all: n, credentials: c, held: make(map[string]int), waiting: make(map[string]*queues),
+	return &Slots{all: n, credentials: c, held: make(map[string]int), latest: make(map[string]int), waiting: make(map[string]*queues),
 		paces: make(map[string]*pace), seen: make(map[string]time.Time), accounts: make(map[string]*share)}
 }
 
@@ -269,18 +272,18 @@ func (s *Slots) May(projectID string) int {
 	if !s.company() && (wanted || len(s.seen) == 0) {
 		return s.all
 	}
-	return min(s.butLast(8), s.earned(projectID))
+	return min(s.butLastEighth(), s.earned(projectID))
 }
 
-// butLast is how many slots there are without the last part-th of them, at least one,
-// which is left to others.
-func (s *Slots) butLast(part int) int { return max(1, s.all-max(1, s.all/part)) }
+// butLastEighth is how many slots there are without the last eighth, at least one, which is
+// left to others.
+func (s *Slots) butLastEighth() int { return max(1, s.all-max(1, s.all/8)) }
 
 // give gives free slots to those who wait.
 func (s *Slots) give() {
 	each, company := s.all, s.company()
 	if company {
-		each = s.butLast(8)
+		each = s.butLastEighth()
 	}
 	s.doubtful = 0
 	for name, a := range s.accounts {
@@ -306,6 +309,11 @@ func (s *Slots) give() {
 		}
 		s.held[project]++
 		s.looks += kind
+		s.grants++
+		s.latest[project] = s.grants
+		if s.stopsInRow++; kind == kindOf(true) {
+			s.stopsInRow = 0
+		}
 		close(ready)
 	}
 }
@@ -313,12 +321,12 @@ func (s *Slots) give() {
 // next is the project that is next, where each may have so many slots, or in company as
 // many as it has earned, and the kind of its call; "" for none.
 func (s *Slots) next(each int, company bool) (project string, kind int) {
-	looks := kindOf(s.looks < s.all/5)
+	looks := kindOf(s.looksTurn())
 	best := 0
 	for p, q := range s.waiting {
 		turn := looks
 		if few := q.account.few; few > 0 {
-			if q.account.used >= few || s.doubtful >= s.butLast(4) || s.held[p] >= max(1, few-1) {
+			if q.account.used >= few || s.doubtful >= max(1, s.all-s.all/4) || s.held[p] >= max(1, few-1) {
 				continue
 			}
 			turn = kindOf(false) // the looks' fifth of a few is none
@@ -334,11 +342,28 @@ func (s *Slots) next(each int, company bool) (project string, kind int) {
 		if k != turn {
 			rank++ // among equals, the kind whose turn it is
 		}
-		if project == "" || rank < best || rank == best && p < project {
+		if project == "" || rank < best || rank == best && s.earlier(p, project) {
 			project, kind, best = p, k, rank
 		}
 	}
 	return project, kind
+}
+
+// looksTurn reports whether a look is next: each fifth of the slots is theirs, or of so few
+// that they have no fifth, each fifth turn.
+func (s *Slots) looksTurn() bool {
+	return s.looks < s.all/lookPart || s.all < lookPart && s.stopsInRow >= lookPart-1
+}
+
+// lookPart: looks are sure of the lookPart-th part.
+const lookPart = 5
+
+// earlier reports whether of two projects the latest call of the first began earlier.
+func (s *Slots) earlier(p, q string) bool {
+	if s.latest[p] != s.latest[q] {
+		return s.latest[p] < s.latest[q]
+	}
+	return p < q
 }
 
 // company reports whether several projects have wanted slots lately.
@@ -350,6 +375,7 @@ func (s *Slots) company() bool {
 		if time.Since(at) > time.Minute && s.held[id] == 0 {
 			delete(s.seen, id)
 			delete(s.paces, id)
+			delete(s.latest, id)
 		}
 	}
 	return len(s.seen) > 1

@@ -159,6 +159,46 @@ func TestTheLastEighth(t *testing.T) {
 	})
 }
 
+// Where several projects share one slot, each has it in turn, whatever their ids.
+func TestOneSlotGoesRound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine(t, 1)
+		l.take(1, "a", false)
+		l.wait(3, "a", false)
+		l.wait(2, "b", false)
+		l.wait(1, "c", false)
+		has := "a"
+		for _, next := range []string{"b", "c", "a", "b", "a"} {
+			l.release(has, false)
+			l.want(next + " stop")
+			has = next
+		}
+	})
+}
+
+// Looks are sure of a fifth of what fewer than five slots do.
+func TestLooksWithFewSlots(t *testing.T) {
+	for _, all := range []int{1, 2, 4} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLine(t, all)
+			l.take(all, "a", false)
+			l.wait(20, "a", false)
+			l.wait(3, "a", true)
+			looks, look := 0, false
+			for range 15 {
+				l.release("a", look)
+				got := l.order()
+				if look = len(got) == 1 && got[0] == "a look"; look {
+					looks++
+				}
+			}
+			if looks != 3 {
+				t.Errorf("%d slots: %d of 15 calls were looks, want 3", all, looks)
+			}
+		})
+	}
+}
+
 // However few slots there are, a project leaves one to others.
 func TestTheLastSlot(t *testing.T) {
 	for _, all := range []int{2, 3, 7} {
