@@ -29,8 +29,9 @@ const (
 func (w *world) askIn(projectID, batch string, n int, stopTime time.Duration) {
 	w.t.Helper()
 	var asks []ledger.Ask
+	first := 5001 + len(w.sim.Jobs(projectID))
 	for i := range n {
-		job := w.sim.AddJob(projectID, modelartstest.Job{ID: fmt.Sprint(5001 + i), StopTime: stopTime})
+		job := w.sim.AddJob(projectID, modelartstest.Job{ID: fmt.Sprint(first + i), StopTime: stopTime})
 		asks = append(asks, ledger.Ask{JobID: job.ID, Deadline: time.Now().Add(20 * time.Minute)})
 	}
 	if _, err := w.producer.Ask(context.Background(), projectID, batch, asks); err != nil {
@@ -326,6 +327,26 @@ func TestARefusedAccessKeyIsNotLocked(t *testing.T) {
 		}
 		if len(calls.at) < 5 {
 			t.Errorf("only %d calls in 20 minutes: nobody finds out when the key is good again", len(calls.at))
+		}
+	})
+}
+
+// Two projects whose calls hang do not keep a third one waiting: they have no more tasks with a
+// worker than their few slots can do.
+func TestTwoProjectsThatHang(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		w.askIn(thirdProject, "first", 1, time.Second)
+		r := w.start(nil)
+		defer r.stop()
+		w.endsIn(thirdProject, "first", time.Minute)
+		for _, p := range []string{project, otherProject} {
+			w.sim.Inject(modelartstest.Fault{Operation: jobs.OperationStop, ProjectID: p, Delay: 100 * time.Second, Reply: modelartstest.ReplyHTML(503)})
+			w.askIn(p, "hangs", 150, time.Second)
+		}
+		time.Sleep(5 * time.Second)
+		w.askIn(thirdProject, "second", 12, time.Second)
+		if took := w.endsIn(thirdProject, "second", 2*time.Minute); took > 8*time.Second {
+			t.Errorf("12 stops beside two projects that hang took %v", took)
 		}
 	})
 }

@@ -81,7 +81,7 @@ func (c *config) serve(ctx context.Context, getenv func(string) string, log *slo
 	if err := w.Start(ctx); err != nil {
 		return err
 	}
-	log.InfoContext(ctx, "worker started", "version", version.String(), "redis", c.redis.Describe(),
+	log.InfoContext(ctx, "worker started", "worker", w.ID(), "version", version.String(), "redis", c.redis.Describe(),
 		"listen", pages.Addr(), "concurrency", c.worker.Concurrency, "api_rate", c.worker.Release.Rate)
 
 	go files.Run(ctx, reread.Interval, asked)

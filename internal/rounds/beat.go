@@ -12,9 +12,9 @@ import (
 	"vizstop/internal/release"
 )
 
-// Beat says every second that this worker lives and which tasks it has that wait for a
-// slot, learns who else lives and what holds the fleet back, and tries credentials that
-// were refused. It returns when ctx ends.
+// Beat says every second that this worker lives, learns who else does and what
+// holds the fleet back, and tries credentials that were refused. It returns when ctx
+// ends.
 func (l *Loop) Beat(ctx context.Context) {
 	ticker := time.NewTicker(fleet.BeatInterval)
 	defer ticker.Stop()
@@ -24,7 +24,7 @@ func (l *Loop) Beat(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		err := errors.Join(l.Member.Beat(ctx), l.Release.Heard(ctx, l.Handlers.AtWork.Waiting()), l.noteDeaths(ctx), l.Release.Refresh(ctx), l.tryCredentials(ctx))
+		err := errors.Join(l.Member.Beat(ctx), l.noteDeaths(ctx), l.Release.Refresh(ctx), l.tryCredentials(ctx))
 		if err != nil && ctx.Err() == nil {
 			l.Logger.WarnContext(ctx, "the fleet does not hear of this worker", "error", err)
 		}
@@ -35,8 +35,7 @@ const (
 	// afterDeath is for how long after this worker has heard of another's death steps are looked after
 	// that have been silent for no more than shortSilence.
 	afterDeath = 3 * time.Second
-	// shortSilence leaves a worker that lives the time to try once more what Redis did not take, and is longer than
-	// the time between two of its beats.
+	// shortSilence leaves a worker that lives the time to try once more what Redis did not take.
 	shortSilence = 2 * time.Second
 )
 
@@ -61,6 +60,29 @@ func (l *Loop) noteDeaths(ctx context.Context) error {
 	l.mu.Unlock()
 	l.Wake()
 	return nil
+}
+
+// ShowWaiting says every second which tasks this worker has that wait for a slot: asynq
+// does not tell who has a task. It returns when ctx ends.
+//
+// Where Redis is slow, in one project or all, others may take these steps for lost, and a
+// task comes twice. That harms nobody; a beat that came late would.
+func (l *Loop) ShowWaiting(ctx context.Context) {
+	ticker := time.NewTicker(fleet.BeatInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		tellCtx, cancel := context.WithTimeout(ctx, fleet.BeatInterval)
+		err := l.Release.Heard(tellCtx, l.Handlers.AtWork.Waiting())
+		cancel()
+		if err != nil && ctx.Err() == nil {
+			l.Logger.WarnContext(ctx, "the fleet does not hear of tasks that wait here", "error", err)
+		}
+	}
 }
 
 // silence is for how long a step at work may be silent until rounds look after it.

@@ -185,7 +185,7 @@ func (l *Loop) serve(ctx context.Context, turns []release.Turn) ([]release.Settl
 }
 
 const (
-	roomPerSlot   = 4  // steps of one project that are released for each slot of the fleet
+	roomPerSlot   = 4  // steps of one project that are released for each slot of the fleet that it may have
 	budgetPerSlot = 16 // tasks of all projects that wait in the queue for each slot
 )
 

@@ -20,7 +20,7 @@ const (
 // RecoveryKinds lists what a recovery can have found.
 func RecoveryKinds() []string { return []string{foundDead, foundMissing} }
 
-// notYet stands for a claimed step of a worker that lives, or died a moment ago: it is
+// notYet stands for a step of a worker that lives, or may, or died a moment ago: it is
 // looked at again in the next rounds.
 const notYet = "not yet"
 
@@ -28,12 +28,13 @@ const notYet = "not yet"
 // claimed them is dead, or they have lost their task before anybody claimed them.
 func (l *Loop) recover(ctx context.Context, projectID string, steps []ledger.Member) {
 	why, err := l.diagnose(ctx, projectID, steps)
-	if err == nil && slices.Contains(why, foundMissing) {
+	missing := finding{why: foundMissing}
+	if err == nil && slices.Contains(why, missing) {
 		// A task is gone when its step is done, too, and that may have been just now.
-		var again []string
+		var again []finding
 		again, err = l.diagnose(ctx, projectID, steps)
 		for i := range again {
-			if why[i] == foundMissing {
+			if why[i] == missing {
 				why[i] = again[i]
 			}
 		}
@@ -41,7 +42,7 @@ func (l *Loop) recover(ctx context.Context, projectID string, steps []ledger.Mem
 	var taken []ledger.Member
 	if err == nil {
 		steps, why = decided(steps, why)
-		taken, err = l.Release.Recover(ctx, projectID, steps, func(i int) bool { return why[i] != "" })
+		taken, err = l.Release.Recover(ctx, projectID, steps, func(i int) bool { return why[i].why != "" })
 	}
 	if err != nil {
 		l.Logger.WarnContext(ctx, "silent steps are looked after later", "project", projectID, "error", err)
@@ -49,25 +50,28 @@ func (l *Loop) recover(ctx context.Context, projectID string, steps []ledger.Mem
 	}
 	for _, step := range taken {
 		found := why[slices.Index(steps, step)]
-		l.Recorder.Recovered(found)
+		l.Recorder.Recovered(found.why)
 		l.Logger.WarnContext(ctx, "step is released again", "project", projectID, "stop", step.StopID, "job", step.JobID,
-			"hop", step.Hop, "found", found)
+			"hop", step.Hop, "found", found.why, "worker", found.worker)
 	}
 	l.Pull(projectID, 0)
 }
 
 // decided leaves out the steps of which it is not yet known.
-func decided(steps []ledger.Member, why []string) (known []ledger.Member, of []string) {
+func decided(steps []ledger.Member, why []finding) (known []ledger.Member, of []finding) {
 	for i := range steps {
-		if why[i] != notYet {
+		if why[i].why != notYet {
 			known, of = append(known, steps[i]), append(of, why[i])
 		}
 	}
 	return known, of
 }
 
-// diagnose says for each step why it is lost; "" if it is not.
-func (l *Loop) diagnose(ctx context.Context, projectID string, steps []ledger.Member) ([]string, error) {
+// finding says why a step is lost ("" if it is not), and with which worker if that is known.
+type finding struct{ why, worker string }
+
+// diagnose says for each step why it is lost.
+func (l *Loop) diagnose(ctx context.Context, projectID string, steps []ledger.Member) ([]finding, error) {
 	ids := make([]string, len(steps))
 	for i, step := range steps {
 		ids[i] = step.StopID
@@ -81,22 +85,22 @@ func (l *Loop) diagnose(ctx context.Context, projectID string, steps []ledger.Me
 		byID[s.ID] = s
 	}
 	census := l.Member.Census()
-	why := make([]string, len(steps))
+	why := make([]finding, len(steps))
 	for i, step := range steps {
 		s := byID[step.StopID]
 		switch {
 		case s == nil || s.Hop != step.Hop: // the script forgets it
 		case s.Claimed == s.Hop && s.Worker == l.Member.ID():
 			if !l.Handlers.AtWork.Has(step.StopID) {
-				why[i] = foundMissing
+				why[i].why = foundMissing
 			}
 		case s.Claimed == s.Hop:
-			why[i] = notYet
+			why[i].why = notYet
 			if census.Reliable && !census.Lives(s.Worker) {
-				why[i] = foundDead
+				why[i] = finding{foundDead, s.Worker}
 			}
 		default:
-			if why[i], err = l.unclaimed(ctx, s, step); err != nil {
+			if why[i].why, err = l.unclaimed(ctx, s, step); err != nil {
 				return nil, err
 			}
 		}
@@ -112,7 +116,7 @@ const fellLately = time.Minute
 // unclaimed says why a released step that nobody has claimed is lost; "" if its
 // task just waits for its turn.
 func (l *Loop) unclaimed(ctx context.Context, s *ledger.Stop, step ledger.Member) (string, error) {
-	if l.Handlers.AtWork.Has(step.StopID) { // this worker has the task, and waits for a slot
+	if l.Handlers.AtWork.Waits(s.ProjectID, step) { // with this worker
 		return "", nil
 	}
 	state, leased, err := l.Queue.Find(ctx, tasks.Queue, tasks.TaskID(s.Kind, step))
@@ -121,9 +125,12 @@ func (l *Loop) unclaimed(ctx context.Context, s *ledger.Stop, step ledger.Member
 	}
 	switch state {
 	case asynq.TaskStateActive.String(): // a worker that lives would have told that it has it
-		fell := l.Member.Census().Fell
-		if leased && (fell.IsZero() || l.Member.Now().Sub(fell) > fellLately) {
+		census := l.Member.Census()
+		switch {
+		case leased && (census.Fell.IsZero() || l.Member.Now().Sub(census.Fell) > fellLately):
 			return "", nil
+		case !census.Reliable: // nobody could tell of anything
+			return notYet, nil
 		}
 	case asynq.TaskStatePending.String(), asynq.TaskStateRetry.String(), asynq.TaskStateScheduled.String():
 		return "", nil

@@ -50,7 +50,7 @@ func (a *AtWork) Has(stopID string) bool {
 	return a.stops[stopID] > 0
 }
 
-// wait notes that the task of a step waits for a slot; done undoes it, once.
+// wait notes that the task of a step waits for a slot and its claim; done undoes it, once.
 func (a *AtWork) wait(projectID string, step ledger.Member) (done func()) {
 	key := waitingStep{projectID, step}
 	a.mu.Lock()
@@ -63,6 +63,13 @@ func (a *AtWork) wait(projectID string, step ledger.Member) (done func()) {
 			delete(a.waiting, key)
 		}
 	}
+}
+
+// Waits reports whether the task of a step waits for a slot.
+func (a *AtWork) Waits(projectID string, step ledger.Member) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.waiting[waitingStep{projectID, step}] > 0
 }
 
 // Waiting are the steps whose tasks wait for a slot, by project.

@@ -35,9 +35,8 @@ func (c *claimer) claim(ctx context.Context, projectID string, step ledger.Membe
 	look := kind != ledger.KindStop
 	ctx, cancel := until(ctx, c.stopping)
 	defer cancel()
-	done := c.work.wait(projectID, step)
+	defer c.work.wait(projectID, step)()
 	slot, err := c.slots.Acquire(ctx, projectID, look)
-	done()
 	if err == nil && c.stopping.Err() != nil { // it became free when this worker was ending
 		slot.Free()
 		err = c.stopping.Err()

@@ -290,9 +290,13 @@ func (w *Worker) Start(ctx context.Context) error {
 	}
 	w.beat.Go(func() { w.loop.ShowLife(beatCtx) })
 	w.beat.Go(func() { w.loop.Beat(beatCtx) })
+	w.beat.Go(func() { w.loop.ShowWaiting(beatCtx) })
 	w.beat.Go(func() { w.lastHour.Run(beatCtx) }) // till the end: calls are counted until then
 	return nil
 }
+
+// ID is the worker's name in the ledger and in the log lines of others.
+func (w *Worker) ID() string { return w.member.ID() }
 
 // Spend waits until the rate of a project allows one more call.
 func (w *Worker) Spend(ctx context.Context, projectID string) error {
