@@ -51,10 +51,11 @@ const leaseGrace = 10 * time.Second
 
 func leaseTooOld() int64 { return time.Now().Add(-leaseGrace).Unix() }
 
-// renewedWithin is how long ago a lease of 30 s was renewed at the most while its
-// task is with a worker: asynq renews it every 5 s. One that is older is of a task
-// that no worker has: Redis gave it away, and the answer was lost.
-const renewedWithin = 8 * time.Second
+// renewedWithin is how long ago a lease of 30 s was taken or renewed at the most if
+// nobody needs to have told of its task yet: a worker tells every second which tasks it
+// has that wait for a slot. If nobody has told of one whose lease is older, Redis gave it
+// away, and the answer was lost.
+const renewedWithin = 2 * time.Second
 
 func notRenewed() int64 { return time.Now().Add(30*time.Second - renewedWithin).Unix() }
 
@@ -63,8 +64,8 @@ func notRenewed() int64 { return time.Now().Add(30*time.Second - renewedWithin).
 const foundAmong = 1000
 
 // Find says where a task is in its queue: "pending", "scheduled", "retry",
-// "active" or "archived"; "" when it can't be delivered any more. leased says
-// that a worker holds it, or did a few seconds ago. With clocks that differ by more
+// "active" or "archived"; "" when it can't be delivered any more. leased says that it was
+// given to a worker, or its lease renewed, in the last two seconds. With clocks that differ by more
 // it may be wrong: then a step is released twice, of which one is fenced off.
 func (i *Inspector) Find(ctx context.Context, queue, id string) (state string, leased bool, err error) {
 	found, err := lookScript.Run(ctx, i.rdb, []string{queueKey(queue, "t:"+id), queueKey(queue, "lease"), queueKey(queue, "pending")},

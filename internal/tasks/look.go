@@ -134,7 +134,7 @@ func (l *Looker) Expire(ctx context.Context, s *ledger.Stop) error {
 		s.LostCall(l.moves.schedule.lostTill(s.Marked))
 	}
 	res, err := l.moves.guarded(ctx, s, func() (result, error) {
-		if s.Withdrawn != "" && s.State == ledger.Pending {
+		if s.Withdrawn != "" && s.State == ledger.Pending && !l.moves.ledger.Now().Before(s.Lost) {
 			return l.moves.end(ctx, s, ledger.Canceled, s.Withdrawn)
 		}
 		if l.moves.wanted(s) {

@@ -9,10 +9,11 @@ import (
 
 // Slots are the API calls that this worker may make at once. Stop calls go before
 // looks, which are sure of a fifth. Among several projects the one with the fewest
-// calls under way is next, and among equals the one whose latest call began first. None takes the last eighth, nor more than an eighth and as
-// many as were answered quickly of late: calls that hang must not take everything.
-// Accounts whose credential may be refused get a few slots each, and together never the
-// last quarter. It is safe for concurrent use.
+// calls under way is next, and among equals the one whose latest call began first. None
+// takes the last eighth, nor more than an eighth and as many as were answered quickly
+// of late: calls that hang must not take everything. Accounts whose credential may be
+// refused get a few slots each, and together never the last quarter. It is safe for
+// concurrent use.
 type Slots struct {
 	mu          sync.Mutex
 	all         int
@@ -372,7 +373,7 @@ func (s *Slots) company() bool {
 		return false
 	}
 	for id, at := range s.seen {
-		if time.Since(at) > time.Minute && s.held[id] == 0 {
+		if time.Since(at) > time.Minute && s.held[id] == 0 && s.waiting[id] == nil {
 			delete(s.seen, id)
 			delete(s.paces, id)
 			delete(s.latest, id)

@@ -3,6 +3,7 @@ package tasks
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -172,6 +173,47 @@ func TestOneSlotGoesRound(t *testing.T) {
 			l.release(has, false)
 			l.want(next + " stop")
 			has = next
+		}
+	})
+}
+
+// Projects that wait for long each get their turn, and what was known of them goes when they
+// are done.
+func TestManyProjectsWaitLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := NewSlots(1, doubts{})
+		ctx, cancel := context.WithCancel(t.Context())
+		calls := make([]int, 10)
+		for p := range calls {
+			for range 2 {
+				go func() {
+					for {
+						slot, err := s.Acquire(ctx, fmt.Sprint("p", p), false)
+						if err != nil {
+							return
+						}
+						calls[p]++
+						time.Sleep(30 * time.Second)
+						slot.Answered()
+					}
+				}()
+			}
+		}
+		time.Sleep(10*time.Minute + time.Millisecond)
+		cancel()
+		if slices.Min(calls) < 2 {
+			t.Errorf("calls by project: %v, want 2 each", calls)
+		}
+		time.Sleep(10 * time.Minute)
+		for _, p := range []string{"a", "b", "a", "b"} {
+			slot, err := s.Acquire(t.Context(), p, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			slot.Free()
+		}
+		if len(s.seen) > 2 || len(s.latest) > 2 || len(s.paces) > 2 {
+			t.Errorf("of projects that are done: %d seen, %d grants, %d paces", len(s.seen), len(s.latest), len(s.paces))
 		}
 	})
 }
