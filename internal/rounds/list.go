@@ -75,9 +75,7 @@ func (l *Loop) check(ctx context.Context, projectID string, known release.ListSt
 func (l *Loop) peekOrRead(ctx context.Context, r *reading, known release.ListState, c *release.ListCheck) error {
 	p := pace{usual: l.Handlers.Usual(ctx, r.projectID), rate: l.Release.Rate(r.projectID)}
 	c.Next = p.quiet(known, 0, c.Began)
-	grown := known // many may have joined it since
-	grown.Pages = max(known.Pages, r.pagesOf(known.Watched+known.Others))
-	if p.mayPeek(grown, c.Began, l.unseen()) {
+	if p.mayPeek(known, c.Began, l.unseen()) {
 		page, err := r.page(ctx, 1, 1)
 		if err != nil {
 			return err

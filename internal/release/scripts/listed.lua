@@ -9,9 +9,9 @@
 local control, now, began, after = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local how, why, rest, enough = ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
 local left_now = tonumber(ARGV[10])
-local f = redis.call('HMGET', control, 'cutoff', 'list_left', 'list_wrong', 'list_check', 'list_joined', 'list_others')
+local f = redis.call('HMGET', control, 'cutoff', 'list_left', 'list_wrong', 'list_check', 'list_joined')
 local left, wrong = tonumber(f[2] or 0), tonumber(f[3] or 0)
-local newest, joined = (f[4] or '0') == ARGV[15], tonumber(f[5] or 0) >= began
+local newest = (f[4] or '0') == ARGV[15]
 local told = how == 'read' or how == 'peeked'
 
 local function keep(...) redis.call('HSET', control, ...) end
@@ -23,15 +23,13 @@ if unpaid ~= 0 then
   save(control, now, b)
 end
 if newest then -- else another check has begun since, which tells more
-  if joined then after = math.min(after, 4000) end -- it knew nothing of what has joined the list since
+  if tonumber(f[5] or 0) >= began then after = math.min(after, 4000) end -- it knew nothing of what has joined the list since
   keep('list_at', string.format('%.0f', now + after))
   if how == 'read' or (told and left_now == 0) then keep('list_since', string.format('%.0f', began)) end
   if told then keep('list_peek', ARGV[11], 'list_pages', ARGV[8]) end
   if told and left_now > 0 then keep('list_moved', string.format('%.0f', began)) end
   if how == 'read' then
-    local others = math.max(0, tonumber(ARGV[9]) - redis.call('ZCARD', KEYS[2]) + left_now)
-    -- The list shows those whose acceptance is not told yet, too: while ours join it, no others are found.
-    keep('list_others', joined and math.min(others, tonumber(f[6] or 0)) or others)
+    keep('list_others', math.max(0, tonumber(ARGV[9]) - redis.call('ZCARD', KEYS[2]) + left_now))
   end
 end
 if told then redis.call('HDEL', control, 'list_failures') end
