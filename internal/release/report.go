@@ -158,11 +158,14 @@ func (r *Releaser) failed(ctx context.Context, c Call, why Reason, enough int, s
 	return answer[0] >= int64(enough) || answer[2] == 1, r.markHeld(ctx, c.ProjectID, answer[1] == 1)
 }
 
+// outageProbe is the time between two probes of a project whose API is away.
+const outageProbe = 1500 * time.Millisecond
+
 // probeWaits are the first and the longest wait for a probe of a project.
 func (r *Releaser) probeWaits(why Reason) (first, longest time.Duration) {
 	first, longest = 15*time.Second, 2*time.Minute
 	if why == Outage {
-		first, longest = 2*time.Second, 2*time.Second
+		first, longest = outageProbe, outageProbe
 	}
 	if r.cfg.FirstProbe > 0 {
 		first = r.cfg.FirstProbe
