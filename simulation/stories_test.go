@@ -160,8 +160,8 @@ func TestOutageOfTheAPI(t *testing.T) {
 		defer r.stop()
 		w.ask("b", ids...)
 		time.Sleep(10 * time.Minute)
-		if n := down.Hits(); n > 320 {
-			t.Errorf("%d calls in 10 minutes of outage, want single probes, one every 2 s", n)
+		if n := down.Hits(); n > 420 {
+			t.Errorf("%d calls in 10 minutes of outage, want single probes, one every 1.5 s", n)
 		}
 		if faults, _ := r.Ready(context.Background()); len(faults) == 0 || !strings.Contains(faults[0], "outage") {
 			t.Errorf("ready: %q, want the outage named", faults)

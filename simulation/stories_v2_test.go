@@ -265,7 +265,7 @@ func TestV2ErrorsOfTheSystem(t *testing.T) {
 				if said := strings.Join(faults, "\n"); !strings.Contains(said, want) {
 					t.Errorf("ready: %q, want %q", said, want)
 				}
-				if n := fault.Hits(); n > 120 {
+				if n := fault.Hits(); n > 140 {
 					t.Errorf("%d calls in 3 minutes, want single probes", n)
 				}
 				fault.Clear()

@@ -183,10 +183,10 @@ func TestOneProbeAtATime(t *testing.T) {
 		for range outageAfter {
 			w.report(w.call("x"), answer(jobs.KindUnavailable))
 		}
-		if r := w.round(wide()); len(r.Stops)+len(r.Polls) != 0 || r.Next != 2*time.Second {
-			t.Errorf("round %+v, want a probe in 2 s", r)
+		if r := w.round(wide()); len(r.Stops)+len(r.Polls) != 0 || r.Next != outageProbe {
+			t.Errorf("round %+v, want a probe in %v", r, outageProbe)
 		}
-		w.advance(2 * time.Second)
+		w.advance(outageProbe)
 		if r := w.round(wide()); len(r.Stops) != 0 || len(r.Polls) != 1 || r.Probe {
 			t.Errorf("round %+v, want one look", r)
 		}

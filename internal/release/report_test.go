@@ -153,14 +153,14 @@ func TestCanceledCallsCountForNothing(t *testing.T) {
 }
 
 // Failed probes come less and less often, where the API answers; an outage is tried
-// every two seconds.
+// all the time.
 func TestProbeWaits(t *testing.T) {
 	for name, row := range map[string]struct {
 		kind  jobs.Kind
 		cfg   Config
 		waits []time.Duration
 	}{
-		"outage":     {jobs.KindUnavailable, Config{}, []time.Duration{2 * time.Second, 2 * time.Second, 2 * time.Second}},
+		"outage":     {jobs.KindUnavailable, Config{}, []time.Duration{outageProbe, outageProbe, outageProbe}},
 		"permission": {jobs.KindPermission, Config{}, []time.Duration{15 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute, 2 * time.Minute}},
 		"settings": {jobs.KindNoAPI, Config{FirstProbe: time.Second, LongestProbe: 3 * time.Second},
 			[]time.Duration{time.Second, 2 * time.Second, 3 * time.Second}},

@@ -110,8 +110,8 @@ func TestLateListFailureIsNoProbe(t *testing.T) {
 			t.Fatalf("no probe in %+v", r)
 		}
 		w.report(list, answer(jobs.KindUnavailable))
-		if d := nextProbe(); d != outageProbe {
-			t.Errorf("after a failed probe the next one is due in %v, want %v", d, outageProbe)
+		if d := nextProbe(); d != 2*time.Second {
+			t.Errorf("after a failed probe the next one is due in %v, want 2s", d)
 		}
 	})
 }
