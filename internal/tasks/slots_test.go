@@ -183,6 +183,7 @@ func TestManyProjectsWaitLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := NewSlots(1, doubts{})
 		ctx, cancel := context.WithCancel(t.Context())
+		var mu sync.Mutex
 		calls := make([]int, 10)
 		for p := range calls {
 			for range 2 {
@@ -192,7 +193,9 @@ func TestManyProjectsWaitLong(t *testing.T) {
 						if err != nil {
 							return
 						}
+						mu.Lock()
 						calls[p]++
+						mu.Unlock()
 						time.Sleep(30 * time.Second)
 						slot.Answered()
 					}
@@ -201,10 +204,12 @@ func TestManyProjectsWaitLong(t *testing.T) {
 		}
 		time.Sleep(10*time.Minute + time.Millisecond)
 		cancel()
+		time.Sleep(10 * time.Minute)
+		mu.Lock()
 		if slices.Min(calls) < 2 {
 			t.Errorf("calls by project: %v, want 2 each", calls)
 		}
-		time.Sleep(10 * time.Minute)
+		mu.Unlock()
 		for _, p := range []string{"a", "b", "a", "b"} {
 			slot, err := s.Acquire(t.Context(), p, false)
 			if err != nil {
