@@ -167,11 +167,13 @@ func (r *Releaser) takeSome(ctx context.Context, projectID string, stops []ledge
 // others be silent for a while longer. A stop call that was marked comes back as
 // a look. It returns those that were put back: somebody else may have done so with the
 // others.
-func (r *Releaser) Recover(ctx context.Context, projectID string, steps []ledger.Member, lost func(i int) bool) ([]ledger.Member, error) {
+func (r *Releaser) Recover(ctx context.Context, projectID string, steps []ledger.Member,
+	lost func(i int) bool) ([]ledger.Member, error) {
 	return r.recover(ctx, projectID, ledger.Keys(projectID), steps, lost)
 }
 
-func (r *Releaser) recover(ctx context.Context, projectID string, k ledger.Keys, steps []ledger.Member, lost func(i int) bool) ([]ledger.Member, error) {
+func (r *Releaser) recover(ctx context.Context, projectID string, k ledger.Keys, steps []ledger.Member,
+	lost func(i int) bool) ([]ledger.Member, error) {
 	if len(steps) == 0 {
 		return nil, nil
 	}

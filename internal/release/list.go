@@ -114,14 +114,16 @@ func ListResults() []ListResult { return []ListResult{ListRead, ListPeeked, List
 
 // ListCheck is a list check that was made.
 type ListCheck struct {
-	Check  int64         // its number, as its ListState has it
-	Began  time.Time     // by the fleet's time
-	Next   time.Duration // after how long the next one is due
-	Pages  int           // how many it has
-	Jobs   int           // how many it has shown
-	Left   int           // how many watched jobs have left it since
-	Peek   bool          // the next one begins with a look at its length
-	Unpaid int           // how many calls it took beyond those of which the rate was asked before (see ListState.Paid); negative: it took fewer
+	Check int64         // its number, as its ListState has it
+	Began time.Time     // by the fleet's time
+	Next  time.Duration // after how long the next one is due
+	Pages int           // how many it has
+	Jobs  int           // how many it has shown
+	Left  int           // how many watched jobs have left it since
+	Peek  bool          // the next one begins with a look at its length
+	// Unpaid is how many calls it took beyond those of which the rate was asked before (see ListState.Paid);
+	// negative: it took fewer, and the rest is given back.
+	Unpaid int
 	Result ListResult
 	Why    string // it could not be read, or is useless
 }

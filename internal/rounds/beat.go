@@ -16,6 +16,16 @@ import (
 // holds the fleet back, and tries credentials that were refused. It returns when ctx
 // ends.
 func (l *Loop) Beat(ctx context.Context) {
+	eachBeat(ctx, func() {
+		err := errors.Join(l.Member.Beat(ctx), l.noteDeaths(ctx), l.Release.Refresh(ctx), l.tryCredentials(ctx))
+		if err != nil && ctx.Err() == nil {
+			l.Logger.WarnContext(ctx, "the fleet does not hear of this worker", "error", err)
+		}
+	})
+}
+
+// eachBeat does something every second until ctx ends.
+func eachBeat(ctx context.Context, do func()) {
 	ticker := time.NewTicker(fleet.BeatInterval)
 	defer ticker.Stop()
 	for {
@@ -23,10 +33,7 @@ func (l *Loop) Beat(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-		}
-		err := errors.Join(l.Member.Beat(ctx), l.noteDeaths(ctx), l.Release.Refresh(ctx), l.tryCredentials(ctx))
-		if err != nil && ctx.Err() == nil {
-			l.Logger.WarnContext(ctx, "the fleet does not hear of this worker", "error", err)
+			do()
 		}
 	}
 }
@@ -68,21 +75,14 @@ func (l *Loop) noteDeaths(ctx context.Context) error {
 // Where Redis is slow, in one project or all, others may take these steps for lost, and a
 // task comes twice. That harms nobody; a beat that came late would.
 func (l *Loop) ShowWaiting(ctx context.Context) {
-	ticker := time.NewTicker(fleet.BeatInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
+	eachBeat(ctx, func() {
 		tellCtx, cancel := context.WithTimeout(ctx, fleet.BeatInterval)
 		err := l.Release.Heard(tellCtx, l.Handlers.AtWork.Waiting())
 		cancel()
 		if err != nil && ctx.Err() == nil {
 			l.Logger.WarnContext(ctx, "the fleet does not hear of tasks that wait here", "error", err)
 		}
-	}
+	})
 }
 
 // silence is for how long a step at work may be silent until rounds look after it.

@@ -33,8 +33,9 @@ const doubtWait = 4 * busyWait
 // few slots can do that the account has then: what waits for them must not keep
 // others from working.
 func (l *Loop) share(projectID string, budget int) share {
-	s := share{room: roomPerSlot * max(1, l.slots()*l.Slots.May(projectID)/l.Parallel), most: budget, backlog: backlogPerSlot * l.Parallel,
-		inline: l.inline.left(projectID, l.withLooksAhead(l.Parallel), l.withLooksAhead(l.Slots.May(projectID)))}
+	may := l.Slots.May(projectID)
+	s := share{room: roomPerSlot * max(1, l.slots()*may/l.Parallel), most: budget, backlog: backlogPerSlot * l.Parallel,
+		inline: l.inline.left(projectID, l.withLooksAhead(l.Parallel), l.withLooksAhead(may))}
 	if budget == 0 {
 		s.wait = 2 * busyWait
 	}

@@ -21,7 +21,7 @@ const (
 	actLook                 // ask the detail endpoint now
 	actAgain                // ask the detail endpoint again after a short wait: it gave no answer
 	actPoll                 // ask the detail endpoint again, on schedule
-	actAwait                // ask the detail endpoint again when a call that got lost can no longer be under way
+	actAwait                // ask the detail endpoint again when a call that got lost need not be waited for any longer
 	actAbsent               // there is no such job: ask the detail endpoint a second time, absentWait after the first answer
 	actCall                 // the job is active and no call is under way: make the stop call again, now
 )
