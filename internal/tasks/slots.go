@@ -11,8 +11,9 @@ import (
 // looks, which are sure of a fifth. Among several projects the one with the fewest
 // calls under way is next, and among equals the one whose latest call began first. None
 // takes the last eighth, nor more than an eighth and as many as were answered quickly
-// of late: calls that hang must not take everything. Accounts whose credential may be
-// refused get a few slots each, and together never the last quarter. It is safe for
+// of late. A project that is alone may have an eighth until a call of it is answered,
+// and then all. So calls that hang don't take everything. Accounts whose credential may
+// be refused get a few slots each, and together never the last quarter. It is safe for
 // concurrent use.
 type Slots struct {
 	mu          sync.Mutex
@@ -45,18 +46,18 @@ type share struct {
 }
 
 // quick is how long a call of a project may take to earn it another slot, and for how long
-// it counts, at least.
+// it counts, at least. An answer, quick or not, counts for twice that.
 const quick = 10 * time.Second
 
 // pace is how many calls of a project were answered quickly of late.
 type pace struct {
+	answered    time.Time // when one was answered last, quickly or not
 	since       time.Time // when the time began in which now counts
 	now, before int
 }
 
-// earned is how many calls count. One that has just ended quickly is one more.
-func (p *pace) earned(one int) int {
-	at := time.Now()
+// earned is how many calls count at a time. One that has just ended quickly is one more.
+func (p *pace) earned(at time.Time, one int) int {
 	switch past := at.Sub(p.since); {
 	case past >= 2*quick:
 		p.since, p.now, p.before = at, 0, 0
@@ -169,11 +170,13 @@ func (s *Slots) acquire(ctx context.Context, projectID string, look, first bool)
 
 // ended notes for how long a call has held its slot.
 func (s *Slots) ended(projectID string, look bool, held time.Duration) {
-	if held < quick {
-		if s.paces[projectID] == nil {
-			s.paces[projectID] = new(pace)
-		}
-		s.paces[projectID].earned(1)
+	p := s.paces[projectID]
+	if p == nil {
+		p = new(pace)
+		s.paces[projectID] = p
+	}
+	if p.answered = time.Now(); held < quick {
+		p.earned(p.answered, 1)
 	}
 	if !look {
 		return
@@ -256,36 +259,31 @@ func (s *Slots) free(projectID string, account *share, look bool) {
 	s.give()
 }
 
-// earned is how many slots a project may have in company.
-func (s *Slots) earned(projectID string) int {
-	least := max(1, s.all/8)
-	if p := s.paces[projectID]; p != nil {
-		return least + p.earned(0)
-	}
-	return least
-}
-
 // May is how many slots a project may have now.
 func (s *Slots) May(projectID string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, wanted := s.seen[projectID]
-	if !s.company() && (wanted || len(s.seen) == 0) {
-		return s.all
-	}
-	return min(s.butLastEighth(), s.earned(projectID))
+	return s.may(projectID, s.company() || !wanted && len(s.seen) > 0)
 }
 
-// butLastEighth is how many slots there are without the last eighth, at least one, which is
-// left to others.
-func (s *Slots) butLastEighth() int { return max(1, s.all-max(1, s.all/8)) }
+// may is how many slots a project may have, in company or alone.
+func (s *Slots) may(projectID string, company bool) int {
+	eighth, now := max(1, s.all/8), time.Now()
+	switch p := s.paces[projectID]; {
+	case p == nil:
+		return eighth
+	case company:
+		return min(max(1, s.all-eighth), eighth+p.earned(now, 0))
+	case now.Sub(p.answered) >= 2*quick:
+		return eighth
+	}
+	return s.all
+}
 
 // give gives free slots to those who wait.
 func (s *Slots) give() {
-	each, company := s.all, s.company()
-	if company {
-		each = s.butLastEighth()
-	}
+	company := s.company()
 	s.doubtful = 0
 	for name, a := range s.accounts {
 		if a.few = s.credentials.Few(name); a.few > 0 {
@@ -293,7 +291,7 @@ func (s *Slots) give() {
 		}
 	}
 	for s.used < s.all && len(s.waiting) > 0 {
-		project, kind := s.next(each, company)
+		project, kind := s.next(company)
 		if project == "" {
 			return
 		}
@@ -319,9 +317,9 @@ func (s *Slots) give() {
 	}
 }
 
-// next is the project that is next, where each may have so many slots, or in company as
-// many as it has earned, and the kind of its call; "" for none.
-func (s *Slots) next(each int, company bool) (project string, kind int) {
+// next is the project that is next, in company or alone, and the kind of its call; "" for
+// none.
+func (s *Slots) next(company bool) (project string, kind int) {
 	looks := kindOf(s.looksTurn())
 	best := 0
 	for p, q := range s.waiting {
@@ -332,7 +330,7 @@ func (s *Slots) next(each int, company bool) (project string, kind int) {
 			}
 			turn = kindOf(false) // the looks' fifth of a few is none
 		}
-		if s.held[p] >= each || company && s.held[p] >= max(1, s.all/8) && s.held[p] >= s.earned(p) {
+		if s.held[p] >= s.may(p, company) {
 			continue
 		}
 		k := turn

@@ -23,7 +23,7 @@ func newLine(t *testing.T, n int) *line {
 	doubts := doubts{}
 	l := &line{t, NewSlots(n, doubts), doubts, make(chan string, 100)}
 	for _, project := range []string{"a", "a2", "b", "c", "d", "e"} { // all have earned what they can have
-		l.slots.paces[project] = &pace{since: time.Now(), now: 1000}
+		l.slots.paces[project] = &pace{answered: time.Now(), since: time.Now(), now: 1000}
 	}
 	return l
 }
@@ -155,6 +155,7 @@ func TestTheLastEighth(t *testing.T) {
 		l.release("b", false)
 		l.want()
 		time.Sleep(time.Minute + time.Second) // nobody else has wanted a slot for long
+		l.slots.ended("a", false, time.Second)
 		l.wait(1, "a", false)
 		l.want("a stop")
 	})
@@ -479,15 +480,41 @@ func TestSlotsAreEarned(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A project that is alone has an eighth of the slots until a call of it is answered, then all,
+// however long the answer took.
+func TestAnAnswerEarnsAllSlotsAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slots := NewSlots(16, doubts{})
-		for range 16 {
-			if _, err := slots.Acquire(t.Context(), "a", false); err != nil {
-				t.Fatal(err)
+		ctx, end := context.WithCancel(t.Context())
+		defer end()
+		held := make(chan *Slot, 100)
+		for range 30 {
+			go func() {
+				if slot, err := slots.Acquire(ctx, "a", false); err == nil {
+					held <- slot
+				}
+			}()
+		}
+		want := func(n, may int) {
+			t.Helper()
+			synctest.Wait()
+			if len(held) != n || slots.May("a") != may {
+				t.Errorf("it has %d slots and may have %d, want %d and %d", len(held), slots.May("a"), n, may)
 			}
 		}
-		if got := slots.May("a"); got != 16 {
-			t.Errorf("a may have %d slots", got)
-		}
+		want(2, 2)
+		(<-held).Free() // without an answer
+		want(2, 2)
+		time.Sleep(2 * quick)
+		(<-held).Answered()
+		want(16, 16)
+		time.Sleep(2 * quick)
+		want(16, 2)
+		(<-held).Free()
+		want(15, 2)
+		(<-held).Answered()
+		want(16, 16)
 	})
 }
