@@ -45,7 +45,7 @@ func TestHedged(t *testing.T) {
 						return ctx.Err()
 					}
 				}
-				answer, err := hedged(t.Context(), 400*ms, func(ctx context.Context, limit time.Duration, begun func()) (int, error) {
+				answer, err := hedged(t.Context(), 400*ms, quickTries, func(ctx context.Context, limit time.Duration, begun func()) (int, error) {
 					i := started
 					started++
 					if i >= len(row.calls) {
@@ -79,7 +79,7 @@ func TestHedged(t *testing.T) {
 func TestHedgedWithoutPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began, starts := time.Now(), []time.Duration{}
-		_, err := hedged(t.Context(), tryTimes[0], func(ctx context.Context, limit time.Duration, begun func()) (int, error) {
+		_, err := hedged(t.Context(), quickTries[0], quickTries, func(ctx context.Context, limit time.Duration, begun func()) (int, error) {
 			starts = append(starts, time.Since(began))
 			begun()
 			ctx, cancel := context.WithTimeout(ctx, limit)
@@ -99,7 +99,7 @@ func TestHedgedEnds(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 		defer cancel()
 		calls := 0
-		_, err := hedged(ctx, time.Second, func(ctx context.Context, _ time.Duration, begun func()) (int, error) {
+		_, err := hedged(ctx, time.Second, quickTries, func(ctx context.Context, _ time.Duration, begun func()) (int, error) {
 			begun()
 			calls++
 			<-ctx.Done()
@@ -111,30 +111,40 @@ func TestHedgedEnds(t *testing.T) {
 	})
 }
 
-// How long a page is waited for follows from how long pages take, in bounds.
+// How long a page is waited for follows from how long pages take, in bounds, and from looks
+// as long as no page has come.
 func TestPatience(t *testing.T) {
 	const ms = time.Millisecond
 	var times listTimes
-	expect := func(want time.Duration) {
+	look := time.Duration(0)
+	expect := func(want time.Duration, tries tryTimes) {
 		t.Helper()
-		if got := times.patience("p"); got != want {
-			t.Errorf("patience %v, want %v", got, want)
+		got, gotTries := times.patience("p", look)
+		for _, d := range []*time.Duration{&got, &gotTries[0], &gotTries[1], &gotTries[2]} {
+			*d = d.Round(ms)
+		}
+		if got != want || gotTries != tries {
+			t.Errorf("patience %v and %v, want %v and %v", got, gotTries, want, tries)
 		}
 	}
-	expect(time.Second) // nothing is known
+	expect(time.Second, quickTries) // nothing is known
+	look = 800 * ms
+	expect(3200*ms, tryTimes{3200 * ms, 3200 * ms, 3200 * ms})
+	look = time.Minute
+	expect(4*time.Second, tryTimes{4 * time.Second, 4 * time.Second, 4 * time.Second})
 	times.took("p", 100*ms)
 	times.took("another", time.Second)
-	expect(400 * ms)
+	expect(400*ms, quickTries)
 	times.took("p", 180*ms)
-	expect(440 * ms)
+	expect(440*ms, quickTries)
 	for range 100 {
 		times.took("p", 10*ms)
 	}
-	expect(250 * ms)
+	expect(250*ms, quickTries)
 	for range 100 {
-		times.took("p", 900*ms)
+		times.took("p", 400*ms)
 	}
-	expect(time.Second)
+	expect(1600*ms, tryTimes{1600 * ms, 2 * time.Second, 2 * time.Second})
 	for i := range 3 * mostListTimes {
 		times.took(fmt.Sprint(i), ms)
 	}

@@ -32,9 +32,13 @@ type reporter struct {
 	log     *slog.Logger
 }
 
-// lookTime is how long a detail call may take at first. It is harmless to ask
-// again: mostly one answer is slow, not the API.
-const lookTime = 1500 * time.Millisecond
+const (
+	// leastLookTime is how long any detail call may take at first. It is harmless to ask
+	// again: mostly one answer is slow, not the API.
+	leastLookTime = 1500 * time.Millisecond
+	// slowLook: a look that takes so many times as long as usual is asked for again.
+	slowLook = 3
+)
 
 // stop makes the stop call of a claimed stop, and keeps what it has told besides
 // its verdict. system says that a failure is the system's.
@@ -58,8 +62,8 @@ func (c *detail) look(ctx context.Context, step claimed) (job *jobs.Job, err err
 	if !s.Marked.IsZero() && !step.Marked {
 		s.LostCall(c.schedule.lostTill(s.Marked))
 	}
-	for _, limit := range []time.Duration{lookTime, c.schedule.CallTimeout} {
-		limit = min(limit, c.schedule.CallTimeout)
+	first := max(leastLookTime, slowLook*c.reporter.slots.LookTime())
+	for _, limit := range []time.Duration{min(first, c.schedule.CallTimeout), c.schedule.CallTimeout} {
 		callCtx, cancel := context.WithTimeout(ctx, limit)
 		job, err = c.call(callCtx, s.ProjectID, s.JobID)
 		slow := callCtx.Err() != nil && ctx.Err() == nil

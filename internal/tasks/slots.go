@@ -1,6 +1,7 @@
 package tasks
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -29,7 +30,7 @@ type Slots struct {
 	waiting     map[string]*queues   // by project; those for which somebody waits
 	seen        map[string]time.Time // when each project last wanted a slot
 	accounts    map[string]*share    // by account; those that have ever wanted a slot
-	lookTime    time.Duration        // as LookTime tells it
+	times       [2]time.Duration     // by kind, about how long calls hold their slots
 	paces       map[string]*pace     // by project; those of which calls were answered of late
 }
 
@@ -178,24 +179,22 @@ func (s *Slots) ended(projectID string, look bool, held time.Duration) {
 	if p.answered = time.Now(); held < quick {
 		p.earned(p.answered, 1)
 	}
-	if !look {
-		return
+	usual := &s.times[kindOf(look)]
+	if *usual == 0 {
+		*usual = held
 	}
-	if s.lookTime == 0 {
-		s.lookTime = held
-	}
-	s.lookTime += (held - s.lookTime) / lookWeight
+	*usual += (held - *usual) / timeWeight
 }
 
-// lookWeight: each look counts as the lookWeight-th part of the average.
-const lookWeight = 32
+// timeWeight: each call counts as the timeWeight-th part of the average.
+const timeWeight = 32
 
 // LookTime is about how long a look that was answered has held its slot lately, pages of
-// lists left aside; 0 before the first one.
+// lists left aside. Before the first one it is what stop calls take; 0 if there was none.
 func (s *Slots) LookTime() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.lookTime
+	return cmp.Or(s.times[kindOf(true)], s.times[kindOf(false)])
 }
 
 // account is the share of an account. The lock must be held.

@@ -380,7 +380,7 @@ func TestPagesKeepTheirOrder(t *testing.T) {
 	})
 }
 
-// The time of looks follows what they take now; stop calls do not count.
+// The time of looks follows what they take now; stop calls count only before there was any.
 func TestLookTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slots := NewSlots(10, doubts{})
@@ -401,8 +401,9 @@ func TestLookTime(t *testing.T) {
 				t.Errorf("a look is said to take %v, want %v to %v", got, least, most)
 			}
 		}
-		hold(1, false, time.Hour)
 		is(0, 0)
+		hold(1, false, time.Hour)
+		is(time.Hour, time.Hour)
 		hold(1, true, 20*time.Millisecond)
 		is(20*time.Millisecond, 20*time.Millisecond)
 		hold(100, false, time.Hour)
