@@ -3,7 +3,6 @@ package rounds
 import (
 	"context"
 	"slices"
-	"time"
 
 	"github.com/hibiken/asynq"
 
@@ -108,11 +107,6 @@ func (l *Loop) diagnose(ctx context.Context, projectID string, steps []ledger.Me
 	return why, nil
 }
 
-// fellLately is for how long after a worker fell silent the tasks that it may
-// have taken, and not claimed a step for, are taken for lost: asynq itself waits
-// longer.
-const fellLately = time.Minute
-
 // unclaimed says why a released step that nobody has claimed is lost; "" if its
 // task just waits for its turn.
 func (l *Loop) unclaimed(ctx context.Context, s *ledger.Stop, step ledger.Member) (string, error) {
@@ -127,7 +121,7 @@ func (l *Loop) unclaimed(ctx context.Context, s *ledger.Stop, step ledger.Member
 	case asynq.TaskStateActive.String(): // a worker that lives would have told that it has it
 		census := l.Member.Census()
 		switch {
-		case leased && (census.Fell.IsZero() || l.Member.Now().Sub(census.Fell) > fellLately):
+		case leased:
 			return "", nil
 		case !census.Reliable: // nobody could tell of anything
 			return notYet, nil
