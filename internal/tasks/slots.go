@@ -10,8 +10,8 @@ import (
 
 // Slots are the API calls that this worker may make at once. Stop calls go before
 // looks, which are sure of a fifth. Among several projects the one with the fewest
-// calls under way is next, and among equals the one whose latest call began first. None
-// takes the last eighth, nor more than an eighth and as many as were answered quickly
+// calls under way is next, and among equals the one whose latest call began first. Each
+// fifth call of a project is a look if one waits. None takes the last eighth, nor more than an eighth and as many as were answered quickly
 // of late. A project that is alone may have an eighth until a call of it is answered,
 // and then all. So calls that hang don't take everything. Accounts whose credential may
 // be refused get a few slots each, and together never the last quarter. It is safe for
@@ -23,21 +23,26 @@ type Slots struct {
 	used        int
 	looks       int                  // of those used
 	doubtful    int                  // of those used, by accounts whose credential may be refused
-	held        map[string]int       // by project
 	grants      int                  // how many slots were given
-	latest      map[string]int       // by project: of those grants, the number of its latest
-	stopsInRow  int                  // stop calls given since the latest look
-	waiting     map[string]*queues   // by project; those for which somebody waits
-	seen        map[string]time.Time // when each project last wanted a slot
-	accounts    map[string]*share    // by account; those that have ever wanted a slot
 	times       [2]time.Duration     // by kind, about how long calls hold their slots
-	paces       map[string]*pace     // by project; those of which calls were answered of late
+	projects    map[string]*standing // those that have wanted a slot lately
+	waiting     map[string]*queues   // by project; those for which somebody waits
+	accounts    map[string]*share    // by account; those that have ever wanted a slot
 }
 
 // Credentials tell how far the credentials of accounts may be used.
 type Credentials interface {
 	Account(projectID string) string
 	Few(account string) int // how many calls of an account may be made at once for now; 0: any number
+}
+
+// standing is what is known of a project that has wanted a slot lately.
+type standing struct {
+	seen       time.Time // when it last wanted one
+	held       int       // how many it has
+	latest     int       // of all grants, the number of its latest
+	stopsInRow int       // stop calls since its latest look
+	pace       pace
 }
 
 // share is what an account has of the slots.
@@ -72,6 +77,7 @@ func (p *pace) earned(at time.Time, one int) int {
 // queues are the calls of one project that wait, by kind and in their order: stop
 // calls, looks.
 type queues struct {
+	project *standing
 	account *share
 	of      [2][]chan struct{}
 	pages   int // how many of the looks, the first, are pages of a list
@@ -98,8 +104,8 @@ func kindOf(look bool) int {
 // NewSlots returns n slots. An account that may only have a few gives one project
 // one less, so that another one can show that the credential is accepted.
 func NewSlots(n int, c Credentials) *Slots {
-	return &Slots{all: n, credentials: c, held: make(map[string]int), latest: make(map[string]int), waiting: make(map[string]*queues),
-		paces: make(map[string]*pace), seen: make(map[string]time.Time), accounts: make(map[string]*share)}
+	return &Slots{all: n, credentials: c, projects: make(map[string]*standing), waiting: make(map[string]*queues),
+		accounts: make(map[string]*share)}
 }
 
 // Slot is one call's, from Acquire until it is freed, once: whatever frees it again changes
@@ -129,10 +135,11 @@ func (s *Slots) AcquirePage(ctx context.Context, projectID string) (*Slot, error
 func (s *Slots) acquire(ctx context.Context, projectID string, look, first bool) (*Slot, error) {
 	ready, kind, name := make(chan struct{}), kindOf(look), s.credentials.Account(projectID)
 	s.mu.Lock()
-	s.seen[projectID] = time.Now()
+	p := s.standing(projectID)
+	p.seen = time.Now()
 	q := s.waiting[projectID]
 	if q == nil {
-		q = &queues{account: s.account(name)}
+		q = &queues{project: p, account: s.account(name)}
 		s.waiting[projectID] = q
 	}
 	if first { // but pages keep their order
@@ -150,9 +157,9 @@ func (s *Slots) acquire(ctx context.Context, projectID string, look, first bool)
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			if answered {
-				s.ended(projectID, look, time.Since(began))
+				s.ended(p, look, time.Since(began))
 			}
-			s.free(projectID, q.account, look)
+			s.free(p, q.account, look)
 		}}, nil
 	case <-ctx.Done():
 	}
@@ -165,19 +172,14 @@ func (s *Slots) acquire(ctx context.Context, projectID string, look, first bool)
 		}
 		return nil, ctx.Err()
 	}
-	s.free(projectID, q.account, look) // it came in this moment
+	s.free(p, q.account, look) // it came in this moment
 	return nil, ctx.Err()
 }
 
 // ended notes for how long a call has held its slot.
-func (s *Slots) ended(projectID string, look bool, held time.Duration) {
-	p := s.paces[projectID]
-	if p == nil {
-		p = new(pace)
-		s.paces[projectID] = p
-	}
-	if p.answered = time.Now(); held < quick {
-		p.earned(p.answered, 1)
+func (s *Slots) ended(p *standing, look bool, held time.Duration) {
+	if p.pace.answered = time.Now(); held < quick {
+		p.pace.earned(p.pace.answered, 1)
 	}
 	usual := &s.times[kindOf(look)]
 	if *usual == 0 {
@@ -195,6 +197,16 @@ func (s *Slots) LookTime() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return cmp.Or(s.times[kindOf(true)], s.times[kindOf(false)])
+}
+
+// standing is that of a project. The lock must be held.
+func (s *Slots) standing(projectID string) *standing {
+	p := s.projects[projectID]
+	if p == nil {
+		p = new(standing)
+		s.projects[projectID] = p
+	}
+	return p
 }
 
 // account is the share of an account. The lock must be held.
@@ -246,15 +258,13 @@ func (s *Slots) WaitingOf(account string) int {
 	return n
 }
 
-func (s *Slots) free(projectID string, account *share, look bool) {
+func (s *Slots) free(p *standing, account *share, look bool) {
 	s.used--
 	account.used--
 	if look {
 		s.looks--
 	}
-	if s.held[projectID]--; s.held[projectID] == 0 {
-		delete(s.held, projectID)
-	}
+	p.held--
 	s.give()
 }
 
@@ -262,19 +272,21 @@ func (s *Slots) free(projectID string, account *share, look bool) {
 func (s *Slots) May(projectID string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, wanted := s.seen[projectID]
-	return s.may(projectID, s.company() || !wanted && len(s.seen) > 0)
+	company := s.company()
+	p := s.projects[projectID]
+	return s.may(p, company || p == nil && len(s.projects) > 0)
 }
 
-// may is how many slots a project may have, in company or alone.
-func (s *Slots) may(projectID string, company bool) int {
+// may is how many slots a project may have, in company or alone; nil: one that has not
+// wanted any.
+func (s *Slots) may(p *standing, company bool) int {
 	eighth, now := max(1, s.all/8), time.Now()
-	switch p := s.paces[projectID]; {
+	switch {
 	case p == nil:
 		return eighth
 	case company:
-		return min(max(1, s.all-eighth), eighth+p.earned(now, 0))
-	case now.Sub(p.answered) >= 2*quick:
+		return min(max(1, s.all-eighth), eighth+p.pace.earned(now, 0))
+	case now.Sub(p.pace.answered) >= 2*quick:
 		return eighth
 	}
 	return s.all
@@ -290,27 +302,27 @@ func (s *Slots) give() {
 		}
 	}
 	for s.used < s.all && len(s.waiting) > 0 {
-		project, kind := s.next(company)
-		if project == "" {
+		projectID, kind := s.next(company)
+		if projectID == "" {
 			return
 		}
-		q := s.waiting[project]
+		q := s.waiting[projectID]
 		ready := q.of[kind][0]
 		q.remove(kind, 0)
 		if q.len() == 0 {
-			delete(s.waiting, project)
+			delete(s.waiting, projectID)
 		}
 		s.used++
 		q.account.used++
 		if q.account.few > 0 {
 			s.doubtful++
 		}
-		s.held[project]++
 		s.looks += kind
 		s.grants++
-		s.latest[project] = s.grants
-		if s.stopsInRow++; kind == kindOf(true) {
-			s.stopsInRow = 0
+		q.project.held++
+		q.project.latest = s.grants
+		if q.project.stopsInRow++; kind == kindOf(true) {
+			q.project.stopsInRow = 0
 		}
 		close(ready)
 	}
@@ -318,63 +330,55 @@ func (s *Slots) give() {
 
 // next is the project that is next, in company or alone, and the kind of its call; "" for
 // none.
-func (s *Slots) next(company bool) (project string, kind int) {
-	looks := kindOf(s.looksTurn())
+func (s *Slots) next(company bool) (projectID string, kind int) {
 	best := 0
-	for p, q := range s.waiting {
-		turn := looks
+	for id, q := range s.waiting {
+		p := q.project
+		turn := kindOf(s.looks < s.all/lookPart || p.stopsInRow >= lookPart-1 && len(q.of[kindOf(true)]) > 0)
 		if few := q.account.few; few > 0 {
-			if q.account.used >= few || s.doubtful >= max(1, s.all-s.all/4) || s.held[p] >= max(1, few-1) {
+			if q.account.used >= few || s.doubtful >= max(1, s.all-max(1, s.all/4)) || p.held >= max(1, few-1) {
 				continue
 			}
 			turn = kindOf(false) // the looks' fifth of a few is none
 		}
-		if s.held[p] >= s.may(p, company) {
+		if p.held >= s.may(p, company) {
 			continue
 		}
 		k := turn
 		if len(q.of[k]) == 0 {
 			k = 1 - turn
 		}
-		rank := 2 * s.held[p]
+		rank := 2 * p.held
 		if k != turn {
 			rank++ // among equals, the kind whose turn it is
 		}
-		if project == "" || rank < best || rank == best && s.earlier(p, project) {
-			project, kind, best = p, k, rank
+		if projectID == "" || rank < best || rank == best && s.earlier(id, projectID) {
+			projectID, kind, best = id, k, rank
 		}
 	}
-	return project, kind
-}
-
-// looksTurn reports whether a look is next: each fifth of the slots is theirs, or of so few
-// that they have no fifth, each fifth turn.
-func (s *Slots) looksTurn() bool {
-	return s.looks < s.all/lookPart || s.all < lookPart && s.stopsInRow >= lookPart-1
+	return projectID, kind
 }
 
 // lookPart: looks are sure of the lookPart-th part.
 const lookPart = 5
 
 // earlier reports whether of two projects the latest call of the first began earlier.
-func (s *Slots) earlier(p, q string) bool {
-	if s.latest[p] != s.latest[q] {
-		return s.latest[p] < s.latest[q]
+func (s *Slots) earlier(one, other string) bool {
+	if a, b := s.projects[one].latest, s.projects[other].latest; a != b {
+		return a < b
 	}
-	return p < q
+	return one < other
 }
 
-// company reports whether several projects have wanted slots lately.
+// company reports whether several projects have wanted slots lately. It forgets the others.
 func (s *Slots) company() bool {
-	if len(s.seen) < 2 {
+	if len(s.projects) < 2 {
 		return false
 	}
-	for id, at := range s.seen {
-		if time.Since(at) > time.Minute && s.held[id] == 0 && s.waiting[id] == nil {
-			delete(s.seen, id)
-			delete(s.paces, id)
-			delete(s.latest, id)
+	for id, p := range s.projects {
+		if time.Since(p.seen) > time.Minute && p.held == 0 && s.waiting[id] == nil {
+			delete(s.projects, id)
 		}
 	}
-	return len(s.seen) > 1
+	return len(s.projects) > 1
 }

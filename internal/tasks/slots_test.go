@@ -21,11 +21,17 @@ type line struct {
 
 func newLine(t *testing.T, n int) *line {
 	doubts := doubts{}
-	l := &line{t, NewSlots(n, doubts), doubts, make(chan string, 100)}
-	for _, project := range []string{"a", "a2", "b", "c", "d", "e"} { // all have earned what they can have
-		l.slots.paces[project] = &pace{answered: time.Now(), since: time.Now(), now: 1000}
-	}
-	return l
+	return &line{t, NewSlots(n, doubts), doubts, make(chan string, 100)}
+}
+
+// acquire is the slots' Acquire for a project that has earned all that it can have.
+func (l *line) acquire(project string, look bool) error {
+	l.slots.mu.Lock()
+	l.slots.standing(project).pace = pace{answered: time.Now(), since: time.Now(), now: 1000}
+	l.slots.standing(project).seen = time.Now()
+	l.slots.mu.Unlock()
+	_, err := l.slots.Acquire(l.t.Context(), project, look)
+	return err
 }
 
 // doubts are how many calls accounts may make, which are named as the projects that
@@ -39,14 +45,14 @@ func (d doubts) Few(account string) int          { return d[account] }
 func (l *line) release(project string, look bool) {
 	l.slots.mu.Lock()
 	defer l.slots.mu.Unlock()
-	l.slots.free(project, l.slots.account(l.doubts.Account(project)), look)
+	l.slots.free(l.slots.standing(project), l.slots.account(l.doubts.Account(project)), look)
 }
 
 // take takes n slots, which are free.
 func (l *line) take(n int, project string, look bool) {
 	l.t.Helper()
 	for range n {
-		if _, err := l.slots.Acquire(l.t.Context(), project, look); err != nil {
+		if err := l.acquire(project, look); err != nil {
 			l.t.Fatalf("no slot for %s: %v", project, err)
 		}
 	}
@@ -60,7 +66,7 @@ func (l *line) wait(n int, project string, look bool) {
 	}
 	for range n {
 		go func() {
-			if _, err := l.slots.Acquire(l.t.Context(), project, look); err == nil {
+			if err := l.acquire(project, look); err == nil {
 				l.got <- project + kind
 			}
 		}()
@@ -155,7 +161,7 @@ func TestTheLastEighth(t *testing.T) {
 		l.release("b", false)
 		l.want()
 		time.Sleep(time.Minute + time.Second) // nobody else has wanted a slot for long
-		l.slots.ended("a", false, time.Second)
+		l.slots.ended(l.slots.standing("a"), false, time.Second)
 		l.wait(1, "a", false)
 		l.want("a stop")
 	})
@@ -218,8 +224,8 @@ func TestManyProjectsWaitLong(t *testing.T) {
 			}
 			slot.Free()
 		}
-		if len(s.seen) > 2 || len(s.latest) > 2 || len(s.paces) > 2 {
-			t.Errorf("of projects that are done: %d seen, %d grants, %d paces", len(s.seen), len(s.latest), len(s.paces))
+		if len(s.projects) > 2 {
+			t.Errorf("%d projects that are done are known", len(s.projects))
 		}
 	})
 }
@@ -346,7 +352,7 @@ func TestGivingUp(t *testing.T) {
 		l.wait(1, "b", true)
 		l.want("b look")
 		l.release("b", true)
-		if len(l.slots.held) != 0 || l.slots.looks != 0 || l.slots.used != 0 || l.slots.accounts["a"].used != 0 {
+		if l.slots.standing("a").held != 0 || l.slots.looks != 0 || l.slots.used != 0 || l.slots.accounts["a"].used != 0 {
 			t.Errorf("with nothing under way: %+v", l.slots)
 		}
 	})
@@ -417,105 +423,5 @@ func TestLookTime(t *testing.T) {
 			slot.Free()
 		}
 		is(20*time.Millisecond, 25*time.Millisecond)
-	})
-}
-
-// In company a project has an eighth of the slots, and one more for each of its calls that was
-// answered quickly of late. Alone it has all.
-func TestSlotsAreEarned(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		slots := NewSlots(16, doubts{})
-		ctx, end := context.WithCancel(t.Context())
-		defer end()
-		held := make(map[string][]*Slot)
-		var mu sync.Mutex
-		ask := func(project string, n int) {
-			for range n {
-				go func() {
-					if slot, err := slots.Acquire(ctx, project, false); err == nil {
-						mu.Lock()
-						defer mu.Unlock()
-						held[project] = append(held[project], slot)
-					}
-				}()
-			}
-			synctest.Wait()
-		}
-		has := func(project string, want int) {
-			t.Helper()
-			synctest.Wait()
-			if got := len(held[project]); got != want {
-				t.Errorf("%s has %d slots, want %d", project, got, want)
-			}
-		}
-		free := func(project string, answered bool) {
-			all := held[project]
-			held[project] = nil
-			for _, slot := range all {
-				if answered {
-					slot.Answered()
-				}
-				slot.Free()
-			}
-		}
-		ask("b", 1)
-		free("b", true) // quickly
-		ask("a", 30)
-		has("a", 2)
-		ask("b", 30)
-		has("b", 3)
-		free("b", true)
-		has("b", 6)
-		time.Sleep(quick)
-		free("b", true) // none of them earns anything
-		has("b", 6)
-		time.Sleep(2 * quick)
-		free("b", true) // all is forgotten
-		has("b", 2)
-		has("a", 2)
-		free("b", false) // they were not answered
-		has("b", 2)
-		for _, project := range []string{"b", "one that has not wanted any yet"} {
-			if got := slots.May(project); got != 2 {
-				t.Errorf("%s may have %d slots", project, got)
-			}
-		}
-	})
-}
-
-// A project that is alone has an eighth of the slots until a call of it is answered, then all,
-// however long the answer took.
-func TestAnAnswerEarnsAllSlotsAlone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		slots := NewSlots(16, doubts{})
-		ctx, end := context.WithCancel(t.Context())
-		defer end()
-		held := make(chan *Slot, 100)
-		for range 30 {
-			go func() {
-				if slot, err := slots.Acquire(ctx, "a", false); err == nil {
-					held <- slot
-				}
-			}()
-		}
-		want := func(n, may int) {
-			t.Helper()
-			synctest.Wait()
-			if len(held) != n || slots.May("a") != may {
-				t.Errorf("it has %d slots and may have %d, want %d and %d", len(held), slots.May("a"), n, may)
-			}
-		}
-		want(2, 2)
-		(<-held).Free() // without an answer
-		want(2, 2)
-		time.Sleep(2 * quick)
-		(<-held).Answered()
-		want(16, 16)
-		time.Sleep(2 * quick)
-		want(16, 2)
-		(<-held).Free()
-		want(15, 2)
-		(<-held).Answered()
-		want(16, 16)
 	})
 }

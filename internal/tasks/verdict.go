@@ -3,6 +3,7 @@ package tasks
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"vizstop/internal/jobs"
@@ -190,12 +191,14 @@ func judgeEnded(s *ledger.Stop, job *jobs.Job) verdict {
 // judgeActive says what it means that the job is still active.
 func judgeActive(s *ledger.Stop, status jobs.Status, may chance) verdict {
 	reason := fmt.Sprintf("job status is still %v", status)
-	if s.State == ledger.Pending && s.Reason != "" { // what the stop call met with
+	if s.State == ledger.Pending && strings.HasSuffix(s.Reason, reason) { // the look before it said so
+		reason = s.Reason
+	} else if s.State == ledger.Pending && s.Reason != "" { // what the stop call met with
 		reason = s.Reason + "; then " + reason
 	}
 	switch {
 	case s.State == ledger.Pending && !may.over:
-		return verdict{action: actAwait, reason: "a stop call that got lost with its worker may yet take effect; " + reason}
+		return verdict{action: actAwait, reason: reason}
 	case s.State == ledger.Pending && s.Withdrawn != "":
 		return end(ledger.Canceled, s.Withdrawn)
 	case s.State == ledger.Pending && may.never != "":

@@ -135,6 +135,24 @@ func TestJudgePollOfAnotherKind(t *testing.T) {
 	check(t, "accepted", judgePoll(&s, job, nil, false, chance{}), end(ledger.Stopped, ""))
 }
 
+// However often a job is seen active before its stop is accepted, the reason says so once.
+func TestTheReasonDoesNotGrow(t *testing.T) {
+	for _, met := range []string{"", "modelarts stop: timeout"} {
+		s := unsure
+		s.Reason = met
+		first := ""
+		for range 3 {
+			s.Reason = judgePoll(&s, &jobs.Job{Status: v1.StatusRunning.Job()}, nil, false, chance{}).reason
+			if first == "" {
+				first = s.Reason
+			}
+		}
+		if s.Reason != first {
+			t.Errorf("%q, at first %q", s.Reason, first)
+		}
+	}
+}
+
 // wantOfActive is what is to happen to a stop whose job is still active.
 func wantOfActive(s ledger.Stop, may chance) verdict {
 	switch {

@@ -1,0 +1,189 @@
+package tasks
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// In company a project has an eighth of the slots, and one more for each of its calls that was
+// answered quickly of late. Alone it has all.
+func TestSlotsAreEarned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slots := NewSlots(16, doubts{})
+		ctx, end := context.WithCancel(t.Context())
+		defer end()
+		held := make(map[string][]*Slot)
+		var mu sync.Mutex
+		ask := func(project string, n int) {
+			for range n {
+				go func() {
+					if slot, err := slots.Acquire(ctx, project, false); err == nil {
+						mu.Lock()
+						defer mu.Unlock()
+						held[project] = append(held[project], slot)
+					}
+				}()
+			}
+			synctest.Wait()
+		}
+		has := func(project string, want int) {
+			t.Helper()
+			synctest.Wait()
+			if got := len(held[project]); got != want {
+				t.Errorf("%s has %d slots, want %d", project, got, want)
+			}
+		}
+		free := func(project string, answered bool) {
+			all := held[project]
+			held[project] = nil
+			for _, slot := range all {
+				if answered {
+					slot.Answered()
+				}
+				slot.Free()
+			}
+		}
+		ask("b", 1)
+		free("b", true) // quickly
+		ask("a", 30)
+		has("a", 2)
+		ask("b", 30)
+		has("b", 3)
+		free("b", true)
+		has("b", 6)
+		time.Sleep(quick)
+		free("b", true) // none of them earns anything
+		has("b", 6)
+		time.Sleep(2 * quick)
+		free("b", true) // all is forgotten
+		has("b", 2)
+		has("a", 2)
+		free("b", false) // they were not answered
+		has("b", 2)
+		for _, project := range []string{"b", "one that has not wanted any yet"} {
+			if got := slots.May(project); got != 2 {
+				t.Errorf("%s may have %d slots", project, got)
+			}
+		}
+	})
+}
+
+// A project that is alone has an eighth of the slots until a call of it is answered, then all,
+// however long the answer took.
+func TestAnAnswerEarnsAllSlotsAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slots := NewSlots(16, doubts{})
+		ctx, end := context.WithCancel(t.Context())
+		defer end()
+		held := make(chan *Slot, 100)
+		for range 30 {
+			go func() {
+				if slot, err := slots.Acquire(ctx, "a", false); err == nil {
+					held <- slot
+				}
+			}()
+		}
+		want := func(n, may int) {
+			t.Helper()
+			synctest.Wait()
+			if len(held) != n || slots.May("a") != may {
+				t.Errorf("it has %d slots and may have %d, want %d and %d", len(held), slots.May("a"), n, may)
+			}
+		}
+		want(2, 2)
+		(<-held).Free() // without an answer
+		want(2, 2)
+		time.Sleep(2 * quick)
+		(<-held).Answered()
+		want(16, 16)
+		time.Sleep(2 * quick)
+		want(16, 2)
+		(<-held).Free()
+		want(15, 2)
+		(<-held).Answered()
+		want(16, 16)
+	})
+}
+
+// However few slots there are, accounts whose credential may be refused leave one to others.
+func TestDoubtfulAccountsLeaveASlot(t *testing.T) {
+	for _, all := range []int{2, 3, 4, 5} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, end := context.WithCancel(t.Context())
+			defer end()
+			doubts := doubts{"a": 3, "b": 3, "c": 3}
+			slots, got := NewSlots(all, doubts), make(chan string, 100)
+			for _, project := range []string{"a", "a", "b", "b", "c", "c", "e"} { // "e" is accepted
+				go func() {
+					if _, err := slots.Acquire(ctx, project, false); err == nil {
+						got <- project
+					}
+				}()
+				synctest.Wait()
+			}
+			close(got)
+			has := ""
+			for project := range got {
+				has += project
+			}
+			if !strings.Contains(has, "e") {
+				t.Errorf("%d slots: projects %q have them, one whose account is accepted waits", all, has)
+			}
+		})
+	}
+}
+
+// A project with stop calls and looks gets looks beside one that only looks, also where those
+// hang.
+func TestEachProjectGetsLooks(t *testing.T) {
+	for _, hang := range []bool{false, true} {
+		for _, all := range []int{1, 2, 3, 4, 5, 8, 9, 16, 32} {
+			if hang && all == 1 {
+				continue // whoever hangs has it
+			}
+			synctest.Test(t, func(t *testing.T) {
+				slots := NewSlots(all, doubts{})
+				ctx, end := context.WithCancel(t.Context())
+				got := map[string]int{}
+				var mu sync.Mutex
+				play := func(project string, look, hang bool) {
+					for range 60 {
+						go func() {
+							for {
+								slot, err := slots.Acquire(ctx, project, look)
+								if err != nil {
+									return
+								}
+								if hang {
+									time.Sleep(30 * time.Second)
+									slot.Free()
+								} else {
+									time.Sleep(time.Second)
+									slot.Answered()
+								}
+								mu.Lock()
+								got[fmt.Sprint(project, " look ", look)]++
+								mu.Unlock()
+							}
+						}()
+					}
+				}
+				play("a", false, false)
+				play("a", true, false)
+				play("c", true, hang)
+				time.Sleep(5 * time.Minute)
+				end()
+				time.Sleep(time.Hour)
+				stops, looks := got["a look false"], got["a look true"]
+				if looks < stops/lookPart || stops < 2*looks {
+					t.Errorf("%d slots, others hang %v: %v", all, hang, got)
+				}
+			})
+		}
+	}
+}
