@@ -51,7 +51,7 @@ func hold(d time.Duration) { <-time.After(d) }
 
 // How long a stop may stand still once a fault is over. A silent worker is taken
 // for dead after five seconds, and what it held is looked for every two; an API
-// that was away is tried every two seconds.
+// that was away is tried every 1.5 seconds.
 const (
 	workerLimit = 15 * time.Second // a worker died
 	redisLimit  = 10 * time.Second // Redis was away, or has lost something

@@ -41,10 +41,10 @@ type Config struct {
 
 	// CallTimeout is how long a call may take: so long a probe has. 0 means 30 s.
 	CallTimeout time.Duration
-	// FirstProbe is how long after a hold its first probe goes out, by default 2 s
+	// FirstProbe is how long after a hold its first probe goes out, by default 1.5 s
 	// where the API does not answer and 15 s otherwise, the time for which an access
 	// key may stay locked. Each failed probe doubles the wait, up to LongestProbe,
-	// by default 2 s and 2 min.
+	// by default 1.5 s and 2 min.
 	FirstProbe, LongestProbe time.Duration
 	// CredentialProbe is how long after a refusal of a credential itself it is tried
 	// again: default 2 min. An access key locks after more than five refusals
