@@ -179,6 +179,8 @@ func TestEachProjectGetsLooks(t *testing.T) {
 				time.Sleep(5 * time.Minute)
 				end()
 				time.Sleep(time.Hour)
+				mu.Lock()
+				defer mu.Unlock()
 				stops, looks := got["a look false"], got["a look true"]
 				if looks < stops/lookPart || stops < 2*looks {
 					t.Errorf("%d slots, others hang %v: %v", all, hang, got)
