@@ -93,10 +93,14 @@ func (p pace) ofOnePage(known release.ListState, jobs int, now time.Time, many t
 // read is the time to the next check after the list was read, and whether that begins
 // with a look at its length. So many watched jobs had left it, so many stood on it.
 func (p pace) read(known release.ListState, left, jobs int, now time.Time) (next time.Duration, peek bool) {
+	quiet := p.quiet(known, jobs, now)
 	if known.Since.IsZero() || fewOf*left <= jobs {
-		return p.quiet(known, jobs, now), true
+		return quiet, true
 	}
 	next = p.busy(known, onTheWay(known, left), jobs, now)
+	if known.Pages > 1 && beginning(known) && quiet < next {
+		return quiet, true
+	}
 	half := max(next/2, p.share(known.Pages))
 	if known.Pages > 1 && next >= long && next-half > leastInterval {
 		return half, true
@@ -104,9 +108,13 @@ func (p pace) read(known release.ListState, left, jobs int, now time.Time) (next
 	return next, false
 }
 
+// beginning reports whether those who have left the list have begun to only since it was
+// checked last: how many do is not known yet.
+func beginning(known release.ListState) bool { return known.Since.After(known.Moved) }
+
 // onTheWay is how many would have left the list if they had not begun to only meanwhile.
 func onTheWay(known release.ListState, left int) int {
-	if known.Since.After(known.Moved) {
+	if beginning(known) {
 		return 2 * left
 	}
 	return left
@@ -114,13 +122,16 @@ func onTheWay(known release.ListState, left int) int {
 
 // peeked is the same after a look at the length; 0: the list is to be read now.
 func (p pace) peeked(known release.ListState, left, jobs int, now time.Time) (next time.Duration, peek bool) {
+	quiet := p.quiet(known, jobs, now)
 	if left == 0 {
-		return p.quiet(known, jobs, now), true
+		return quiet, true
 	}
 	next = p.busy(known, onTheWay(known, left), jobs, now) - now.Sub(known.Since)
 	switch {
 	case next <= leastInterval:
 		return 0, false
+	case beginning(known) && quiet < next:
+		return max(quiet, p.share(known.Pages)-now.Sub(known.Since)), true
 	case next >= long || fewOf*left <= jobs:
 		return max(leastInterval, min(next/2, onset), p.share(1), p.share(known.Pages)-now.Sub(known.Since)), true
 	}

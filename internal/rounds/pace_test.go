@@ -73,7 +73,7 @@ func TestPeeks(t *testing.T) {
 		"read for the first time":        {p.read, release.ListState{Pages: 10, Watched: 2000}, 200, 1000, want{424 * ms, true}},
 		"read, few have left":            {p.read, list(10, s), 20, 1000, want{424 * ms, true}},
 		"read, some have left":           {p.read, list(10, 2*s), 60, 1000, want{1732 * ms, true}},
-		"read, many have begun to leave": {p.read, begun, 120, 1000, want{694 * ms, false}},
+		"read, many have begun to leave": {p.read, begun, 120, 1000, want{424 * ms, true}},
 		"read, many have left":           {p.read, list(10, s), 240, 1000, want{694 * ms, false}},
 		"read, one page":                 {p.read, list(1, s), 3, 10, want{2500 * ms, false}},
 		"looked at, nobody has left":     {p.peeked, list(10, s), 0, 1000, want{424 * ms, true}},
@@ -81,7 +81,8 @@ func TestPeeks(t *testing.T) {
 		"looked at, fewer than expected": {p.peeked, list(10, 1443*ms), 25, 1000, want{s, true}},
 		"looked at, as many as expected": {p.peeked, list(10, 1443*ms), 43, 1000, want{2033 * ms, false}},
 		"looked at, more than expected":  {p.peeked, list(10, 1443*ms), 90, 1000, want{959 * ms, false}},
-		"looked at, they have begun to":  {p.peeked, begun, 58, 1000, want{437 * ms, false}},
+		"looked at, they have begun to":  {p.peeked, begun, 58, 1000, want{424 * ms, true}},
+		"looked at, many have begun to":  {p.peeked, begun, 80, 1000, want{}},
 		"looked at, many more":           {p.peeked, list(10, 1443*ms), 200, 1000, want{}},
 	} {
 		next, peek := row.check(row.known, row.left, row.jobs, now)

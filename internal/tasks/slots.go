@@ -181,15 +181,19 @@ func (s *Slots) ended(p *standing, look bool, held time.Duration) {
 	if p.pace.answered = time.Now(); held < quick {
 		p.pace.earned(p.pace.answered, 1)
 	}
-	usual := &s.times[kindOf(look)]
-	if *usual == 0 {
+	switch usual := &s.times[kindOf(look)]; {
+	case *usual == 0:
 		*usual = held
+	case held > *usual:
+		*usual += *usual / timeStep
+	default:
+		*usual -= *usual / timeStep
 	}
-	*usual += (held - *usual) / timeWeight
 }
 
-// timeWeight: each call counts as the timeWeight-th part of the average.
-const timeWeight = 32
+// timeStep: each call moves what is usual by the timeStep-th part, so that it is longer than
+// half of the times. A few very long ones don't count more than others.
+const timeStep = 8
 
 // LookTime is about how long a look that was answered has held its slot lately, pages of
 // lists left aside. Before the first one it is what stop calls take; 0 if there was none.
