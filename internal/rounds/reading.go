@@ -136,7 +136,7 @@ func (r *reading) seen(ctx context.Context, page *jobs.Page) (watched int, err e
 // watched stop has a look of its own in the end.
 func (r *reading) page(ctx context.Context, n, perPage int) (*jobs.Page, error) {
 	query := jobs.Query{Stopping: true, Page: n, PerPage: perPage}
-	patience, times := r.loop.listTimes.patience(r.projectID, r.loop.Slots.LookTime())
+	patience, times := r.loop.listTimes.patience(r.projectID, r.loop.Slots.LookTimeOf(r.projectID))
 	return hedged(ctx, patience, times, func(ctx context.Context, limit time.Duration, begun func()) (*jobs.Page, error) {
 		page, err := r.try(ctx, query, limit, begun)
 		if err != nil && (listRefused(err) || jobs.KindOf(err) == jobs.KindThrottled) {

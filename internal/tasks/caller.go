@@ -62,15 +62,19 @@ func (c *detail) look(ctx context.Context, step claimed) (job *jobs.Job, err err
 	if !s.Marked.IsZero() && !step.Marked {
 		s.LostCall(c.schedule.lostTill(s.Marked))
 	}
-	first := max(leastLookTime, slowLook*c.reporter.slots.LookTime())
-	for _, limit := range []time.Duration{min(first, c.schedule.CallTimeout), c.schedule.CallTimeout} {
+	first := min(max(leastLookTime, slowLook*c.reporter.slots.LookTimeOf(s.ProjectID)), c.schedule.CallTimeout)
+	if first > c.schedule.CallTimeout/2 && first > leastLookTime { // no time for two
+		first = c.schedule.CallTimeout
+	}
+	for _, limit := range []time.Duration{first, c.schedule.CallTimeout - max(0, first-leastLookTime)} { // both in the time of a probe
 		callCtx, cancel := context.WithTimeout(ctx, limit)
 		job, err = c.call(callCtx, s.ProjectID, s.JobID)
 		slow := callCtx.Err() != nil && ctx.Err() == nil
 		cancel()
-		if err == nil || !slow || limit == c.schedule.CallTimeout {
+		if err == nil || !slow || first == c.schedule.CallTimeout {
 			break
 		}
+		step.slot.Again()
 		s.Polls++ // the slow one
 		s.Note(historyDetail(c.reporter.release.Now(), nil, err))
 	}

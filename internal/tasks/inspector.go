@@ -69,7 +69,7 @@ const foundAmong = 1000
 // it may be wrong: then a step is released twice, of which one is fenced off.
 func (i *Inspector) Find(ctx context.Context, queue, id string) (state string, leased bool, err error) {
 	found, err := lookScript.Run(ctx, i.rdb, []string{queueKey(queue, "t:"+id), queueKey(queue, "lease"), queueKey(queue, "pending")},
-		id, notRenewed(), foundAmong).Slice()
+		id, notRenewed(), foundAmong, time.Now().Add(30*time.Second+leaseGrace).Unix()).Slice()
 	if err != nil {
 		return "", false, fmt.Errorf("look for task %s in queue %s: %w", id, queue, err)
 	}

@@ -21,10 +21,11 @@ type Slots struct {
 	all         int
 	credentials Credentials
 	used        int
-	looks       int                  // of those used
-	doubtful    int                  // of those used, by accounts whose credential may be refused
-	grants      int                  // how many slots were given
-	times       [2]time.Duration     // by kind, about how long calls hold their slots
+	looks       int // of those used
+	doubtful    int // of those used, by accounts whose credential may be refused
+	grants      int // how many slots were given
+	stopsInRow  int // stop calls given since the latest look of any project
+	times       times
 	projects    map[string]*standing // those that have wanted a slot lately
 	waiting     map[string]*queues   // by project; those for which somebody waits
 	accounts    map[string]*share    // by account; those that have ever wanted a slot
@@ -43,7 +44,11 @@ type standing struct {
 	latest     int       // of all grants, the number of its latest
 	stopsInRow int       // stop calls since its latest look
 	pace       pace
+	times      times
 }
+
+// times are about how long calls take, by kind.
+type times [2]time.Duration
 
 // share is what an account has of the slots.
 type share struct {
@@ -111,8 +116,9 @@ func NewSlots(n int, c Credentials) *Slots {
 // Slot is one call's, from Acquire until it is freed, once: whatever frees it again changes
 // nothing.
 type Slot struct {
-	once sync.Once
-	free func(answered bool)
+	began time.Time
+	once  sync.Once
+	free  func(answered bool)
 }
 
 // Free gives the slot back after a call that got no answer in its time, or without one.
@@ -120,6 +126,9 @@ func (s *Slot) Free() { s.once.Do(func() { s.free(false) }) }
 
 // Answered gives it back after a call that did: that earns the project slots.
 func (s *Slot) Answered() { s.once.Do(func() { s.free(true) }) }
+
+// Again says that its call is made once more: only the latest tells how long calls take.
+func (s *Slot) Again() { s.began = time.Now() }
 
 // Acquire waits for a slot for a call of a project, which must be freed.
 func (s *Slots) Acquire(ctx context.Context, projectID string, look bool) (*Slot, error) {
@@ -152,15 +161,16 @@ func (s *Slots) acquire(ctx context.Context, projectID string, look, first bool)
 	s.mu.Unlock()
 	select {
 	case <-ready:
-		began := time.Now()
-		return &Slot{free: func(answered bool) {
+		slot := &Slot{began: time.Now()}
+		slot.free = func(answered bool) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			if answered {
-				s.ended(p, look, time.Since(began))
+				s.ended(p, look, time.Since(slot.began))
 			}
 			s.free(p, q.account, look)
-		}}, nil
+		}
+		return slot, nil
 	case <-ctx.Done():
 	}
 	s.mu.Lock()
@@ -181,14 +191,27 @@ func (s *Slots) ended(p *standing, look bool, held time.Duration) {
 	if p.pace.answered = time.Now(); held < quick {
 		p.pace.earned(p.pace.answered, 1)
 	}
-	switch usual := &s.times[kindOf(look)]; {
-	case *usual == 0:
-		*usual = held
-	case held > *usual:
-		*usual += *usual / timeStep
-	default:
-		*usual -= *usual / timeStep
+	for _, t := range []*times{&s.times, &p.times} {
+		switch usual := &t[kindOf(look)]; {
+		case *usual == 0:
+			*usual = held
+		case held > *usual:
+			*usual += *usual / timeStep
+		default:
+			*usual -= *usual / timeStep
+		}
 	}
+}
+
+// LookTimeOf is LookTime of a project, of its stop calls before the first one, or of all projects.
+func (s *Slots) LookTimeOf(projectID string) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var own times
+	if p := s.projects[projectID]; p != nil {
+		own = p.times
+	}
+	return cmp.Or(own[kindOf(true)], own[kindOf(false)], s.times[kindOf(true)], s.times[kindOf(false)])
 }
 
 // timeStep: each call moves what is usual by the timeStep-th part, so that it is longer than
@@ -325,8 +348,9 @@ func (s *Slots) give() {
 		s.grants++
 		q.project.held++
 		q.project.latest = s.grants
+		s.stopsInRow++
 		if q.project.stopsInRow++; kind == kindOf(true) {
-			q.project.stopsInRow = 0
+			s.stopsInRow, q.project.stopsInRow = 0, 0
 		}
 		close(ready)
 	}
@@ -338,7 +362,7 @@ func (s *Slots) next(company bool) (projectID string, kind int) {
 	best := 0
 	for id, q := range s.waiting {
 		p := q.project
-		turn := kindOf(s.looks < s.all/lookPart || p.stopsInRow >= lookPart-1 && len(q.of[kindOf(true)]) > 0)
+		turn := kindOf(s.looks < s.all/lookPart || max(s.stopsInRow, p.stopsInRow) >= lookPart-1 && len(q.of[kindOf(true)]) > 0)
 		if few := q.account.few; few > 0 {
 			if q.account.used >= few || s.doubtful >= max(1, s.all-max(1, s.all/4)) || p.held >= max(1, few-1) {
 				continue
@@ -346,7 +370,10 @@ func (s *Slots) next(company bool) (projectID string, kind int) {
 			turn = kindOf(false) // the looks' fifth of a few is none
 		}
 		if p.held >= s.may(p, company) {
-			continue
+			if company || q.pages == 0 { // a page has a few seconds, and the list is for all
+				continue
+			}
+			turn = kindOf(true)
 		}
 		k := turn
 		if len(q.of[k]) == 0 {
