@@ -189,3 +189,69 @@ func TestEachProjectGetsLooks(t *testing.T) {
 		}
 	}
 }
+
+// Looks of a project have their turn beside projects with stop calls, however few slots there are.
+func TestLooksBesideStopsOfOthers(t *testing.T) {
+	for _, all := range []int{1, 2, 3, 4} {
+		t.Run(fmt.Sprint(all), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer func() { cancel(); time.Sleep(time.Second) }()
+				s := NewSlots(all, doubts{})
+				for i := range all { // as many projects with stop calls as there are slots
+					for range 3 {
+						go func() {
+							for {
+								slot, err := s.Acquire(ctx, string(rune('a'+i)), false)
+								if err != nil {
+									return
+								}
+								time.Sleep(80*time.Millisecond + time.Duration(i)*time.Millisecond)
+								slot.Answered()
+							}
+						}()
+					}
+				}
+				time.Sleep(time.Second)
+				limited, end := context.WithTimeout(ctx, 10*time.Minute)
+				defer end()
+				began := time.Now()
+				slot, err := s.Acquire(limited, "z", true) // one look, or page of a list
+				if took := time.Since(began); err != nil || took > 5*time.Second {
+					t.Errorf("a look got no slot in %v, %v", took, err)
+				}
+				if slot != nil {
+					slot.Free()
+				}
+			})
+		})
+	}
+}
+
+// A project that is alone reads the pages of its list at once, although no call was answered lately.
+func TestPagesOfAQuietProject(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := NewSlots(8, doubts{})
+		slot, _ := s.Acquire(t.Context(), "a", false)
+		slot.Answered()
+		time.Sleep(2*quick + time.Second)
+		began := time.Now()
+		done := make(chan struct{}, 10)
+		for range 10 {
+			go func() {
+				slot, err := s.AcquirePage(t.Context(), "a")
+				if err == nil {
+					time.Sleep(time.Second) // each page is answered in a second
+					slot.Free()             // as reading.try does
+				}
+				done <- struct{}{}
+			}()
+		}
+		for range 10 {
+			<-done
+		}
+		if took := time.Since(began); took > 3*time.Second {
+			t.Errorf("ten pages of 1 s take %v with 8 slots that nobody else wants", took)
+		}
+	})
+}
