@@ -302,7 +302,7 @@ func waited(some, calls []recordedCall) (n int) {
 	for _, c := range some {
 		if slices.ContainsFunc(calls, func(long recordedCall) bool {
 			freed := c.at.Sub(long.end)
-			return long.by == c.by && freed >= 0 && freed < 100*time.Millisecond && long.end.Sub(long.at) >= 5*time.Second
+			return long.by == c.by && freed >= 0 && freed < 100*time.Millisecond && long.end.Sub(long.at) >= time.Second
 		}) {
 			n++
 		}

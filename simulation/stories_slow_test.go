@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,4 +26,43 @@ func TestASlowAPI(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An API that becomes slow goes on to be asked for its list.
+func TestAnAPIThatBecomesSlow(t *testing.T) {
+	const n = 100
+	var slow atomic.Bool
+	latency := func(string) time.Duration {
+		if slow.Load() {
+			return 2500 * time.Millisecond
+		}
+		return 80 * time.Millisecond
+	}
+	bubble(t, modelartstest.Config{Latency: latency}, func(w *world) {
+		r := w.start(func(c *worker.Config) { c.Concurrency = 16 })
+		defer r.stop()
+		w.askIn(project, "quick", n, 5*time.Second)
+		w.endsIn(project, "quick", time.Minute)
+		before := w.count(jobs.OperationDetail)
+		slow.Store(true)
+		w.askIn(project, "slow", n, 20*time.Second)
+		w.endsIn(project, "slow", 20*time.Minute)
+		if looks := w.count(jobs.OperationDetail) - before; looks > 2*n+guards(n) {
+			t.Errorf("%d looks for %d jobs", looks, n)
+		}
+	})
+}
+
+// A project that is alone and whose calls hang is held soon, also by a worker with few slots.
+func TestAHangIsHeldSoon(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		r := w.start(func(c *worker.Config) { c.Concurrency = 8 })
+		defer r.stop()
+		w.askIn(project, "before", 1, time.Second) // the credential is accepted
+		w.endsIn(project, "before", time.Minute)
+		time.Sleep(2 * time.Minute)
+		w.sim.Inject(modelartstest.Fault{ProjectID: otherProject, Delay: time.Hour})
+		w.askIn(otherProject, "hanging", 50, time.Second)
+		w.await(45*time.Second, "a hold", func() bool { return len(w.holds()) > 0 })
+	})
 }

@@ -103,7 +103,7 @@ func TestClaimHeldBack(t *testing.T) {
 			w.report(w.call("x"), &jobs.Error{Kind: jobs.KindThrottled, RetryAfter: 7 * time.Second})
 		}, true, true, 7 * time.Second},
 		"held": {func(w *world) {
-			for range outageAfter {
+			for range OutageAfter {
 				w.report(w.call("x"), answer(jobs.KindUnavailable))
 			}
 		}, true, true, 0},
@@ -141,7 +141,7 @@ func TestClaimHeldBack(t *testing.T) {
 func TestTheProbeIsExempt(t *testing.T) {
 	eachRedis(t, Config{}, func(t *testing.T, w *world) {
 		ids := w.open("b", 3)
-		for range outageAfter {
+		for range OutageAfter {
 			w.report(w.call("x"), answer(jobs.KindUnavailable))
 		}
 		w.advance(2 * time.Second)
@@ -260,7 +260,7 @@ func TestTakeFromAPausedQueue(t *testing.T) {
 // A probe whose task is not delivered, and whose stop is taken at its deadline, leaves the turn to the next step.
 func TestTakenProbePassesTheTurn(t *testing.T) {
 	eachRedis(t, Config{}, func(t *testing.T, w *world) {
-		for range outageAfter {
+		for range OutageAfter {
 			w.report(w.call("x"), answer(jobs.KindUnavailable))
 		}
 		id := w.open("b", 1)[0]

@@ -94,7 +94,7 @@ func TestHoldsInWords(t *testing.T) {
 		w.ok(err)
 		w.ok(w.rdb.Set(t.Context(), queuePausedKey, 1, 0).Err())
 		w.report(w.call("x"), &jobs.Error{Kind: jobs.KindThrottled, RetryAfter: 7 * time.Second})
-		for range outageAfter {
+		for range OutageAfter {
 			w.report(w.call("x"), answer(jobs.KindUnavailable))
 		}
 		w.report(Call{ProjectID: "other", At: w.now()}, answer(jobs.KindThrottled))

@@ -311,7 +311,7 @@ func TestToldLimit(t *testing.T) {
 // After an outage the rate is back within five seconds, and not at once.
 func TestRateAfterAnOutage(t *testing.T) {
 	eachRedis(t, Config{Rate: 50}, func(t *testing.T, w *world) {
-		for range outageAfter {
+		for range OutageAfter {
 			w.report(w.call("x"), answer(jobs.KindUnavailable))
 		}
 		w.advance(time.Minute)

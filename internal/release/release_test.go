@@ -109,7 +109,7 @@ func TestHeldBack(t *testing.T) {
 		"queue paused":   {func(w *world) { w.ok(w.rdb.Set(w.t.Context(), queuePausedKey, 1, 0).Err()) }, 0},
 		"parked":         {func(w *world) { w.report(w.call("x"), answer(jobs.KindThrottled)) }, 0},
 		"held": {func(w *world) {
-			for range outageAfter {
+			for range OutageAfter {
 				w.report(w.call("x"), answer(jobs.KindUnavailable))
 			}
 		}, 0},
@@ -157,7 +157,7 @@ func TestHeldTwice(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			eachRedis(t, Config{}, func(t *testing.T, w *world) {
 				w.open("b", 2)
-				for range outageAfter {
+				for range OutageAfter {
 					w.report(w.call("x"), answer(jobs.KindUnavailable))
 				}
 				w.advance(3*time.Second - time.Millisecond) // the probe is due
@@ -180,7 +180,7 @@ func TestOneProbeAtATime(t *testing.T) {
 		if _, err := w.Recover(t.Context(), project, []ledger.Member{w.get(ids[0]).Member(), w.get(ids[1]).Member()}, func(int) bool { return true }); err != nil {
 			t.Fatal(err)
 		}
-		for range outageAfter {
+		for range OutageAfter {
 			w.report(w.call("x"), answer(jobs.KindUnavailable))
 		}
 		if r := w.round(wide()); len(r.Stops)+len(r.Polls) != 0 || r.Next != outageProbe {

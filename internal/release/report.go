@@ -15,8 +15,8 @@ import (
 
 // How many failures in a row hold back what.
 const (
-	// outageAfter calls of a project without an answer about their job are an outage.
-	outageAfter = 5
+	// OutageAfter calls of a project without an answer about their job are an outage.
+	OutageAfter = 5
 	// refusedAfter different stops of a project that were refused hold the project.
 	refusedAfter = 3
 	// credentialAfter different stops whose credential was refused hold the credential.
@@ -72,7 +72,7 @@ func (r *Releaser) Report(ctx context.Context, c Call, err error) (system bool, 
 		_, rerr := r.failed(ctx, c, NoAPI, refusedAfter, true, err)
 		return true, rerr
 	case jobs.KindUnavailable, jobs.KindTimeout, jobs.KindUnreachable:
-		system, rerr := r.failed(ctx, c, Outage, outageAfter, false, err)
+		system, rerr := r.failed(ctx, c, Outage, OutageAfter, false, err)
 		return system || kind == jobs.KindUnreachable, rerr
 	case jobs.KindCanceled:
 		return true, nil

@@ -92,7 +92,7 @@ func TestProbesOfAHeldBatch(t *testing.T) {
 func TestLateListFailureIsNoProbe(t *testing.T) {
 	eachRedis(t, Config{FirstProbe: time.Second, LongestProbe: time.Minute}, func(t *testing.T, w *world) {
 		list := Call{ProjectID: project, At: w.now(), Ill: true}
-		for range outageAfter {
+		for range OutageAfter {
 			w.report(w.call("x"), answer(jobs.KindUnavailable))
 		}
 		nextProbe := func() time.Duration {
@@ -438,7 +438,7 @@ func TestAStopIsTriedWhereTheListFails(t *testing.T) {
 			w.advance(time.Second)
 			w.unconfirmed("c", 5)
 			list := func() Call { return Call{ProjectID: project, At: w.now(), Ill: true} }
-			for range outageAfter {
+			for range OutageAfter {
 				w.report(list(), answer(jobs.KindUnavailable))
 			}
 			w.ask()

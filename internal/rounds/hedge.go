@@ -20,8 +20,9 @@ const (
 	mostTryTime = 4 * time.Second
 )
 
-// quickTries are for an API that answers in a quarter of a second or less.
-var quickTries = tryTimes{time.Second, 2 * time.Second, 2 * time.Second}
+// quickTries are for an API that answers in a quarter of a second or less. By the last one
+// it is found out that it has become slow.
+var quickTries = tryTimes{time.Second, 2 * time.Second, mostTryTime}
 
 // triesFor are for one that takes about so long.
 func triesFor(usual time.Duration) tryTimes {

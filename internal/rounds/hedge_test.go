@@ -26,7 +26,7 @@ func TestHedged(t *testing.T) {
 		"the first hangs":                   {[]call{{takes: time.Hour}, {takes: 80 * ms}}, "1 <nil> 480ms 2"},
 		"the first is late, the second too": {[]call{{takes: 900 * ms}, {takes: time.Hour}}, "0 <nil> 900ms 2"},
 		"both hang":                         {[]call{{takes: time.Hour}, {takes: time.Hour}, {takes: 80 * ms}}, "2 <nil> 1.08s 3"},
-		"all hang":                          {[]call{{takes: time.Hour}, {takes: time.Hour}, {takes: time.Hour}}, "0 context deadline exceeded 3s 3"},
+		"all hang":                          {[]call{{takes: time.Hour}, {takes: time.Hour}, {takes: time.Hour}}, "0 context deadline exceeded 5s 3"},
 		"the first fails":                   {[]call{{takes: 50 * ms, err: failed}, {takes: 80 * ms}}, "1 <nil> 130ms 2"},
 		"two fail":                          {[]call{{takes: 50 * ms, err: failed}, {err: failed}, {takes: 80 * ms}}, "2 <nil> 130ms 3"},
 		"all fail":                          {[]call{{err: failed}, {err: failed}, {takes: 80 * ms, err: failed}}, "0 failed 80ms 3"},
@@ -87,7 +87,7 @@ func TestHedgedWithoutPatience(t *testing.T) {
 			<-ctx.Done()
 			return 0, ctx.Err()
 		})
-		if got := fmt.Sprint(starts, " ", err, " ", time.Since(began)); got != "[0s 1s 3s] context deadline exceeded 5s" {
+		if got := fmt.Sprint(starts, " ", err, " ", time.Since(began)); got != "[0s 1s 3s] context deadline exceeded 7s" {
 			t.Error(got)
 		}
 	})
@@ -129,7 +129,7 @@ func TestPatience(t *testing.T) {
 	}
 	expect(time.Second, quickTries) // nothing is known
 	look = 800 * ms
-	expect(3200*ms, tryTimes{3200 * ms, 3200 * ms, 3200 * ms})
+	expect(3200*ms, tryTimes{3200 * ms, 3200 * ms, 4 * time.Second})
 	look = time.Minute
 	expect(4*time.Second, tryTimes{4 * time.Second, 4 * time.Second, 4 * time.Second})
 	times.took("p", 100*ms)
@@ -144,7 +144,7 @@ func TestPatience(t *testing.T) {
 	for range 100 {
 		times.took("p", 400*ms)
 	}
-	expect(1600*ms, tryTimes{1600 * ms, 2 * time.Second, 2 * time.Second})
+	expect(1600*ms, tryTimes{1600 * ms, 2 * time.Second, 4 * time.Second})
 	for i := range 3 * mostListTimes {
 		times.took(fmt.Sprint(i), ms)
 	}

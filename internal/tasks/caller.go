@@ -62,26 +62,35 @@ func (c *detail) look(ctx context.Context, step claimed) (job *jobs.Job, err err
 	if !s.Marked.IsZero() && !step.Marked {
 		s.LostCall(c.schedule.lostTill(s.Marked))
 	}
-	first := min(max(leastLookTime, slowLook*c.reporter.slots.LookTimeOf(s.ProjectID)), c.schedule.CallTimeout)
-	if first > c.schedule.CallTimeout/2 && first > leastLookTime { // no time for two
-		first = c.schedule.CallTimeout
-	}
-	for _, limit := range []time.Duration{first, c.schedule.CallTimeout - max(0, first-leastLookTime)} { // both in the time of a probe
+	for _, limit := range lookLimits(c.reporter.slots.LookTimeOf(s.ProjectID), c.schedule.CallTimeout) {
+		if err != nil { // the first call was slow
+			step.slot.Again()
+			s.Polls++
+			s.Note(historyDetail(c.reporter.release.Now(), nil, err))
+		}
 		callCtx, cancel := context.WithTimeout(ctx, limit)
 		job, err = c.call(callCtx, s.ProjectID, s.JobID)
 		slow := callCtx.Err() != nil && ctx.Err() == nil
 		cancel()
-		if err == nil || !slow || first == c.schedule.CallTimeout {
+		if err == nil || !slow {
 			break
 		}
-		step.slot.Again()
-		s.Polls++ // the slow one
-		s.Note(historyDetail(c.reporter.release.Now(), nil, err))
 	}
 	now := c.reporter.release.Now()
 	notePoll(s, job, err, step.At, now)
 	noteAbsent(s, err, now)
 	return job, err, c.reporter.report(ctx, step, err)
+}
+
+// lookLimits are how long the calls of a look may take, the second if the first one is slow,
+// where looks usually take so long and a call has so much time. Together they take no longer
+// than that and leastLookTime: a probe has that time.
+func lookLimits(usual, timeout time.Duration) []time.Duration {
+	first := max(leastLookTime, slowLook*usual)
+	if first >= timeout || first > max(timeout/2, leastLookTime) {
+		return []time.Duration{timeout}
+	}
+	return []time.Duration{first, timeout - (first - leastLookTime)}
 }
 
 // report tells how a call ended, and whether a failure is the system's. What the

@@ -263,3 +263,22 @@ func TestRemoveLeavesAGoodTask(t *testing.T) {
 		t.Errorf("removed a good task: %t, %v; pending are %q", removed, err, left)
 	}
 }
+
+// A lease counts that was taken or renewed just now. One that is older, or of a clock that is
+// ahead, does not say that a worker which lives has the task.
+func TestFindLeased(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	ctx, rdb := t.Context(), server.Client(t)
+	inspector := NewInspector(server.Limited(t))
+	if _, err := asynq.NewClientFromRedisClient(rdb).Enqueue(asynq.NewTask(TypeStop, nil), asynq.Queue(Queue), asynq.TaskID("a")); err != nil {
+		t.Fatal(err)
+	}
+	rdb.HSet(ctx, queueKey(Queue, "t:a"), "state", "active")
+	for left, want := range map[time.Duration]bool{30 * time.Second: true, 35 * time.Second: true, 20 * time.Second: false, 5 * time.Minute: false} {
+		rdb.ZAdd(ctx, queueKey(Queue, "lease"), redis.Z{Score: float64(time.Now().Add(left).Unix()), Member: "a"})
+		if state, leased, err := inspector.Find(ctx, Queue, "a"); err != nil || state != "active" || leased != want {
+			t.Errorf("%v left of its lease: %q, leased %t, %v; want %t", left, state, leased, err, want)
+		}
+	}
+}

@@ -6,16 +6,18 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"vizstop/internal/release"
 )
 
 // Slots are the API calls that this worker may make at once. Stop calls go before
-// looks, which are sure of a fifth. Among several projects the one with the fewest
-// calls under way is next, and among equals the one whose latest call began first. Each
-// fifth call of a project is a look if one waits. None takes the last eighth, nor more than an eighth and as many as were answered quickly
-// of late. A project that is alone may have an eighth until a call of it is answered,
-// and then all. So calls that hang don't take everything. Accounts whose credential may
-// be refused get a few slots each, and together never the last quarter. It is safe for
-// concurrent use.
+// looks, which are sure of a fifth, of each project and of all. Among several projects
+// the one with the fewest calls under way is next, and among equals the one whose latest
+// call began first. None takes the last eighth, nor more than an eighth and as many as
+// were answered quickly of late. A project that is alone may have an eighth, or as many
+// as tell of an outage, until a call of it is answered, and then all. So calls that hang
+// don't take everything. Accounts whose credential may be refused get a few slots each,
+// and together never the last quarter. It is safe for concurrent use.
 type Slots struct {
 	mu          sync.Mutex
 	all         int
@@ -203,7 +205,8 @@ func (s *Slots) ended(p *standing, look bool, held time.Duration) {
 	}
 }
 
-// LookTimeOf is LookTime of a project, of its stop calls before the first one, or of all projects.
+// LookTimeOf is about how long a look of a project takes. Before one was answered lately it
+// is what its stop calls take, and before these what LookTime says.
 func (s *Slots) LookTimeOf(projectID string) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -309,12 +312,12 @@ func (s *Slots) May(projectID string) int {
 func (s *Slots) may(p *standing, company bool) int {
 	eighth, now := max(1, s.all/8), time.Now()
 	switch {
-	case p == nil:
+	case company && p == nil:
 		return eighth
 	case company:
 		return min(max(1, s.all-eighth), eighth+p.pace.earned(now, 0))
-	case now.Sub(p.pace.answered) >= 2*quick:
-		return eighth
+	case p == nil || now.Sub(p.pace.answered) >= 2*quick:
+		return max(eighth, min(release.OutageAfter, s.all-eighth))
 	}
 	return s.all
 }
@@ -362,7 +365,8 @@ func (s *Slots) next(company bool) (projectID string, kind int) {
 	best := 0
 	for id, q := range s.waiting {
 		p := q.project
-		turn := kindOf(s.looks < s.all/lookPart || max(s.stopsInRow, p.stopsInRow) >= lookPart-1 && len(q.of[kindOf(true)]) > 0)
+		looks := len(q.of[kindOf(true)]) > 0 && max(s.stopsInRow, p.stopsInRow) >= lookPart-1
+		turn := kindOf(looks || s.looks < s.all/lookPart)
 		if few := q.account.few; few > 0 {
 			if q.account.used >= few || s.doubtful >= max(1, s.all-max(1, s.all/4)) || p.held >= max(1, few-1) {
 				continue

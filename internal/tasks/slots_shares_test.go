@@ -73,8 +73,8 @@ func TestSlotsAreEarned(t *testing.T) {
 	})
 }
 
-// A project that is alone has an eighth of the slots until a call of it is answered, then all,
-// however long the answer took.
+// A project that is alone has as many slots as tell of an outage until a call of it is
+// answered, then all, however long the answer took. Of many slots it has an eighth.
 func TestAnAnswerEarnsAllSlotsAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slots := NewSlots(16, doubts{})
@@ -95,19 +95,24 @@ func TestAnAnswerEarnsAllSlotsAlone(t *testing.T) {
 				t.Errorf("it has %d slots and may have %d, want %d and %d", len(held), slots.May("a"), n, may)
 			}
 		}
-		want(2, 2)
+		want(5, 5)
 		(<-held).Free() // without an answer
-		want(2, 2)
+		want(5, 5)
 		time.Sleep(2 * quick)
 		(<-held).Answered()
 		want(16, 16)
 		time.Sleep(2 * quick)
-		want(16, 2)
+		want(16, 5)
 		(<-held).Free()
-		want(15, 2)
+		want(15, 5)
 		(<-held).Answered()
 		want(16, 16)
 	})
+	for all, want := range map[int]int{1: 1, 2: 1, 4: 3, 8: 5, 64: 8} {
+		if got := NewSlots(all, doubts{}).May("a"); got != want {
+			t.Errorf("of %d slots one may have %d, want %d", all, got, want)
+		}
+	}
 }
 
 // However few slots there are, accounts whose credential may be refused leave one to others.

@@ -429,3 +429,35 @@ func TestLookTime(t *testing.T) {
 		is(17*time.Millisecond, 23*time.Millisecond)
 	})
 }
+
+// What looks of one project take says nothing of another's, and a call that was made again
+// tells only how long it took then.
+func TestLookTimeOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slots := NewSlots(10, doubts{})
+		hold := func(project string, look bool, again, d time.Duration) {
+			slot, err := slots.Acquire(t.Context(), project, look)
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(again)
+			slot.Again()
+			time.Sleep(d)
+			slot.Answered()
+		}
+		is := func(project string, want time.Duration) {
+			t.Helper()
+			if got := slots.LookTimeOf(project); got != want {
+				t.Errorf("a look of %s is said to take %v, want %v", project, got, want)
+			}
+		}
+		is("a", 0)
+		hold("a", false, 0, time.Second)
+		is("a", time.Second)
+		hold("a", true, 0, 5*time.Second)
+		is("a", 5*time.Second)
+		is("b", 5*time.Second) // of all, as nothing is known of it
+		hold("b", true, 10*time.Second, 80*time.Millisecond)
+		is("b", 80*time.Millisecond)
+	})
+}
