@@ -13,14 +13,16 @@ import (
 // An API that takes seconds for every answer is asked for hardly any twice: what is slow there is as usual.
 func TestASlowAPI(t *testing.T) {
 	const n = 100
-	for _, delay := range []time.Duration{1200 * time.Millisecond, 2 * time.Second, 3 * time.Second, 5 * time.Second, 12 * time.Second} {
+	for _, seconds := range []float64{1.2, 2, 3, 5, 12} {
+		delay := time.Duration(seconds * float64(time.Second))
 		t.Run(delay.String(), func(t *testing.T) {
 			bubble(t, modelartstest.Config{Latency: func(string) time.Duration { return delay }}, func(w *world) {
 				r := w.start(func(c *worker.Config) { c.Concurrency = 16 })
 				defer r.stop()
 				w.askIn(project, "b", n, 20*time.Second)
 				w.endsIn(project, "b", 20*time.Minute)
-				if stops, looks := w.count(jobs.OperationStop), w.count(jobs.OperationDetail); stops != n || looks > n*5/4+guards(n) {
+				stops, looks := w.count(jobs.OperationStop), w.count(jobs.OperationDetail)
+				if stops != n || looks > n*5/4+guards(n) {
 					t.Errorf("%d stop calls and %d looks for %d jobs", stops, looks, n)
 				}
 			})
@@ -34,7 +36,8 @@ func TestAnAPIThatBecomesSlow(t *testing.T) {
 	var slow atomic.Bool
 	latency := func(string) time.Duration {
 		if slow.Load() {
-			return 2500 * time.Millisecond / time.Duration(1+guards(1)) // a v2 service that does not filter takes several calls for a page
+			// A v2 service that does not filter takes several calls for a page.
+			return 2500 * time.Millisecond / time.Duration(1+guards(1))
 		}
 		return 80 * time.Millisecond
 	}
