@@ -118,8 +118,11 @@ func (d *day) checkAbsent(s *ledger.Stop, calls []recordedCall) {
 		if !saysAbsent(c.err) || !c.within(s) {
 			continue
 		}
-		if last = c.end; first.IsZero() {
+		if first.IsZero() || c.end.Before(first) { // calls of two stops of a job can overlap
 			first = c.end
+		}
+		if c.end.After(last) {
+			last = c.end
 		}
 	}
 	if last.Sub(first) < 10*time.Second-time.Millisecond {
