@@ -91,8 +91,8 @@ test-without-race:
 
 .PHONY: test-v2
 test-v2: deps ## run the tests of e2e and simulation with the second generation of the API, without the race detector
-	VIZSTOP_TEST_API=v2 $(GOTEST) ./e2e
-	VIZSTOP_TEST_API=v2 $(GOTEST) ./simulation -simulate-for 8s
+	VIZSTOP_TEST_API=v2 $(GOTEST) -count=1 ./e2e # Go's cache of tests does not see the variable
+	VIZSTOP_TEST_API=v2 $(GOTEST) -count=1 ./simulation -simulate-for 8s
 
 .PHONY: check-deploy
 check-deploy: deps ## hold deploy/ against the programs: flags, variables, series, schemas

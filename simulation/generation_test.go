@@ -27,6 +27,14 @@ func guards(jobs int) int {
 	return 0
 }
 
+// aPage is how many jobs are on a page of the usual API's list.
+func aPage() int {
+	if usual == modelartstest.V2 {
+		return 50
+	}
+	return 100
+}
+
 // How errors name the usual API, and a job that it does not have.
 var apiName, noSuchJob = func() (string, string) {
 	if usual == modelartstest.V2 {
