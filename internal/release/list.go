@@ -67,7 +67,7 @@ const listSlack = 250 * time.Millisecond
 // ListState is what list checks have found out about a project.
 type ListState struct {
 	Watched int       // jobs that are watched now
-	Pages   int       // of the list, as it was read last; at least 1
+	Pages   int       // of the list, as the last check expects; at least 1
 	Others  int       // jobs that it showed then and that are not watched
 	Read    time.Time // when, by the fleet's time; zero: never
 	Since   time.Time // watched jobs that had left it before this are accounted for; zero: never
@@ -105,19 +105,22 @@ type ListResult string
 const (
 	ListRead    ListResult = "read"    // what it has not shown is looked at
 	ListPeeked  ListResult = "peeked"  // its length says that reading it is not worth the calls yet
+	ListLong    ListResult = "long"    // it has more pages than jobs are watched: for a while it is read for no fewer
 	ListFailed  ListResult = "failed"  // it could not be read
 	ListUseless ListResult = "useless" // refused, or wrong about the jobs: it is left alone for a while
 )
 
 // ListResults lists the results of a list check.
-func ListResults() []ListResult { return []ListResult{ListRead, ListPeeked, ListFailed, ListUseless} }
+func ListResults() []ListResult {
+	return []ListResult{ListRead, ListPeeked, ListLong, ListFailed, ListUseless}
+}
 
 // ListCheck is a list check that was made.
 type ListCheck struct {
 	Check int64         // its number, as its ListState has it
 	Began time.Time     // by the fleet's time
 	Next  time.Duration // after how long the next one is due
-	Pages int           // how many it has
+	Pages int           // how many it will have then
 	Jobs  int           // how many it has shown
 	Left  int           // how many watched jobs have left it since
 	Peek  bool          // the next one begins with a look at its length
@@ -125,7 +128,7 @@ type ListCheck struct {
 	// negative: it took fewer, and the rest is given back.
 	Unpaid int
 	Result ListResult
-	Why    string // it could not be read, or is useless
+	Why    string // it could not be read, or is long or useless
 }
 
 // ListChecked tells how a list check ended. It returns it as it was noted: it may be

@@ -399,6 +399,72 @@ func TestListState(t *testing.T) {
 	})
 }
 
+// A list with more pages than jobs are watched is read when as many are, or after a while.
+func TestALongList(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		due := func(want bool, when string) {
+			t.Helper()
+			w.advance(2 * time.Second)
+			if r := w.round(listing(5)); (r.List != nil) != want {
+				t.Errorf("%s a list check is due: %t, want %t", when, r.List != nil, want)
+			}
+		}
+		long := func() {
+			t.Helper()
+			w.checked(ListCheck{Began: w.now(), Next: time.Second, Result: ListLong, Pages: 12, Why: "long"}, false)
+		}
+		w.watched(5)
+		due(true, "at first")
+		long()
+		due(false, "with fewer watched jobs than pages")
+		w.advance(9 * time.Minute)
+		due(false, "9 minutes later")
+		w.advance(time.Minute)
+		due(true, "10 minutes later")
+		long()
+		more := []string{"6", "7", "8", "9", "10", "11", "12"}
+		for _, job := range more {
+			w.ok(w.rdb.ZAdd(t.Context(), keys.Watched(), zAt(job, w.now())).Err())
+		}
+		due(true, "with as many watched jobs as pages")
+		w.checked(ListCheck{Began: w.now(), Next: time.Second, Result: ListRead, Pages: 12, Jobs: 1200}, false)
+		for _, job := range more {
+			w.ok(w.rdb.ZRem(t.Context(), keys.Watched(), job).Err())
+		}
+		due(true, "after one that was read")
+	})
+}
+
+// Who else stands on the list is what it shows beyond those who are watched and have not left it. If some have
+// joined it while it was read, they may be those who seem to have left, and what was known before counts.
+func TestOthersOnAListThatGrows(t *testing.T) {
+	for name, row := range map[string]struct{ known, jobs, left, want int }{
+		"hidden, not gone":             {0, 20, 8, 0},
+		"as many others as before":     {5, 20, 8, 5},
+		"more than can be":             {50, 20, 8, 8},
+		"fewer than there must be":     {1, 24, 8, 4},
+		"fewer shown than are watched": {3, 5, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachRedis(t, Config{}, func(t *testing.T, w *world) {
+				w.watched(20)
+				w.ok(w.rdb.HSet(t.Context(), keys.Control(), "list_others", row.known).Err())
+				others := func(c ListCheck, want int) {
+					t.Helper()
+					w.checked(c, false)
+					if got, _ := w.rdb.HGet(t.Context(), keys.Control(), "list_others").Int(); got != want {
+						t.Errorf("%d others, want %d", got, want)
+					}
+				}
+				check := ListCheck{Began: w.now(), Result: ListRead, Jobs: row.jobs, Left: row.left}
+				others(check, row.want)
+				check.Began = w.now().Add(time.Second)
+				others(check, max(0, row.jobs-20+row.left))
+			})
+		})
+	}
+}
+
 // Jobs that the list has shown wait for its next check if that is planned, however late; not if checks fail,
 // or for longer than one may be planned.
 func TestAListThatIsReadSeldom(t *testing.T) {

@@ -27,10 +27,7 @@ func (l *Loop) listCheck(ctx context.Context, projectID string, known release.Li
 		return
 	}
 	if err != nil {
-		check.Result, check.Why = release.ListFailed, err.Error()
-		if listRefused(err) {
-			check.Result = release.ListUseless
-		}
+		check.Result, check.Why = failure(err, check.Pages), err.Error()
 	}
 	var rerr error
 	if err == nil && ill { // the API answers
@@ -42,11 +39,13 @@ func (l *Loop) listCheck(ctx context.Context, projectID string, known release.Li
 	switch {
 	case rerr != nil:
 		l.Logger.WarnContext(ctx, "a list check was not noted", "project", projectID, "error", rerr)
+	case check.Result == release.ListLong:
+		l.Logger.InfoContext(ctx, "list check long", "project", projectID, "reason", check.Why)
 	case check.Result == release.ListFailed || check.Result == release.ListUseless:
-		l.Logger.WarnContext(ctx, "list check "+string(check.Result), "project", projectID, "pages", check.Pages, "reason", check.Why)
+		l.Logger.WarnContext(ctx, "list check "+string(check.Result), "project", projectID, "calls", check.Unpaid+known.Paid(), "reason", check.Why)
 	default:
 		l.Logger.DebugContext(ctx, "list check "+string(check.Result), "project", projectID, "jobs", check.Jobs, "left", check.Left,
-			"pages", check.Pages, "next", check.Next)
+			"calls", check.Unpaid+known.Paid(), "next", check.Next)
 	}
 	l.Pull(projectID, 0)
 }
@@ -75,7 +74,7 @@ func (l *Loop) check(ctx context.Context, projectID string, known release.ListSt
 func (l *Loop) peekOrRead(ctx context.Context, r *reading, known release.ListState, c *release.ListCheck) error {
 	p := pace{usual: l.Handlers.Usual(ctx, r.projectID), rate: l.Release.Rate(r.projectID)}
 	c.Next = p.quiet(known, 0, c.Began)
-	if p.mayPeek(known, c.Began, l.unseen()) {
+	if p.mayPeek(known, r.pagesOf(known.Watched), c.Began, l.unseen()) {
 		page, err := r.page(ctx, 1, 1)
 		if err != nil {
 			return err
@@ -85,6 +84,7 @@ func (l *Loop) peekOrRead(ctx context.Context, r *reading, known release.ListSta
 		c.Jobs, c.Left = page.Total, min(max(0, known.Watched-(page.Total-known.Others)), known.Watched)
 		if next, peek := p.peeked(known, c.Left, c.Jobs, c.Began); next > 0 {
 			c.Next, c.Peek = next, peek
+			c.Pages = r.pagesOf(c.Jobs - following(known, *c))
 			return nil
 		}
 	}
@@ -99,6 +99,7 @@ func (l *Loop) peekOrRead(ctx context.Context, r *reading, known release.ListSta
 	known.Pages = pages
 	if c.Next = p.quiet(known, c.Jobs, c.Began); err == nil {
 		c.Next, c.Peek = p.read(known, c.Left, c.Jobs, c.Began)
+		c.Pages = r.pagesOf(c.Jobs - following(known, *c))
 	}
 	return err
 }
@@ -106,6 +107,18 @@ func (l *Loop) peekOrRead(ctx context.Context, r *reading, known release.ListSta
 // unseen is for how long the list may not show a watched job until it is looked at
 // by itself.
 func (l *Loop) unseen() time.Duration { return max(l.Schedule.PollFirst, time.Second) + 2*mostInterval }
+
+// failure is how a check of a list of so many pages has ended that failed with err.
+func failure(err error, pages int) release.ListResult {
+	switch {
+	case errors.Is(err, errLong) && pages <= maxPages:
+		return release.ListLong
+	case errors.Is(err, errLong), listRefused(err):
+		return release.ListUseless
+	default:
+		return release.ListFailed
+	}
+}
 
 // listRefused reports whether the project's list is of no use although other
 // calls may be: it is forbidden, not offered, or not what was asked for. After a

@@ -76,13 +76,14 @@ func TestAListThatGrows(t *testing.T) {
 	}
 }
 
-// A list of which a look tells that it has fewer pages by now is read no further.
+// A list of which a look tells that it has fewer pages by now is read no further, and if it goes on to
+// shrink like that, it will soon have one.
 func TestAListThatHasShrunk(t *testing.T) {
 	api := &lists{answer: func(q jobs.Query, _ int) (*jobs.Page, error) { return listOf(25, q), nil }}
 	l := listing(t, api)
 	ago := l.Member.Now().Add(-time.Second)
 	c, err := l.check(t.Context(), project, release.ListState{Watched: 200, Pages: 20, Read: ago, Since: ago, Moved: ago, Peek: true})
-	if err != nil || c.Result != release.ListRead || c.Pages != 3 || len(api.asked) != 4 || c.Unpaid != 3 || c.Left != 200-whileGrowing {
+	if err != nil || c.Result != release.ListRead || c.Pages != 1 || len(api.asked) != 4 || c.Unpaid != 3 || c.Left != 200-whileGrowing {
 		t.Errorf("pages %v were read: %+v, %v", api.asked, c, err)
 	}
 }
@@ -110,8 +111,30 @@ func TestEndlessLists(t *testing.T) {
 	} {
 		api := &lists{answer: func(q jobs.Query, nth int) (*jobs.Page, error) { return row.answer(q, nth), nil }}
 		c, err := listing(t, api).check(t.Context(), project, row.known)
+		if row.want != nil && c.Pages <= min(row.known.Watched, maxPages) {
+			t.Errorf("%s: %d pages, although %d jobs are watched", name, c.Pages, row.known.Watched)
+		}
 		if !errors.Is(err, row.want) || len(api.asked) != row.calls || c.Unpaid != row.calls-row.known.Pages {
 			t.Errorf("%s: pages %v were read: %+v, %v; want %d calls, %v", name, api.asked, c, err, row.calls, row.want)
+		}
+	}
+}
+
+// A list that is long for those who are watched has not failed, unless it seems endless.
+func TestFailures(t *testing.T) {
+	for name, row := range map[string]struct {
+		err   error
+		pages int
+		want  release.ListResult
+	}{
+		"long":       {fmt.Errorf("%w: 50", errLong), 50, release.ListLong},
+		"endless":    {fmt.Errorf("%w: 1001", errLong), maxPages + 1, release.ListUseless},
+		"unfiltered": {errUnfiltered, 1, release.ListUseless},
+		"forbidden":  {&jobs.Error{Kind: jobs.KindPermission}, 1, release.ListUseless},
+		"slow":       {errSlow, 1, release.ListFailed},
+	} {
+		if got := failure(row.err, row.pages); got != row.want {
+			t.Errorf("%s: %s, want %s", name, got, row.want)
 		}
 	}
 }

@@ -18,7 +18,8 @@ const (
 	// mostOfFew is the longest interval while few leave a list of several pages.
 	mostOfFew = 6 * time.Second
 	// fewOf: if no more than the fewOf-th part has left a list, nobody knows how many leave
-	// it, and its length is looked at before it is read again.
+	// it, and its length is looked at before it is read again. If no more others stand on it,
+	// they change little about its length.
 	fewOf = 50
 	// onset is the longest time to the next look at the length while jobs begin to
 	// leave.
@@ -30,6 +31,9 @@ const (
 	mostOfStill = time.Minute
 	// lastFew jobs of a list, where none joins, can't wait for long together.
 	lastFew = 5
+	// careful: fewer leave a list than have left it in as much time. A page that is not there costs a call, one
+	// that nobody expected costs everybody the time of a call.
+	careful = 0.8
 	// listShare is the part of a known rate that list calls may take.
 	listShare = 0.2
 )
@@ -120,6 +124,16 @@ func onTheWay(known release.ListState, left int) int {
 	return left
 }
 
+// following is how many more will have left the list by the next check if that reads it: about
+// as many as before, in proportion.
+func following(known release.ListState, c release.ListCheck) int {
+	elapsed := c.Began.Sub(known.Since)
+	if c.Peek || known.Since.IsZero() || elapsed <= 0 {
+		return 0
+	}
+	return int(careful * float64(c.Left) * c.Next.Seconds() / elapsed.Seconds())
+}
+
 // peeked is the same after a look at the length; 0: the list is to be read now.
 func (p pace) peeked(known release.ListState, left, jobs int, now time.Time) (next time.Duration, peek bool) {
 	quiet := p.quiet(known, jobs, now)
@@ -153,12 +167,17 @@ func (p pace) share(pages int) time.Duration {
 }
 
 // mayPeek reports whether the length of the list is worth a call of its own: when the
-// last check said so and it has several pages. What was long unseen is looked at, so the
-// list is read in time all the same, as far as its share of the rate allows.
-func (p pace) mayPeek(known release.ListState, now time.Time, unseen time.Duration) bool {
+// last check said so, or it has grown since, and it has several pages, as far as is known or
+// because the watched jobs fill so many. What was long unseen is looked at, so the list is
+// read in time all the same, as far as its share of the rate allows.
+func (p pace) mayPeek(known release.ListState, filled int, now time.Time, unseen time.Duration) bool {
 	most := unseen - mostInterval
-	if known.Others > 0 && !known.Moved.Before(known.Read) { // they may join as fast as watched jobs leave
+	if fewOf*known.Others > known.Watched && !known.Moved.Before(known.Read) { // they may join as fast as watched jobs leave
 		most = mostInterval
 	}
-	return known.Peek && known.Pages > 1 && now.Sub(known.Read) < max(most, p.share(known.Pages))
+	peek, pages := known.Peek, known.Pages
+	if known.Joined.After(known.Read) && filled > pages {
+		peek, pages = true, filled
+	}
+	return peek && pages > 1 && now.Sub(known.Read) < max(most, p.share(pages))
 }

@@ -51,6 +51,29 @@ func TestPace(t *testing.T) {
 	}
 }
 
+// A list that is read again soon has the fewer pages by then the more have left it lately.
+func TestFollowing(t *testing.T) {
+	const s = time.Second
+	now := time.Now()
+	since := func(d time.Duration) release.ListState { return release.ListState{Since: now.Add(-d)} }
+	for name, row := range map[string]struct {
+		known release.ListState
+		check release.ListCheck
+		want  int
+	}{
+		"200 in two seconds, read in one":   {since(2 * s), release.ListCheck{Began: now, Left: 200, Next: s}, 80},
+		"the same, its length is looked at": {since(2 * s), release.ListCheck{Began: now, Left: 200, Next: s, Peek: true}, 0},
+		"nobody has left it":                {since(2 * s), release.ListCheck{Began: now, Next: s}, 0},
+		"at the same moment":                {since(0), release.ListCheck{Began: now, Left: 200, Next: s}, 0},
+		"a clock that was set back":         {since(-s), release.ListCheck{Began: now, Left: 200, Next: s}, 0},
+		"never read":                        {release.ListState{}, release.ListCheck{Began: now, Left: 200, Next: s}, 0},
+	} {
+		if got := following(row.known, row.check); got != row.want {
+			t.Errorf("%s: %d, want %d", name, got, row.want)
+		}
+	}
+}
+
 // While jobs leave the list its length is looked at before it is read, unless it is read soon.
 func TestPeeks(t *testing.T) {
 	const s, ms = time.Second, time.Millisecond
@@ -95,21 +118,27 @@ func TestPeeks(t *testing.T) {
 func TestMayPeek(t *testing.T) {
 	now := time.Now()
 	for name, row := range map[string]struct {
-		known release.ListState
-		want  bool
-		rate  float64
+		known  release.ListState
+		filled int // pages, by the watched jobs
+		want   bool
+		rate   float64
 	}{
 		"quiet, several pages": {known: release.ListState{Peek: true, Pages: 2, Read: now.Add(-time.Second)}, want: true},
 		"one page":             {known: release.ListState{Peek: true, Pages: 1, Read: now.Add(-time.Second)}, want: false},
-		"some have left":       {known: release.ListState{Pages: 2, Read: now.Add(-time.Second)}, want: false},
+		"it has grown":         {known: release.ListState{Pages: 1, Read: now.Add(-time.Second), Joined: now}, filled: 2, want: true},
+		"it is to shrink":      {known: release.ListState{Pages: 1, Read: now.Add(-time.Second), Joined: now.Add(-2 * time.Second)}, filled: 2, want: false},
+		"it has shrunk":        {known: release.ListState{Peek: true, Pages: 2, Read: now.Add(-time.Second)}, filled: 1, want: true},
+		"some have left":       {known: release.ListState{Pages: 2, Read: now.Add(-time.Second)}, filled: 2, want: false},
+		"grown, never read":    {known: release.ListState{Pages: 1, Joined: now}, filled: 2, want: false},
 		"never read":           {known: release.ListState{Peek: true, Pages: 2}, want: false},
 		"its share is not due": {known: release.ListState{Peek: true, Pages: 20, Read: now.Add(-9 * time.Second)}, want: true, rate: 10},
 		"its share is due":     {known: release.ListState{Peek: true, Pages: 20, Read: now.Add(-10 * time.Second)}, rate: 10},
-		"others, some left":    {known: release.ListState{Peek: true, Pages: 2, Others: 1, Read: now.Add(-5 * time.Second), Moved: now.Add(-4 * time.Second)}},
-		"others, nobody left":  {known: release.ListState{Peek: true, Pages: 2, Others: 1, Read: now.Add(-5 * time.Second), Moved: now.Add(-time.Hour)}, want: true},
+		"others, some left":    {known: release.ListState{Peek: true, Pages: 2, Others: 3, Watched: 100, Read: now.Add(-5 * time.Second), Moved: now.Add(-4 * time.Second)}},
+		"few others":           {known: release.ListState{Peek: true, Pages: 2, Others: 2, Watched: 100, Read: now.Add(-5 * time.Second), Moved: now.Add(-4 * time.Second)}, want: true},
+		"others, nobody left":  {known: release.ListState{Peek: true, Pages: 2, Others: 3, Watched: 100, Read: now.Add(-5 * time.Second), Moved: now.Add(-time.Hour)}, want: true},
 		"read long ago":        {known: release.ListState{Peek: true, Pages: 2, Read: now.Add(-9 * time.Second)}, want: false},
 	} {
-		if got := (pace{rate: row.rate}).mayPeek(row.known, now, 13*time.Second); got != row.want {
+		if got := (pace{rate: row.rate}).mayPeek(row.known, row.filled, now, 13*time.Second); got != row.want {
 			t.Errorf("%s: %t, want %t", name, got, row.want)
 		}
 	}

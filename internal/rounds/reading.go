@@ -22,8 +22,8 @@ const (
 	leastPages = 3
 	// extensions is how often a reading goes on with the pages by which a list has grown.
 	extensions = 2
-	// longWait is after how long a list was read last that passes over nobody for the next one.
-	longWait = 5 * time.Second
+	// longWait: who may have left a list so long ago is not passed over for the next one.
+	longWait = 7 * time.Second
 )
 
 var (
@@ -66,7 +66,7 @@ func (r *reading) all(ctx context.Context, known release.ListState) (pages int, 
 			break
 		}
 		if most := min(maxPages, max(known.Watched, r.watched, leastPages)); more > most {
-			return pages, fmt.Errorf("%w: it has %d pages, and %d jobs are watched", errLong, more, known.Watched)
+			return more, fmt.Errorf("%w: it has %d pages, and %d jobs are watched", errLong, more, known.Watched)
 		}
 		err = r.pages(ctx, pages+1, more)
 		pages = more
@@ -80,10 +80,10 @@ func (r *reading) all(ctx context.Context, known release.ListState) (pages int, 
 	return r.pagesOf(r.total), err
 }
 
-// seams are the gaps between the pages, unless the list was last read so long ago that
-// nobody who is missed may wait for the next one.
+// seams are the gaps between the pages, unless nobody knows for so long who has left the list
+// that nobody who is missed may wait for the next one.
 func (r *reading) seams(known release.ListState) []*gap {
-	if !known.Read.IsZero() && r.began.Sub(known.Read) > longWait {
+	if !known.Since.IsZero() && r.began.Sub(known.Since) > longWait {
 		return nil
 	}
 	return findSeams(r.read, r.began.Sub(known.Joined) < joining)

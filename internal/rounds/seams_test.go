@@ -55,6 +55,25 @@ func TestSeams(t *testing.T) {
 	}
 }
 
+// Nobody is passed over for the next list if nobody knows for long how many have left it.
+func TestSeamsOfAListThatIsReadSeldom(t *testing.T) {
+	now := time.Now()
+	r := reading{began: now, read: []shown{{1, "10", "19", true, true, 30}, {2, "25", "29", false, true, 30}}}
+	for name, row := range map[string]struct {
+		since time.Time
+		want  int
+	}{
+		"never":       {time.Time{}, 1},
+		"6 s ago":     {now.Add(-6 * time.Second), 1},
+		"8 s ago":     {now.Add(-8 * time.Second), 0},
+		"an hour ago": {now.Add(-time.Hour), 0},
+	} {
+		if got := len(r.seams(release.ListState{Since: row.since})); got != row.want {
+			t.Errorf("%s: %d seams, want %d", name, got, row.want)
+		}
+	}
+}
+
 func TestShowing(t *testing.T) {
 	page := func(ids ...string) *jobs.Page {
 		p := &jobs.Page{Total: 17}

@@ -15,7 +15,7 @@ local small, large, look, released, watched, latest, pending, stopping, control,
 local lanes = {small = small, limited = limited, held = held}
 local now = tonumber(ARGV[1])
 local are_stopping = redis.call('ZCARD', stopping)
-local list = redis.call('HMGET', control, 'list_rests', 'cutoff', 'list_at', 'list_many', 'list_pages', 'list_joined')
+local list = redis.call('HMGET', control, 'list_rests', 'cutoff', 'list_at', 'list_many', 'list_pages', 'list_joined', 'list_long')
 local listed = tonumber(list[1] or 0) <= now
 local joined = false -- another stop is accepted
 
@@ -36,7 +36,7 @@ local function move(stop, batches, fields, id, job, expected, nonce, version, st
       add(batches[i], 'stopping', 1)
     end
   end
-  local enough = are_stopping >= fewest(tonumber(least), list[5], now, list[2], list[4], list[6])
+  local enough = are_stopping >= fewest(tonumber(least), list[5], now, list[2], list[4], list[6], list[7])
   local watch = listed and least ~= '0' and enough
   local hop = string.format('%.0f', expected + 1)
   redis.call('HSET', stop, 'mover', nonce, 'state', state, 'hop', hop, 'kind', watch and 'watch' or kind, 'next',

@@ -16,7 +16,7 @@ local fallback, least, inline, fleet = tonumber(ARGV[5]), tonumber(ARGV[7]), ton
 local silence, probe_time, MOST, backlog = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[15])
 
 local c = redis.call('HMGET', control, 'paused', 'parked', 'hold', 'probe_at', 'list_at', 'list_rests', 'cutoff', 'endpoint',
-  'probes', 'list_failures', 'list_many', 'list_pages', 'list_joined')
+  'probes', 'list_failures', 'list_many', 'list_pages', 'list_joined', 'list_long')
 local paused = c[1] or fleet == 'stops'
 local parked = tonumber(c[2] or 0) > now
 local hold, probe_at = c[3], tonumber(c[4] or 0)
@@ -27,7 +27,7 @@ local watching = redis.call('ZCARD', watched)
 local listable = watching > 0 and tonumber(c[6] or 0) <= now
 -- The first probe of a hold is a list call rather than a stop that a limit may hold back.
 local list_first = listable and tonumber(c[9] or 0) == 0
-local listing = listable and least > 0 and watching >= fewest(least, c[12], now, c[7], c[11], c[13])
+local listing = listable and least > 0 and watching >= fewest(least, c[12], now, c[7], c[11], c[13], c[14])
 if not listing then fallback = tonumber(ARGV[6]) end
 room = math.max(0, room - redis.call('ZCARD', released))
 local since = now - fallback -- watched jobs that were seen before it are looked at
