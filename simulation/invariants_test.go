@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"testing"
 	"testing/synctest"
 	"time"
 
@@ -296,18 +297,51 @@ func listCalls(calls []recordedCall) string {
 	return strings.Join(lines, "\n")
 }
 
-// waited counts those of some calls that had leave to go out before, and waited
-// until a long call of their worker was over and gave its slot free.
+// waited counts those of some calls that had leave to go out before, and waited until a
+// long call of their worker was over and gave its slot free, or several calls of which
+// each began when the one before ended.
 func waited(some, calls []recordedCall) (n int) {
 	for _, c := range some {
-		if slices.ContainsFunc(calls, func(long recordedCall) bool {
-			freed := c.at.Sub(long.end)
-			return long.by == c.by && freed >= 0 && freed < 100*time.Millisecond && long.end.Sub(long.at) >= time.Second
-		}) {
-			n++
+		for since, gap := c.at, 100*time.Millisecond; ; gap = 10 * time.Millisecond {
+			if c.at.Sub(since) >= time.Second {
+				n++
+				break
+			}
+			before := slices.IndexFunc(calls, func(b recordedCall) bool {
+				freed := since.Sub(b.end)
+				return b.by == c.by && b.at.Before(since) && freed >= 0 && freed < gap && b.end.Sub(b.at) >= gap
+			})
+			if before < 0 {
+				break
+			}
+			since = calls[before].at
 		}
 	}
 	return n
+}
+
+func TestWaited(t *testing.T) {
+	at := func(from, to int) recordedCall {
+		return recordedCall{at: time.UnixMilli(int64(from)), end: time.UnixMilli(int64(to))}
+	}
+	long, soon, late := at(0, 1000), at(1005, 1010), at(1200, 1210)
+	row := []recordedCall{at(0, 400), at(401, 800), at(801, 1000)}
+	gaps := []recordedCall{at(0, 400), at(450, 800), at(850, 1000)}
+	for name, tt := range map[string]struct {
+		calls []recordedCall
+		c     recordedCall
+		want  int
+	}{
+		"after a long call":          {[]recordedCall{long, soon}, soon, 1},
+		"long after a long call":     {[]recordedCall{long, late}, late, 0},
+		"after a short call":         {[]recordedCall{at(500, 1000), soon}, soon, 0},
+		"after several without gaps": {append(row, soon), soon, 1},
+		"after several with gaps":    {append(gaps, soon), soon, 0},
+	} {
+		if got := waited([]recordedCall{tt.c}, tt.calls); got != tt.want {
+			t.Errorf("%s: %d, want %d", name, got, tt.want)
+		}
+	}
 }
 
 // triedAgain counts those of some calls that ask for a page again, which has failed or hangs: they go out at once, and
