@@ -67,6 +67,9 @@ func (l *Loop) check(ctx context.Context, projectID string, known release.ListSt
 		Pages: known.Pages}
 	r := reading{loop: l, projectID: projectID, check: known.Check, perPage: l.Lists.PageSize(projectID), began: c.Began}
 	err := l.peekOrRead(ctx, &r, known, &c)
+	if err == nil { // pace counts from one check's beginning to that of the next
+		c.Next = max(c.Next-l.Member.Now().Sub(c.Began), leastPause)
+	}
 	c.Unpaid = r.calls - known.Paid()
 	return c, err
 }

@@ -10,11 +10,13 @@ import (
 const (
 	// callWorth is the waiting, in seconds summed over jobs that have stopped, for
 	// which one list call is well spent.
-	callWorth = 18.0
+	callWorth = 26.0
 	// cheap is how many list calls for each job that leaves are not worth saving.
 	cheap         = 0.06
 	leastInterval = 250 * time.Millisecond
 	mostInterval  = 4 * time.Second
+	// leastPause is between the end of a check and the next one.
+	leastPause = 50 * time.Millisecond
 	// mostOfFew is the longest interval while few leave a list of several pages.
 	mostOfFew = 6 * time.Second
 	// fewOf: if no more than the fewOf-th part has left a list, nobody knows how many leave
