@@ -10,7 +10,9 @@ import (
 const (
 	// callWorth is the waiting, in seconds summed over jobs that have stopped, for
 	// which one list call is well spent.
-	callWorth = 26.0
+	callWorth = 32.0
+	// peekWorth is the same for a look at its length while nobody leaves it: all may be about to.
+	peekWorth = 18.0
 	// cheap is how many list calls for each job that leaves are not worth saving.
 	cheap         = 0.06
 	leastInterval = 250 * time.Millisecond
@@ -77,7 +79,7 @@ func (p pace) quiet(known release.ListState, jobs int, now time.Time) time.Durat
 		most, usual = max(most, min(still/10, mostOfStill)), max(usual, still)
 	}
 	rate := float64(max(1, known.Watched)) / usual.Seconds()
-	return p.within(1, math.Sqrt(callWorth/rate), most)
+	return p.within(1, math.Sqrt(peekWorth/rate), most)
 }
 
 func later(a, b time.Time) time.Time {
