@@ -14,7 +14,7 @@ const (
 	// peekWorth is the same for a look at its length while nobody leaves it: all may be about to.
 	peekWorth = 18.0
 	// cheap is how many list calls for each job that leaves are not worth saving.
-	cheap         = 0.06
+	cheap         = 0.055
 	leastInterval = 250 * time.Millisecond
 	mostInterval  = 4 * time.Second
 	// leastPause is between the end of a check and the next one.
