@@ -366,3 +366,24 @@ func TestOthersJoinALongList(t *testing.T) {
 		})
 	}
 }
+
+// The same while stops of ours are still being accepted, which takes most of a minute: who joins hides who leaves.
+func TestOthersJoinWhileStopsAreAccepted(t *testing.T) {
+	took := map[string]time.Duration{jobs.OperationStop: 600 * time.Millisecond, jobs.OperationList: 300 * time.Millisecond,
+		jobs.OperationDetail: 100 * time.Millisecond}
+	for _, others := range []int{0, 40, 300} {
+		t.Run(fmt.Sprint(others), func(t *testing.T) {
+			bubble(t, modelartstest.Config{Latency: func(operation string) time.Duration { return took[operation] }}, func(w *world) {
+				r := w.start(func(c *worker.Config) { c.Concurrency = 10 })
+				defer r.stop()
+				w.ask("b", w.addJobs(990, func(i int) time.Duration { return time.Duration(8000+i*37%40000) * time.Millisecond })...)
+				time.Sleep(20 * time.Second)
+				go w.othersJoin(others, 200*time.Millisecond)
+				lags := w.lags(w.awaitEnd(15*time.Minute, "b"))
+				if p95 := lags[len(lags)*95/100]; p95 > 7*time.Second {
+					t.Errorf("lag p50 %v, of one in twenty %v, at most %v", lags[len(lags)/2], p95, lags[len(lags)-1])
+				}
+			})
+		})
+	}
+}

@@ -129,6 +129,8 @@ type ListCheck struct {
 	Unpaid int
 	Result ListResult
 	Why    string // it could not be read, or is long or useless
+	// Starved: it failed for want of slots, before any call of it. That says nothing of the list.
+	Starved bool
 }
 
 // ListChecked tells how a list check ended. It returns it as it was noted: it may be
@@ -136,8 +138,12 @@ type ListCheck struct {
 func (r *Releaser) ListChecked(ctx context.Context, projectID string, c ListCheck) (ListCheck, error) {
 	k := ledger.Keys(projectID)
 	rate, burst := r.rate(projectID)
+	enough := listFailures
+	if c.Starved {
+		enough = 0
+	}
 	noted, err := listedScript.Run(ctx, r.rdb, []string{k.Control(), k.Watched()}, r.now().UnixMilli(), c.Began.UnixMilli(),
-		c.Next.Milliseconds(), string(c.Result), c.Why, listRest.Milliseconds(), listFailures, max(1, c.Pages), c.Jobs, c.Left, c.Peek,
+		c.Next.Milliseconds(), string(c.Result), c.Why, listRest.Milliseconds(), enough, max(1, c.Pages), c.Jobs, c.Left, c.Peek,
 		c.Unpaid, rate, burst, c.Check).StringSlice()
 	if err != nil {
 		return c, fmt.Errorf("note a list check of project %s: %w", projectID, err)

@@ -435,36 +435,6 @@ func TestALongList(t *testing.T) {
 	})
 }
 
-// Who else stands on the list is what it shows beyond those who are watched and have not left it. If some have
-// joined it while it was read, they may be those who seem to have left, and what was known before counts.
-func TestOthersOnAListThatGrows(t *testing.T) {
-	for name, row := range map[string]struct{ known, jobs, left, want int }{
-		"hidden, not gone":             {0, 20, 8, 0},
-		"as many others as before":     {5, 20, 8, 5},
-		"more than can be":             {50, 20, 8, 8},
-		"fewer than there must be":     {1, 24, 8, 4},
-		"fewer shown than are watched": {3, 5, 0, 0},
-	} {
-		t.Run(name, func(t *testing.T) {
-			eachRedis(t, Config{}, func(t *testing.T, w *world) {
-				w.watched(20)
-				w.ok(w.rdb.HSet(t.Context(), keys.Control(), "list_others", row.known).Err())
-				others := func(c ListCheck, want int) {
-					t.Helper()
-					w.checked(c, false)
-					if got, _ := w.rdb.HGet(t.Context(), keys.Control(), "list_others").Int(); got != want {
-						t.Errorf("%d others, want %d", got, want)
-					}
-				}
-				check := ListCheck{Began: w.now(), Result: ListRead, Jobs: row.jobs, Left: row.left}
-				others(check, row.want)
-				check.Began = w.now().Add(time.Second)
-				others(check, max(0, row.jobs-20+row.left))
-			})
-		})
-	}
-}
-
 // Jobs that the list has shown wait for its next check if that is planned, however late; not if checks fail,
 // or for longer than one may be planned.
 func TestAListThatIsReadSeldom(t *testing.T) {

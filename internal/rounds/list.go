@@ -3,6 +3,7 @@ package rounds
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"vizstop/internal/jobs"
@@ -27,6 +28,9 @@ func (l *Loop) listCheck(ctx context.Context, projectID string, known release.Li
 		return
 	}
 	if err != nil {
+		if check.Starved = check.Unpaid == -known.Paid(); check.Starved {
+			err = fmt.Errorf("no page got a slot: %w", err)
+		}
 		check.Result, check.Why = failure(err, check.Pages), err.Error()
 	}
 	var rerr error
@@ -68,7 +72,7 @@ func (l *Loop) check(ctx context.Context, projectID string, known release.ListSt
 	r := reading{loop: l, projectID: projectID, check: known.Check, perPage: l.Lists.PageSize(projectID), began: c.Began}
 	err := l.peekOrRead(ctx, &r, known, &c)
 	if err == nil { // pace counts from one check's beginning to that of the next
-		c.Next = max(c.Next-l.Member.Now().Sub(c.Began), leastPause)
+		c.Next = max(c.Next-max(0, l.Member.Now().Sub(c.Began)), leastPause)
 	}
 	c.Unpaid = r.calls - known.Paid()
 	return c, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"slices"
 	"sync"
@@ -171,6 +172,37 @@ func TestAPageThatFails(t *testing.T) {
 	api.answer = func(jobs.Query, int) (*jobs.Page, error) { return nil, failed }
 	if c, err = l.check(t.Context(), project, release.ListState{Pages: 1}); !errors.Is(err, failed) || len(api.asked) != 6 || c.Unpaid != 2 {
 		t.Errorf("pages %v were read: %+v, %v", api.asked, c, err)
+	}
+}
+
+// recorded counts results of list checks.
+type recorded struct {
+	Recorder
+	results map[string]int
+}
+
+func (r recorded) ListChecked(result string) { r.results[result]++ }
+
+// A list of which no page got a slot in its time has not shown to be of no use.
+func TestAListWithoutSlots(t *testing.T) {
+	was := readTime
+	defer func() { readTime = was }()
+	readTime = 50 * time.Millisecond
+	l := listing(t, nil)
+	l.Slots = tasks.NewSlots(1, l.Release)
+	if _, err := l.Slots.Acquire(t.Context(), project, false); err != nil {
+		t.Fatal(err)
+	}
+	results := map[string]int{}
+	l.Recorder, l.Logger = recorded{results: results}, slog.New(slog.DiscardHandler)
+	for range 4 {
+		l.listCheck(t.Context(), project, release.ListState{Watched: 50, Pages: 5}, false)
+	}
+	if results["failed"] != 4 || results["useless"] != 0 {
+		t.Errorf("list checks ended %v, want 4 failed", results)
+	}
+	if left := l.Redis.HExists(t.Context(), ledger.Keys(project).Control(), "list_failures").Val(); left {
+		t.Error("failures of the list are counted")
 	}
 }
 

@@ -22,9 +22,11 @@ const (
 	// mostOfFew is the longest interval while few leave a list of several pages.
 	mostOfFew = 6 * time.Second
 	// fewOf: if no more than the fewOf-th part has left a list, nobody knows how many leave
-	// it, and its length is looked at before it is read again. If no more others stand on it,
-	// they change little about its length.
+	// it, and its length is looked at before it is read again.
 	fewOf = 50
+	// someOthers: if no more others than the someOthers-th part stand on a list, its length tells of
+	// those who are watched.
+	someOthers = 100
 	// onset is the longest time to the next look at the length while jobs begin to
 	// leave.
 	onset = time.Second
@@ -171,16 +173,16 @@ func (p pace) share(pages int) time.Duration {
 }
 
 // mayPeek reports whether the length of the list is worth a call of its own: when the
-// last check said so, or it has grown since, and it has several pages, as far as is known or
-// because the watched jobs fill so many. What was long unseen is looked at, so the list is
+// last check said so and it has several pages, or when nobody was seen leaving it and the
+// watched jobs fill more pages than it had. What was long unseen is looked at, so the list is
 // read in time all the same, as far as its share of the rate allows.
 func (p pace) mayPeek(known release.ListState, filled int, now time.Time, unseen time.Duration) bool {
 	most := unseen - mostInterval
-	if fewOf*known.Others > known.Watched && !known.Moved.Before(known.Read) { // they may join as fast as watched jobs leave
+	if someOthers*known.Others > known.Watched && !known.Moved.Before(known.Read) { // they may join as fast as watched jobs leave
 		most = mostInterval
 	}
 	peek, pages := known.Peek, known.Pages
-	if known.Joined.After(known.Read) && filled > pages {
+	if known.Joined.After(known.Read) && !known.Moved.After(known.Read) && filled > pages {
 		peek, pages = true, filled
 	}
 	return peek && pages > 1 && now.Sub(known.Read) < max(most, p.share(pages))

@@ -58,17 +58,22 @@ func TestSeams(t *testing.T) {
 // Nobody is passed over for the next list if nobody knows for long how many have left it.
 func TestSeamsOfAListThatIsReadSeldom(t *testing.T) {
 	now := time.Now()
+	ago := func(read, since, joined int) release.ListState {
+		at := func(s int) time.Time { return now.Add(-time.Duration(s) * time.Second) }
+		return release.ListState{Read: at(read), Since: at(since), Joined: at(joined)}
+	}
 	r := reading{began: now, read: []shown{{1, "10", "19", true, true, 30}, {2, "25", "29", false, true, 30}}}
 	for name, row := range map[string]struct {
-		since time.Time
+		known release.ListState
 		want  int
 	}{
-		"never":       {time.Time{}, 1},
-		"6 s ago":     {now.Add(-6 * time.Second), 1},
-		"8 s ago":     {now.Add(-8 * time.Second), 0},
-		"an hour ago": {now.Add(-time.Hour), 0},
+		"never":                              {release.ListState{}, 1},
+		"6 s ago":                            {ago(6, 6, 20), 1},
+		"8 s ago":                            {ago(8, 8, 20), 0},
+		"nobody had left it 6 s ago":         {ago(9, 6, 20), 1},
+		"the same, while jobs were accepted": {ago(9, 6, 5), 0},
 	} {
-		if got := len(r.seams(release.ListState{Since: row.since})); got != row.want {
+		if got := len(r.seams(row.known)); got != row.want {
 			t.Errorf("%s: %d seams, want %d", name, got, row.want)
 		}
 	}

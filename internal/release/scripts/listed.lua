@@ -2,14 +2,15 @@
 --
 -- KEYS  control, watched
 -- ARGV  now, when it began (ms), when the next one is due (ms from now), "read", "peeked", "long", "failed" or "useless",
---       why, for how long a useless list is left alone (ms), how many failed ones in a row make it useless, how many pages and jobs
---       it had, how many watched jobs have left it, 1 when the next one begins with a look at its length, how many calls
---       it took that were not paid (negative: were paid and not made), rate configured, burst, its number
+--       why, for how long a useless list is left alone (ms), how many failed ones in a row make it useless (0: this one
+--       does not count), how many pages and jobs it had, how many watched jobs have left it, 1 when the next one begins
+--       with a look at its length, how many calls it took that were not paid (negative: were paid and not made), rate
+--       configured, burst, its number
 -- Returns how it ended, and why. A useless list is left alone from now on.
 local control, now, began, after = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local how, why, rest, enough = ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
 local left_now = tonumber(ARGV[10])
-local f = redis.call('HMGET', control, 'cutoff', 'list_left', 'list_wrong', 'list_check', 'list_joined', 'list_others')
+local f = redis.call('HMGET', control, 'cutoff', 'list_left', 'list_wrong', 'list_check', 'list_joined')
 local left, wrong = tonumber(f[2] or 0), tonumber(f[3] or 0)
 local newest = (f[4] or '0') == ARGV[15]
 local told = how == 'read' or how == 'peeked'
@@ -23,18 +24,14 @@ if unpaid ~= 0 then
   save(control, now, b)
 end
 if newest then -- else another check has begun since, which tells more
-  local grows = tonumber(f[5] or 0) >= began -- it knew nothing of what has joined the list since
-  if grows then after = math.min(after, 4000) end
+  if tonumber(f[5] or 0) >= began then after = math.min(after, 4000) end -- it knew nothing of what has joined the list since
   keep('list_at', string.format('%.0f', now + after))
   if how == 'read' or (told and left_now == 0) then keep('list_since', string.format('%.0f', began)) end
   if told or how == 'long' then keep('list_peek', ARGV[11], 'list_pages', ARGV[8]) end
   if how == 'long' then keep('list_long', string.format('%.0f', began)) end
   if told and left_now > 0 then keep('list_moved', string.format('%.0f', began)) end
   if how == 'read' then
-    -- Who joins a list while it is read hides others on it, who have not left it.
-    local others = tonumber(ARGV[9]) - redis.call('ZCARD', KEYS[2]) + left_now
-    if grows then others = math.max(others - left_now, math.min(others, tonumber(f[6] or 0))) end
-    keep('list_others', math.max(0, others))
+    keep('list_others', math.max(0, tonumber(ARGV[9]) - redis.call('ZCARD', KEYS[2]) + left_now))
   end
 end
 if how == 'read' then redis.call('HDEL', control, 'list_long') end
@@ -46,7 +43,7 @@ if how == 'read' then
   elseif left >= 200 then
     redis.call('HDEL', control, 'list_left', 'list_wrong')
   end
-elseif how == 'failed' and redis.call('HINCRBY', control, 'list_failures', 1) >= enough then
+elseif how == 'failed' and enough > 0 and redis.call('HINCRBY', control, 'list_failures', 1) >= enough then
   how = 'useless'
 end
 if how ~= 'useless' then
