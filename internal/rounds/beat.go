@@ -21,6 +21,7 @@ func (l *Loop) Beat(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			l.Logger.WarnContext(ctx, "the fleet does not hear of this worker", "error", err)
 		}
+		l.Slots.Wake()
 	})
 }
 

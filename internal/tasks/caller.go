@@ -48,12 +48,14 @@ func (c *caller) stop(ctx context.Context, step claimed) (accepted jobs.Accepted
 		s.Called = step.At
 	}
 	callCtx, cancel := context.WithTimeout(ctx, c.schedule.CallTimeout)
+	began := time.Now()
 	accepted, err = c.call(callCtx, s.ProjectID, s.JobID)
+	took := time.Since(began)
 	cancel()
 	now := c.reporter.release.Now()
 	noteCall(s, accepted, err, now)
 	noteAbsent(s, err, now)
-	return accepted, err, c.reporter.report(ctx, step, err)
+	return accepted, err, c.reporter.report(ctx, step, err, took)
 }
 
 // look makes a detail call for a claimed stop.
@@ -62,14 +64,16 @@ func (c *detail) look(ctx context.Context, step claimed) (job *jobs.Job, err err
 	if !s.Marked.IsZero() && !step.Marked {
 		s.LostCall(c.schedule.lostTill(s.Marked))
 	}
+	var took time.Duration
 	for _, limit := range lookLimits(c.reporter.slots.LookTimeOf(s.ProjectID), c.schedule.CallTimeout) {
 		if err != nil { // the first call was slow
-			step.slot.Again()
 			s.Polls++
 			s.Note(historyDetail(c.reporter.release.Now(), nil, err))
 		}
 		callCtx, cancel := context.WithTimeout(ctx, limit)
+		began := time.Now()
 		job, err = c.call(callCtx, s.ProjectID, s.JobID)
+		took = time.Since(began)
 		slow := callCtx.Err() != nil && ctx.Err() == nil
 		cancel()
 		if err == nil || !slow {
@@ -79,7 +83,7 @@ func (c *detail) look(ctx context.Context, step claimed) (job *jobs.Job, err err
 	now := c.reporter.release.Now()
 	notePoll(s, job, err, step.At, now)
 	noteAbsent(s, err, now)
-	return job, err, c.reporter.report(ctx, step, err)
+	return job, err, c.reporter.report(ctx, step, err, took)
 }
 
 // lookLimits are how long the calls of a look may take, the second if the first one is slow,
@@ -93,17 +97,20 @@ func lookLimits(usual, timeout time.Duration) []time.Duration {
 	return []time.Duration{first, timeout - (first - leastLookTime)}
 }
 
-// report tells how a call ended, and whether a failure is the system's. What the
-// call has shown counts all the same if Redis can't be told.
-func (c *reporter) report(ctx context.Context, step claimed, err error) (system bool) {
+// report tells how a call ended, when it had taken so long, and whether a failure is the
+// system's. What the call has shown counts all the same if Redis can't be told.
+func (c *reporter) report(ctx context.Context, step claimed, err error, took time.Duration) (system bool) {
 	s, account := step.Stop, step.Account
 	few := c.release.Few(account)
 	system, rerr := c.release.Report(context.WithoutCancel(ctx),
 		release.Call{ProjectID: s.ProjectID, Step: s.Member(), At: step.At, Account: account, Ill: step.Ill}, err)
-	if jobs.KindOf(err) == jobs.KindTimeout { // not before: what is refused counts before another call goes out
+	switch jobs.KindOf(err) { // not before: what is refused counts before another call goes out
+	case jobs.KindTimeout:
 		step.slot.Free()
-	} else {
-		step.slot.Answered()
+	case jobs.KindOK, jobs.KindNotFound, jobs.KindNotAllowed:
+		step.slot.Answered(took)
+	default:
+		step.slot.Ended(took)
 	}
 	if rerr != nil {
 		c.log.WarnContext(ctx, "the fleet did not learn of an answer", "project", s.ProjectID, "error", rerr)

@@ -81,13 +81,27 @@ func (p *pace) earned(at time.Time, one int) int {
 	return p.now + p.before
 }
 
+// ended notes a call that ended by itself.
+func (p *pace) ended(at time.Time, took time.Duration) {
+	p.answered = at
+	if took < quick {
+		p.earned(at, 1)
+	}
+}
+
 // queues are the calls of one project that wait, by kind and in their order: stop
 // calls, looks.
 type queues struct {
 	project *standing
-	account *share
-	of      [2][]chan struct{}
+	account *share // the project's, as the latest call found it
+	of      [2][]*waiter
 	pages   int // how many of the looks, the first, are pages of a list
+}
+
+// waiter is a call that waits.
+type waiter struct {
+	ready   chan struct{} // closed when it has a slot
+	account *share        // of which that is
 }
 
 func (q *queues) len() int { return len(q.of[0]) + len(q.of[1]) }
@@ -118,19 +132,32 @@ func NewSlots(n int, c Credentials) *Slots {
 // Slot is one call's, from Acquire until it is freed, once: whatever frees it again changes
 // nothing.
 type Slot struct {
-	began time.Time
-	once  sync.Once
-	free  func(answered bool)
+	once sync.Once
+	free func(note func(*Slots))
+	p    *standing
+	kind int
 }
 
 // Free gives the slot back after a call that got no answer in its time, or without one.
-func (s *Slot) Free() { s.once.Do(func() { s.free(false) }) }
+func (s *Slot) Free() { s.give(func(*Slots) {}) }
 
-// Answered gives it back after a call that did: that earns the project slots.
-func (s *Slot) Answered() { s.once.Do(func() { s.free(true) }) }
+// Ended gives it back after a call that ended by itself within took, which earns the
+// project slots if that was quick.
+func (s *Slot) Ended(took time.Duration) {
+	s.give(func(all *Slots) { s.p.pace.ended(time.Now(), took) })
+}
 
-// Again says that its call is made once more: only the latest tells how long calls take.
-func (s *Slot) Again() { s.began = time.Now() }
+// Answered gives it back after a call that told something of a job: how long it took, from
+// when it was made last, tells how long calls take, too.
+func (s *Slot) Answered(took time.Duration) {
+	s.give(func(all *Slots) {
+		s.p.pace.ended(time.Now(), took)
+		all.times.took(s.kind, took)
+		s.p.times.took(s.kind, took)
+	})
+}
+
+func (s *Slot) give(note func(*Slots)) { s.once.Do(func() { s.free(note) }) }
 
 // Acquire waits for a slot for a call of a project, which must be freed.
 func (s *Slots) Acquire(ctx context.Context, projectID string, look bool) (*Slot, error) {
@@ -144,64 +171,56 @@ func (s *Slots) AcquirePage(ctx context.Context, projectID string) (*Slot, error
 }
 
 func (s *Slots) acquire(ctx context.Context, projectID string, look, first bool) (*Slot, error) {
-	ready, kind, name := make(chan struct{}), kindOf(look), s.credentials.Account(projectID)
+	w, kind, name := &waiter{ready: make(chan struct{})}, kindOf(look), s.credentials.Account(projectID)
 	s.mu.Lock()
 	p := s.standing(projectID)
 	p.seen = time.Now()
 	q := s.waiting[projectID]
 	if q == nil {
-		q = &queues{project: p, account: s.account(name)}
+		q = &queues{project: p}
 		s.waiting[projectID] = q
 	}
+	q.account = s.account(name)
 	if first { // but pages keep their order
-		q.of[kind] = slices.Insert(q.of[kind], q.pages, ready)
+		q.of[kind] = slices.Insert(q.of[kind], q.pages, w)
 		q.pages++
 	} else {
-		q.of[kind] = append(q.of[kind], ready)
+		q.of[kind] = append(q.of[kind], w)
 	}
 	s.give()
 	s.mu.Unlock()
 	select {
-	case <-ready:
-		slot := &Slot{began: time.Now()}
-		slot.free = func(answered bool) {
+	case <-w.ready:
+		return &Slot{p: p, kind: kind, free: func(note func(*Slots)) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			if answered {
-				s.ended(p, look, time.Since(slot.began))
-			}
-			s.free(p, q.account, look)
-		}
-		return slot, nil
+			note(s)
+			s.free(p, w.account, look)
+		}}, nil
 	case <-ctx.Done():
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if i := slices.Index(q.of[kind], ready); i >= 0 {
+	if i := slices.Index(q.of[kind], w); i >= 0 {
 		q.remove(kind, i)
 		if q.len() == 0 && s.waiting[projectID] == q {
 			delete(s.waiting, projectID)
 		}
 		return nil, ctx.Err()
 	}
-	s.free(p, q.account, look) // it came in this moment
+	s.free(p, w.account, look) // it came in this moment
 	return nil, ctx.Err()
 }
 
-// ended notes for how long a call has held its slot.
-func (s *Slots) ended(p *standing, look bool, held time.Duration) {
-	if p.pace.answered = time.Now(); held < quick {
-		p.pace.earned(p.pace.answered, 1)
-	}
-	for _, t := range []*times{&s.times, &p.times} {
-		switch usual := &t[kindOf(look)]; {
-		case *usual == 0:
-			*usual = held
-		case held > *usual:
-			*usual += *usual / timeStep
-		default:
-			*usual -= *usual / timeStep
-		}
+// took notes how long a call of a kind took.
+func (t *times) took(kind int, took time.Duration) {
+	switch usual := &t[kind]; {
+	case *usual == 0:
+		*usual = took
+	case took > *usual:
+		*usual += *usual / timeStep
+	default:
+		*usual -= *usual / timeStep
 	}
 }
 
@@ -221,8 +240,8 @@ func (s *Slots) LookTimeOf(projectID string) time.Duration {
 // half of the times. A few very long ones don't count more than others.
 const timeStep = 8
 
-// LookTime is about how long a look that was answered has held its slot lately, pages of
-// lists left aside. Before the first one it is what stop calls take; 0 if there was none.
+// LookTime is about how long looks that were answered lately have taken, pages of lists left
+// aside. Before the first one it is what stop calls take; 0 if there was none.
 func (s *Slots) LookTime() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -249,8 +268,8 @@ func (s *Slots) account(name string) *share {
 	return a
 }
 
-// Wake looks again whether somebody who waits may have a slot: it is known now
-// that a credential is accepted.
+// Wake looks again whether somebody who waits may have a slot: perhaps it is known now that a
+// credential is accepted, or a project is alone.
 func (s *Slots) Wake() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -317,7 +336,7 @@ func (s *Slots) may(p *standing, company bool) int {
 	case company:
 		return min(max(1, s.all-eighth), eighth+p.pace.earned(now, 0))
 	case p == nil || now.Sub(p.pace.answered) >= 2*quick:
-		return max(eighth, min(release.OutageAfter, s.all-eighth))
+		return max(eighth, min(release.OutageAfter, s.all))
 	}
 	return s.all
 }
@@ -337,14 +356,15 @@ func (s *Slots) give() {
 			return
 		}
 		q := s.waiting[projectID]
-		ready := q.of[kind][0]
+		w := q.of[kind][0]
 		q.remove(kind, 0)
 		if q.len() == 0 {
 			delete(s.waiting, projectID)
 		}
 		s.used++
-		q.account.used++
-		if q.account.few > 0 {
+		w.account = q.account
+		w.account.used++
+		if w.account.few > 0 {
 			s.doubtful++
 		}
 		s.looks += kind
@@ -355,7 +375,7 @@ func (s *Slots) give() {
 		if q.project.stopsInRow++; kind == kindOf(true) {
 			s.stopsInRow, q.project.stopsInRow = 0, 0
 		}
-		close(ready)
+		close(w.ready)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,32 +39,33 @@ func TestSlotsAreEarned(t *testing.T) {
 				t.Errorf("%s has %d slots, want %d", project, got, want)
 			}
 		}
-		free := func(project string, answered bool) {
+		const never = 0
+		free := func(project string, took time.Duration) {
 			all := held[project]
 			held[project] = nil
 			for _, slot := range all {
-				if answered {
-					slot.Answered()
+				if took != never {
+					slot.Ended(took)
 				}
 				slot.Free()
 			}
 		}
 		ask("b", 1)
-		free("b", true) // quickly
+		free("b", quick-1)
 		ask("a", 30)
 		has("a", 2)
 		ask("b", 30)
 		has("b", 3)
-		free("b", true)
+		free("b", time.Second)
 		has("b", 6)
 		time.Sleep(quick)
-		free("b", true) // none of them earns anything
+		free("b", quick) // none of them earns anything
 		has("b", 6)
 		time.Sleep(2 * quick)
-		free("b", true) // all is forgotten
+		free("b", quick) // all is forgotten
 		has("b", 2)
 		has("a", 2)
-		free("b", false) // they were not answered
+		free("b", never)
 		has("b", 2)
 		for _, project := range []string{"b", "one that has not wanted any yet"} {
 			if got := slots.May(project); got != 2 {
@@ -99,16 +101,16 @@ func TestAnAnswerEarnsAllSlotsAlone(t *testing.T) {
 		(<-held).Free() // without an answer
 		want(5, 5)
 		time.Sleep(2 * quick)
-		(<-held).Answered()
+		(<-held).Ended(time.Minute)
 		want(16, 16)
 		time.Sleep(2 * quick)
 		want(16, 5)
 		(<-held).Free()
 		want(15, 5)
-		(<-held).Answered()
+		(<-held).Ended(time.Minute)
 		want(16, 16)
 	})
-	for all, want := range map[int]int{1: 1, 2: 1, 4: 3, 8: 5, 64: 8} {
+	for all, want := range map[int]int{1: 1, 2: 2, 4: 4, 8: 5, 64: 8} {
 		if got := NewSlots(all, doubts{}).May("a"); got != want {
 			t.Errorf("of %d slots one may have %d, want %d", all, got, want)
 		}
@@ -169,7 +171,7 @@ func TestEachProjectGetsLooks(t *testing.T) {
 									slot.Free()
 								} else {
 									time.Sleep(time.Second)
-									slot.Answered()
+									slot.Answered(time.Second)
 								}
 								mu.Lock()
 								got[fmt.Sprint(project, " look ", look)]++
@@ -211,8 +213,9 @@ func TestLooksBesideStopsOfOthers(t *testing.T) {
 								if err != nil {
 									return
 								}
-								time.Sleep(80*time.Millisecond + time.Duration(i)*time.Millisecond)
-								slot.Answered()
+								took := 80*time.Millisecond + time.Duration(i)*time.Millisecond
+								time.Sleep(took)
+								slot.Answered(took)
 							}
 						}()
 					}
@@ -238,7 +241,7 @@ func TestPagesOfAQuietProject(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := NewSlots(8, doubts{})
 		slot, _ := s.Acquire(t.Context(), "a", false)
-		slot.Answered()
+		slot.Answered(time.Second)
 		time.Sleep(2*quick + time.Second)
 		began := time.Now()
 		done := make(chan struct{}, 10)
@@ -257,6 +260,76 @@ func TestPagesOfAQuietProject(t *testing.T) {
 		}
 		if took := time.Since(began); took > 3*time.Second {
 			t.Errorf("ten pages of 1 s take %v with 8 slots that nobody else wants", took)
+		}
+	})
+}
+
+// moving is a project whose account changes, as when its file is read again.
+type moving struct {
+	account atomic.Value
+	few     map[string]int
+}
+
+func (m *moving) Account(string) string  { return m.account.Load().(string) }
+func (m *moving) Few(account string) int { return m.few[account] }
+
+// Once a project has another account, its calls count for that one, although others of it have waited all the time.
+func TestSlotsAfterTheAccountHasChanged(t *testing.T) {
+	for from, to := range map[string]string{"accepted": "doubtful", "doubtful": "accepted"} {
+		t.Run(from+" to "+to, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := &moving{few: map[string]int{"doubtful": 1}}
+				m.account.Store(from)
+				slots := NewSlots(16, m)
+				ctx, end := context.WithCancel(t.Context())
+				for range 60 {
+					go func() {
+						for {
+							slot, err := slots.Acquire(ctx, "p", false)
+							if err != nil {
+								return
+							}
+							time.Sleep(time.Second)
+							slot.Answered(time.Second)
+						}
+					}()
+				}
+				want := map[string]int{"accepted": 16, "doubtful": 1}
+				for _, account := range []string{from, to} {
+					m.account.Store(account)
+					time.Sleep(20*time.Second + time.Millisecond)
+					if got := slots.Used(); got != want[account] {
+						t.Errorf("%d calls at once with an account that is %s, want %d", got, account, want[account])
+					}
+				}
+				end()
+				time.Sleep(time.Minute)
+				if slots.Used() != 0 || slots.accounts[from].used != 0 || slots.accounts[to].used != 0 {
+					t.Errorf("afterwards %d slots are used, by the accounts %d and %d", slots.Used(), slots.accounts[from].used, slots.accounts[to].used)
+				}
+			})
+		})
+	}
+}
+
+// Calls of a project that has become alone get the slots of one as soon as somebody looks.
+func TestSlotsWhenCompanyHasLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slots := NewSlots(16, doubts{})
+		slot, _ := slots.Acquire(t.Context(), "b", false)
+		slot.Answered(time.Second)
+		ctx, end := context.WithCancel(t.Context())
+		defer end()
+		for range 20 {
+			go func() { _, _ = slots.Acquire(ctx, "a", false) }()
+		}
+		synctest.Wait()
+		for _, want := range []int{2, 5} {
+			slots.Wake()
+			if got := slots.Used(); got != want {
+				t.Errorf("%d slots are used, want %d", got, want)
+			}
+			time.Sleep(time.Minute + time.Second)
 		}
 	})
 }

@@ -161,7 +161,7 @@ func TestTheLastEighth(t *testing.T) {
 		l.release("b", false)
 		l.want()
 		time.Sleep(time.Minute + time.Second) // nobody else has wanted a slot for long
-		l.slots.ended(l.slots.standing("a"), false, time.Second)
+		l.slots.standing("a").pace.ended(time.Now(), time.Second)
 		l.wait(1, "a", false)
 		l.want("a stop")
 	})
@@ -204,7 +204,7 @@ func TestManyProjectsWaitLong(t *testing.T) {
 						calls[p]++
 						mu.Unlock()
 						time.Sleep(30 * time.Second)
-						slot.Answered()
+						slot.Answered(30 * time.Second)
 					}
 				}()
 			}
@@ -396,8 +396,7 @@ func TestLookTime(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				time.Sleep(d)
-				slot.Answered()
+				slot.Answered(d)
 				slot.Free()
 			}
 		}
@@ -430,20 +429,17 @@ func TestLookTime(t *testing.T) {
 	})
 }
 
-// What looks of one project take says nothing of another's, and a call that was made again
-// tells only how long it took then.
+// What looks of one project take says nothing of another's, nor do calls that tell nothing of
+// a job, however they end.
 func TestLookTimeOf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slots := NewSlots(10, doubts{})
-		hold := func(project string, look bool, again, d time.Duration) {
+		hold := func(project string, look bool, d time.Duration) {
 			slot, err := slots.Acquire(t.Context(), project, look)
 			if err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(again)
-			slot.Again()
-			time.Sleep(d)
-			slot.Answered()
+			slot.Answered(d)
 		}
 		is := func(project string, want time.Duration) {
 			t.Helper()
@@ -452,12 +448,19 @@ func TestLookTimeOf(t *testing.T) {
 			}
 		}
 		is("a", 0)
-		hold("a", false, 0, time.Second)
+		hold("a", false, time.Second)
 		is("a", time.Second)
-		hold("a", true, 0, 5*time.Second)
+		hold("a", true, 5*time.Second)
 		is("a", 5*time.Second)
 		is("b", 5*time.Second) // of all, as nothing is known of it
-		hold("b", true, 10*time.Second, 80*time.Millisecond)
+		hold("b", true, 80*time.Millisecond)
 		is("b", 80*time.Millisecond)
+		for range 30 {
+			slot, _ := slots.Acquire(t.Context(), "a", true)
+			slot.Ended(5 * time.Millisecond) // refused, or nobody is there
+			slot, _ = slots.Acquire(t.Context(), "a", true)
+			slot.Free()
+		}
+		is("a", 5*time.Second)
 	})
 }
