@@ -83,9 +83,9 @@ func (r *reading) all(ctx context.Context, known release.ListState) (pages int, 
 // seams are the gaps between the pages, unless nobody knows for so long who has left the list
 // that nobody who is missed may wait for the next one.
 func (r *reading) seams(known release.ListState) []*gap {
-	last := known.Read
-	if known.Since.After(known.Joined) { // else a look at its length may have missed who left it
-		last = known.Since
+	last := known.Since
+	if r.began.Sub(known.Joined) < joining { // looks at its length may have missed who left it
+		last = known.Read
 	}
 	if !last.IsZero() && r.began.Sub(last) > longWait {
 		return nil

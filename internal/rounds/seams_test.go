@@ -71,7 +71,8 @@ func TestSeamsOfAListThatIsReadSeldom(t *testing.T) {
 		"6 s ago":                            {ago(6, 6, 20), 1},
 		"8 s ago":                            {ago(8, 8, 20), 0},
 		"nobody had left it 6 s ago":         {ago(9, 6, 20), 1},
-		"the same, while jobs were accepted": {ago(9, 6, 5), 0},
+		"the same, and jobs were accepted":   {ago(9, 6, 3), 1},
+		"the same, while jobs were accepted": {ago(9, 6, 1), 0},
 	} {
 		if got := len(r.seams(row.known)); got != row.want {
 			t.Errorf("%s: %d seams, want %d", name, got, row.want)
