@@ -89,7 +89,7 @@ func TestWhatIsPrintedIsTame(t *testing.T) {
 	wantTame(t, "undo", out.String(), 5)
 
 	out.Reset()
-	c := stopCmd{streams: streams{out: &out, err: &out}}
+	c := stopCmd{now: time.Now, streams: streams{out: &out, err: &out}}
 	c.print(&answer{Batch: "b", Invalid: 1, InvalidNames: []control.BadName{{Place: "list line 1", Reason: evil}}})
 	wantTame(t, "invalid names", out.String(), 5)
 

@@ -93,6 +93,9 @@ func (c *brakeCmd) conclude(b *control.Brake) error {
 	lines := b.Paused
 	if len(lines) == 0 {
 		lines = []string{"nothing is paused"}
+		if b.Changed {
+			lines = []string{"nothing is paused any more"}
+		}
 	}
 	if !b.Changed {
 		lines = append([]string{"it was so already"}, lines...)

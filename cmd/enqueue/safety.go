@@ -42,7 +42,7 @@ func (l *limits) checkMax(n int) error {
 	if n <= l.max {
 		return nil
 	}
-	return fmt.Errorf("%d jobs are chosen, more than --max %d (VIZSTOP_MAX): nothing was done. Look at them with --dry-run; if they are right, raise --max", n, l.max)
+	return fmt.Errorf("%d jobs are chosen, more than --max %d (VIZSTOP_MAX): nothing was done. If a --dry-run shows that they are right, raise --max", n, l.max)
 }
 
 // checkPercent refuses a selection that is too large a part of a project. It

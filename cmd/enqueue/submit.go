@@ -115,6 +115,9 @@ func (c *stopCmd) print(a *answer) error {
 		fmt.Fprintln(c.streams.out, "nothing will be stopped: workers tell what a stop call would meet")
 	}
 	c.printCounts(a)
+	if a.Due.Sub(c.now()) > time.Minute {
+		fmt.Fprintf(c.streams.out, "  due       %s\n", when.Stamp(a.Due))
+	}
 	printOutlook(c.streams.out, a.Outlook)
 	return nil
 }

@@ -96,7 +96,7 @@ func getPage(ctx context.Context, url string) (string, error) {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	res, err := client.Do(req)
 	if err != nil {
-		return "", fmt.Errorf("no worker answers: %w", err)
+		return "", fmt.Errorf("no worker answers: %w: does it have another --listen (VIZSTOP_LISTEN)?", err)
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, 64<<10))

@@ -157,5 +157,8 @@ func (r *Report) verdict() string {
 			failed++
 		}
 	}
+	if failed == 0 {
+		return "Redis failed"
+	}
 	return fmt.Sprintf("%d of %d projects failed", failed, len(r.Projects))
 }

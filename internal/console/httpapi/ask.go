@@ -272,7 +272,7 @@ func (a *ask) checkJobs() error {
 	case s.Count == 0 && a.rule == nil:
 		return invalid("The list names no job, and nothing was recorded.")
 	case s.Count > most:
-		return invalid(fmt.Sprintf("%d jobs are named, more than max %d, and nothing was recorded. Look at them with validate_only; if they are right, raise max.", s.Count, most))
+		return invalid(fmt.Sprintf("%d jobs are named, more than max %d, and nothing was recorded. If validate_only shows that they are right, raise max.", s.Count, most))
 	case a.Confirm == nil:
 		return nil
 	case !a.by.May(principals.Operate):
