@@ -286,9 +286,10 @@ func TestV2ErrorsOfAJob(t *testing.T) {
 		codes := map[string]string{"2796": "once", "2878": "once", "2775": "once", "0101": "rejected", "2787": "rejected", "2788": "rejected", "2812": "rejected"}
 		var ids []string
 		for code := range codes {
-			ids = append(ids, code)
-			w.sim.AddJob(project, modelartstest.Job{ID: code, StopTime: 5 * time.Second})
-			w.sim.Inject(modelartstest.Fault{JobID: code, Operation: jobs.OperationStop, Times: 1, Reply: modelartstest.ReplyV2Error("ModelArts." + code)})
+			id := "job-" + code
+			ids = append(ids, id)
+			w.sim.AddJob(project, modelartstest.Job{ID: id, StopTime: 5 * time.Second})
+			w.sim.Inject(modelartstest.Fault{JobID: id, Operation: jobs.OperationStop, Times: 1, Reply: modelartstest.ReplyV2Error("ModelArts." + code)})
 		}
 		r := w.start(nil)
 		defer r.stop()
@@ -296,9 +297,9 @@ func TestV2ErrorsOfAJob(t *testing.T) {
 		stops := w.awaitEnd(10*time.Minute, "b")
 		for code, what := range codes {
 			if what == "once" {
-				wantOutcome(t, stops[code], ledger.Stopped, "Terminated")
+				wantOutcome(t, stops["job-"+code], ledger.Stopped, "Terminated")
 			} else {
-				wantOutcome(t, stops[code], ledger.Rejected, "ModelArts."+code)
+				wantOutcome(t, stops["job-"+code], ledger.Rejected, "ModelArts."+code)
 			}
 		}
 	})
