@@ -28,7 +28,7 @@ func (l *Loop) listCheck(ctx context.Context, projectID string, known release.Li
 		return
 	}
 	if err != nil {
-		if check.Starved = check.Unpaid == -known.Paid(); check.Starved {
+		if check.Starved = errors.Is(err, errSlow) && check.Unpaid == -known.Paid(); check.Starved {
 			err = fmt.Errorf("no page got a slot: %w", err)
 		}
 		check.Result, check.Why = failure(err, check.Pages), err.Error()

@@ -1,12 +1,14 @@
 package rounds
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -198,8 +200,11 @@ func TestAListWithoutSlots(t *testing.T) {
 	for range 4 {
 		l.listCheck(t.Context(), project, release.ListState{Watched: 50, Pages: 5}, false)
 	}
-	if results["failed"] != 4 || results["useless"] != 0 {
-		t.Errorf("list checks ended %v, want 4 failed", results)
+	var log bytes.Buffer // a list that is known to be long takes no call, and wants no slot
+	l.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	l.listCheck(t.Context(), project, release.ListState{Watched: 40, Others: 460, Pages: 50}, false)
+	if results["failed"] != 4 || results["useless"] != 0 || results["long"] != 1 || strings.Contains(log.String(), "slot") {
+		t.Errorf("list checks ended %v, want 4 failed and 1 long; the last one: %s", results, log.String())
 	}
 	if left := l.Redis.HExists(t.Context(), ledger.Keys(project).Control(), "list_failures").Val(); left {
 		t.Error("failures of the list are counted")
