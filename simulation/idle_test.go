@@ -2,19 +2,41 @@ package simulation
 
 import (
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/alicebob/miniredis/v2/server"
 )
 
-// answerIdlePolls answers the scripts with which asynq looks in vain for work,
-// as they would, but without running them: an imitation's Lua is slow, and of
-// all scripts of a simulated day two thirds find nothing. It must be called
-// after the first connection.
-func answerIdlePolls(m *miniredis.Miniredis) {
+// scriptsWindow is the time over which scripts are counted.
+const scriptsWindow = 10 * time.Second
+
+// scripts counts the scripts of vizstop that clients have Redis run. It is safe for
+// concurrent use.
+type scripts struct {
+	mu sync.Mutex
+	in map[int64]int // by the scriptsWindow of Unix time
+}
+
+func (s *scripts) ran() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.in[time.Now().UnixNano()/int64(scriptsWindow)]++
+}
+
+// watchScripts counts the scripts of vizstop, and answers those with which asynq
+// looks in vain for work, as they would, but without running them: an imitation's
+// Lua is slow, and of all scripts of a simulated day two thirds find nothing. It
+// must be called after the first connection.
+func watchScripts(m *miniredis.Miniredis) *scripts {
+	counted := &scripts{in: make(map[int64]int)}
 	m.Server().SetPreHook(func(c *server.Peer, cmd string, args ...string) bool {
 		if cmd != "EVALSHA" || len(args) < 3 {
+			return false
+		}
+		if strings.HasPrefix(args[2], "vizstop:") {
+			counted.ran()
 			return false
 		}
 		keys := args[2:]
@@ -35,6 +57,7 @@ func answerIdlePolls(m *miniredis.Miniredis) {
 		}
 		return false
 	})
+	return counted
 }
 
 // hasDue reports whether a sorted set has a member whose score is not in the

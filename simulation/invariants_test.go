@@ -92,6 +92,7 @@ func (d *day) checkAll() map[ledger.State]int {
 	d.checkStrayCalls(spans)
 	d.checkCounts(ended, lost)
 	d.checkRate()
+	d.checkScripts()
 	d.checkWindow(stops)
 	d.checkProbes()
 	return ended
@@ -389,6 +390,21 @@ func (d *day) checkProbes() {
 		if len(refused) > most && !d.troubled(span{refused[0].Add(-time.Minute), c.at}) {
 			d.t.Errorf("%d calls with refused credentials within 5 minutes before %v, want %d at most", len(refused), c.at, most)
 			return
+		}
+	}
+}
+
+// checkScripts: workers ask Redis no more than what there is to do needs. One round after the
+// other that finds nothing takes thousands of scripts in a scriptsWindow; days have at most 400.
+func (d *day) checkScripts() {
+	calls := map[int64]int{}
+	for _, c := range d.recorded() {
+		calls[c.at.UnixNano()/int64(scriptsWindow)]++
+	}
+	for window, ran := range d.scripts.in {
+		if most := 1000 + 20*calls[window]; ran > most {
+			d.t.Errorf("workers had Redis run %d scripts within %v from %v on, want at most %d for %d calls",
+				ran, scriptsWindow, time.Unix(0, window*int64(scriptsWindow)).UTC(), most, calls[window])
 		}
 	}
 }

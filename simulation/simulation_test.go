@@ -121,13 +121,14 @@ func (s *totals) String() string {
 type day struct {
 	*world
 	*callRecorder
-	line   *line
-	random *rand.Rand
-	cfg    worker.Config
-	login  func() []modelarts.Option
-	long   bool
-	jobs   []string
-	plan   []planned
+	line    *line
+	scripts *scripts
+	random  *rand.Rand
+	cfg     worker.Config
+	login   func() []modelarts.Option
+	long    bool
+	jobs    []string
+	plan    []planned
 
 	workers  []*faultyWorker // all that ever ran
 	hired    []time.Time
@@ -165,8 +166,7 @@ func simulate(t *testing.T, seed uint64, sum *totals) {
 	secondGeneration(rand.New(rand.NewPCG(seed, 3)), &cfg)
 	bubble(t, cfg, func(w *world) {
 		w.rdb.Ping(context.Background())
-		answerIdlePolls(w.redis)
-		d := &day{world: w, long: long, callRecorder: &callRecorder{}, line: &line{world: w}, random: random, login: login,
+		d := &day{world: w, long: long, callRecorder: &callRecorder{}, line: &line{world: w}, random: random, login: login, scripts: watchScripts(w.redis),
 			canceled: map[string]withdrawal{}, seen: map[string]string{}, began: map[string][]time.Time{}, byUndo: map[string]bool{}}
 		jitter := locked(rand.New(rand.NewPCG(seed, 1)))
 		d.cfg = worker.Config{

@@ -48,7 +48,7 @@ func TestAProducerThatRunsAway(t *testing.T) {
 	const limit = 10
 	inBubble(t, modelartstest.Config{Phases: modelartstest.Phases{Stop: modelartstest.Spread(time.Second, time.Minute)}}, func(w *world) {
 		w.rdb.Ping(context.Background())
-		answerIdlePolls(w.redis)
+		watchScripts(w.redis)
 		var ids []string
 		for i := range 6 * limit {
 			ids = append(ids, fmt.Sprint(1000+i))

@@ -442,10 +442,10 @@ func TestAListThatIsReadSeldom(t *testing.T) {
 		w.watched(5)
 		need := listing(5)
 		need.Unlisted = 12 * time.Second
-		looks := func(want int, when string) {
+		looks := func(want int, next time.Duration, when string) {
 			t.Helper()
-			if r := w.round(need); len(r.Left) != want {
-				t.Errorf("%s: %d jobs are looked at, want %d", when, len(r.Left), want)
+			if r := w.round(need); len(r.Left) != want || r.Next != next {
+				t.Errorf("%s: %d jobs are looked at, and the next round is in %v; want %d, %v", when, len(r.Left), r.Next, want, next)
 			}
 		}
 		w.advance(time.Second)
@@ -453,9 +453,9 @@ func TestAListThatIsReadSeldom(t *testing.T) {
 		w.seen(5, began, "b-0", "b-1", "b-2", "b-3", "b-4")
 		w.checked(ListCheck{Began: began, Next: time.Minute, Result: ListRead, Pages: 1}, false)
 		w.advance(50 * time.Second)
-		looks(0, "before the next check")
+		looks(0, 10*time.Second, "before the next check")
 		w.checked(ListCheck{Began: w.now(), Next: time.Minute, Result: ListFailed, Why: "500"}, false)
-		looks(5, "after one that failed")
+		looks(5, 12*time.Second+time.Millisecond, "after one that failed")
 
 		for _, id := range w.open("c", 1) { // the list is read soon
 			w.follow(id, w.watch())

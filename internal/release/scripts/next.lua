@@ -21,7 +21,8 @@ elseif news[1] and not w then
 end
 
 local sight = head(watched)
-local due = math.min(waiting, sight < since and now + 25 or sight + fallback) -- nobody was free to look
+local sighted = listing and in_time and INF or sight + fallback -- the next list check sees them in time
+local due = math.min(waiting, sight < since and now + 25 or sighted) -- nobody was free to look
 if listing then due = math.min(due, free and list_at or math.max(list_at, now + 250)) end
 if hold then
   due = probe_at
