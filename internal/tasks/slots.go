@@ -93,7 +93,7 @@ func (p *pace) ended(at time.Time, took time.Duration) {
 // calls, looks.
 type queues struct {
 	project *standing
-	account *share // the project's, as the latest call found it
+	account *share // the project's, as last known
 	of      [2][]*waiter
 	pages   int // how many of the looks, the first, are pages of a list
 }
@@ -171,7 +171,7 @@ func (s *Slots) AcquirePage(ctx context.Context, projectID string) (*Slot, error
 }
 
 func (s *Slots) acquire(ctx context.Context, projectID string, look, first bool) (*Slot, error) {
-	w, kind, name := &waiter{ready: make(chan struct{})}, kindOf(look), s.credentials.Account(projectID)
+	w, kind := &waiter{ready: make(chan struct{})}, kindOf(look)
 	s.mu.Lock()
 	p := s.standing(projectID)
 	p.seen = time.Now()
@@ -180,7 +180,7 @@ func (s *Slots) acquire(ctx context.Context, projectID string, look, first bool)
 		q = &queues{project: p}
 		s.waiting[projectID] = q
 	}
-	q.account = s.account(name)
+	q.account = s.account(projectID)
 	if first { // but pages keep their order
 		q.of[kind] = slices.Insert(q.of[kind], q.pages, w)
 		q.pages++
@@ -258,8 +258,9 @@ func (s *Slots) standing(projectID string) *standing {
 	return p
 }
 
-// account is the share of an account. The lock must be held.
-func (s *Slots) account(name string) *share {
+// account is the share of the account that a project has now. The lock must be held.
+func (s *Slots) account(projectID string) *share {
+	name := s.credentials.Account(projectID)
 	a := s.accounts[name]
 	if a == nil {
 		a = new(share)
@@ -269,10 +270,13 @@ func (s *Slots) account(name string) *share {
 }
 
 // Wake looks again whether somebody who waits may have a slot: perhaps it is known now that a
-// credential is accepted, or a project is alone.
+// credential is accepted, or a project is alone, or has another account.
 func (s *Slots) Wake() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for projectID, q := range s.waiting {
+		q.account = s.account(projectID)
+	}
 	s.give()
 }
 
@@ -344,18 +348,18 @@ func (s *Slots) may(p *standing, company bool) int {
 // give gives free slots to those who wait.
 func (s *Slots) give() {
 	company := s.company()
-	s.doubtful = 0
-	for name, a := range s.accounts {
-		if a.few = s.credentials.Few(name); a.few > 0 {
-			s.doubtful += a.used
-		}
-	}
+	s.doubt()
 	for s.used < s.all && len(s.waiting) > 0 {
 		projectID, kind := s.next(company)
 		if projectID == "" {
 			return
 		}
 		q := s.waiting[projectID]
+		if account := s.account(projectID); account != q.account { // it has another one since
+			q.account = account
+			s.doubt()
+			continue
+		}
 		w := q.of[kind][0]
 		q.remove(kind, 0)
 		if q.len() == 0 {
@@ -376,6 +380,16 @@ func (s *Slots) give() {
 			s.stopsInRow, q.project.stopsInRow = 0, 0
 		}
 		close(w.ready)
+	}
+}
+
+// doubt learns how many calls of each account may be made at once. The lock must be held.
+func (s *Slots) doubt() {
+	s.doubtful = 0
+	for name, a := range s.accounts {
+		if a.few = s.credentials.Few(name); a.few > 0 {
+			s.doubtful += a.used
+		}
 	}
 }
 

@@ -312,6 +312,56 @@ func TestSlotsAfterTheAccountHasChanged(t *testing.T) {
 	}
 }
 
+// The same without another call: those that wait go by the account that their project has when they get a slot.
+func TestSlotsOfWaitersAfterTheAccountHasChanged(t *testing.T) {
+	few := map[string]int{"accepted": 0, "untried": 3, "refused": 1}
+	for _, row := range []struct {
+		from, to string
+		want     int
+	}{{"accepted", "untried", 2}, {"refused", "accepted", 8}} {
+		t.Run(row.from+" to "+row.to, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := &moving{few: few}
+				m.account.Store(row.from)
+				slots, held := NewSlots(8, m), make(chan *Slot, 100)
+				ctx, end := context.WithCancel(t.Context())
+				defer end()
+				ask := func(n int) {
+					for range n {
+						go func() {
+							if slot, err := slots.Acquire(ctx, "p", false); err == nil {
+								held <- slot
+							}
+						}()
+						synctest.Wait()
+					}
+				}
+				ask(1)
+				(<-held).Ended(time.Second) // answered: a project that is alone has all slots
+				ask(24)
+				had := len(held)
+				m.account.Store(row.to)
+				slots.Wake()
+				synctest.Wait()
+				if row.to == "accepted" { // the call of before may hang
+					if got := len(held); got != row.want {
+						t.Errorf("%d calls are under way, want %d", got, row.want)
+					}
+					return
+				}
+				for range had {
+					(<-held).Ended(time.Second)
+				}
+				synctest.Wait()
+				if got := len(held); got != row.want || slots.accounts[row.to].used != got || slots.accounts[row.from].used != 0 {
+					t.Errorf("%d calls of account %q are under way, want %d; it is said to have %d, the other %d", got, row.to, row.want,
+						slots.accounts[row.to].used, slots.accounts[row.from].used)
+				}
+			})
+		})
+	}
+}
+
 // Calls of a project that has become alone get the slots of one as soon as somebody looks.
 func TestSlotsWhenCompanyHasLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
