@@ -129,7 +129,7 @@ type ListCheck struct {
 	Unpaid int
 	Result ListResult
 	Why    string // it could not be read, or is long or useless
-	// Starved: it failed for want of slots, before any call of it. That says nothing of the list.
+	// Starved: it failed for want of slots, before a page was asked for. That says nothing of the list.
 	Starved bool
 }
 

@@ -28,8 +28,9 @@ func (l *Loop) listCheck(ctx context.Context, projectID string, known release.Li
 		return
 	}
 	if err != nil {
-		if check.Starved = errors.Is(err, errSlow) && check.Unpaid == -known.Paid(); check.Starved {
+		if check.Starved {
 			err = fmt.Errorf("no page got a slot: %w", err)
+			check.Next = min(check.Next, starvedWait)
 		}
 		check.Result, check.Why = failure(err, check.Pages), err.Error()
 	}
@@ -54,6 +55,9 @@ func (l *Loop) listCheck(ctx context.Context, projectID string, known release.Li
 	l.Pull(projectID, 0)
 }
 
+// starvedWait is how soon a list is checked again of which no page got a slot: that told nothing.
+const starvedWait = time.Second
+
 func (l *Loop) setChecking(projectID string, checking bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -75,6 +79,7 @@ func (l *Loop) check(ctx context.Context, projectID string, known release.ListSt
 		c.Next -= min(max(0, l.Member.Now().Sub(c.Began)), c.Next/2)
 	}
 	c.Unpaid = r.calls - known.Paid()
+	c.Starved = errors.Is(err, errSlow) && r.pageCalls == 0
 	return c, err
 }
 

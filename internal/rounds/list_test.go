@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -208,6 +209,44 @@ func TestAListWithoutSlots(t *testing.T) {
 	}
 	if left := l.Redis.HExists(t.Context(), ledger.Keys(project).Control(), "list_failures").Val(); left {
 		t.Error("failures of the list are counted")
+	}
+}
+
+// Nor has one whose length got the only slot, before a call that hung had it. It is checked again soon.
+func TestAListWithoutSlotsForItsPages(t *testing.T) {
+	was := readTime
+	defer func() { readTime = was }()
+	readTime = 50 * time.Millisecond
+	api := &lists{}
+	l := listing(t, api)
+	l.Slots = tasks.NewSlots(1, l.Release)
+	results, held := map[string]int{}, make(chan *tasks.Slot, 1)
+	l.Recorder, l.Logger = recorded{results: results}, slog.New(slog.DiscardHandler)
+	api.answer = func(q jobs.Query, _ int) (*jobs.Page, error) {
+		if q.PerPage > 1 {
+			t.Error("a page was asked for without a slot")
+		}
+		go func() {
+			slot, _ := l.Slots.Acquire(t.Context(), project, false)
+			held <- slot
+		}()
+		for l.Slots.Waiting() == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		return listOf(25, q), nil
+	}
+	for n := range int64(4) {
+		l.Redis.HSet(t.Context(), ledger.Keys(project).Control(), "list_check", n)
+		ago := l.Member.Now().Add(-5 * time.Second)
+		l.listCheck(t.Context(), project, release.ListState{Check: n, Watched: 50, Pages: 5, Peek: true, Read: ago, Since: ago, Moved: ago}, false)
+		(<-held).Free()
+	}
+	if results["failed"] != 4 || results["useless"] != 0 {
+		t.Errorf("list checks ended %v, want 4 failed", results)
+	}
+	next := l.Redis.HGet(t.Context(), ledger.Keys(project).Control(), "list_at").Val()
+	if ms, err := strconv.ParseInt(next, 10, 64); err != nil || time.UnixMilli(ms).After(l.Member.Now().Add(starvedWait)) {
+		t.Errorf("the next check is at %s ms, want within %v", next, starvedWait)
 	}
 }
 

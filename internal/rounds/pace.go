@@ -180,7 +180,7 @@ func (p pace) mayPeek(known release.ListState, filled int, now time.Time, unseen
 		most = mostInterval
 	}
 	peek, pages := known.Peek, known.Pages
-	if known.Joined.After(known.Read) && !known.Moved.After(known.Read) && filled > pages {
+	if known.Joined.After(known.Read) && known.Moved.Before(known.Read) && filled > pages {
 		peek, pages = true, filled
 	}
 	return peek && pages > 1 && now.Sub(known.Read) < max(most, p.share(pages))

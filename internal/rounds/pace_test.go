@@ -123,21 +123,22 @@ func TestMayPeek(t *testing.T) {
 		want   bool
 		rate   float64
 	}{
-		"quiet, several pages":  {known: release.ListState{Peek: true, Pages: 2, Read: now.Add(-time.Second)}, want: true},
-		"one page":              {known: release.ListState{Peek: true, Pages: 1, Read: now.Add(-time.Second)}, want: false},
-		"it has grown":          {known: release.ListState{Pages: 1, Read: now.Add(-time.Second), Joined: now}, filled: 2, want: true},
-		"grown, some have left": {known: release.ListState{Pages: 1, Read: now.Add(-2 * time.Second), Moved: now.Add(-time.Second), Joined: now}, filled: 2, want: false},
-		"it is to shrink":       {known: release.ListState{Pages: 1, Read: now.Add(-time.Second), Joined: now.Add(-2 * time.Second)}, filled: 2, want: false},
-		"it has shrunk":         {known: release.ListState{Peek: true, Pages: 2, Read: now.Add(-time.Second)}, filled: 1, want: true},
-		"some have left":        {known: release.ListState{Pages: 2, Read: now.Add(-time.Second)}, filled: 2, want: false},
-		"grown, never read":     {known: release.ListState{Pages: 1, Joined: now}, filled: 2, want: false},
-		"never read":            {known: release.ListState{Peek: true, Pages: 2}, want: false},
-		"its share is not due":  {known: release.ListState{Peek: true, Pages: 20, Read: now.Add(-9 * time.Second)}, want: true, rate: 10},
-		"its share is due":      {known: release.ListState{Peek: true, Pages: 20, Read: now.Add(-10 * time.Second)}, rate: 10},
-		"others, some left":     {known: release.ListState{Peek: true, Pages: 2, Others: 3, Watched: 100, Read: now.Add(-5 * time.Second), Moved: now.Add(-4 * time.Second)}},
-		"few others":            {known: release.ListState{Peek: true, Pages: 2, Others: 1, Watched: 100, Read: now.Add(-5 * time.Second), Moved: now.Add(-4 * time.Second)}, want: true},
-		"others, nobody left":   {known: release.ListState{Peek: true, Pages: 2, Others: 3, Watched: 100, Read: now.Add(-5 * time.Second), Moved: now.Add(-time.Hour)}, want: true},
-		"read long ago":         {known: release.ListState{Peek: true, Pages: 2, Read: now.Add(-9 * time.Second)}, want: false},
+		"quiet, several pages":            {known: release.ListState{Peek: true, Pages: 2, Read: now.Add(-time.Second)}, want: true},
+		"one page":                        {known: release.ListState{Peek: true, Pages: 1, Read: now.Add(-time.Second)}, want: false},
+		"it has grown":                    {known: release.ListState{Pages: 1, Read: now.Add(-time.Second), Joined: now}, filled: 2, want: true},
+		"grown, some have left":           {known: release.ListState{Pages: 1, Read: now.Add(-2 * time.Second), Moved: now.Add(-time.Second), Joined: now}, filled: 2, want: false},
+		"grown, a reading saw some leave": {known: release.ListState{Pages: 1, Read: now.Add(-time.Second), Moved: now.Add(-time.Second), Joined: now}, filled: 2, want: false},
+		"it is to shrink":                 {known: release.ListState{Pages: 1, Read: now.Add(-time.Second), Joined: now.Add(-2 * time.Second)}, filled: 2, want: false},
+		"it has shrunk":                   {known: release.ListState{Peek: true, Pages: 2, Read: now.Add(-time.Second)}, filled: 1, want: true},
+		"some have left":                  {known: release.ListState{Pages: 2, Read: now.Add(-time.Second)}, filled: 2, want: false},
+		"grown, never read":               {known: release.ListState{Pages: 1, Joined: now}, filled: 2, want: false},
+		"never read":                      {known: release.ListState{Peek: true, Pages: 2}, want: false},
+		"its share is not due":            {known: release.ListState{Peek: true, Pages: 20, Read: now.Add(-9 * time.Second)}, want: true, rate: 10},
+		"its share is due":                {known: release.ListState{Peek: true, Pages: 20, Read: now.Add(-10 * time.Second)}, rate: 10},
+		"others, some left":               {known: release.ListState{Peek: true, Pages: 2, Others: 3, Watched: 100, Read: now.Add(-5 * time.Second), Moved: now.Add(-4 * time.Second)}},
+		"few others":                      {known: release.ListState{Peek: true, Pages: 2, Others: 1, Watched: 100, Read: now.Add(-5 * time.Second), Moved: now.Add(-4 * time.Second)}, want: true},
+		"others, nobody left":             {known: release.ListState{Peek: true, Pages: 2, Others: 3, Watched: 100, Read: now.Add(-5 * time.Second), Moved: now.Add(-time.Hour)}, want: true},
+		"read long ago":                   {known: release.ListState{Peek: true, Pages: 2, Read: now.Add(-9 * time.Second)}, want: false},
 	} {
 		if got := (pace{rate: row.rate}).mayPeek(row.known, row.filled, now, 13*time.Second); got != row.want {
 			t.Errorf("%s: %t, want %t", name, got, row.want)

@@ -40,11 +40,12 @@ type reading struct {
 	perPage   int
 	began     time.Time
 
-	mu      sync.Mutex
-	calls   int // list calls that were made
-	total   int // jobs in all
-	watched int // jobs shown that are watched
-	read    []shown
+	mu        sync.Mutex
+	calls     int // list calls that were made
+	pageCalls int // those of them for pages, rather than for the length
+	total     int // jobs in all
+	watched   int // jobs shown that are watched
+	read      []shown
 }
 
 // readTime is how long a list may take in all: while it is read nobody is looked at for
@@ -164,6 +165,9 @@ func (r *reading) try(ctx context.Context, query jobs.Query, limit time.Duration
 	begun()
 	r.mu.Lock()
 	r.calls++
+	if query.PerPage > 1 {
+		r.pageCalls++
+	}
 	r.mu.Unlock()
 	began, at, account := time.Now(), l.Member.Now(), l.Release.Account(r.projectID)
 	callCtx, cancel := context.WithTimeout(ctx, limit)
