@@ -100,6 +100,21 @@ func (e *Error) Error() string {
 // Unwrap is the cause, so that errors.Is finds context.Canceled and the like.
 func (e *Error) Unwrap() error { return e.Err }
 
+// ErrUnasked is in the error of a call that was not made because of what was to be asked.
+// It says nothing of the API, nor of a credential.
+var ErrUnasked = errors.New("nothing was asked")
+
+// unasked is why, in its own words.
+type unasked struct{ error }
+
+func (unasked) Is(target error) bool { return target == ErrUnasked }
+
+// Unasked is the error, with ErrUnasked and KindInvalid, of an operation that is not
+// asked for because of err, such as an id that is not valid, or a project without an API.
+func Unasked(operation string, err error) *Error {
+	return &Error{Operation: operation, Kind: KindInvalid, Err: unasked{err}}
+}
+
 // NotSent is the error of an operation for which something went wrong before its own
 // call was sent, such as another call that goes before it: it had no effect.
 func NotSent(operation string, err error) *Error {

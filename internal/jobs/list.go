@@ -17,7 +17,7 @@ type Query struct {
 }
 
 // Within is q with its defaults, for an API whose pages hold so many jobs. It refuses
-// what that has no page for, with KindInvalid.
+// what that has no page for, with the error of Unasked.
 func (q Query) Within(pageSize int) (Query, error) {
 	var fault error
 	switch {
@@ -27,7 +27,7 @@ func (q Query) Within(pageSize int) (Query, error) {
 		fault = fmt.Errorf("page must be 1 or more, not %d", q.Page)
 	}
 	if fault != nil {
-		return q, &Error{Operation: OperationList, Kind: KindInvalid, Err: fault}
+		return q, Unasked(OperationList, fault)
 	}
 	q.Page, q.PerPage = max(q.Page, 1), cmp.Or(q.PerPage, pageSize)
 	return q, nil

@@ -1,27 +1,15 @@
 package jobs
 
-import (
-	"context"
-	"errors"
-)
-
-// ErrUnserved is in the error of every call for a project that a Router has no API for.
-var ErrUnserved = errors.New("no API serves the project")
-
-// unserved is why a Router has no API, in its own words.
-type unserved struct{ error }
-
-func (unserved) Is(target error) bool { return target == ErrUnserved }
+import "context"
 
 // Router is an API that leaves each project to its own. It returns the API of a
-// project, or why there is none: then every call fails with KindInvalid and
-// ErrUnserved, and nothing is sent.
+// project, or why there is none: then every call fails with the error of Unasked.
 type Router func(projectID string) (API, error)
 
 func (r Router) find(operation, projectID string) (API, error) {
 	api, err := r(projectID)
 	if err != nil {
-		return nil, &Error{Operation: operation, Kind: KindInvalid, Err: unserved{err}}
+		return nil, Unasked(operation, err)
 	}
 	return api, nil
 }

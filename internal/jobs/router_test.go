@@ -43,7 +43,7 @@ func TestRouter(t *testing.T) {
 	_, restart := api.Restart(ctx, "nowhere", "1")
 	for operation, err := range map[string]error{OperationList: list, OperationDetail: get, OperationStop: stop, OperationRestart: restart} {
 		apiErr, ok := errors.AsType[*Error](err)
-		if !ok || apiErr.Kind != KindInvalid || apiErr.Operation != operation || apiErr.MaybeSent || !errors.Is(err, ErrUnserved) || !strings.Contains(err.Error(), "in no account") {
+		if !ok || apiErr.Kind != KindInvalid || apiErr.Operation != operation || apiErr.MaybeSent || !errors.Is(err, ErrUnasked) || !strings.Contains(err.Error(), "in no account") {
 			t.Errorf("%s of a project without an API: %v", operation, err)
 		}
 	}

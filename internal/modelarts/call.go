@@ -107,10 +107,10 @@ func (a *Answer) Line(text loose.String) string {
 }
 
 // Do sends a call and judges the answer: it is a success only if the body agrees.
-// Ids are checked first. The error is a *jobs.Error.
+// Ids are checked first: one that is not valid is jobs.Unasked. The error is a *jobs.Error.
 func (c *Client) Do(ctx context.Context, cl *Call) error {
 	if err := cl.check(); err != nil {
-		return invalid(cl.Operation, err)
+		return jobs.Unasked(cl.Operation, err)
 	}
 	cl.url, cl.contentType = below(c.base, cl.Path...), "application/json"
 	cl.url.RawQuery = cl.Query

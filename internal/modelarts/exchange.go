@@ -28,7 +28,7 @@ func (c *Client) newRequest(ctx context.Context, cl *Call) (*http.Request, error
 	}
 	req, err := http.NewRequestWithContext(ctx, cl.Method, "", body)
 	if err != nil {
-		return nil, invalid(cl.Operation, err)
+		return nil, jobs.Unasked(cl.Operation, err)
 	}
 	req.URL, req.Host = cl.url, cl.url.Host // not as text that would be parsed again
 	req.Header.Set("Content-Type", cl.contentType)
@@ -82,11 +82,6 @@ func readAll(r io.Reader, length int64) ([]byte, error) {
 		return buf.Bytes()[:maxAnswer], errTooLarge
 	}
 	return bytes.TrimSpace(buf.Bytes()), nil
-}
-
-// invalid is an error of ours: nothing was sent.
-func invalid(operation string, err error) *jobs.Error {
-	return &jobs.Error{Operation: operation, Kind: jobs.KindInvalid, Err: err}
 }
 
 // interrupted is the error of a call whose context has ended.

@@ -52,8 +52,8 @@ func (c Call) step() string {
 // job. A failure counts against the smallest thing that it may be the fault of:
 // the stop, then the project, then the credential of its account.
 func (r *Releaser) Report(ctx context.Context, c Call, err error) (system bool, rerr error) {
-	if errors.Is(err, jobs.ErrUnserved) {
-		return false, nil // nothing was sent
+	if errors.Is(err, jobs.ErrUnasked) {
+		return false, nil
 	}
 	c.Account = cmp.Or(c.Account, r.Account(c.ProjectID))
 	switch kind := jobs.KindOf(err); kind {

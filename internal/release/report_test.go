@@ -1,12 +1,24 @@
 package release
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 	"vizstop/internal/jobs"
 )
+
+// A call that was not made tells nothing: the credential may still be refused, and what is held stays held.
+func TestUnaskedCallsCountForNothing(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		id, few := w.open("b", 1)[0], w.Few(DefaultAccount)
+		system := w.report(w.call(id), jobs.Unasked(jobs.OperationDetail, errors.New("its id is not valid")))
+		if after := w.Few(DefaultAccount); system || few == 0 || after != few {
+			t.Errorf("it is the system's: %v; %d calls may be made at once, want %d", system, after, few)
+		}
+	})
+}
 
 // Five calls in a row without an answer are an outage, whatever stops they were of.
 // One that is answered in between ends the row, also if it was claimed before the
