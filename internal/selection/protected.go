@@ -40,7 +40,7 @@ const (
 //
 //	ENTRY [until WHEN] [# COMMENT]
 //
-// ENTRY is a job's id, its name, or a glob for names. WHEN is a date such as
+// ENTRY is a job's id, also with zeros before it, its name, or a glob for names. WHEN is a date such as
 // 2026-12-24, whose whole day in now's location is still protected, or a time as
 // in RFC 3339, from which on the line protects no more. Blank lines, a byte order
 // mark and CRLF do no harm. Any other line is an error, of which up to five are
@@ -112,6 +112,9 @@ func (p *Protected) add(place, line string, now time.Time) error {
 		p.globs = append(p.globs, len(p.lines))
 	} else {
 		p.plain[entry] = append(p.plain[entry], len(p.lines))
+		if number := strings.TrimLeft(entry, "0"); number != entry && number != "" && strings.Trim(number, "0123456789") == "" {
+			p.plain[number] = append(p.plain[number], len(p.lines)) // as spreadsheets pad ids
+		}
 	}
 	p.lines = append(p.lines, protection{place: place, entry: entry})
 	return nil

@@ -22,13 +22,14 @@ func protect(t *testing.T, text string, now time.Time) *Protected {
 }
 
 func TestProtected(t *testing.T) {
-	p := protect(t, "\ufeff4711 # the demo\r\n\r\n# a comment\n  board-*\nloss#comment\nlate-? until 2026-12-24 # holidays", now)
+	p := protect(t, "\ufeff4711 # the demo\r\n\r\n# a comment\n  board-*\nloss#comment\nlate-? until 2026-12-24 # holidays\n01100\n000", now)
 	for _, tt := range []struct {
 		id, name string
 		want     bool
 	}{
 		{"4711", "x", true}, {"471", "x", false}, {"1", "4711", true}, {"1", "board-", true}, {"board-7", "x", false},
 		{"1", "loss", true}, {"1", "late-1", true}, {"1", "late-12", false}, {"", "", false},
+		{"1100", "x", true}, {"1", "01100", true}, {"110", "x", false},
 	} {
 		if _, got := p.Protects(tt.id, tt.name); got != tt.want {
 			t.Errorf("%s %q is protected: %v", tt.id, tt.name, got)
