@@ -180,6 +180,10 @@ func (s *Stop) nonce() string {
 	return s.reader + ":" + strconv.Itoa(s.Hop)
 }
 
+// Wanted reports whether somebody wants s at that time: it is not withdrawn, and its
+// deadline has not passed.
+func (s *Stop) Wanted(at time.Time) bool { return s.Withdrawn == "" && at.Before(s.Deadline) }
+
 // Seen reports whether the API has shown that the job existed: in a list, or by an
 // answer about it.
 func (s *Stop) Seen() bool {

@@ -114,7 +114,7 @@ func (r *Releaser) Owe(ctx context.Context, projectID string) error {
 	return nil
 }
 
-// Throttled tells that the API answered 429 to such a call.
+// Throttled tells that the API answered 429 to a call that Spend let out.
 func (r *Releaser) Throttled(ctx context.Context, projectID string, err error) error {
 	return r.throttled(ctx, Call{ProjectID: projectID, At: r.now()}, noStep, err)
 }

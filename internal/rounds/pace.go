@@ -138,7 +138,8 @@ func following(known release.ListState, c release.ListCheck) int {
 	return int(careful * float64(c.Left) * c.Next.Seconds() / elapsed.Seconds())
 }
 
-// peeked is the same after a look at the length; 0: the list is to be read now.
+// peeked is when the next check is due after a look at the length (0: the list is to be read
+// now), and whether that is to begin with another one.
 func (p pace) peeked(known release.ListState, left, jobs int, now time.Time) (next time.Duration, peek bool) {
 	quiet := p.quiet(known, jobs, now)
 	if left == 0 {

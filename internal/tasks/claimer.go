@@ -56,7 +56,7 @@ func (c *claimer) claim(ctx context.Context, projectID string, step ledger.Membe
 			if err = pause(ctx, err); err == nil {
 				continue // the same attempt: whatever Redis did with it, the answer is the same
 			}
-		case got.Stop != nil && !look && c.mayCall(got.Stop) && fleet.Passed(began) > beginWithin:
+		case got.Stop != nil && !look && got.Stop.Wanted(c.release.Now()) && fleet.Passed(began) > beginWithin:
 			continue
 		}
 		if err == nil && got.Stop != nil {
@@ -72,12 +72,6 @@ func (c *claimer) claim(ctx context.Context, projectID string, step ledger.Membe
 		c.recorder.Duplicate()
 		return claimed{}, result{what: "task came again"}, nil
 	}
-}
-
-// mayCall reports whether a stop call may go out for s now: its deadline has not
-// passed, and somebody still wants it.
-func (c *claimer) mayCall(s *ledger.Stop) bool {
-	return s.Withdrawn == "" && c.release.Now().Before(s.Deadline)
 }
 
 // redisPause is the time between two tries to reach a Redis that is away.

@@ -64,7 +64,7 @@ func New(cfg Config) *Handlers {
 	moves := &mover{ledger: cfg.Ledger, schedule: cfg.Schedule, gaps: gaps, recorder: cfg.Recorder, pull: cfg.Pull, release: cfg.Release}
 	reports := &reporter{release: cfg.Release, slots: cfg.Slots, log: cfg.Logger}
 	calls, details := &caller{cfg.Jobs.Stop, cfg.Schedule, reports}, &detail{cfg.Jobs.Get, cfg.Schedule, reports}
-	look := &Looker{self{moves, cfg.Release, cfg.Slots, log}, details, cfg.Recorder}
+	look := &Looker{self{moves, cfg.Release, cfg.Slots, log}, details}
 	adopt := &adopter{ledger: cfg.Ledger, inShadow: cfg.Release.InShadow, recorder: cfg.Recorder, pull: cfg.Pull, pullShadow: cfg.PullShadow, deadline: cfg.Schedule.Deadline}
 	return &Handlers{
 		Stop:   &StopHandler{claims: claims, calls: calls, moves: moves, look: look, adopt: adopt},

@@ -47,7 +47,6 @@ func (h *PollHandler) process(ctx context.Context, t *asynq.Task) (result, error
 type Looker struct {
 	self
 	calls    *detail
-	recorder Recorder
 }
 
 // self is how a worker looks at a job itself, without a task.

@@ -26,10 +26,7 @@ func (m *mover) mayCall(s *ledger.Stop) bool {
 	return m.wanted(s) && m.inShadow(s) == ""
 }
 
-// wanted reports whether somebody wants s, and its deadline has not passed.
-func (m *mover) wanted(s *ledger.Stop) bool {
-	return s.Withdrawn == "" && m.ledger.Now().Before(s.Deadline)
-}
+func (m *mover) wanted(s *ledger.Stop) bool { return s.Wanted(m.ledger.Now()) }
 
 // inShadow says why no stop call may go out for s whatever the time; "": one may, as far
 // as the account of its project goes.
