@@ -46,7 +46,7 @@ func (h *PollHandler) process(ctx context.Context, t *asynq.Task) (result, error
 // Looker asks the detail endpoint where the job of a claimed stop stands.
 type Looker struct {
 	self
-	calls    *detail
+	calls *detail
 }
 
 // self is how a worker looks at a job itself, without a task.
