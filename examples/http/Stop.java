@@ -6,6 +6,7 @@ import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
 /**
@@ -16,6 +17,7 @@ import java.util.stream.Collectors;
  * The same command with the same batch completes it and doubles nothing.
  */
 public class Stop {
+    private static final Pattern BAD = Pattern.compile("\"(rejected|expired|canceled|not_found)\":[1-9]");
     private static final HttpClient CLIENT = HttpClient.newBuilder().connectTimeout(Duration.ofSeconds(10)).build();
 
     public static void main(String[] args) throws Exception {
@@ -30,6 +32,10 @@ public class Stop {
             status = send(request(path + "?wait=30").build());
         } while (status.contains("\"ended\":null"));
         System.out.println(status);
+        if (BAD.matcher(status).find()) {
+            System.err.println("some jobs may still run");
+            System.exit(2);
+        }
     }
 
     private static HttpRequest.Builder request(String path) {

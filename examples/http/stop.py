@@ -42,8 +42,13 @@ def main(project, batch, *jobs):
         status = call("GET", f"/v1/batches/{batch}?wait=30")
         if all(p["ended"] for p in status["projects"]):
             break
+    bad = 0
     for p in status["projects"]:
         print(p["project_id"], {outcome: n for outcome, n in p["outcomes"].items() if n})
+        bad += sum(n for outcome, n in p["outcomes"].items() if outcome not in ("stopped", "already_stopped", "gone"))
+    if bad:
+        print(f"{bad} jobs may still run", file=sys.stderr)
+    return 2 if bad else 0
 
 
-main(*sys.argv[1:])
+sys.exit(main(*sys.argv[1:]))

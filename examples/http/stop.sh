@@ -24,3 +24,7 @@ while case $status in *'"ended":null'*) true ;; *) false ;; esac; do
 	status=$(curl --config "$config" --silent --show-error --fail-with-body --retry 5 "$url?wait=30")
 done
 printf '%s\n' "$status"
+if printf '%s' "$status" | grep -qE '"(rejected|expired|canceled|not_found)":[1-9]'; then
+	echo 'some jobs may still run' >&2
+	exit 2
+fi

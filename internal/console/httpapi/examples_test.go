@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"vizstop/internal/ledger"
+	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/redistest"
 )
 
@@ -40,16 +41,20 @@ func TestExamples(t *testing.T) {
 		jobs := []string{c.name + "-1", c.name + "-2"}
 		w.addJobs(jobs...)
 		for range 2 {
-			w.example(c.runtime, append([]string{path, project, c.name}, jobs...)...)
+			w.example(0, c.runtime, append([]string{path, project, c.name}, jobs...)...)
 		}
+		refused := c.name + "-3"
+		w.addJobs(refused)
+		w.sim.Inject(modelartstest.Fault{Operation: modelartstest.OpStop, JobID: refused, Reply: modelartstest.ReplyError(400, "ModelArts.0104", "Illegal id")})
+		w.example(2, c.runtime, path, project, c.name+"-refused", refused)
 		if b := w.batch(c.name); b.Counts[ledger.Stopped] != 2 || b.Total != 2 {
 			t.Errorf("%s: %+v", c.name, b)
 		}
 	}
 }
 
-// example runs an example to its end.
-func (w *world) example(runtime string, args ...string) {
+// example runs an example to its end, with that exit code.
+func (w *world) example(exit int, runtime string, args ...string) {
 	w.Helper()
 	ctx, cancel := context.WithTimeout(w.Context(), patience)
 	defer cancel()
@@ -58,7 +63,7 @@ func (w *world) example(runtime string, args ...string) {
 		"http_proxy=", "HTTP_PROXY=", "no_proxy=*")
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := cmd.Run(); err != nil || !strings.Contains(out.String(), "stopped") {
-		w.Fatalf("%s %s: %v\n%s%s", runtime, filepath.Base(args[0]), err, out.String(), errs.String())
+	if err := cmd.Run(); cmd.ProcessState.ExitCode() != exit || !strings.Contains(out.String(), map[int]string{0: "stopped", 2: "rejected"}[exit]) {
+		w.Fatalf("%s %s: %v, want exit code %d\n%s%s", runtime, filepath.Base(args[0]), err, exit, out.String(), errs.String())
 	}
 }

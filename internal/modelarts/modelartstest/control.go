@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -53,7 +55,12 @@ func (s *Simulator) Control() http.Handler {
 	mux.HandleFunc("GET /counts", func(w http.ResponseWriter, _ *http.Request) { writeLines(w, []any{s.Counts()}) })
 	mux.HandleFunc("GET /calls", func(w http.ResponseWriter, _ *http.Request) { writeLines(w, s.AllCalls()) })
 	mux.HandleFunc("GET /jobs", func(w http.ResponseWriter, r *http.Request) {
-		writeLines(w, s.Jobs(r.URL.Query().Get("project")))
+		project := r.URL.Query().Get("project")
+		if project == "" {
+			http.Error(w, "which project? Ask for /jobs?project=ID", http.StatusBadRequest)
+			return
+		}
+		writeLines(w, s.Jobs(project))
 	})
 	mux.HandleFunc("GET "+PathJobs, s.history)
 	mux.HandleFunc("GET "+PathCounts, s.historyCounts)
@@ -104,6 +111,9 @@ func taking[T order](do func(T)) http.HandlerFunc {
 }
 
 func (o Order) check() error {
+	if o.Operation != "" && !slices.Contains(allOperations, o.Operation) {
+		return fmt.Errorf("operation %q is none of %s", o.Operation, strings.Join(allOperations, ", "))
+	}
 	if o.HTTPStatus != 0 && (o.HTTPStatus < 200 || o.HTTPStatus > 599) {
 		return fmt.Errorf("http_status %d is not between 200 and 599; 0 resets the connection", o.HTTPStatus)
 	}

@@ -49,7 +49,7 @@ func TestControlOrdersFaults(t *testing.T) {
 		t.Errorf("after the faults: %d %v", status, err)
 	}
 	for _, bad := range []string{"", "[]", `{"times":-1}`, `{"http_status":7}`, `{"honest":true,"http_status":500}`,
-		`{"after":-1}`, `{"for":-1}`, `{"delay":-1}`, `{"operatoin":"stop"}`} {
+		`{"after":-1}`, `{"for":-1}`, `{"delay":-1}`, `{"operatoin":"stop"}`, `{"operation":"stoop"}`} {
 		control(t, r.Simulator, "POST", "/faults", bad, http.StatusBadRequest)
 	}
 }
@@ -144,6 +144,7 @@ func TestControlOfV2(t *testing.T) {
 		{"POST", "/faults", `{"code":"ModelArts.0000"}`},
 		{"POST", "/faults", `{"honest":true,"code":"ModelArts.2838"}`},
 		{"POST", "/faults", `{"generation":"v3"}`},
+		{"GET", "/jobs", ""},
 	} {
 		control(t, r.Simulator, bad[0], bad[1], bad[2], http.StatusBadRequest)
 	}

@@ -33,6 +33,8 @@ const (
 	OpUnknown = "unknown" // no such API
 )
 
+var allOperations = []string{OpCreate, OpList, OpDetail, OpUpdate, OpDelete, OpStop, OpRestart, OpToken, OpAssume, OpUnknown}
+
 // maxBody is the gateway's limit, 12 MB.
 //
 // Source: API Request Signing Guide, "Overview".
