@@ -95,6 +95,24 @@ func TestAskedForAnewAtTheDeadline(t *testing.T) {
 	})
 }
 
+// A stop that expires without a call says what has held it back.
+func TestAStopThatExpiresInAPause(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		w.sim.AddJob(project, modelartstest.Job{ID: "10"})
+		gate := release.New(w.rdb, "", time.Now, release.Config{})
+		if _, err := gate.Pause(context.Background(), project, "somebody", "why"); err != nil {
+			t.Fatal(err)
+		}
+		r := w.start(rarely)
+		defer r.stop()
+		asks := []ledger.Ask{{JobID: "10", Deadline: time.Now().Add(30 * time.Second)}}
+		if _, err := w.producer.Ask(context.Background(), project, "b", asks); err != nil {
+			t.Fatal(err)
+		}
+		wantOutcome(t, w.awaitEnd(time.Minute, "b")["10"], ledger.Expired, "by somebody: why")
+	})
+}
+
 // A worker that stood still between its claim and the answer does not call: there
 // may be a pause since, or the deadline is over.
 func TestAClaimThatComesLateIsNotUsed(t *testing.T) {

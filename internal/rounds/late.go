@@ -3,6 +3,7 @@ package rounds
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"vizstop/internal/ledger"
 	"vizstop/internal/release"
@@ -47,9 +48,28 @@ func (l *Loop) tryLate(ctx context.Context, projectID string, ids []string) erro
 		return err
 	}
 	taken, err := l.take(ctx, projectID, expire)
+	held := sync.OnceValue(func() string { return l.held(ctx, projectID) })
 	for _, c := range taken {
+		if c.Stop.State == ledger.Pending && c.Stop.Reason == "" && !c.Stop.Wanted(now) {
+			c.Stop.Reason = held()
+		}
 		err = errors.Join(err, l.Handlers.Looker.Expire(ctx, c.Stop))
 		l.Handlers.AtWork.End(c.Stop.ID)
 	}
 	return err
+}
+
+// held is what holds back calls of a project now, for the person who asks why a stop did
+// not go out; "" if nothing does or Redis does not say.
+func (l *Loop) held(ctx context.Context, projectID string) string {
+	holds, err := l.Release.Holds(ctx)
+	if err != nil {
+		return ""
+	}
+	for _, h := range holds {
+		if h.Scope != release.ScopeBatch && l.Release.Concerns(h, projectID) {
+			return h.String()
+		}
+	}
+	return ""
 }
