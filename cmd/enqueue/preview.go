@@ -39,6 +39,7 @@ type previewJob struct {
 	Age       *float64          `json:"age_seconds"`     // since it was created
 	Running   *float64          `json:"running_seconds"` // as the API tells it
 	Labels    map[string]string `json:"labels"`
+	active    bool              // it can be stopped
 }
 
 // preview shows what the very same command without --dry-run would stop.
@@ -61,6 +62,8 @@ func (c *stopCmd) preview(ctx context.Context, desk *control.Desk, picked *chose
 			p.NotFound++
 		case job.Status.State != jobs.Active:
 			p.Unstoppable++
+		default:
+			p.Jobs[len(p.Jobs)-1].active = true
 		}
 	}
 	if c.json {
@@ -88,11 +91,25 @@ func (p *preview) conclude(out io.Writer) {
 		return
 	}
 	fmt.Fprintf(out, "%d jobs would be stopped; %s\n", p.Count-p.Unstoppable-p.NotFound, nothing)
+	if active, hours := p.running(); active > 0 {
+		fmt.Fprintf(out, "these jobs have run for %.1f hours in all; each hour adds up to %d\n", hours, active)
+	}
 	t := newCounts(out)
 	t.row(p.Unstoppable, "unstoppable", "asked for all the same: not in a status that can be stopped")
 	t.row(p.NotFound, "not found", "asked for all the same: the project has no such job")
 	t.left(p.Left)
 	t.flush()
+}
+
+// running is how many jobs run, and for how many hours they have, as the API tells it.
+func (p *preview) running() (n int, hours float64) {
+	for _, j := range p.Jobs {
+		if j.active {
+			n++
+			hours += *j.Running / 3600
+		}
+	}
+	return n, hours
 }
 
 func (c *stopCmd) previewJob(picked *chosen, item joblist.Item, due time.Time) previewJob {
