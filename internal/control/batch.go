@@ -80,16 +80,25 @@ func (b *Batch) In(projects []string) *Batch {
 // Shadow reports whether nothing is stopped for it.
 func (b *Batch) Shadow() bool { return b.Ledger.OfShadow() }
 
-// InFlight is how many of its stops have no outcome yet.
-func (b *Batch) InFlight(ctx context.Context) (n int, err error) {
+// Counts is its stops by state and outcome.
+func (b *Batch) Counts(ctx context.Context) (map[ledger.State]int, error) {
+	all := map[ledger.State]int{}
 	for _, p := range b.Projects {
-		counts, err := b.Ledger.Batch(ctx, p, b.ID)
+		one, err := b.Ledger.Batch(ctx, p, b.ID)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
-		n += counts.InFlight()
+		for state, n := range one.Counts {
+			all[state] += n
+		}
 	}
-	return n, nil
+	return all, nil
+}
+
+// InFlight is how many of its stops have no outcome yet.
+func (b *Batch) InFlight(ctx context.Context) (int, error) {
+	counts, err := b.Counts(ctx)
+	return counts[ledger.Pending] + counts[ledger.Stopping], err
 }
 
 // Stops goes through its stops, those in one of the given states if any is given.

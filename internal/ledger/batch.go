@@ -141,7 +141,7 @@ func (l *Ledger) BatchStops(ctx context.Context, projectID, batch string, offset
 	}
 	stops, err = l.GetAll(ctx, projectID, ids)
 	for i, s := range stops {
-		stops[i] = s.as(batch)
+		stops[i] = s.As(batch)
 	}
 	if len(ids) == n {
 		next = offset + n

@@ -37,12 +37,15 @@ func (l *Ledger) noteUndo(ctx context.Context, s *Stop, batch string, when any, 
 
 // Undone reports whether a batch has undone its wish for s.
 func (s *Stop) Undone(batch string) bool {
-	for _, w := range s.Wishes {
-		if w.Batch == batch {
-			return !w.Undone.IsZero()
-		}
-	}
-	return false
+	w := s.wish(batch)
+	return w != nil && !w.Undone.IsZero()
+}
+
+// TooLate reports whether a batch has withdrawn its wish for s after a call may have gone out: s ends as that call has
+// it, and no other one goes out for that batch.
+func (s *Stop) TooLate(batch string) bool {
+	w := s.wish(batch)
+	return w != nil && w.Late
 }
 
 // WantedBesides is a batch, other than the given one, that wants the job of s

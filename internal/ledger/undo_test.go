@@ -37,6 +37,9 @@ func TestUndo(t *testing.T) {
 			}
 		}
 		is("b2", "b1", false)
+		if got := w.get(t, id); got.TooLate("b1") || !got.TooLate("b3") || got.TooLate("nobody") {
+			t.Errorf("withdrawn too late: b1 %v, b3 %v; want b3 only", got.TooLate("b1"), got.TooLate("b3"))
+		}
 		if err := w.ledger.Undo(t.Context(), s, "b1"); err != nil {
 			t.Fatal(err)
 		}

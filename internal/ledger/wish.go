@@ -80,19 +80,26 @@ func (s *Stop) standing() []string {
 	return batches
 }
 
-// as is the stop as one of its batches sees it: with the times and labels of that
-// batch's wish, and canceled if that was withdrawn.
-func (s *Stop) as(batch string) *Stop {
-	for _, w := range s.Wishes {
-		if w.Batch != batch {
-			continue
-		}
-		seen := *s
-		seen.Batch, seen.Asked, seen.Due, seen.Deadline, seen.Labels = w.Batch, w.Asked, w.Due, w.Deadline, w.Labels
-		if !w.Withdrawn.IsZero() {
-			seen.State, seen.Reason, seen.Ended = Canceled, w.Why, w.Withdrawn
-		}
-		return &seen
+// wish is what a batch wants of s; nil: nothing.
+func (s *Stop) wish(batch string) *Wish {
+	i := slices.IndexFunc(s.Wishes, func(w Wish) bool { return w.Batch == batch })
+	if i < 0 {
+		return nil
 	}
-	return s
+	return &s.Wishes[i]
+}
+
+// As is the stop as one of its batches sees it: with the times and labels of that
+// batch's wish, and canceled if that was withdrawn. It is s itself if it doesn't serve the batch.
+func (s *Stop) As(batch string) *Stop {
+	w := s.wish(batch)
+	if w == nil {
+		return s
+	}
+	seen := *s
+	seen.Batch, seen.Asked, seen.Due, seen.Deadline, seen.Labels = w.Batch, w.Asked, w.Due, w.Deadline, w.Labels
+	if !w.Withdrawn.IsZero() {
+		seen.State, seen.Reason, seen.Ended = Canceled, w.Why, w.Withdrawn
+	}
+	return &seen
 }
