@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,7 +25,7 @@ func (d *day) undo() {
 	batch := d.batch()
 	var stops []*ledger.Stop
 	for _, s := range d.stops(project, batch) {
-		if s.State == ledger.Stopped {
+		if slices.Contains(undo.States(), string(s.State)) {
 			stops = append(stops, s)
 		}
 	}
@@ -36,7 +37,7 @@ func (d *day) undo() {
 	api := &undoing{day: d, client: d.client(d.rdb), batch: batch, looked: map[string]time.Time{},
 		rate: release.New(d.rdb, "", time.Now, d.cfg.Release)}
 	// On a bad day it fails; what it has done by then is checked.
-	_ = undo.New(d.ledger, api, batch).RestartAll(ctx, stops)
+	_ = undo.New(d.ledger, api, batch).RestartAll(ctx, stops, 10*time.Second)
 }
 
 // undoing is the calls of an undo.

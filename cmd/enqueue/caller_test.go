@@ -119,7 +119,7 @@ func TestUndoKeepsToTheRate(t *testing.T) {
 		sim.SetStatus(project, id, v1.StatusKilled)
 		stops = append(stops, stoppedStop(t, desk, id))
 	}
-	if err := u.RestartAll(t.Context(), stops); err != nil || u.Restarted != jobs {
+	if err := u.RestartAll(t.Context(), stops, 0); err != nil || u.Restarted != jobs {
 		t.Fatalf("%d restarted, %v, want %d", u.Restarted, err, jobs)
 	}
 	if n := len(sim.AllCalls()); spent.calls[project] != n || n != 2*jobs {

@@ -86,7 +86,7 @@ func TestWhatIsPrintedIsTame(t *testing.T) {
 	if err := u.print(&undo.Report{Jobs: []undo.Job{{ProjectID: project, JobID: "10", Result: "failed", Reason: evil}}}); err != nil {
 		t.Fatal(err)
 	}
-	wantTame(t, "undo", out.String(), 5)
+	wantTame(t, "undo", out.String(), 7)
 
 	out.Reset()
 	c := stopCmd{now: time.Now, streams: streams{out: &out, err: &out}}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/urfave/cli/v3"
 
@@ -23,6 +25,8 @@ type undoCmd struct {
 	streams streams
 	dryRun  bool
 	json    bool
+	wait    bool
+	timeout time.Duration
 }
 
 func undoCommand(getenv func(string) string, streams streams) *cli.Command {
@@ -31,7 +35,15 @@ func undoCommand(getenv func(string) string, streams streams) *cli.Command {
 	c.limits.declare(&c.Set, "restart")
 	c.declareWhy(&c.Set)
 	c.Bool(&c.dryRun, "dry-run", "", "show what would be restarted, and restart nothing")
+	c.Bool(&c.wait, "wait", "", "wait for the stops in flight whose call has gone out, and restart their jobs as they end")
+	c.Duration(&c.timeout, "timeout", "", 10*time.Minute, "with --wait: give up waiting after this long", time.Second, 24*time.Hour)
 	c.Bool(&c.json, "json", "", "print one JSON object")
+	c.Check(func() error {
+		if c.Given("timeout") && !c.wait {
+			return errors.New("--timeout goes with --wait")
+		}
+		return nil
+	})
 	c.api.Declare(&c.Set, true)
 	return &cli.Command{
 		Name:      "undo",
@@ -41,10 +53,20 @@ func undoCommand(getenv func(string) string, streams streams) *cli.Command {
 as the stop left them, nobody has asked to stop them again since, no other batch wants
 them stopped, and no undo of this batch has restarted them before. All others stay as
 they are. Running it again is harmless. The calls keep to the rate of the workers.
+
+It takes back what this batch wants only. A job whose stop another batch has joined, or
+had asked for before, runs again when that batch is undone, too.
+
+A job that is still stopping can't be restarted yet. After enqueue cancel, --wait waits
+for such jobs, and restarts them as they end. Without it they are counted as not stopped
+yet, and undo has to be run again. A batch that is not canceled stops more jobs.
+
 The v2 API has no call that starts a job again: jobs of such projects are left, and a
 batch that has no others is refused.
 
-exit codes: 0 all run again or were left as they are, 1 error, 2 some could not be restarted`,
+exit codes: 0 all run again or were left as they are, 1 error, 2 some don't run again: they
+could not be restarted, are not stopped yet, or another batch wants them stopped, too,
+3 --timeout passed with jobs that are not stopped yet`,
 		Flags:        c.Flags(),
 		OnUsageError: usageError,
 		Action: c.batchAction(getenv, func(ctx context.Context, desk *control.Desk, batch *control.Batch) error {
@@ -58,14 +80,18 @@ func (c *undoCmd) run(ctx context.Context, desk *control.Desk, batch *control.Ba
 		return fmt.Errorf("batch %s is a shadow batch, for which nothing was stopped: there is nothing to undo", batch.ID)
 	}
 	var stops []*ledger.Stop
-	for s, err := range batch.Stops(ctx, string(ledger.Stopped)) {
+	for s, err := range batch.Stops(ctx, undo.States()...) {
 		if err != nil {
 			return err
 		}
 		stops = append(stops, s)
 	}
 	if len(stops) == 0 {
-		return fmt.Errorf("batch %s has stopped no job (yet): there is nothing to undo", batch.ID)
+		counts, err := batch.Counts(ctx)
+		if err != nil {
+			return err
+		}
+		return errors.New(undo.Nothing(batch.ID, counts))
 	}
 	calls, err := c.api.calls(desk, batch.Projects)
 	if err == nil {
@@ -78,7 +104,11 @@ func (c *undoCmd) run(ctx context.Context, desk *control.Desk, batch *control.Ba
 	if err := ahead.Pretend(ctx, stops); err != nil {
 		return err
 	}
-	refusal := c.checkMax(ahead.Restarted)
+	count, wait := ahead.Restarted, time.Duration(0)
+	if c.wait {
+		count, wait = count+ahead.Awaited(), c.timeout
+	}
+	refusal := c.checkMax(count)
 	if c.dryRun { // shows what is refused, too
 		ahead.DryRun = true
 		return errors.Join(c.conclude(&ahead.Report), refusal)
@@ -86,15 +116,18 @@ func (c *undoCmd) run(ctx context.Context, desk *control.Desk, batch *control.Ba
 	if refusal != nil {
 		return refusal
 	}
-	if _, err := c.confirm(c.streams, ahead.Restarted, "restart", c.Given("max")); err != nil {
+	if _, err := c.confirm(c.streams, count, "restart", c.Given("max")); err != nil {
 		return err
 	}
-	if err := c.record(ctx, desk, getenv, "undo", actions.Of("batch", batch.ID), ahead.Restarted); err != nil {
+	if err := c.record(ctx, desk, getenv, "undo", actions.Of("batch", batch.ID), count); err != nil {
 		return err
+	}
+	if c.wait && ahead.Awaited() > 0 {
+		fmt.Fprintf(c.streams.err, "%d jobs are not stopped yet: waiting for that, up to %v\n", ahead.Awaited(), c.timeout)
 	}
 	u := undo.New(batch.Ledger, calls, batch.ID)
-	if err := u.RestartAll(ctx, stops); err != nil {
-		return fmt.Errorf("%d of %d jobs were restarted, then: %w", u.Restarted, ahead.Restarted, err)
+	if err := u.RestartAll(ctx, stops, wait); err != nil {
+		return fmt.Errorf("%d of %d jobs were restarted, then: %w", u.Restarted, count, err)
 	}
 	return c.conclude(&u.Report)
 }
@@ -106,14 +139,15 @@ func (c *undoCmd) conclude(u *undo.Report) error {
 	} else {
 		err = c.print(u)
 	}
-	if err != nil && u.DryRun {
+	switch unfinished := strings.Join(u.Unfinished(), "\n"); {
+	case u.DryRun:
 		return err
-	}
-	if err != nil {
-		return untold(fmt.Sprintf("%d jobs of batch %s were restarted, and %d could not be", u.Restarted, u.Batch, u.Failed), err)
-	}
-	if u.Failed > 0 {
-		return exitCode{exitBad, fmt.Sprintf("%d jobs of batch %s could not be restarted", u.Failed, u.Batch)}
+	case err != nil:
+		return untold(fmt.Sprintf("%d jobs of batch %s were restarted, and %d could not be", u.Restarted, u.Batch, u.Failed+u.InFlight+u.Wanted), err)
+	case c.wait && u.Awaited() > 0:
+		return exitCode{exitTimeout, unfinished}
+	case unfinished != "":
+		return exitCode{exitBad, unfinished}
 	}
 	return nil
 }
@@ -121,15 +155,20 @@ func (c *undoCmd) conclude(u *undo.Report) error {
 func (c *undoCmd) print(u *undo.Report) error {
 	t := newTable(c.streams.out)
 	for _, j := range u.Jobs {
-		if j.Result == "failed" || j.Result == "left" || u.DryRun {
+		if j.Result != "restarted" && j.Result != "running" {
 			t.row(j.ProjectID, j.JobID, j.Result, j.Reason)
 		}
 	}
 	if u.DryRun {
 		t.row(fmt.Sprintf("%d jobs would be restarted; this was a dry run, nothing was", u.Restarted))
+		for _, line := range u.Unfinished() {
+			t.row(line)
+		}
 	} else {
 		t.row("restarted", u.Restarted)
 		t.row("running already", u.Running)
+		t.row("not stopped yet", u.InFlight)
+		t.row("wanted stopped by others", u.Wanted)
 		t.row("left as they are", u.Left)
 		t.row("failed", u.Failed)
 	}

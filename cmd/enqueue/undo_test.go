@@ -71,7 +71,7 @@ func TestUndoLooksAgainAfterTheAnswer(t *testing.T) {
 	if !strings.Contains(asked.String(), "This would restart 24 jobs") {
 		t.Errorf("asked: %s", &asked)
 	}
-	for _, want := range []string{`"restarted": 20`, `"running": 1`, `"left": 3`, undo.AskedAgain, undo.UndoneBefore, "10 (completed), not 12 (killed)"} {
+	for _, want := range []string{`"restarted": 20`, `"running": 1`, `"left": 3`, "batch later has asked to stop it again", undo.UndoneBefore, "10 (completed), not 12 (killed)"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in what was printed:\n%s", want, &out)
 		}
@@ -136,7 +136,7 @@ func TestUndoOfSomeProjects(t *testing.T) {
 		t.Errorf("pretends %+v, %v", ahead.Report, err)
 	}
 	u := undo.New(desk.Ledger, half, "b")
-	if err := u.RestartAll(t.Context(), stops); err != nil || u.Restarted != 1 || u.Left != 1 || u.Jobs[1].Reason != undo.NoRestart {
+	if err := u.RestartAll(t.Context(), stops, 0); err != nil || u.Restarted != 1 || u.Left != 1 || u.Jobs[1].Reason != undo.NoRestart {
 		t.Errorf("%+v, %v", u.Report, err)
 	}
 	for _, call := range sim.AllCalls() {

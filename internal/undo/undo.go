@@ -6,9 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -31,17 +33,56 @@ type Report struct {
 	DryRun    bool   `json:"dry_run"`
 	Restarted int    `json:"restarted"` // with --dry-run: would be
 	Running   int    `json:"running"`   // were running again already
+	InFlight  int    `json:"in_flight"` // their stops have not ended: another undo is needed when they have
+	Wanted    int    `json:"wanted"`    // other batches want them stopped, too: they run again when those are undone as well
 	Left      int    `json:"left"`      // were left as they are: this batch has not provably stopped them, or they are not to be restarted
 	Failed    int    `json:"failed"`
 	Jobs      []Job  `json:"jobs"`
+
+	waiting int      // of InFlight: those that are not canceled, and wait for their stop call
+	others  []string // the batches that want jobs of Wanted stopped, each once
 }
 
 // Job is what became of one job.
 type Job struct {
 	ProjectID string `json:"project_id"`
 	JobID     string `json:"job_id"`
-	Result    string `json:"result"` // restarted, running, left, failed, or would_restart
+	Result    string `json:"result"` // restarted, running, in_flight, wanted, left, failed, or would_restart
 	Reason    string `json:"reason"`
+}
+
+// Awaited is how many of the jobs in flight are stopping, or may be: RestartAll can wait for them.
+func (r *Report) Awaited() int { return r.InFlight - r.waiting }
+
+// Unfinished says in a sentence each why jobs of the batch do not run again, and what to do. Nil: nobody has to do
+// anything.
+func (r *Report) Unfinished() (list []string) {
+	add := func(n int, format string, args ...any) {
+		if n > 0 {
+			list = append(list, fmt.Sprintf("%d "+format, append([]any{n}, args...)...))
+		}
+	}
+	add(r.Failed, "jobs of batch %s could not be restarted", r.Batch)
+	add(r.Awaited(), "jobs of batch %[2]s are not stopped yet: undo it again when their stops have ended (enqueue undo %[2]s --wait waits for that)", r.Batch)
+	add(r.waiting, "stops of batch %[2]s go on, and may yet stop their jobs: cancel the batch (enqueue cancel %[2]s), then undo it again", r.Batch)
+	const named = 3
+	others := strings.Join(r.others[:min(named, len(r.others))], ", ")
+	if more := len(r.others) - named; more > 0 {
+		others += fmt.Sprintf(" and %d more", more)
+	}
+	add(r.Wanted, "jobs of batch %s stay stopped, since other batches want that, too (%s): they run again when those are undone as well", r.Batch, others)
+	return list
+}
+
+// Nothing says why there is nothing to undo: counts are the stops of a batch, of which none is stopped or in flight.
+func Nothing(batch string, counts map[ledger.State]int) string {
+	var ended []string
+	for _, outcome := range ledger.AllOutcomes() {
+		if n := counts[outcome]; n > 0 {
+			ended = append(ended, fmt.Sprintf("%d %s", n, outcome))
+		}
+	}
+	return fmt.Sprintf("batch %s has stopped no job: its stops ended as %s; there is nothing to undo", batch, strings.Join(ended, ", "))
 }
 
 // Undo is a batch that is being undone.
@@ -76,50 +117,84 @@ func Possible(api API, stops []*ledger.Stop) error {
 // The reasons for which a job is left as it is.
 const (
 	unproven     = "the answer to its stop call was lost: somebody else may have stopped it"
-	AskedAgain   = "it was asked to stop again"
+	askedAgain   = "it was asked to stop again"
+	askedAgainBy = "batch %s has asked to stop it again"
 	alsoWanted   = "batch %s wants it stopped, too"
 	NoRestart    = "its API has no call that starts a job again: create a new one"
 	UndoneBefore = "an undo of this batch has restarted it before"
 )
 
-// why says why the job of s is to be left as it is; "" if it is to be restarted. s
-// is as the batch sees it.
-func (u *Undo) why(ctx context.Context, s *ledger.Stop) (string, error) {
+// The reasons for which a job can't be restarted yet.
+const (
+	notStopped  = "it is stopping, and not confirmed as stopped yet"
+	mayBeSent   = "its stop call has gone out, or may have: how it ends is not known yet"
+	notCanceled = "no stop call for it was accepted yet, and its stop is not canceled"
+)
+
+// States are those of the stops that an undo is given.
+func States() []string {
+	return []string{string(ledger.Stopped), string(ledger.Pending), string(ledger.Stopping)}
+}
+
+// why says what the job of s is noted as, and why, if it is not to be restarted; "" and "" if it is. s has ended as
+// stopped, and is as the batch sees it.
+func (u *Undo) why(ctx context.Context, s *ledger.Stop) (result, reason string, err error) {
 	switch {
 	case !u.api.Restarts(s.ProjectID):
-		return NoRestart, nil
+		return "left", NoRestart, nil
 	case s.Accepted.IsZero():
-		return unproven, nil
+		return "left", unproven, nil
 	}
 	all, err := u.ledger.JobStops(ctx, s.ProjectID, s.JobID)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	latest := slices.IndexFunc(all, func(one *ledger.Stop) bool { return one.State != ledger.Canceled })
-	other := s.WantedBesides(u.Batch)
-	switch {
-	case latest >= 0 && all[latest].ID != s.ID:
-		return AskedAgain, nil
-	case other != "":
-		return fmt.Sprintf(alsoWanted, other), nil
-	case s.Undone(u.Batch):
-		return UndoneBefore, nil
+	if latest >= 0 && all[latest].ID != s.ID {
+		if by := all[latest].WantedBesides(u.Batch); by != "" {
+			return "left", fmt.Sprintf(askedAgainBy, by), nil
+		}
+		return "left", askedAgain, nil
 	}
-	return "", nil
+	switch other := s.WantedBesides(u.Batch); {
+	case other != "":
+		return "wanted", fmt.Sprintf(alsoWanted, other), nil
+	case s.Undone(u.Batch):
+		return "left", UndoneBefore, nil
+	}
+	return "", "", nil
+}
+
+// awaits reports whether a stop in flight is to be waited for: it ends by itself. One whose call has not gone out, and
+// that nobody has canceled, is not: it would be waited for until its job is stopped.
+func (u *Undo) awaits(s *ledger.Stop) bool { return s.State == ledger.Stopping || s.TooLate(u.Batch) }
+
+// whyNotYet is why the job of a stop in flight can't be restarted yet.
+func (u *Undo) whyNotYet(s *ledger.Stop) string {
+	switch {
+	case s.State == ledger.Stopping:
+		return notStopped
+	case s.TooLate(u.Batch):
+		return mayBeSent
+	}
+	return notCanceled
 }
 
 // parallelReads is how many stops are looked up in the ledger at once.
 const parallelReads = 40
 
 // Pretend notes what would become of the job of each stop. The stops are as the
-// batch sees them, and have ended as stopped.
+// batch sees them, in one of States.
 func (u *Undo) Pretend(ctx context.Context, stops []*ledger.Stop) error {
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(parallelReads)
-	reasons := make([]string, len(stops))
+	results, reasons := make([]string, len(stops)), make([]string, len(stops))
 	for i, s := range stops {
+		if s.State != ledger.Stopped {
+			continue
+		}
 		group.Go(func() (err error) {
-			reasons[i], err = u.why(groupCtx, s)
+			results[i], reasons[i], err = u.why(groupCtx, s)
 			return err
 		})
 	}
@@ -127,23 +202,86 @@ func (u *Undo) Pretend(ctx context.Context, stops []*ledger.Stop) error {
 		return err
 	}
 	for i, s := range stops {
-		result := "would_restart"
-		if reasons[i] != "" {
-			result = "left"
+		switch {
+		case s.State != ledger.Stopped:
+			u.noteInFlight(s)
+		case results[i] == "":
+			u.note(s, "would_restart", "")
+		default:
+			u.note(s, results[i], reasons[i])
 		}
-		u.note(s, result, reasons[i])
 	}
 	return nil
 }
 
-// parallelRestarts is how many restart calls are on their way at once.
-const parallelRestarts = 8
+const (
+	// parallelRestarts is how many restart calls are on their way at once.
+	parallelRestarts = 8
+	// lookAgain is how long RestartAll waits before it looks again at the stops that it waits for.
+	lookAgain = time.Second
+)
 
-// RestartAll restarts the job of each stop, if that is right. The stops are as the
-// batch sees them, at least one, and have ended as stopped. The error is that of Redis,
-// of ctx, or of an API that refuses these credentials; what was done before is noted. A
-// job's own trouble is noted and is no error.
-func (u *Undo) RestartAll(ctx context.Context, stops []*ledger.Stop) error {
+// RestartAll restarts the job of each stop, if that is right. The stops are as the batch sees them, in one of States.
+// Jobs of stops that are on their way are restarted as these end, for which it waits as long as wait says; those that
+// are in flight then are noted as such. The error is that of Redis, of ctx, or of an API that refuses these
+// credentials; what was done before is noted. A job's own trouble is noted and is no error.
+func (u *Undo) RestartAll(ctx context.Context, stops []*ledger.Stop, wait time.Duration) error {
+	for end := time.Now().Add(wait); ; {
+		ended, inFlight, err := u.read(ctx, stops)
+		if err == nil {
+			err = u.restartEach(ctx, ended)
+		}
+		if err != nil {
+			return err
+		}
+		left := time.Until(end)
+		if left <= 0 || !slices.ContainsFunc(inFlight, u.awaits) {
+			for _, s := range inFlight {
+				u.noteInFlight(s)
+			}
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(min(left, lookAgain)):
+		}
+		stops = inFlight
+	}
+}
+
+// readsAtOnce is how many stops are read from Redis in one round trip.
+const readsAtOnce = 1000
+
+// read reads stops of the batch again: whoever confirmed the undo may have taken a while.
+func (u *Undo) read(ctx context.Context, stops []*ledger.Stop) (ended, inFlight []*ledger.Stop, err error) {
+	byProject := map[string][]string{}
+	for _, s := range stops {
+		byProject[s.ProjectID] = append(byProject[s.ProjectID], s.ID)
+	}
+	for _, project := range slices.Sorted(maps.Keys(byProject)) {
+		for ids := range slices.Chunk(byProject[project], readsAtOnce) {
+			now, err := u.ledger.GetAll(ctx, project, ids)
+			if err != nil {
+				return nil, nil, err
+			}
+			for _, s := range now {
+				if s = s.As(u.Batch); s.State.Ended() {
+					ended = append(ended, s)
+				} else {
+					inFlight = append(inFlight, s)
+				}
+			}
+		}
+	}
+	return ended, inFlight, nil
+}
+
+// restartEach restarts the jobs of stops that have ended.
+func (u *Undo) restartEach(ctx context.Context, stops []*ledger.Stop) error {
+	if len(stops) == 0 {
+		return nil
+	}
 	// The first alone: an access key locks after a few refusals.
 	if err := u.restart(ctx, stops[0]); err != nil {
 		return err
@@ -156,14 +294,17 @@ func (u *Undo) RestartAll(ctx context.Context, stops []*ledger.Stop) error {
 	return group.Wait()
 }
 
-// restart restarts the job of s, if that is still right: whoever confirmed it may
-// have taken a while.
+// restart restarts the job of s, if that is right by now: there may be many before it.
 func (u *Undo) restart(ctx context.Context, s *ledger.Stop) error {
+	if s.State != ledger.Stopped { // it was in flight when the undo began
+		u.note(s, "left", strings.TrimSuffix(fmt.Sprintf("its stop ended as %s: %s", s.State, s.Reason), ": "))
+		return nil
+	}
 	s, err := u.ledger.Get(ctx, s.ProjectID, s.ID)
 	if err != nil {
 		return err
 	}
-	why, err := u.why(ctx, s)
+	result, why, err := u.why(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -171,7 +312,7 @@ func (u *Undo) restart(ctx context.Context, s *ledger.Stop) error {
 		if s.WantedBesides(u.Batch) != "" { // an undo of that batch restarts it
 			err = u.ledger.Renounce(ctx, s, u.Batch)
 		}
-		u.note(s, "left", why)
+		u.note(s, result, why)
 		return err
 	}
 	job, err := u.api.Get(ctx, s.ProjectID, s.JobID)
@@ -225,6 +366,16 @@ func ofJob(ctx context.Context, err error) bool {
 	return ok && ctx.Err() == nil && kind != jobs.KindCredentials && kind != jobs.KindNoAPI
 }
 
+// noteInFlight notes that the stop of a job has not ended.
+func (u *Undo) noteInFlight(s *ledger.Stop) {
+	u.note(s, "in_flight", u.whyNotYet(s))
+	if !u.awaits(s) {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		u.waiting++
+	}
+}
+
 func (u *Undo) note(s *ledger.Stop, result, reason string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -233,6 +384,13 @@ func (u *Undo) note(s *ledger.Stop, result, reason string) {
 		u.Restarted++
 	case "running":
 		u.Running++
+	case "in_flight":
+		u.InFlight++
+	case "wanted":
+		u.Wanted++
+		if other := s.WantedBesides(u.Batch); !slices.Contains(u.others, other) {
+			u.others = append(u.others, other)
+		}
 	case "left":
 		u.Left++
 	default:

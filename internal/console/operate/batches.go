@@ -164,7 +164,8 @@ func (o *Operator) askAgain(ctx context.Context, one *order) (*Done, error) {
 	return done, nil
 }
 
-// MostUndone is how many stops an undo through the console looks at; more are for the command line.
+// MostUndone is how many stops an undo through the console looks at, stopped or in flight; more are for the command
+// line.
 const MostUndone = 10_000
 
 // undo prepares the restart of what a batch has stopped.
@@ -178,21 +179,25 @@ func (o *Operator) undo(ctx context.Context, one *order) error {
 	case o.api == nil:
 		return refused("this console has no credentials of ModelArts: undo it where there are some: enqueue undo %s", one.Batch)
 	}
-	if err := one.count(ctx, ledger.Stopped); err != nil {
+	if err := one.count(ctx, ledger.Stopped, ledger.Pending, ledger.Stopping); err != nil {
 		return err
 	}
 	if one.plan.Count > MostUndone {
-		return refused("batch %s has stopped %d jobs, more than the %d that the console restarts: use enqueue undo %s", one.Batch, one.plan.Count, MostUndone, one.Batch)
+		return refused("batch %s has stopped, or may yet stop, %d jobs, more than the %d that the console restarts: use enqueue undo %s", one.Batch, one.plan.Count, MostUndone, one.Batch)
 	}
 	var stops []*ledger.Stop
-	for s, err := range one.batch.Stops(ctx, string(ledger.Stopped)) {
+	for s, err := range one.batch.Stops(ctx, undo.States()...) {
 		if err != nil {
 			return err
 		}
 		stops = append(stops, s)
 	}
 	if len(stops) == 0 {
-		return &NothingError{fmt.Sprintf("batch %s has stopped no job: there is nothing to undo", one.Batch)}
+		counts, err := one.batch.Counts(ctx)
+		if err != nil {
+			return err
+		}
+		return &NothingError{undo.Nothing(one.Batch, counts)}
 	}
 	calls := &caller.Caller{API: o.api, Rate: o.desk.CallRate()}
 	if err := undo.Possible(calls, stops); err != nil {
@@ -202,17 +207,26 @@ func (o *Operator) undo(ctx context.Context, one *order) error {
 	if err := ahead.Pretend(ctx, stops); err != nil {
 		return err
 	}
-	if ahead.Restarted == 0 {
+	if ahead.Left == len(stops) {
 		return &NothingError{fmt.Sprintf("none of the %d jobs that batch %s has stopped is to be restarted: %s", len(stops), one.Batch, ahead.Jobs[0].Reason)}
 	}
 	one.plan.Count, one.plan.Unit = ahead.Restarted, "jobs"
-	one.plan.Effect = "These jobs are restarted, and billed again. A job that somebody wants stopped since, or that does not stand as its stop left it, is left as it is."
+	effects := []string{"No job is restarted now."}
+	if ahead.Restarted > 0 {
+		effects[0] = "These jobs are restarted, and billed again. A job that somebody wants stopped since, or that does not stand as its stop left it, is left as it is."
+	}
+	for _, line := range ahead.Unfinished() {
+		effects = append(effects, line+".")
+	}
+	one.plan.Effect = strings.Join(effects, " ")
 	one.do = func(ctx context.Context, one *order) (*Done, error) {
 		u := undo.New(one.batch.Ledger, calls, one.batch.ID)
-		if err := u.RestartAll(ctx, stops); err != nil {
+		if err := u.RestartAll(ctx, stops, 0); err != nil {
 			return nil, fmt.Errorf("%d of %d jobs were restarted, then: %w", u.Restarted, one.plan.Count, err)
 		}
-		return one.done(&u.Report, "%d jobs were restarted; %d ran already, %d were left as they are, %d failed", u.Restarted, u.Running, u.Left, u.Failed), nil
+		words := fmt.Sprintf("%d jobs were restarted; %d ran already, %d are not stopped yet, %d are wanted stopped by others, %d were left as they are, %d failed",
+			u.Restarted, u.Running, u.InFlight, u.Wanted, u.Left, u.Failed)
+		return one.done(&u.Report, "%s", strings.Join(append([]string{words}, u.Unfinished()...), ". ")), nil
 	}
 	return nil
 }

@@ -145,7 +145,7 @@ type batchPage struct {
 	First    string         // the address of the first page of stops; "": this is it
 	Next     string
 	Actions  []actionLink
-	// UndoElsewhere says that it has stopped more than the console restarts.
+	// UndoElsewhere says that it has stopped, or may yet stop, more than the console restarts.
 	UndoElsewhere bool
 }
 
@@ -293,7 +293,7 @@ func (p *pages) batchActions(b *batchPage) (links []actionLink) {
 		add("retry", "Retry", "ask again for what failed")
 	}
 	if stopped := counts[ledger.Stopped]; stopped > 0 && !b.Shadow && !b.Restarted() && p.site.API != nil {
-		if b.UndoElsewhere = stopped > operate.MostUndone; !b.UndoElsewhere {
+		if b.UndoElsewhere = stopped+b.InFlight() > operate.MostUndone; !b.UndoElsewhere {
 			add("undo", "Undo", "restart what it has stopped")
 		}
 	}

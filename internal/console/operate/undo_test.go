@@ -1,0 +1,146 @@
+package operate
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"vizstop/internal/jobs"
+	"vizstop/internal/ledger"
+	"vizstop/internal/undo"
+)
+
+// fakeAPI has jobs that are killed until they are restarted.
+type fakeAPI struct {
+	mu        sync.Mutex
+	restarted map[string]int
+}
+
+var (
+	killed  = jobs.Status{Code: "12", Name: "killed", State: jobs.Ended}
+	running = jobs.Status{Code: "8", Name: "running", State: jobs.Active}
+)
+
+func (f *fakeAPI) List(context.Context, string, jobs.Query) (*jobs.Page, error) {
+	return &jobs.Page{}, nil
+}
+
+func (f *fakeAPI) Get(_ context.Context, _, jobID string) (*jobs.Job, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.restarted[jobID] > 0 {
+		return &jobs.Job{ID: jobID, Status: running}, nil
+	}
+	return &jobs.Job{ID: jobID, Status: killed}, nil
+}
+
+func (f *fakeAPI) Restart(_ context.Context, _, jobID string) (string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.restarted[jobID]++
+	return "", nil
+}
+
+func (f *fakeAPI) Restarts(string) bool { return true }
+
+// undone plans an undo of a batch and does it. It returns what the plan says, and the result.
+func undone(t *testing.T, o *Operator, batch string) (*Plan, *Done, *undo.Report) {
+	t.Helper()
+	ord := Order{Action: Undo, Target: Target{Batch: batch}, By: "ada", Reason: "wrong list"}
+	plan, err := o.Plan(t.Context(), ord)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ord.Expect = plan.Expect
+	done, err := o.Do(t.Context(), ord)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plan, done, done.Result.(*undo.Report)
+}
+
+// What is not stopped yet is counted and said, by the plan, too. It is undone when it has ended.
+func TestUndoSaysWhatIsNotStoppedYet(t *testing.T) {
+	d, api := desk(t), &fakeAPI{restarted: map[string]int{}}
+	o := New(d, api)
+	t.Cleanup(o.Close)
+	ask(t, d, project, "b", true, 3)
+	endStopped := func(job string) {
+		t.Helper()
+		s, err := d.Ledger.Get(t.Context(), project, ledger.StopID("b", project, job))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Accepted, s.Status = time.Now(), killed.String()
+		if ok, err := d.Ledger.Finish(t.Context(), s, ledger.Stopped, "", 0); err != nil || !ok {
+			t.Fatal(ok, err)
+		}
+	}
+	endStopped("1")
+	s, err := d.Ledger.Get(t.Context(), project, ledger.StopID("b", project, "2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.State, s.Accepted = ledger.Stopping, time.Now()
+	if ok, err := d.Ledger.Advance(t.Context(), s, ledger.Step{Kind: ledger.KindPoll, Due: time.Now()}); err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+
+	plan, done, r := undone(t, o, "b")
+	if plan.Count != 1 || r.Restarted != 1 || r.InFlight != 2 || r.Awaited() != 1 {
+		t.Errorf("planned %d, did %+v, want 1 restarted and 2 in flight, one of them stopping", plan.Count, r)
+	}
+	for _, text := range []string{plan.Effect, done.Words} {
+		for _, want := range []string{"1 jobs of batch b are not stopped yet: undo it again when their stops have ended", "1 stops of batch b go on"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%q is not said in %q", want, text)
+			}
+		}
+	}
+	if plan, _, r := undone(t, o, "b"); plan.Count != 0 || r.Running != 1 || r.InFlight != 2 {
+		t.Errorf("before anything has ended: planned %d, did %+v", plan.Count, r)
+	}
+	endStopped("2")
+	end(t, d, "b", "3", ledger.Canceled)
+	if _, _, r := undone(t, o, "b"); r.Restarted != 1 || len(r.Unfinished()) != 0 || api.restarted["1"] != 1 || api.restarted["2"] != 1 {
+		t.Errorf("then %+v, restarted %v", r, api.restarted)
+	}
+	ask(t, d, project, "none", true, 1)
+	end(t, d, "none", "1", ledger.AlreadyStopped)
+	_, err = o.Plan(t.Context(), Order{Action: Undo, Target: Target{Batch: "none"}})
+	if !isA[*NothingError](err) || !strings.Contains(err.Error(), "its stops ended as 1 already_stopped") {
+		t.Errorf("nothing to undo: %v", err)
+	}
+}
+
+// The same list, asked for twice: the first undo says which batch wants the jobs stopped, too, and the second one
+// restarts them.
+func TestUndoOfJoinedStops(t *testing.T) {
+	d, api := desk(t), &fakeAPI{restarted: map[string]int{}}
+	o := New(d, api)
+	t.Cleanup(o.Close)
+	ask(t, d, project, "one", true, 2)
+	ask(t, d, project, "two", true, 2)
+	for _, job := range []string{"1", "2"} {
+		s, err := d.Ledger.Get(t.Context(), project, ledger.StopID("one", project, job))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Accepted, s.Status = time.Now(), killed.String()
+		if ok, err := d.Ledger.Finish(t.Context(), s, ledger.Stopped, "", 0); err != nil || !ok {
+			t.Fatal(ok, err)
+		}
+	}
+	plan, done, r := undone(t, o, "two")
+	if plan.Count != 0 || r.Wanted != 2 || r.Restarted != 0 || !strings.HasPrefix(plan.Effect, "No job is restarted now.") {
+		t.Errorf("planned %+v, did %+v", plan, r)
+	}
+	if want := "2 jobs of batch two stay stopped, since other batches want that, too (one)"; !strings.Contains(done.Words, want) || !strings.Contains(plan.Effect, want) {
+		t.Errorf("%q is not said in %q and %q", want, plan.Effect, done.Words)
+	}
+	if _, _, r := undone(t, o, "one"); r.Restarted != 2 || len(api.restarted) != 2 {
+		t.Errorf("the second undo: %+v", r)
+	}
+}
