@@ -47,7 +47,7 @@ func (b *Batch) Holds(ctx context.Context) ([]release.Hold, error) {
 		if b.Shadow() && (h.Reason == release.Paused || h.ByLimit()) { // its looks go on, and tell of it
 			continue
 		}
-		concerns := slices.ContainsFunc(b.Projects, func(id string) bool { return b.desk.Release.Concerns(h, id) })
+		concerns := slices.ContainsFunc(b.Projects, func(id string) bool { return b.desk.Concerns(h, id) })
 		if concerns && h.Reason == release.WindowLimit { // it is not for what somebody has confirmed
 			known, err := b.Ledger.Batch(ctx, h.ProjectID, b.ID)
 			if err != nil && !errors.Is(err, ledger.ErrNotFound) {
@@ -60,6 +60,11 @@ func (b *Batch) Holds(ctx context.Context) ([]release.Hold, error) {
 		}
 	}
 	return own, nil
+}
+
+// Concerns reports whether a hold holds back calls of a project. Without Served, any account may be the project's.
+func (d *Desk) Concerns(h release.Hold, projectID string) bool {
+	return h.Scope == release.ScopeCredential && d.Served == nil || d.Release.Concerns(h, projectID)
 }
 
 // Paused is the pauses that hold its stop calls back, that of asynq's queue among them,

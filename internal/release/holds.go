@@ -100,8 +100,13 @@ func (h Hold) String() string {
 		if h.Detail != "" {
 			text += ": " + h.Detail
 		}
+		text += "; to end it: " + h.Command()
 	case QueuePaused:
-		text = "all calls held: the queue " + Queue + " is paused in asynq; unpause it there"
+		since := ""
+		if !h.Since.IsZero() {
+			since = " since " + stamp(h.Since)
+		}
+		text = "all calls held" + since + ": the queue " + Queue + " is paused in asynq; to end it: " + h.Command()
 	case Throttled:
 		text = fmt.Sprintf("%s held until %s, throttled: the API answered 429", h.what("calls"), stamp(h.Until))
 	case WindowLimit:
@@ -115,6 +120,19 @@ func (h Hold) String() string {
 			h.Detail, h.Probes, stamp(h.Until))
 	}
 	return plain.Line(text, maxSaid)
+}
+
+// Command is what a person runs to end a pause; "" of other holds.
+func (h Hold) Command() string {
+	switch {
+	case h.Reason == QueuePaused:
+		return "asynq queue unpause " + Queue + ", or: redis-cli DEL '" + queuePausedKey + "'"
+	case h.Reason == Paused && h.Scope == ScopeProject:
+		return "enqueue resume --project " + h.ProjectID
+	case h.Reason == Paused:
+		return "enqueue resume"
+	}
+	return ""
 }
 
 func (h Hold) what(calls string) string {
@@ -147,13 +165,9 @@ func (r *Releaser) Holds(ctx context.Context) ([]Hold, error) {
 	if err != nil {
 		return nil, err
 	}
-	queue, err := r.rdb.Exists(ctx, queuePausedKey).Result()
+	holds, err := r.queuePause(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("look what holds calls back: %w", err)
-	}
-	var holds []Hold
-	if queue > 0 {
-		holds = append(holds, Hold{Reason: QueuePaused, Scope: ScopeFleet})
+		return nil, err
 	}
 	now := r.now()
 	for _, c := range controls {
@@ -174,6 +188,23 @@ func (r *Releaser) Holds(ctx context.Context) ([]Hold, error) {
 		holds = append(holds, found...)
 	}
 	return holds, nil
+}
+
+// queuePause is the hold of asynq's queue; none while it is not paused.
+func (r *Releaser) queuePause(ctx context.Context) ([]Hold, error) {
+	paused, err := r.rdb.Exists(ctx, queuePausedKey).Result()
+	if err != nil {
+		return nil, fmt.Errorf("look what holds calls back: %w", err)
+	}
+	if paused == 0 {
+		return nil, nil
+	}
+	h := Hold{Reason: QueuePaused, Scope: ScopeFleet}
+	// asynq notes the second. Any other value, set by hand, pauses the queue as well and tells no time.
+	if at, err := r.rdb.Get(ctx, queuePausedKey).Int64(); err == nil && at > 1e9 && at < 1e10 { // 2001 to 2286
+		h.Since = time.Unix(at, 0).UTC()
+	}
+	return []Hold{h}, nil
 }
 
 // control is the control hash of the fleet, of a project or of an account.

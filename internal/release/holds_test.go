@@ -92,7 +92,7 @@ func TestHoldsInWords(t *testing.T) {
 		w.ok(err)
 		_, err = w.Pause(t.Context(), project, "bob", "")
 		w.ok(err)
-		w.ok(w.rdb.Set(t.Context(), queuePausedKey, 1, 0).Err())
+		w.ok(w.rdb.Set(t.Context(), queuePausedKey, w.now().Unix(), 0).Err()) // as asynq does
 		w.report(w.call("x"), &jobs.Error{Kind: jobs.KindThrottled, RetryAfter: 7 * time.Second})
 		for range OutageAfter {
 			w.report(w.call("x"), answer(jobs.KindUnavailable))
@@ -107,9 +107,9 @@ func TestHoldsInWords(t *testing.T) {
 		}
 		text := strings.Join(all, "\n")
 		for _, want := range []string{
-			"all calls held: the queue visualization is paused in asynq",
-			"all stop calls paused since 2026-01-02T03:04:05Z by alice: night work",
-			"stop calls of project " + project + " paused since 2026-01-02T03:04:05Z by bob",
+			"all calls held since 2026-01-02T03:04:05Z: the queue visualization is paused in asynq; to end it: asynq queue unpause visualization, or: redis-cli DEL 'asynq:{visualization}:paused'",
+			"all stop calls paused since 2026-01-02T03:04:05Z by alice: night work; to end it: enqueue resume\n",
+			"stop calls of project " + project + " paused since 2026-01-02T03:04:05Z by bob; to end it: enqueue resume --project " + project,
 			"calls of project " + project + " held until 2026-01-02T03:04:12Z, throttled: the API answered 429",
 			"outage: ", "as the API says", "0 probes failed, next at 2026-01-02T03:04:06Z",
 		} {
@@ -121,6 +121,19 @@ func TestHoldsInWords(t *testing.T) {
 		w.holdsAre("fleet paused", "fleet queue_paused", "project outage", "project paused")
 		if n := w.rdb.SCard(t.Context(), heldKey).Val(); n != 1 {
 			t.Errorf("%d projects are looked at for holds, want 1", n)
+		}
+	})
+}
+
+// A queue that was paused by hand, with any value, is paused, and since when is not known.
+func TestQueuePausedByHand(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		for _, value := range []any{1, "yes", "9223372036854775807"} {
+			w.ok(w.rdb.Set(t.Context(), queuePausedKey, value, 0).Err())
+			holds, err := w.Holds(t.Context())
+			if err != nil || len(holds) != 1 || holds[0].Reason != QueuePaused || !holds[0].Since.IsZero() || strings.Contains(holds[0].String(), "since") {
+				t.Errorf("%v: %v, %v", value, holds, err)
+			}
 		}
 	})
 }
