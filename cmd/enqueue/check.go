@@ -8,7 +8,7 @@ import (
 
 func checkCommand(getenv func(string) string, streams streams) *cli.Command {
 	var c check.Command
-	c.Declare(true, false)
+	c.Declare(true)
 	return &cli.Command{
 		Name: "check", Usage: check.Usage, Description: check.Description + "\n\n" + c.Variables(),
 		Flags: c.Flags(), OnUsageError: usageError, Action: c.Action(getenv, streams.out),

@@ -10,7 +10,7 @@ import (
 
 func checkCommand(getenv func(string) string, stdout io.Writer) *cli.Command {
 	var c check.Command
-	c.Declare(false, true)
+	c.Declare(false)
 	return &cli.Command{
 		Name: "check", Usage: check.Usage, Description: check.Description + "\n\n" + c.Variables(),
 		Flags: c.Flags(), OnUsageError: usageError, Action: c.Action(getenv, stdout),

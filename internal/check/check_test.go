@@ -9,9 +9,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/urfave/cli/v3"
 
+	"vizstop/internal/fleet"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/redistest"
 	"vizstop/internal/schematest"
@@ -22,9 +24,10 @@ var regions = []string{"cn-north-4", "cn-east-3", "ap-southeast-1"}
 // teams is 3 accounts, each with 4 projects in a region of its own: team-a of v1, team-b
 // an agency that team-a assumes, of v2, and team-c to be found out.
 type teams struct {
-	sim   *modelartstest.Server
-	file  string
-	redis string
+	sim    *modelartstest.Server
+	file   string
+	redis  string
+	worker bool // the command is that of the worker
 }
 
 func project(account, n int) string { return modelartstest.NumberedProject(10*account + n) }
@@ -76,7 +79,7 @@ func (f *teams) run(t *testing.T, env map[string]string, args ...string) (string
 	}
 	var out bytes.Buffer
 	var c Command
-	c.Declare(true, false)
+	c.Declare(!f.worker)
 	cmd := &cli.Command{Name: "check", Flags: c.Flags(), Action: c.Action(func(name string) string { return all[name] }, &out)}
 	err := cmd.Run(t.Context(), append([]string{"check"}, args...))
 	if n := f.sim.Counts()[modelartstest.OpStop]; n != 0 {
@@ -134,8 +137,36 @@ func (f *teams) refusedAtMost(t *testing.T, most int) {
 	}
 }
 
-// fit is a Redis as vizstop wants it.
-func fit(t *testing.T) string { return redistest.Start(t, "--appendonly", "yes").URL }
+// fit is a Redis as vizstop wants it, with a worker that lives.
+func fit(t *testing.T) string {
+	server := redistest.Start(t, "--appendonly", "yes")
+	live(t, server)
+	return server.URL
+}
+
+// live has a worker live in a Redis until the test ends.
+func live(t *testing.T, server *redistest.Server) {
+	t.Helper()
+	member := fleet.New(server.Client(t), 8)
+	if err := member.Beat(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(fleet.BeatInterval)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-t.Context().Done():
+				return
+			case <-ticker.C:
+				_ = member.Beat(t.Context())
+			}
+		}
+	}()
+	t.Cleanup(func() { <-done })
+}
 
 func TestAllIsWell(t *testing.T) {
 	f := newTeams(t, fit(t))
@@ -274,7 +305,9 @@ func TestUnreachable(t *testing.T) {
 }
 
 func TestRedis(t *testing.T) {
-	f := newTeams(t, redistest.Start(t, "--appendonly", "no", "--save", "").URL)
+	server := redistest.Start(t, "--appendonly", "no", "--save", "")
+	live(t, server)
+	f := newTeams(t, server.URL)
 	r, err := f.report(t, nil)
 	if err == nil || err.Error() != "the check failed for Redis" || r.Redis.Fit != No || !r.Redis.Reachable {
 		t.Errorf("%v, %+v", err, r.Redis)

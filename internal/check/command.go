@@ -13,17 +13,23 @@ import (
 	"vizstop/internal/accounts"
 	"vizstop/internal/jobs"
 	"vizstop/internal/redisconn"
+	"vizstop/internal/release"
 	"vizstop/internal/report"
 	"vizstop/internal/settings"
 )
 
 // Usage and Description are the help of the check commands.
 const (
-	Usage       = "look whether everything is there that stops need: credentials, permissions, the API, Redis"
+	Usage       = "look whether everything is there that stops need: credentials, permissions, the API, Redis, workers"
 	Description = `It asks for each project who we are, which generation of the API is offered, whether list
-and get are permitted and how many jobs run, and whether Redis is fit. It only reads: it
-never makes a stop call, so it cannot tell whether stop is permitted. A credential that
-was refused is not used again.
+and get are permitted and how many jobs run; whether Redis is fit; how many workers live;
+and what holds calls back. It only reads: it never makes a stop call, so it cannot tell
+whether stop is permitted. A credential that was refused is not used again.
+
+"enqueue check" fails if no worker lives, or if calls of a project that is checked are
+held by a pause (of the fleet, the project, or the queue in asynq), an outage or a
+refusal. What ends by itself in seconds, or holds only stops that nobody confirmed, is a
+note; so are workers and holds for "worker check".
 
 exit codes: 0 nothing failed, 1 something did (it is named)`
 )
@@ -33,18 +39,20 @@ type Command struct {
 	settings.Set
 	redis    settings.Redis
 	api      settings.API
-	optional bool
+	producer bool
 	projects []string
 	timeout  time.Duration
 	json     bool
+
+	served func(projectID string) release.Serving // by the accounts file; nil without one
 }
 
-// Declare declares all of them. optional says that credentials may be missing: then
-// only Redis is checked. embedded says whether Redis may be a part of the worker.
-func (c *Command) Declare(optional, embedded bool) {
-	c.optional = optional
-	c.redis.Declare(&c.Set, embedded)
-	c.api.Declare(&c.Set, optional)
+// Declare declares all of them. A producer may lack credentials: then only Redis, workers and holds are checked. It
+// fails where no worker lives or calls are held; a worker can be started then, and has Redis as a part of it, too.
+func (c *Command) Declare(producer bool) {
+	c.producer = producer
+	c.redis.Declare(&c.Set, !producer)
+	c.api.Declare(&c.Set, producer)
 	c.Strings(&c.projects, "project", "HW_PROJECT_ID", "check this project; repeatable, or several by comma (default: all of --accounts)",
 		func(id string) error { return jobs.ValidateID("project", id) })
 	c.Duration(&c.timeout, "timeout", "", 15*time.Second, "longest wait for each answer", 100*time.Millisecond, 2*time.Minute)
@@ -75,7 +83,7 @@ func (c *Command) Action(getenv func(string) string, out io.Writer) cli.ActionFu
 // check makes the report. The error is about settings.
 func (c *Command) check(ctx context.Context) (*Report, error) {
 	r := &Report{Kind: "check", Projects: []Project{}, Notes: c.Warnings()}
-	if c.optional && !c.api.HasCredentials() {
+	if c.producer && !c.api.HasCredentials() {
 		r.Notes = append(r.Notes, "no credentials are set, so the API is not checked: jobs can be stopped by id without them")
 	} else {
 		s, err := c.api.Open(settings.Options{Client: Options})
@@ -89,8 +97,14 @@ func (c *Command) check(ctx context.Context) (*Report, error) {
 		r.Notes = append(r.Notes, s.Warnings()...)
 		r.Notes = append(r.Notes, "no read can tell whether stop is permitted: see the policies in deploy/iam")
 		r.Projects = Projects(ctx, s, projects, c.timeout)
+		if c.api.Accounts != "" {
+			c.served = func(projectID string) release.Serving {
+				account, _, _, _ := s.Serving(projectID)
+				return release.Serving{Account: account}
+			}
+		}
 	}
-	r.Redis = LookAtRedis(ctx, c.redis, c.timeout)
+	c.lookAtRedis(ctx, r)
 	if r.Notes == nil {
 		r.Notes = []string{}
 	}

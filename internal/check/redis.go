@@ -4,9 +4,8 @@ import (
 	"context"
 	"time"
 
-	"vizstop/internal/fleet"
+	"vizstop/internal/control"
 	"vizstop/internal/redisfit"
-	"vizstop/internal/settings"
 )
 
 // Redis is how the Redis of these settings is.
@@ -19,33 +18,47 @@ type Redis struct {
 	Failures        []string `json:"failures"`
 }
 
-// LookAtRedis looks whether the Redis of these settings can be reached and is fit, and
-// what time the fleet has.
-func LookAtRedis(ctx context.Context, s settings.Redis, timeout time.Duration) Redis {
-	r := Redis{URL: s.Describe(), Fit: Unknown, Notes: []string{}, Failures: []string{}}
-	if s.Embedded() {
-		r.Notes = append(r.Notes, "it is part of the worker, and keeps nothing when that ends")
-		return r
+// lookAtRedis looks whether Redis can be reached and is fit, what time the fleet has, which workers live and what
+// holds calls back.
+func (c *Command) lookAtRedis(ctx context.Context, r *Report) {
+	r.Redis = Redis{URL: c.redis.Describe(), Fit: Unknown, Notes: []string{}, Failures: []string{}}
+	r.Workers = Workers{Notes: []string{}, Failures: []string{}}
+	r.Holds = []Hold{}
+	if c.redis.Embedded() {
+		r.Redis.Notes = append(r.Redis.Notes, "it is part of the worker, and keeps nothing when that ends")
+		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	if err := r.look(ctx, s); err != nil {
-		r.Failures = append(r.Failures, err.Error())
+	if err := c.look(ctx, r); err != nil {
+		r.Redis.Failures = append(r.Redis.Failures, err.Error())
 	}
-	return r
 }
 
-func (r *Redis) look(ctx context.Context, s settings.Redis) error {
-	rdb, err := s.Connect(ctx, 1)
+func (c *Command) look(ctx context.Context, r *Report) error {
+	rdb, err := c.redis.Connect(ctx, 1)
 	if err != nil {
 		return err
 	}
 	defer rdb.Close()
-	r.Reachable = true
+	r.Redis.Reachable = true
 	found, err := redisfit.Look(ctx, rdb)
 	if err != nil {
 		return err
 	}
+	r.Redis.judge(found)
+	desk, err := control.Open(ctx, rdb)
+	if err != nil {
+		return err
+	}
+	seconds := time.Until(desk.Fleet.Now()).Round(time.Millisecond).Seconds()
+	r.Redis.ClockDifference = &seconds
+	desk.Served = c.served
+	return c.lookAtFleet(ctx, desk, r)
+}
+
+// judge tells whether it is fit.
+func (r *Redis) judge(found redisfit.Report) {
 	for _, f := range found.Findings {
 		r.Failures = append(r.Failures, f.String())
 	}
@@ -59,11 +72,4 @@ func (r *Redis) look(ctx context.Context, s settings.Redis) error {
 	if len(found.Findings) > 0 {
 		r.Fit = No
 	}
-	member := fleet.New(rdb, 0)
-	if err := member.Sync(ctx); err != nil {
-		return err
-	}
-	seconds := time.Until(member.Now()).Round(time.Millisecond).Seconds()
-	r.ClockDifference = &seconds
-	return nil
 }

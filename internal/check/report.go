@@ -23,6 +23,8 @@ type Report struct {
 	OK       bool      `json:"ok"`   // nothing failed
 	Projects []Project `json:"projects"`
 	Redis    Redis     `json:"redis"`
+	Workers  Workers   `json:"workers"`
+	Holds    []Hold    `json:"holds"` // of the projects that are checked; without such, all
 	Notes    []string  `json:"notes"`
 }
 
@@ -82,13 +84,29 @@ func (r *Report) Err() error {
 	if more := len(names) - mostNamed; more > 0 {
 		names = append(names[:mostNamed], fmt.Sprintf("%d more projects", more))
 	}
-	if len(r.Redis.Failures) > 0 {
-		names = append(names, "Redis")
-	}
+	names = append(names, r.others()...)
 	if len(names) == 0 {
 		return nil
 	}
 	return errors.New("the check failed for " + strings.Join(names, ", "))
+}
+
+// others names what failed besides projects.
+func (r *Report) others() (names []string) {
+	if len(r.Redis.Failures) > 0 {
+		names = append(names, "Redis")
+	}
+	if len(r.Workers.Failures) > 0 {
+		names = append(names, "workers")
+	}
+	if r.holdsFailed() {
+		names = append(names, "holds")
+	}
+	return names
+}
+
+func (r *Report) holdsFailed() bool {
+	return slices.ContainsFunc(r.Holds, func(h Hold) bool { return h.Failed })
 }
 
 // mostNamed is how many projects one line names.

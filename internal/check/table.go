@@ -26,6 +26,10 @@ func (r *Report) Write(out io.Writer) error {
 		return err
 	}
 	fmt.Fprintln(out, plain.Line(r.Redis.line(), mostLine))
+	if r.Workers.Alive != nil {
+		fmt.Fprintln(out, r.Workers.line())
+		fmt.Fprintln(out, r.holdsLine())
+	}
 	for _, line := range r.remarks() {
 		fmt.Fprintln(out, plain.Line(line, mostLine))
 	}
@@ -105,6 +109,26 @@ func (r *Redis) line() string {
 	return fmt.Sprintf("redis %s: answers, %s, clock %s", r.URL, words, difference(r.ClockDifference))
 }
 
+func (w *Workers) line() string {
+	switch {
+	case len(w.Failures) > 0:
+		return "workers: none alive: FAILED"
+	case *w.Alive == 0:
+		return "workers: none alive"
+	}
+	return fmt.Sprintf("workers: %d alive", *w.Alive)
+}
+
+func (r *Report) holdsLine() string {
+	switch {
+	case r.holdsFailed():
+		return fmt.Sprintf("holds: %d: FAILED", len(r.Holds))
+	case len(r.Holds) == 0:
+		return "holds: none"
+	}
+	return fmt.Sprintf("holds: %d", len(r.Holds))
+}
+
 // remarks are what failed and what else there is to know. What several projects of a
 // region have in common is said once.
 func (r *Report) remarks() (lines []string) {
@@ -133,15 +157,22 @@ func (r *Report) remarks() (lines []string) {
 		}
 		lines = append(lines, fmt.Sprintf("%s, project %s: %s", one.place, strings.Join(names, ", "), one.text))
 	}
-	for _, text := range r.Redis.Failures {
+	for _, text := range slices.Concat(r.Redis.Failures, r.Workers.Failures) {
 		lines = append(lines, "failed: "+text)
+	}
+	for _, h := range r.Holds {
+		word := "note: "
+		if h.Failed {
+			word = "failed: "
+		}
+		lines = append(lines, word+h.Words)
 	}
 	if r.Redis.Reachable {
 		for _, text := range r.Redis.Notes {
 			lines = append(lines, "note: redis: "+text)
 		}
 	}
-	for _, text := range r.Notes {
+	for _, text := range slices.Concat(r.Workers.Notes, r.Notes) {
 		lines = append(lines, "note: "+text)
 	}
 	return lines
@@ -157,8 +188,9 @@ func (r *Report) verdict() string {
 			failed++
 		}
 	}
-	if failed == 0 {
-		return "Redis failed"
+	names := r.others()
+	if failed > 0 {
+		names = append([]string{fmt.Sprintf("%d of %d projects", failed, len(r.Projects))}, names...)
 	}
-	return fmt.Sprintf("%d of %d projects failed", failed, len(r.Projects))
+	return strings.Join(names, ", ") + " failed"
 }
