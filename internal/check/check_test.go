@@ -321,8 +321,15 @@ func TestRedis(t *testing.T) {
 func TestSettings(t *testing.T) {
 	f := newTeams(t, fit(t))
 	single := map[string]string{"VIZSTOP_ACCOUNTS": "", "MODELARTS_ENDPOINT": f.sim.URL + "/" + regions[0], "HW_ACCESS_KEY": "AKA", "HW_SECRET_KEY": "secret-of-a"}
-	if _, err := f.run(t, single); err == nil || !strings.Contains(err.Error(), "--project (HW_PROJECT_ID)") {
-		t.Errorf("without a project: %v", err)
+	// Without a project, everything but the API is checked.
+	if r, err := f.report(t, single); err == nil || err.Error() != "the check failed for the API" || len(r.Projects) > 0 || !r.Redis.Reachable || *r.Workers.Alive != 1 || len(f.sim.AllCalls()) > 0 {
+		t.Errorf("without a project: %v, %+v", err, r)
+	}
+	text, _ := f.run(t, single)
+	for _, want := range []string{"workers: 1 alive\n", "failed: the API was not checked: --project (HW_PROJECT_ID): a project to check is needed", "\nthe API failed\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("without a project: no %q in\n%s", want, text)
+		}
 	}
 	if r, err := f.report(t, single, "--project", project(0, 3)); err != nil || len(r.Projects) != 1 || *r.Projects[0].Generations[0].Running != 3 {
 		t.Errorf("one account: %v, %+v", err, r.Projects)

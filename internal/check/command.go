@@ -31,6 +31,9 @@ held by a pause (of the fleet, the project, or the queue in asynq), an outage or
 refusal. What ends by itself in seconds, or holds only stops that nobody confirmed, is a
 note; so are workers and holds for "worker check".
 
+Credentials without a project are checked nowhere: that fails, and everything else is
+checked all the same.
+
 exit codes: 0 nothing failed, 1 something did (it is named)`
 )
 
@@ -82,7 +85,7 @@ func (c *Command) Action(getenv func(string) string, out io.Writer) cli.ActionFu
 
 // check makes the report. The error is about settings.
 func (c *Command) check(ctx context.Context) (*Report, error) {
-	r := &Report{Kind: "check", Projects: []Project{}, Notes: c.Warnings()}
+	r := &Report{Kind: "check", Projects: []Project{}, Notes: c.Warnings(), Failures: []string{}}
 	if c.producer && !c.api.HasCredentials() {
 		r.Notes = append(r.Notes, "no credentials are set, so the API is not checked: jobs can be stopped by id without them")
 	} else {
@@ -91,11 +94,15 @@ func (c *Command) check(ctx context.Context) (*Report, error) {
 			return nil, err
 		}
 		projects, err := c.chosen(s.File())
-		if err != nil {
+		if errors.Is(err, errNoProject) {
+			r.Failures = append(r.Failures, err.Error())
+		} else if err != nil {
 			return nil, err
 		}
 		r.Notes = append(r.Notes, s.Warnings()...)
-		r.Notes = append(r.Notes, "no read can tell whether stop is permitted: see the policies in deploy/iam")
+		if len(projects) > 0 {
+			r.Notes = append(r.Notes, "no read can tell whether stop is permitted: see the policies in deploy/iam")
+		}
 		r.Projects = Projects(ctx, s, projects, c.timeout)
 		if c.api.Accounts != "" {
 			c.served = func(projectID string) release.Serving {
@@ -112,11 +119,15 @@ func (c *Command) check(ctx context.Context) (*Report, error) {
 	return r, ctx.Err()
 }
 
+// errNoProject says why the API was not checked. It fails the check: who has set credentials wants to know whether
+// they are accepted.
+var errNoProject = errors.New("the API was not checked: --project (HW_PROJECT_ID): a project to check is needed without --accounts (VIZSTOP_ACCOUNTS)")
+
 // chosen are the projects to check.
 func (c *Command) chosen(file *accounts.File) ([]accounts.Project, error) {
 	switch {
 	case len(c.projects) == 0 && file.Open():
-		return nil, errors.New("--project (HW_PROJECT_ID): a project to check is needed without --accounts (VIZSTOP_ACCOUNTS)")
+		return nil, errNoProject
 	case len(c.projects) == 0:
 		return file.Projects(), nil
 	}

@@ -26,6 +26,7 @@ type Report struct {
 	Workers  Workers   `json:"workers"`
 	Holds    []Hold    `json:"holds"` // of the projects that are checked; without such, all
 	Notes    []string  `json:"notes"`
+	Failures []string  `json:"failures"` // what was to be checked and could not be
 }
 
 // Project is one project of a Report.
@@ -93,6 +94,9 @@ func (r *Report) Err() error {
 
 // others names what failed besides projects.
 func (r *Report) others() (names []string) {
+	if len(r.Failures) > 0 {
+		names = append(names, "the API")
+	}
 	if len(r.Redis.Failures) > 0 {
 		names = append(names, "Redis")
 	}

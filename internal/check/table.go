@@ -157,7 +157,7 @@ func (r *Report) remarks() (lines []string) {
 		}
 		lines = append(lines, fmt.Sprintf("%s, project %s: %s", one.place, strings.Join(names, ", "), one.text))
 	}
-	for _, text := range slices.Concat(r.Redis.Failures, r.Workers.Failures) {
+	for _, text := range slices.Concat(r.Failures, r.Redis.Failures, r.Workers.Failures) {
 		lines = append(lines, "failed: "+text)
 	}
 	for _, h := range r.Holds {
