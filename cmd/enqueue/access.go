@@ -52,6 +52,21 @@ func (a *access) calls(desk *control.Desk, projects []string) (*caller.Caller, e
 	return &caller.Caller{API: api, Rate: rate}, nil
 }
 
+// introduce tells the desk, if it does not know, which account of the accounts file each project has.
+func (a *access) introduce(desk *control.Desk) {
+	if a.Accounts == "" || desk.Served != nil {
+		return
+	}
+	if f, err := a.file(); err == nil {
+		desk.Served = func(projectID string) (s release.Serving) {
+			if p, ok := f.Project(projectID); ok {
+				s.Account = p.Account.Name
+			}
+			return s
+		}
+	}
+}
+
 // doors is the door of each project, which is that of its account.
 func (a *access) doors(projects []string) (map[string]*door, error) {
 	f, err := a.file()

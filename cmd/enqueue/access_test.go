@@ -7,11 +7,13 @@ import (
 	"strings"
 	"testing"
 
+	"vizstop/internal/control"
 	"vizstop/internal/settings"
 )
 
-// Each --account has to match: a typing error beside a right one would leave an account's jobs running unseen.
-func TestEachAccountHasToMatch(t *testing.T) {
+// teams is an accounts file.
+func teams(t *testing.T) string {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "accounts.yaml")
 	text := `accounts:
   - name: team-a
@@ -26,6 +28,12 @@ func TestEachAccountHasToMatch(t *testing.T) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return file
+}
+
+// Each --account has to match: a typing error beside a right one would leave an account's jobs running unseen.
+func TestEachAccountHasToMatch(t *testing.T) {
+	file := teams(t)
 	for _, tt := range []struct {
 		globs string
 		want  string // projects, or what the error says
@@ -40,6 +48,17 @@ func TestEachAccountHasToMatch(t *testing.T) {
 		got, err := a.projects()
 		if err != nil && err.Error() != tt.want || err == nil && !slices.Equal(got, strings.Fields(tt.want)) {
 			t.Errorf("%s: got %q, %v, want %q", tt.globs, got, err, tt.want)
+		}
+	}
+}
+
+// With a file the desk knows whose hold concerns a project, and without one it does not pretend to.
+func TestIntroduce(t *testing.T) {
+	for file, want := range map[string]string{teams(t): "team-b", "": ""} {
+		a, desk := access{API: settings.API{Accounts: file}}, &control.Desk{}
+		a.introduce(desk)
+		if (desk.Served == nil) != (want == "") || want != "" && desk.Served("p3").Account != want {
+			t.Errorf("with the file %q the desk knows accounts: %t, want %q", file, desk.Served != nil, want)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"vizstop/internal/control"
 	"vizstop/internal/ledger"
+	"vizstop/internal/plain"
 	"vizstop/internal/report"
 	"vizstop/internal/settings"
 )
@@ -16,6 +17,9 @@ import (
 func (c *stopCmd) conclude(ctx context.Context, desk *control.Desk, a *answer) error {
 	if !c.json || !c.wait {
 		if err := c.tell(a); err != nil || !c.wait {
+			if err == nil {
+				c.noteWhy(ctx, desk, a)
+			}
 			return errors.Join(err, a.refused())
 		}
 	}
@@ -35,6 +39,33 @@ func (c *stopCmd) conclude(ctx context.Context, desk *control.Desk, a *answer) e
 		return refused
 	}
 	return verdict(a, c.allowNotFound)
+}
+
+// noteWhy tells people what keeps the stops that were asked for from moving. They are recorded, whatever becomes of this.
+func (c *stopCmd) noteWhy(ctx context.Context, desk *control.Desk, a *answer) {
+	if c.quiet || len(a.Projects) == 0 {
+		return
+	}
+	c.api.introduce(desk)
+	why, err := whyOf(ctx, desk, a)
+	if err != nil {
+		why = append(why, fmt.Sprintf("whether anything keeps batch %s from moving is not known: %v", a.Batch, err))
+	}
+	for _, line := range why {
+		c.note(plain.Line(line, maxErrorLine))
+	}
+}
+
+func whyOf(ctx context.Context, desk *control.Desk, a *answer) ([]string, error) {
+	batch, err := desk.Batch(ctx, a.Batch)
+	if err != nil {
+		return nil, err
+	}
+	batch = batch.In(a.Projects)
+	if n, err := batch.InFlight(ctx); n == 0 || err != nil {
+		return nil, err
+	}
+	return batch.Why(ctx)
 }
 
 // interrupted is the error of a command that was ended while it waited for a batch.
