@@ -1,11 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"fmt"
+	"io"
 
 	"github.com/urfave/cli/v3"
 
 	"vizstop/internal/control"
+	"vizstop/internal/plain"
 	"vizstop/internal/report"
 	"vizstop/internal/settings"
 	"vizstop/internal/when"
@@ -27,30 +31,43 @@ func batchesCommand(getenv func(string) string, streams streams) *cli.Command {
 	return &cli.Command{
 		Name:         "batches",
 		Usage:        "list the newest batches",
+		Description:  "What keeps those with stops in flight from moving is told on standard error.",
 		Flags:        c.Flags(),
 		OnUsageError: usageError,
 		Action: c.action(getenv, func(ctx context.Context, cmd *cli.Command, desk *control.Desk) error {
 			if err := settings.NoArguments(cmd); err != nil {
 				return err
 			}
-			rows, err := desk.NewestBatches(ctx, last)
+			rows, why, err := desk.NewestBatches(ctx, last)
 			if err != nil {
 				return err
 			}
+			write := func() error { return writeBatches(streams.out, rows) }
 			if json {
-				return report.WriteJSON(streams.out, batchList{"batches", rows})
+				write = func() error { return report.WriteJSON(streams.out, batchList{"batches", rows}) }
 			}
-			t := newTable(streams.out)
-			t.row("batch", "project", "asked for at", "by", "stops", "in flight", "good", "bad", "held", "reason")
-			for _, r := range rows {
-				name := r.Batch
-				if r.Shadow {
-					name += " (shadow)"
-				}
-				t.row(name, r.ProjectID, when.Stamp(r.Created),
-					r.Requester, r.Stops, r.InFlight, r.Good, r.Bad, r.Held, r.Reason)
+			if err := write(); err != nil {
+				return err
 			}
-			return t.flush()
+			for _, line := range why {
+				fmt.Fprintln(streams.err, plain.Line("note: "+line, maxErrorLine))
+			}
+			return nil
 		}),
 	}
+}
+
+// writeBatches writes a table for people.
+func writeBatches(out io.Writer, rows []control.BatchRow) error {
+	t := newTable(out)
+	t.row("batch", "project", "asked for at", "by", "stops", "in flight", "good", "bad", "held", "reason")
+	for _, r := range rows {
+		name := r.Batch
+		if r.Shadow {
+			name += " (shadow)"
+		}
+		t.row(name, r.ProjectID, when.Stamp(r.Created),
+			r.Requester, r.Stops, r.InFlight, r.Good, r.Bad, cmp.Or(r.Held, r.Stands), r.Reason)
+	}
+	return t.flush()
 }

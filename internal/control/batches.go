@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"vizstop/internal/ledger"
+	"vizstop/internal/release"
 )
 
 // BatchRow is one batch in one project, as "enqueue batches --json" and the HTTP API
@@ -24,27 +25,37 @@ type BatchRow struct {
 	Good      int               `json:"good"` // stopped, already_stopped or gone; would_stop or would_already
 	Bad       int               `json:"bad"`  // all that ended otherwise
 	Held      string            `json:"held"` // the limit that holds its stops back: a reason of a hold; "": none does
+	Stands    string            `json:"-"`    // what else holds its calls back, such as a pause: a reason of a hold; "": nothing does
 
 	confirmed bool
+	pending   int // stops whose call has not gone out
 }
 
 // NewestBatches lists the newest batches of real and of shadow stops, the newest first:
-// at most so many, and one row for each of their projects.
-func (d *Desk) NewestBatches(ctx context.Context, most int) ([]BatchRow, error) {
-	rows, err := listBatches(ctx, d.Ledger.Real(), most)
+// at most so many, and one row for each of their projects. why is what keeps those with stops in flight from moving, in
+// words, as Batch.Why tells it.
+func (d *Desk) NewestBatches(ctx context.Context, most int) (rows []BatchRow, why []string, err error) {
+	rows, err = listBatches(ctx, d.Ledger.Real(), most)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	shadow, err := listBatches(ctx, d.Ledger.Shadow(), most)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if len(shadow) > 0 {
 		rows = append(rows, shadow...)
 		slices.SortStableFunc(rows, func(a, b BatchRow) int { return b.Created.Compare(a.Created) })
 		rows = cut(rows, most)
 	}
-	return rows, d.markHeld(ctx, rows)
+	if !slices.ContainsFunc(rows, func(r BatchRow) bool { return r.InFlight > 0 }) {
+		return rows, nil, nil
+	}
+	if why, err = d.noWorker(ctx); err != nil {
+		return nil, nil, err
+	}
+	held, err := d.markHeld(ctx, rows)
+	return rows, append(why, held...), err
 }
 
 // cut leaves the rows of the first batches, so many.
@@ -86,27 +97,43 @@ func listBatches(ctx context.Context, l *ledger.Ledger, most int) ([]BatchRow, e
 	return rows, nil
 }
 
-// markHeld says of each batch with stops in flight which limit holds it back.
-func (d *Desk) markHeld(ctx context.Context, rows []BatchRow) error {
+// markHeld says of each batch with stops in flight what holds it back, and returns these holds in words.
+func (d *Desk) markHeld(ctx context.Context, rows []BatchRow) (words []string, err error) {
 	holds, err := d.Release.Holds(ctx)
-	if err != nil {
-		return err
-	}
-	for i := range rows {
-		r := &rows[i]
-		for _, h := range holds {
-			if h.ByLimit() && r.InFlight > 0 && h.ProjectID == r.ProjectID && (h.Batch == r.Batch || h.Batch == "" && !r.confirmed) {
-				r.Held = string(h.Reason)
-			}
+	for _, h := range holds {
+		marked := false
+		for i := range rows {
+			marked = d.mark(&rows[i], h) || marked
+		}
+		if marked {
+			words = append(words, h.String())
 		}
 	}
-	return nil
+	return words, err
+}
+
+// mark notes that a hold holds a batch back, if it does.
+func (d *Desk) mark(r *BatchRow, h release.Hold) bool {
+	switch {
+	case r.InFlight == 0 || !d.Concerns(h, r.ProjectID):
+		return false
+	case h.ByLimit():
+		if r.Shadow || h.Batch != r.Batch && (h.Batch != "" || r.confirmed) {
+			return false
+		}
+		r.Held = string(h.Reason)
+	case h.Reason == release.Paused && (r.Shadow || r.pending == 0): // looks go on
+		return false
+	case r.Stands == "":
+		r.Stands = string(h.Reason)
+	}
+	return true
 }
 
 // NewBatchRow is the row of a batch in one project. Whether a limit holds it is not known yet.
 func NewBatchRow(b *ledger.Batch) BatchRow {
 	r := BatchRow{Batch: b.ID, ProjectID: b.ProjectID, Created: b.Created, Requester: b.Meta.Requester, Reason: b.Meta.Reason, Shadow: b.Meta.Shadow,
-		Labels: b.Meta.Labels, Stops: b.Total, InFlight: b.InFlight(), confirmed: b.Confirmed}
+		Labels: b.Meta.Labels, Stops: b.Total, InFlight: b.InFlight(), confirmed: b.Confirmed, pending: b.Counts[ledger.Pending]}
 	if r.Labels == nil {
 		r.Labels = map[string]string{}
 	}

@@ -22,18 +22,27 @@ func NoWorker(seen time.Time) string {
 
 // Why tells what keeps its stops from moving, in words. status and --wait show it.
 func (b *Batch) Why(ctx context.Context) ([]string, error) {
-	lines := []string{}
-	if err := b.desk.Fleet.Sync(ctx); err != nil {
+	lines, err := b.desk.noWorker(ctx)
+	if err != nil {
 		return nil, err
-	}
-	if fleet := b.desk.Fleet.Census(); len(fleet.Alive) == 0 {
-		lines = append(lines, NoWorker(fleet.Seen))
 	}
 	holds, err := b.Holds(ctx)
 	for _, h := range holds {
 		lines = append(lines, h.String())
 	}
 	return lines, err
+}
+
+// noWorker says that no worker lives, if none does.
+func (d *Desk) noWorker(ctx context.Context) ([]string, error) {
+	if err := d.Fleet.Sync(ctx); err != nil {
+		return nil, err
+	}
+	lines := []string{}
+	if fleet := d.Fleet.Census(); len(fleet.Alive) == 0 {
+		lines = append(lines, NoWorker(fleet.Seen))
+	}
+	return lines, nil
 }
 
 // Holds are those that hold its calls back.
