@@ -27,8 +27,8 @@ func actionsCommand(getenv func(string) string, streams streams) *cli.Command {
 	return &cli.Command{
 		Name:  "actions",
 		Usage: "list who paused, resumed, allowed, canceled, asked again, undid, or ran or suspended a schedule: when, why and from where",
-		Description: `An action is recorded before it begins. The newest 10,000 are kept, for as long as ended
-batches are (--retention of the workers).`,
+		Description: `An action is recorded before it begins; a resume that finds nothing paused is none. The
+newest 10,000 are kept, for as long as ended batches are (--retention of the workers).`,
 		Flags:        c.Flags(),
 		OnUsageError: usageError,
 		Action: c.action(getenv, func(ctx context.Context, cmd *cli.Command, desk *control.Desk) error {

@@ -34,9 +34,9 @@ func (d *Desk) Pause(ctx context.Context, projectID, who, why string) (*Brake, e
 	return d.brake(ctx, "pause", changed)
 }
 
-// Resume ends what Pause began.
-func (d *Desk) Resume(ctx context.Context, projectID string) (*Brake, error) {
-	changed, err := d.Release.Resume(ctx, projectID)
+// Resume ends what Pause began. It calls record before, unless there is nothing to end.
+func (d *Desk) Resume(ctx context.Context, projectID string, record func() error) (*Brake, error) {
+	changed, err := d.Release.ResumeAfter(ctx, projectID, record)
 	if err != nil {
 		return nil, unsure(err, changed, "resume")
 	}

@@ -130,6 +130,16 @@ func (l *Ledger) BatchProjects(ctx context.Context, batch string) ([]string, err
 	return ids, nil
 }
 
+// Knows reports whether a stop of a project is in flight, or the ledger still has one that has ended.
+func (l *Ledger) Knows(ctx context.Context, projectID string) (bool, error) {
+	k := l.keys(projectID)
+	n, err := l.rdb.Exists(ctx, k.Active(), k.ended()).Result()
+	if err != nil {
+		return false, fmt.Errorf("look for stops of project %s: %w", projectID, err)
+	}
+	return n > 0, nil
+}
+
 // BatchStops reads up to n stops of a batch, from the one at offset on, in the
 // order in which they were asked for, as the batch sees them: a stop that serves
 // other batches too has the times and labels of this one's wish. next is the

@@ -299,15 +299,24 @@ func (r *Releaser) Pause(ctx context.Context, projectID, by, why string) (bool, 
 
 // Resume lets stop calls out again. It reports false when they were not paused.
 func (r *Releaser) Resume(ctx context.Context, projectID string) (bool, error) {
+	return r.ResumeAfter(ctx, projectID, func() error { return nil })
+}
+
+// ResumeAfter is Resume that calls begin before it ends a pause, and ends none if that fails. Without a pause begin is
+// not called.
+func (r *Releaser) ResumeAfter(ctx context.Context, projectID string, begin func() error) (bool, error) {
 	// Not what was deleted: that is nothing when the client asks once more, as the answer got lost.
 	before, err := r.rdb.HMGet(ctx, controlKey(projectID), "paused").Result()
-	if err == nil {
+	was := err == nil && before[0] != nil
+	if was {
+		err = begin()
+	}
+	if was && err == nil {
 		err = r.rdb.HDel(ctx, controlKey(projectID), "paused", "paused_by", "paused_why").Err()
 	}
 	if err != nil {
 		return false, fmt.Errorf("resume: %w", err)
 	}
-	was := before[0] != nil
 	if projectID == "" {
 		return was, r.AskAll(ctx)
 	}

@@ -1,6 +1,7 @@
 package release
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -136,4 +137,30 @@ func TestQueuePausedByHand(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What is called before a pause ends is not called without one, and its error keeps the pause.
+func TestResumeAfter(t *testing.T) {
+	for _, id := range []string{project, ""} {
+		eachRedis(t, Config{}, func(t *testing.T, w *world) {
+			called, fails := 0, errors.New("no room")
+			begin := func() error { called++; return fails }
+			if was, err := w.ResumeAfter(t.Context(), id, begin); was || err != nil || called != 0 {
+				t.Errorf("without a pause: %t, %v, called %d times", was, err, called)
+			}
+			_, err := w.Pause(t.Context(), id, "me", "")
+			w.ok(err)
+			if _, err := w.ResumeAfter(t.Context(), id, begin); !errors.Is(err, fails) || called != 1 {
+				t.Errorf("%v, called %d times", err, called)
+			}
+			if holds, err := w.Holds(t.Context()); err != nil || len(holds) != 1 {
+				t.Errorf("holds %v, %v", holds, err)
+			}
+			fails = nil
+			if was, err := w.ResumeAfter(t.Context(), id, begin); !was || err != nil || called != 2 {
+				t.Errorf("%t, %v, called %d times", was, err, called)
+			}
+			w.holdsAre()
+		})
+	}
 }

@@ -72,7 +72,7 @@ func (o *Operator) resume(ctx context.Context, one *order) error {
 	}
 	one.plan.Effect = "Stop calls go out again."
 	one.do = func(ctx context.Context, one *order) (*Done, error) {
-		b, err := o.desk.Resume(ctx, one.ProjectID)
+		b, err := o.desk.Resume(ctx, one.ProjectID, func() error { return nil }) // the order is recorded
 		if err != nil {
 			return nil, err
 		}
