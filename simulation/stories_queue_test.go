@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"context"
+	"math"
 	"strconv"
 	"strings"
 	"testing"
@@ -68,6 +69,20 @@ func TestAForeignTaskWhoseDeadlineHasPassed(t *testing.T) {
 		if n := r.counted(t, ledger.Expired); n != 3 {
 			t.Errorf("%d expired stops were counted, want 3", n)
 		}
+	})
+}
+
+// asynq takes the largest deadline for one that has passed. The task is adopted all the same, and has the fleet's.
+func TestAForeignTaskWithTheLatestDeadline(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: time.Second})
+		w.enqueueForeign("latest", "10", asynq.Deadline(time.Unix(math.MaxInt64, 0)))
+		r := w.start(nil)
+		defer r.stop()
+		for _, s := range w.awaitAdopted(1) {
+			wantOutcome(t, s, ledger.Stopped, "")
+		}
+		w.wantEmptyQueue()
 	})
 }
 

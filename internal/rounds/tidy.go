@@ -70,7 +70,8 @@ func (l *Loop) lifeOf(info *asynq.TaskInfo) time.Duration {
 		heard = time.Now()
 	}
 	deadline := heard.Add(l.Schedule.Deadline)
-	if !info.Deadline.IsZero() && info.Deadline.Before(deadline) {
+	// By its seconds: a Time made of a very large number compares as one long ago.
+	if !info.Deadline.IsZero() && info.Deadline.Unix() < deadline.Unix() {
 		deadline = info.Deadline
 	}
 	return time.Until(deadline)
