@@ -193,6 +193,9 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 		mixed = c.followAccounts(desk, picked.Projects)
 	}
 	refusal := errors.Join(mixed, c.checkMax(picked.Count), c.checkPercent(ctx, desk, picked), c.checkProtected(ctx, desk, picked))
+	if picked.Count == 0 && !c.byRule() {
+		refusal = errors.Join(refusal, picked.empty())
+	}
 	if c.dryRun { // shows what is refused, too
 		ahead, tooMany := c.lookAhead(picked, &plan, desk.Rate())
 		c.note(ahead.Tight)
@@ -204,8 +207,6 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 	switch {
 	case refusal != nil:
 		return refusal
-	case picked.Count == 0 && !c.byRule():
-		return picked.empty()
 	case picked.Count == 0:
 		return errors.Join(c.nothing(picked, plan), picked.missing())
 	}
