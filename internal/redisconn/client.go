@@ -44,7 +44,7 @@ const (
 // when its answer did not come, so it may have taken effect before.
 func (o *Options) Client() redis.UniversalClient {
 	client := redis.NewUniversalClient(o.universal())
-	client.AddHook(explainDenied{})
+	client.AddHook(explainRefusals{})
 	PauseAfterRefusals(client)
 	return client
 }

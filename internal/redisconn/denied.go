@@ -13,19 +13,31 @@ import (
 // whatToAllow ends every message about an access list.
 const whatToAllow = "its access list must allow what deploy/redis/users.acl does; redis-cli ACL LOG shows what was denied"
 
-// deniedError is an answer of Redis to a user without the right to a command, a
-// key or a channel.
-type deniedError struct{ error }
-
-func (e deniedError) Error() string {
-	return e.error.Error() + ": Redis denies this to its user: " + whatToAllow
+// explainedError is an answer of Redis that says what it does not do, with what to do about it.
+type explainedError struct {
+	error
+	hint string
 }
 
+func (e explainedError) Error() string { return e.error.Error() + ": " + e.hint }
+
 // Unwrap keeps what Redis said.
-func (e deniedError) Unwrap() error { return e.error }
+func (e explainedError) Unwrap() error { return e.error }
 
 // RedisError marks it as Redis' own answer.
-func (deniedError) RedisError() {}
+func (explainedError) RedisError() {}
+
+// explained adds what to do to an answer that denies something, or that refuses a write; another error stays as it is.
+func explained(err error) error {
+	hint := WritesRefused(err)
+	if isDenied(err) {
+		hint = "Redis denies this to its user: " + whatToAllow
+	}
+	if hint == "" {
+		return err
+	}
+	return explainedError{err, hint}
+}
 
 // isDenied also knows the errors of commands in a script, which have no code
 // and, in Redis 7.0, no command either. Source: script.c and script_lua.c of 7.0 and 7.2.
@@ -39,21 +51,21 @@ func isDenied(err error) bool {
 		strings.Contains(text, "ACL failure in script")
 }
 
-// explainDenied is a hook that says what to do when Redis denies something in
-// the middle of work: Check can only try a few commands.
-type explainDenied struct{}
+// explainRefusals is a hook that says what to do when Redis denies something or refuses a write in the middle of work:
+// Check can only try a few commands, and writes nothing.
+type explainRefusals struct{}
 
 // DialHook changes nothing.
-func (explainDenied) DialHook(next redis.DialHook) redis.DialHook {
+func (explainRefusals) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
 }
 
 // ProcessHook explains the error of one command.
-func (explainDenied) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+func (explainRefusals) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
-		if isDenied(err) {
-			err = deniedError{err}
+		if better := explained(err); better != err {
+			err = better
 			cmd.SetErr(err)
 		}
 		return err
@@ -61,22 +73,19 @@ func (explainDenied) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 }
 
 // ProcessPipelineHook explains the errors of many.
-func (explainDenied) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+func (explainRefusals) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		err := next(ctx, cmds)
 		var first error
 		for _, cmd := range cmds {
-			if isDenied(cmd.Err()) {
-				cmd.SetErr(deniedError{cmd.Err()})
-				first = cmp.Or(first, cmd.Err())
+			if better := explained(cmd.Err()); better != cmd.Err() {
+				cmd.SetErr(better)
+				first = cmp.Or(first, better)
 			}
 		}
-		switch {
-		case isDenied(err):
-			return deniedError{err}
-		case first != nil && redis.HasErrorPrefix(err, "EXECABORT"): // why the transaction was discarded
+		if first != nil && redis.HasErrorPrefix(err, "EXECABORT") { // why the transaction was discarded
 			return first
 		}
-		return err
+		return explained(err)
 	}
 }

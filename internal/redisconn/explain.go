@@ -29,8 +29,8 @@ func (o *Options) explain(err error) string {
 			return hint
 		}
 	}
-	if denied, ok := errors.AsType[deniedError](err); ok {
-		err = denied.error
+	if known, ok := errors.AsType[explainedError](err); ok {
+		err = known.error
 	}
 	if reply, ok := errors.AsType[redis.Error](err); ok && !errors.Is(err, redis.Nil) {
 		return o.explainReply(reply.Error())
