@@ -25,12 +25,13 @@ const (
 	NoAppendOnly       Risk = "no_append_only"      // a crash forgets what came after the last snapshot, or everything
 	PersistenceFailing Risk = "persistence_failing" // the disk does not take what is to be kept
 	MemoryNearlyFull   Risk = "memory_nearly_full"  // soon refuses to take more
+	RefusesWrites      Risk = "refuses_writes"      // takes nothing more, so that all stands still
 	Version            Risk = "version"             // too old for commands that are sent to it
 )
 
 // Risks lists every Risk, in the order in which Look reports them.
 func Risks() []Risk {
-	return []Risk{Eviction, NoAppendOnly, PersistenceFailing, MemoryNearlyFull, Version}
+	return []Risk{Eviction, NoAppendOnly, PersistenceFailing, MemoryNearlyFull, RefusesWrites, Version}
 }
 
 // Finding is one risk that a Redis runs. Its texts are for people: short, on

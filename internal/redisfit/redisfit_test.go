@@ -130,12 +130,22 @@ func TestMemoryNearlyFull(t *testing.T) {
 	for _, c := range []struct {
 		limit int64
 		want  string
-	}{{2 * used(), ""}, {used(), "memory_nearly_full"}} {
+	}{{2 * used(), ""}, {used() + used()/20, "memory_nearly_full"}, {used() / 2, "refuses_writes"}} {
 		if err := client.ConfigSet(t.Context(), "maxmemory", fmt.Sprint(c.limit)).Err(); err != nil {
 			t.Fatal(err)
 		}
-		if r := look(t, client); risks(r) != c.want {
+		r := look(t, client)
+		if risks(r) != c.want {
 			t.Errorf("with %d bytes: risks %q, want %q", c.limit, risks(r), c.want)
+		}
+		if c.want == "" || len(r.Findings) == 0 {
+			continue
+		}
+		// What it says to do is enough, however little it had.
+		fix, more := r.Findings[0].Fix, int64(0)
+		_, after, _ := strings.Cut(fix, "CONFIG SET maxmemory ")
+		if _, err := fmt.Sscan(strings.TrimSuffix(strings.Fields(after)[0], ","), &more); err != nil || more < used()+used()/2 {
+			t.Errorf("with %d bytes, of which %d are used: %q", c.limit, used(), fix)
 		}
 	}
 }
@@ -188,6 +198,7 @@ func TestOtherServers(t *testing.T) {
 		"odd":        {fit + "redis_version:unstable", "", ""},
 		"disk full":  {fit + "redis_version:7.0.0\r\naof_last_write_status:err", "persistence_failing", "append-only"},
 		"no bgsave":  {fit + "redis_version:7.0.0\r\nrdb_last_bgsave_status:err", "persistence_failing", "snapshot"},
+		"buffers":    {fit + "redis_version:7.0.0\r\nmaxmemory:100000\r\nused_memory:110000\r\nmem_not_counted_for_evict:20000", "memory_nearly_full", "maxmemory"},
 		"appendonly": {"redis_version:7.0.0\r\nmaxmemory_policy:noeviction", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
