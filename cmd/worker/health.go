@@ -96,15 +96,27 @@ func getPage(ctx context.Context, url string) (string, error) {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	res, err := client.Do(req)
 	if err != nil {
-		return "", fmt.Errorf("no worker answers: %w: does it have another --listen (VIZSTOP_LISTEN)?", err)
+		return "", unanswered(url, err)
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, 64<<10))
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", url, err)
+		return "", unanswered(url, err)
 	}
 	if res.StatusCode != http.StatusOK {
 		return "", fmt.Errorf("%w %s: %s: %s", errRefused, url, res.Status, strings.TrimSpace(string(body)))
 	}
 	return string(body), nil
+}
+
+// unanswered is the error of a page that gave none or half an answer, with what to do.
+func unanswered(url string, err error) error {
+	op, ok := errors.AsType[*net.OpError](err)
+	switch {
+	case ok && op.Op == "dial":
+		return fmt.Errorf("no worker answers: %w: does it have another --listen (VIZSTOP_LISTEN)?", err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("the worker takes connections and did not answer %s in time (--timeout): it hangs, or this machine is too busy; its log may say more", url)
+	}
+	return fmt.Errorf("what listens there gives no whole answer: %w: is it the worker?", err)
 }

@@ -49,6 +49,18 @@ func TestHealth(t *testing.T) {
 	}
 }
 
+// A worker whose Redis hangs says so before whoever asks has lost patience.
+func TestHealthWhileRedisHangs(t *testing.T) {
+	server, sim := redistest.Start(t, "--appendonly", "yes"), simulate(t)
+	r := start(t, signing(server, sim))
+	server.Pause()
+	_, err := askHealth(t, r.addr, "--ready")
+	server.Resume()
+	if err == nil || !strings.Contains(err.Error(), "503 Service Unavailable: not ready\nRedis: no answer within ") {
+		t.Errorf("health while Redis hangs: %v", err)
+	}
+}
+
 // A worker that takes connections and says nothing is not well.
 func TestHealthOfAHungWorker(t *testing.T) {
 	t.Parallel()
@@ -56,8 +68,9 @@ func TestHealthOfAHungWorker(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hung }))
 	defer server.Close()
 	defer close(hung)
-	if _, err := askHealth(t, server.Listener.Addr().String(), "--timeout", "50ms"); err == nil {
-		t.Error("a worker that doesn't answer is well")
+	_, err := askHealth(t, server.Listener.Addr().String(), "--timeout", "50ms")
+	if err == nil || !strings.Contains(err.Error(), "takes connections and did not answer") || strings.Contains(err.Error(), "--listen") {
+		t.Errorf("a worker that doesn't answer: %v", err)
 	}
 }
 
