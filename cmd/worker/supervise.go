@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"vizstop/internal/sdnotify"
+	"vizstop/internal/worker"
 )
 
 // supervisor tells the service manager that started this process, if it wants
@@ -71,12 +72,7 @@ func (s supervisor) tellStatus(ctx context.Context, log *slog.Logger, ready func
 	every(ctx, statusInterval, func() {
 		askCtx, cancel := context.WithTimeout(ctx, statusInterval)
 		defer cancel()
-		words := "ok"
-		faults, notes := ready(askCtx)
-		if len(faults) > 0 {
-			words = "not ready"
-		}
-		words = strings.Join(append([]string{words}, append(faults, notes...)...), "; ")
+		words := strings.Join(worker.Lines(ready(askCtx)), "; ")
 		if ctx.Err() == nil && words != said {
 			said = words
 			s.send(log, sdnotify.Status(words))

@@ -18,6 +18,7 @@ import (
 func (l *Loop) Beat(ctx context.Context) {
 	eachBeat(ctx, func() {
 		err := errors.Join(l.Member.Beat(ctx), l.noteDeaths(ctx), l.Release.Refresh(ctx), l.tryCredentials(ctx))
+		l.trouble.beaten(err)
 		if err != nil && ctx.Err() == nil {
 			l.Logger.WarnContext(ctx, "the fleet does not hear of this worker", "error", err)
 		}

@@ -61,6 +61,8 @@ type Loop struct {
 	ended  atomic.Bool    // no more rounds are made
 	inline inline
 
+	trouble trouble
+
 	mu     sync.Mutex
 	probes map[string]bool     // projects in which a credential is to be tried
 	seams  map[string][2]seams // of each project's list, as this worker has read it the last two times
@@ -210,6 +212,7 @@ func (l *Loop) round(ctx, work context.Context, projectID string, budget int) ti
 		ListFrom: l.Schedule.ListFrom, Unlisted: l.unseen(),
 		Unwatched: l.Schedule.PollFirst, Silence: l.silence(),
 	})
+	l.trouble.made(part{projectID: projectID}, err)
 	if err != nil {
 		if ctx.Err() == nil {
 			l.Logger.WarnContext(ctx, "a round was not made", "project", projectID, "error", err)
@@ -246,6 +249,7 @@ func (l *Loop) carry(ctx context.Context, projectID string, r release.Round) {
 		if err == nil {
 			err = l.Carrier.Carry(try, projectID, ledger.KindPoll, r.Polls)
 		}
+		l.trouble.made(part{projectID: projectID, carry: true}, err)
 		if err == nil {
 			l.Carried()
 			return

@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"vizstop/internal/fleet"
 	"vizstop/internal/redisfit"
 )
 
@@ -19,21 +20,30 @@ type fitness struct {
 	redis redis.UniversalClient
 	log   *slog.Logger
 	every time.Duration
+	// refuses reports whether Redis refuses writes, as the worker's beats tell at once.
+	refuses func() bool
 
 	mu   sync.Mutex
 	last redisfit.Report
 }
 
-// run looks until ctx ends.
+// run looks until ctx ends: at every interval, and when Redis begins or ends to refuse writes.
 func (f *fitness) run(ctx context.Context) {
-	tick := time.NewTicker(f.every)
+	tick, beat := time.NewTicker(f.every), time.NewTicker(fleet.BeatInterval)
 	defer tick.Stop()
+	defer beat.Stop()
+	refused := false
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 			f.look(ctx)
+		case <-beat.C:
+			if now := f.refuses(); now != refused {
+				refused = now
+				f.look(ctx)
+			}
 		}
 	}
 }
@@ -57,6 +67,8 @@ func (f *fitness) look(ctx context.Context) (redisfit.Report, bool) {
 		f.log.DebugContext(ctx, "could not look whether Redis is fit", "error", err)
 		return r, false
 	}
+	// A look is old within a second: beats tell of this.
+	r.Findings = slices.DeleteFunc(r.Findings, func(f redisfit.Finding) bool { return f.Risk == redisfit.RefusesWrites })
 	f.mu.Lock()
 	before := f.last
 	f.last = r

@@ -2,17 +2,11 @@ package worker
 
 import (
 	"log/slog"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"vizstop/internal/logtest"
-	v1 "vizstop/internal/modelarts/v1"
-
-	"github.com/prometheus/client_golang/prometheus"
-
-	"vizstop/internal/modelarts"
 	"vizstop/internal/redisfit"
 	"vizstop/internal/redistest"
 )
@@ -25,24 +19,7 @@ func TestUnfitRedis(t *testing.T) {
 	s := redistest.Start(t) // keeps nothing
 	admin := s.Client(t)
 	var log logtest.Buffer
-	reg := prometheus.NewRegistry()
-	client, err := modelarts.New("http://127.0.0.1:1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := New(Config{
-		Redis: s.Limited(t), Jobs: v1.New(client), Registry: reg, Metrics: NewMetrics(reg, "test"),
-		Logger: slog.New(slog.NewJSONHandler(&log, nil)), FitnessInterval: 10 * time.Millisecond,
-	})
-	if err := w.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	defer w.Shutdown()
-	page := func(path string) (int, string) {
-		rec := httptest.NewRecorder()
-		w.Pages().ServeHTTP(rec, httptest.NewRequest("GET", path, nil))
-		return rec.Code, rec.Body.String()
-	}
+	page := startWorker(t, s, slog.New(slog.NewJSONHandler(&log, nil)), 10*time.Millisecond)
 	set := func(name, value string) {
 		if err := admin.ConfigSet(t.Context(), name, value).Err(); err != nil {
 			t.Fatal(err)

@@ -2,9 +2,7 @@ package worker
 
 import (
 	"fmt"
-	"io"
 	"net/http"
-	"slices"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
@@ -25,10 +23,10 @@ func (w *Worker) Pages() http.Handler {
 		faults, notes := w.Ready(r.Context())
 		if len(faults) > 0 {
 			rw.WriteHeader(http.StatusServiceUnavailable)
-			writeLines(rw, "not ready", faults, notes)
-			return
 		}
-		writeLines(rw, "ok", notes)
+		for _, line := range Lines(faults, notes) {
+			fmt.Fprintln(rw, plain.Line(line, maxLine)) // the words of the API, of Redis, of whoever paused
+		}
 	})
 	mux.HandleFunc("GET /{$}", func(rw http.ResponseWriter, _ *http.Request) {
 		rw.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -41,11 +39,17 @@ func (w *Worker) Pages() http.Handler {
 // maxLine bounds a line of /readyz, in characters.
 const maxLine = 2048
 
-func writeLines(w io.Writer, first string, more ...[]string) {
-	fmt.Fprintln(w, first)
-	for _, line := range slices.Concat(more...) {
-		fmt.Fprintln(w, plain.Line(line, maxLine)) // the words of the API, of Redis, of whoever paused
+// Lines say what Ready has found: "ok" or "not ready", what keeps the worker from being ready, and then what is worth
+// knowing besides, each with "note: " before it.
+func Lines(faults, notes []string) []string {
+	lines := []string{"ok"}
+	if len(faults) > 0 {
+		lines = append([]string{"not ready"}, faults...)
 	}
+	for _, note := range notes {
+		lines = append(lines, "note: "+note)
+	}
+	return lines
 }
 
 // guarded tells browsers to take a page for what it says it is, to show it in no

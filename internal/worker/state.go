@@ -10,6 +10,8 @@ import (
 
 	"vizstop/internal/ledger"
 	"vizstop/internal/metrics"
+	"vizstop/internal/redisconn"
+	"vizstop/internal/redisfit"
 	"vizstop/internal/release"
 	"vizstop/internal/tasks"
 )
@@ -49,6 +51,7 @@ func (w *Worker) snapshot(ctx context.Context) (metrics.Snapshot, error) {
 	}
 	s := metrics.Snapshot{InFlight: map[string]int{}, Oldest: map[string]time.Time{}, Held: map[metrics.Hold]bool{}, Unfit: w.fitness.unfit(),
 		Workers: len(w.member.Census().Alive)}
+	s.Unfit[string(redisfit.RefusesWrites)] = w.loop.RefusesWrites()
 	for state, n := range now.load.Count {
 		s.InFlight[string(state)] = n
 	}
@@ -110,29 +113,36 @@ func (w *Worker) queue(ctx context.Context) (metrics.Queue, error) {
 	return metrics.Queue{Name: tasks.Queue, Latency: latency, Tasks: counts}, err
 }
 
-// Ready reports whether the worker can do its work now: Redis answers, and
-// calls of the API are not held for the fleet, for all accounts of this worker or
-// for every project that has stops in flight. If it can't, faults say why, one line
-// each; notes are pauses, holds that leave other projects at work, projects slowed
-// down, tasks that no worker will take, and risks that Redis runs.
+// readyTimeout is how long Ready waits for Redis: less than those do who ask for it.
+const readyTimeout = 1500 * time.Millisecond
+
+// Ready reports whether the worker can do its work now: Redis answers and takes what
+// this worker tells it each second, and calls of the API are not held for the fleet, for all
+// accounts of this worker or for every project that has stops in flight. If it can't, faults
+// say why, one line each; notes are pauses, holds that leave other projects at work, projects
+// slowed down or whose rounds fail, tasks that no worker will take, and risks that Redis runs.
+// It answers within 2 s, whatever Redis does.
 func (w *Worker) Ready(ctx context.Context) (faults, notes []string) {
 	select {
 	case <-w.stopping.Done():
 		return []string{"shutting down"}, nil
 	default:
 	}
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
 	now, err := w.state(ctx)
 	if err != nil {
-		return []string{"Redis: " + err.Error()}, nil
+		return []string{unread(ctx, err)}, nil
 	}
 	queue, err := w.queue(ctx)
 	if err != nil {
-		return []string{"Redis: " + err.Error()}, nil
+		return []string{unread(ctx, err)}, nil
 	}
+	faults, notes = w.refused()
 	if n := queue.Tasks["aggregating"]; n > 0 {
-		notes = append(notes, fmt.Sprintf("%d tasks in the queue have an asynq Group: no worker will take them; enqueue them without", n))
+		notes = append(notes, grouped(n))
 	}
-	working, held, refused := maps.Clone(now.load.Projects), []string{}, make(map[string]string)
+	working, held, refused := maps.Clone(now.load.Projects), make(map[string]string), make(map[string]string)
 	for _, h := range now.holds {
 		switch {
 		case h.Reason == release.Paused || h.Reason == release.Throttled || h.ByLimit():
@@ -142,8 +152,7 @@ func (w *Worker) Ready(ctx context.Context) (faults, notes []string) {
 		case h.Scope == release.ScopeCredential:
 			refused[h.Account] = h.String()
 		default:
-			held = append(held, h.ProjectID)
-			notes = append(notes, h.String())
+			held[h.ProjectID] = h.String()
 		}
 	}
 	lines := slices.Sorted(maps.Values(refused))
@@ -154,10 +163,13 @@ func (w *Worker) Ready(ctx context.Context) (faults, notes []string) {
 	}
 	// Besides those of refused accounts: are all projects with stops in flight held?
 	ofRefused := func(id string) bool { return refused[w.release.Account(id)] != "" }
-	held = slices.DeleteFunc(held, ofRefused)
-	maps.DeleteFunc(working, func(id string, _ int) bool { return ofRefused(id) || slices.Contains(held, id) })
+	maps.DeleteFunc(working, func(id string, _ int) bool { return ofRefused(id) || held[id] != "" })
+	lines = slices.Sorted(maps.Values(held))
+	maps.DeleteFunc(held, func(id string, _ string) bool { return ofRefused(id) })
 	if len(held) > 0 && len(working) == 0 {
-		faults, notes = append(faults, notes...), nil
+		faults = append(faults, lines...)
+	} else {
+		notes = append(notes, lines...)
 	}
 	notes = append(notes, w.elsewhere(now.load.Projects)...)
 	for _, a := range now.rates {
@@ -178,6 +190,48 @@ func (w *Worker) Ready(ctx context.Context) (faults, notes []string) {
 		notes = append(notes, fmt.Sprintf("this worker is told other limits than the strictest of the fleet, which count: window/batch/share %v instead of %v; give all workers the same", own, all))
 	}
 	return faults, append(notes, w.fitness.notes()...)
+}
+
+// grouped tells of tasks that asynq keeps in groups.
+func grouped(n int) string {
+	if n == 1 {
+		return "1 task in the queue has an asynq Group: no worker will take it; enqueue it without"
+	}
+	return fmt.Sprintf("%d tasks in the queue have an asynq Group: no worker will take them; enqueue them without", n)
+}
+
+// unread is why Redis could not be read, in words.
+func unread(ctx context.Context, err error) string {
+	if ctx.Err() != nil {
+		return fmt.Sprintf("Redis: no answer within %v", readyTimeout)
+	}
+	return "Redis: " + err.Error()
+}
+
+// shownFailing is how many projects are named whose rounds fail.
+const shownFailing = 10
+
+// refused tells what Redis refuses: of this worker's beats, without which no other knows that it lives, and of the
+// rounds of projects.
+func (w *Worker) refused() (faults, notes []string) {
+	beat, projects := w.loop.Refused()
+	all := redisconn.WritesRefused(beat)
+	switch {
+	case all != "":
+		faults = append(faults, all)
+	case beat != nil:
+		faults = append(faults, "Redis refuses what this worker does every second: "+beat.Error())
+	}
+	for id, f := range projects {
+		if all == "" || redisconn.WritesRefused(f.Err) == "" {
+			notes = append(notes, fmt.Sprintf("rounds of project %s fail since %s, so its stops stand still or are late: %v", id, f.Since.UTC().Format(time.RFC3339), f.Err))
+		}
+	}
+	slices.Sort(notes)
+	if more := len(notes) - shownFailing; more > 0 {
+		notes = append(notes[:shownFailing], fmt.Sprintf("so do those of %d more", more))
+	}
+	return faults, notes
 }
 
 // elsewhere says which of the projects with stops in flight this worker leaves

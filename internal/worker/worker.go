@@ -159,12 +159,13 @@ func New(cfg Config) *Worker {
 	cfg = cfg.withDefaults()
 	member := fleet.New(cfg.Redis, cfg.Concurrency).Keep(cfg.Limits)
 	cfg.Release.Window = func() int { return member.Limits().Window }
-	w := &Worker{
+	var w *Worker
+	w = &Worker{
 		cfg: cfg, member: member,
 		ledger:  ledger.New(cfg.Redis, member.Now),
 		release: release.New(cfg.Redis, member.ID(), member.Now, cfg.Release),
 		inspect: asynq.NewInspectorFromRedisClient(cfg.Redis),
-		fitness: &fitness{redis: cfg.Redis, log: cfg.Logger, every: cfg.FitnessInterval},
+		fitness: &fitness{redis: cfg.Redis, log: cfg.Logger, every: cfg.FitnessInterval, refuses: func() bool { return w.loop.RefusesWrites() }},
 
 		lastHour: lasthour.NewWriter(cfg.Redis, member.ID(), member.Now, cfg.Logger),
 	}
