@@ -18,6 +18,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"vizstop/internal/plain"
+	"vizstop/internal/redisconn"
 	"vizstop/internal/settings"
 	"vizstop/internal/version"
 	"vizstop/internal/when"
@@ -54,6 +55,9 @@ func main() {
 // maxErrorLine bounds one line of an error, in characters.
 const maxErrorLine = 4096
 
+// withoutRedis is said when Redis takes nothing: a pause is among it.
+const withoutRedis = "to keep stop calls back without Redis, stop the workers (systemctl stop vizstop-worker): what was recorded goes on when they start again"
+
 // conclude says err, if any, and returns the exit code. Of a program that was ended by a
 // signal, it says that in words.
 func conclude(err error, ended bool, stderr io.Writer) int {
@@ -68,6 +72,9 @@ func conclude(err error, ended bool, stderr io.Writer) int {
 		for _, line := range plain.Lines(text, maxErrorLine) { // may hold words of the API, of Redis or of a list
 			fmt.Fprintln(stderr, "enqueue: "+line)
 		}
+	}
+	if redisconn.WritesRefused(err) != "" {
+		fmt.Fprintln(stderr, "enqueue: "+withoutRedis)
 	}
 	if exit, ok := errors.AsType[exitCode](err); ok {
 		return exit.code

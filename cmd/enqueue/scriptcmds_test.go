@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -29,6 +30,7 @@ type command func(ts *testscript.TestScript, w *world, args []string) error
 //	idleworker                                a worker that lives and does nothing
 //	serve JOB N                               the job's stop serves N batches
 //	losestops BATCH N                         takes N stops of the batch out of Redis that serve no other, as a sweep does
+//	maxmemory bytes                           bounds the memory of Redis; 1: it refuses every write, 0: no bound
 //	stopredis                                 kills the Redis
 //	pausequeue, unpausequeue                  does that with asynq's own tool
 //	redispassword PASSWORD                    makes it ask for one
@@ -52,6 +54,9 @@ func scriptCommands() map[string]command {
 		"startworker": startWorkerWith,
 		"stopworker":  func(_ *testscript.TestScript, w *world, _ []string) error { w.stopWorker(); return nil },
 		"idleworker":  idleWorker, "serve": serve, "losestops": loseStops,
+		"maxmemory": func(_ *testscript.TestScript, w *world, args []string) error {
+			return w.rdb.ConfigSet(context.Background(), "maxmemory", args[0]).Err()
+		},
 		"stopredis":     func(_ *testscript.TestScript, w *world, _ []string) error { w.redis.Kill(); return nil },
 		"pausequeue":    withQueue((*asynq.Inspector).PauseQueue),
 		"unpausequeue":  withQueue((*asynq.Inspector).UnpauseQueue),

@@ -346,3 +346,22 @@ func TestSettings(t *testing.T) {
 		t.Errorf("without credentials: %v, %+v", err, r)
 	}
 }
+
+// A full Redis is told of whatever its user may see: one without INFO learns it from a write that changes nothing.
+func TestAFullRedis(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t, "--appendonly", "yes")
+	if err := s.Client(t).ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	for user, want := range map[string]string{"worker": "it refuses every write", "enqueue": "Redis refuses writes: out of memory: raise maxmemory above used_memory"} {
+		f := newTeams(t, redistest.For(user, s.URL))
+		r, err := f.report(t, nil)
+		if err == nil || r.Redis.Fit != No || len(r.Redis.Failures) != 1 || !strings.Contains(r.Redis.Failures[0], want) {
+			t.Errorf("as %s: %v, %+v; want one failure with %q", user, err, r.Redis, want)
+		}
+		if err := s.Client(t).Do(t.Context(), "ACL", "LOG", "RESET").Err(); err != nil { // INFO was denied, as it should be
+			t.Fatal(err)
+		}
+	}
+}

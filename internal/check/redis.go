@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"vizstop/internal/control"
+	"vizstop/internal/redisconn"
 	"vizstop/internal/redisfit"
 )
 
@@ -49,6 +50,13 @@ func (c *Command) look(ctx context.Context, r *Report) error {
 	r.Redis.judge(found)
 	desk, err := control.Open(ctx, rdb)
 	if err != nil {
+		return err
+	}
+	err = desk.Fleet.TryWrite(ctx) // its user may not see how much memory is left
+	switch words := redisconn.WritesRefused(err); {
+	case words != "" && !found.Has(redisfit.RefusesWrites):
+		r.Redis.Fit, r.Redis.Failures = No, append(r.Redis.Failures, words)
+	case words == "" && err != nil:
 		return err
 	}
 	seconds := time.Until(desk.Fleet.Now()).Round(time.Millisecond).Seconds()

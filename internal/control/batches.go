@@ -51,7 +51,7 @@ func (d *Desk) NewestBatches(ctx context.Context, most int) (rows []BatchRow, wh
 	if !slices.ContainsFunc(rows, func(r BatchRow) bool { return r.InFlight > 0 }) {
 		return rows, nil, nil
 	}
-	if why, err = d.noWorker(ctx); err != nil {
+	if why, err = d.stands(ctx); err != nil {
 		return nil, nil, err
 	}
 	held, err := d.markHeld(ctx, rows)

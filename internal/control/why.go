@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"vizstop/internal/ledger"
+	"vizstop/internal/redisconn"
 	"vizstop/internal/release"
 )
 
@@ -20,9 +21,22 @@ func NoWorker(seen time.Time) string {
 	return "no worker has been seen " + since + ": nothing moves until one is started (worker run)"
 }
 
+// Standstill says why nothing moves, whatever is held: Redis refuses writes, so that nobody can tell who lives, or no
+// worker lives. "": neither is so. It goes by the last Refresh.
+func (d *Desk) Standstill(ctx context.Context) (words string, refused bool, err error) {
+	err = d.Fleet.TryWrite(ctx)
+	if words := redisconn.WritesRefused(err); words != "" {
+		return words, true, nil
+	}
+	if census := d.Fleet.Census(); err == nil && len(census.Alive) == 0 {
+		words = NoWorker(census.Seen)
+	}
+	return words, false, err
+}
+
 // Why tells what keeps its stops from moving, in words. status and --wait show it.
 func (b *Batch) Why(ctx context.Context) ([]string, error) {
-	lines, err := b.desk.noWorker(ctx)
+	lines, err := b.desk.stands(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -33,16 +47,17 @@ func (b *Batch) Why(ctx context.Context) ([]string, error) {
 	return lines, err
 }
 
-// noWorker says that no worker lives, if none does.
-func (d *Desk) noWorker(ctx context.Context) ([]string, error) {
+// stands asks anew who lives, and says why nothing moves at all: at most one line, as Standstill has it.
+func (d *Desk) stands(ctx context.Context) ([]string, error) {
 	if err := d.Fleet.Sync(ctx); err != nil {
 		return nil, err
 	}
 	lines := []string{}
-	if fleet := d.Fleet.Census(); len(fleet.Alive) == 0 {
-		lines = append(lines, NoWorker(fleet.Seen))
+	words, _, err := d.Standstill(ctx)
+	if words != "" {
+		lines = append(lines, words)
 	}
-	return lines, nil
+	return lines, err
 }
 
 // Holds are those that hold its calls back.

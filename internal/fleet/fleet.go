@@ -159,6 +159,16 @@ func (m *Member) Beat(ctx context.Context) error {
 // Sync learns the time and who lives, for a process that is no worker.
 func (m *Member) Sync(ctx context.Context) error { return m.ask(ctx, "", false) }
 
+// TryWrite asks Redis whether it takes writes, with one that changes nothing. The error of one that takes none is an
+// answer of Redis.
+func (m *Member) TryWrite(ctx context.Context) error {
+	nobody := redis.ZAddArgs{XX: true, Members: []redis.Z{{Member: "nobody"}}} // XX: only if it is there
+	if err := m.rdb.ZAddArgs(ctx, workersKey, nobody).Err(); err != nil {
+		return fmt.Errorf("try to write to Redis: %w", err)
+	}
+	return nil
+}
+
 // Leave says that this worker ends: what it may still hold is another's.
 func (m *Member) Leave(ctx context.Context) error { return m.ask(ctx, m.me.String(), true) }
 

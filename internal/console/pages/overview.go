@@ -1,11 +1,15 @@
 package pages
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"vizstop/internal/console/snapshot"
 	"vizstop/internal/control"
@@ -22,6 +26,7 @@ type overview struct {
 	Oldest            time.Time
 	All, Waiting      snapshot.Hours
 	Held              holdList
+	Then              bool // all of it is from before Redis ceased to answer
 	Paused            bool // all stop calls are
 	Unseen            bool // what concerns whole accounts holds projects back, and is not for this reader
 	Notes             []string
@@ -65,6 +70,14 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request) error {
 	o.All, o.Waiting = st.Hours()
 	o.LastMinutes, o.Minutes = lastMinutes(st.Hour)
 	o.Verdict = newVerdict(st, o)
+	if kept.Trouble != nil { // nothing of it need be so any more
+		o.Then = true
+		o.Verdict = verdict{Class: "bad", Word: "Redis does not answer", Heading: "vizstopredisunreachable",
+			Said: "Nobody can tell what moves, and nothing can be asked for. All that is below is from before."}
+		if _, ok := errors.AsType[redis.Error](kept.Trouble); ok {
+			o.Verdict.Word = "Redis can't be read"
+		}
+	}
 	o.Paused = slices.ContainsFunc(st.Holds, func(h release.Hold) bool { return h.Scope == release.ScopeFleet && h.Reason == release.Paused })
 	o.Unseen = !who(r).All() && len(st.Holds) == 0 && slices.ContainsFunc(st.Projects, func(p snapshot.Project) bool { return p.Held && p.InFlight() > 0 })
 	o.Notes = p.notes(st)
@@ -134,6 +147,9 @@ func newVerdict(st *snapshot.State, o *overview) verdict {
 	moreThanLimit := func(h release.Hold) bool { return !h.ByLimit() }
 	fleet := func(h release.Hold) bool { return h.Scope == release.ScopeFleet }
 	switch {
+	case st.Refuses != "":
+		return verdict{Class: "bad", Word: "Redis refuses writes", Heading: "vizstopredisrefuseswrites",
+			Said: sentence(strings.TrimPrefix(st.Refuses, "Redis refuses writes: ")) + " Until then nothing moves; " + moving + "."}
 	case len(st.Workers.Alive) == 0:
 		return verdict{Class: "bad", Word: "No worker is alive", Said: sentence(noWorker(st.At, st.Workers.Seen)), Heading: "vizstopworkersabsent"}
 	case pausedAll:

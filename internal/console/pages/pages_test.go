@@ -321,8 +321,40 @@ func TestRedisAway(t *testing.T) {
 		return a.status == 200 && strings.Contains(a.body, "Redis does not answer the console. This is how it was") && strings.Contains(a.body, "sweep-http") &&
 			a.header.Get("Etag") == ""
 	})
+	said := tags.ReplaceAllString(w.get("reader", "/").body, "")
+	if !strings.Contains(said, "✕\n  Redis does not answer") || strings.Contains(said, "✓") || strings.Contains(said, "Nothing does.") {
+		t.Errorf("the verdict without Redis: %s", strings.Join(strings.Fields(said), " "))
+	}
 	if a := w.get("reader", "/actions"); a.status != 503 || a.header.Get("Retry-After") == "" || !strings.Contains(a.body, "<main") {
 		t.Errorf("a page that was never read: %d %v", a.status, a.header)
+	}
+}
+
+// While Redis takes no writes nobody can tell who lives: the pages say that it refuses them, and not to start a worker.
+func TestRedisFull(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	must(t, w.admin.Del(t.Context(), "vizstop:{-}:workers").Err())
+	w.serve("")
+	said := func(path string) string {
+		return strings.Join(strings.Fields(html.UnescapeString(tags.ReplaceAllString(w.get("operator", path).body, ""))), " ")
+	}
+	if a := said("/"); !strings.Contains(a, "No worker is alive") {
+		t.Errorf("the overview without a worker: %s", a)
+	}
+	must(t, w.admin.ConfigSet(t.Context(), "maxmemory", "1").Err())
+	w.serve("")
+	for _, path := range []string{"/", "/batches/20261126-evening"} {
+		if a := said(path); !strings.Contains(a, "Redis refuses writes") || !strings.Contains(a, "ut of memory: raise maxmemory above used_memory") ||
+			strings.Contains(a, "No worker") || strings.Contains(a, "no worker") || strings.Contains(a, "Nothing does.") {
+			t.Errorf("%s of a full Redis: %s", path, a)
+		}
+	}
+	page := w.get("operator", "/act/pause")
+	v := form(t, page, 200, "reason", "why")
+	v.Set("typed", v.Get("expect")[strings.LastIndex(v.Get("expect"), ".")+1:])
+	if a := w.send("operator", "POST", "/act/pause", v.Encode()); a.status != 503 || !strings.Contains(a.body, "Redis refuses writes: out of memory") || !strings.Contains(a.body, "stop the workers") {
+		t.Errorf("a pause on a full Redis: %d %s", a.status, tags.ReplaceAllString(a.body, ""))
 	}
 }
 

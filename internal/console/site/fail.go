@@ -14,6 +14,7 @@ import (
 	"vizstop/internal/console/operate"
 	"vizstop/internal/console/problem"
 	"vizstop/internal/control"
+	"vizstop/internal/redisconn"
 )
 
 // Fail answers with what went wrong: a *problem.Problem as it is, an error of control or operate that says what to
@@ -44,6 +45,10 @@ func (s *Site) problemOf(r *http.Request, err error) *problem.Problem {
 	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil, errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		return &problem.Problem{Type: problem.TookTooLong, RetryAfter: retryUnavailable,
 			Detail: "The console did not finish in time. What it had begun to write may be there: repeat the request, which changes nothing twice."}
+	case redisconn.WritesRefused(err) != "":
+		s.Log.WarnContext(ctx, "Redis refuses a write of the console", "route", s.route(r), "error", err)
+		return &problem.Problem{Type: problem.Unavailable, RetryAfter: retryUnavailable, Detail: redisconn.WritesRefused(err) +
+			". To keep stop calls back without Redis, stop the workers."}
 	case isUnavailable(err):
 		s.Log.WarnContext(ctx, "Redis does not answer the console", "route", s.route(r), "error", err)
 		return &problem.Problem{Type: problem.Unavailable, RetryAfter: retryUnavailable,
@@ -99,7 +104,7 @@ func isUnavailable(err error) bool {
 	if !ok {
 		return false
 	}
-	for _, word := range []string{"LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "OOM", "MISCONF", "BUSY", "NOREPLICAS"} {
+	for _, word := range []string{"LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY"} {
 		if strings.HasPrefix(said.Error(), word) {
 			return true
 		}

@@ -23,10 +23,11 @@ import (
 // Detail is one batch, all that can be told without reading its stops. Nobody changes it.
 type Detail struct {
 	Batch
-	Whole []string       // all of its projects
-	Holds []release.Hold // that hold its calls back
-	Fleet string         // that no worker lives, in words; "": one does
-	End   time.Time      // about when the last stop will have its outcome; zero: that can't be told
+	Whole   []string       // all of its projects
+	Holds   []release.Hold // that hold its calls back
+	Fleet   string         // that Redis refuses writes or no worker lives, in words; "": neither is so
+	Refused bool           // it is Redis
+	End     time.Time      // about when the last stop will have its outcome; zero: that can't be told
 }
 
 // Batch is one batch as a principal sees it. Without one, or if it has no project that the principal sees, the error
@@ -87,8 +88,8 @@ func (s *Source) detail(ctx context.Context, id string) (*Detail, error) {
 		return nil, err
 	}
 	d.hold(d.Holds, s.desk.Release.Concerns)
-	if census := s.desk.Fleet.Census(); len(census.Alive) == 0 {
-		d.Fleet = control.NoWorker(census.Seen)
+	if d.Fleet, d.Refused, err = s.desk.Standstill(ctx); err != nil {
+		return nil, err
 	}
 	sight, err := s.follower.look(ctx, whole, len(d.Holds) > 0 || d.Fleet != "")
 	if err == nil {

@@ -24,6 +24,7 @@ import (
 	"vizstop/internal/ledger"
 	"vizstop/internal/limits"
 	"vizstop/internal/principals"
+	"vizstop/internal/redisconn"
 	"vizstop/internal/release"
 	"vizstop/internal/scheduler"
 )
@@ -98,6 +99,7 @@ type State struct {
 	Version string    // changes when anything of it does
 
 	Workers  fleet.Census
+	Refuses  string         // why Redis refuses writes, in words, so that nobody can tell who lives; "": it takes them
 	Projects []Project      // that have work, those with most in flight first; at most 1,000
 	Queue    map[string]int // tasks by asynq's state; only for who sees all
 	Holds    []release.Hold
@@ -155,7 +157,10 @@ func (s *Source) read(ctx context.Context) (*State, error) {
 		return nil, err
 	}
 	st := &State{At: d.Release.Now(), Workers: d.Fleet.Census(), Rate: d.Rate(), Limits: d.Fleet.Limits().WithDefaults()}
-	var err error
+	err := d.Fleet.TryWrite(ctx)
+	if st.Refuses = redisconn.WritesRefused(err); err != nil && st.Refuses == "" {
+		return nil, err
+	}
 	if st.Holds, err = d.Release.Holds(ctx); err != nil {
 		return nil, err
 	}
