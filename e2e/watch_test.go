@@ -27,6 +27,7 @@ func troubles(t *testing.T) []trouble {
 		{newWatched(t, "outage", "", "--appendonly", "no"), []stage{
 			{provokeThrottling, []string{"VizstopThrottled", "VizstopSlowedDown", "VizstopNothingConfirmed", "VizstopRedisUnfit"}},
 			{provokeOutage, []string{"VizstopAPIOutage", "VizstopFileRefused"}},
+			{provokeFullRedis, []string{"VizstopRedisRefusesWrites"}},
 		}},
 		{newWatched(t, "credentials", "").withOperator(), []stage{
 			{provokeCredentials, []string{"VizstopCredentialsRefused", "VizstopConsoleWrongTokens"}},

@@ -101,6 +101,13 @@ func provokeNoRedis(f *watched) {
 	}()
 }
 
+// provokeFullRedis has a Redis without memory left.
+func provokeFullRedis(f *watched) {
+	if err := f.redis.Client(f.t).ConfigSet(context.Background(), "maxmemory", "1").Err(); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
 // provokeRefusal has an API that does not let the caller stop jobs.
 func provokeRefusal(f *watched) {
 	f.sim.Inject(modelartstest.Fault{Operation: jobs.OperationStop, Reply: modelartstest.ReplyError(http.StatusForbidden, "APIGW.0302", "not allowed")})

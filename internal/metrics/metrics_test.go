@@ -132,7 +132,7 @@ vizstop_queue_tasks{queue="q",state="pending"} 2
 # HELP vizstop_rate Calls per second that the project allowed least may make now, of those with stops in flight; +Inf: no limit.
 # TYPE vizstop_rate gauge
 vizstop_rate 12.5
-# HELP vizstop_redis_unfit Whether Redis is known to run this risk of losing what it was given: 1 or 0.
+# HELP vizstop_redis_unfit Whether Redis is known to run this risk of losing what it was given, or to refuse writes: 1 or 0.
 # TYPE vizstop_redis_unfit gauge
 vizstop_redis_unfit{risk="eviction"} 1
 vizstop_redis_unfit{risk="version"} 0

@@ -72,7 +72,7 @@ func NewSnapshotCollector(take func(context.Context) (Snapshot, error)) *Snapsho
 		inFlight: desc("stops_in_flight", "Stops that have not ended, by state, of the whole fleet.", "state"),
 		oldest:   desc("oldest_stop_timestamp_seconds", "When the oldest stop of a state was due; absent when there is none.", "state"),
 		held:     desc("held", "Whether calls are held back for this reason, of a project, of an account's credential or of the fleet: 1 or 0.", "reason", "scope", "account"),
-		unfit:    desc("redis_unfit", "Whether Redis is known to run this risk of losing what it was given: 1 or 0.", "risk"),
+		unfit:    desc("redis_unfit", "Whether Redis is known to run this risk of losing what it was given, or to refuse writes: 1 or 0.", "risk"),
 		workers:  desc("workers", "Workers that live, as this worker sees the fleet."),
 		rate: desc("rate",
 			"Calls per second that the project allowed least may make now, of those with stops in flight; +Inf: no limit."),
