@@ -19,7 +19,9 @@ type explainedError struct {
 	hint string
 }
 
-func (e explainedError) Error() string { return strings.TrimSuffix(e.error.Error(), ".") + ": " + e.hint }
+func (e explainedError) Error() string {
+	return strings.TrimSuffix(e.error.Error(), ".") + ": " + e.hint
+}
 
 // Unwrap keeps what Redis said.
 func (e explainedError) Unwrap() error { return e.error }
