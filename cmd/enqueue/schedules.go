@@ -266,7 +266,7 @@ func schedulesListCommand(getenv func(string) string, streams streams) *cli.Comm
 			if err := settings.NoArguments(cmd); err != nil {
 				return err
 			}
-			o, err := scheduler.NewDesk(desk.Redis, desk.Fleet).Overview(ctx, results)
+			o, err := desk.Schedules.Overview(ctx, results)
 			if err != nil {
 				return err
 			}
@@ -293,9 +293,13 @@ func printSchedules(streams streams, l scheduler.List) error {
 		if len(one.Results) > 0 {
 			last, outcome, batch = inZone(&one.Results[0].Tick, one.Timezone), outcomeOf(one.Results[0]), one.Results[0].Batch
 		}
-		t.row(one.Name, one.Timing, inZone(one.Next, one.Timezone), last, outcome, batch, remark(one))
+		next := inZone(one.Next, one.Timezone)
+		if one.Next == nil && one.Suspension != nil {
+			next = "suspended" // a worker has yet to look which tick is the first after it
+		}
+		t.row(one.Name, one.Timing, next, last, outcome, batch, remark(one))
 		for _, r := range one.Results[min(1, len(one.Results)):] {
-			t.row("", "", "", inZone(&r.Tick, one.Timezone), string(r.Outcome), r.Batch, r.Reason)
+			t.row("", "", "", inZone(&r.Tick, one.Timezone), outcomeOf(r), r.Batch, r.Reason)
 		}
 	}
 	if err := t.flush(); err != nil {
@@ -314,10 +318,13 @@ func printSchedules(streams streams, l scheduler.List) error {
 	return nil
 }
 
-// outcomeOf is how a tick ended, and whether its batch is held.
+// outcomeOf is how a tick ended, and whether its batch is held, or one of shadow stops.
 func outcomeOf(r scheduler.Result) string {
-	if r.Waiting > 0 {
+	switch {
+	case r.Waiting > 0:
 		return string(r.Outcome) + ", held"
+	case r.Shadow:
+		return string(r.Outcome) + " (shadow)"
 	}
 	return string(r.Outcome)
 }
@@ -327,10 +334,14 @@ func remark(r scheduler.Row) string {
 	switch {
 	case r.Suspension != nil:
 		return fmt.Sprintf("suspended until %s by %s: %s", inZone(&r.Suspension.Until, r.Timezone), r.Suspension.By, r.Suspension.Reason)
+	case r.Running != nil && r.Running.Canceled != "":
+		return r.Running.Batch + " is canceled: " + r.Running.Canceled
 	case r.Running != nil && r.Running.Again != nil:
-		return fmt.Sprintf("tried again at %s: %s", inZone(r.Running.Again, r.Timezone), r.Running.Error)
+		return fmt.Sprintf("%s is tried again at %s: %s", r.Running.Batch, inZone(r.Running.Again, r.Timezone), r.Running.Error)
 	case r.Running != nil:
-		return "is being carried out"
+		return r.Running.Batch + " is being carried out"
+	case r.Requested != nil && r.Requested.Canceled != "":
+		return r.Requested.Batch + " is canceled: " + r.Requested.Canceled
 	case r.Requested != nil:
 		return fmt.Sprintf("a run that %s asked for waits for a worker: %s", r.Requested.By, r.Requested.Batch)
 	case len(r.Results) > 0 && r.Results[0].Waiting > 0:
@@ -361,12 +372,11 @@ func (c *scheduleCmd) of(getenv func(string) string, what string, prepare func(c
 		if err != nil {
 			return err
 		}
-		schedules := scheduler.NewDesk(desk.Redis, desk.Fleet)
-		one, err := schedules.Find(ctx, name)
+		one, err := desk.Schedules.Find(ctx, name)
 		if err != nil {
 			return err
 		}
-		how, work, err := prepare(ctx, schedules, one)
+		how, work, err := prepare(ctx, desk.Schedules, one)
 		if err != nil {
 			return err
 		}
@@ -435,7 +445,7 @@ func schedulesSuspendCommand(getenv func(string) string, streams streams) *cli.C
 			}
 			until, err := selection.ParseUntil(c.until, zone)
 			if err == nil {
-				err = desk.MaySuspend(until)
+				err = desk.MaySuspend(until, c.until)
 			}
 			return " until " + inZone(&until, one.Timezone), func() error {
 				if err := desk.Suspend(ctx, one.Name, until, c.who(getenv), c.reason); err != nil {

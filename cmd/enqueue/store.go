@@ -69,7 +69,7 @@ func (s *store) action(getenv func(string) string, work func(context.Context, *c
 // batchAction is the Action of a command whose only argument is a batch.
 func (s *store) batchAction(getenv func(string) string, work func(ctx context.Context, desk *control.Desk, batch *control.Batch) error) cli.ActionFunc {
 	return s.action(getenv, func(ctx context.Context, cmd *cli.Command, desk *control.Desk) error {
-		id, err := oneArgument(cmd, "the id of one batch, as enqueue printed it")
+		id, err := oneBatch(cmd)
 		if err != nil {
 			return err
 		}
@@ -79,6 +79,11 @@ func (s *store) batchAction(getenv func(string) string, work func(ctx context.Co
 		}
 		return work(ctx, desk, batch)
 	})
+}
+
+// oneBatch is a command's only argument, a batch.
+func oneBatch(cmd *cli.Command) (string, error) {
+	return oneArgument(cmd, "the id of one batch, as enqueue printed it")
 }
 
 // oneArgument is a command's only argument.

@@ -11,6 +11,7 @@ import (
 	"vizstop/internal/ledger"
 	"vizstop/internal/release"
 	"vizstop/internal/report"
+	"vizstop/internal/scheduler"
 )
 
 // Batch is one batch of the ledger, real or shadow, in all of its projects.
@@ -26,19 +27,25 @@ type Batch struct {
 // UnknownError says that there is no such batch, or that it has no stops.
 type UnknownError struct {
 	Batch string
-	Empty bool // its id is known, and nothing was recorded of it
+	Empty bool            // its id is known, and nothing was recorded of it
+	Tick  *scheduler.Tick // of a schedule, whose batch it is or would be; nil: none is known
 }
 
 // Error says what to check.
 func (e *UnknownError) Error() string {
-	if e.Empty {
+	switch {
+	case e.Tick != nil && e.Tick.Open && !e.Tick.Canceled:
+		return fmt.Sprintf("batch %q has no stops yet: %s", e.Batch, e.Tick.Words)
+	case e.Tick != nil:
+		return fmt.Sprintf("batch %q has no stops: %s", e.Batch, e.Tick.Words)
+	case e.Empty:
 		return fmt.Sprintf("batch %q has no stops: nothing was recorded of it", e.Batch)
 	}
 	return fmt.Sprintf("batch %q is not in the ledger: the id is wrong, or the batch ended longer ago than the worker's --retention", e.Batch)
 }
 
 // Batch finds a batch. Without one of that id, or if it has no stops, the error is an
-// *UnknownError. Projects in which it has nothing are left out: every job of it was
+// *UnknownError, which tells of the tick that is to have it, or had no stop. Projects in which it has nothing are left out: every job of it was
 // refused there, or its producer died too soon.
 func (d *Desk) Batch(ctx context.Context, id string) (*Batch, error) {
 	if err := ledger.ValidateBatch(id); err != nil {
@@ -50,7 +57,7 @@ func (d *Desk) Batch(ctx context.Context, id string) (*Batch, error) {
 	}
 	projects, err := l.BatchProjects(ctx, id)
 	if errors.Is(err, ledger.ErrNotFound) {
-		return nil, &UnknownError{Batch: id}
+		return nil, d.unknown(ctx, &UnknownError{Batch: id})
 	}
 	if err != nil {
 		return nil, err
@@ -65,9 +72,21 @@ func (d *Desk) Batch(ctx context.Context, id string) (*Batch, error) {
 		}
 	}
 	if len(b.Projects) == 0 {
-		return nil, &UnknownError{Batch: id, Empty: true}
+		return nil, d.unknown(ctx, &UnknownError{Batch: id, Empty: true})
 	}
 	return b, nil
+}
+
+// unknown adds what schedules know of a batch without stops.
+func (d *Desk) unknown(ctx context.Context, e *UnknownError) error {
+	tick, known, err := d.Schedules.Tick(ctx, e.Batch)
+	if err != nil {
+		return err
+	}
+	if known {
+		e.Tick = &tick
+	}
+	return e
 }
 
 // In is the batch in some of its projects.
@@ -171,6 +190,29 @@ type Canceled struct {
 	Canceled int    `json:"canceled"` // withdrawn before a stop call took effect
 	Sent     int    `json:"sent"`     // too late: the stop call has gone out, or may have; no other one goes out
 	Ended    int    `json:"ended"`    // had an outcome before
+	Tick     bool   `json:"tick"`     // a tick of a schedule, or a run by hand, had no stops yet: it asks for none
+}
+
+// CancelTick cancels the tick of a schedule whose batch has no stops yet, and withdraws what it has asked for in that
+// very moment; why is kept as for Batch.Cancel. If it is over, and was not canceled, it does what Batch.Cancel does, or
+// the error is an *UnknownError. Doing it again gets the same answer.
+func (d *Desk) CancelTick(ctx context.Context, id, why string) (*Canceled, error) {
+	open, err := d.Schedules.Cancel(ctx, id, why)
+	if err != nil {
+		return nil, err
+	}
+	batch, err := d.Batch(ctx, id)
+	if unknown, ok := errors.AsType[*UnknownError](err); ok && unknown.Tick != nil && unknown.Tick.Canceled {
+		return &Canceled{Kind: "cancel", Batch: id, Tick: true}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	result, err := batch.Cancel(ctx, why)
+	if err == nil {
+		result.Tick = open
+	}
+	return result, err
 }
 
 // Cancel withdraws the stops whose call has not gone out; why is kept with each. The

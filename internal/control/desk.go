@@ -15,6 +15,7 @@ import (
 	"vizstop/internal/fleet"
 	"vizstop/internal/ledger"
 	"vizstop/internal/release"
+	"vizstop/internal/scheduler"
 )
 
 // Desk is an open ledger, what holds it back, and the connection behind it. Its
@@ -23,8 +24,10 @@ type Desk struct {
 	Ledger  *ledger.Ledger // of real stops; a program that asks for shadow stops only may set that of those
 	Release *release.Releaser
 	Actions *actions.Book
-	Fleet   *fleet.Member
-	Redis   redis.UniversalClient
+	// Schedules is where schedules are looked at, and their ticks are canceled.
+	Schedules *scheduler.Desk
+	Fleet     *fleet.Member
+	Redis     redis.UniversalClient
 
 	// Served says who serves a project; nil until the API is opened.
 	Served func(projectID string) release.Serving
@@ -40,7 +43,7 @@ type Desk struct {
 // rate, too; it is that of the last Refresh.
 func Open(ctx context.Context, rdb redis.UniversalClient) (*Desk, error) {
 	member := fleet.New(rdb, 0)
-	d := &Desk{Ledger: ledger.New(rdb, member.Now), Actions: actions.New(rdb, member.Now), Fleet: member, Redis: rdb}
+	d := &Desk{Ledger: ledger.New(rdb, member.Now), Actions: actions.New(rdb, member.Now), Schedules: scheduler.NewDesk(rdb, member), Fleet: member, Redis: rdb}
 	if err := d.Refresh(ctx); err != nil {
 		return nil, err
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // brake is what people may have done to a tick while its jobs are asked for: they have
-// suspended its schedule, or canceled its batch. It is looked at between chunks.
+// suspended its schedule, canceled its batch, or canceled the tick before it had one. It is looked at between chunks.
 type brake struct {
 	s     *Scheduler
 	name  string // of the schedule
@@ -39,7 +39,10 @@ func (b *brake) pulled(ctx context.Context, project string) (here bool, err erro
 	if !b.s.has(&r, b.c) {
 		return false, errLost
 	}
-	if words := r.suspension(b.s.Fleet.Now()); words != "" {
+	if why := r.canceled(b.c.Tick); why != "" {
+		return false, b.cancel(ctx, why)
+	}
+	if words := r.suspension(b.c.since(), b.s.Fleet.Now()); words != "" {
 		b.why, b.suspended = words, true
 		return false, nil
 	}
@@ -57,20 +60,30 @@ func (b *brake) pulled(ctx context.Context, project string) (here bool, err erro
 		case why == "":
 			continue
 		}
-		canceled := []string{p}
-		if b.canceled = why; whole {
-			b.why = why
-			if canceled, err = b.books.BatchProjects(ctx, b.batch); err != nil {
-				return false, err
-			}
+		if whole {
+			return false, b.cancel(ctx, why)
 		}
-		if err := b.withdraw(ctx, why, canceled...); err != nil || whole {
+		b.canceled = why
+		if err := b.withdraw(ctx, why, p); err != nil {
 			return false, err
 		}
 		b.canceledIn[p] = true
 	}
 	b.last = project
 	return b.canceledIn[project], nil
+}
+
+// cancel ends the tick, and withdraws all that it has asked for.
+func (b *brake) cancel(ctx context.Context, why string) error {
+	b.why = why
+	projects, err := b.books.BatchProjects(ctx, b.batch)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return b.withdraw(ctx, why, projects...)
 }
 
 // withdraw withdraws what the batch has in some projects.
@@ -110,6 +123,8 @@ func (b *brake) tell(ctx context.Context, r *Result) error {
 	case left <= 0:
 	case asked == 0 && b.suspended:
 		r.Outcome = Suspended
+	case asked == 0 && b.why != "":
+		r.Outcome = Canceled
 	default:
 		r.Outcome = Partial
 	}
@@ -118,6 +133,9 @@ func (b *brake) tell(ctx context.Context, r *Result) error {
 		r.Reason += "; to withdraw the others: enqueue cancel " + b.batch
 	}
 	r.Reason = plain.Line(r.Reason, maxSaid)
+	if asked == 0 {
+		r.Batch = ""
+	}
 	return nil
 }
 

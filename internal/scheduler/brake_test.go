@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"vizstop/internal/control"
 	"vizstop/internal/ledger"
 	"vizstop/internal/tasks"
 )
@@ -59,19 +58,19 @@ func (b *bench) stops(batch string) map[ledger.State]int {
 
 const eveningBatch = "sched-s-20261126T200000Z"
 
-// cancel is "enqueue cancel", in some projects or, without any, in all.
+// cancel does to a batch that has stops what "enqueue cancel" does, in some projects or, without any, in all.
 func (b *bench) cancel(projects ...string) {
 	b.t.Helper()
-	desk, err := control.Open(b.t.Context(), b.rdb)
-	if err != nil {
-		b.t.Fatal(err)
+	ctx, whole := b.t.Context(), len(projects) == 0
+	all, err := b.Ledger.BatchProjects(ctx, eveningBatch)
+	if whole {
+		projects = all
 	}
-	batch, err := desk.Batch(b.t.Context(), eveningBatch)
-	if err == nil && len(projects) > 0 {
-		batch = batch.In(projects)
+	for _, p := range projects {
+		err = errors.Join(err, b.Ledger.MarkCanceled(ctx, p, eveningBatch, "canceled by ann", whole))
 	}
-	if err == nil {
-		_, err = batch.Cancel(b.t.Context(), "canceled by ann")
+	for _, p := range projects {
+		err = errors.Join(err, b.Ledger.WithdrawAll(ctx, p, eveningBatch, "canceled by ann", func(ledger.Withdrawal) {}))
 	}
 	if err != nil {
 		b.t.Fatal(err)

@@ -86,10 +86,10 @@ func (s *Scheduler) choose(ctx context.Context, one *schedules.Schedule, c *clai
 		return errors.Join(fmt.Errorf("write down the jobs: %d of %d chunks are there", n, len(chunks)), err, s.rdb.Del(ctx, key).Err())
 	}
 	c.Chosen = picked
-	suspended := false
+	kept := false // from being carried out
 	err = s.mine(ctx, one.Name, *c, func(st *state) []Result {
 		taken := *st.Claim
-		if suspended = st.suspended(s.Fleet.Now()); suspended {
+		if kept = st.canceled(c.Tick) != "" || st.suspension(c.since(), s.Fleet.Now()) != ""; kept {
 			taken.Worker = "" // whoever looks at it next settles it
 		} else {
 			taken.Chosen = picked
@@ -97,7 +97,7 @@ func (s *Scheduler) choose(ctx context.Context, one *schedules.Schedule, c *clai
 		st.Claim = &taken
 		return nil
 	})
-	if err == nil && suspended {
+	if err == nil && kept {
 		err = errLost
 	}
 	return err

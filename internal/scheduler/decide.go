@@ -28,6 +28,7 @@ const lookedEvery = time.Minute
 func (v view) decide(s *state) (results []Result, mine, changed bool) {
 	before := *s
 	results = append(results, v.renewTiming(s)...)
+	results = append(results, v.settleCanceled(s)...)
 	results = append(results, v.settleClaim(s)...)
 	if s.Claim == nil {
 		results = append(results, v.due(s)...)
@@ -55,6 +56,23 @@ func (v view) renewTiming(s *state) (results []Result) {
 	return results
 }
 
+// settleCanceled ends what people have canceled, unless its jobs are chosen: then whoever carries it out withdraws what
+// it may have asked for. A worker that lists jobs for it still can't choose any, as the claim is gone.
+func (v view) settleCanceled(s *state) (results []Result) {
+	if c := s.Claim; c != nil && c.Chosen == nil {
+		if why := s.canceled(c.Tick); why != "" {
+			results = append(results, v.settle(s, Canceled, why))
+		}
+	}
+	if run := s.Run; run != nil {
+		if why := s.canceled(run.Tick); why != "" {
+			s.Run = nil
+			results = append(results, v.ended(run.claim(), Canceled, why))
+		}
+	}
+	return results
+}
+
 // settleClaim ends a tick that was begun and can't be brought to an end any more.
 func (v view) settleClaim(s *state) []Result {
 	c := s.Claim
@@ -62,11 +80,15 @@ func (v view) settleClaim(s *state) []Result {
 		return nil
 	}
 	tick := timeOf(c.Tick)
+	suspended, canceled := s.suspension(c.since(), v.inTime(tick)), s.canceled(c.Tick)
 	switch _, newer := v.latest(tick, v.now); {
-	case c.Try == 0 && s.suspended(v.now):
-		return []Result{v.settle(s, Suspended, s.suspension(v.now))}
-	case c.Chosen == nil && s.suspended(v.now):
-		return []Result{v.settle(s, Suspended, "suspended before its jobs were chosen"+after(c.Error))}
+	case c.Chosen == nil && suspended != "":
+		if c.Error != "" {
+			suspended += "; the try before: " + c.Error
+		}
+		return []Result{v.settle(s, Suspended, suspended)}
+	case canceled != "" && v.now.After(tick.Add(v.schedule.CatchUp)):
+		return []Result{v.settle(s, Canceled, canceled)}
 	case c.Try == 0 && v.now.After(tick.Add(v.schedule.CatchUp)):
 		return []Result{v.settle(s, Missed, fmt.Sprintf("no worker was free to begin with it within %s: each had %d ticks to carry out", v.schedule.CatchUp, carriedAtOnce))}
 	case c.Try == 0 && newer && c.By == "":
@@ -83,6 +105,7 @@ func (v view) settleClaim(s *state) []Result {
 // a tick that a worker carries out still is brought to its end by that one.
 func (v view) leave(s *state, revision int) (results []Result) {
 	words := fmt.Sprintf("revision %d of the schedules file does not have the schedule any more", revision)
+	results = append(results, v.settleCanceled(s)...)
 	if c := s.Claim; c != nil && !v.busy && !v.held(c) {
 		outcome := Failed
 		if c.Try == 0 {
@@ -98,8 +121,8 @@ func (v view) leave(s *state, revision int) (results []Result) {
 		return results
 	}
 	if run := s.Run; run != nil {
-		s.Run, s.Claim = nil, &claim{Tick: run.Tick, By: run.By, Shadow: run.Shadow}
-		results = append(results, v.settle(s, Missed, words))
+		s.Run = nil
+		results = append(results, v.ended(run.claim(), Missed, words))
 	}
 	if next := timeOf(s.Next); s.Next != 0 && !next.After(v.now) && s.Next > s.Settled {
 		results = append(results, v.result(next, Missed, words))
@@ -131,16 +154,20 @@ func (v view) held(c *claim) bool {
 // settle ends the claim with a result.
 func (v view) settle(s *state, outcome Outcome, reason string) Result {
 	c := s.Claim
+	if s.Claim = nil; c.By == "" {
+		s.Settled = max(s.Settled, c.Tick)
+	}
+	return v.ended(c, outcome, reason)
+}
+
+// ended is the result of a tick that ends before all of it is asked for.
+func (v view) ended(c *claim, outcome Outcome, reason string) Result {
 	r := v.result(timeOf(c.Tick), outcome, reason)
 	r.Tries, r.By, r.Shadow = c.Try, c.By, c.shadow(v.schedule)
 	if c.Chosen != nil && c.Chosen.Jobs > 0 {
 		r.Chosen, r.Batch = c.Chosen.Jobs, schedules.BatchID(v.schedule.Name, r.Tick)
 		r.Reason += "; whatever it has asked for goes on: enqueue status " + r.Batch
 	}
-	if c.By == "" {
-		s.Settled = max(s.Settled, c.Tick)
-	}
-	s.Claim = nil
 	return r
 }
 
@@ -152,9 +179,9 @@ func (v view) result(tick time.Time, outcome Outcome, reason string) Result {
 // carried out: a run by hand, or the newest tick.
 func (v view) due(s *state) (results []Result) {
 	if run := s.Run; run != nil {
-		s.Run, s.Claim = nil, &claim{Tick: run.Tick, By: run.By, Shadow: run.Shadow}
-		if s.suspended(v.now) {
-			return []Result{v.settle(s, Suspended, s.suspension(v.now))}
+		s.Run, s.Claim = nil, run.claim()
+		if words := s.suspension(s.Claim.since(), v.inTime(timeOf(run.Tick))); words != "" {
+			return []Result{v.settle(s, Suspended, words)}
 		}
 		if v.now.After(timeOf(run.Tick).Add(v.schedule.CatchUp)) {
 			return []Result{v.settle(s, Missed, v.unbegun(s, run.Tick))}
@@ -170,26 +197,41 @@ func (v view) due(s *state) (results []Result) {
 		if !tick.Before(newest) {
 			break
 		}
-		if s.suspended(tick) {
-			results = append(results, v.result(tick, Suspended, s.suspension(tick)))
-		} else {
-			results = append(results, v.result(tick, Missed, v.unbegun(s, tick.UnixMilli())))
+		result, kept := v.keptFrom(s, tick, tick)
+		if !kept {
+			result = v.result(tick, Missed, v.unbegun(s, tick.UnixMilli()))
 		}
-		s.Settled = tick.UnixMilli()
+		results, s.Settled = append(results, result), tick.UnixMilli()
 	}
+	result, kept := v.keptFrom(s, newest, v.inTime(newest))
 	switch {
-	case s.suspended(newest):
-		results = append(results, v.result(newest, Suspended, s.suspension(newest)))
-	case s.suspended(v.now):
-		results = append(results, v.result(newest, Suspended, s.suspension(v.now)))
+	case kept:
 	case v.now.After(newest.Add(v.schedule.CatchUp)):
-		results = append(results, v.result(newest, Missed, v.unbegun(s, newest.UnixMilli())))
+		result = v.result(newest, Missed, v.unbegun(s, newest.UnixMilli()))
 	default:
 		s.Claim = &claim{Tick: newest.UnixMilli()}
 		return results
 	}
 	s.Settled = newest.UnixMilli()
-	return results
+	return append(results, result)
+}
+
+// inTime is until when a tick was to be carried out, or now: a later suspension has not kept it from that.
+func (v view) inTime(tick time.Time) time.Time {
+	if end := tick.Add(v.schedule.CatchUp); end.Before(v.now) {
+		return end
+	}
+	return v.now
+}
+
+// keptFrom is the result of a tick that nobody has begun with, if people keep it from being carried out: it is
+// canceled, or the schedule was suspended at its time or since, up to another time.
+func (v view) keptFrom(s *state, tick, upTo time.Time) (r Result, kept bool) {
+	if why := s.canceled(tick.UnixMilli()); why != "" {
+		return v.result(tick, Canceled, why), true
+	}
+	words := s.suspension(tick, upTo)
+	return v.result(tick, Suspended, words), words != ""
 }
 
 // unbegun says why a tick was not begun in time.
@@ -247,14 +289,22 @@ func (v view) next(s *state) int64 {
 // from is the time after which ticks have no result.
 func (s *state) from(since time.Time) time.Time { return timeOf(max(s.Settled, since.UnixMilli())) }
 
-// suspended reports whether the schedule is suspended at a time.
-func (s *state) suspended(at time.Time) bool { return s.suspension(at) != "" }
-
-// suspension says who has suspended the schedule at a time, and why; "" if nobody has.
-func (s *state) suspension(at time.Time) string {
+// suspension says who has suspended the schedule at some moment between two times, and why; "" if nobody has. What was
+// to be carried out before that moment is not carried out after it either.
+func (s *state) suspension(from, to time.Time) string {
 	for _, one := range s.Suspensions {
-		if ms := at.UnixMilli(); one.From <= ms && ms < one.Until {
+		if one.From <= to.UnixMilli() && from.UnixMilli() < one.Until {
 			return one.words()
+		}
+	}
+	return ""
+}
+
+// canceled says who has canceled a tick before it had stops, and why; "" if nobody has.
+func (s *state) canceled(tick int64) string {
+	for _, one := range s.Canceled {
+		if one.Tick == tick {
+			return one.Why
 		}
 	}
 	return ""

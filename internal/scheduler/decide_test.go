@@ -87,6 +87,41 @@ func TestDecide(t *testing.T) {
 			results: []string{"26 missed no worker was free to begin with it within 1h0m0s"}, next: "11-27 20:00"},
 		{name: "a run by hand, suspended since", now: "11-26 11:59", was: state{Timing: print, Settled: ms("11-25 20:00"), Run: &request{Tick: ms("11-26 11:59"), By: "ann"},
 			Suspensions: []suspension{away}}, results: []string{"26 suspended suspended from 2026-11-24T12:00:00Z until 2026-11-26T12:00:00Z by ann: holidays"}, next: "11-26 20:00"},
+		{name: "suspended for a while since, and resumed", now: "11-26 20:30", was: state{Timing: print, Settled: ms("11-25 20:00"),
+			Suspensions: []suspension{{From: ms("11-26 20:05"), Until: ms("11-26 20:06"), By: "ann"}}}, results: []string{"26 suspended suspended from 2026-11-26T20:05:00Z"}, next: "11-27 20:00"},
+		{name: "missed, and suspended for a while later", now: "11-27 08:00", was: state{Timing: print, Settled: ms("11-25 20:00"), Looked: ms("11-26 19:00"),
+			Suspensions: []suspension{{From: ms("11-26 22:00"), Until: ms("11-26 23:00"), By: "ann"}}}, results: []string{"26 missed from 2026-11-26T19:00:00Z"}, next: "11-27 20:00"},
+		{name: "suspended for a while between two tries", now: "11-26 20:11", was: func() state {
+			s := claimed("", claim{RetryAt: ms("11-26 20:20"), Error: "no list"})
+			s.Suspensions = []suspension{{From: ms("11-26 20:05"), Until: ms("11-26 20:06"), By: "ann"}}
+			return s
+		}(), results: []string{"26 suspended suspended from 2026-11-26T20:05:00Z until 2026-11-26T20:06:00Z by ann; the try before: no list"}, next: "11-27 20:00"},
+		{name: "a run that was asked for after a suspension in its second", now: "11-26 12:00", was: state{Timing: print, Settled: ms("11-25 20:00"),
+			Run: &request{Tick: ms("11-26 11:59"), Asked: ms("11-26 11:59") + 500, By: "ann"}, Suspensions: []suspension{{From: ms("11-26 11:58"), Until: ms("11-26 11:59") + 400}}},
+			mine: true, claim: "11-26 11:59", next: "11-26 20:00"},
+		{name: "canceled before anybody began", now: "11-26 20:00", was: state{Timing: print, Settled: ms("11-25 20:00"), Canceled: []cancellation{{ms("11-26 20:00"), "by ann"}}},
+			results: []string{"26 canceled by ann"}, next: "11-27 20:00"},
+		{name: "canceled between two tries", now: "11-26 20:10", was: func() state {
+			s := claimed("", claim{RetryAt: ms("11-26 20:11"), Error: "no list"})
+			s.Canceled = []cancellation{{s.Claim.Tick, "by ann"}}
+			return s
+		}(), results: []string{"26 canceled by ann"}, next: "11-27 20:00"},
+		{name: "canceled while another lists jobs for it", now: "11-26 20:10", was: func() state {
+			s := claimed("other", claim{})
+			s.Canceled = []cancellation{{s.Claim.Tick, "by ann"}}
+			return s
+		}(), results: []string{"26 canceled by ann"}, next: "11-27 20:00"},
+		{name: "canceled once its jobs are chosen", now: "11-26 20:10", dead: true, was: func() state { // whoever has it withdraws what it has asked for
+			s := claimed("other", claim{Chosen: &chosen{Jobs: 3}})
+			s.Canceled = []cancellation{{s.Claim.Tick, "by ann"}}
+			return s
+		}(), mine: true, claim: "11-26 20:00", next: "11-26 20:00"},
+		{name: "a run that waits behind a tick is canceled", now: "11-26 20:10", was: func() state {
+			s := claimed("other", claim{})
+			s.Run = &request{Tick: ms("11-26 20:09"), By: "bob"}
+			s.Canceled = []cancellation{{s.Run.Tick, "by ann"}}
+			return s
+		}(), results: []string{"26 canceled by ann"}, claim: "11-26 20:00", next: "11-26 20:00"},
 		{name: "suspended for some ticks", now: "11-26 21:00", was: state{Timing: print, Settled: ms("11-26 20:00"),
 			Suspensions: []suspension{{From: ms("11-26 20:30"), Until: ms("11-28 20:00"), By: "ann"}}}, next: "11-28 20:00"},
 		{name: "other times", now: "11-26 20:30", since: "11-26 20:29", was: state{Timing: "old", Next: ms("11-26 19:00"), Settled: ms("11-25 19:00")},

@@ -30,19 +30,23 @@ type Row struct {
 
 // RunningTick is a tick that is being carried out, or waits to be tried again.
 type RunningTick struct {
-	Tick   time.Time  `json:"tick"`
-	Worker string     `json:"worker"`
-	Try    int        `json:"try"`
-	Again  *time.Time `json:"again"`
-	Error  string     `json:"error"`
-	By     string     `json:"requester"`
+	Tick     time.Time  `json:"tick"`
+	Batch    string     `json:"batch"` // that it has or will have, if any job is chosen
+	Worker   string     `json:"worker"`
+	Try      int        `json:"try"`
+	Again    *time.Time `json:"again"`
+	Error    string     `json:"error"`
+	By       string     `json:"requester"`
+	Shadow   bool       `json:"shadow"`
+	Canceled string     `json:"canceled"` // who has canceled it before it had stops, and why: its result is to come
 }
 
 // RequestedRun is a run that somebody has asked for.
 type RequestedRun struct {
-	Batch  string `json:"batch"`
-	By     string `json:"requester"`
-	Shadow bool   `json:"shadow"`
+	Batch    string `json:"batch"`
+	By       string `json:"requester"`
+	Shadow   bool   `json:"shadow"`
+	Canceled string `json:"canceled"` // who has canceled it, and why: its result is to come
 }
 
 // SuspensionRow is a time in which no tick is carried out.
@@ -60,10 +64,10 @@ func (o Overview) List() List {
 		row := Row{Name: one.Name, Timing: one.Timing, Timezone: one.Timezone, Shadow: one.Shadow, Next: orNull(one.Next), LastDone: orNull(one.LastDone),
 			Results: one.Results}
 		if r := one.Running; r != nil {
-			row.Running = &RunningTick{r.Tick, r.Worker, r.Try, orNull(r.Again), r.Error, r.By}
+			row.Running = &RunningTick{r.Tick, r.Batch, r.Worker, r.Try, orNull(r.Again), r.Error, r.By, r.Shadow, r.Canceled}
 		}
 		if r := one.Requested; r != nil {
-			row.Requested = &RequestedRun{r.Batch, r.By, r.Shadow}
+			row.Requested = &RequestedRun{r.Batch, r.By, r.Shadow, r.Canceled}
 		}
 		if s := one.Suspension; s != nil {
 			row.Suspension = &SuspensionRow{s.From, s.Until, s.By, s.Reason}

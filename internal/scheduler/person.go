@@ -46,7 +46,7 @@ func (o Overview) Agreed() bool {
 // Standing is how a schedule stands.
 type Standing struct {
 	Entry
-	Next       time.Time   // the first tick without a result that no suspension keeps out; zero: none within four years
+	Next       time.Time   // the first tick without a result that no suspension keeps out; zero: none within four years, or no worker has looked since it was suspended
 	LastDone   time.Time   // the newest tick that is done; zero: none
 	Running    *Running    // nil: no tick is being carried out
 	Requested  *Requested  // nil: no run by hand waits
@@ -56,20 +56,24 @@ type Standing struct {
 
 // Running is a tick that is being carried out, or waits to be tried again.
 type Running struct {
-	Tick    time.Time
-	Worker  string // "" until Again
-	Try     int
-	Again   time.Time // zero: at work
-	Error   string    // of the try before
-	By      string    // who has asked for it by hand
-	Started bool      // its jobs are chosen
+	Tick     time.Time
+	Batch    string // that it has or will have, if any job is chosen
+	Worker   string // "" until Again
+	Try      int
+	Again    time.Time // zero: at work
+	Error    string    // of the try before
+	By       string    // who has asked for it by hand
+	Started  bool      // its jobs are chosen
+	Shadow   bool      // it stops nothing
+	Canceled string    // who has canceled it before it had stops, and why; "": nobody
 }
 
 // Requested is a run by hand that no worker has begun with yet.
 type Requested struct {
-	Batch  string
-	By     string
-	Shadow bool
+	Batch    string
+	By       string
+	Shadow   bool
+	Canceled string // who has canceled it, and why; "": nobody
 }
 
 // Suspension is a time in which no tick is carried out.
@@ -138,11 +142,15 @@ func (d *Desk) countHeld(ctx context.Context, results []Result) error {
 
 func standing(e Entry, st *state, now time.Time) Standing {
 	s := Standing{Entry: e, Next: timeOf(st.Next), LastDone: timeOf(st.LastDone), Results: []Result{}}
+	if !st.suspendedUntil(s.Next).IsZero() {
+		s.Next = time.Time{} // the next look of a worker reckons which tick is the first after it
+	}
 	if c := st.Claim; c != nil {
-		s.Running = &Running{Tick: timeOf(c.Tick), Worker: c.Worker, Try: c.Try, Again: timeOf(c.RetryAt), Error: c.Error, By: c.By, Started: c.Chosen != nil}
+		s.Running = &Running{Tick: timeOf(c.Tick), Batch: schedules.BatchID(e.Name, timeOf(c.Tick)), Worker: c.Worker, Try: c.Try, Again: timeOf(c.RetryAt),
+			Error: c.Error, By: c.By, Started: c.Chosen != nil, Shadow: c.shadow(&schedules.Schedule{Shadow: e.Shadow}), Canceled: st.canceled(c.Tick)}
 	}
 	if r := st.Run; r != nil {
-		s.Requested = &Requested{schedules.BatchID(e.Name, timeOf(r.Tick)), r.By, r.Shadow}
+		s.Requested = &Requested{schedules.BatchID(e.Name, timeOf(r.Tick)), r.By, r.Shadow, st.canceled(r.Tick)}
 	}
 	for _, one := range st.Suspensions {
 		if ms := now.UnixMilli(); one.From <= ms && ms < one.Until {
@@ -207,8 +215,10 @@ func (d *Desk) mayRun(ctx context.Context, name string) (Entry, error) {
 
 func (st *state) mayRun(name string, now time.Time) error {
 	switch {
-	case st.suspended(now):
-		return fmt.Errorf("schedule %s is %s: resume it first", name, st.suspension(now))
+	case st.suspension(now, now) != "":
+		return fmt.Errorf("schedule %s is %s: resume it first", name, st.suspension(now, now))
+	case st.Run != nil && st.canceled(st.Run.Tick) != "":
+		return fmt.Errorf("the run of schedule %s before, %s, is being canceled: ask again in a few seconds", name, schedules.BatchID(name, timeOf(st.Run.Tick)))
 	case st.Run != nil:
 		return fmt.Errorf("schedule %s is about to run already, as %s has asked: its batch is %s", name, st.Run.By, schedules.BatchID(name, timeOf(st.Run.Tick)))
 	}
@@ -229,8 +239,9 @@ func (d *Desk) Run(ctx context.Context, name, by string, shadow bool) (batch str
 		if err := st.mayRun(name, d.fleet.Now()); err != nil {
 			return err
 		}
-		tick = st.freeTick(d.fleet.Now())
-		st.Run, st.LastRun = &request{Tick: tick.UnixMilli(), By: by, Shadow: shadow}, tick.UnixMilli()
+		now := d.fleet.Now()
+		tick = st.freeTick(now)
+		st.Run, st.LastRun = &request{Tick: tick.UnixMilli(), Asked: now.UnixMilli(), By: by, Shadow: shadow}, tick.UnixMilli()
 		return nil
 	})
 	return schedules.BatchID(name, tick), shadow, err
@@ -269,23 +280,24 @@ func (d *Desk) Limits(one Entry) string {
 // an older one has its result long since.
 const keptSuspensions = 10
 
-// MaySuspend says why Suspend would be refused now; nil if it would not.
-func (d *Desk) MaySuspend(until time.Time) error {
+// MaySuspend says why Suspend would be refused now; nil if it would not. The time is told as the person has given it.
+func (d *Desk) MaySuspend(until time.Time, given string) error {
 	if until.After(d.fleet.Now()) {
 		return nil
 	}
-	return fmt.Errorf("%s is over: nothing was suspended", until.Format(time.RFC3339))
+	return fmt.Errorf("%s is over: nothing was suspended", given)
 }
 
 // Suspend keeps a schedule from having ticks carried out until a time. One that is
-// suspended already is suspended until then instead.
+// suspended already is suspended until then instead. What was due or asked for before, and has asked for no stop yet, is
+// not carried out later either.
 func (d *Desk) Suspend(ctx context.Context, name string, until time.Time, by, reason string) error {
 	if _, _, err := d.entry(ctx, name); err != nil {
 		return err
 	}
 	return d.update(ctx, name, func(st *state) error {
 		now := d.fleet.Now().UnixMilli()
-		if err := d.MaySuspend(until); err != nil {
+		if err := d.MaySuspend(until, until.Format(time.RFC3339)); err != nil {
 			return err
 		}
 		all := append([]suspension(nil), st.Suspensions...)

@@ -88,7 +88,7 @@ func TestRunThatWaits(t *testing.T) {
 		t.Fatal(err)
 	}
 	o, err := desk.Overview(t.Context(), 1)
-	if err != nil || o.Schedules[0].Requested == nil || *o.Schedules[0].Requested != (Requested{batch, "ann", true}) {
+	if err != nil || o.Schedules[0].Requested == nil || *o.Schedules[0].Requested != (Requested{Batch: batch, By: "ann", Shadow: true}) {
 		t.Fatalf("%+v, %v", o.Schedules, err)
 	}
 	if _, err := b.look(t.Context()); err != nil {

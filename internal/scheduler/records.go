@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"encoding/json"
@@ -77,10 +78,11 @@ const (
 	Failed    Outcome = "failed"    // nothing could be chosen, or not all of it was asked for in time
 	Missed    Outcome = "missed"    // it was not begun in time
 	Suspended Outcome = "suspended" // the schedule was suspended
+	Canceled  Outcome = "canceled"  // somebody has canceled it before it had stops
 )
 
 // Outcomes lists all of them.
-func Outcomes() []Outcome { return []Outcome{Done, Partial, Failed, Missed, Suspended} }
+func Outcomes() []Outcome { return []Outcome{Done, Partial, Failed, Missed, Suspended, Canceled} }
 
 // state is what is known of a schedule between its ticks. Times are in ms of the fleet's
 // clock; 0: none.
@@ -100,6 +102,8 @@ type state struct {
 	Claim       *claim       `json:"claim,omitempty"`
 	Run         *request     `json:"run,omitempty"`
 	Suspensions []suspension `json:"suspensions,omitempty"` // oldest first; the last one may be going on
+	// Canceled are ticks and runs that people have canceled before they had stops, the oldest first.
+	Canceled []cancellation `json:"canceled,omitempty"`
 }
 
 // claim is a tick that is being carried out.
@@ -107,7 +111,8 @@ type claim struct {
 	Tick    int64  `json:"tick"`
 	Worker  string `json:"worker"` // who has it; "": nobody until RetryAt
 	Try     int    `json:"try"`
-	By      string `json:"by,omitempty"` // a person, for a run by hand
+	By      string `json:"by,omitempty"`    // a person, for a run by hand
+	Asked   int64  `json:"asked,omitempty"` // when that person has; 0: at Tick
 	Shadow  bool   `json:"shadow,omitempty"`
 	RetryAt int64  `json:"retry_at,omitempty"`
 	Error   string `json:"error,omitempty"` // of the try before
@@ -139,11 +144,26 @@ func (c *claim) shadow(one *schedules.Schedule) bool {
 	return c.Shadow || one.Shadow
 }
 
+// since is from when on a suspension ends it: the time of the tick, or of the wish for a run.
+func (c *claim) since() time.Time { return timeOf(cmp.Or(c.Asked, c.Tick)) }
+
 // request is a run that somebody has asked for.
 type request struct {
 	Tick   int64  `json:"tick"`
+	Asked  int64  `json:"asked,omitempty"` // when; 0: at Tick
 	By     string `json:"by"`
 	Shadow bool   `json:"shadow,omitempty"`
+}
+
+// claim is the run as a tick that nobody carries out yet.
+func (r *request) claim() *claim {
+	return &claim{Tick: r.Tick, By: r.By, Asked: r.Asked, Shadow: r.Shadow}
+}
+
+// cancellation is a tick of which no stop is asked for any more.
+type cancellation struct {
+	Tick int64  `json:"tick"`
+	Why  string `json:"why"` // and who
 }
 
 // suspension is a time in which no tick is carried out.

@@ -352,7 +352,7 @@ func (s *Scheduler) visit(ctx context.Context, one *schedules.Schedule, entry En
 func (s *Scheduler) tellResult(ctx context.Context, name string, r Result) {
 	s.Recorder.Ticked(name, string(r.Outcome))
 	level := slog.LevelInfo
-	if r.Outcome != Done && r.Outcome != Suspended {
+	if r.Outcome != Done && r.Outcome != Suspended && r.Outcome != Canceled {
 		level = slog.LevelWarn
 	}
 	s.Logger.Log(ctx, level, "tick of a schedule", "schedule", name, "tick", r.Tick.Format(time.RFC3339), "outcome", r.Outcome, "batch", r.Batch,

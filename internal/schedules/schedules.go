@@ -104,7 +104,23 @@ func (f *File) Find(name string) *Schedule {
 // BatchID is the id of the batch of a tick. The same tick always has the same: that is
 // what makes carrying it out twice harmless.
 func BatchID(name string, tick time.Time) string {
-	return "sched-" + name + "-" + tick.UTC().Format("20060102T150405Z")
+	return batchPrefix + name + "-" + tick.UTC().Format(batchTime)
+}
+
+const (
+	batchPrefix = "sched-"
+	batchTime   = "20060102T150405Z"
+)
+
+// OfBatch is the schedule and the tick that BatchID has made an id of; false if it has not.
+func OfBatch(id string) (name string, tick time.Time, ok bool) {
+	rest, ok := strings.CutPrefix(id, batchPrefix)
+	i := strings.LastIndex(rest, "-")
+	if !ok || i < 1 {
+		return "", time.Time{}, false
+	}
+	tick, err := time.Parse(batchTime, rest[i+1:])
+	return rest[:i], tick, err == nil
 }
 
 // TimeOfDay is minutes since midnight, from 0 to 1439.

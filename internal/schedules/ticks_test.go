@@ -230,3 +230,18 @@ func TestFingerprint(t *testing.T) {
 		t.Errorf("fingerprints %s %s %s", a.Fingerprint(), b.Fingerprint(), c.Fingerprint())
 	}
 }
+
+// An id is that of a tick if BatchID has made it.
+func TestOfBatch(t *testing.T) {
+	tick := time.Date(2026, 11, 26, 20, 0, 0, 0, time.UTC)
+	for _, name := range []string{"s", "a-b_c-1"} {
+		if got, is, ok := OfBatch(BatchID(name, tick)); got != name || !is.Equal(tick) || !ok {
+			t.Errorf("%s: %s, %v, %v", name, got, is, ok)
+		}
+	}
+	for _, id := range []string{"", "sched-", "sched--20261126T200000Z", "sched-20261126T200000Z", "sched-s-20261126T2000Z", "s-20261126T200000Z"} {
+		if name, _, ok := OfBatch(id); ok {
+			t.Errorf("%q is of schedule %s", id, name)
+		}
+	}
+}

@@ -90,7 +90,7 @@ func (o *Operator) ofSchedule(ctx context.Context, one *order) (*scheduler.Desk,
 	if one.Sees != nil {
 		return nil, &ForbiddenError{"schedules concern all projects, and only some are yours"}
 	}
-	desk := scheduler.NewDesk(o.desk.Redis, o.desk.Fleet)
+	desk := o.desk.Schedules
 	if _, err := desk.Find(ctx, one.Schedule); err != nil {
 		return nil, refused("%v", err)
 	}
@@ -128,7 +128,7 @@ func (o *Operator) suspendSchedule(ctx context.Context, one *order) error {
 		return err
 	}
 	until := one.Until.UTC()
-	if err := desk.MaySuspend(until); err != nil {
+	if err := desk.MaySuspend(until, until.Format(time.RFC3339)); err != nil {
 		return refused("%v", err)
 	}
 	one.plan.Scope += " until " + until.Format(time.RFC3339)
