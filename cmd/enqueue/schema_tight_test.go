@@ -10,7 +10,7 @@ import (
 // A schema that lets everything pass would prove nothing.
 func TestSchemaIsTight(t *testing.T) {
 	good := map[string]string{
-		"cancel": `{"kind": "cancel", "batch": "b", "canceled": 1, "sent": 0, "ended": 0}`,
+		"cancel": `{"kind": "cancel", "batch": "b", "canceled": 1, "sent": 0, "ended": 0, "tick": false}`,
 		"brake":  `{"kind": "pause", "changed": true, "paused": ["all"]}`,
 		"stops": `{"kind": "stops", "stops": [{"stop_id": "s", "batch": "b", "project_id": "p", "job_id": "1", "state": "pending",
 			"reason": "", "asked": "2026-11-23T20:00:00Z", "due": "2026-11-23T20:00:00.5Z", "called": null, "accepted": null,

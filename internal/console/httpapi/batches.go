@@ -104,24 +104,28 @@ func inState(b control.BatchRow, state string) bool {
 	return true
 }
 
-func errUnknownBatch() error {
+// errUnknownBatch tells a principal who sees all projects what schedules know of a batch without stops.
+func errUnknownBatch(p *principals.Principal, unknown *control.UnknownError) error {
+	if p.All() && unknown != nil && unknown.Tick != nil {
+		return problem.New(problem.NotFound, unknown.Error())
+	}
 	return problem.New(problem.NotFound, "The ledger knows no batch of this id: it is wrong, nothing was recorded, or the batch ended longer ago than the workers' --retention.")
 }
 
 // batch finds the batch of a request, as far as the principal sees its projects.
 func (a *api) batch(r *http.Request) (*control.Batch, error) {
-	id, unknown := r.PathValue("batch"), errUnknownBatch()
+	id, p := r.PathValue("batch"), principals.FromContext(r.Context())
+	unknown := errUnknownBatch(p, nil)
 	if ledger.ValidateBatch(id) != nil {
 		return nil, unknown
 	}
 	b, err := a.Desk.Batch(r.Context(), id)
-	if _, is := errors.AsType[*control.UnknownError](err); is {
-		return nil, unknown
+	if none, is := errors.AsType[*control.UnknownError](err); is {
+		return nil, errUnknownBatch(p, none)
 	}
 	if err != nil {
 		return nil, err
 	}
-	p := principals.FromContext(r.Context())
 	seen := slices.DeleteFunc(slices.Clone(b.Projects), func(id string) bool { return !p.Sees(id) })
 	if len(seen) == 0 {
 		return nil, unknown // nor does it tell that there is one
@@ -165,9 +169,10 @@ func (a *api) await(r *http.Request, known string, wait time.Duration) (d *snaps
 	step := time.NewTicker(waitStep)
 	defer step.Stop()
 	for {
-		kept, err := a.Snapshot.Batch(ctx, r.PathValue("batch"), principals.FromContext(ctx))
-		if _, is := errors.AsType[*control.UnknownError](cmp.Or(err, kept.Trouble)); is {
-			return nil, "", errUnknownBatch()
+		p := principals.FromContext(ctx)
+		kept, err := a.Snapshot.Batch(ctx, r.PathValue("batch"), p)
+		if none, is := errors.AsType[*control.UnknownError](cmp.Or(err, kept.Trouble)); is {
+			return nil, "", errUnknownBatch(p, none)
 		}
 		if err == nil {
 			err = outdated(kept)

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"vizstop/internal/schedules"
 )
 
 // However many stops a batch has, and however many follow it, Redis reads its counters once a second.
@@ -77,4 +79,26 @@ func TestStaleOverviewIsTold(t *testing.T) {
 	if r := w.send(call{as: "reader", method: "GET", path: "/v1/overview", header: known}); r.status != 200 || r.at("stale") != true {
 		t.Errorf("without Redis: %d %s", r.status, r.body)
 	}
+}
+
+// Where the tick stands of a batch that has no stops yet is told, and it is canceled, if all projects are seen.
+func TestBatchOfATickWithoutStops(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{})
+	tick := w.desk.Fleet.Now().Truncate(time.Second)
+	b := "/v1/batches/" + schedules.BatchID("nightly", tick)
+	record := fmt.Sprintf(`{"claim":{"tick":%d,"try":1,"retry_at":%d,"error":"http 401"}}`, tick.UnixMilli(), tick.Add(time.Minute).UnixMilli())
+	if err := w.redis.Client(t).HSet(t.Context(), "vizstop:{-}:schedule:nightly", "record", record).Err(); err != nil {
+		t.Fatal(err)
+	}
+	why := `{"reason": "wrong rule"}`
+	for _, path := range []string{b, b + "/stops"} {
+		w.want(path, w.send(call{as: "reader", method: "GET", path: path}), 404, "not-found", "has no stops yet: the tick of schedule nightly at", "the try before: http 401")
+		a := w.send(call{as: "partial", method: "GET", path: path})
+		w.want(path, a, 404, "not-found", "knows no batch of this id")
+	}
+	w.want("cancel, in part", w.send(call{as: "partial", method: "POST", path: b + "/cancel", body: why}), 404, "not-found", "is not in the ledger")
+	w.want("cancel", w.send(call{as: "operator", method: "POST", path: b + "/cancel", body: why}), 200, "", `"tick":true`, `"canceled":0`)
+	w.want("cancel again", w.send(call{as: "operator", method: "POST", path: b + "/cancel", body: why}), 200, "", `"nothing":true`)
+	w.want("canceled", w.send(call{as: "reader", method: "GET", path: b}), 404, "not-found", "asks for no stop: canceled by operator: wrong rule")
 }

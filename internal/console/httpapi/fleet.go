@@ -7,7 +7,6 @@ import (
 	"vizstop/internal/control"
 	"vizstop/internal/principals"
 	"vizstop/internal/release"
-	"vizstop/internal/scheduler"
 )
 
 // results of each schedule that are shown.
@@ -28,7 +27,7 @@ func (a *api) getSchedules(w http.ResponseWriter, r *http.Request) error {
 	if err := a.refresh(r.Context()); err != nil {
 		return err
 	}
-	overview, err := scheduler.NewDesk(a.Desk.Redis, a.Desk.Fleet).Overview(r.Context(), results)
+	overview, err := a.Desk.Schedules.Overview(r.Context(), results)
 	if err != nil {
 		return err
 	}

@@ -2,11 +2,13 @@ package operate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
 	"strings"
 
+	"vizstop/internal/actions"
 	"vizstop/internal/caller"
 	"vizstop/internal/control"
 	"vizstop/internal/estimate"
@@ -20,7 +22,11 @@ import (
 
 // cancel prepares the withdrawal of a batch.
 func (o *Operator) cancel(ctx context.Context, one *order) error {
-	if err := o.ofBatch(ctx, one); err != nil {
+	err := o.ofBatch(ctx, one)
+	if unknown, ok := errors.AsType[*control.UnknownError](err); ok && unknown.Tick != nil {
+		return o.cancelTick(one, unknown)
+	}
+	if err != nil {
 		return err
 	}
 	if err := one.count(ctx, ledger.InFlight()...); err != nil {
@@ -36,6 +42,30 @@ func (o *Operator) cancel(ctx context.Context, one *order) error {
 			return nil, err
 		}
 		return one.done(r, "%d stops were canceled; for %d it was too late; %d had ended", r.Canceled, r.Sent, r.Ended), nil
+	}
+	return nil
+}
+
+// cancelTick prepares that a schedule's tick which has no stops yet gets none.
+func (o *Operator) cancelTick(one *order, unknown *control.UnknownError) error {
+	switch {
+	case unknown.Tick.Canceled:
+		return &NothingError{unknown.Error()}
+	case !unknown.Tick.Open:
+		return unknown
+	}
+	one.plan.Scope, one.plan.Target.Schedule = actions.Of("batch", one.Batch), unknown.Tick.Schedule
+	one.plan.Effect = "It has no stops yet: " + unknown.Tick.Words + ". No stop of it is asked for any more."
+	one.do = func(ctx context.Context, one *order) (*Done, error) {
+		r, err := o.desk.CancelTick(ctx, one.Batch, "canceled by "+one.By+": "+one.Reason)
+		if err != nil {
+			return nil, err
+		}
+		done := one.done(r, "the tick of schedule %s is canceled: no stop of it is asked for any more", unknown.Tick.Schedule)
+		if done.Schedule = unknown.Tick.Schedule; r.Canceled+r.Sent+r.Ended > 0 {
+			done.Words += fmt.Sprintf("; of the stops that it had asked for meanwhile %d were canceled, and for %d it was too late", r.Canceled, r.Sent)
+		}
+		return done, nil
 	}
 	return nil
 }

@@ -41,7 +41,7 @@ const (
 type Target struct {
 	Batch     string    // of cancel, retry, undo and allow
 	ProjectID string    // of pause and resume ("": everything), and of allow without a batch
-	Schedule  string    // of the actions on schedules
+	Schedule  string    // of the actions on schedules; in the plan of a cancel: its tick is canceled, as the batch has no stops yet
 	Outcomes  []string  // of retry: which stops; none: those that failed
 	Count     int       // of allow: so many; of a batch 0 means all that wait
 	Until     time.Time // of schedules suspend
@@ -88,6 +88,7 @@ type Done struct {
 	Finished bool   // false: it goes on in the background (see Operator.Running)
 	Repeated bool   // the same was ordered before: this is what became of it, and nothing was done now
 	Batch    string // the new batch of a retry or a schedule's run; "": there is none
+	Schedule string // whose tick was canceled; "": none
 	Words    string // what was done, in a sentence
 	Result   any    // the same for programs, as the command line's --json: nil until it is finished; a json.RawMessage, or nil if it was long, when repeated
 }
@@ -245,9 +246,13 @@ func CountOf(expect string) int {
 	return n
 }
 
-// ofBatch finds the batch of an order, as far as it lies in the projects of who gave it.
+// ofBatch finds the batch of an order, as far as it lies in the projects of who gave it. What schedules know of one
+// without stops is for those only who see all projects.
 func (o *Operator) ofBatch(ctx context.Context, one *order) error {
 	batch, err := o.desk.Batch(ctx, one.Batch)
+	if _, unknown := errors.AsType[*control.UnknownError](err); unknown && one.Sees != nil {
+		return &control.UnknownError{Batch: one.Batch}
+	}
 	if err != nil {
 		return err
 	}

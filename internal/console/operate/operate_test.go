@@ -12,6 +12,7 @@ import (
 	"vizstop/internal/control"
 	"vizstop/internal/ledger"
 	"vizstop/internal/redistest"
+	"vizstop/internal/schedules"
 )
 
 const (
@@ -261,4 +262,72 @@ func TestLongOrdersGoOn(t *testing.T) {
 			t.Errorf("%d orders are kept", len(w.kept))
 		}
 	})
+}
+
+// A tick of a schedule that has no stops yet is canceled by who sees all projects; others are not told that it is there.
+func TestCancelOfATickWithoutStops(t *testing.T) {
+	d := desk(t)
+	o := operator(t, d)
+	tick := d.Fleet.Now().Truncate(time.Second)
+	id := schedules.BatchID("nightly", tick)
+	record := fmt.Sprintf(`{"claim":{"tick":%d,"try":1,"retry_at":%d,"error":"http 401"}}`, tick.UnixMilli(), tick.Add(time.Minute).UnixMilli())
+	if err := d.Redis.HSet(t.Context(), "vizstop:{-}:schedule:nightly", "record", record).Err(); err != nil {
+		t.Fatal(err)
+	}
+	ord := Order{Action: Cancel, Target: Target{Batch: id}, By: "ada", Reason: "wrong rule"}
+	plan, err := o.Plan(t.Context(), ord)
+	if err != nil || plan.Count != 0 || plan.Scope != "batch "+id || plan.Target.Schedule != "nightly" || !strings.Contains(plan.Effect, "the try before: http 401. No stop of it") {
+		t.Fatalf("plan %+v, %v", plan, err)
+	}
+	partial := ord
+	partial.Sees = func(id string) bool { return id == project }
+	if _, err := o.Plan(t.Context(), partial); !isA[*control.UnknownError](err) || strings.Contains(err.Error(), "nightly is") || strings.Contains(err.Error(), "401") {
+		t.Errorf("to who sees one project: %v", err)
+	}
+	retry := ord
+	retry.Action = Retry
+	if _, err := o.Plan(t.Context(), retry); !isA[*control.UnknownError](err) || !strings.Contains(err.Error(), "has no stops yet: the tick of schedule nightly at") {
+		t.Errorf("retried: %v", err)
+	}
+	ord.Expect = plan.Expect
+	done, err := o.Do(t.Context(), ord)
+	if err != nil || done.Schedule != "nightly" || !done.Result.(*control.Canceled).Tick {
+		t.Fatalf("done %+v, %v", done, err)
+	}
+	if again, err := o.Do(t.Context(), ord); err != nil || !again.Repeated || again.Schedule != "nightly" {
+		t.Errorf("the repeat of an order gets %+v, %v", again, err)
+	}
+	if tick, _, err := d.Schedules.Tick(t.Context(), id); err != nil || !tick.Canceled || !strings.HasSuffix(tick.Words, "asks for no stop: canceled by ada: wrong rule") {
+		t.Errorf("it stands as %+v, %v", tick, err)
+	}
+	ord.Expect = ""
+	if _, err := o.Do(t.Context(), ord); !isA[*NothingError](err) {
+		t.Errorf("canceled twice: %v", err)
+	}
+}
+
+// What was confirmed for a tick without stops does not count once it has some; a cancel that was begun withdraws them.
+func TestCancelOfATickThatHasStopsSince(t *testing.T) {
+	d := desk(t)
+	o := operator(t, d)
+	tick := d.Fleet.Now().Truncate(time.Second)
+	id := schedules.BatchID("nightly", tick)
+	record := fmt.Sprintf(`{"claim":{"tick":%d,"try":1,"worker":"w","chosen":{"jobs":3}}}`, tick.UnixMilli())
+	if err := d.Redis.HSet(t.Context(), "vizstop:{-}:schedule:nightly", "record", record).Err(); err != nil {
+		t.Fatal(err)
+	}
+	ord := Order{Action: Cancel, Target: Target{Batch: id}, By: "ada", Reason: "wrong rule"}
+	plan, err := o.Plan(t.Context(), ord)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask(t, d, project, id, false, 3)
+	ord.Expect = plan.Expect
+	if _, err := o.Do(t.Context(), ord); !isA[*ChangedError](err) {
+		t.Errorf("done though it has changed: %v", err)
+	}
+	r, err := d.CancelTick(t.Context(), id, "canceled by ada")
+	if err != nil || !r.Tick || r.Canceled != 3 {
+		t.Errorf("canceled %+v, %v", r, err)
+	}
 }

@@ -84,6 +84,7 @@ func (p *pages) ask(w http.ResponseWriter, r *http.Request, status int, values u
 			return p.nothing(w, r, c, err)
 		}
 		c.Expect = c.Plan.Expect
+		c.Back = p.back(c.Plan.Target)
 	}
 	if order.Action == operate.Retry {
 		if c.Before, err = p.retried(r, order.Batch); err != nil {
@@ -180,6 +181,8 @@ func unknownBatch(r *http.Request, id string, err error) error {
 		return nil
 	case !who(r).All():
 		return problem.New(problem.NotFound, "There is no batch "+text(id)+", or it is in no project that is yours to see.")
+	case unknown.Tick != nil:
+		return problem.New(problem.NotFound, "Batch "+text(id)+" has no stops: "+text(unknown.Tick.Words)+".")
 	case unknown.Empty:
 		return problem.New(problem.NotFound, "Batch "+text(id)+" has no stops.")
 	}
@@ -255,10 +258,10 @@ func untilOf(s string, now time.Time) (time.Time, error) {
 // back is the page from which an action on a target comes.
 func (p *pages) back(t operate.Target) string {
 	switch {
+	case t.Schedule != "": // also of a batch that has no stops yet
+		return p.site.URL("/schedules")
 	case t.Batch != "" && utf8.ValidString(t.Batch):
 		return p.batchURL(t.Batch)
-	case t.Schedule != "":
-		return p.site.URL("/schedules")
 	}
 	return p.site.URL("/")
 }
@@ -268,6 +271,8 @@ func (p *pages) after(order operate.Order, done *operate.Done) string {
 	switch {
 	case done.Batch != "" && order.Action == operate.Retry:
 		return p.batchURL(done.Batch)
+	case done.Schedule != "":
+		return p.site.URL("/schedules")
 	case order.Action == operate.Allow && order.Batch == "":
 		return p.site.URL("/limits")
 	}

@@ -1,6 +1,7 @@
 package pages_test
 
 import (
+	"fmt"
 	"html"
 	"net/url"
 	"regexp"
@@ -12,6 +13,7 @@ import (
 	"vizstop/internal/ledger"
 	"vizstop/internal/redistest"
 	"vizstop/internal/release"
+	"vizstop/internal/schedules"
 )
 
 var (
@@ -488,5 +490,46 @@ func TestUndone(t *testing.T) {
 		if a := said(path); !strings.Contains(a, "shared-job") || strings.Contains(a, "restarted") {
 			t.Errorf("%s: batch two still wants the job stopped: %s", path, a)
 		}
+	}
+}
+
+// A tick that has no stops yet is told of, and canceled, on the page of the schedules.
+func TestCancelOfATick(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	tick := time.Now().Truncate(time.Second)
+	id := schedules.BatchID("nightly", tick)
+	record := fmt.Sprintf(`{"next":%d,"claim":{"tick":%[1]d,"try":1,"retry_at":%d,"error":"http 401"}}`, tick.UnixMilli(), tick.Add(time.Minute).UnixMilli())
+	must(t, w.admin.HSet(t.Context(), "vizstop:{-}:schedule:nightly", "record", record).Err())
+	if a := w.get("reader", "/schedules"); !strings.Contains(a.body, id) || !strings.Contains(a.body, "again at") || strings.Contains(a.body, "/act/") {
+		t.Errorf("the page of schedules: %d\n%s", a.status, a.body)
+	}
+	if a := w.get("operator", "/schedules"); !strings.Contains(a.body, "/act/cancel?batch="+id) {
+		t.Errorf("nothing to cancel it by: %d", a.status)
+	}
+	if a := w.get("reader", "/batches/"+id); a.status != 404 || !strings.Contains(a.body, "has no stops: the tick of schedule nightly at") {
+		t.Errorf("the page of its batch: %d", a.status)
+	}
+	for _, path := range []string{"/batches/" + id, "/act/cancel?batch=" + id} {
+		if a := w.get("limited", path); a.status != 404 || strings.Contains(a.body, "of schedule") {
+			t.Errorf("%s of who sees one project: %d", path, a.status)
+		}
+	}
+	page := w.get("operator", "/act/cancel?batch="+id)
+	if !strings.Contains(page.body, "It has no stops yet") || !strings.Contains(page.body, `href="/schedules">Back`) {
+		t.Errorf("the page that confirms it: %d\n%s", page.status, page.body)
+	}
+	done := w.send("operator", "POST", "/act/cancel", form(t, page, 200, "reason", "wrong rule").Encode())
+	if location := done.header.Get("Location"); done.status != 303 || location != "/schedules?did=cancel" {
+		t.Fatalf("canceled: %d to %s", done.status, location)
+	}
+	after := w.get("operator", "/schedules?did=cancel")
+	for _, want := range []string{"was recorded", "canceled by operator: wrong rule", "The tick of schedule nightly is canceled"} {
+		if !strings.Contains(after.body, want) {
+			t.Errorf("after it the page does not say %q", want)
+		}
+	}
+	if strings.Contains(after.body, "/act/cancel?") {
+		t.Error("it can be canceled again")
 	}
 }

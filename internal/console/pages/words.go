@@ -348,7 +348,7 @@ func tickClass(r scheduler.Result) string {
 		return "good"
 	case scheduler.Partial:
 		return "warn"
-	case scheduler.Suspended:
+	case scheduler.Suspended, scheduler.Canceled:
 		return "quiet"
 	}
 	return "bad"

@@ -31,18 +31,21 @@ type Detail struct {
 }
 
 // Batch is one batch as a principal sees it. Without one, or if it has no project that the principal sees, the error
-// is a *control.UnknownError.
+// is a *control.UnknownError, which tells of a schedule's tick only a principal who sees all projects.
 func (s *Source) Batch(ctx context.Context, id string, p *principals.Principal) (Kept[*Detail], error) {
 	unknown := &control.UnknownError{Batch: id}
 	if ledger.ValidateBatch(id) != nil {
 		return Kept[*Detail]{}, unknown
 	}
 	kept, err := s.details.get(ctx, id, func(ctx context.Context) (*Detail, error) { return s.detail(ctx, id) })
+	if gone, ok := errors.AsType[*control.UnknownError](cmp.Or(err, kept.Trouble)); ok { // Redis answers, and has no such batch, or no more
+		if p.All() {
+			unknown = gone
+		}
+		return Kept[*Detail]{}, unknown
+	}
 	if err != nil {
 		return kept, err
-	}
-	if gone, ok := errors.AsType[*control.UnknownError](kept.Trouble); ok { // Redis answers, and has it no more
-		return Kept[*Detail]{}, gone
 	}
 	if p.All() {
 		return kept, nil

@@ -52,9 +52,8 @@ const (
 
 // Source reads. It is safe for concurrent use.
 type Source struct {
-	desk      *control.Desk
-	schedules *scheduler.Desk
-	hour      Hour
+	desk *control.Desk
+	hour Hour
 
 	state    memo[struct{}, *State]
 	list     memo[struct{}, []Batch]
@@ -75,7 +74,7 @@ type Source struct {
 func New(desk *control.Desk, hour Hour) *Source { return newSource(desk, hour, time.Now) }
 
 func newSource(desk *control.Desk, hour Hour, clock func() time.Time) *Source {
-	s := &Source{desk: desk, schedules: scheduler.NewDesk(desk.Redis, desk.Fleet), hour: hour}
+	s := &Source{desk: desk, hour: hour}
 	s.state = memo[struct{}, *State]{fresh: Fresh, most: 1, clock: clock}
 	s.list = memo[struct{}, []Batch]{fresh: 5 * Fresh, most: 1, clock: clock}
 	s.deep = memo[struct{}, []Batch]{fresh: deepFresh, most: 1, clock: clock}
@@ -175,7 +174,7 @@ func (s *Source) read(ctx context.Context) (*State, error) {
 		return nil, err
 	}
 	st.Batches = st.Batches[:min(len(st.Batches), newest)]
-	if st.Ticks, err = s.schedules.Overview(ctx, 0); err != nil {
+	if st.Ticks, err = s.desk.Schedules.Overview(ctx, 0); err != nil {
 		return nil, err
 	}
 	if s.hour == nil {
@@ -338,7 +337,7 @@ func (s *Source) Ticks(ctx context.Context) (Kept[scheduler.Overview], error) {
 		if err := s.desk.Fleet.Sync(ctx); err != nil {
 			return scheduler.Overview{}, err
 		}
-		return s.schedules.Overview(ctx, shownResults)
+		return s.desk.Schedules.Overview(ctx, shownResults)
 	})
 }
 
