@@ -91,9 +91,9 @@ type Failing struct {
 	Err   error // an answer of Redis
 }
 
-// Refused is what Redis refuses this worker: the answer to its latest beat, nil if that was well, and the projects whose
-// rounds, of those that this worker makes, have failed for some seconds.
-func (l *Loop) Refused() (beat error, projects map[string]Failing) {
+// Refused is what Redis refuses this worker: the projects whose rounds, of those that this worker makes, have failed for
+// some seconds, and the answer to its latest beat, nil if that was well.
+func (l *Loop) Refused() (projects map[string]Failing, beat error) {
 	t := &l.trouble
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -103,7 +103,7 @@ func (l *Loop) Refused() (beat error, projects map[string]Failing) {
 			projects[p.projectID] = Failing{f.since, f.err}
 		}
 	}
-	return t.beat, projects
+	return projects, t.beat
 }
 
 // RefusesWrites reports whether Redis refuses writes, as far as the latest beat and rounds tell.

@@ -24,7 +24,7 @@ func TestTrouble(t *testing.T) {
 		wrong, full := said("WRONGTYPE of a key"), fmt.Errorf("a round: %w", said("OOM command not allowed"))
 		want := func(when string, beat error, refuses bool, projects ...string) {
 			t.Helper()
-			got, failing := l.Refused()
+			failing, got := l.Refused()
 			ok := errors.Is(got, beat) && (got == nil) == (beat == nil) && l.RefusesWrites() == refuses && len(failing) == len(projects)
 			for _, id := range projects {
 				ok = ok && failing[id].Err != nil

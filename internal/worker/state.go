@@ -214,7 +214,7 @@ const shownFailing = 10
 // refused tells what Redis refuses: of this worker's beats, without which no other knows that it lives, and of the
 // rounds of projects.
 func (w *Worker) refused() (faults, notes []string) {
-	beat, projects := w.loop.Refused()
+	projects, beat := w.loop.Refused()
 	all := redisconn.WritesRefused(beat)
 	switch {
 	case all != "":
