@@ -78,6 +78,32 @@ func TestUndoLooksAgainAfterTheAnswer(t *testing.T) {
 	}
 }
 
+// Only what was counted and confirmed is restarted, although more of the batch's stops end meanwhile.
+func TestUndoKeepsToWhatWasCounted(t *testing.T) {
+	t.Parallel()
+	desk, err := control.Open(t.Context(), redistest.Start(t).Limited(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	api, sim := newCaller(t, &spending{calls: map[string]int{}}, 2)
+	for _, id := range []string{"1", "2"} {
+		sim.SetStatus(project, id, v1.StatusKilled)
+	}
+	stoppedStop(t, desk, "1")
+	if _, err := desk.Ledger.Open(t.Context(), project, "b", []ledger.Ask{{JobID: "2", Deadline: time.Now().Add(time.Hour)}}); err != nil {
+		t.Fatal(err)
+	}
+	stops, _, err := desk.Ledger.BatchStops(t.Context(), project, "b", 0, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stoppedStop(t, desk, "2") // after it was counted as in flight
+	u := undo.New(desk.Ledger, api, "b")
+	if err := u.RestartAll(t.Context(), stops, 0); err != nil || u.Restarted != 1 || u.InFlight != 1 {
+		t.Errorf("%+v, %v", u.Report, err)
+	}
+}
+
 // The v2 API has no call that starts a job again. That is said before anything is
 // asked, and nothing is sent.
 func TestUndoIsNotPossible(t *testing.T) {

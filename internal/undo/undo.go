@@ -165,9 +165,11 @@ func (u *Undo) why(ctx context.Context, s *ledger.Stop) (result, reason string, 
 	return "", "", nil
 }
 
-// awaits reports whether a stop in flight is to be waited for: it ends by itself. One whose call has not gone out, and
-// that nobody has canceled, is not: it would be waited for until its job is stopped.
-func (u *Undo) awaits(s *ledger.Stop) bool { return s.State == ledger.Stopping || s.TooLate(u.Batch) }
+// awaits reports whether a stop in flight is to be waited for: it ends by itself, and its job can be restarted then. One
+// that nobody has canceled, or that goes on for another batch, is not: it would be waited for until its job is stopped.
+func (u *Undo) awaits(s *ledger.Stop) bool {
+	return u.api.Restarts(s.ProjectID) && (s.State == ledger.Stopping || s.TooLate(u.Batch) && s.WantedBesides(u.Batch) == "")
+}
 
 // whyNotYet is why the job of a stop in flight can't be restarted yet.
 func (u *Undo) whyNotYet(s *ledger.Stop) string {
@@ -223,11 +225,20 @@ const (
 
 // RestartAll restarts the job of each stop, if that is right. The stops are as the batch sees them, in one of States.
 // Jobs of stops that are on their way are restarted as these end, for which it waits as long as wait says; those that
-// are in flight then are noted as such. The error is that of Redis, of ctx, or of an API that refuses these
+// are in flight then are noted as such, and so are all others that are in flight as they come: nobody has confirmed
+// that their jobs are restarted. The error is that of Redis, of ctx, or of an API that refuses these
 // credentials; what was done before is noted. A job's own trouble is noted and is no error.
 func (u *Undo) RestartAll(ctx context.Context, stops []*ledger.Stop, wait time.Duration) error {
+	var meant []*ledger.Stop
+	for _, s := range stops {
+		if s.State == ledger.Stopped || wait > 0 && u.awaits(s) {
+			meant = append(meant, s)
+		} else {
+			u.noteInFlight(s)
+		}
+	}
 	for end := time.Now().Add(wait); ; {
-		ended, inFlight, err := u.read(ctx, stops)
+		ended, inFlight, err := u.read(ctx, meant)
 		if err == nil {
 			err = u.restartEach(ctx, ended)
 		}
@@ -246,7 +257,7 @@ func (u *Undo) RestartAll(ctx context.Context, stops []*ledger.Stop, wait time.D
 			return ctx.Err()
 		case <-time.After(min(left, lookAgain)):
 		}
-		stops = inFlight
+		meant = inFlight
 	}
 }
 
@@ -368,6 +379,10 @@ func ofJob(ctx context.Context, err error) bool {
 
 // noteInFlight notes that the stop of a job has not ended.
 func (u *Undo) noteInFlight(s *ledger.Stop) {
+	if !u.api.Restarts(s.ProjectID) {
+		u.note(s, "left", NoRestart)
+		return
+	}
 	u.note(s, "in_flight", u.whyNotYet(s))
 	if !u.awaits(s) {
 		u.mu.Lock()
