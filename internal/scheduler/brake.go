@@ -86,6 +86,21 @@ func (b *brake) cancel(ctx context.Context, why string) error {
 	return b.withdraw(ctx, why, projects...)
 }
 
+// withdrawCanceled withdraws what canceled ticks have asked for that end here: whoever carried them out may have died, or
+// run out of time, before it did.
+func (s *Scheduler) withdrawCanceled(ctx context.Context, st *state, results []Result) error {
+	for _, r := range results {
+		why := st.canceled(r.Tick.UnixMilli())
+		if why == "" || r.Batch == "" {
+			continue
+		}
+		if err := (&brake{s: s, batch: r.Batch, books: s.books(r.Shadow)}).cancel(ctx, why); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // withdraw withdraws what the batch has in some projects.
 func (b *brake) withdraw(ctx context.Context, why string, projects ...string) error {
 	for _, p := range projects {

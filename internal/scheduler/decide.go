@@ -48,12 +48,20 @@ func (v view) renewTiming(s *state) (results []Result) {
 	if print := v.schedule.Fingerprint(); s.Timing != print {
 		claimed := s.Claim != nil && s.Claim.Tick == s.Next
 		if next := timeOf(s.Next); s.Next != 0 && !next.After(v.now) && s.Next > s.Settled && !claimed {
-			results = append(results, v.result(next, Missed, "the times of the schedule were changed before it was carried out"))
+			results = append(results, v.unbegunFor(s, next, "the times of the schedule were changed before it was carried out"))
 			s.Settled = s.Next
 		}
 		s.Timing, s.Next = print, 0
 	}
 	return results
+}
+
+// unbegunFor is the result of a tick with which nobody begins any more, for what words say, unless it is canceled.
+func (v view) unbegunFor(s *state, tick time.Time, words string) Result {
+	if why := s.canceled(tick.UnixMilli()); why != "" {
+		return v.result(tick, Canceled, why)
+	}
+	return v.result(tick, Missed, words)
 }
 
 // settleCanceled ends what people have canceled, unless its jobs are chosen: then whoever carries it out withdraws what
@@ -125,7 +133,7 @@ func (v view) leave(s *state, revision int) (results []Result) {
 		results = append(results, v.ended(run.claim(), Missed, words))
 	}
 	if next := timeOf(s.Next); s.Next != 0 && !next.After(v.now) && s.Next > s.Settled {
-		results = append(results, v.result(next, Missed, words))
+		results = append(results, v.unbegunFor(s, next, words))
 		s.Settled = s.Next
 	}
 	s.Next = 0
@@ -166,7 +174,11 @@ func (v view) ended(c *claim, outcome Outcome, reason string) Result {
 	r.Tries, r.By, r.Shadow = c.Try, c.By, c.shadow(v.schedule)
 	if c.Chosen != nil && c.Chosen.Jobs > 0 {
 		r.Chosen, r.Batch = c.Chosen.Jobs, schedules.BatchID(v.schedule.Name, r.Tick)
-		r.Reason += "; whatever it has asked for goes on: enqueue status " + r.Batch
+		what := "goes on"
+		if outcome == Canceled {
+			what = "is withdrawn, unless its call has gone out"
+		}
+		r.Reason += fmt.Sprintf("; whatever it has asked for %s: enqueue status %s", what, r.Batch)
 	}
 	return r
 }

@@ -261,6 +261,9 @@ func (s *Scheduler) settleLeft(ctx context.Context, left []Left) error {
 		if len(results) == 0 && r.Next == next {
 			continue // a worker is at it still
 		}
+		if err := s.withdrawCanceled(ctx, &r.state, results); err != nil {
+			return err
+		}
 		switch err := s.change(ctx, one.Name, r, results...); {
 		case errors.Is(err, errChanged):
 			continue
@@ -322,6 +325,9 @@ func (s *Scheduler) visit(ctx context.Context, one *schedules.Schedule, entry En
 	results, mine, changed := v.decide(&r.state)
 	if !changed {
 		return nil
+	}
+	if err := s.withdrawCanceled(ctx, &r.state, results); err != nil {
+		return err
 	}
 	if err := s.change(ctx, one.Name, r, results...); err != nil {
 		return err

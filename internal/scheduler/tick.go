@@ -53,6 +53,8 @@ func (st *state) stands(t *Tick, at, now time.Time) bool {
 	const then = "; its batch appears when its jobs are chosen"
 	ms, c := at.UnixMilli(), st.Claim
 	switch {
+	case ms == 0: // stands for no tick in the record
+		return false
 	case c != nil && c.Tick == ms:
 		t.By, t.Open = c.By, true
 		switch {
@@ -112,8 +114,10 @@ func (t *Tick) ended(at time.Time, r Result) string {
 	return text
 }
 
-// keptCancellations is how many of a schedule are kept. No more than three of its ticks can be open.
-const keptCancellations = 10
+// over reports whether a canceled tick is none of the three that can be open: what is said of it is in its result.
+func (st *state) over(c cancellation) bool {
+	return (st.Claim == nil || st.Claim.Tick != c.Tick) && (st.Run == nil || st.Run.Tick != c.Tick) && st.Next != c.Tick
+}
 
 // errSettled is returned for the cancellation of a tick that is not open.
 var errSettled = errors.New("the tick is not open")
@@ -132,8 +136,7 @@ func (d *Desk) Cancel(ctx context.Context, batch, why string) (bool, error) {
 			return errSettled
 		}
 		if !t.Canceled {
-			all := append(slices.Clone(st.Canceled), cancellation{at.UnixMilli(), why})
-			st.Canceled = all[max(0, len(all)-keptCancellations):]
+			st.Canceled = append(slices.DeleteFunc(slices.Clone(st.Canceled), st.over), cancellation{at.UnixMilli(), why})
 		}
 		return nil
 	})

@@ -118,6 +118,13 @@ func TestCanceledBeforeItHasStops(t *testing.T) {
 			b.at("11-26 20:05")
 			return eveningBatch
 		}, outcome: Partial, canceled: 2},
+		"its first stops asked for, and no time left": {play: func(b *bench) string {
+			b.interrupt(&interrupted{left: 1})
+			b.at("11-26 20:05")
+			b.cancelTick(eveningBatch)
+			b.at("11-26 21:30")
+			return eveningBatch
+		}, canceled: 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, whole, "11-26 19:00")
@@ -268,4 +275,21 @@ func TestNextOfASuspendedSchedule(t *testing.T) {
 	next(time.Time{})
 	b.at("11-26 19:01")
 	next(at(t, "11-28 20:00"))
+}
+
+// What looks like the batch of a tick and is none can't be canceled, and leaves nothing behind.
+func TestNoTick(t *testing.T) {
+	b := newBench(t, several, "11-26 19:00")
+	b.at("11-26 19:00")
+	b.mu.Lock()
+	b.now = at(t, "11-26 20:00")
+	b.mu.Unlock()
+	for _, id := range []string{"sched-nosuch-19700101T000000Z", "sched-s-19700101T000000Z", "sched-s-20261126T200000.0004Z", "sched-s-20261126T200001Z"} {
+		if open, err := NewDesk(b.rdb, b).Cancel(t.Context(), id, "a slip"); open || err != nil {
+			t.Errorf("%s was canceled: %v, %v", id, open, err)
+		}
+	}
+	if b.at("11-26 20:05"); b.last("s").Accepted != 8 {
+		t.Errorf("the tick is %+v", b.last("s"))
+	}
 }

@@ -120,7 +120,7 @@ func OfBatch(id string) (name string, tick time.Time, ok bool) {
 		return "", time.Time{}, false
 	}
 	tick, err := time.Parse(batchTime, rest[i+1:])
-	return rest[:i], tick, err == nil
+	return rest[:i], tick, err == nil && BatchID(rest[:i], tick) == id // also not with fractions of a second
 }
 
 // TimeOfDay is minutes since midnight, from 0 to 1439.

@@ -239,7 +239,7 @@ func TestOfBatch(t *testing.T) {
 			t.Errorf("%s: %s, %v, %v", name, got, is, ok)
 		}
 	}
-	for _, id := range []string{"", "sched-", "sched--20261126T200000Z", "sched-20261126T200000Z", "sched-s-20261126T2000Z", "s-20261126T200000Z"} {
+	for _, id := range []string{"", "sched-", "sched--20261126T200000Z", "sched-20261126T200000Z", "sched-s-20261126T2000Z", "sched-s-20261126T200000.0004Z", "s-20261126T200000Z"} {
 		if name, _, ok := OfBatch(id); ok {
 			t.Errorf("%q is of schedule %s", id, name)
 		}

@@ -33,6 +33,15 @@ func (o *Operator) cancel(ctx context.Context, one *order) error {
 		return err
 	}
 	if one.plan.Count == 0 {
+		if one.Sees == nil { // a tick that goes on to ask, for all projects
+			tick, known, err := o.desk.Schedules.Tick(ctx, one.Batch)
+			if err != nil {
+				return err
+			}
+			if known && tick.Open && !tick.Canceled {
+				return o.cancelTick(one, &control.UnknownError{Batch: one.Batch, Tick: &tick})
+			}
+		}
 		return &NothingError{fmt.Sprintf("every stop of batch %s has an outcome: there is nothing to cancel", one.Batch)}
 	}
 	one.plan.Effect = "Stops whose call has not gone out are withdrawn. For the others it is too late; no further call goes out for them."
@@ -55,7 +64,7 @@ func (o *Operator) cancelTick(one *order, unknown *control.UnknownError) error {
 		return unknown
 	}
 	one.plan.Scope, one.plan.Target.Schedule = actions.Of("batch", one.Batch), unknown.Tick.Schedule
-	one.plan.Effect = "It has no stops yet: " + unknown.Tick.Words + ". No stop of it is asked for any more."
+	one.plan.Effect = "It has no stops in flight: " + unknown.Tick.Words + ". No stop of it is asked for any more."
 	one.do = func(ctx context.Context, one *order) (*Done, error) {
 		r, err := o.desk.CancelTick(ctx, one.Batch, "canceled by "+one.By+": "+one.Reason)
 		if err != nil {

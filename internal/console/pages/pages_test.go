@@ -516,7 +516,7 @@ func TestCancelOfATick(t *testing.T) {
 		}
 	}
 	page := w.get("operator", "/act/cancel?batch="+id)
-	if !strings.Contains(page.body, "It has no stops yet") || !strings.Contains(page.body, `href="/schedules">Back`) {
+	if !strings.Contains(page.body, "It has no stops in flight") || !strings.Contains(page.body, `href="/schedules">Back`) {
 		t.Errorf("the page that confirms it: %d\n%s", page.status, page.body)
 	}
 	done := w.send("operator", "POST", "/act/cancel", form(t, page, 200, "reason", "wrong rule").Encode())
