@@ -136,7 +136,11 @@ func TestAccessListIsMinimal(t *testing.T) {
 	})
 	turn("enqueue", func() {
 		enqueue(2, "status", "--watch", "now")
-		enqueue(w.undoCode(), "undo", "now", "--yes")
+		code := w.undoCode()
+		if code == 0 { // another batch has joined one of its stops, and wants that job stopped, too
+			code = 2
+		}
+		enqueue(code, "undo", "now", "--yes")
 		enqueue(0, "retry", "now")
 		enqueue(0, "show", ids[0])
 	})

@@ -33,12 +33,16 @@ type Hold struct {
 func (c *Command) lookAtFleet(ctx context.Context, desk *control.Desk, r *Report) error {
 	census := desk.Fleet.Census()
 	alive := len(census.Alive)
-	r.Workers.Alive = &alive
+	if alive > 0 || !r.refuses {
+		r.Workers.Alive = &alive
+	}
 	if !census.Seen.IsZero() {
 		r.Workers.Seen = &census.Seen
 	}
 	switch words := control.NoWorker(census.Seen); {
 	case alive > 0:
+	case r.refuses: // a worker can't say that it lives
+		r.Workers.Notes = append(r.Workers.Notes, "which workers live is not known, as Redis refuses writes")
 	case c.producer:
 		r.Workers.Failures = append(r.Workers.Failures, words+
 			"; if workers run, they use another Redis or another database: compare their --redis (VIZSTOP_REDIS)")

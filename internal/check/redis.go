@@ -54,8 +54,10 @@ func (c *Command) look(ctx context.Context, r *Report) error {
 	}
 	err = desk.Fleet.TryWrite(ctx) // its user may not see how much memory is left
 	switch words := redisconn.WritesRefused(err); {
-	case words != "" && !found.Has(redisfit.RefusesWrites):
-		r.Redis.Fit, r.Redis.Failures = No, append(r.Redis.Failures, words)
+	case words != "":
+		if r.refuses = true; !found.Has(redisfit.RefusesWrites) {
+			r.Redis.Fit, r.Redis.Failures = No, append(r.Redis.Failures, words)
+		}
 	case words == "" && err != nil:
 		return err
 	}
@@ -68,7 +70,9 @@ func (c *Command) look(ctx context.Context, r *Report) error {
 // judge tells whether it is fit.
 func (r *Redis) judge(found redisfit.Report) {
 	for _, f := range found.Findings {
-		r.Failures = append(r.Failures, f.String())
+		if f.Risk != redisfit.MemoryNearlyFull || !found.Has(redisfit.RefusesWrites) {
+			r.Failures = append(r.Failures, f.String())
+		}
 	}
 	r.Fit = Yes
 	if len(found.Unknown) > 0 {

@@ -27,6 +27,8 @@ type Report struct {
 	Holds    []Hold    `json:"holds"` // of the projects that are checked; without such, all
 	Notes    []string  `json:"notes"`
 	Failures []string  `json:"failures"` // what was to be checked and could not be
+
+	refuses bool // Redis refuses writes
 }
 
 // Project is one project of a Report.

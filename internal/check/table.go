@@ -28,6 +28,8 @@ func (r *Report) Write(out io.Writer) error {
 	fmt.Fprintln(out, plain.Line(r.Redis.line(), mostLine))
 	if r.Workers.Alive != nil {
 		fmt.Fprintln(out, r.Workers.line())
+	}
+	if r.Workers.Alive != nil || r.refuses {
 		fmt.Fprintln(out, r.holdsLine())
 	}
 	for _, line := range r.remarks() {

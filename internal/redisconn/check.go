@@ -69,6 +69,9 @@ const longestSilence = 12 * time.Second
 func greet(ctx context.Context, client redis.UniversalClient) error {
 	for began := time.Now(); ; {
 		err := client.Ping(ctx).Err()
+		if WritesRefused(err) != "" { // with a full disk it refuses a PING, too, and can be read all the same
+			return nil
+		}
 		op, ok := errors.AsType[*net.OpError](err)
 		dialing := ok && op.Op == "dial"
 		if !isTimeout(err) || dialing || ctx.Err() != nil || time.Since(began) >= longestSilence {

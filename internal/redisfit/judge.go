@@ -45,13 +45,12 @@ func (s info) judgeMemory(r *Report) {
 	buffers, _ := strconv.ParseInt(s["mem_not_counted_for_evict"], 10, 64) // of replicas and of the append-only file
 	fix := fmt.Sprintf("give it more than the %d bytes that it uses: redis-cli CONFIG SET maxmemory %d, and the same in its configuration; "+
 		"or lower --retention", used, 2*used)
-	switch {
-	case limit <= 0:
-	case used-buffers > limit:
-		r.find(RefusesWrites, fmt.Sprintf("it uses more than maxmemory (%d bytes)", limit), "it refuses every write, and nothing is stopped", fix)
-	case used >= limit/100*nearlyFull:
+	if limit > 0 && used >= limit/100*nearlyFull {
 		r.find(MemoryNearlyFull, fmt.Sprintf("it uses more than %d %% of maxmemory (%d bytes)", nearlyFull, limit),
 			"it will soon refuse new stops, and progress of those in flight", fix)
+	}
+	if limit > 0 && used-buffers > limit {
+		r.find(RefusesWrites, fmt.Sprintf("it uses more than maxmemory (%d bytes)", limit), "it refuses every write, and nothing is stopped", fix)
 	}
 }
 

@@ -130,7 +130,7 @@ func TestMemoryNearlyFull(t *testing.T) {
 	for _, c := range []struct {
 		limit int64
 		want  string
-	}{{2 * used(), ""}, {used() + used()/20, "memory_nearly_full"}, {used() / 2, "refuses_writes"}} {
+	}{{2 * used(), ""}, {used() + used()/20, "memory_nearly_full"}, {used() / 2, "memory_nearly_full refuses_writes"}} {
 		if err := client.ConfigSet(t.Context(), "maxmemory", fmt.Sprint(c.limit)).Err(); err != nil {
 			t.Fatal(err)
 		}

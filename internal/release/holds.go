@@ -181,13 +181,30 @@ func (r *Releaser) Holds(ctx context.Context) ([]Hold, error) {
 			found = append(found, limited...)
 		}
 		if len(found) == 0 && !noted && c.scope == ScopeProject { // it is over
-			if err := r.rdb.SRem(ctx, heldKey, c.project).Err(); err != nil {
-				return nil, fmt.Errorf("note that project %s is no longer held: %w", c.project, err)
-			}
+			_ = r.rdb.SRem(ctx, heldKey, c.project).Err() // a Redis that refuses writes can tell all the same; the next look does it
 		}
 		holds = append(holds, found...)
 	}
 	return holds, nil
+}
+
+// HoldsOf lists what holds calls of one project back now, the limits of its batches among it: what is for all first.
+func (r *Releaser) HoldsOf(ctx context.Context, projectID string) ([]Hold, error) {
+	account := r.Account(projectID)
+	controls := []control{{scope: ScopeFleet, key: fleetKey}, {scope: ScopeCredential, account: account, key: accountKey(account)},
+		{scope: ScopeProject, project: projectID, account: account, key: controlKey(projectID)}}
+	holds, err := r.queuePause(ctx)
+	if err == nil {
+		err = r.readControls(ctx, controls)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range controls {
+		holds = append(holds, c.holds(r.now())...)
+	}
+	limited, _, err := r.limitHolds(ctx, Hold{Scope: ScopeProject, ProjectID: projectID, Account: account})
+	return append(holds, limited...), err
 }
 
 // queuePause is the hold of asynq's queue; none while it is not paused.
@@ -238,18 +255,23 @@ func (r *Releaser) heldControls(ctx context.Context) ([]control, error) {
 	for _, p := range projects.Val() {
 		controls = append(controls, control{scope: ScopeProject, project: p, account: r.Account(p), key: controlKey(p)})
 	}
-	pipe = r.rdb.Pipeline()
+	return controls, r.readControls(ctx, controls)
+}
+
+// readControls reads control hashes by their keys.
+func (r *Releaser) readControls(ctx context.Context, controls []control) error {
+	pipe := r.rdb.Pipeline()
 	answers := make([]*redis.MapStringStringCmd, len(controls))
 	for i, c := range controls {
 		answers[i] = pipe.HGetAll(ctx, c.key)
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, fmt.Errorf("look what holds calls back: %w", err)
+		return fmt.Errorf("look what holds calls back: %w", err)
 	}
 	for i, a := range answers {
 		controls[i].fields = a.Val()
 	}
-	return controls, nil
+	return nil
 }
 
 // holds are the holds that a control hash tells of.

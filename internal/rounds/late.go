@@ -48,10 +48,13 @@ func (l *Loop) tryLate(ctx context.Context, projectID string, ids []string) erro
 		return err
 	}
 	taken, err := l.take(ctx, projectID, expire)
-	held := sync.OnceValue(func() string { return l.held(ctx, projectID) })
+	holds := sync.OnceValue(func() []release.Hold {
+		all, _ := l.Release.HoldsOf(ctx, projectID) // without them it expires all the same
+		return all
+	})
 	for _, c := range taken {
 		if c.Stop.State == ledger.Pending && c.Stop.Reason == "" && !c.Stop.Wanted(now) {
-			c.Stop.Reason = held()
+			c.Stop.Reason = heldBack(holds(), c.Stop)
 		}
 		err = errors.Join(err, l.Handlers.Looker.Expire(ctx, c.Stop))
 		l.Handlers.AtWork.End(c.Stop.ID)
@@ -59,15 +62,11 @@ func (l *Loop) tryLate(ctx context.Context, projectID string, ids []string) erro
 	return err
 }
 
-// held is what holds back calls of a project now, for the person who asks why a stop did
-// not go out; "" if nothing does or Redis does not say.
-func (l *Loop) held(ctx context.Context, projectID string) string {
-	holds, err := l.Release.Holds(ctx)
-	if err != nil {
-		return ""
-	}
+// heldBack is what held s back, for the person who asks why it did not go out; "": nothing that is known of. Limits are
+// for stops that nobody has confirmed.
+func heldBack(holds []release.Hold, s *ledger.Stop) string {
 	for _, h := range holds {
-		if h.Scope != release.ScopeBatch && l.Release.Concerns(h, projectID) {
+		if !h.ByLimit() || s.Unconfirmed && (h.Batch == "" || h.Batch == s.Batch) {
 			return h.String()
 		}
 	}

@@ -33,6 +33,8 @@ type failing struct {
 const (
 	// failsFor is how long a part must have failed before that is told: once is no trouble.
 	failsFor = 3 * time.Second
+	// apart is how long after another one a failure is one for itself.
+	apart = 10 * time.Second
 	// failedUntil is when a failure is forgotten: another worker may have made the next round.
 	failedUntil = 30 * time.Second
 )
@@ -71,7 +73,7 @@ func (t *trouble) made(p part, err error) {
 			t.rounds = make(map[part]failing)
 		}
 		f, known := t.rounds[p]
-		if !known {
+		if !known || now.Sub(f.last) > apart { // others may have made its rounds meanwhile, and well
 			f.since = now
 		}
 		f.last, f.err = now, err

@@ -50,6 +50,9 @@ func TestTrouble(t *testing.T) {
 		want("half a minute later", nil, false)
 		l.trouble.made(p, wrong)
 		want("a failure after a long time", nil, false)
+		time.Sleep(20 * time.Second)
+		l.trouble.made(p, wrong)
+		want("another one, long after it", nil, false)
 
 		l.trouble.beaten(errors.Join(full, nil))
 		l.trouble.made(q, full)
