@@ -41,7 +41,8 @@ func (c *stopCmd) conclude(ctx context.Context, desk *control.Desk, a *answer) e
 	return verdict(a, c.allowNotFound)
 }
 
-// noteWhy tells people what keeps the stops that were asked for from moving. They are recorded, whatever becomes of this.
+// noteWhy tells people what keeps the stops that were asked for from moving. They are recorded, whatever becomes of
+// this.
 func (c *stopCmd) noteWhy(ctx context.Context, desk *control.Desk, a *answer) {
 	if c.quiet || len(a.Projects) == 0 {
 		return

@@ -44,9 +44,9 @@ func (e *UnknownError) Error() string {
 	return fmt.Sprintf("batch %q is not in the ledger: the id is wrong, or the batch ended longer ago than the worker's --retention", e.Batch)
 }
 
-// Batch finds a batch. Without one of that id, or if it has no stops, the error is an
-// *UnknownError, which tells of the tick that is to have it, or had no stop. Projects in which it has nothing are left out: every job of it was
-// refused there, or its producer died too soon.
+// Batch finds a batch. Without one of that id, or if it has no stops, the error is an *UnknownError, which tells of the
+// tick that is to have it, or had no stop. Projects in which it has nothing are left out: every job of it was refused
+// there, or its producer died too soon.
 func (d *Desk) Batch(ctx context.Context, id string) (*Batch, error) {
 	if err := ledger.ValidateBatch(id); err != nil {
 		return nil, err

@@ -93,8 +93,8 @@ type Failing struct {
 	Err   error // an answer of Redis
 }
 
-// Refused is what Redis refuses this worker: the projects whose rounds, of those that this worker makes, have failed for
-// some seconds, and the answer to its latest beat, nil if that was well.
+// Refused is what Redis refuses this worker: the projects whose rounds, of those that this worker makes, have failed
+// for some seconds, and the answer to its latest beat, nil if that was well.
 func (l *Loop) Refused() (projects map[string]Failing, beat error) {
 	t := &l.trouble
 	t.mu.Lock()

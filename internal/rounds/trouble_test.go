@@ -15,8 +15,8 @@ type said string
 func (s said) Error() string { return string(s) }
 func (said) RedisError()     {}
 
-// What Redis refuses is told as long as it is so: a beat at once, rounds when they have failed for some seconds, and what
-// another worker may have mended meanwhile for half a minute.
+// What Redis refuses is told as long as it is so: a beat at once, rounds when they have failed for some seconds, and
+// what another worker may have mended meanwhile for half a minute.
 func TestTrouble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(Config{})

@@ -86,8 +86,8 @@ func (b *brake) cancel(ctx context.Context, why string) error {
 	return b.withdraw(ctx, why, projects...)
 }
 
-// withdrawCanceled withdraws what canceled ticks have asked for that end here: whoever carried them out may have died, or
-// run out of time, before it did.
+// withdrawCanceled withdraws what canceled ticks have asked for that end here: whoever carried them out may have died,
+// or run out of time, before it did.
 func (s *Scheduler) withdrawCanceled(ctx context.Context, st *state, results []Result) error {
 	for _, r := range results {
 		why := st.canceled(r.Tick.UnixMilli())

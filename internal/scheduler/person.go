@@ -288,9 +288,8 @@ func (d *Desk) MaySuspend(until time.Time, given string) error {
 	return fmt.Errorf("%s is over: nothing was suspended", given)
 }
 
-// Suspend keeps a schedule from having ticks carried out until a time. One that is
-// suspended already is suspended until then instead. What was due or asked for before, and has asked for no stop yet, is
-// not carried out later either.
+// Suspend keeps a schedule from having ticks carried out until a time. One that is suspended already is suspended until
+// then instead. What was due or asked for before, and has asked for no stop yet, is not carried out later either.
 func (d *Desk) Suspend(ctx context.Context, name string, until time.Time, by, reason string) error {
 	if _, _, err := d.entry(ctx, name); err != nil {
 		return err

@@ -20,8 +20,8 @@ type Tick struct {
 	Canceled bool   // it is, and asks for none
 }
 
-// Tick finds the tick of a batch. It is false if no schedule makes such an id, or nothing is known of the tick: it never
-// was, or has one of the older results, which are not kept.
+// Tick finds the tick of a batch. It is false if no schedule makes such an id, or nothing is known of the tick: it
+// never was, or has one of the older results, which are not kept.
 func (d *Desk) Tick(ctx context.Context, batch string) (Tick, bool, error) {
 	name, at, ok := schedules.OfBatch(batch)
 	if !ok {

@@ -165,8 +165,9 @@ func (u *Undo) why(ctx context.Context, s *ledger.Stop) (result, reason string, 
 	return "", "", nil
 }
 
-// awaits reports whether a stop in flight is to be waited for: it ends by itself, and its job can be restarted then. One
-// that nobody has canceled, or that goes on for another batch, is not: it would be waited for until its job is stopped.
+// awaits reports whether a stop in flight is to be waited for: it ends by itself, and its job can be restarted then.
+// One that nobody has canceled, or that goes on for another batch, is not: it would be waited for until its job is
+// stopped.
 func (u *Undo) awaits(s *ledger.Stop) bool {
 	return u.api.Restarts(s.ProjectID) && (s.State == ledger.Stopping || s.TooLate(u.Batch) && s.WantedBesides(u.Batch) == "")
 }

@@ -264,7 +264,8 @@ func TestLongOrdersGoOn(t *testing.T) {
 	})
 }
 
-// A tick of a schedule that has no stops yet is canceled by who sees all projects; others are not told that it is there.
+// A tick of a schedule that has no stops yet is canceled by who sees all projects; others are not told that it is
+// there.
 func TestCancelOfATickWithoutStops(t *testing.T) {
 	d := desk(t)
 	o := operator(t, d)
