@@ -230,12 +230,12 @@ const (
 // that their jobs are restarted. The error is that of Redis, of ctx, or of an API that refuses these
 // credentials; what was done before is noted. A job's own trouble is noted and is no error.
 func (u *Undo) RestartAll(ctx context.Context, stops []*ledger.Stop, wait time.Duration) error {
-	var meant []*ledger.Stop
+	var meant, others []*ledger.Stop
 	for _, s := range stops {
 		if s.State == ledger.Stopped || wait > 0 && u.awaits(s) {
 			meant = append(meant, s)
 		} else {
-			u.noteInFlight(s)
+			others = append(others, s)
 		}
 	}
 	for end := time.Now().Add(wait); ; {
@@ -248,7 +248,7 @@ func (u *Undo) RestartAll(ctx context.Context, stops []*ledger.Stop, wait time.D
 		}
 		left := time.Until(end)
 		if left <= 0 || !slices.ContainsFunc(inFlight, u.awaits) {
-			for _, s := range inFlight {
+			for _, s := range append(inFlight, others...) {
 				u.noteInFlight(s)
 			}
 			return nil
