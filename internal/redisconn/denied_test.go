@@ -1,6 +1,7 @@
 package redisconn
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -17,16 +18,7 @@ func TestDenied(t *testing.T) {
 	client := mustParse(t, "redis://poor:p@"+s.Addr).Client()
 	defer client.Close()
 	ctx := t.Context()
-	var second *redis.IntCmd
-	_, pipelined := client.Pipelined(ctx, func(p redis.Pipeliner) error {
-		p.HSet(ctx, "vizstop:x", "f", "v")
-		second = p.HSet(ctx, "vizstop:x", "f", "v")
-		return nil
-	})
-	_, transaction := client.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		p.HSet(ctx, "vizstop:x", "f", "v")
-		return nil
-	})
+	pipelined, second, transaction := writeTogether(ctx, client)
 	for name, c := range map[string]struct {
 		err  error
 		says string
@@ -35,7 +27,7 @@ func TestDenied(t *testing.T) {
 		"key":           {client.Get(ctx, "other").Err(), "one of the keys"},
 		"in a script":   {client.Eval(ctx, "return redis.call('hset', KEYS[1], 'f', 'v')", []string{"vizstop:x"}).Err(), "script"},
 		"pipeline":      {pipelined, "'hset' command"},
-		"in a pipeline": {second.Err(), "'hset' command"},
+		"in a pipeline": {second, "'hset' command"},
 		"transaction":   {transaction, "'hset' command"},
 		"script itself": {client.EvalSha(ctx, "abc", nil).Err(), "'evalsha' command"},
 	} {
@@ -76,4 +68,19 @@ func TestAccessListInACluster(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// writeTogether writes in a pipeline and in a transaction, and returns the errors of the pipeline, of its second command and
+// of the transaction.
+func writeTogether(ctx context.Context, client redis.UniversalClient) (pipelined, second, transaction error) {
+	cmds, pipelined := client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		p.HSet(ctx, "vizstop:x", "f", "v")
+		p.HSet(ctx, "vizstop:x", "f", "v")
+		return nil
+	})
+	_, transaction = client.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		p.HSet(ctx, "vizstop:x", "f", "v")
+		return nil
+	})
+	return pipelined, cmds[1].Err(), transaction
 }
