@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"vizstop/internal/fleet"
 	"vizstop/internal/modelarts/modelartstest"
 	"vizstop/internal/redistest"
 	"vizstop/internal/worker"
@@ -57,6 +58,7 @@ type world struct {
 	hook     *hook
 	worker   *worker.Worker       // nil while none runs
 	metrics  *prometheus.Registry // of the worker that ran last
+	idle     *fleet.Member        // says each second that a worker lives; nil while nobody does
 }
 
 // worldKey is where a script's Env keeps its *world.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,6 +20,11 @@ func exits(ts *testscript.TestScript, w *world, args []string) error {
 	want, err := strconv.Atoi(args[0])
 	if err != nil {
 		return err
+	}
+	if w.idle != nil { // on a busy machine its latest beat may be as old as that of a dead worker
+		if err := w.idle.Beat(context.Background()); err != nil {
+			return err
+		}
 	}
 	err = ts.Exec(args[1], args[2:]...)
 	if ended, ok := errors.AsType[*exec.ExitError](err); want == 0 && err != nil || want != 0 && (!ok || ended.ExitCode() != want) {

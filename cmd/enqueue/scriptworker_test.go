@@ -93,10 +93,10 @@ func metric(_ *testscript.TestScript, w *world, args []string) error {
 // idleWorker says every second that a worker lives.
 func idleWorker(ts *testscript.TestScript, w *world, _ []string) error {
 	ctx, end := context.WithCancel(context.Background())
-	member := fleet.New(w.rdb, 1)
+	w.idle = fleet.New(w.rdb, 1)
 	var beats sync.WaitGroup
 	ts.Defer(func() { end(); beats.Wait() })
-	if err := member.Beat(ctx); err != nil {
+	if err := w.idle.Beat(ctx); err != nil {
 		return err
 	}
 	beats.Go(func() {
@@ -107,7 +107,7 @@ func idleWorker(ts *testscript.TestScript, w *world, _ []string) error {
 			case <-ctx.Done():
 				return
 			case <-ticker.C:
-				_ = member.Beat(ctx) // the script says what is missing
+				_ = w.idle.Beat(ctx) // the script says what is missing
 			}
 		}
 	})

@@ -93,7 +93,7 @@ func TestPages(t *testing.T) {
 		`vizstop_recoveries_total{found="dead"} 0`,
 		"vizstop_rate 50", "vizstop_configured_rate 50", "vizstop_workers 1",
 		`vizstop_queue_tasks{queue="visualization",state="scheduled"} 0`,
-		`vizstop_redis_unfit{risk="no_append_only"} 0`, "vizstop_refused_files 0",
+		`vizstop_redis_unfit{risk="no_append_only"} 0`, "vizstop_refused_files 0", "vizstop_calls_waiting 0",
 		"vizstop_redis_up 1", "vizstop_build_info{", "go_goroutines ", "process_cpu_seconds_total ")
 	for path, want := range map[string]string{"/healthz": "ok\n", "/readyz": "ok\n"} {
 		if status, body := r.get(path); status != 200 || body != want {
@@ -163,6 +163,8 @@ func TestShutdownFinishesWhatIsAtWork(t *testing.T) {
 	r := start(t, signing(server, sim), "--concurrency", "1", "--api-rate", "0")
 	ask(t, rdb, "b", "10", "11", "12")
 	first := <-atWork
+	_, metrics := r.get("/metrics")
+	wantContains(t, metrics, "vizstop_call_slots 1\n", "vizstop_call_slots_used 1\n") // although no call has ended
 	r.cancel()
 	await(t, "readyz to say that it ends", func() bool {
 		status, body := r.get("/readyz")

@@ -13,33 +13,35 @@ type Kind int
 // The kinds of an error. "The job's" says something about one job or one
 // request, "the system's" about everything that is sent now.
 const (
-	KindOK          Kind = iota // no error
-	KindNotFound                // the job's: it does not exist
-	KindNotAllowed              // the job's: not in its present status; see JobStatus
-	KindInvalid                 // the job's: the API, or we ourselves, find the request malformed
-	KindCredentials             // the system's: who we are was not accepted
-	KindPermission              // the system's: we may not do this, or not in this project
-	KindThrottled               // the system's: too many requests; see RetryAfter
-	KindNoAPI                   // the system's: the endpoint does not serve this API
-	KindUnavailable             // the API's: an internal error or an answer that makes no sense
-	KindUnreachable             // the system's: no connection was made, nothing was sent
-	KindTimeout                 // no answer in time, or the connection broke; see MaybeSent
-	KindCanceled                // we gave up ourselves: the context was canceled
+	KindOK           Kind = iota // no error
+	KindNotFound                 // the job's: it does not exist
+	KindNotAllowed               // the job's: not in its present status; see JobStatus
+	KindInvalid                  // the job's: the API, or we ourselves, find the request malformed
+	KindCredentials              // the system's: who we are was not accepted
+	KindPermission               // the system's: we may not do this, or not in this project
+	KindThrottled                // the system's: too many requests; see RetryAfter
+	KindNoAPI                    // the system's: the endpoint does not serve this API
+	KindUnavailable              // the API's: an internal error or an answer that makes no sense
+	KindUnreachable              // the system's: no connection was made, nothing was sent
+	KindTimeout                  // the API's: no answer in time; see MaybeSent
+	KindDisconnected             // the API's: the connection broke before the whole answer was read; see MaybeSent
+	KindCanceled                 // we gave up ourselves: the context was canceled
 )
 
 var kindNames = [...]string{
-	KindOK:          "ok",
-	KindNotFound:    "not_found",
-	KindNotAllowed:  "not_allowed",
-	KindInvalid:     "invalid",
-	KindCredentials: "credentials",
-	KindPermission:  "permission",
-	KindThrottled:   "throttled",
-	KindNoAPI:       "no_api",
-	KindUnavailable: "unavailable",
-	KindUnreachable: "unreachable",
-	KindTimeout:     "timeout",
-	KindCanceled:    "canceled",
+	KindOK:           "ok",
+	KindNotFound:     "not_found",
+	KindNotAllowed:   "not_allowed",
+	KindInvalid:      "invalid",
+	KindCredentials:  "credentials",
+	KindPermission:   "permission",
+	KindThrottled:    "throttled",
+	KindNoAPI:        "no_api",
+	KindUnavailable:  "unavailable",
+	KindUnreachable:  "unreachable",
+	KindTimeout:      "timeout",
+	KindDisconnected: "disconnected",
+	KindCanceled:     "canceled",
 }
 
 // String is the kind's name as a metric label, such as "not_found".

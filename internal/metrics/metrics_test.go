@@ -79,12 +79,38 @@ func TestNamesPassLint(t *testing.T) {
 	m := New(reg, "v1", labels)
 	m.PollStarted(0, "")
 	reg.MustRegister(NewSnapshotCollector(func(context.Context) (Snapshot, error) { return full, nil }))
+	reg.MustRegister(NewCallSlots(slots{})...)
 	problems, err := testutil.GatherAndLint(reg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range problems {
 		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+type slots struct{}
+
+func (slots) All() int     { return 32 }
+func (slots) Used() int    { return 30 }
+func (slots) Waiting() int { return 7 }
+
+func TestCallSlots(t *testing.T) {
+	reg := prometheus.NewPedanticRegistry()
+	reg.MustRegister(NewCallSlots(slots{})...)
+	want := `
+# HELP vizstop_call_slots Calls of the API that this worker makes at once at most.
+# TYPE vizstop_call_slots gauge
+vizstop_call_slots 32
+# HELP vizstop_call_slots_used Calls of the API that this worker makes now.
+# TYPE vizstop_call_slots_used gauge
+vizstop_call_slots_used 30
+# HELP vizstop_calls_waiting Calls of the API that wait for a slot of this worker.
+# TYPE vizstop_calls_waiting gauge
+vizstop_calls_waiting 7
+`
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(want)); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -154,6 +154,26 @@ func NewRefusedFiles(count func() int) prometheus.Collector {
 		func() float64 { return float64(count()) })
 }
 
+// CallSlots tells of the calls of the API that a worker can make at once.
+type CallSlots interface {
+	All() int     // how many it can make
+	Used() int    // how many it makes now
+	Waiting() int // how many wait for one of those to end
+}
+
+// NewCallSlots returns the gauges of call slots, whose methods must be safe for concurrent use.
+func NewCallSlots(slots CallSlots) []prometheus.Collector {
+	gauge := func(name, help string, read func() int) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help},
+			func() float64 { return float64(read()) })
+	}
+	return []prometheus.Collector{
+		gauge("call_slots", "Calls of the API that this worker makes at once at most.", slots.All),
+		gauge("call_slots_used", "Calls of the API that this worker makes now.", slots.Used),
+		gauge("calls_waiting", "Calls of the API that wait for a slot of this worker.", slots.Waiting),
+	}
+}
+
 func oneIf(b bool) float64 {
 	if b {
 		return 1

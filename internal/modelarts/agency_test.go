@@ -279,7 +279,7 @@ func TestAssumptionErrors(t *testing.T) {
 		{"odd key", func(w http.ResponseWriter, _ *http.Request) {
 			io.WriteString(w, `{"credential":{"access":"a","secret":7,"securitytoken":"hush"}}`)
 		}, jobs.KindUnavailable},
-		{"reset", func(w http.ResponseWriter, _ *http.Request) { hangUp(w, true) }, jobs.KindTimeout},
+		{"reset", func(w http.ResponseWriter, _ *http.Request) { hangUp(w, true) }, jobs.KindDisconnected},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, l := newAgencyClient(t, notCalled(t))

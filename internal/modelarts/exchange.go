@@ -105,10 +105,18 @@ func noAnswer(ctx context.Context, operation string, sent bool, err error) *jobs
 	switch {
 	case sent && errors.Is(err, errNotHTTP):
 		kind = jobs.KindUnavailable
-	case sent:
+	case sent && timedOut(err):
 		kind = jobs.KindTimeout
+	case sent:
+		kind = jobs.KindDisconnected
 	}
 	return &jobs.Error{Operation: operation, Kind: kind, MaybeSent: maybeSent, Err: err}
+}
+
+// timedOut reports whether the transport waited for an answer in vain, on a connection that held.
+func timedOut(err error) bool {
+	e, ok := errors.AsType[net.Error](err)
+	return ok && e.Timeout()
 }
 
 // errNotHTTP stands for all that can be wrong with an answer below its content, such

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -84,7 +85,7 @@ func TestConnectionBreaksAfterRequest(t *testing.T) {
 				calls.Add(1)
 				hangUp(w, hard)
 			})
-			checkStop(t, t.Context(), newClient(t, server.URL), jobs.KindTimeout, true)
+			checkStop(t, t.Context(), newClient(t, server.URL), jobs.KindDisconnected, true)
 			if n := calls.Load(); n != 1 {
 				t.Errorf("the stop was sent %d times", n)
 			}
@@ -108,7 +109,7 @@ func TestReusedConnectionBreaks(t *testing.T) {
 	if _, err := getJob(c, t.Context(), testProject, "4211"); err != nil {
 		t.Fatal(err)
 	}
-	checkStop(t, t.Context(), c, jobs.KindTimeout, true)
+	checkStop(t, t.Context(), c, jobs.KindDisconnected, true)
 	if n := stops.Load(); n != 1 {
 		t.Errorf("the stop was sent %d times", n)
 	}
@@ -119,7 +120,7 @@ func TestConnectionBreaksInsideAnswer(t *testing.T) {
 		w.Header().Set("Content-Length", "100")
 		io.WriteString(w, `{"is_success":`)
 	})
-	checkStop(t, t.Context(), newClient(t, server.URL), jobs.KindTimeout, true)
+	checkStop(t, t.Context(), newClient(t, server.URL), jobs.KindDisconnected, true)
 }
 
 func TestAnswerBadlyCompressed(t *testing.T) {
@@ -224,9 +225,16 @@ func TestSilentTransport(t *testing.T) {
 	cause := io.ErrUnexpectedEOF
 	c := newClient(t, "https://host", WithHTTPClient(&http.Client{Transport: silentTransport{cause}}))
 	_, err := stopJob(c, t.Context(), testProject, "10")
-	if apiErr := asError(t, err); apiErr.Kind != jobs.KindTimeout || !apiErr.MaybeSent || !errors.Is(err, cause) {
+	if apiErr := asError(t, err); apiErr.Kind != jobs.KindDisconnected || !apiErr.MaybeSent || !errors.Is(err, cause) {
 		t.Errorf("got %#v", apiErr)
 	}
+}
+
+// A transport that gives up waiting, as one with a time limit of its own does, tells of no broken connection.
+func TestTransportTimesOut(t *testing.T) {
+	cause := &net.OpError{Op: "read", Net: "tcp", Err: os.ErrDeadlineExceeded}
+	c := newClient(t, "https://host", WithHTTPClient(&http.Client{Transport: silentTransport{cause}}))
+	checkStop(t, t.Context(), c, jobs.KindTimeout, true)
 }
 
 // A connection that is closed as it is used again says nothing about the other side's HTTP.
@@ -234,7 +242,7 @@ func TestIdleConnectionIsClosed(t *testing.T) {
 	cause := errors.New("http: server closed idle connection")
 	c := newClient(t, "https://host", WithHTTPClient(&http.Client{Transport: silentTransport{cause}}))
 	_, err := stopJob(c, t.Context(), testProject, "10")
-	if apiErr := asError(t, err); apiErr.Kind != jobs.KindTimeout || !apiErr.MaybeSent || !errors.Is(err, cause) {
+	if apiErr := asError(t, err); apiErr.Kind != jobs.KindDisconnected || !apiErr.MaybeSent || !errors.Is(err, cause) {
 		t.Errorf("%v: got %#v", err, apiErr)
 	}
 }

@@ -34,7 +34,7 @@ func TestLoginErrors(t *testing.T) {
 		{"302", refuse(302, ""), jobs.KindNoAPI},
 		{"page", func(w http.ResponseWriter, _ string) { io.WriteString(w, samples.Page502) }, jobs.KindUnavailable},
 		{"no token", func(w http.ResponseWriter, _ string) { w.WriteHeader(201) }, jobs.KindUnavailable},
-		{"reset", func(w http.ResponseWriter, _ string) { hangUp(w, true) }, jobs.KindTimeout},
+		{"reset", func(w http.ResponseWriter, _ string) { hangUp(w, true) }, jobs.KindDisconnected},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, i := newPasswordClient(t, notCalled(t))

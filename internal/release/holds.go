@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
 
 	"vizstop/internal/ledger"
 	"vizstop/internal/plain"
@@ -169,23 +170,36 @@ func (r *Releaser) Holds(ctx context.Context) ([]Hold, error) {
 	if err != nil {
 		return nil, err
 	}
-	now := r.now()
-	for _, c := range controls {
-		found, noted := c.holds(now), false
-		if c.scope == ScopeProject {
-			var limited []Hold
-			limited, noted, err = r.limitHolds(ctx, Hold{Scope: c.scope, ProjectID: c.project, Account: c.account})
-			if err != nil {
-				return nil, err
-			}
-			found = append(found, limited...)
-		}
-		if len(found) == 0 && !noted && c.scope == ScopeProject { // it is over
-			_ = r.rdb.SRem(ctx, heldKey, c.project).Err() // a Redis that refuses writes can tell all the same; the next look does it
-		}
-		holds = append(holds, found...)
+	now, found := r.now(), make([][]Hold, len(controls))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(32)
+	for i, c := range controls {
+		group.Go(func() (err error) {
+			found[i], err = r.heldBy(ctx, c, now)
+			return err
+		})
 	}
-	return holds, nil
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return append(holds, slices.Concat(found...)...), nil
+}
+
+// heldBy lists the holds of one control hash and, if it is a project's, those of its limits. A project that nothing
+// holds any more is noted no longer.
+func (r *Releaser) heldBy(ctx context.Context, c control, now time.Time) ([]Hold, error) {
+	holds := c.holds(now)
+	if c.scope != ScopeProject {
+		return holds, nil
+	}
+	limited, noted, err := r.limitHolds(ctx, Hold{Scope: c.scope, ProjectID: c.project, Account: c.account})
+	if err != nil {
+		return nil, err
+	}
+	if len(holds)+len(limited) == 0 && !noted {
+		_ = r.rdb.SRem(ctx, heldKey, c.project).Err() // a Redis that refuses writes can tell all the same; the next look does it
+	}
+	return append(holds, limited...), nil
 }
 
 // HoldsOf lists what holds calls of one project back now, the limits of its batches among it: what is for all first.

@@ -71,7 +71,7 @@ func (r *Releaser) Report(ctx context.Context, c Call, err error) (system bool, 
 	case jobs.KindNoAPI:
 		_, rerr := r.failed(ctx, c, NoAPI, refusedAfter, true, err)
 		return true, rerr
-	case jobs.KindUnavailable, jobs.KindTimeout, jobs.KindUnreachable:
+	case jobs.KindUnavailable, jobs.KindTimeout, jobs.KindDisconnected, jobs.KindUnreachable:
 		system, rerr := r.failed(ctx, c, Outage, OutageAfter, false, err)
 		return system || kind == jobs.KindUnreachable, rerr
 	case jobs.KindCanceled:

@@ -24,7 +24,7 @@ func TestUnaskedCallsCountForNothing(t *testing.T) {
 // One that is answered in between ends the row, also if it was claimed before the
 // first failure.
 func TestOutageAfterFiveInARow(t *testing.T) {
-	for _, kind := range []jobs.Kind{jobs.KindUnavailable, jobs.KindTimeout, jobs.KindUnreachable} {
+	for _, kind := range []jobs.Kind{jobs.KindUnavailable, jobs.KindTimeout, jobs.KindDisconnected, jobs.KindUnreachable} {
 		t.Run(kind.String(), func(t *testing.T) {
 			eachRedis(t, Config{}, func(t *testing.T, w *world) {
 				unreachable := kind == jobs.KindUnreachable // says nothing about a job, even alone

@@ -280,6 +280,9 @@ func (s *Slots) Wake() {
 	s.give()
 }
 
+// All is how many calls can be under way at once.
+func (s *Slots) All() int { return s.all }
+
 // Used is how many calls are under way.
 func (s *Slots) Used() int {
 	s.mu.Lock()

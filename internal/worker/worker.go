@@ -201,6 +201,7 @@ func New(cfg Config) *Worker {
 		w.scheduler = w.newScheduler()
 	}
 	cfg.Registry.MustRegister(metrics.NewSnapshotCollector(w.snapshot), metrics.NewRefusedFiles(func() int { return len(cfg.Refused()) }))
+	cfg.Registry.MustRegister(metrics.NewCallSlots(slots)...)
 	return w
 }
 

@@ -158,7 +158,7 @@ func TestGuardsLookFails(t *testing.T) {
 		"no such job":   {t.Context(), 400, errorBody(`"ModelArts.2775"`, "x"), jobs.KindNotFound},
 		"no permission": {t.Context(), 400, errorBody(`"ModelArts.2838"`, "x"), jobs.KindPermission},
 		"no such API":   {t.Context(), 404, "", jobs.KindNoAPI},
-		"gone":          {t.Context(), -1, "", jobs.KindTimeout},
+		"gone":          {t.Context(), -1, "", jobs.KindDisconnected},
 		"canceled":      {canceled, 200, visualization("Running"), jobs.KindCanceled},
 	} {
 		a := &answers{answer: func(string, *http.Request) (int, string) { return tt.status, tt.body }}
