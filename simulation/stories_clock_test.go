@@ -81,6 +81,24 @@ func TestRedisClockJumps(t *testing.T) {
 	}
 }
 
+// A failover takes a while, and the clock of the new master is an hour ahead: nothing expires.
+func TestAFailoverSetsTheClockForward(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: 2 * time.Minute})
+		r, other := w.start(rarely), w.start(rarely)
+		defer r.stop()
+		defer other.stop()
+		time.Sleep(20 * time.Second)
+		w.ask("b", "10")
+		time.Sleep(10 * time.Second)
+		w.redis.SetError("LOADING Redis is loading the dataset in memory")
+		time.Sleep(time.Minute)
+		w.redis.HIncrBy("vizstop:{-}:clock", "shift", int(time.Hour.Milliseconds()))
+		w.redis.SetError("")
+		wantOutcome(t, w.awaitEnd(10*time.Minute, "b")["10"], ledger.Stopped, "")
+	})
+}
+
 // The clocks of all programs are an hour behind or ahead of Redis', which is right:
 // nothing expires, and nothing is called early or late.
 func TestOwnClockIsAnHourOff(t *testing.T) {

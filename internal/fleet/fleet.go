@@ -177,6 +177,8 @@ const (
 	slowest = time.Second
 	// gap is how long a fleet is silent only when something keeps it from beating.
 	gap = 2*BeatInterval + BeatInterval/2
+	// longestSilence is for how long Redis can be away until a worker does not know better than Redis what time it is.
+	longestSilence = 24 * time.Hour
 )
 
 // ask runs the beat script.
@@ -189,7 +191,7 @@ func (m *Member) ask(ctx context.Context, me string, leave bool) error {
 	}
 	took := Passed(sent)
 	now, shift, fell := time.UnixMicro(answer[0].(int64)), answer[1].(int64), answer[2].(int64)
-	if ahead := now.Sub(expected.Add(took)); ahead > slowest+4*time.Second && took < slowest && m.knows(sent) {
+	if ahead := now.Sub(expected.Add(took)); took < slowest && m.knows(sent, ahead) {
 		right := now.Add(-ahead.Truncate(time.Millisecond))
 		if shift, err = correctScript.Run(ctx, m.rdb, []string{workersKey, clockKey}, shift, shift-ahead.Milliseconds(), right.UnixMilli()).Int64(); err != nil {
 			return fmt.Errorf("correct the fleet's time after Redis' clock was set forward: %w", err)
@@ -203,12 +205,13 @@ func (m *Member) ask(ctx context.Context, me string, leave bool) error {
 	return nil
 }
 
-// knows reports whether this process knew the time well when it sent a beat:
-// from a recent one, and by clocks that agree.
-func (m *Member) knows(sent time.Time) bool {
+// knows reports whether this process knew, when it sent a beat, that the time which it was told is so far ahead of the
+// right one: from a beat that is not too long ago, as a failover may take minutes, and by clocks that agree.
+func (m *Member) knows(sent time.Time, ahead time.Duration) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return !m.last.IsZero() && sent.Sub(m.last) < 10*BeatInterval && steady(m.last)
+	since := sent.Sub(m.last)
+	return !m.last.IsZero() && since < longestSilence && ahead > slowest+4*time.Second+drift(since) && steady(m.last)
 }
 
 // learn keeps what a beat has told, with those who live.

@@ -304,6 +304,18 @@ func TestRedisSetForward(t *testing.T) {
 	})
 }
 
+// A failover takes as long as Sentinel's or the cluster's timeouts say, and the new master's clock may be ahead.
+func TestSetForwardWhileRedisIsAway(t *testing.T) {
+	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
+		m := New(limited, 1)
+		beat(t, m)
+		m.last = m.last.Add(-10 * time.Minute)
+		setClock(t, rdb, time.Hour)
+		beat(t, m)
+		near(t, m, time.Now())
+	})
+}
+
 // Two workers that see at once that Redis' clock was set forward correct it once.
 func TestCorrectedOnce(t *testing.T) {
 	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
@@ -331,7 +343,7 @@ func TestWhoDoesNotKnowBelievesRedis(t *testing.T) {
 	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
 		m := New(limited, 1)
 		beat(t, m)
-		m.last = m.last.Add(-10 * BeatInterval)
+		m.last = m.last.Add(-longestSilence)
 		setClock(t, rdb, time.Hour)
 		beat(t, m)
 		near(t, m, time.Now().Add(time.Hour))

@@ -20,7 +20,7 @@ type Claimed struct {
 	Account string       // that the project had then: its credential is the one that calls
 	Ill     bool         // calls of the project have failed lately: a success is worth a report
 	Held    bool         // something holds the step back: it waits again
-	Marked  bool         // the claim left the mark of a stop call: without it none may go out
+	MayCall bool         // the claim left the mark of a stop call: without it none may go out
 	Passed  bool         // a step that was to be the probe of a hold makes no call: the project needs a round, for another
 }
 
@@ -107,7 +107,7 @@ func (r *Releaser) claim(ctx context.Context, script *redis.Script, projectID st
 		if f["claimed"] != f["hop"]+" "+c.nonce { // it has gone on without us: the same attempt tells
 			return nil, fmt.Errorf("stop %s was not read as it was claimed", c.StopID)
 		}
-		claimed[i].Stop, claimed[i].Marked = ledger.Decode(projectID, c.StopID, f), c.kind == ledger.KindStop && f["calling"] == f["hop"]
+		claimed[i].Stop, claimed[i].MayCall = ledger.Decode(projectID, c.StopID, f), c.kind == ledger.KindStop && f["calling"] == f["hop"]
 	}
 	return claimed, nil
 }

@@ -34,7 +34,7 @@ func TestHeldSinceTheClaim(t *testing.T) {
 				id := w.unconfirmed("b", 1)[0]
 				w.round(wide())
 				attempt := w.NewClaim(project, w.get(id).Member(), ledger.KindStop)
-				if first, err := attempt.Do(); err != nil || !first.Marked {
+				if first, err := attempt.Do(); err != nil || !first.MayCall {
 					t.Fatalf("claim: %+v, %v", first, err)
 				}
 				c.hold(w)

@@ -75,12 +75,12 @@ func TestClaimInAShadowAccount(t *testing.T) {
 		w.round(wide())
 		attempt := w.NewClaim(project, w.get(ids[0]).Member(), ledger.KindStop)
 		for _, shadow = range []bool{true, false} {
-			if c, err := attempt.Do(); err != nil || c.Stop == nil || c.Marked || !c.Stop.Marked.IsZero() {
+			if c, err := attempt.Do(); err != nil || c.Stop == nil || c.MayCall || !c.Stop.Marked.IsZero() {
 				t.Errorf("claimed %+v, %v", c, err)
 			}
 		}
 		shadow = false
-		if c := w.tryClaim(ids[1]); c.Stop == nil || !c.Marked {
+		if c := w.tryClaim(ids[1]); c.Stop == nil || !c.MayCall {
 			t.Errorf("claimed %+v, want a mark", c)
 		}
 	})

@@ -103,9 +103,9 @@ func (r *Releaser) Spend(ctx context.Context, projectID string) error {
 	}
 }
 
-// Owe counts a further call of a step that makes stop calls, such as the look at a
-// job's kind. Nobody waits for the rate: the stops that are released next do. While a hold
-// keeps calls of the project back, no more than two are owed.
+// Owe counts a further call of a step, such as the look at a job's kind before its stop call, or the second try of a
+// slow look. Nobody waits for the rate: the stops that are released next do. While a hold keeps calls of the project
+// back, no more than two are owed.
 func (r *Releaser) Owe(ctx context.Context, projectID string) error {
 	rate, burst := r.rate(projectID)
 	if err := oweScript.Run(ctx, r.rdb, []string{ledger.Keys(projectID).Control()}, r.now().UnixMilli(), rate, burst).Err(); err != nil {

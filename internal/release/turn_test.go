@@ -219,7 +219,7 @@ func TestTurnIsPassedOn(t *testing.T) {
 				then()
 				c, err := w.NewClaim(project, step.Member(), step.Kind).Do()
 				w.ok(err)
-				if c.Marked {
+				if c.MayCall {
 					t.Fatalf("a call goes out: %+v", c)
 				}
 				w.open("others", 5)
@@ -254,13 +254,13 @@ func TestOneProbeAfterAWaitInTheQueue(t *testing.T) {
 		w.outage()
 		first := w.released()
 		w.advance(20 * time.Second) // its task waits in the queue, and for a slot
-		if c := w.tryClaim(first[0]); !c.Marked {
+		if c := w.tryClaim(first[0]); !c.MayCall {
 			t.Fatal("no call")
 		}
 		out := w.now()
 		for w.now().Sub(out) < 30*time.Second { // as long as the call may take
 			for _, id := range w.released() {
-				if w.tryClaim(id).Marked {
+				if w.tryClaim(id).MayCall {
 					t.Fatalf("a second probe goes out %v after the first one, whose call may take 30 s", w.now().Sub(out))
 				}
 			}
@@ -278,7 +278,7 @@ func TestProbesOfAParkedProject(t *testing.T) {
 		first := w.released()
 		w.ok(w.Throttled(t.Context(), project, &jobs.Error{Kind: jobs.KindThrottled, HTTPStatus: 429, RetryAfter: time.Minute}))
 		one := w.tryClaim(first[0])
-		if one.Marked {
+		if one.MayCall {
 			t.Errorf("a call goes out while the project is parked for a minute")
 		}
 		w.advance(time.Minute + time.Millisecond)
@@ -286,13 +286,13 @@ func TestProbesOfAParkedProject(t *testing.T) {
 	eachRedis(t, Config{}, func(t *testing.T, w *world) { // the other order: a 429 to a call that is no probe
 		w.open("b", 2)
 		w.outage()
-		if c := w.tryClaim(w.released()[0]); !c.Marked {
+		if c := w.tryClaim(w.released()[0]); !c.MayCall {
 			t.Fatal("no call")
 		}
 		w.ok(w.Throttled(t.Context(), project, &jobs.Error{Kind: jobs.KindThrottled, HTTPStatus: 429, RetryAfter: time.Second}))
 		w.advance(1001 * time.Millisecond)
 		for _, id := range w.released() {
-			if w.tryClaim(id).Marked {
+			if w.tryClaim(id).MayCall {
 				t.Error("a second probe goes out a second after the first one")
 			}
 		}
@@ -375,7 +375,7 @@ func TestACanceledProbeThatIsUnderWay(t *testing.T) {
 		_, err = w.NewClaim(project, step.Member(), step.Kind).Do() // its task comes again
 		w.ok(err)
 		for _, id := range w.released() {
-			if w.tryClaim(id).Marked {
+			if w.tryClaim(id).MayCall {
 				t.Error("a second probe goes out while the first one is under way")
 			}
 		}
@@ -417,7 +417,7 @@ func TestAProbePaysOnce(t *testing.T) {
 		for range 2 {
 			c, err := claim.Do()
 			w.ok(err)
-			if !c.Marked {
+			if !c.MayCall {
 				t.Fatal("no call")
 			}
 			w.advance(6 * time.Second) // it stood still: the call did not go out

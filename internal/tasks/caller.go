@@ -61,12 +61,13 @@ func (c *caller) stop(ctx context.Context, step claimed) (accepted jobs.Accepted
 // look makes a detail call for a claimed stop.
 func (c *detail) look(ctx context.Context, step claimed) (job *jobs.Job, err error, system bool) {
 	s := step.Stop
-	if !s.Marked.IsZero() && !step.Marked {
+	if !s.Marked.IsZero() && !step.MayCall {
 		s.LostCall(c.schedule.lostTill(s.Marked))
 	}
 	var took time.Duration
 	for _, limit := range lookLimits(c.reporter.slots.LookTimeOf(s.ProjectID), c.schedule.CallTimeout) {
 		if err != nil { // the first call was slow
+			c.reporter.owe(ctx, s.ProjectID)
 			s.Polls++
 			s.Note(historyDetail(c.reporter.release.Now(), nil, err))
 		}
@@ -84,6 +85,15 @@ func (c *detail) look(ctx context.Context, step claimed) (job *jobs.Job, err err
 	notePoll(s, job, err, step.At, now)
 	noteAbsent(s, err, now)
 	return job, err, c.reporter.report(ctx, step, err, took)
+}
+
+// owe counts a second call of a look, which nobody has paid for. It does not wait long for Redis.
+func (c *reporter) owe(ctx context.Context, projectID string) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	if err := c.release.Owe(ctx, projectID); err != nil {
+		c.log.WarnContext(ctx, "the rate does not count a call", "project", projectID, "error", err)
+	}
 }
 
 // lookLimits are how long the calls of a look may take, the second if the first one is slow,

@@ -56,7 +56,7 @@ func (c *claimer) claim(ctx context.Context, projectID string, step ledger.Membe
 			if err = pause(ctx, err); err == nil {
 				continue // the same attempt: whatever Redis did with it, the answer is the same
 			}
-		case got.Stop != nil && !look && got.Stop.Wanted(c.release.Now()) && fleet.Passed(began) > beginWithin:
+		case got.Stop != nil && !look && c.tooLate(got, began):
 			continue
 		}
 		if err == nil && got.Stop != nil {
@@ -72,6 +72,13 @@ func (c *claimer) claim(ctx context.Context, projectID string, step ledger.Membe
 		c.recorder.Duplicate()
 		return claimed{}, result{what: "task came again"}, nil
 	}
+}
+
+// tooLate reports whether a stop call may go out by a claim, which was asked for when it began, and it is too late for
+// it to begin: then it has to be claimed anew. The answer to a repeated claim may be about an earlier mark.
+func (c *claimer) tooLate(got release.Claimed, began time.Time) bool {
+	now := c.release.Now()
+	return got.Stop.Wanted(now) && (fleet.Passed(began) > beginWithin || got.MayCall && now.Sub(got.Stop.Marked) > beginWithin)
 }
 
 // redisPause is the time between two tries to reach a Redis that is away.

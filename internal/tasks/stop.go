@@ -41,7 +41,7 @@ func (h *StopHandler) process(ctx context.Context, t *asynq.Task) (result, error
 	return h.moves.guarded(ctx, s, func() (result, error) {
 		refusal := h.moves.inShadow(s)
 		switch {
-		case refusal == "" && h.moves.wanted(s) && !c.Marked: // it was no call when it was claimed: in a shadow account, past its deadline, or withdrawn
+		case refusal == "" && h.moves.wanted(s) && !c.MayCall: // it was no call when it was claimed: in a shadow account, past its deadline, or withdrawn
 			return h.moves.next(ctx, s, "given back", ledger.KindStop, 0)
 		case refusal == "" && h.moves.wanted(s):
 			accepted, callErr, system := h.calls.stop(ctx, c)

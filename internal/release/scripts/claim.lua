@@ -3,7 +3,7 @@
 -- nobody confirmed counts in the window, each time that it is claimed.
 --
 -- A claim that is repeated, as its answer was lost or came late, gets the same answer again if nothing holds it back by
--- now. One of a stop call is made anew after 5 seconds: it counts and is marked when it may go out.
+-- now. One of a stop call is made anew after 3 seconds: it counts and is marked when it may go out.
 --
 -- KEYS  control, waiting:small, waiting:stop, waiting:look, released, waiting:limited, waiting:held, limits, window, then
 --       the stop of each item
@@ -23,43 +23,43 @@ local parked, calls, answers = tonumber(c[2] or 0), 0, {(c[3] or c[5]) and 1 or 
 local soonest = math.max(parked, (elsewhere or fleet ~= '') and now + 250 or now) -- other workers are to get the turn
 
 local function claim(stop, id, hop, job, kind, nonce)
-  local f = redis.call('HMGET', stop, 'state', 'hop', 'kind', 'deadline', 'claimed', 'due', 'lane', 'withdrawn', 'batch',
-    'meant_from', 'meant_till', 'calling', 'marked', 'unsure')
-  local state, deadline, claimed = f[1], tonumber(f[4] or nil), f[5] or ''
+  local state, at_hop, at_kind, deadline, claimed, due, lane, withdrawn, batch, meant_from, meant_till, calling, marked, unsure =
+    unpack(redis.call('HMGET', stop, 'state', 'hop', 'kind', 'deadline', 'claimed', 'due', 'lane', 'withdrawn', 'batch',
+      'meant_from', 'meant_till', 'calling', 'marked', 'unsure'), 1, 14)
+  deadline, claimed = tonumber(deadline or nil), claimed or ''
   local member, again = id .. ':' .. hop .. ':' .. job, claimed == hop .. ' ' .. nonce
   local probe, ended = c[4] == member, state ~= 'pending' and state ~= 'stopping'
-  if ended or f[2] ~= hop or f[3] ~= kind or not deadline then
+  if ended or at_hop ~= hop or at_kind ~= kind or not deadline then
     if probe and ended and string.match(claimed, '^(%d+) ') ~= hop then pass_turn(control, soonest) end
     return 0
-  elseif again and (kind ~= 'stop' or f[12] ~= hop) then -- no call goes out
+  elseif again and (kind ~= 'stop' or calling ~= hop) then -- no call goes out
     return 1
   elseif not again and (not redis.call('ZSCORE', released, member) or string.match(claimed, '^(%d+) ') == hop) then
     return 0
   end
-  local later, fresh = nil, again and now < (tonumber(f[13]) or 0) + 5000
-  local call = kind == 'stop' and deadline > now and not f[8] and not shadow
+  local later, fresh = nil, again and now < (tonumber(marked) or 0) + 3000
+  local call = kind == 'stop' and deadline > now and not withdrawn and not shadow
   if elsewhere or fleet == '1' or parked > now or c[3] and not probe or kind == 'stop' and (c[1] or fleet == 'stops') then
     later = math.max(now, math.min(parked, deadline))
   end
-  if kind == 'stop' and not f[8] and tonumber(f[6] or 0) > now + 1000 then -- an earlier wish was withdrawn
-    later = tonumber(f[6])
-  end
-  local lane = not later and call and admit(stop, limits, counts, now, most, f[7], f[10], f[11], f[9], fresh)
-  if lane then
-    redis.call('HSET', stop, 'lane', lane)
-    f[7], later = lane, tonumber(f[6]) -- it keeps its place in the order
+  local early = kind == 'stop' and not withdrawn and tonumber(due or 0) > now + 1000 -- an earlier wish was withdrawn
+  if early then later = tonumber(due) end
+  local kept = not later and call and admit(stop, limits, counts, now, most, lane, meant_from, meant_till, batch, fresh)
+  if kept then
+    redis.call('HSET', stop, 'lane', kept)
+    lane, later = kept, tonumber(due) -- it keeps its place in the order
   end
   if later then
-    local due, next_hop = string.format('%.0f', later), string.format('%.0f', hop + 1)
+    local from, next_hop = string.format('%.0f', later), string.format('%.0f', hop + 1)
     if again then kind = redis.call('HSET', stop, 'kind', 'poll', 'unsure', 1) and 'poll' end
     redis.call('ZREM', released, member)
-    redis.call('ZADD', kind == 'poll' and look or lanes[f[7]] or large, due, id .. ':' .. next_hop .. ':' .. job)
-    redis.call('HSET', stop, 'hop', next_hop, 'next', due)
+    redis.call('ZADD', kind == 'poll' and look or lanes[lane] or large, from, id .. ':' .. next_hop .. ':' .. job)
+    redis.call('HSET', stop, 'hop', next_hop, 'next', from)
     if probe then pass_turn(control, soonest) end
     return 2
   end
   if fresh then return 1 end
-  local goes = call or kind == 'poll' or state == 'stopping' or f[14]
+  local goes = call or kind == 'poll' or state == 'stopping' or unsure
   if probe and goes then take_turn(control, now, now + ARGV[9], tonumber(ARGV[7]), tonumber(ARGV[8]), again) end
   if probe and not goes then pass_turn(control, soonest) end
   redis.call('HSET', stop, 'worker', me, 'claimed', hop .. ' ' .. nonce, unpack(call and {'calling', hop, 'marked', now} or {}))

@@ -1,6 +1,5 @@
--- Counts a further call of a step that makes stop calls. It goes out all the same: what is released next waits for it,
--- and not the worker that makes it. Looks keep their share. While calls of the project are held, the debt is
--- two calls at most.
+-- Counts a further call of a step. It goes out all the same: what is released next waits for it, and not the worker
+-- that makes it. Looks keep their share. While calls of the project are held, the debt is two calls at most.
 --
 -- KEYS  control
 -- ARGV  now, rate configured, burst
