@@ -17,6 +17,8 @@ const (
 	cheap         = 0.055
 	leastInterval = 250 * time.Millisecond
 	mostInterval  = 4 * time.Second
+	// leastPause is between the end of a check and the next one.
+	leastPause = 50 * time.Millisecond
 	// mostOfFew is the longest interval while few leave a list of several pages.
 	mostOfFew = 6 * time.Second
 	// fewOf: if no more than the fewOf-th part has left a list, nobody knows how many leave

@@ -41,10 +41,11 @@ type reading struct {
 	began     time.Time
 
 	mu        sync.Mutex
-	calls     int // list calls that were made
-	pageCalls int // those of them for pages, rather than for the length
-	total     int // jobs in all
-	watched   int // jobs shown that are watched
+	waited    time.Duration // for a slot, at the longest
+	calls     int           // list calls that were made
+	pageCalls int           // those of them for pages, rather than for the length
+	total     int           // jobs in all
+	watched   int           // jobs shown that are watched
 	read      []shown
 }
 
@@ -153,7 +154,7 @@ func (r *reading) page(ctx context.Context, n, perPage int) (*jobs.Page, error) 
 
 // try makes one list call with a time limit, once it has a slot.
 func (r *reading) try(ctx context.Context, query jobs.Query, limit time.Duration, begun func()) (*jobs.Page, error) {
-	l := r.loop
+	l, asked := r.loop, time.Now()
 	slot, err := l.Slots.AcquirePage(ctx, r.projectID)
 	if err != nil {
 		return nil, err
@@ -164,6 +165,7 @@ func (r *reading) try(ctx context.Context, query jobs.Query, limit time.Duration
 	}
 	begun()
 	r.mu.Lock()
+	r.waited = max(r.waited, time.Since(asked))
 	r.calls++
 	if query.PerPage > 1 {
 		r.pageCalls++
