@@ -8,6 +8,7 @@ import (
 	"vizstop/internal/ledger"
 	"vizstop/internal/plain"
 	"vizstop/internal/release"
+	"vizstop/internal/schedules"
 )
 
 // brake is what people may have done to a tick while its jobs are asked for: they have
@@ -99,6 +100,38 @@ func (s *Scheduler) withdrawCanceled(ctx context.Context, st *state, results []R
 		}
 	}
 	return nil
+}
+
+// withdrawLost withdraws what was asked for of a tick that is no longer this worker's, where people have canceled it:
+// whoever has settled it does not know what this worker has asked for since, or was at.
+func (s *Scheduler) withdrawLost(ctx context.Context, one *schedules.Schedule, c claim) error {
+	if c.Chosen == nil || c.Chosen.Jobs == 0 {
+		return nil
+	}
+	r, err := s.state(ctx, one.Name)
+	if err != nil {
+		return err
+	}
+	b := &brake{s: s, batch: schedules.BatchID(one.Name, timeOf(c.Tick)), books: s.books(c.shadow(one))}
+	if why := r.canceled(c.Tick); why != "" {
+		return b.cancel(ctx, why)
+	}
+	projects, err := b.books.BatchProjects(ctx, b.batch)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return nil
+	}
+	for _, p := range projects {
+		why, whole, readErr := b.books.Canceled(ctx, p, b.batch)
+		switch {
+		case readErr != nil:
+			err = errors.Join(err, readErr)
+		case whole:
+			return b.withdraw(ctx, why, projects...)
+		case why != "":
+			err = errors.Join(err, b.withdraw(ctx, why, p))
+		}
+	}
+	return err
 }
 
 // withdraw withdraws what the batch has in some projects.

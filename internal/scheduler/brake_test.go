@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"vizstop/internal/ledger"
+	"vizstop/internal/schedules"
 	"vizstop/internal/tasks"
 )
 
@@ -17,19 +18,25 @@ type interrupted struct {
 	left   int // chunks; then it fails
 	before func(chunk int)
 	after  func(chunk int)
+	lost   int // the chunk whose answer is lost; 0: none
 	n      int
 }
 
 func (p *interrupted) Ask(ctx context.Context, projectID, batch string, asks []ledger.Ask) ([]ledger.Opening, error) {
-	if p.n++; p.n > p.left {
+	p.n++
+	n := p.n
+	if n > p.left {
 		return nil, errors.New("redis is away")
 	}
 	if p.before != nil {
-		p.before(p.n)
+		p.before(n)
 	}
 	openings, err := p.Producer.Ask(ctx, projectID, batch, asks)
 	if p.after != nil {
-		p.after(p.n)
+		p.after(n)
+	}
+	if n == p.lost {
+		return nil, errors.New("redis is away")
 	}
 	return openings, err
 }
@@ -204,4 +211,57 @@ func TestGoneOnWithPastTheDeadline(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A worker stands still while it asks, and another one settles the tick, which is canceled meanwhile: the first one
+// withdraws what it has asked for behind the other's back.
+func TestCanceledBehindAWorkerThatStandsStill(t *testing.T) {
+	tick, batch := func(b *bench) { b.cancelTick(eveningBatch) }, func(b *bench) { b.cancel() }
+	for name, tt := range map[string]struct {
+		chunk    int
+		cancel   func(b *bench)
+		lost     int
+		canceled int
+		pending  int
+	}{
+		"the tick":                   {chunk: 1, cancel: tick, canceled: 2},
+		"the batch":                  {chunk: 2, cancel: batch, canceled: 4},
+		"the batch in one project":   {chunk: 2, cancel: func(b *bench) { b.cancel("a1", "a2") }, canceled: 4, pending: 4},
+		"the tick, and Redis leaves": {chunk: 1, cancel: tick, lost: 1, canceled: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, whole, "11-26 19:00")
+			b.at("11-26 19:00")
+			b.interrupt(&interrupted{left: 100, lost: tt.lost, before: func(chunk int) {
+				if chunk == tt.chunk {
+					tt.cancel(b)
+					b.takeOver(eveningBatch)
+				}
+			}})
+			b.at("11-26 20:05")
+			if got := b.stops(eveningBatch); got[ledger.Pending] != tt.pending || got[ledger.Canceled] != tt.canceled {
+				t.Errorf("the batch has %v, want %d canceled and %d pending", got, tt.canceled, tt.pending)
+			}
+			if r := b.last("s"); r.Worker != "other" || !strings.HasPrefix(r.Reason, "canceled by ann") {
+				t.Errorf("%s by %s: %s", r.Outcome, r.Worker, r.Reason)
+			}
+		})
+	}
+}
+
+// takeOver has another worker take this one for dead and bring its tick to an end.
+func (b *bench) takeOver(batch string) {
+	b.t.Helper()
+	name, _, _ := schedules.OfBatch(batch)
+	r, err := b.state(b.t.Context(), name)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	other, c := New(b.Config), *r.Claim
+	other.me, c.Worker, c.Try = "other", "other", c.Try+1
+	r.Claim = &c
+	if err := other.change(b.t.Context(), name, &r); err != nil {
+		b.t.Fatal(err)
+	}
+	other.carry(b.t.Context(), b.file.Load().Schedules[0], c)
 }

@@ -34,7 +34,14 @@ func (s *Scheduler) carry(ctx context.Context, one *schedules.Schedule, c claim)
 	default:
 		err = s.finish(ctx, one, c, result)
 	}
-	if err != nil && !errors.Is(err, errLost) && ctx.Err() == nil {
+	if errors.Is(err, errLost) && ctx.Err() == nil {
+		if err := s.withdrawLost(ctx, one, c); err != nil {
+			s.Logger.WarnContext(ctx, "if the tick was canceled, some of its stops may go on: cancel its batch again", "schedule", one.Name,
+				"batch", schedules.BatchID(one.Name, timeOf(c.Tick)), "error", err)
+		}
+		return
+	}
+	if err != nil && ctx.Err() == nil {
 		s.Logger.WarnContext(ctx, "a tick is gone on with later", "schedule", one.Name, "tick", timeOf(c.Tick).Format(time.RFC3339), "error", err)
 	}
 }
