@@ -115,13 +115,15 @@ func (v view) leave(s *state, revision int) (results []Result) {
 	words := fmt.Sprintf("revision %d of the schedules file does not have the schedule any more", revision)
 	results = append(results, v.settleCanceled(s)...)
 	if c := s.Claim; c != nil && !v.busy && !v.held(c) {
-		outcome := Failed
+		outcome, reason := Failed, words
 		if c.Try == 0 {
 			outcome = Missed
 		}
-		reason := words
 		if c.Error != "" {
 			reason += ": " + c.Error
+		}
+		if why := s.canceled(c.Tick); why != "" {
+			outcome, reason = Canceled, why
 		}
 		results = append(results, v.settle(s, outcome, reason))
 	}

@@ -209,3 +209,24 @@ func TestSucceed(t *testing.T) {
 		t.Errorf("other content of one revision: %q", got)
 	}
 }
+
+// A tick that is canceled is so, too, if its schedule leaves the file before it is gone on with.
+func TestLeaveCanceled(t *testing.T) {
+	ms := at(t, "11-26 20:00").UnixMilli()
+	for why, want := range map[string]string{
+		"": "failed: revision 2 of the schedules file does not have the schedule any more: redis is away; whatever it has asked for goes on: " +
+			"enqueue status " + eveningBatch,
+		"canceled by ann: a slip": "canceled: canceled by ann: a slip; whatever it has asked for is withdrawn, unless its call has gone out: " +
+			"enqueue status " + eveningBatch,
+	} {
+		v := view{schedule: &schedules.Schedule{Name: "s"}, now: at(t, "11-26 20:10"), me: "me"}
+		s := state{Claim: &claim{Tick: ms, Try: 1, Error: "redis is away", Chosen: &chosen{Jobs: 3}}}
+		if why != "" {
+			s.Canceled = []cancellation{{ms, why}}
+		}
+		results := v.leave(&s, 2)
+		if len(results) != 1 || fmt.Sprintf("%s: %s", results[0].Outcome, results[0].Reason) != want || s.Claim != nil {
+			t.Errorf("canceled %q: %+v, want %s", why, results, want)
+		}
+	}
+}
