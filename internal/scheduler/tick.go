@@ -48,10 +48,10 @@ func (d *Desk) Tick(ctx context.Context, batch string) (Tick, bool, error) {
 	return t, true, nil
 }
 
-// stands tells where a tick stands that has no result; false: the record has no such tick.
+// stands tells where a tick stands that has no result; false: the record has no such tick, and there can't be one.
 func (st *state) stands(t *Tick, at, now time.Time) bool {
 	const then = "; its batch appears when its jobs are chosen"
-	ms, c := at.UnixMilli(), st.Claim
+	ms, c, doubt := at.UnixMilli(), st.Claim, ""
 	switch {
 	case ms == 0: // stands for no tick in the record
 		return false
@@ -77,14 +77,28 @@ func (st *state) stands(t *Tick, at, now time.Time) bool {
 		return true
 	case st.Next == ms:
 		t.Open, t.Words = true, t.what(at)+" is due, and waits for a worker"+then
+	case st.mayBeDue(at, now):
+		doubt = ", if there is one,"
+		t.Open, t.Words = true, t.what(at)+doubt+" is due, and waits for a worker"+then
 	default:
 		return false
 	}
 	if why := st.canceled(ms); why != "" && t.Open {
-		t.Canceled, t.Words = true, t.what(at)+" asks for no stop: "+why
+		t.Canceled, t.Words = true, t.what(at)+doubt+" asks for no stop: "+why
 	}
 	return true
 }
+
+// mayBeDue reports whether there may be a tick by the clock that is due after the first one without a result. The
+// record has the first one only: workers were away over several, or one of them is carried out still. What is no tick
+// can be canceled then, too; that changes nothing.
+func (st *state) mayBeDue(at, now time.Time) bool {
+	ms := at.UnixMilli()
+	return st.Next != 0 && ms > st.Next && ms > st.Settled && !at.After(now) && byClock(at)
+}
+
+// byClock reports whether a tick may be one by the clock: those are at whole minutes, and runs by hand never are.
+func byClock(at time.Time) bool { return at.Second() == 0 }
 
 // what names the tick.
 func (t *Tick) what(at time.Time) string {
@@ -114,9 +128,13 @@ func (t *Tick) ended(at time.Time, r Result) string {
 	return text
 }
 
-// over reports whether a canceled tick is none of the three that can be open: what is said of it is in its result.
+// over reports whether a canceled tick can't be open any more: what is said of it is in its result. A run by hand is
+// not claimed then and does not wait; a tick by the clock is one of those that have a result.
 func (st *state) over(c cancellation) bool {
-	return (st.Claim == nil || st.Claim.Tick != c.Tick) && (st.Run == nil || st.Run.Tick != c.Tick) && st.Next != c.Tick
+	if st.Claim != nil && st.Claim.Tick == c.Tick || st.Run != nil && st.Run.Tick == c.Tick {
+		return false
+	}
+	return c.Tick <= st.Settled || !byClock(timeOf(c.Tick))
 }
 
 // errSettled is returned for the cancellation of a tick that is not open.

@@ -76,9 +76,7 @@ func TestCanceledBeforeItHasStops(t *testing.T) {
 			return batch
 		}, by: "bob"},
 		"a tick that nobody has begun with": {play: func(b *bench) string {
-			b.mu.Lock()
-			b.now = at(t, "11-26 20:00")
-			b.mu.Unlock()
+			b.set("11-26 20:00")
 			b.cancelTick(eveningBatch)
 			b.at("11-26 20:00")
 			return eveningBatch
@@ -228,9 +226,7 @@ func TestTickTellsWhereItStands(t *testing.T) {
 	b.at("11-26 19:00")
 	tells(eveningBatch, "the tick of schedule s at 2026-11-26T20:00:00Z is not due yet", false)
 	tells("sched-s-20261127T200000Z", "", false)
-	b.mu.Lock()
-	b.now = at(t, "11-26 20:00")
-	b.mu.Unlock()
+	b.set("11-26 20:00")
 	tells(eveningBatch, "the tick of schedule s at 2026-11-26T20:00:00Z is due, and waits for a worker; its batch appears when its jobs are chosen", true)
 	b.Jobs = func(context.Context, string) iter.Seq2[jobs.Job, error] {
 		tells(eveningBatch, "the tick of schedule s at 2026-11-26T20:00:00Z is being carried out; its batch appears when its jobs are chosen", true)
@@ -281,9 +277,7 @@ func TestNextOfASuspendedSchedule(t *testing.T) {
 func TestNoTick(t *testing.T) {
 	b := newBench(t, several, "11-26 19:00")
 	b.at("11-26 19:00")
-	b.mu.Lock()
-	b.now = at(t, "11-26 20:00")
-	b.mu.Unlock()
+	b.set("11-26 20:00")
 	for _, id := range []string{"sched-nosuch-19700101T000000Z", "sched-s-19700101T000000Z", "sched-s-20261126T200000.0004Z", "sched-s-20261126T200001Z"} {
 		if open, err := NewDesk(b.rdb, b).Cancel(t.Context(), id, "a slip"); open || err != nil {
 			t.Errorf("%s was canceled: %v, %v", id, open, err)
@@ -291,5 +285,78 @@ func TestNoTick(t *testing.T) {
 	}
 	if b.at("11-26 20:05"); b.last("s").Accepted != 8 {
 		t.Errorf("the tick is %+v", b.last("s"))
+	}
+}
+
+// set sets the clock, and no worker looks.
+func (b *bench) set(text string) {
+	b.t.Helper()
+	b.mu.Lock()
+	b.now = at(b.t, text)
+	b.mu.Unlock()
+}
+
+// A tick that is due can be canceled also where one before it has no result yet.
+func TestCanceledBehindAnOlderTick(t *testing.T) {
+	const twice = "sched-s-20261126T201500Z"
+	text := strings.Replace(whole, "at: '20:00'", "at: ['20:00', '20:15']", 1)
+	tells := func(b *bench, want string) {
+		b.t.Helper()
+		tick, known, err := NewDesk(b.rdb, b).Tick(b.t.Context(), twice)
+		if err != nil || !known || tick.Words != "the tick of schedule s at 2026-11-26T20:15:00Z, if there is one, "+want {
+			b.t.Errorf("%+v, %v, %v; want %s", tick, known, err, want)
+		}
+	}
+	for name, until := range map[string]string{"workers were away over both": "", "the older one is tried again": "11-26 20:01"} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, text, "11-26 19:00")
+			b.at("11-26 19:00")
+			if until != "" {
+				b.interrupt(&interrupted{left: 0})
+				b.at(until)
+			}
+			b.set("11-26 20:20")
+			tells(b, "is due, and waits for a worker; its batch appears when its jobs are chosen")
+			b.cancelTick(twice)
+			tells(b, "asks for no stop: canceled by ann: a slip")
+			b.cancelTick(eveningBatch) // forgets nothing of the other one
+			b.at("11-26 20:21")
+			b.at("11-26 20:22")
+			results, err := b.results(t.Context(), "s", 10)
+			if err != nil || len(results) != 2 || results[0].Outcome != Canceled || results[1].Outcome != Canceled {
+				t.Errorf("%+v, %v", results, err)
+			}
+			if got := b.stops(twice); len(got) > 0 {
+				t.Errorf("the canceled tick has stops: %v", got)
+			}
+		})
+	}
+}
+
+// What may be a tick and is none changes nothing when it is canceled, and is forgotten.
+func TestCancelWhatIsNoTick(t *testing.T) {
+	b := newBench(t, whole, "11-26 19:00")
+	b.at("11-26 19:00")
+	b.set("11-26 20:20")
+	const none = "sched-s-20261126T201500Z"
+	b.cancelTick(none)
+	desk := NewDesk(b.rdb, b)
+	for _, id := range []string{"sched-s-20261126T195900Z", "sched-s-20261126T201501Z", "sched-s-20261126T202100Z"} { // can be none
+		if open, err := desk.Cancel(t.Context(), id, "a slip"); open || err != nil {
+			t.Errorf("%s was canceled: %v, %v", id, open, err)
+		}
+	}
+	b.at("11-26 20:20")
+	if r := b.last("s"); r.Batch != eveningBatch || r.Accepted != 8 {
+		t.Errorf("%+v", r)
+	}
+	b.at("11-27 20:05")
+	if _, known, err := desk.Tick(t.Context(), none); known || err != nil {
+		t.Errorf("it is known: %v, %v", known, err)
+	}
+	b.set("11-28 20:00")
+	b.cancelTick("sched-s-20261128T200000Z")
+	if r, err := b.state(t.Context(), "s"); err != nil || len(r.Canceled) != 1 {
+		t.Errorf("%+v, %v", r.Canceled, err)
 	}
 }
