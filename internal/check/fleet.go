@@ -50,12 +50,16 @@ func (c *Command) lookAtFleet(ctx context.Context, desk *control.Desk, r *Report
 		r.Workers.Notes = append(r.Workers.Notes, words)
 	}
 	holds, err := desk.Release.Holds(ctx)
+	if err != nil {
+		return err
+	}
+	r.Holds = []Hold{}
 	for _, h := range holds {
 		if c.concerns(desk, h, r) {
 			r.Holds = append(r.Holds, newHold(h, c.producer))
 		}
 	}
-	return err
+	return nil
 }
 
 // concerns reports whether a hold holds a project back that is checked; where none is, each one does.

@@ -85,7 +85,24 @@ func TestNoWorker(t *testing.T) {
 	}
 	// One that does not answer tells nothing.
 	f.redis = "redis://127.0.0.1:1/0"
-	if r, err = f.report(t, nil); err == nil || r.Workers.Alive != nil || len(r.Workers.Failures)+len(r.Holds) > 0 {
-		t.Errorf("%v, %+v", err, r.Workers)
+	if r, err = f.report(t, nil); err == nil || r.Workers.Alive != nil || len(r.Workers.Failures) > 0 || r.Holds != nil {
+		t.Errorf("%v, %+v, holds %v", err, r.Workers, r.Holds)
+	}
+}
+
+// Where holds can't be read, nobody is told that there are none.
+func TestHoldsNotKnown(t *testing.T) {
+	server := redistest.Start(t, "--appendonly", "yes")
+	live(t, server)
+	f := newTeams(t, server.URL)
+	if r, err := f.report(t, nil); err != nil || r.Holds == nil || len(r.Holds) > 0 {
+		t.Errorf("without any: %v, %v", err, r.Holds)
+	}
+	server.Client(t).Set(t.Context(), "vizstop:{-}:held", "no set", 0)
+	if r, err := f.report(t, nil); err == nil || err.Error() != "the check failed for Redis" || r.Holds != nil || *r.Workers.Alive != 1 {
+		t.Errorf("%v, %v, %+v", err, r.Holds, r.Workers)
+	}
+	if text, _ := f.run(t, nil); !strings.Contains(text, "workers: 1 alive\nholds: not known\n") || !strings.Contains(text, "WRONGTYPE") {
+		t.Error(text)
 	}
 }

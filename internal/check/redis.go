@@ -24,7 +24,6 @@ type Redis struct {
 func (c *Command) lookAtRedis(ctx context.Context, r *Report) {
 	r.Redis = Redis{URL: c.redis.Describe(), Fit: Unknown, Notes: []string{}, Failures: []string{}}
 	r.Workers = Workers{Notes: []string{}, Failures: []string{}}
-	r.Holds = []Hold{}
 	if c.redis.Embedded() {
 		r.Redis.Notes = append(r.Redis.Notes, "it is part of the worker, and keeps nothing when that ends")
 		return

@@ -24,7 +24,7 @@ type Report struct {
 	Projects []Project `json:"projects"`
 	Redis    Redis     `json:"redis"`
 	Workers  Workers   `json:"workers"`
-	Holds    []Hold    `json:"holds"` // of the projects that are checked; without such, all
+	Holds    []Hold    `json:"holds"` // of the projects that are checked; without such, all; null: not known
 	Notes    []string  `json:"notes"`
 	Failures []string  `json:"failures"` // what was to be checked and could not be
 

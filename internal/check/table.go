@@ -123,6 +123,8 @@ func (w *Workers) line() string {
 
 func (r *Report) holdsLine() string {
 	switch {
+	case r.Holds == nil:
+		return "holds: not known"
 	case r.holdsFailed():
 		return fmt.Sprintf("holds: %d: FAILED", len(r.Holds))
 	case len(r.Holds) == 0:
