@@ -52,19 +52,23 @@ func (a *access) calls(desk *control.Desk, projects []string) (*caller.Caller, e
 	return &caller.Caller{API: api, Rate: rate}, nil
 }
 
-// introduce tells the desk, if it does not know, which account of the accounts file each project has.
-func (a *access) introduce(desk *control.Desk) {
+// introduce tells the desk, if it does not know, which account of the accounts file each project has. The error says
+// why the file can't be read: then it still does not know.
+func (a *access) introduce(desk *control.Desk) error {
 	if a.Accounts == "" || desk.Served != nil {
-		return
+		return nil
 	}
-	if f, err := a.file(); err == nil {
-		desk.Served = func(projectID string) (s release.Serving) {
-			if p, ok := f.Project(projectID); ok {
-				s.Account = p.Account.Name
-			}
-			return s
+	f, err := a.file()
+	if err != nil {
+		return err
+	}
+	desk.Served = func(projectID string) (s release.Serving) {
+		if p, ok := f.Project(projectID); ok {
+			s.Account = p.Account.Name
 		}
+		return s
 	}
+	return nil
 }
 
 // doors is the door of each project, which is that of its account.

@@ -56,7 +56,9 @@ func TestEachAccountHasToMatch(t *testing.T) {
 func TestIntroduce(t *testing.T) {
 	for file, want := range map[string]string{teams(t): "team-b", "": ""} {
 		a, desk := access{API: settings.API{Accounts: file}}, &control.Desk{}
-		a.introduce(desk)
+		if err := a.introduce(desk); err != nil {
+			t.Error(err)
+		}
 		if (desk.Served == nil) != (want == "") || want != "" && desk.Served("p3").Account != want {
 			t.Errorf("with the file %q the desk knows accounts: %t, want %q", file, desk.Served != nil, want)
 		}

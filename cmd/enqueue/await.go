@@ -47,7 +47,7 @@ func (c *stopCmd) noteWhy(ctx context.Context, desk *control.Desk, a *answer) {
 	if c.quiet || len(a.Projects) == 0 {
 		return
 	}
-	c.api.introduce(desk)
+	_ = c.api.introduce(desk) // the file was read with the settings; without it any hold may be of the batch
 	why, err := whyOf(ctx, desk, a)
 	if err != nil {
 		why = append(why, fmt.Sprintf("whether anything keeps batch %s from moving is not known: %v", a.Batch, err))

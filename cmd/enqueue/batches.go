@@ -23,9 +23,12 @@ type batchList struct {
 
 func batchesCommand(getenv func(string) string, streams streams) *cli.Command {
 	var c store
+	var api access
 	var json bool
 	var last int
 	c.declare()
+	c.String(&api.Accounts, "accounts", "VIZSTOP_ACCOUNTS", "",
+		"file of accounts: says which batches the refused credential of an account holds", nil)
 	c.Int(&last, "last", "", 20, "how many, the newest first", 1, 10000)
 	c.Bool(&json, "json", "", "print one JSON object")
 	return &cli.Command{
@@ -38,6 +41,7 @@ func batchesCommand(getenv func(string) string, streams streams) *cli.Command {
 			if err := settings.NoArguments(cmd); err != nil {
 				return err
 			}
+			unread := api.introduce(desk) // batches are listed all the same
 			rows, why, err := desk.NewestBatches(ctx, last)
 			if err != nil {
 				return err
@@ -48,6 +52,9 @@ func batchesCommand(getenv func(string) string, streams streams) *cli.Command {
 			}
 			if err := write(); err != nil {
 				return err
+			}
+			if unread != nil {
+				why = append(why, "which project is of which account is not known: "+unread.Error())
 			}
 			for _, line := range why {
 				fmt.Fprintln(streams.err, plain.Line("note: "+line, maxErrorLine))

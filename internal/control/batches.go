@@ -97,19 +97,36 @@ func listBatches(ctx context.Context, l *ledger.Ledger, most int) ([]BatchRow, e
 	return rows, nil
 }
 
-// markHeld says of each batch with stops in flight what holds it back, and returns these holds in words.
+// markHeld says of each batch with stops in flight what holds it back, and returns these holds in words. Where the
+// account of a project is not known, the hold of a credential marks nothing there, and its words say so.
 func (d *Desk) markHeld(ctx context.Context, rows []BatchRow) (words []string, err error) {
 	holds, err := d.Release.Holds(ctx)
 	for _, h := range holds {
-		marked := false
+		marked, doubt := false, false
 		for i := range rows {
+			if d.doubts(h, rows[i].ProjectID) {
+				doubt = doubt || rows[i].InFlight > 0
+				continue
+			}
 			marked = d.mark(&rows[i], h) || marked
 		}
-		if marked {
+		switch {
+		case doubt:
+			words = append(words, h.String()+"; which batches that concerns is not known: "+
+				"the accounts file (VIZSTOP_ACCOUNTS) says which projects the account has")
+		case marked:
 			words = append(words, h.String())
 		}
 	}
 	return words, err
+}
+
+// doubts reports whether nobody here knows if a hold of a credential concerns a project, as the account of the project
+// is not known. There is no doubt about release.DefaultAccount: without an accounts file it has every project, and in
+// a file no account has that name.
+func (d *Desk) doubts(h release.Hold, projectID string) bool {
+	return h.Scope == release.ScopeCredential && h.Account != release.DefaultAccount &&
+		(d.Served == nil || d.Served(projectID).Account == "")
 }
 
 // mark notes that a hold holds a batch back, if it does.
