@@ -159,7 +159,7 @@ func (l *Ledger) open(ctx context.Context, projectID, batch, endpoint string, sh
 	for range tries {
 		joins, err := l.openNew(ctx, projectID, batch, endpoint, shared, asks, ids, todo, openings)
 		if err == nil {
-			todo, err = l.join(ctx, projectID, batch, asks, ids, joins, openings)
+			todo, err = l.join(ctx, projectID, batch, shared, asks, ids, joins, openings)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("open %d stops of project %s in the ledger: %w", len(asks), projectID, err)
@@ -201,13 +201,13 @@ func (l *Ledger) openNew(ctx context.Context, projectID, batch, endpoint string,
 
 // join adds wishes to active stops, and returns the asks whose stop has ended
 // meanwhile.
-func (l *Ledger) join(ctx context.Context, projectID, batch string, asks []Ask, ids []string, joins []int, openings []Opening) (again []int, err error) {
+func (l *Ledger) join(ctx context.Context, projectID, batch string, shared bool, asks []Ask, ids []string, joins []int, openings []Opening) (again []int, err error) {
 	if len(joins) == 0 {
 		return nil, nil
 	}
 	k := l.keys(projectID)
 	keys := []string{k.Active(), k.Small(), k.Large(), k.In(Pending), k.Latest(), k.batch(batch), k.stops(batch), k.ended(), k.Limited(), k.Held(), k.Limits()}
-	args := []any{l.now().UnixMilli(), batch, MaxWishes, smallStops, randomID()}
+	args := []any{l.now().UnixMilli(), batch, MaxWishes, smallStops, randomID(), noteLife(shared)}
 	for _, i := range joins {
 		a := asks[i]
 		keys = append(keys, k.Stop(openings[i].StopID), k.Stop(ids[i]))
@@ -223,6 +223,15 @@ func (l *Ledger) join(ctx context.Context, projectID, batch string, asks []Ask, 
 		}
 	}
 	return again, nil
+}
+
+// noteLife is for how long (s) it is noted that a batch has asked for a job twice, by
+// two ids; "": not at all. Only foreign tasks have ids of their own.
+func noteLife(shared bool) any {
+	if !shared {
+		return ""
+	}
+	return int(pointerLife.Seconds())
 }
 
 const (
@@ -266,15 +275,31 @@ func (l *Ledger) foreign(ctx context.Context, projectID, taskID string) (id stri
 	if id, err = l.rdb.Get(ctx, pointer).Result(); err != nil {
 		return "", err
 	}
-	ended, err := l.rdb.HGet(ctx, k.Stop(id), "ended").Int64()
+	ended, known, err := l.endOf(ctx, projectID, id)
 	switch {
-	case errors.Is(err, redis.Nil): // in flight, or its worker died before it opened the stop
-		return id, nil
 	case err != nil:
 		return "", err
-	case l.now().Sub(timeOf(ended)) < pointerRest:
+	case known && (ended.IsZero() || l.now().Sub(ended) < pointerRest):
 		return id, nil
 	}
 	id = hash(taskID, id) // the same for everybody who sees the task now
 	return id, l.rdb.Set(ctx, pointer, id, pointerLife).Err()
+}
+
+// endOf is when the stop ended that serves what was asked for under an id; zero: it is
+// in flight, or whoever saw the task died before anything was recorded. known is false if
+// that stop is forgotten.
+func (l *Ledger) endOf(ctx context.Context, projectID, id string) (ended time.Time, known bool, err error) {
+	records, err := l.hashes(ctx, projectID, []string{id})
+	if err != nil {
+		return time.Time{}, false, err
+	}
+	served, note := records[0]["served"]
+	if !note {
+		return timeIn(records[0]["ended"]), true, nil
+	}
+	if records, err = l.hashes(ctx, projectID, []string{served}); err != nil {
+		return time.Time{}, false, err
+	}
+	return timeIn(records[0]["ended"]), len(records[0]) > 0, nil
 }

@@ -3,28 +3,33 @@
 --
 -- KEYS  active, waiting:small, waiting:stop, state:pending, latest, batch, batch stops, ended, waiting:limited,
 --       waiting:held, limits, then for each ask: the stop that serves it, and the stop that it would have been
--- ARGV  now, batch, the most wishes of a stop, how many stops of a batch are small, a nonce of this call, then for
---       each ask: id of the stop that serves it, id of the stop that it would have been, job id, due, deadline, labels, 1 when
---       the job was listed, 1 when somebody has confirmed the ask; 0 when no limit is for it all the same (times in ms; texts
---       may be "")
+-- ARGV  now, batch, the most wishes of a stop, how many stops of a batch are small, a nonce of this call, for how long
+--       (s) it is noted which stop serves a wish that was known ("": not at all), then for each ask: id of the stop that
+--       serves it, id of the stop that it would have been, job id, due, deadline, labels, 1 when the job was listed, 1
+--       when somebody has confirmed the ask; 0 when no limit is for it all the same (times in ms; texts may be "")
 -- Returns what happened to each ask:
 --       joined    the stop serves this wish too
 --       known     it did so before
 --       again     the stop has ended meanwhile: ask anew
 --       full      the stop serves as many wishes as it may
 local active, small, large, pending, latest, batch, stops, ended, limited, held, limits = unpack(KEYS, 1, 11)
-local now, batch_id, most, few, nonce = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+local now, batch_id, most, few, nonce, life = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5], ARGV[6]
 local results = {}
 local again = redis.call('HGET', batch, 'nonce') == nonce -- the answer got lost, and the client asks once more
 local k = {small = small, limited = limited, held = held, [''] = large, limits = limits, latest = latest, pending = pending}
 
 for i = 1, (#KEYS - 11) / 2 do
   local stop, own = KEYS[10 + 2 * i], KEYS[11 + 2 * i]
-  local id, own_id, job, due, deadline, labels, listed, confirmed = unpack(ARGV, 8 * i - 2, 8 * i + 5)
+  local id, own_id, job, due, deadline, labels, listed, confirmed = unpack(ARGV, 8 * i - 1, 8 * i + 6)
   local f = redis.call('HMGET', stop, 'state', 'wishes', 'wish:' .. batch_id)
   local what = 'joined'
   if f[3] then
     what = 'known'
+    -- Another task of the day has asked for it. This one is remembered, too; no list of the batch has the note.
+    if life ~= '' and own ~= stop and redis.call('HSETNX', own, 'served', id) == 1 then
+      redis.call('HSET', own, 'job', job)
+      redis.call('EXPIRE', own, life)
+    end
   elseif redis.call('HGET', active, job) ~= id or not f[1] then
     what = 'again'
   elseif tonumber(f[2]) >= most then
