@@ -374,3 +374,40 @@ func TestMalformedTasksNeedNoCall(t *testing.T) {
 		})
 	})
 }
+
+// "enqueue resume" dies right after it has ended the pause of a project: the stops that wait are called for all the same.
+func TestAResumeDiesHalfWay(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: time.Second})
+		w.sim.AddJob(project, modelartstest.Job{ID: "11", StopTime: time.Second})
+		r := w.start(rarely)
+		defer r.stop()
+		for job, paused := range map[string]string{"10": project, "11": ""} {
+			client := w.connect()
+			defer client.Close()
+			client.AddHook(&dropHook{when: func(c redis.Cmder) bool { return c.Name() == "hdel" }})
+			person := release.New(client, "", time.Now, release.Config{})
+			if _, err := person.Pause(context.Background(), paused, "somebody", "why"); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2 * time.Second)
+			asks := []ledger.Ask{{JobID: job, Deadline: time.Now().Add(20 * time.Minute), Confirmed: true}}
+			if _, err := w.producer.Ask(context.Background(), project, job, asks); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+			if n := w.calls(job, jobs.OperationStop); n != 0 {
+				t.Fatalf("%d stop calls in a pause", n)
+			}
+			began := time.Now()
+			if _, err := person.Resume(context.Background(), paused); err == nil {
+				t.Fatal("it has not died")
+			}
+			s := w.awaitEnd(time.Hour, job)[job]
+			wantOutcome(t, s, ledger.Stopped, "")
+			if took := s.Ended.Sub(began); took > 15*time.Second {
+				t.Errorf("ended %v after the pause, want a round within 5 s", took)
+			}
+		}
+	})
+}

@@ -291,7 +291,9 @@ func (b *Batch) Allow(ctx context.Context, n int) (allowed int, err error) {
 		n = 1 << 30
 	}
 	for _, p := range b.Projects {
-		some, err := b.Ledger.Confirm(ctx, p, b.ID, n-allowed)
+		// If this process dies before it can ask for a round, there is one all the same.
+		expect := func() error { return b.desk.Release.Expect(ctx, p) }
+		some, err := b.Ledger.ConfirmAfter(ctx, p, b.ID, n-allowed, expect)
 		allowed += some
 		if err == nil {
 			err = release.Ask(ctx, b.desk.Redis, p)

@@ -137,11 +137,20 @@ func (l *Ledger) StateSize(ctx context.Context, projectID, batch string, stops i
 // has: nobody has seen those. It returns how many there were. Ask for a round
 // afterwards.
 func (l *Ledger) Confirm(ctx context.Context, projectID, batch string, n int) (int, error) {
+	return l.ConfirmAfter(ctx, projectID, batch, n, func() error { return nil })
+}
+
+// ConfirmAfter is Confirm that calls before ahead of each of its writes, and goes no
+// further if that fails. There is one write for 250 stops.
+func (l *Ledger) ConfirmAfter(ctx context.Context, projectID, batch string, n int, before func() error) (int, error) {
 	k, confirmed := l.keys(projectID), 0
 	for seen := 0; ; {
 		ids, err := l.rdb.LRange(ctx, k.stops(batch), int64(seen), int64(seen+confirmsAtOnce-1)).Result()
 		if err != nil {
 			return confirmed, fmt.Errorf("list the stops of batch %s: %w", batch, err)
+		}
+		if err := before(); err != nil {
+			return confirmed, err
 		}
 		if len(ids) == 0 { // all are
 			done, err := allowScript.Run(ctx, l.rdb, []string{k.batch(batch), k.Limits(), k.stops(batch), k.Held()}, batch, seen).Int()
@@ -152,7 +161,7 @@ func (l *Ledger) Confirm(ctx context.Context, projectID, batch string, n int) (i
 				continue // more have come meanwhile
 			}
 			if done == stillHeld {
-				err = l.unhold(ctx, projectID, batch)
+				err = l.unhold(ctx, projectID, batch, before)
 			}
 			return confirmed, err
 		}
@@ -188,7 +197,7 @@ const stillHeld = 2
 // unhold lets out the stops of a batch that is held no longer which a claim has put to
 // those that are held while it was allowed: calls that are to be made again. The window
 // limit is for them.
-func (l *Ledger) unhold(ctx context.Context, projectID, batch string) error {
+func (l *Ledger) unhold(ctx context.Context, projectID, batch string, before func() error) error {
 	k := l.keys(projectID)
 	for offset := 0; ; {
 		stops, next, err := l.BatchStops(ctx, projectID, batch, offset, confirmsAtOnce)
@@ -198,6 +207,9 @@ func (l *Ledger) unhold(ctx context.Context, projectID, batch string) error {
 		keys, args := k.lanes(), []any{l.now().UnixMilli()}
 		for _, s := range stops {
 			keys, args = append(keys, k.Stop(s.ID)), append(args, s.ID)
+		}
+		if err := before(); err != nil {
+			return err
 		}
 		if err := unholdScript.Run(ctx, l.rdb, keys, args...).Err(); err != nil {
 			return fmt.Errorf("let stops of batch %s of project %s go on: %w", batch, projectID, err)

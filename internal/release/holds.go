@@ -347,6 +347,9 @@ func (r *Releaser) ResumeAfter(ctx context.Context, projectID string, begin func
 	if was {
 		err = begin()
 	}
+	if was && err == nil { // if this process dies before it can ask for rounds, there are some all the same
+		err = r.expectIn(ctx, projectID)
+	}
 	if was && err == nil {
 		err = r.rdb.HDel(ctx, controlKey(projectID), "paused", "paused_by", "paused_why").Err()
 	}

@@ -1,10 +1,14 @@
 package release
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
+
 	"vizstop/internal/jobs"
 )
 
@@ -161,6 +165,84 @@ func TestResumeAfter(t *testing.T) {
 				t.Errorf("%t, %v, called %d times", was, err, called)
 			}
 			w.holdsAre()
+		})
+	}
+}
+
+// dying is the client of a process that dies right after it has written what the test is about.
+type dying struct {
+	wrote func(redis.Cmder) bool
+	dead  bool
+}
+
+func (d *dying) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (d *dying) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (d *dying) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if d.dead {
+			return errDied
+		}
+		err := next(ctx, cmd)
+		if err == nil && d.wrote(cmd) {
+			d.dead, err = true, errDied
+			cmd.SetErr(err)
+		}
+		return err
+	}
+}
+
+var errDied = errors.New("the process has died")
+
+// Whoever lets stop calls out may die before it can ask for rounds: there is one soon all the same, of projects with work.
+func TestWhoLetsCallsOutDies(t *testing.T) {
+	for name, row := range map[string]struct {
+		wrote string // command
+		do    func(context.Context, *Releaser) error
+	}{
+		"resume of a project": {"hdel", func(ctx context.Context, r *Releaser) error { _, err := r.Resume(ctx, project); return err }},
+		"resume of all":       {"hdel", func(ctx context.Context, r *Releaser) error { _, err := r.Resume(ctx, ""); return err }},
+		"allow":               {"evalsha", func(ctx context.Context, r *Releaser) error { return r.Allow(ctx, project, 1) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachRedis(t, Config{}, func(t *testing.T, w *world) {
+				for _, id := range []string{project, ""} {
+					_, err := w.Pause(t.Context(), id, "me", "")
+					w.ok(err)
+				}
+				w.ok(w.Allow(t.Context(), "warm", 1)) // Redis knows the script after that
+				w.rdb.Del(t.Context(), roundsKey)
+				w.turns(w.Releaser, Pull(project, time.Hour))
+				options := *w.limited.Options()
+				client := redis.NewClient(&options)
+				defer client.Close()
+				client.AddHook(&dying{wrote: func(cmd redis.Cmder) bool { return cmd.Name() == row.wrote }})
+				if err := row.do(t.Context(), New(client, "", w.now, Config{})); !errors.Is(err, errDied) {
+					t.Fatal(err)
+				}
+				if turns, next := w.turns(w.Releaser); len(turns) != 0 || next != announcedWork {
+					t.Errorf("turns %v, next in %v, want one after %v", turns, next, announcedWork)
+				}
+			})
+		})
+	}
+}
+
+// A resume makes no project known that has no work.
+func TestResumeWithoutWork(t *testing.T) {
+	for _, id := range []string{project, ""} {
+		eachRedis(t, Config{}, func(t *testing.T, w *world) {
+			_, err := w.Pause(t.Context(), id, "me", "")
+			w.ok(err)
+			if was, err := w.Resume(t.Context(), id); !was || err != nil {
+				t.Errorf("%t, %v", was, err)
+			}
+			if projects, err := w.Projects(t.Context()); err != nil || len(projects) != 0 {
+				t.Errorf("projects with work %v, %v, want none", projects, err)
+			}
 		})
 	}
 }

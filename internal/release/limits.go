@@ -122,6 +122,10 @@ func (w Window) hold(of Hold, now time.Time) Hold {
 // hour, once: what is not used by then is not allowed any more. Calls beyond a limit that
 // was higher when they were made are not in their way.
 func (r *Releaser) Allow(ctx context.Context, projectID string, n int) error {
+	// If this process dies before it can ask for a round, there is one all the same.
+	if err := r.Expect(ctx, projectID); err != nil {
+		return err
+	}
 	err := allowScript.Run(ctx, r.rdb, []string{ledger.Keys(projectID).Window()}, r.now().UnixMilli(), n, r.window()).Err()
 	if err != nil {
 		return fmt.Errorf("allow %d stop calls in project %s: %w", n, projectID, err)

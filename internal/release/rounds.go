@@ -100,18 +100,28 @@ func (r *Releaser) expect(ctx context.Context, key, projectID string) error {
 	return nil
 }
 
+// expectIn is Expect for projects that have work already; others stay as they are.
+func (r *Releaser) expectIn(ctx context.Context, projectID string) error {
+	if projectID == "" { // all
+		return r.askWhere(ctx, r.now().Add(announcedWork), func(string) bool { return true })
+	}
+	return r.hastenRounds(ctx, r.now().Add(announcedWork), projectID)
+}
+
 // AskAll makes the next round of every project with work due now.
 func (r *Releaser) AskAll(ctx context.Context) error {
-	return r.askWhere(ctx, func(string) bool { return true })
+	return r.askWhere(ctx, time.Time{}, func(string) bool { return true })
 }
 
 // askAccounts does the same for the projects of some accounts.
 func (r *Releaser) askAccounts(ctx context.Context, accounts ...string) error {
-	return r.askWhere(ctx, func(projectID string) bool { return slices.Contains(accounts, r.Account(projectID)) })
+	return r.askWhere(ctx, time.Time{}, func(projectID string) bool { return slices.Contains(accounts, r.Account(projectID)) })
 }
 
-func (r *Releaser) askWhere(ctx context.Context, asked func(projectID string) bool) error {
-	var all []redis.Z // before any is asked for: they change places then
+// askWhere makes the next rounds of some projects with work due by then; the zero time
+// means now.
+func (r *Releaser) askWhere(ctx context.Context, due time.Time, asked func(projectID string) bool) error {
+	var all []string // before any is asked for: they change places then
 	for offset := int64(0); ; offset += projectsPage {
 		projects, err := r.rdb.ZRange(ctx, roundsKey, offset, offset+projectsPage-1).Result()
 		if err != nil {
@@ -119,7 +129,7 @@ func (r *Releaser) askWhere(ctx context.Context, asked func(projectID string) bo
 		}
 		for _, p := range projects {
 			if asked(p) {
-				all = append(all, redis.Z{Score: 0, Member: p})
+				all = append(all, p)
 			}
 		}
 		if len(projects) < projectsPage {
@@ -127,9 +137,25 @@ func (r *Releaser) askWhere(ctx context.Context, asked func(projectID string) bo
 		}
 	}
 	for some := range slices.Chunk(all, projectsPage) {
-		if err := r.rdb.ZAddXX(ctx, roundsKey, some...).Err(); err != nil {
-			return fmt.Errorf("ask for rounds of many projects: %w", err)
+		if err := r.hastenRounds(ctx, due, some...); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// hastenRounds makes the next rounds of those of some projects that have work due by
+// then, if they were to be later; the zero time means now.
+func (r *Releaser) hastenRounds(ctx context.Context, due time.Time, projectIDs ...string) error {
+	members := make([]redis.Z, len(projectIDs))
+	for i, p := range projectIDs {
+		if members[i].Member = p; !due.IsZero() {
+			members[i].Score = float64(due.UnixMilli())
+		}
+	}
+	err := r.rdb.ZAddArgs(ctx, roundsKey, redis.ZAddArgs{XX: true, LT: true, Members: members}).Err()
+	if err != nil {
+		return fmt.Errorf("ask for rounds of %d projects: %w", len(projectIDs), err)
 	}
 	return nil
 }
