@@ -411,3 +411,48 @@ func TestAResumeDiesHalfWay(t *testing.T) {
 		}
 	})
 }
+
+// In a Redis Cluster the node that knows when projects are due for a round may lose its writes, or all its data. Stops in
+// flight go on all the same, also if a late time is all that was left.
+func TestRoundsAreLost(t *testing.T) {
+	const due = "vizstop:{-}:rounds"
+	for name, row := range map[string]struct {
+		lose   func(*world) error
+		within time.Duration
+	}{
+		"all are lost": {func(w *world) error { return w.rdb.Del(context.Background(), due).Err() }, 16 * time.Second},
+		"the last write is lost": {func(w *world) error {
+			return w.rdb.ZAdd(context.Background(), due, redis.Z{Score: float64(time.Now().Add(20 * time.Minute).UnixMilli()), Member: project}).Err()
+		}, 10*time.Minute + 16*time.Second},
+	} {
+		for when, started := range map[string]bool{"before a worker starts": false, "later": true} {
+			t.Run(name+" "+when, func(t *testing.T) {
+				inBubble(t, modelartstest.Config{}, func(w *world) {
+					w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: time.Second})
+					if started {
+						r := w.start(rarely)
+						defer r.stop()
+						time.Sleep(20 * time.Second)
+					}
+					asks := []ledger.Ask{{JobID: "10", Deadline: time.Now().Add(20 * time.Minute), Confirmed: true}}
+					if _, err := w.ledger.Open(context.Background(), project, "b", asks); err != nil {
+						t.Fatal(err)
+					}
+					if err := row.lose(w); err != nil {
+						t.Fatal(err)
+					}
+					began := time.Now()
+					if !started {
+						r := w.start(rarely)
+						defer r.stop()
+					}
+					s := w.awaitEnd(time.Hour, "b")["10"]
+					wantOutcome(t, s, ledger.Stopped, "")
+					if took := s.Ended.Sub(began); took > row.within+10*time.Second {
+						t.Errorf("ended %v after the loss, want a round within %v", took, row.within)
+					}
+				})
+			})
+		}
+	}
+}

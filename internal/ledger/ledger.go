@@ -71,5 +71,6 @@ var (
 	withdrawScript = luascript.Load(scripts, "gather", "hold", "close", "lane", "keep", "withdraw")
 	undoScript     = luascript.Load(scripts, "undo")
 	sweepScript    = luascript.Load(scripts, "sweep")
+	restScript     = luascript.Load(scripts, "rest")
 	forgetScript   = luascript.Load(scripts, "window", "forget")
 )

@@ -13,6 +13,8 @@ const (
 	shadowBatchesKey = "vizstop:shadow:batches"    // likewise
 	sweepsKey        = "vizstop:{-}:sweeps"        // sorted set: project by when to look for what it has to forget
 	shadowSweepsKey  = "vizstop:{-}:sweeps:shadow" // likewise
+	workKey          = "vizstop:work"              // see Ledger.workKey
+	shadowWorkKey    = "vizstop:shadow:work"       // likewise
 )
 
 // Shadow is the ledger of shadow stops: of those for which no stop call is ever made.
@@ -133,6 +135,7 @@ func (l *Ledger) register(ctx context.Context, projectID, batch string) error {
 	now := float64(l.now().UnixMilli())
 	pipe := l.rdb.Pipeline()
 	pipe.ZAddNX(ctx, l.sweepsKey(), redis.Z{Score: now, Member: projectID})
+	pipe.ZAdd(ctx, l.workKey(), redis.Z{Score: now, Member: projectID})
 	pipe.ZAddNX(ctx, l.batchesKey(), redis.Z{Score: now, Member: batch})
 	added := pipe.SAdd(ctx, l.batchProjectsKey(batch), projectID)
 	other := pipe.Exists(ctx, l.other.batchProjectsKey(batch))

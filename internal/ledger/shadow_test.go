@@ -217,6 +217,7 @@ func TestShadowLife(t *testing.T) {
 			if err := l.Sweep(ctx, time.Minute); err != nil {
 				t.Fatal(err)
 			}
+			w.inFlight(t, l)
 			w.advance(2 * time.Hour)
 		}
 		if left := w.rdb.Keys(ctx, "*shadow*").Val(); len(left) > 0 {

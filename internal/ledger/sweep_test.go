@@ -20,6 +20,8 @@ func (w *world) sweep(t *testing.T) {
 		if err := w.ledger.Sweep(t.Context(), retention); err != nil {
 			t.Fatal(err)
 		}
+		w.inFlight(t, w.ledger)
+		w.inFlight(t, w.ledger.Shadow())
 		w.advance(time.Hour)
 	}
 }

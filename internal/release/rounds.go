@@ -105,7 +105,7 @@ func (r *Releaser) expectIn(ctx context.Context, projectID string) error {
 	if projectID == "" { // all
 		return r.askWhere(ctx, r.now().Add(announcedWork), func(string) bool { return true })
 	}
-	return r.hastenRounds(ctx, r.now().Add(announcedWork), projectID)
+	return r.hastenRounds(ctx, roundsKey, r.now().Add(announcedWork), projectID)
 }
 
 // AskAll makes the next round of every project with work due now.
@@ -137,7 +137,7 @@ func (r *Releaser) askWhere(ctx context.Context, due time.Time, asked func(proje
 		}
 	}
 	for some := range slices.Chunk(all, projectsPage) {
-		if err := r.hastenRounds(ctx, due, some...); err != nil {
+		if err := r.hastenRounds(ctx, roundsKey, due, some...); err != nil {
 			return err
 		}
 	}
@@ -146,23 +146,53 @@ func (r *Releaser) askWhere(ctx context.Context, due time.Time, asked func(proje
 
 // hastenRounds makes the next rounds of those of some projects that have work due by
 // then, if they were to be later; the zero time means now.
-func (r *Releaser) hastenRounds(ctx context.Context, due time.Time, projectIDs ...string) error {
+func (r *Releaser) hastenRounds(ctx context.Context, key string, due time.Time, projectIDs ...string) error {
 	members := make([]redis.Z, len(projectIDs))
 	for i, p := range projectIDs {
 		if members[i].Member = p; !due.IsZero() {
 			members[i].Score = float64(due.UnixMilli())
 		}
 	}
-	err := r.rdb.ZAddArgs(ctx, roundsKey, redis.ZAddArgs{XX: true, LT: true, Members: members}).Err()
+	err := r.rdb.ZAddArgs(ctx, key, redis.ZAddArgs{XX: true, LT: true, Members: members}).Err()
 	if err != nil {
 		return fmt.Errorf("ask for rounds of %d projects: %w", len(projectIDs), err)
 	}
 	return nil
 }
 
+// restoredWithin is how late the round of a project with stops in flight may be: the
+// write that brought it forward may be lost.
+const restoredWithin = 10 * time.Minute
+
+// Restore makes sure that projects with stops in flight get a round: at once where Redis
+// has lost when the next one is due, and else within ten minutes. It returns how many it
+// had lost.
+func (r *Releaser) Restore(ctx context.Context, projectIDs []string) (int, error) {
+	return r.restore(ctx, roundsKey, projectIDs)
+}
+
+func (r *Releaser) restore(ctx context.Context, key string, projectIDs []string) (int, error) {
+	if len(projectIDs) == 0 {
+		return 0, nil
+	}
+	lost := make([]redis.Z, len(projectIDs)) // with a score in the past: now
+	for i, p := range projectIDs {
+		lost[i].Member = p
+	}
+	n, err := r.rdb.ZAddNX(ctx, key, lost...).Result()
+	if err != nil {
+		return 0, fmt.Errorf("restore the rounds of %d projects: %w", len(projectIDs), err)
+	}
+	return int(n), r.hastenRounds(ctx, key, r.now().Add(restoredWithin), projectIDs...)
+}
+
 // Projects lists the projects that have something to do, up to 1,000 of them.
 func (r *Releaser) Projects(ctx context.Context) ([]string, error) {
-	projects, err := r.rdb.ZRange(ctx, roundsKey, 0, projectsPage-1).Result()
+	return r.projects(ctx, roundsKey)
+}
+
+func (r *Releaser) projects(ctx context.Context, key string) ([]string, error) {
+	projects, err := r.rdb.ZRange(ctx, key, 0, projectsPage-1).Result()
 	if err != nil {
 		return nil, fmt.Errorf("list the projects with work: %w", err)
 	}

@@ -44,6 +44,16 @@ func (s Shadow) Ask(ctx context.Context, projectID string) error {
 	return ask(ctx, s.r.rdb, shadowRoundsKey, projectID, ShadowWake)
 }
 
+// Restore is that of Releaser.
+func (s Shadow) Restore(ctx context.Context, projectIDs []string) (int, error) {
+	return s.r.restore(ctx, shadowRoundsKey, projectIDs)
+}
+
+// Projects is that of Releaser.
+func (s Shadow) Projects(ctx context.Context) ([]string, error) {
+	return s.r.projects(ctx, shadowRoundsKey)
+}
+
 // ShadowRound is what one round has taken, and what else there is to do.
 type ShadowRound struct {
 	Next   time.Duration   // when the next round is due; less than 0: nothing is left to do

@@ -11,29 +11,33 @@ import (
 )
 
 const (
-	tidyInterval  = 15 * time.Second
-	sweepInterval = time.Minute
+	tidyInterval    = 15 * time.Second
+	restoreInterval = 15 * time.Second
+	sweepInterval   = time.Minute
 )
 
 // Tidy adopts the foreign tasks that asynq has given up before a worker could take
-// them, removes what asynq still holds of ours, and forgets old batches and actions. Nobody
-// waits for it. It returns when ctx ends.
+// them, removes what asynq still holds of ours, restores rounds that Redis has lost, and
+// forgets old batches and actions. Nobody waits for it. It returns when ctx ends.
 func (l *Loop) Tidy(ctx context.Context) {
-	tidy, sweep := time.NewTicker(tidyInterval), time.NewTicker(sweepInterval)
+	tidy, again, sweep := time.NewTicker(tidyInterval), time.NewTicker(restoreInterval), time.NewTicker(sweepInterval)
 	defer tidy.Stop()
+	defer again.Stop()
 	defer sweep.Stop()
-	for {
-		var err error
+	all := l.restorers()
+	for err := restore(ctx, all); ; {
+		if err != nil && ctx.Err() == nil {
+			l.Logger.WarnContext(ctx, "tidying up is not finished", "error", err)
+		}
 		select {
 		case <-ctx.Done():
 			return
+		case <-again.C:
+			err = restore(ctx, all)
 		case <-tidy.C:
 			err = l.tidyQueue(ctx)
 		case <-sweep.C:
 			err = errors.Join(l.Ledger.Sweep(ctx, l.Retention), l.Ledger.Shadow().Sweep(ctx, l.Retention), l.Actions.Forget(ctx, l.Retention))
-		}
-		if err != nil && ctx.Err() == nil {
-			l.Logger.WarnContext(ctx, "tidying up is not finished", "error", err)
 		}
 	}
 }
