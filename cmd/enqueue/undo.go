@@ -51,7 +51,7 @@ func undoCommand(getenv func(string) string, streams streams) *cli.Command {
 		ArgsUsage: "BATCH",
 		Description: `Restarts the jobs that this batch has stopped: their stop call was accepted, they stand
 as the stop left them, nobody has asked to stop them again since, no other batch wants
-them stopped, and no undo of this batch has restarted them before. All others stay as
+them stopped, and no undo has restarted them before. All others stay as
 they are. Running it again is harmless. The calls keep to the rate of the workers.
 
 It takes back what this batch wants only. A job whose stop another batch has joined, or

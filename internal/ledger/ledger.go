@@ -69,7 +69,7 @@ var (
 	moveScript     = luascript.Load(scripts, "gather", "items", "fewest", "move")
 	finishScript   = luascript.Load(scripts, "gather", "items", "hold", "close", "finish")
 	withdrawScript = luascript.Load(scripts, "gather", "hold", "close", "lane", "keep", "withdraw")
-	undoScript     = luascript.Load(scripts, "undo")
+	undoScript     = luascript.Load(scripts, "lane", "undo")
 	sweepScript    = luascript.Load(scripts, "sweep")
 	restScript     = luascript.Load(scripts, "rest")
 	forgetScript   = luascript.Load(scripts, "window", "forget")

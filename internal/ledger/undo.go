@@ -9,36 +9,52 @@ import (
 // before the job is restarted: whoever stops the job after that does so for a
 // reason of their own, and no second undo of the batch restarts it.
 func (l *Ledger) Undo(ctx context.Context, s *Stop, batch string) error {
-	return l.noteUndo(ctx, s, batch, millis(l.now()), true)
+	_, err := l.noteUndo(ctx, s, batch, "restart")
+	return err
 }
 
-// Renounce notes the same when the job is left as it is, since another batch wants it
-// stopped: the batch does not count it as restarted.
-func (l *Ledger) Renounce(ctx context.Context, s *Stop, batch string) error {
-	return l.noteUndo(ctx, s, batch, millis(l.now()), false)
+// Renounce notes that a batch leaves the job of its stop s to another one that wants it stopped, too. It reports whether
+// there is one, by what Redis has at that moment: of two batches that are undone at once one renounces, and the other
+// has to restart the job. If there is none, nothing is noted.
+func (l *Ledger) Renounce(ctx context.Context, s *Stop, batch string) (wanted bool, err error) {
+	found, err := l.noteUndo(ctx, s, batch, "renounce")
+	return found == "noted", err
 }
 
 // NotUndone takes Undo back, for a restart that did not work.
 func (l *Ledger) NotUndone(ctx context.Context, s *Stop, batch string) error {
-	return l.noteUndo(ctx, s, batch, "", true)
+	_, err := l.noteUndo(ctx, s, batch, "back")
+	return err
 }
 
-func (l *Ledger) noteUndo(ctx context.Context, s *Stop, batch string, when any, counts bool) error {
+func (l *Ledger) noteUndo(ctx context.Context, s *Stop, batch, what string) (found string, err error) {
 	k := l.keys(s.ProjectID)
-	found, err := undoScript.Run(ctx, l.rdb, []string{k.Stop(s.ID), k.batch(batch)}, batch, when, counts).Bool()
-	if err == nil && !found {
+	found, err = undoScript.Run(ctx, l.rdb, []string{k.Stop(s.ID), k.batch(batch)}, batch, millis(l.now()), what).Text()
+	if err == nil && found == "missing" {
 		err = ErrNotFound
 	}
 	if err != nil {
-		return fmt.Errorf("note the undo of stop %s of batch %s: %w", s.ID, batch, err)
+		return "", fmt.Errorf("note the undo of stop %s of batch %s: %w", s.ID, batch, err)
 	}
-	return nil
+	return found, nil
 }
 
-// Undone reports whether a batch has undone its wish for s.
+// Undone reports whether a batch has undone its wish for s: by a restart of the job, or it has left that to others.
 func (s *Stop) Undone(batch string) bool {
 	w := s.wish(batch)
 	return w != nil && !w.Undone.IsZero()
+}
+
+// RestartedBy is the batch whose undo has restarted the job of s, or is about to; "" if none has. An earlier version has
+// noted no name: then batch has, if it has undone its wish.
+func (s *Stop) RestartedBy(batch string) string {
+	if s.restarted != "" {
+		return s.restarted
+	}
+	if w := s.wish(batch); w != nil && !w.Undone.IsZero() && !w.Renounced {
+		return batch
+	}
+	return ""
 }
 
 // TooLate reports whether a batch has withdrawn its wish for s after a call may have gone out: s ends as that call has

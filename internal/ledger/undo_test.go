@@ -56,8 +56,8 @@ func TestUndo(t *testing.T) {
 			t.Fatal(err)
 		}
 		is("b2", "b1", false)
-		if err := w.ledger.Renounce(t.Context(), s, "b1"); err != nil {
-			t.Fatal(err)
+		if wanted, err := w.ledger.Renounce(t.Context(), s, "b1"); !wanted || err != nil {
+			t.Fatal(wanted, err)
 		}
 		if got, b := w.get(t, id), w.batch(t, "b1"); !got.Undone("b1") || got.WantedBesides("b2") != "" || b.Undone != 0 {
 			t.Errorf("b2 still wants it stopped: undone %v, and b1 counts %d restarted", got.Undone("b1"), b.Undone)
@@ -73,6 +73,110 @@ func TestUndo(t *testing.T) {
 		w.sweep(t)
 		if all := w.everything(t); len(all) != 0 {
 			t.Errorf("after the retention Redis holds %v, want nothing", all)
+		}
+	})
+}
+
+// Of two batches that renounce the same stop, the second one is told that nobody else wants it: it has to restart the
+// job. Who has restarted it, and who has only renounced, is known.
+func TestRenounce(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		id := w.opened(t, "b1", "10")[0]
+		w.accept(t, id)
+		w.opened(t, "b2", "10")
+		w.opened(t, "b3", "10")
+		w.withdraw(t, id, "b3", ledger.TooLate) // it asks for nothing
+		w.advance(time.Minute)
+		w.finished(t, w.claim(t, id), ledger.Stopped)
+		s := w.get(t, id)
+		renounce := func(batch string, want bool) {
+			t.Helper()
+			if wanted, err := w.ledger.Renounce(t.Context(), s, batch); wanted != want || err != nil {
+				t.Fatalf("%s renounces: others want it %v, %v; want %v", batch, wanted, err, want)
+			}
+		}
+		is := func(by, without1, without2 string, undone1, undone2 int) {
+			t.Helper()
+			s = w.get(t, id)
+			if s.RestartedBy("b3") != by || s.WantedBesides("b1") != without1 || s.WantedBesides("b2") != without2 {
+				t.Errorf("restarted by %q, wanted besides b1 by %q, besides b2 by %q; want %q, %q, %q",
+					s.RestartedBy("b3"), s.WantedBesides("b1"), s.WantedBesides("b2"), by, without1, without2)
+			}
+			if n1, n2 := w.batch(t, "b1").Undone, w.batch(t, "b2").Undone; n1 != undone1 || n2 != undone2 {
+				t.Errorf("b1 counts %d restarted, b2 %d; want %d, %d", n1, n2, undone1, undone2)
+			}
+		}
+		renounce("b1", true)
+		renounce("b1", true)
+		is("", "b2", "", 0, 0)
+		if s.RestartedBy("b1") != "" {
+			t.Error("b1 has only renounced it")
+		}
+		renounce("b2", false)
+		is("", "b2", "", 0, 0)
+
+		if err := w.ledger.Undo(t.Context(), s, "b2"); err != nil {
+			t.Fatal(err)
+		}
+		is("b2", "", "", 0, 1)
+		if got := s.RestartedBy("b1"); got != "b2" {
+			t.Errorf("as b1 sees it, %q has restarted it, want b2", got)
+		}
+		if err := w.ledger.NotUndone(t.Context(), s, "b2"); err != nil {
+			t.Fatal(err)
+		}
+		is("", "b2", "", 0, 0)
+
+		// What a batch has renounced it restarts when nobody else wants it, and that counts once.
+		w.sweepWish(t, id, "b2")
+		renounce("b1", false)
+		for range 2 {
+			if err := w.ledger.Undo(t.Context(), s, "b1"); err != nil {
+				t.Fatal(err)
+			}
+			if got := w.get(t, id).RestartedBy("b1"); got != "b1" || w.batch(t, "b1").Undone != 1 {
+				t.Errorf("restarted by %q, and b1 counts %d", got, w.batch(t, "b1").Undone)
+			}
+		}
+		if _, err := w.ledger.Renounce(t.Context(), s, "b2"); !errors.Is(err, ledger.ErrNotFound) {
+			t.Errorf("a batch that is forgotten renounces: %v", err)
+		}
+	})
+}
+
+// sweepWish has a stop forget what a batch wants of it, as a sweep does.
+func (w *world) sweepWish(t *testing.T, id, batch string) {
+	t.Helper()
+	if err := w.rdb.HDel(t.Context(), keys.Stop(id), "wish:"+batch).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// An earlier version noted the same for a job that it had restarted, and for one that it had left to another batch.
+func TestUndoneByAnEarlierVersion(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		id := w.opened(t, "b1", "10")[0]
+		w.accept(t, id)
+		w.opened(t, "b2", "10")
+		w.advance(time.Minute)
+		w.finished(t, w.claim(t, id), ledger.Stopped)
+		if err := w.rdb.HSet(t.Context(), keys.Stop(id), "undone:b1", w.now().UnixMilli()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		s := w.get(t, id)
+		if s.RestartedBy("b1") != "b1" || s.RestartedBy("b2") != "" ||
+			s.WantedBesides("b2") != "" || s.WantedBesides("b1") != "b2" {
+			t.Errorf("read as %+v", s.Wishes)
+		}
+		if wanted, err := w.ledger.Renounce(t.Context(), s, "b2"); wanted || err != nil { // so b2 restarts it
+			t.Errorf("b2 renounces: %v, %v", wanted, err)
+		}
+		// b2 wants it: so b1 can't have restarted it.
+		if wanted, err := w.ledger.Renounce(t.Context(), s, "b1"); !wanted || err != nil {
+			t.Errorf("b1 renounces: %v, %v", wanted, err)
+		}
+		if by := w.get(t, id).RestartedBy("b1"); by != "" {
+			t.Errorf("restarted by %q", by)
 		}
 	})
 }

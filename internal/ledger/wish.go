@@ -22,16 +22,18 @@ type Wish struct {
 	Why       string    // it was withdrawn, and by whom
 	Late      bool      // it was withdrawn after a call may have gone out: it stands, and asks for nothing
 	Undone    time.Time // zero: its batch has not undone it
+	Renounced bool      // it was undone without a restart, since another batch wanted the job stopped
 	Confirmed bool      // somebody has confirmed it, or no limit is for it all the same
 }
 
 // The fields of a stop's hash that hold its wishes: one of each for every batch.
 const (
-	wishField = "wish:"   // due, deadline and asked in ms, then labels, with a space between
-	voidField = "void:"   // when and why it was withdrawn; absent while it stands
-	lateField = "late:"   // why it was withdrawn after the call may have gone out; absent if it was not
-	undoField = "undone:" // when its batch has undone it; absent if it has not
-	meant     = "meant:"  // there if it is confirmed
+	wishField = "wish:"      // due, deadline and asked in ms, then labels, with a space between
+	voidField = "void:"      // when and why it was withdrawn; absent while it stands
+	lateField = "late:"      // why it was withdrawn after the call may have gone out; absent if it was not
+	undoField = "undone:"    // when its batch has undone it; absent if it has not
+	gaveField = "renounced:" // there if its batch has left the job to others as it undid it
+	meant     = "meant:"     // there if it is confirmed
 	// The scripts alone use "meant_from" and "meant_till", the earliest due time and the latest
 	// deadline of confirmed wishes, while others ask for more than that.
 )
@@ -52,6 +54,7 @@ func decodeWishes(f map[string]string) []Wish {
 		}
 		_, w.Late = f[lateField+batch]
 		w.Undone = timeIn(f[undoField+batch])
+		_, w.Renounced = f[gaveField+batch]
 		_, w.Confirmed = f[meant+batch]
 		wishes = append(wishes, w)
 	}

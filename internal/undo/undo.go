@@ -122,6 +122,8 @@ const (
 	alsoWanted   = "batch %s wants it stopped, too"
 	NoRestart    = "its API has no call that starts a job again: create a new one"
 	UndoneBefore = "an undo of this batch has restarted it before"
+
+	undoneBeforeBy = "an undo of batch %s has restarted it before"
 )
 
 // The reasons for which a job can't be restarted yet.
@@ -156,13 +158,25 @@ func (u *Undo) why(ctx context.Context, s *ledger.Stop) (result, reason string, 
 		}
 		return "left", askedAgain, nil
 	}
-	switch other := s.WantedBesides(u.Batch); {
-	case other != "":
+	if other := s.WantedBesides(u.Batch); other != "" {
 		return "wanted", fmt.Sprintf(alsoWanted, other), nil
-	case s.Undone(u.Batch):
-		return "left", UndoneBefore, nil
+	}
+	if reason = u.undoneBefore(s); reason != "" {
+		return "left", reason, nil
 	}
 	return "", "", nil
+}
+
+// undoneBefore says that an undo has restarted the job of s before; "" if none has.
+func (u *Undo) undoneBefore(s *ledger.Stop) string {
+	switch by := s.RestartedBy(u.Batch); by {
+	case "":
+		return ""
+	case u.Batch:
+		return UndoneBefore
+	default:
+		return fmt.Sprintf(undoneBeforeBy, by)
+	}
 }
 
 // awaits reports whether a stop in flight is to be waited for: it ends by itself, and its job can be restarted then.
@@ -312,20 +326,13 @@ func (u *Undo) restart(ctx context.Context, s *ledger.Stop) error {
 		u.note(s, "left", strings.TrimSuffix(fmt.Sprintf("its stop ended as %s: %s", s.State, s.Reason), ": "))
 		return nil
 	}
-	s, err := u.ledger.Get(ctx, s.ProjectID, s.ID)
+	s, result, why, err := u.claim(ctx, s)
 	if err != nil {
 		return err
 	}
-	result, why, err := u.why(ctx, s)
-	if err != nil {
-		return err
-	}
-	if why != "" && why != UndoneBefore {
-		if s.WantedBesides(u.Batch) != "" { // an undo of that batch restarts it
-			err = u.ledger.Renounce(ctx, s, u.Batch)
-		}
+	if why != "" && why != u.undoneBefore(s) {
 		u.note(s, result, why)
-		return err
+		return nil
 	}
 	job, err := u.api.Get(ctx, s.ProjectID, s.JobID)
 	switch {
@@ -345,6 +352,25 @@ func (u *Undo) restart(ctx context.Context, s *ledger.Stop) error {
 		return nil
 	}
 	return u.call(ctx, s)
+}
+
+// claim reads s again, and says the same as why. A job that another batch wants stopped is left to the undo of that
+// batch, unless that one leaves it to this one at the same time: Redis decides which of them restarts it.
+func (u *Undo) claim(ctx context.Context, s *ledger.Stop) (now *ledger.Stop, result, reason string, err error) {
+	for range 2 {
+		if now, err = u.ledger.Get(ctx, s.ProjectID, s.ID); err != nil {
+			return nil, "", "", err
+		}
+		result, reason, err = u.why(ctx, now)
+		if err != nil || now.WantedBesides(u.Batch) == "" {
+			break
+		}
+		var wanted bool
+		if wanted, err = u.ledger.Renounce(ctx, now, u.Batch); wanted || err != nil {
+			break
+		}
+	}
+	return now, result, reason, err
 }
 
 // call makes the restart call. It is noted before: if this command is killed, no

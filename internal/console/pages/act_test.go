@@ -158,7 +158,8 @@ func TestUndone(t *testing.T) {
 	w.ask(project, "one", ledgerMeta("ada"), true, time.Now(), "shared-job")
 	w.ask(project, "two", ledgerMeta("lin"), true, time.Now(), "shared-job")
 	w.end(w.stop(project, "one", "shared-job"), ledger.Stopped, "")
-	must(t, w.desk.Ledger.Renounce(t.Context(), w.stop(project, "one", "shared-job"), "one"))
+	_, err := w.desk.Ledger.Renounce(t.Context(), w.stop(project, "one", "shared-job"), "one")
+	must(t, err)
 	w.serve("")
 	for _, path := range []string{"/batches/one", "/jobs/" + project + "/shared-job"} {
 		if a := said(path); !strings.Contains(a, "shared-job") || strings.Contains(a, "restarted") {

@@ -345,7 +345,7 @@ func UndoneAt(stop *ledger.Stop) (at time.Time) {
 		return at
 	}
 	for _, w := range stop.Wishes {
-		if w.Undone.After(at) && stop.State == ledger.Stopped {
+		if w.Undone.After(at) && !w.Renounced && stop.State == ledger.Stopped {
 			at = w.Undone
 		}
 	}

@@ -1,27 +1,53 @@
--- Notes that a batch no longer wants the job of a stop stopped, or takes that back, and counts it.
+-- Notes that a batch no longer wants the job of a stop stopped, or takes that back, and counts what is restarted. Put
+-- after lane.lua.
 --
 -- KEYS  the stop, the batch
--- ARGV  batch, now (ms; "" takes it back), 1 if its job is restarted (0: it is left, since another batch wants it
---       stopped)
--- Returns 1 when the stop has a wish of that batch, 0 when nothing was done.
-local stop, batch, batch_id, now, counts = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3]
-if not redis.call('HGET', stop, 'wish:' .. batch_id) then
-  return 0
+-- ARGV  batch, now (ms), what to note:
+--       restart   its job is about to be restarted
+--       renounce  its job is left to another batch that wants it stopped, too. If none does, nothing is noted
+--       back      a restart did not work: the batch wants it stopped again
+-- Returns what was found:
+--       noted    it was noted
+--       alone    to renounce: no other batch wants it stopped
+--       missing  the stop has no wish of that batch
+local stop, batch, batch_id, now, what = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3]
+local undone, renounced = 'undone:' .. batch_id, 'renounced:' .. batch_id
+local f = hash(stop)
+if not f['wish:' .. batch_id] then
+  return 'missing'
 end
-local field = 'undone:' .. batch_id
-local before = redis.call('HGET', stop, field)
-local more = 0
-if now == '' then
-  redis.call('HDEL', stop, field)
-  more = before and -1 or 0
-else
-  redis.call('HSET', stop, field, now)
-  more = before and 0 or 1
-end
-if counts == '1' and redis.call('HGET', batch, 'created') then -- it is not forgotten
-  redis.call('HINCRBY', batch, 'undone', more)
-  if now ~= '' then
-    redis.call('HSET', batch, 'undone_at', now)
+
+local function wanted_besides()
+  for name in pairs(f) do
+    local other = string.match(name, '^wish:(.+)$')
+    if other and other ~= batch_id and not (f['void:' .. other] or f['late:' .. other] or f['undone:' .. other]) then
+      return true
+    end
   end
 end
-return 1
+
+if what == 'renounce' then
+  if not wanted_besides() then
+    return 'alone'
+  end
+  redis.call('HSETNX', stop, undone, now)
+  if f.restarted ~= batch_id then -- of a mark without the name, too: earlier versions had no other
+    redis.call('HSET', stop, renounced, 1)
+  end
+  return 'noted'
+end
+
+local before = f[undone] and not f[renounced] -- it counts as restarted
+redis.call('HDEL', stop, renounced)
+if what == 'restart' then
+  redis.call('HSET', stop, undone, now, 'restarted', batch_id)
+else
+  redis.call('HDEL', stop, undone)
+  if f.restarted == batch_id then redis.call('HDEL', stop, 'restarted') end
+end
+if redis.call('HGET', batch, 'created') then -- it is not forgotten
+  local after = what == 'restart'
+  redis.call('HINCRBY', batch, 'undone', (after and 1 or 0) - (before and 1 or 0))
+  if after then redis.call('HSET', batch, 'undone_at', now) end
+end
+return 'noted'

@@ -1,0 +1,182 @@
+package undo
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"vizstop/internal/jobs"
+	"vizstop/internal/ledger"
+	"vizstop/internal/redistest"
+)
+
+const project = "0123456789abcdef0123456789abcdef"
+
+var (
+	killed  = jobs.Status{Code: "12", Name: "killed", State: jobs.Ended}
+	running = jobs.Status{Code: "8", Name: "running", State: jobs.Active}
+)
+
+// fakeAPI has jobs that are killed until they are restarted.
+type fakeAPI struct {
+	mu        sync.Mutex
+	restarted map[string]int
+}
+
+func newFakeAPI() *fakeAPI { return &fakeAPI{restarted: map[string]int{}} }
+
+func (f *fakeAPI) Get(_ context.Context, _, jobID string) (*jobs.Job, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.restarted[jobID] > 0 {
+		return &jobs.Job{ID: jobID, Status: running}, nil
+	}
+	return &jobs.Job{ID: jobID, Status: killed}, nil
+}
+
+func (f *fakeAPI) Restart(_ context.Context, _, jobID string) (string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.restarted[jobID]++
+	return "", nil
+}
+
+func (f *fakeAPI) Restarts(string) bool { return true }
+
+// opened has batches want a job stopped. It returns the stop.
+func opened(t *testing.T, l *ledger.Ledger, job string, batches ...string) *ledger.Stop {
+	t.Helper()
+	for _, b := range batches {
+		if _, err := l.Open(t.Context(), project, b, []ledger.Ask{{JobID: job, Deadline: time.Now().Add(time.Hour)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := l.Get(t.Context(), project, ledger.StopID(batches[0], project, job))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// stopped has batches want a job stopped, and stops it.
+func stopped(t *testing.T, l *ledger.Ledger, job string, batches ...string) *ledger.Stop {
+	t.Helper()
+	return end(t, l, opened(t, l, job, batches...))
+}
+
+// end has a stop end as stopped.
+func end(t *testing.T, l *ledger.Ledger, s *ledger.Stop) *ledger.Stop {
+	t.Helper()
+	s.Accepted, s.Status = time.Now(), killed.String()
+	if ended, err := l.Finish(t.Context(), s, ledger.Stopped, "", time.Second); !ended || err != nil {
+		t.Fatal(ended, err)
+	}
+	s, err := l.Get(t.Context(), project, s.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// restartAll undoes a batch, and returns what became of its jobs.
+func restartAll(t *testing.T, u *Undo, stops []*ledger.Stop, wait time.Duration) Report {
+	t.Helper()
+	if err := u.RestartAll(t.Context(), stops, wait); err != nil {
+		t.Fatal(err)
+	}
+	return u.Report
+}
+
+// beforeScript calls do once, before the first script of a client.
+type beforeScript struct {
+	sync.Once
+	do func()
+}
+
+func (b *beforeScript) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (b *beforeScript) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if cmd.Name() == "evalsha" {
+			b.Do(b.do)
+		}
+		return next(ctx, cmd)
+	}
+}
+
+func (b *beforeScript) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+// Each of two batches that want the same job stopped is undone while the other is: one of them restarts it, and the
+// other says so from then on.
+func TestTwoUndosAtOnce(t *testing.T) {
+	t.Parallel()
+	s, api := redistest.Start(t), newFakeAPI()
+	l := ledger.New(s.Limited(t), time.Now)
+	stops := []*ledger.Stop{stopped(t, l, "1", "one", "two")}
+	rdb := s.Limited(t)
+	rdb.AddHook(&beforeScript{do: func() { // between the look of the undo of "one" and its note
+		if r := restartAll(t, New(l, api, "two"), stops, 0); r.Wanted != 1 {
+			t.Errorf("two: %+v", r)
+		}
+	}})
+	if r := restartAll(t, New(ledger.New(rdb, time.Now), api, "one"), stops, 0); r.Restarted != 1 || api.restarted["1"] != 1 {
+		t.Errorf("one: %+v, restarted %v", r, api.restarted)
+	}
+	if r := restartAll(t, New(l, api, "two"), stops, 0); r.Running != 1 {
+		t.Errorf("two again: %+v", r)
+	}
+	api.restarted["1"] = 0 // somebody stops it by hand
+	for batch, want := range map[string]string{"one": UndoneBefore, "two": "an undo of batch one has restarted it before"} {
+		if r := restartAll(t, New(l, api, batch), stops, 0); r.Left != 1 || r.Jobs[0].Reason != want+"; now it is 12 (killed)" {
+			t.Errorf("%s, after it was stopped by hand: %+v", batch, r)
+		}
+	}
+}
+
+// The same without a hook: each job is restarted once.
+func TestUndosRace(t *testing.T) {
+	t.Parallel()
+	l, api := ledger.New(redistest.Start(t).Limited(t), time.Now), newFakeAPI()
+	const n = 100
+	var stops []*ledger.Stop
+	for i := range n {
+		stops = append(stops, stopped(t, l, fmt.Sprint(i), "one", "two"))
+	}
+	var both sync.WaitGroup
+	for _, batch := range []string{"one", "two"} {
+		both.Go(func() {
+			if err := New(l, api, batch).RestartAll(t.Context(), stops, 0); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	both.Wait()
+	for i := range n {
+		if got := api.restarted[fmt.Sprint(i)]; got != 1 {
+			t.Errorf("job %d was restarted %d times", i, got)
+		}
+	}
+}
+
+// A job that a batch has left to another one is restarted by its next undo when that other one is forgotten.
+func TestRenouncedAndNobodyElseWantsIt(t *testing.T) {
+	t.Parallel()
+	s, api := redistest.Start(t), newFakeAPI()
+	l := ledger.New(s.Limited(t), time.Now)
+	stops := []*ledger.Stop{stopped(t, l, "1", "one", "two")}
+	if r := restartAll(t, New(l, api, "one"), stops, 0); r.Wanted != 1 {
+		t.Errorf("two wants it, too: %+v", r)
+	}
+	if err := s.Client(t).HDel(t.Context(), ledger.Keys(project).Stop(stops[0].ID), "wish:two").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if r := restartAll(t, New(l, api, "one"), stops, 0); r.Restarted != 1 || api.restarted["1"] != 1 {
+		t.Errorf("then: %+v, restarted %v", r, api.restarted)
+	}
+}
