@@ -55,7 +55,8 @@ them stopped, and no undo has restarted them before. All others stay as
 they are. Running it again is harmless. The calls keep to the rate of the workers.
 
 It takes back what this batch wants only. A job whose stop another batch has joined, or
-had asked for before, runs again when that batch is undone, too.
+had asked for before, runs again when that batch is undone, too. What can be restarted
+only since the jobs were counted is left for the next undo.
 
 A job that is still stopping can't be restarted yet. After enqueue cancel, --wait waits
 for such jobs, and restarts them as they end. Without it they are counted as not stopped
@@ -100,18 +101,18 @@ func (c *undoCmd) run(ctx context.Context, desk *control.Desk, batch *control.Ba
 	if err != nil {
 		return err
 	}
-	ahead := undo.New(batch.Ledger, calls, batch.ID)
-	if err := ahead.Pretend(ctx, stops); err != nil {
+	u := undo.New(batch.Ledger, calls, batch.ID)
+	if err := u.Pretend(ctx, stops); err != nil {
 		return err
 	}
-	count, wait := ahead.Restarted, time.Duration(0)
+	count, wait := u.Restarted, time.Duration(0)
 	if c.wait {
-		count, wait = count+ahead.Awaited(), c.timeout
+		count, wait = count+u.Awaited(), c.timeout
 	}
 	refusal := c.checkMax(count)
 	if c.dryRun { // shows what is refused, too
-		ahead.DryRun = true
-		return errors.Join(c.conclude(&ahead.Report), refusal)
+		u.DryRun = true
+		return errors.Join(c.conclude(&u.Report), refusal)
 	}
 	if refusal != nil {
 		return refusal
@@ -122,10 +123,9 @@ func (c *undoCmd) run(ctx context.Context, desk *control.Desk, batch *control.Ba
 	if err := c.record(ctx, desk, getenv, "undo", actions.Of("batch", batch.ID), count); err != nil {
 		return err
 	}
-	if c.wait && ahead.Awaited() > 0 {
-		fmt.Fprintf(c.streams.err, "%d jobs are not stopped yet: waiting for that, up to %v\n", ahead.Awaited(), c.timeout)
+	if c.wait && u.Awaited() > 0 {
+		fmt.Fprintf(c.streams.err, "%d jobs are not stopped yet: waiting for that, up to %v\n", u.Awaited(), c.timeout)
 	}
-	u := undo.New(batch.Ledger, calls, batch.ID)
 	if err := u.RestartAll(ctx, stops, wait); err != nil {
 		return fmt.Errorf("%d of %d jobs were restarted, then: %w", u.Restarted, count, err)
 	}

@@ -104,6 +104,57 @@ func TestUndoKeepsToWhatWasCounted(t *testing.T) {
 	}
 }
 
+// What another batch gives free while somebody confirms the undo was neither counted nor allowed: it stays stopped.
+func TestUndoKeepsToMax(t *testing.T) {
+	t.Parallel()
+	desk, err := control.Open(t.Context(), redistest.Start(t).Limited(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const own, shared = askAbove + 1, 5
+	api, sim := newCaller(t, &spending{calls: map[string]int{}}, own+shared)
+	var theirs []*ledger.Stop
+	for i := range own + shared {
+		id := fmt.Sprint(i + 1)
+		sim.SetStatus(project, id, v1.StatusKilled)
+		if i < own {
+			stoppedStop(t, desk, id)
+			continue
+		}
+		ask := []ledger.Ask{{JobID: id, Deadline: time.Now().Add(time.Hour)}}
+		for _, batch := range []string{"b", "other"} {
+			if _, err := desk.Ledger.Open(t.Context(), project, batch, ask); err != nil {
+				t.Fatal(err)
+			}
+		}
+		theirs = append(theirs, stoppedStop(t, desk, id))
+	}
+	meanwhile := func() {
+		u := undo.New(desk.Ledger, api, "other")
+		if err := u.RestartAll(context.Background(), theirs, 0); err != nil || u.Wanted != shared {
+			t.Errorf("the undo of the other batch: %+v, %v", u.Report, err)
+		}
+	}
+	var out, asked bytes.Buffer
+	c := &undoCmd{limits: limits{max: own}, json: true,
+		api:     access{API: settings.API{Region: "r", Endpoint: sim.URL, Login: settings.Login{AccessKey: accessKey, SecretKey: secretKey}}},
+		streams: streams{in: slowly{strings.NewReader(fmt.Sprintln(own)), meanwhile}, out: &out, err: &asked, terminal: true}}
+	err = c.run(t.Context(), desk, batchOf(t, desk, "b"), nobody)
+	if code, is := errors.AsType[exitCode](err); !is || code.code != exitBad ||
+		!strings.Contains(err.Error(), "5 jobs of batch b stay stopped") {
+		t.Errorf("ends with %v", err)
+	}
+	restarted := 0
+	for _, call := range sim.AllCalls() {
+		if call.Operation == jobs.OperationRestart {
+			restarted++
+		}
+	}
+	if restarted != own || !strings.Contains(out.String(), `"wanted": 5`) {
+		t.Errorf("%d jobs were restarted, want %d:\n%s", restarted, own, &out)
+	}
+}
+
 // The v2 API has no call that starts a job again. That is said before anything is
 // asked, and nothing is sent.
 func TestUndoIsNotPossible(t *testing.T) {

@@ -34,13 +34,14 @@ type Report struct {
 	Restarted int    `json:"restarted"` // with --dry-run: would be
 	Running   int    `json:"running"`   // were running again already
 	InFlight  int    `json:"in_flight"` // their stops have not ended: another undo is needed when they have
-	Wanted    int    `json:"wanted"`    // other batches want them stopped, too: they run again when those are undone as well
+	Wanted    int    `json:"wanted"`    // other batches want them stopped, too, or did when the jobs were counted
 	Left      int    `json:"left"`      // were left as they are: this batch has not provably stopped them, or they are not to be restarted
 	Failed    int    `json:"failed"`
 	Jobs      []Job  `json:"jobs"`
 
 	waiting int      // of InFlight: those that are not canceled, and wait for their stop call
 	others  []string // the batches that want jobs of Wanted stopped, each once
+	freed   int      // of Wanted: those that could be restarted by now, but were not counted before
 }
 
 // Job is what became of one job.
@@ -70,7 +71,8 @@ func (r *Report) Unfinished() (list []string) {
 	if more := len(r.others) - named; more > 0 {
 		others += fmt.Sprintf(" and %d more", more)
 	}
-	add(r.Wanted, "jobs of batch %s stay stopped, since other batches want that, too (%s): they run again when those are undone as well", r.Batch, others)
+	add(r.Wanted-r.freed, "jobs of batch %s stay stopped, since other batches want that, too (%s): they run again when those are undone as well", r.Batch, others)
+	add(r.freed, "jobs of batch %s stay stopped: they can be restarted only since the jobs were counted: undo it again", r.Batch)
 	return list
 }
 
@@ -90,13 +92,24 @@ type Undo struct {
 	api    API
 	ledger *ledger.Ledger
 
+	counted map[stopKey]bool // what Pretend has counted as to be restarted, or awaited; nil: it did not run
+
 	mu sync.Mutex
 	Report
 }
 
+// stopKey tells a stop from all others.
+type stopKey struct{ project, id string }
+
+func keyOf(s *ledger.Stop) stopKey { return stopKey{s.ProjectID, s.ID} }
+
 // New returns an undo of a batch.
 func New(l *ledger.Ledger, api API, batch string) *Undo {
-	return &Undo{api: api, ledger: l, Report: Report{Kind: "undo", Batch: batch, Jobs: []Job{}}}
+	return &Undo{api: api, ledger: l, Report: nothingYet(batch)}
+}
+
+func nothingYet(batch string) Report {
+	return Report{Kind: "undo", Batch: batch, Jobs: []Job{}}
 }
 
 // Possible is an error that names the projects of these stops if their APIs have no
@@ -120,6 +133,7 @@ const (
 	askedAgain   = "it was asked to stop again"
 	askedAgainBy = "batch %s has asked to stop it again"
 	alsoWanted   = "batch %s wants it stopped, too"
+	notCounted   = "it can be restarted only since the jobs were counted: undo the batch again"
 	NoRestart    = "its API has no call that starts a job again: create a new one"
 	UndoneBefore = "an undo of this batch has restarted it before"
 
@@ -201,7 +215,7 @@ func (u *Undo) whyNotYet(s *ledger.Stop) string {
 const parallelReads = 40
 
 // Pretend notes what would become of the job of each stop. The stops are as the
-// batch sees them, in one of States.
+// batch sees them, in one of States. RestartAll restarts no others than those that are counted here.
 func (u *Undo) Pretend(ctx context.Context, stops []*ledger.Stop) error {
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(parallelReads)
@@ -218,11 +232,14 @@ func (u *Undo) Pretend(ctx context.Context, stops []*ledger.Stop) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
+	u.counted = map[stopKey]bool{}
 	for i, s := range stops {
 		switch {
 		case s.State != ledger.Stopped:
+			u.counted[keyOf(s)] = u.awaits(s)
 			u.noteInFlight(s)
 		case results[i] == "":
+			u.counted[keyOf(s)] = true
 			u.note(s, "would_restart", "")
 		default:
 			u.note(s, results[i], reasons[i])
@@ -241,9 +258,11 @@ const (
 // RestartAll restarts the job of each stop, if that is right. The stops are as the batch sees them, in one of States.
 // Jobs of stops that are on their way are restarted as these end, for which it waits as long as wait says; those that
 // are in flight then are noted as such, and so are all others that are in flight as they come: nobody has confirmed
-// that their jobs are restarted. The error is that of Redis, of ctx, or of an API that refuses these
+// that their jobs are restarted. After Pretend the same goes for those that it has not counted: whoever wanted them
+// stopped may no longer do so. The report begins anew. The error is that of Redis, of ctx, or of an API that refuses these
 // credentials; what was done before is noted. A job's own trouble is noted and is no error.
 func (u *Undo) RestartAll(ctx context.Context, stops []*ledger.Stop, wait time.Duration) error {
+	u.Report = nothingYet(u.Batch)
 	var meant, others []*ledger.Stop
 	for _, s := range stops {
 		if s.State == ledger.Stopped || wait > 0 && u.awaits(s) {
@@ -350,6 +369,9 @@ func (u *Undo) restart(ctx context.Context, s *ledger.Stop) error {
 	case !job.Status.Is(s.Status):
 		u.note(s, "left", fmt.Sprintf("job status %v, not %s as its stop left it", job.Status, s.Status))
 		return nil
+	case u.counted != nil && !u.counted[keyOf(s)]:
+		u.note(s, "wanted", notCounted)
+		return nil
 	}
 	return u.call(ctx, s)
 }
@@ -430,7 +452,9 @@ func (u *Undo) note(s *ledger.Stop, result, reason string) {
 		u.InFlight++
 	case "wanted":
 		u.Wanted++
-		if other := s.WantedBesides(u.Batch); !slices.Contains(u.others, other) {
+		if other := s.WantedBesides(u.Batch); other == "" {
+			u.freed++
+		} else if !slices.Contains(u.others, other) {
 			u.others = append(u.others, other)
 		}
 	case "left":

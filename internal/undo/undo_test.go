@@ -3,6 +3,7 @@ package undo
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -178,5 +179,54 @@ func TestRenouncedAndNobodyElseWantsIt(t *testing.T) {
 	}
 	if r := restartAll(t, New(l, api, "one"), stops, 0); r.Restarted != 1 || api.restarted["1"] != 1 {
 		t.Errorf("then: %+v, restarted %v", r, api.restarted)
+	}
+}
+
+// What was not counted is not restarted, although it can be by now: another undo counts it.
+func TestRestartsWhatWasCounted(t *testing.T) {
+	t.Parallel()
+	l, api := ledger.New(redistest.Start(t).Limited(t), time.Now), newFakeAPI()
+	stops := []*ledger.Stop{stopped(t, l, "own", "one"), stopped(t, l, "shared", "one", "two"), stopped(t, l, "kept", "one", "three"),
+		stopped(t, l, "again", "one"), stopped(t, l, "runs", "one", "two")}
+	later := opened(t, l, "again", "later")
+	u := New(l, api, "one")
+	if err := u.Pretend(t.Context(), stops); err != nil || u.Restarted != 1 || u.Wanted != 3 || u.Left != 1 {
+		t.Fatalf("pretends %+v, %v", u.Report, err)
+	}
+	if r := restartAll(t, New(l, api, "two"), []*ledger.Stop{stops[1], stops[4]}, 0); r.Wanted != 2 {
+		t.Errorf("two: %+v", r)
+	}
+	if _, err := l.Withdraw(t.Context(), project, later.ID, "later", "a mistake"); err != nil {
+		t.Fatal(err)
+	}
+	api.restarted["runs"] = 1 // its owner has started it
+	r := restartAll(t, u, stops, 0)
+	if r.Restarted != 1 || r.Wanted != 3 || r.Running != 1 || r.Left != 0 || len(r.Jobs) != len(stops) {
+		t.Errorf("did %+v", r)
+	}
+	for _, job := range []string{"own", "shared", "kept", "again"} {
+		if got, want := api.restarted[job] == 1, job == "own"; got != want {
+			t.Errorf("job %s was restarted: %v", job, got)
+		}
+	}
+	want := []string{
+		"1 jobs of batch one stay stopped, since other batches want that, too (three): they run again when those are undone as well",
+		"2 jobs of batch one stay stopped: they can be restarted only since the jobs were counted: undo it again",
+	}
+	if got := r.Unfinished(); !slices.Equal(got, want) {
+		t.Errorf("says %q, want %q", got, want)
+	}
+	for i, s := range stops {
+		var err error
+		if stops[i], err = l.Get(t.Context(), project, s.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	u = New(l, api, "one")
+	if err := u.Pretend(t.Context(), stops); err != nil || u.Restarted != 3 {
+		t.Errorf("another one pretends %+v, %v", u.Report, err)
+	}
+	if r := restartAll(t, u, stops, 0); r.Restarted != 2 || api.restarted["shared"] != 1 || api.restarted["again"] != 1 {
+		t.Errorf("another one did %+v, restarted %v", r, api.restarted)
 	}
 }

@@ -242,24 +242,23 @@ func (o *Operator) undo(ctx context.Context, one *order) error {
 	if err := undo.Possible(calls, stops); err != nil {
 		return refused("%v", err)
 	}
-	ahead := undo.New(one.batch.Ledger, calls, one.batch.ID)
-	if err := ahead.Pretend(ctx, stops); err != nil {
+	u := undo.New(one.batch.Ledger, calls, one.batch.ID)
+	if err := u.Pretend(ctx, stops); err != nil {
 		return err
 	}
-	if ahead.Left == len(stops) {
-		return &NothingError{fmt.Sprintf("none of the %d jobs that batch %s has stopped is to be restarted: %s", len(stops), one.Batch, ahead.Jobs[0].Reason)}
+	if u.Left == len(stops) {
+		return &NothingError{fmt.Sprintf("none of the %d jobs that batch %s has stopped is to be restarted: %s", len(stops), one.Batch, u.Jobs[0].Reason)}
 	}
-	one.plan.Count, one.plan.Unit = ahead.Restarted, "jobs"
+	one.plan.Count, one.plan.Unit = u.Restarted, "jobs"
 	effects := []string{"No job is restarted now."}
-	if ahead.Restarted > 0 {
+	if u.Restarted > 0 {
 		effects[0] = "These jobs are restarted, and billed again. A job that somebody wants stopped since, or that does not stand as its stop left it, is left as it is."
 	}
-	for _, line := range ahead.Unfinished() {
+	for _, line := range u.Unfinished() {
 		effects = append(effects, line+".")
 	}
 	one.plan.Effect = strings.Join(effects, " ")
 	one.do = func(ctx context.Context, one *order) (*Done, error) {
-		u := undo.New(one.batch.Ledger, calls, one.batch.ID)
 		if err := u.RestartAll(ctx, stops, 0); err != nil {
 			return nil, fmt.Errorf("%d of %d jobs were restarted, then: %w", u.Restarted, one.plan.Count, err)
 		}

@@ -16,6 +16,7 @@ import (
 type fakeAPI struct {
 	mu        sync.Mutex
 	restarted map[string]int
+	first     func() // done at the first look, if set
 }
 
 var (
@@ -30,6 +31,10 @@ func (f *fakeAPI) List(context.Context, string, jobs.Query) (*jobs.Page, error) 
 func (f *fakeAPI) Get(_ context.Context, _, jobID string) (*jobs.Job, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if do := f.first; do != nil {
+		f.first = nil
+		do()
+	}
 	if f.restarted[jobID] > 0 {
 		return &jobs.Job{ID: jobID, Status: running}, nil
 	}
@@ -142,5 +147,44 @@ func TestUndoOfJoinedStops(t *testing.T) {
 	}
 	if _, _, r := undone(t, o, "one"); r.Restarted != 2 || len(api.restarted) != 2 {
 		t.Errorf("the second undo: %+v", r)
+	}
+}
+
+// A job that another batch gives free after the plan was made is not restarted by it.
+func TestUndoKeepsToItsPlan(t *testing.T) {
+	d, api := desk(t), &fakeAPI{restarted: map[string]int{}}
+	o := New(d, api)
+	t.Cleanup(o.Close)
+	ask(t, d, project, "one", true, 2)
+	var stops []*ledger.Stop
+	for _, job := range []string{"1", "2"} {
+		s, err := d.Ledger.Get(t.Context(), project, ledger.StopID("one", project, job))
+		if err != nil {
+			t.Fatal(err)
+		}
+		stops = append(stops, s)
+	}
+	two := []ledger.Ask{{JobID: "2", Deadline: time.Now().Add(time.Hour)}}
+	if _, err := d.Ledger.Open(t.Context(), project, "two", two); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range stops {
+		s.Accepted, s.Status = time.Now(), killed.String()
+		if ok, err := d.Ledger.Finish(t.Context(), s, ledger.Stopped, "", 0); err != nil || !ok {
+			t.Fatal(ok, err)
+		}
+	}
+	api.first = func() { // as the undo of the first job is under way
+		if wanted, err := d.Ledger.Renounce(context.Background(), stops[1], "two"); !wanted || err != nil {
+			t.Error(wanted, err)
+		}
+	}
+	plan, done, r := undone(t, o, "one")
+	if plan.Count != 1 || r.Restarted != 1 || r.Wanted != 1 || api.restarted["2"] != 0 ||
+		!strings.Contains(done.Words, "undo it again") {
+		t.Errorf("planned %d, did %+v, restarted %v: %s", plan.Count, r, api.restarted, done.Words)
+	}
+	if plan, _, r := undone(t, o, "one"); plan.Count != 1 || r.Restarted != 1 || api.restarted["2"] != 1 {
+		t.Errorf("the second undo: planned %d, did %+v", plan.Count, r)
 	}
 }
