@@ -140,6 +140,9 @@ const (
 	undoneBeforeBy = "an undo of batch %s has restarted it before"
 )
 
+// forgotten is why the job of a stop that the ledger no longer has is not restarted.
+const forgotten = "the ledger has forgotten its stop: look at the job, and start it by hand if it is to run"
+
 // The reasons for which a job can't be restarted yet.
 const (
 	notStopped  = "it is stopping, and not confirmed as stopped yet"
@@ -298,23 +301,33 @@ func (u *Undo) RestartAll(ctx context.Context, stops []*ledger.Stop, wait time.D
 // readsAtOnce is how many stops are read from Redis in one round trip.
 const readsAtOnce = 1000
 
-// read reads stops of the batch again: whoever confirmed the undo may have taken a while.
+// read reads stops of the batch again: whoever confirmed the undo may have taken a while. Those that are gone it notes.
 func (u *Undo) read(ctx context.Context, stops []*ledger.Stop) (ended, inFlight []*ledger.Stop, err error) {
-	byProject := map[string][]string{}
+	byProject := map[string][]*ledger.Stop{}
 	for _, s := range stops {
-		byProject[s.ProjectID] = append(byProject[s.ProjectID], s.ID)
+		byProject[s.ProjectID] = append(byProject[s.ProjectID], s)
 	}
 	for _, project := range slices.Sorted(maps.Keys(byProject)) {
-		for ids := range slices.Chunk(byProject[project], readsAtOnce) {
+		for chunk := range slices.Chunk(byProject[project], readsAtOnce) {
+			ids, there := make([]string, len(chunk)), map[string]bool{}
+			for i, s := range chunk {
+				ids[i] = s.ID
+			}
 			now, err := u.ledger.GetAll(ctx, project, ids)
 			if err != nil {
 				return nil, nil, err
 			}
 			for _, s := range now {
+				there[s.ID] = true
 				if s = s.As(u.Batch); s.State.Ended() {
 					ended = append(ended, s)
 				} else {
 					inFlight = append(inFlight, s)
+				}
+			}
+			for _, s := range chunk {
+				if !there[s.ID] {
+					u.note(s, "failed", forgotten)
 				}
 			}
 		}
@@ -345,10 +358,15 @@ func (u *Undo) restart(ctx context.Context, s *ledger.Stop) error {
 		u.note(s, "left", strings.TrimSuffix(fmt.Sprintf("its stop ended as %s: %s", s.State, s.Reason), ": "))
 		return nil
 	}
-	s, result, why, err := u.claim(ctx, s)
+	now, result, why, err := u.claim(ctx, s)
+	if errors.Is(err, ledger.ErrNotFound) {
+		u.note(s, "failed", forgotten)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
+	s = now
 	if why != "" && why != u.undoneBefore(s) {
 		u.note(s, result, why)
 		return nil
@@ -398,7 +416,11 @@ func (u *Undo) claim(ctx context.Context, s *ledger.Stop) (now *ledger.Stop, res
 // call makes the restart call. It is noted before: if this command is killed, no
 // other undo repeats it.
 func (u *Undo) call(ctx context.Context, s *ledger.Stop) error {
-	if err := u.ledger.Undo(ctx, s, u.Batch); err != nil {
+	switch err := u.ledger.Undo(ctx, s, u.Batch); {
+	case errors.Is(err, ledger.ErrNotFound):
+		u.note(s, "failed", forgotten)
+		return nil
+	case err != nil:
 		return err
 	}
 	_, err := u.api.Restart(ctx, s.ProjectID, s.JobID)

@@ -230,3 +230,42 @@ func TestRestartsWhatWasCounted(t *testing.T) {
 		t.Errorf("another one did %+v, restarted %v", r, api.restarted)
 	}
 }
+
+// A stop that the ledger forgets while the undo is confirmed, or under way, is told of.
+func TestForgottenStops(t *testing.T) {
+	t.Parallel()
+	s, api := redistest.Start(t), newFakeAPI()
+	l, rdb := ledger.New(s.Limited(t), time.Now), s.Client(t)
+	var stops []*ledger.Stop
+	for _, batches := range [][]string{{"one"}, {"one"}, {"one", "two"}, {"one", "two"}, {"one"}} {
+		stops = append(stops, stopped(t, l, fmt.Sprint(len(stops)), batches...))
+	}
+	forget := func(what func(key string) *redis.IntCmd, i int) {
+		t.Helper()
+		if n, err := what(ledger.Keys(project).Stop(stops[i].ID)).Result(); n != 1 || err != nil {
+			t.Error(n, err)
+		}
+	}
+	whole := func(key string) *redis.IntCmd { return rdb.Del(t.Context(), key) }
+	wish := func(key string) *redis.IntCmd { return rdb.HDel(t.Context(), key, "wish:one") }
+	u := New(l, api, "one")
+	if err := u.Pretend(t.Context(), stops); err != nil || u.Restarted != 3 || u.Wanted != 2 {
+		t.Fatalf("pretends %+v, %v", u.Report, err)
+	}
+	forget(whole, 0)
+	forget(wish, 1)
+	forget(whole, 2)
+	forget(wish, 3)
+	r := restartAll(t, u, stops, 0)
+	if r.Failed != 4 || r.Restarted != 1 || len(r.Jobs) != 5 || api.restarted["4"] != 1 || len(r.Unfinished()) != 1 {
+		t.Errorf("did %+v", r)
+	}
+	for _, j := range r.Jobs {
+		if j.JobID != "4" && (j.Result != "failed" || j.Reason != forgotten) {
+			t.Errorf("%+v", j)
+		}
+	}
+	if err := u.restart(t.Context(), stops[0]); err != nil || u.Failed != 5 { // forgotten after it was read
+		t.Errorf("%+v, %v", u.Report, err)
+	}
+}
