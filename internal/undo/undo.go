@@ -72,7 +72,8 @@ func (r *Report) Unfinished() (list []string) {
 		others += fmt.Sprintf(" and %d more", more)
 	}
 	add(r.Wanted-r.freed, "jobs of batch %s stay stopped, since other batches want that, too (%s): they run again when those are undone as well", r.Batch, others)
-	add(r.freed, "jobs of batch %s stay stopped: they can be restarted only since the jobs were counted: undo it again", r.Batch)
+	add(r.freed, "jobs of batch %s stay stopped: they can be restarted only since the jobs were counted: undo it again",
+		r.Batch)
 	return list
 }
 
@@ -92,6 +93,8 @@ type Undo struct {
 	api    API
 	ledger *ledger.Ledger
 
+	lookAgain time.Duration
+
 	counted map[stopKey]bool // what Pretend has counted as to be restarted, or awaited; nil: it did not run
 
 	mu sync.Mutex
@@ -105,7 +108,7 @@ func keyOf(s *ledger.Stop) stopKey { return stopKey{s.ProjectID, s.ID} }
 
 // New returns an undo of a batch.
 func New(l *ledger.Ledger, api API, batch string) *Undo {
-	return &Undo{api: api, ledger: l, Report: nothingYet(batch)}
+	return &Undo{api: api, ledger: l, lookAgain: lookAgain, Report: nothingYet(batch)}
 }
 
 func nothingYet(batch string) Report {
@@ -254,16 +257,19 @@ func (u *Undo) Pretend(ctx context.Context, stops []*ledger.Stop) error {
 const (
 	// parallelRestarts is how many restart calls are on their way at once.
 	parallelRestarts = 8
-	// lookAgain is how long RestartAll waits before it looks again at the stops that it waits for.
+	// lookAgain is how long RestartAll waits before it looks again whether stops of the batch have ended.
 	lookAgain = time.Second
+	// readPause is, for each stop in flight, how long it waits before it reads them again: no more than 2,000 are read
+	// in a second while some of many end all the time.
+	readPause = time.Millisecond / 2
 )
 
 // RestartAll restarts the job of each stop, if that is right. The stops are as the batch sees them, in one of States.
 // Jobs of stops that are on their way are restarted as these end, for which it waits as long as wait says; those that
 // are in flight then are noted as such, and so are all others that are in flight as they come: nobody has confirmed
 // that their jobs are restarted. After Pretend the same goes for those that it has not counted: whoever wanted them
-// stopped may no longer do so. The report begins anew. The error is that of Redis, of ctx, or of an API that refuses these
-// credentials; what was done before is noted. A job's own trouble is noted and is no error.
+// stopped may no longer do so. The report begins anew. The error is that of Redis, of ctx, or of an API that refuses
+// these credentials; what was done before is noted. A job's own trouble is noted and is no error.
 func (u *Undo) RestartAll(ctx context.Context, stops []*ledger.Stop, wait time.Duration) error {
 	u.Report = nothingYet(u.Batch)
 	var meant, others []*ledger.Stop
@@ -275,6 +281,11 @@ func (u *Undo) RestartAll(ctx context.Context, stops []*ledger.Stop, wait time.D
 		}
 	}
 	for end := time.Now().Add(wait); ; {
+		projects := projectsOf(meant)
+		before, err := u.outcomes(ctx, projects) // first: no stop that ends while they are read is missed
+		if err != nil {
+			return err
+		}
 		ended, inFlight, err := u.read(ctx, meant)
 		if err == nil {
 			err = u.restartEach(ctx, ended)
@@ -282,20 +293,62 @@ func (u *Undo) RestartAll(ctx context.Context, stops []*ledger.Stop, wait time.D
 		if err != nil {
 			return err
 		}
-		left := time.Until(end)
-		if left <= 0 || !slices.ContainsFunc(inFlight, u.awaits) {
+		if time.Until(end) <= 0 || !slices.ContainsFunc(inFlight, u.awaits) {
 			for _, s := range append(inFlight, others...) {
 				u.noteInFlight(s)
 			}
 			return nil
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(min(left, lookAgain)):
+		pause := max(u.lookAgain, time.Duration(len(inFlight))*readPause)
+		if err := u.untilMoreEnd(ctx, projects, before, pause, end); err != nil {
+			return err
 		}
 		meant = inFlight
 	}
+}
+
+// untilMoreEnd returns when the batch has no longer that many outcomes in these projects, or at the end. It pauses before
+// it looks. A look costs Redis one command a project, however many stops are in flight.
+func (u *Undo) untilMoreEnd(ctx context.Context, projects []string, outcomes int, pause time.Duration,
+	end time.Time) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(min(time.Until(end), pause)):
+		}
+		if time.Until(end) <= 0 {
+			return nil
+		}
+		if now, err := u.outcomes(ctx, projects); err != nil || now != outcomes {
+			return err
+		}
+		pause = u.lookAgain
+	}
+}
+
+// outcomes is how many stops of the batch have ended in these projects.
+func (u *Undo) outcomes(ctx context.Context, projects []string) (n int, err error) {
+	for _, project := range projects {
+		b, err := u.ledger.Batch(ctx, project, u.Batch)
+		if errors.Is(err, ledger.ErrNotFound) { // the ledger has forgotten it
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		n += b.Total - b.InFlight()
+	}
+	return n, nil
+}
+
+// projectsOf lists the projects of stops, each once.
+func projectsOf(stops []*ledger.Stop) []string {
+	all := map[string]bool{}
+	for _, s := range stops {
+		all[s.ProjectID] = true
+	}
+	return slices.Sorted(maps.Keys(all))
 }
 
 // readsAtOnce is how many stops are read from Redis in one round trip.

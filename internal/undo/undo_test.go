@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -52,7 +53,8 @@ func (f *fakeAPI) Restarts(string) bool { return true }
 func opened(t *testing.T, l *ledger.Ledger, job string, batches ...string) *ledger.Stop {
 	t.Helper()
 	for _, b := range batches {
-		if _, err := l.Open(t.Context(), project, b, []ledger.Ask{{JobID: job, Deadline: time.Now().Add(time.Hour)}}); err != nil {
+		ask := []ledger.Ask{{JobID: job, Deadline: time.Now().Add(time.Hour)}}
+		if _, err := l.Open(t.Context(), project, b, ask); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -126,7 +128,8 @@ func TestTwoUndosAtOnce(t *testing.T) {
 			t.Errorf("two: %+v", r)
 		}
 	}})
-	if r := restartAll(t, New(ledger.New(rdb, time.Now), api, "one"), stops, 0); r.Restarted != 1 || api.restarted["1"] != 1 {
+	one := New(ledger.New(rdb, time.Now), api, "one")
+	if r := restartAll(t, one, stops, 0); r.Restarted != 1 || api.restarted["1"] != 1 {
 		t.Errorf("one: %+v, restarted %v", r, api.restarted)
 	}
 	if r := restartAll(t, New(l, api, "two"), stops, 0); r.Running != 1 {
@@ -134,7 +137,8 @@ func TestTwoUndosAtOnce(t *testing.T) {
 	}
 	api.restarted["1"] = 0 // somebody stops it by hand
 	for batch, want := range map[string]string{"one": UndoneBefore, "two": "an undo of batch one has restarted it before"} {
-		if r := restartAll(t, New(l, api, batch), stops, 0); r.Left != 1 || r.Jobs[0].Reason != want+"; now it is 12 (killed)" {
+		r := restartAll(t, New(l, api, batch), stops, 0)
+		if r.Left != 1 || r.Jobs[0].Reason != want+"; now it is 12 (killed)" {
 			t.Errorf("%s, after it was stopped by hand: %+v", batch, r)
 		}
 	}
@@ -186,8 +190,10 @@ func TestRenouncedAndNobodyElseWantsIt(t *testing.T) {
 func TestRestartsWhatWasCounted(t *testing.T) {
 	t.Parallel()
 	l, api := ledger.New(redistest.Start(t).Limited(t), time.Now), newFakeAPI()
-	stops := []*ledger.Stop{stopped(t, l, "own", "one"), stopped(t, l, "shared", "one", "two"), stopped(t, l, "kept", "one", "three"),
-		stopped(t, l, "again", "one"), stopped(t, l, "runs", "one", "two")}
+	stops := []*ledger.Stop{
+		stopped(t, l, "own", "one"), stopped(t, l, "shared", "one", "two"), stopped(t, l, "kept", "one", "three"),
+		stopped(t, l, "again", "one"), stopped(t, l, "runs", "one", "two"),
+	}
 	later := opened(t, l, "again", "later")
 	u := New(l, api, "one")
 	if err := u.Pretend(t.Context(), stops); err != nil || u.Restarted != 1 || u.Wanted != 3 || u.Left != 1 {
@@ -210,7 +216,8 @@ func TestRestartsWhatWasCounted(t *testing.T) {
 		}
 	}
 	want := []string{
-		"1 jobs of batch one stay stopped, since other batches want that, too (three): they run again when those are undone as well",
+		"1 jobs of batch one stay stopped, since other batches want that, too (three): " +
+			"they run again when those are undone as well",
 		"2 jobs of batch one stay stopped: they can be restarted only since the jobs were counted: undo it again",
 	}
 	if got := r.Unfinished(); !slices.Equal(got, want) {
@@ -267,5 +274,67 @@ func TestForgottenStops(t *testing.T) {
 	}
 	if err := u.restart(t.Context(), stops[0]); err != nil || u.Failed != 5 { // forgotten after it was read
 		t.Errorf("%+v, %v", u.Report, err)
+	}
+}
+
+// reads counts the stops that a client has read.
+type reads struct{ stops atomic.Int64 }
+
+func (r *reads) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (r *reads) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (r *reads) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		for _, cmd := range cmds {
+			if cmd.Name() == "hgetall" {
+				r.stops.Add(1)
+			}
+		}
+		return next(ctx, cmds)
+	}
+}
+
+// Whoever waits for stops reads them when some have ended, and at the end.
+func TestWaitReadsStopsAsTheyEnd(t *testing.T) {
+	t.Parallel()
+	const n, ends = 50, 3
+	api, seen, rdb := newFakeAPI(), &reads{}, redistest.Start(t).Limited(t)
+	rdb.AddHook(seen)
+	l := ledger.New(rdb, time.Now)
+	var stops []*ledger.Stop
+	for i := range n {
+		s := opened(t, l, fmt.Sprint(i), "one")
+		s.State, s.Accepted = ledger.Stopping, time.Now()
+		if ok, err := l.Advance(t.Context(), s, ledger.Step{Kind: ledger.KindPoll, Due: time.Now()}); err != nil || !ok {
+			t.Fatal(ok, err)
+		}
+		stops = append(stops, s)
+	}
+	u := New(l, api, "one")
+	u.lookAgain = 5 * time.Millisecond
+	seen.stops.Store(0)
+	var ended sync.WaitGroup
+	ended.Go(func() {
+		for i := range ends {
+			time.Sleep(100 * time.Millisecond)
+			s, err := l.Get(t.Context(), project, stops[i].ID)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			s.Accepted, s.Status = time.Now(), killed.String()
+			if ok, err := l.Finish(t.Context(), s, ledger.Stopped, "", time.Second); err != nil || !ok {
+				t.Error(ok, err)
+			}
+		}
+	})
+	r := restartAll(t, u, stops, time.Second)
+	ended.Wait()
+	if r.Restarted != ends || r.InFlight != n-ends || len(api.restarted) != ends {
+		t.Errorf("did %+v, restarted %v", r, api.restarted)
+	}
+	// At first, as each ends, and when the time is up; and each that has ended a few times more before its restart.
+	if got := seen.stops.Load(); got > n*(ends+2)+10*ends {
+		t.Errorf("%d stops were read", got)
 	}
 }
