@@ -162,6 +162,8 @@ func (m *mover) retry(ctx context.Context, s *ledger.Stop) (result, error) {
 		return m.next(ctx, s, "waiting for a lost call to end", ledger.KindPoll, s.Lost.Sub(now))
 	case s.Kind == ledger.KindPoll && usedUp:
 		return m.end(ctx, s, ledger.Rejected, fmt.Sprintf("after %d attempts: %s", s.Attempts, s.Reason))
+	case s.Kind == ledger.KindPoll && !m.mayCall(s):
+		return m.next(ctx, s, "look will be repeated", ledger.KindPoll, m.schedule.retry(s.Failures))
 	case usedUp || !m.mayCall(s):
 		return m.next(ctx, s, "last look", ledger.KindPoll, 0)
 	}

@@ -148,7 +148,7 @@ func judgePoll(s *ledger.Stop, job *jobs.Job, err error, system bool, may chance
 			return judgeAbsent(s, err, may)
 		case system:
 			return verdict{action: actWait, reason: err.Error(), after: refusalWait(jobs.KindOf(err))}
-		case s.State == ledger.Pending && !may.lost && may.over: // a look that showed nothing
+		case s.State == ledger.Pending && !may.lost && may.over && may.call: // a look that showed nothing
 			return verdict{action: actRetry, reason: err.Error()}
 		default:
 			return verdict{action: actAgain, reason: err.Error()}

@@ -201,7 +201,7 @@ func TestJudgePollErrors(t *testing.T) {
 						want = end(ledger.NotFound, "")
 					case system:
 						want = verdict{action: actWait}
-					case s.State == ledger.Pending && !may.lost && may.over: // nothing was accepted yet, or is under way: the stop call again
+					case s.State == ledger.Pending && !may.lost && may.over && may.call: // nothing was accepted yet, or is under way: the stop call again
 						want = verdict{action: actRetry}
 					}
 					check(t, fmt.Sprintf("%v %s %+v", kind, s.State, may), judgePoll(&s, nil, apiErr(kind), system, may), want)
