@@ -9,6 +9,8 @@ import (
 	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts/modelartstest"
+	v1 "vizstop/internal/modelarts/v1"
+	"vizstop/internal/release"
 	"vizstop/internal/worker"
 )
 
@@ -72,4 +74,121 @@ func TestLooksAfterACancelThatFail(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A call that may have worked is to be repeated, and a pause begins before: the job is
+// looked at all the same, now and then, and its stop ends as the detail endpoint says.
+func TestAPauseHidesNoLostCall(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: 150 * time.Second})
+		w.loseAnswer("10")
+		gate := release.New(w.rdb, "", time.Now, release.Config{})
+		r := w.start(rarely)
+		defer r.stop()
+		w.askFor("b", "10", time.Hour)
+		w.awaitCall("10")
+		if _, err := gate.Pause(context.Background(), project, "somebody", "why"); err != nil {
+			t.Fatal(err)
+		}
+		s := w.awaitEnd(10*time.Minute, "b")["10"]
+		wantOutcome(t, s, ledger.Stopped, "whose answer was lost")
+		if job, _ := w.sim.Job(project, "10"); s.Ended.Sub(job.EndedAt) > time.Minute {
+			t.Errorf("the stop ended %v after its job, want a minute at most", s.Ended.Sub(job.EndedAt))
+		}
+		if n := w.calls("10", jobs.OperationStop); n != 1 {
+			t.Errorf("%d stop calls, want the one before the pause", n)
+		}
+	})
+}
+
+// The same, and the call did not work: however long the pause is, the looks use up no
+// attempt, there is one a minute, and the call goes out when the pause ends. If it does
+// not end, the stop expires.
+func TestACallThatWaitsInAPause(t *testing.T) {
+	for name, length := range map[string]time.Duration{"ends": 30 * time.Minute, "does not end": 2 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, modelartstest.Config{}, func(w *world) {
+				w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: time.Second})
+				w.sim.Inject(modelartstest.Fault{JobID: "10", Operation: jobs.OperationStop, Reply: modelartstest.ReplyReset(), Times: 1})
+				gate := release.New(w.rdb, "", time.Now, release.Config{})
+				r := w.start(rarely)
+				defer r.stop()
+				w.askFor("b", "10", time.Hour)
+				w.awaitCall("10")
+				if _, err := gate.Pause(context.Background(), project, "somebody", "why"); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(min(length, time.Hour+time.Second))
+				minutes := int(min(length, time.Hour) / time.Minute)
+				if n := w.calls("10", jobs.OperationDetail); n < minutes-2 || n > minutes+2 {
+					t.Errorf("%d looks in %d minutes, want about one in each", n, minutes)
+				}
+				if length > time.Hour {
+					wantOutcome(t, w.awaitEnd(time.Minute, "b")["10"], ledger.Expired, "job status is still")
+					return
+				}
+				resumed := time.Now()
+				if _, err := gate.Resume(context.Background(), project); err != nil {
+					t.Fatal(err)
+				}
+				s := w.awaitEnd(time.Minute, "b")["10"]
+				wantOutcome(t, s, ledger.Stopped, "")
+				if s.Ended.Sub(resumed) > 10*time.Second || w.calls("10", jobs.OperationStop) != 2 {
+					t.Errorf("%d stop calls, and the end %v after the pause; want 2 and a few seconds",
+						w.calls("10", jobs.OperationStop), s.Ended.Sub(resumed))
+				}
+			})
+		})
+	}
+}
+
+// An accepted stop is to be sent again, as its job is active, and a pause holds that
+// back: the job is looked at, and its stop ends soon after it.
+func TestAPauseHidesNoAcceptedStop(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: time.Hour})
+		gate := release.New(w.rdb, "", time.Now, release.Config{})
+		r := w.start(rarely)
+		defer r.stop()
+		w.askFor("b", "10", time.Hour)
+		w.awaitCall("10")
+		if _, err := gate.Pause(context.Background(), project, "somebody", "why"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second) // seen stopping by now
+		w.sim.SetStatus(project, "10", v1.StatusRunning)
+		time.Sleep(10 * time.Minute)
+		stops, _, err := w.ledger.BatchStops(context.Background(), project, "b", 0, 1)
+		if err != nil || stops[0].Resends != 1 {
+			t.Errorf("%+v, %v: want one call that waits, whatever the looks", stops, err)
+		}
+		w.sim.SetStatus(project, "10", v1.StatusKilled)
+		killed := time.Now()
+		s := w.awaitEnd(5*time.Minute, "b")["10"]
+		wantOutcome(t, s, ledger.Stopped, "")
+		if s.Ended.Sub(killed) > time.Minute {
+			t.Errorf("the stop ended %v after its job, want a minute at most", s.Ended.Sub(killed))
+		}
+	})
+}
+
+// A stop whose call may have worked is withdrawn in a pause: that does not hold back the
+// look that tells how it ended.
+func TestACancelInAPause(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: 30 * time.Second})
+		w.loseAnswer("10")
+		gate := release.New(w.rdb, "", time.Now, release.Config{})
+		r := w.start(rarely)
+		defer r.stop()
+		w.askFor("b", "10", time.Hour)
+		w.awaitCall("10")
+		if _, err := gate.Pause(context.Background(), project, "somebody", "why"); err != nil {
+			t.Fatal(err)
+		}
+		if answers := w.withdrawAll("b"); answers[ledger.TooLate] != 1 {
+			t.Fatalf("canceling said %v, want too late", answers)
+		}
+		wantOutcome(t, w.awaitEnd(2*time.Minute, "b")["10"], ledger.Stopped, "")
+	})
 }

@@ -74,7 +74,8 @@ func (k Keys) Released() string { return k.key("released") }
 func (k Keys) Watched() string { return k.key("watched") }
 
 // Latest is a sorted set: the id of a stop in flight by when it is looked after,
-// whatever else happens: at its deadline, or earlier if it is watched.
+// whatever else happens: at its deadline, or earlier if it is watched or if a stop call
+// of it is to be repeated.
 func (k Keys) Latest() string { return k.key("latest") }
 
 // In is a sorted set: the id of a stop in flight in the given state by when it

@@ -278,12 +278,8 @@ func (m *model) withdraw(batch, job string) ledger.Withdrawal {
 	}
 	if len(left) == 0 {
 		s.withdrawn = true
-		switch {
-		case s.kind != ledger.KindStop || s.place != s.lane:
-		case s.lane == inLimited || s.lane == inHeld: // no limit keeps it from its end
-			s.kind, s.place, s.next, s.waits = ledger.KindPoll, inLook, m.now, m.now
-		default:
-			s.next, s.waits = m.now, m.now
+		if s.kind == ledger.KindStop && s.place == s.lane { // neither pause nor limit keeps it from its end
+			s.lookInstead(m.now)
 		}
 		return answer
 	}
@@ -416,16 +412,25 @@ func (m *model) recover(s *modelStop, hop int) bool {
 	return true
 }
 
-// hasten gives s a look now, and lets it out of the limits while it is confirmed.
+// lookInstead has s wait for a look, now, in place of its stop call.
+func (s *modelStop) lookInstead(now float64) {
+	s.kind, s.place, s.next, s.waits = ledger.KindPoll, inLook, now, now
+}
+
+// hasten gives s a look if its time is up, or if its next stop call is held back. It
+// lets it out of the limits while it is confirmed.
 func (m *model) hasten(s *modelStop) {
 	if s.from > 0 && s.from <= m.now && m.now < s.till && s.limited() {
 		s.rest(inLarge)
 	}
-	switch s.place {
-	case inLook:
+	up, heldBack := s.deadline <= m.now, m.paused || s.lane == inLimited || s.lane == inHeld
+	switch {
+	case s.place == inLook && up:
 		s.waits = m.now
-	case inWatched:
+	case s.place == inWatched:
 		s.hopTo(ledger.KindPoll, m.now)
+	case s.place == s.lane && (s.state == ledger.Stopping || s.unsure) && (up || s.waits <= m.now && heldBack):
+		s.lookInstead(m.now)
 	}
 }
 

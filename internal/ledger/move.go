@@ -28,7 +28,10 @@ type Step struct {
 	// project are stopping, this one among them, and the list check is not resting.
 	// 0 or less: never.
 	WatchFrom int
-	Latest    time.Time // when a watched stop is looked at, whatever the list shows
+
+	// Latest is when a watched stop is looked at, whatever the list shows; of KindStop,
+	// when it is looked after if its call still waits then. Zero: at its deadline.
+	Latest time.Time
 }
 
 // Advance saves s and moves it to its next hop, which waits for its due time. It

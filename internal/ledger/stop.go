@@ -130,6 +130,10 @@ type Stop struct {
 	// its answer was lost, or the worker died in the middle of it.
 	Unsure bool
 
+	// Instead is set while the step is a look in place of a stop call that had to wait:
+	// none was made since the look before.
+	Instead bool
+
 	// Listed is set when a producer has seen the job in a list of the API.
 	Listed bool
 
@@ -208,6 +212,7 @@ func (s *Stop) fields() []field {
 		{"marked", text(millis(s.Marked), 0)}, {"lost", text(millis(s.Lost), 0)}, {"called", text(millis(s.Called), 0)},
 		{"accepted", text(millis(s.Accepted), 0)}, {"looked", text(millis(s.Looked), 0)},
 		{"absent", text(millis(s.Absent), 0)}, {"unsure", flag(s.Unsure)}, {"missed", flag(s.Missed)},
+		{"instead", flag(s.Instead)},
 		{stepsField, text(int64(s.steps), 0)},
 	}, s.noted...)
 }
@@ -256,7 +261,8 @@ func Decode(projectID, id string, f map[string]string) *Stop {
 		Called: at("called"), Accepted: at("accepted"), Looked: at("looked"), Absent: at("absent"), Ended: at("ended"),
 		Attempts: int(number("attempts")), Failures: int(number("failures")), Calls: int(number("calls")),
 		Resends: int(number("resends")), Polls: int(number("polls")),
-		Status: f["status"], RequestID: f["request"], Unsure: f["unsure"] == "1", Missed: f["missed"] == "1", Listed: f["listed"] == "1", Unconfirmed: f["lane"] == laneLimited || f["lane"] == laneHeld,
+		Status: f["status"], RequestID: f["request"], Unsure: f["unsure"] == "1", Instead: f["instead"] == "1", Missed: f["missed"] == "1",
+		Listed: f["listed"] == "1", Unconfirmed: f["lane"] == laneLimited || f["lane"] == laneHeld,
 		Withdrawn: f["withdrawn"], Worker: f["worker"], Trace: f["trace"], Wishes: decodeWishes(f), version: f["version"],
 		prev: f["prev"], restarted: f["restarted"], saved: f,
 	}

@@ -343,8 +343,28 @@ func TestWithdrawnTooLateCountsNoMore(t *testing.T) {
 		}
 		w.stands(t, id, "waiting:small", later.Due)
 		w.withdraw(t, id, "later", ledger.TooLate)
-		w.stands(t, id, "waiting:small", w.now()) // to see how it ends
+		w.stands(t, id, "waiting:look", w.now()) // to see how it ends
 		w.open(t, "last", last)
 		is(last)
+	})
+}
+
+// A stop whose call is to be repeated is looked after while it waits, whoever joins it.
+func TestACallThatIsToBeRepeatedIsLookedAfter(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		id := w.open(t, "b", w.in(0, time.Hour))[0].StopID
+		s := w.claim(t, id)
+		s.Unsure, s.Instead = true, true
+		soon := w.now().Add(time.Minute)
+		w.advanced(t, s, ledger.Step{Kind: ledger.KindStop, Due: w.now(), Latest: soon})
+		if got := w.get(t, id); !got.Instead {
+			t.Errorf("the ledger has %+v, want it as it was saved", got)
+		}
+		for _, life := range []time.Duration{time.Hour, 2 * time.Hour} {
+			if at := w.rdb.ZScore(t.Context(), keys.Latest(), id).Val(); int64(at) != soon.UnixMilli() {
+				t.Errorf("looked after at %v, want %v", int64(at), soon.UnixMilli())
+			}
+			w.open(t, "batch of "+life.String(), w.in(0, life))
+		}
 	})
 }

@@ -302,6 +302,56 @@ func TestHasten(t *testing.T) {
 	})
 }
 
+// A stop call that is to be repeated becomes a look when it is held back or its stop's time
+// is up. While it only waits for its turn, it is looked after again.
+func TestLookInstead(t *testing.T) {
+	for name, c := range map[string]struct {
+		paused, unsent bool
+		lane           string // if it is not an ordinary one
+		due, after     time.Duration
+		want           string
+	}{
+		"paused":                   {paused: true, after: time.Minute, want: "look"},
+		"paused, due later":        {paused: true, due: time.Hour / 2, after: time.Minute, want: "small"},
+		"paused, none went out":    {paused: true, unsent: true, after: time.Minute, want: "small"},
+		"paused, at its deadline":  {paused: true, after: time.Hour, want: "look"},
+		"waits for its turn":       {after: time.Minute, want: "small"},
+		"its turn never came":      {after: time.Hour, want: "look"},
+		"limited":                  {lane: "limited", after: time.Minute, want: "look"},
+		"of a batch that is held":  {lane: "held", after: time.Minute, want: "look"},
+		"limited, at its deadline": {lane: "limited", after: time.Hour, want: "look"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachRedis(t, Config{}, func(t *testing.T, w *world) {
+				id := w.open("b", 1)[0]
+				s := w.claim(id).Stop
+				s.Unsure = !c.unsent
+				if c.lane != "" {
+					w.ok(w.rdb.HSet(t.Context(), keys.Stop(id), "lane", c.lane).Err())
+				}
+				w.move(s, ledger.Step{Kind: ledger.KindStop, Due: w.now().Add(c.due), Latest: w.now().Add(time.Minute)})
+				if c.paused {
+					_, err := w.Pause(t.Context(), project, "me", "")
+					w.ok(err)
+				}
+				w.advance(c.after)
+				w.lookAfterLate()
+				got := w.get(id)
+				if at := w.place(id); at != c.want || (at == "look") != (got.Kind == ledger.KindPoll) || (at == "look") != got.Instead {
+					t.Errorf("it is in %s as %+v, want it in %s", at, got, c.want)
+				}
+				again := w.rdb.ZScore(t.Context(), keys.Latest(), id).Val()
+				if limit := w.now().Add(LookInstead); c.want != "look" && !c.unsent && int64(again) != limit.UnixMilli() {
+					t.Errorf("looked after again at %v, want %v", int64(again), limit.UnixMilli())
+				}
+				if r := w.round(wide()); c.want == "look" && len(r.Polls) != 1 {
+					t.Errorf("round %+v, want the look", r)
+				}
+			})
+		})
+	}
+}
+
 // Where room is for one step at a time, looks have a fifth of it as long as stops wait, too.
 func TestLooksHaveRoom(t *testing.T) {
 	eachRedis(t, Config{}, func(t *testing.T, w *world) {

@@ -11,8 +11,9 @@ import (
 
 // late looks after stops whose time is up. One that no call can have stopped ends
 // as expired; any other gets a last look, now, and expires if nothing comes of it.
-// A watched stop gets a look, whatever the list says. While asynq's queue is paused, a
-// step that nobody has claimed is taken from its task.
+// A watched stop gets a look, whatever the list says; so does one whose stop call is to
+// be repeated and is held back. While asynq's queue is paused, a step that nobody has
+// claimed is taken from its task.
 func (l *Loop) late(ctx context.Context, projectID string, ids []string) {
 	if err := l.tryLate(ctx, projectID, ids); err != nil && ctx.Err() == nil {
 		l.Logger.WarnContext(ctx, "stops whose time is up are looked after later", "project", projectID, "error", err)

@@ -68,6 +68,13 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
 // chance is what judgeStop and judgePoll have to know of the time.
 func (m *mover) chance(s *ledger.Stop) chance {
 	now := m.ledger.Now()
@@ -141,6 +148,8 @@ func (m *mover) apply(ctx context.Context, s *ledger.Stop, v verdict) (result, e
 			s.Resends++
 		}
 		return m.next(ctx, s, "stop call will be repeated", ledger.KindStop, 0)
+	case actRest: // it keeps its place among those that wait
+		return m.move(ctx, s, "stop call goes on waiting", ledger.Step{Kind: ledger.KindStop, Due: s.Due})
 	case actAwait:
 		return m.next(ctx, s, "waiting for a lost call to end", ledger.KindPoll, m.waitsTill(s).Sub(now))
 	case actAbsent:
@@ -174,6 +183,7 @@ func (m *mover) retry(ctx context.Context, s *ledger.Stop) (result, error) {
 // the project's list check, if the answer has shown it stopping.
 func (m *mover) follow(ctx context.Context, s *ledger.Stop, what string, stopping bool) (result, error) {
 	now := m.ledger.Now()
+	s.Instead = false
 	step := ledger.Step{Kind: ledger.KindPoll, Due: m.due(s, m.gaps.next(ctx, s))}
 	if stopping && !s.Missed && now.Before(s.Deadline) {
 		step.WatchFrom, step.Latest = m.schedule.ListFrom, m.due(s, 2*m.schedule.PollMax)
@@ -196,8 +206,15 @@ func (m *mover) due(s *ledger.Stop, after time.Duration) time.Time {
 	return due
 }
 
-// move saves s and moves it to its next step.
+// move saves s and moves it to its next step. A stop call that is to be repeated may have
+// to wait for long; the job is looked at meanwhile.
 func (m *mover) move(ctx context.Context, s *ledger.Stop, what string, step ledger.Step) (result, error) {
+	if step.Kind == ledger.KindStop {
+		s.Instead = false
+		if s.State == ledger.Stopping || s.Unsure {
+			step.Latest = later(step.Due, m.ledger.Now()).Add(m.schedule.PollMax)
+		}
+	}
 	moved, err := persist(ctx, func() (bool, error) { return m.ledger.Advance(ctx, s, step) })
 	switch {
 	case err != nil:
@@ -205,7 +222,7 @@ func (m *mover) move(ctx context.Context, s *ledger.Stop, what string, step ledg
 	case !moved:
 		return m.overtaken(s), nil
 	}
-	m.pull(s.ProjectID, min(step.Due.Sub(m.ledger.Now()), watchPull))
+	m.pull(s.ProjectID, min(max(0, step.Due.Sub(m.ledger.Now())), watchPull))
 	return result{stop: s, what: what, note: s.Reason}, nil
 }
 

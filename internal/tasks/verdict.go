@@ -25,9 +25,10 @@ const (
 	actAwait                // ask the detail endpoint again when a call that got lost need not be waited for any longer
 	actAbsent               // there is no such job: ask the detail endpoint a second time, absentWait after the first answer
 	actCall                 // the job is active and no call is under way: make the stop call again, now
+	actRest                 // the job runs on while its stop call has to wait: that goes on waiting; uses up nothing
 )
 
-var actionNames = [...]string{"end", "accept", "seen", "retry", "wait", "look", "again", "poll", "await", "absent", "call"}
+var actionNames = [...]string{"end", "accept", "seen", "retry", "wait", "look", "again", "poll", "await", "absent", "call", "rest"}
 
 func (a action) String() string { return actionNames[a] }
 
@@ -148,6 +149,8 @@ func judgePoll(s *ledger.Stop, job *jobs.Job, err error, system bool, may chance
 			return judgeAbsent(s, err, may)
 		case system:
 			return verdict{action: actWait, reason: err.Error(), after: refusalWait(jobs.KindOf(err))}
+		case s.Instead && may.call:
+			return verdict{action: actRest, reason: err.Error()}
 		case s.State == ledger.Pending && !may.lost && may.over && may.call: // a look that showed nothing
 			return verdict{action: actRetry, reason: err.Error()}
 		default:
@@ -203,6 +206,8 @@ func judgeActive(s *ledger.Stop, status jobs.Status, may chance) verdict {
 		return end(ledger.Canceled, s.Withdrawn)
 	case s.State == ledger.Pending && may.never != "":
 		return end(ledger.Rejected, may.never)
+	case s.Instead && may.call:
+		return verdict{action: actRest, reason: reason}
 	case s.State == ledger.Pending && may.lost && may.call:
 		return verdict{action: actCall, reason: reason}
 	case s.State == ledger.Pending:

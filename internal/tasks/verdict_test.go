@@ -31,6 +31,10 @@ var (
 	seen       = ledger.Stop{State: ledger.Stopping}
 	seenUnsure = ledger.Stop{State: ledger.Stopping, Unsure: true}
 
+	// The stop call has to wait, and a look is made instead.
+	unsureRests = ledger.Stop{State: ledger.Pending, Unsure: true, Instead: true}
+	rests       = ledger.Stop{State: ledger.Stopping, Accepted: time.UnixMilli(1), Instead: true}
+
 	withdrawn = ledger.Stop{State: ledger.Pending, Withdrawn: "by somebody"}
 
 	absent = chance{absent: true}
@@ -103,7 +107,7 @@ func TestJudgePollStatus(t *testing.T) {
 	for status := v1.Status(-1); status <= 30; status++ {
 		job := &jobs.Job{Status: status.Job()}
 		for _, may := range chances() {
-			for _, s := range []ledger.Stop{pending, unsure, withdrawn, stopping, seen, seenUnsure} {
+			for _, s := range []ledger.Stop{pending, unsure, unsureRests, withdrawn, stopping, rests, seen, seenUnsure} {
 				want := verdict{action: actPoll}
 				switch status {
 				case 3, 5, 10, 11, 12, 13, 16, 17, 20, 21, 22: // stopped needs an acceptance, or a call that may have been accepted
@@ -156,6 +160,8 @@ func TestTheReasonDoesNotGrow(t *testing.T) {
 // wantOfActive is what is to happen to a stop whose job is still active.
 func wantOfActive(s ledger.Stop, may chance) verdict {
 	switch {
+	case s.State == ledger.Stopping && s.Instead && may.call:
+		return verdict{action: actRest}
 	case s.State == ledger.Stopping && may.resend && may.call:
 		return verdict{action: actCall} // an accepted call was lost
 	case s.State == ledger.Stopping:
@@ -166,6 +172,8 @@ func wantOfActive(s ledger.Stop, may chance) verdict {
 		return end(ledger.Canceled, "")
 	case may.never != "":
 		return end(ledger.Rejected, "")
+	case s.Instead && may.call:
+		return verdict{action: actRest}
 	case may.lost && may.call:
 		return verdict{action: actCall}
 	}
@@ -190,7 +198,7 @@ func TestJudgePollErrors(t *testing.T) {
 	for _, kind := range jobs.Kinds()[1:] {
 		for _, system := range []bool{false, true} {
 			for _, may := range chances() {
-				for _, s := range []ledger.Stop{pending, unsure, listed, stopping} {
+				for _, s := range []ledger.Stop{pending, unsure, unsureRests, listed, stopping, rests} {
 					want := verdict{action: actAgain}
 					switch {
 					case kind == jobs.KindNotFound && !may.absent:
@@ -201,6 +209,8 @@ func TestJudgePollErrors(t *testing.T) {
 						want = end(ledger.NotFound, "")
 					case system:
 						want = verdict{action: actWait}
+					case s.Instead && may.call: // the call need not wait for a look
+						want = verdict{action: actRest}
 					case s.State == ledger.Pending && !may.lost && may.over && may.call: // nothing was accepted yet, or is under way: the stop call again
 						want = verdict{action: actRetry}
 					}

@@ -38,6 +38,10 @@ local function keep(stop, id, now, k, lane)
   local alarm = not free and w.from and w.from > now and w.from or w.deadline -- late.lua lets it out then
   if deadline ~= f.deadline or alarm < w.deadline then
     redis.call('HSET', stop, 'deadline', deadline)
-    redis.call('ZADD', k.latest, math.min(alarm, f.kind == 'watch' and f.next or alarm), id)
+    local sooner = f.kind == 'watch' and f.next
+    if f.kind == 'stop' and (f.state == 'stopping' or f.unsure == '1') then -- it is looked at while its call waits
+      sooner = redis.call('ZSCORE', k.latest, id)
+    end
+    redis.call('ZADD', k.latest, math.min(alarm, sooner or alarm), id)
   end
 end

@@ -4,7 +4,8 @@
 --       waiting:limited, waiting:held, then the items (see items.lua); batches only where the state changes
 -- ARGV  now, then the items: stop id, job id, hop expected, nonce, version of the wishes, state after, kind after (stop
 --       or poll), when the next step is due (ms), least number of stopping jobs for a watch (0: never watch), when a
---       watched stop is looked at at the latest (ms)
+--       watched stop is looked at at the latest, or when one whose stop call waits is looked after (ms; 0: at its
+--       deadline)
 -- Returns for each item
 --       0  nothing: the stop is missing, ended or at another hop
 --       1  it waits for its due time
@@ -46,6 +47,9 @@ local function move(stop, batches, fields, id, job, expected, nonce, version, st
     gather('ZADD', watched, now + 0.25, job) -- the fraction says that no list has shown it yet
     gather('ZADD', latest, till, id)
     return 2
+  end
+  if kind == 'stop' and till ~= '0' then -- it may be looked after sooner, to be let out of the limits
+    gather('ZADD', latest, math.min(till, redis.call('ZSCORE', latest, id) or till), id)
   end
   gather('ZADD', kind == 'poll' and look or lanes[f[6]] or large, due, id .. ':' .. hop .. ':' .. job)
   return 1

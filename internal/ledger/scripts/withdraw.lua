@@ -41,16 +41,16 @@ if left.due then
   return sent and 'sent' or 'canceled'
 end
 redis.call('HSET', stop, 'withdrawn', sent and why or left.late)
--- To see how it ends, a stop call, or the look of a shadow stop, waits no longer; it becomes a look where a limit may let no
--- call out.
-local member, lane, kind = id .. ':' .. f.hop .. ':' .. f.job, lanes[f.lane] or large, f.kind
-if kind ~= 'poll' and redis.call('ZSCORE', lane, member) then
-  if f.lane == 'limited' or f.lane == 'held' then
-    kind = 'poll'
+-- To see how it ends, a stop call that waits becomes a look, which neither a pause nor a limit holds back; the look of
+-- a shadow stop waits no longer.
+local member, lane = id .. ':' .. f.hop .. ':' .. f.job, lanes[f.lane] or large
+if f.kind ~= 'poll' and redis.call('ZSCORE', lane, member) then
+  if f.kind == 'stop' then
     redis.call('ZREM', lane, member)
+    redis.call('HSET', stop, 'kind', 'poll', 'instead', 1)
     lane = look
   end
-  redis.call('HSET', stop, 'next', now, 'kind', kind)
+  redis.call('HSET', stop, 'next', now)
   redis.call('ZADD', lane, now, member)
 end
 return sent and 'sent' or 'canceled'
