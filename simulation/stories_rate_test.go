@@ -34,8 +34,8 @@ func TestTheRateAfterAStall(t *testing.T) {
 	inBubble(t, modelartstest.Config{Latency: latency}, func(w *world) {
 		r := w.start(func(c *worker.Config) { c.Concurrency, c.Release.Rate = 32, rate })
 		defer r.stop()
-		w.askIn(project, "b", 1500, 15*time.Minute)
-		time.Sleep(time.Minute)
+		w.askIn(project, "b", 600, 15*time.Minute)
+		time.Sleep(20 * time.Second)
 		mu.Lock()
 		till = time.Now().Add(15 * time.Second)
 		mu.Unlock()
@@ -49,7 +49,7 @@ func TestTheRateAfterAStall(t *testing.T) {
 
 // A look that is made twice, as the first answer does not come, is paid for twice.
 func TestSlowLooksKeepToTheRate(t *testing.T) {
-	const rate, d = 10, 5 * time.Minute
+	const rate, d = 10, 90 * time.Second
 	rng := rand.New(rand.NewPCG(1, 2))
 	var mu sync.Mutex
 	latency := func(operation string) time.Duration {
@@ -63,8 +63,8 @@ func TestSlowLooksKeepToTheRate(t *testing.T) {
 	inBubble(t, modelartstest.Config{Latency: latency}, func(w *world) {
 		r := w.start(func(c *worker.Config) { c.Concurrency, c.Release.Rate, c.Schedule.ListFrom = 64, rate, -1 })
 		defer r.stop()
-		w.askIn(project, "b", 400, 15*time.Minute)
-		time.Sleep(2 * time.Minute)
+		w.askIn(project, "b", 150, 15*time.Minute)
+		time.Sleep(30 * time.Second)
 		began := time.Now()
 		time.Sleep(d)
 		if got := float64(w.callsSince(began)) / d.Seconds(); got < rate/2 || got > 1.02*rate {

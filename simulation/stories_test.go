@@ -317,10 +317,7 @@ func TestForeignTasks(t *testing.T) {
 		if n := w.calls("11", jobs.OperationStop); n != 1 {
 			t.Errorf("%d stop calls for a job that two asked for, want 1", n)
 		}
-		info, err := asynq.NewInspectorFromRedisClient(w.rdb).GetQueueInfo(tasks.Queue)
-		if err != nil || info.Size != 0 || info.Archived != 0 {
-			t.Errorf("left in the queue: %+v, %v", info, err)
-		}
+		w.wantEmptyQueue()
 	})
 }
 
