@@ -192,3 +192,23 @@ func TestACancelInAPause(t *testing.T) {
 		wantOutcome(t, w.awaitEnd(2*time.Minute, "b")["10"], ledger.Stopped, "")
 	})
 }
+
+// A cancel comes while a stop call is under way, in a pause, and the call is refused for its rate: no other one may go
+// out, and the look that tells so waits for nothing.
+func TestACancelDuringACall(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: time.Second})
+		w.sim.Inject(modelartstest.Fault{JobID: "10", Operation: jobs.OperationStop, Reply: modelartstest.ReplyError(429, "APIG.0308", "x"),
+			Delay: 2 * time.Second, Times: 1})
+		gate := release.New(w.rdb, "", time.Now, release.Config{})
+		r := w.start(rarely)
+		defer r.stop()
+		w.askFor("b", "10", time.Hour)
+		time.Sleep(time.Second)
+		if _, err := gate.Pause(context.Background(), project, "somebody", "why"); err != nil {
+			t.Fatal(err)
+		}
+		w.withdrawAll("b")
+		wantOutcome(t, w.awaitEnd(2*time.Minute, "b")["10"], ledger.Canceled, "")
+	})
+}

@@ -316,6 +316,25 @@ func TestSetForwardWhileRedisIsAway(t *testing.T) {
 	})
 }
 
+// A command on a machine that has slept, with all its clocks, does not set back the time of workers that did not.
+func TestSleepersCorrectNobody(t *testing.T) {
+	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
+		worker, command := New(limited, 1), New(limited, 1)
+		beat(t, worker)
+		if err := command.Sync(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		command.clock.set(time.Now(), command.clock.Now().Add(-time.Hour))
+		if err := command.Sync(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		beat(t, worker)
+		for _, m := range []*Member{worker, command} {
+			near(t, m, time.Now())
+		}
+	})
+}
+
 // Two workers that see at once that Redis' clock was set forward correct it once.
 func TestCorrectedOnce(t *testing.T) {
 	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {

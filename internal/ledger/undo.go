@@ -7,29 +7,30 @@ import (
 
 // Undo notes that a batch no longer wants the job of its stop s stopped. Call it
 // before the job is restarted: whoever stops the job after that does so for a
-// reason of their own, and no second undo of the batch restarts it.
-func (l *Ledger) Undo(ctx context.Context, s *Stop, batch string) error {
-	_, err := l.noteUndo(ctx, s, batch, "restart")
-	return err
+// reason of their own, and no second undo of the batch restarts it. by is the id of this undo;
+// it reports false, and notes nothing, if another one has noted the same.
+func (l *Ledger) Undo(ctx context.Context, s *Stop, batch, by string) (bool, error) {
+	found, err := l.noteUndo(ctx, s, batch, "restart", by)
+	return found == "noted", err
 }
 
 // Renounce notes that a batch leaves the job of its stop s to another one that wants it stopped, too. It reports whether
 // there is one, by what Redis has at that moment: of two batches that are undone at once one renounces, and the other
 // has to restart the job. If there is none, nothing is noted.
 func (l *Ledger) Renounce(ctx context.Context, s *Stop, batch string) (wanted bool, err error) {
-	found, err := l.noteUndo(ctx, s, batch, "renounce")
+	found, err := l.noteUndo(ctx, s, batch, "renounce", "")
 	return found == "noted", err
 }
 
-// NotUndone takes Undo back, for a restart that did not work.
-func (l *Ledger) NotUndone(ctx context.Context, s *Stop, batch string) error {
-	_, err := l.noteUndo(ctx, s, batch, "back")
+// NotUndone takes Undo back, for a restart that did not work. What another undo has noted stands.
+func (l *Ledger) NotUndone(ctx context.Context, s *Stop, batch, by string) error {
+	_, err := l.noteUndo(ctx, s, batch, "back", by)
 	return err
 }
 
-func (l *Ledger) noteUndo(ctx context.Context, s *Stop, batch, what string) (found string, err error) {
+func (l *Ledger) noteUndo(ctx context.Context, s *Stop, batch, what, by string) (found string, err error) {
 	k := l.keys(s.ProjectID)
-	found, err = undoScript.Run(ctx, l.rdb, []string{k.Stop(s.ID), k.batch(batch)}, batch, millis(l.now()), what).Text()
+	found, err = undoScript.Run(ctx, l.rdb, []string{k.Stop(s.ID), k.batch(batch)}, batch, millis(l.now()), what, by).Text()
 	if err == nil && found == "missing" {
 		err = ErrNotFound
 	}

@@ -40,19 +40,26 @@ func TestUndo(t *testing.T) {
 		if got := w.get(t, id); got.TooLate("b1") || !got.TooLate("b3") || got.TooLate("nobody") {
 			t.Errorf("withdrawn too late: b1 %v, b3 %v; want b3 only", got.TooLate("b1"), got.TooLate("b3"))
 		}
-		if err := w.ledger.Undo(t.Context(), s, "b1"); err != nil {
+		if _, err := w.ledger.Undo(t.Context(), s, "b1", "me"); err != nil {
 			t.Fatal(err)
 		}
 		is("b2", "", true)
-		if err := w.ledger.Undo(t.Context(), s, "b1"); err != nil { // as an answer that got lost makes one do
+		if _, err := w.ledger.Undo(t.Context(), s, "b1", "me"); err != nil { // as an answer that got lost makes one do
 			t.Fatal(err)
 		}
 		is("b2", "", true)
-		if err := w.ledger.NotUndone(t.Context(), s, "b1"); err != nil {
+		if first, err := w.ledger.Undo(t.Context(), s, "b1", "another"); first || err != nil {
+			t.Errorf("another undo of b1 at the same time: %v, %v; want false", first, err)
+		}
+		if err := w.ledger.NotUndone(t.Context(), s, "b1", "another"); err != nil {
+			t.Fatal(err)
+		}
+		is("b2", "", true)
+		if err := w.ledger.NotUndone(t.Context(), s, "b1", "me"); err != nil {
 			t.Fatal(err)
 		}
 		is("b2", "b1", false)
-		if err := w.ledger.NotUndone(t.Context(), s, "b1"); err != nil {
+		if err := w.ledger.NotUndone(t.Context(), s, "b1", "me"); err != nil {
 			t.Fatal(err)
 		}
 		is("b2", "b1", false)
@@ -62,10 +69,10 @@ func TestUndo(t *testing.T) {
 		if got, b := w.get(t, id), w.batch(t, "b1"); !got.Undone("b1") || got.WantedBesides("b2") != "" || b.Undone != 0 {
 			t.Errorf("b2 still wants it stopped: undone %v, and b1 counts %d restarted", got.Undone("b1"), b.Undone)
 		}
-		if err := w.ledger.Undo(t.Context(), s, "nobody"); !errors.Is(err, ledger.ErrNotFound) {
+		if _, err := w.ledger.Undo(t.Context(), s, "nobody", "me"); !errors.Is(err, ledger.ErrNotFound) {
 			t.Errorf("undo of a batch that never asked: %v", err)
 		}
-		if err := w.ledger.Undo(t.Context(), &ledger.Stop{ID: "lost", ProjectID: project}, "b1"); !errors.Is(err, ledger.ErrNotFound) {
+		if _, err := w.ledger.Undo(t.Context(), &ledger.Stop{ID: "lost", ProjectID: project}, "b1", "me"); !errors.Is(err, ledger.ErrNotFound) {
 			t.Errorf("undo of a stop that is forgotten: %v", err)
 		}
 		w.advance(2 * retention)
@@ -115,14 +122,14 @@ func TestRenounce(t *testing.T) {
 		renounce("b2", false)
 		is("", "b2", "", 0, 0)
 
-		if err := w.ledger.Undo(t.Context(), s, "b2"); err != nil {
+		if _, err := w.ledger.Undo(t.Context(), s, "b2", "me"); err != nil {
 			t.Fatal(err)
 		}
 		is("b2", "", "", 0, 1)
 		if got := s.RestartedBy("b1"); got != "b2" {
 			t.Errorf("as b1 sees it, %q has restarted it, want b2", got)
 		}
-		if err := w.ledger.NotUndone(t.Context(), s, "b2"); err != nil {
+		if err := w.ledger.NotUndone(t.Context(), s, "b2", "me"); err != nil {
 			t.Fatal(err)
 		}
 		is("", "b2", "", 0, 0)
@@ -131,7 +138,7 @@ func TestRenounce(t *testing.T) {
 		w.sweepWish(t, id, "b2")
 		renounce("b1", false)
 		for range 2 {
-			if err := w.ledger.Undo(t.Context(), s, "b1"); err != nil {
+			if _, err := w.ledger.Undo(t.Context(), s, "b1", "me"); err != nil {
 				t.Fatal(err)
 			}
 			if got := w.get(t, id).RestartedBy("b1"); got != "b1" || w.batch(t, "b1").Undone != 1 {

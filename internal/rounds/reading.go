@@ -11,6 +11,7 @@ import (
 
 	"vizstop/internal/jobs"
 	"vizstop/internal/release"
+	"vizstop/internal/tasks"
 )
 
 const (
@@ -41,7 +42,8 @@ type reading struct {
 	began     time.Time
 
 	mu        sync.Mutex
-	waited    time.Duration // for a slot, at the longest
+	asked     bool          // a call has asked for a slot
+	waited    time.Duration // how long the first one waited for it: others had the slots
 	calls     int           // list calls that were made
 	pageCalls int           // those of them for pages, rather than for the length
 	total     int           // jobs in all
@@ -152,10 +154,26 @@ func (r *reading) page(ctx context.Context, n, perPage int) (*jobs.Page, error) 
 	})
 }
 
+// slot waits for the slot of a call. The first one's wait is noted: later ones may wait for the same list's other pages.
+func (r *reading) slot(ctx context.Context) (*tasks.Slot, error) {
+	began := time.Now()
+	r.mu.Lock()
+	first := !r.asked
+	r.asked = true
+	r.mu.Unlock()
+	slot, err := r.loop.Slots.AcquirePage(ctx, r.projectID)
+	if first && err == nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.waited = time.Since(began)
+	}
+	return slot, err
+}
+
 // try makes one list call with a time limit, once it has a slot.
 func (r *reading) try(ctx context.Context, query jobs.Query, limit time.Duration, begun func()) (*jobs.Page, error) {
-	l, asked := r.loop, time.Now()
-	slot, err := l.Slots.AcquirePage(ctx, r.projectID)
+	l := r.loop
+	slot, err := r.slot(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +183,6 @@ func (r *reading) try(ctx context.Context, query jobs.Query, limit time.Duration
 	}
 	begun()
 	r.mu.Lock()
-	r.waited = max(r.waited, time.Since(asked))
 	r.calls++
 	if query.PerPage > 1 {
 		r.pageCalls++

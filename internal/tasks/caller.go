@@ -115,7 +115,7 @@ func (c *reporter) report(ctx context.Context, step claimed, err error, took tim
 	system, rerr := c.release.Report(context.WithoutCancel(ctx),
 		release.Call{ProjectID: s.ProjectID, Step: s.Member(), At: step.At, Account: account, Ill: step.Ill}, err)
 	switch jobs.KindOf(err) { // not before: what is refused counts before another call goes out
-	case jobs.KindTimeout:
+	case jobs.KindTimeout, jobs.KindDisconnected: // not answered
 		step.slot.Free()
 	case jobs.KindOK, jobs.KindNotFound, jobs.KindNotAllowed:
 		step.slot.Answered(took)

@@ -4,6 +4,7 @@ package undo
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -92,6 +93,7 @@ func Nothing(batch string, counts map[ledger.State]int) string {
 type Undo struct {
 	api    API
 	ledger *ledger.Ledger
+	id     string // tells it from other undos of the batch
 
 	lookAgain time.Duration
 
@@ -108,7 +110,7 @@ func keyOf(s *ledger.Stop) stopKey { return stopKey{s.ProjectID, s.ID} }
 
 // New returns an undo of a batch.
 func New(l *ledger.Ledger, api API, batch string) *Undo {
-	return &Undo{api: api, ledger: l, lookAgain: lookAgain, Report: nothingYet(batch)}
+	return &Undo{api: api, ledger: l, id: rand.Text()[:10], lookAgain: lookAgain, Report: nothingYet(batch)}
 }
 
 func nothingYet(batch string) Report {
@@ -469,12 +471,15 @@ func (u *Undo) claim(ctx context.Context, s *ledger.Stop) (now *ledger.Stop, res
 // call makes the restart call. It is noted before: if this command is killed, no
 // other undo repeats it.
 func (u *Undo) call(ctx context.Context, s *ledger.Stop) error {
-	switch err := u.ledger.Undo(ctx, s, u.Batch); {
+	switch first, err := u.ledger.Undo(ctx, s, u.Batch, u.id); {
 	case errors.Is(err, ledger.ErrNotFound):
 		u.note(s, "failed", forgotten)
 		return nil
 	case err != nil:
 		return err
+	case !first: // another undo of the batch was quicker
+		u.note(s, "left", UndoneBefore)
+		return nil
 	}
 	_, err := u.api.Restart(ctx, s.ProjectID, s.JobID)
 	apiErr, _ := errors.AsType[*jobs.Error](err)
@@ -486,7 +491,7 @@ func (u *Undo) call(ctx context.Context, s *ledger.Stop) error {
 		u.note(s, "running", apiErr.JobStatus.String())
 		return nil
 	}
-	taken := u.ledger.NotUndone(context.WithoutCancel(ctx), s, u.Batch)
+	taken := u.ledger.NotUndone(context.WithoutCancel(ctx), s, u.Batch, u.id)
 	if !ofJob(ctx, err) {
 		return errors.Join(err, taken)
 	}

@@ -282,7 +282,7 @@ func TestCancelOfATickWithoutStops(t *testing.T) {
 	}
 	partial := ord
 	partial.Sees = func(id string) bool { return id == project }
-	if _, err := o.Plan(t.Context(), partial); !isA[*control.UnknownError](err) || strings.Contains(err.Error(), "nightly is") || strings.Contains(err.Error(), "401") {
+	if _, err := o.Plan(t.Context(), partial); !isA[*control.UnknownError](err) || strings.Contains(err.Error(), "nightly is") || strings.Contains(err.Error(), "http 401") {
 		t.Errorf("to who sees one project: %v", err)
 	}
 	retry := ord

@@ -21,7 +21,7 @@ local listed = tonumber(list[1] or 0) <= now
 local joined = false -- another stop is accepted
 
 local function move(stop, batches, fields, id, job, expected, nonce, version, state, kind, due, least, till)
-  local f = redis.call('HMGET', stop, 'state', 'hop', 'kind', 'mover', 'version', 'lane', 'due')
+  local f = redis.call('HMGET', stop, 'state', 'hop', 'kind', 'mover', 'version', 'lane', 'due', 'withdrawn')
   if (f[1] ~= 'pending' and f[1] ~= 'stopping') or f[2] ~= expected or not f[7] then
     return f[4] == nonce and (f[3] == 'watch' and 2 or 1) or 0
   elseif f[1] ~= state and (f[5] or '0') ~= version then
@@ -39,9 +39,11 @@ local function move(stop, batches, fields, id, job, expected, nonce, version, st
   end
   local enough = are_stopping >= fewest(tonumber(least), list[5], now, list[2], list[4], list[6], list[7])
   local watch = listed and least ~= '0' and enough
-  local hop = string.format('%.0f', expected + 1)
+  local hop, withdrawn = string.format('%.0f', expected + 1), kind == 'stop' and f[8]
+  if withdrawn then kind, due = 'poll', ARGV[1] end -- while its call was under way: no other one may go out
   redis.call('HSET', stop, 'mover', nonce, 'state', state, 'hop', hop, 'kind', watch and 'watch' or kind, 'next',
     watch and till or due, unpack(fields))
+  if withdrawn then redis.call('HSET', stop, 'instead', 1) end
   gather('ZREM', released, id .. ':' .. expected .. ':' .. job)
   if watch then
     gather('ZADD', watched, now + 0.25, job) -- the fraction says that no list has shown it yet

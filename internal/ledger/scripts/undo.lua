@@ -6,11 +6,13 @@
 --       restart   its job is about to be restarted
 --       renounce  its job is left to another batch that wants it stopped, too. If none does, nothing is noted
 --       back      a restart did not work: the batch wants it stopped again
+--       and who undoes: another undo of the same batch leaves alone what this one restarts
 -- Returns what was found:
 --       noted    it was noted
 --       alone    to renounce: no other batch wants it stopped
+--       before   to restart: another undo of the batch has restarted it, or is about to
 --       missing  the stop has no wish of that batch
-local stop, batch, batch_id, now, what = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3]
+local stop, batch, batch_id, now, what, by = KEYS[1], KEYS[2], unpack(ARGV, 1, 4)
 local undone, renounced = 'undone:' .. batch_id, 'renounced:' .. batch_id
 local f = hash(stop)
 if not f['wish:' .. batch_id] then
@@ -38,9 +40,12 @@ if what == 'renounce' then
 end
 
 local before = f[undone] and not f[renounced] -- it counts as restarted
+if before and f.restarter ~= by then
+  return 'before'
+end
 redis.call('HDEL', stop, renounced)
 if what == 'restart' then
-  redis.call('HSET', stop, undone, now, 'restarted', batch_id)
+  redis.call('HSET', stop, undone, now, 'restarted', batch_id, 'restarter', by)
 else
   redis.call('HDEL', stop, undone)
   if f.restarted == batch_id then redis.call('HDEL', stop, 'restarted') end
