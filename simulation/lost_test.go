@@ -375,7 +375,8 @@ func TestMalformedTasksNeedNoCall(t *testing.T) {
 	})
 }
 
-// "enqueue resume" dies right after it has ended the pause of a project: the stops that wait are called for all the same.
+// "enqueue resume" dies right after it has ended the pause of a project: the stops that wait are called for all the
+// same.
 func TestAResumeDiesHalfWay(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
 		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: time.Second})
@@ -412,8 +413,8 @@ func TestAResumeDiesHalfWay(t *testing.T) {
 	})
 }
 
-// In a Redis Cluster the node that knows when projects are due for a round may lose its writes, or all its data. Stops in
-// flight go on all the same, also if a late time is all that was left.
+// In a Redis Cluster the node that knows when projects are due for a round may lose its writes, or all its data. Stops
+// in flight go on all the same, also if a late time is all that was left.
 func TestRoundsAreLost(t *testing.T) {
 	const due = "vizstop:{-}:rounds"
 	for name, row := range map[string]struct {

@@ -38,6 +38,25 @@ func (w *world) awaitCall(job string) {
 	time.Sleep(40 * time.Millisecond)
 }
 
+// gate is what people pause and resume calls by.
+func (w *world) gate() *release.Releaser { return release.New(w.rdb, "", time.Now, release.Config{}) }
+
+// pause pauses the stop calls of the project.
+func (w *world) pause() {
+	w.t.Helper()
+	if _, err := w.gate().Pause(context.Background(), project, "somebody", "why"); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// resume ends that.
+func (w *world) resume() {
+	w.t.Helper()
+	if _, err := w.gate().Resume(context.Background(), project); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // A stop is withdrawn after a call that may have worked, and the looks at its job fail
 // for a while, though others get their answers. It waits longer after each, uses up
 // nothing, and ends by what the detail endpoint says at last, or at its deadline.
@@ -82,14 +101,11 @@ func TestAPauseHidesNoLostCall(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
 		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: 150 * time.Second})
 		w.loseAnswer("10")
-		gate := release.New(w.rdb, "", time.Now, release.Config{})
 		r := w.start(rarely)
 		defer r.stop()
 		w.askFor("b", "10", time.Hour)
 		w.awaitCall("10")
-		if _, err := gate.Pause(context.Background(), project, "somebody", "why"); err != nil {
-			t.Fatal(err)
-		}
+		w.pause()
 		s := w.awaitEnd(10*time.Minute, "b")["10"]
 		wantOutcome(t, s, ledger.Stopped, "whose answer was lost")
 		if job, _ := w.sim.Job(project, "10"); s.Ended.Sub(job.EndedAt) > time.Minute {
@@ -110,14 +126,11 @@ func TestACallThatWaitsInAPause(t *testing.T) {
 			inBubble(t, modelartstest.Config{}, func(w *world) {
 				w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: time.Second})
 				w.sim.Inject(modelartstest.Fault{JobID: "10", Operation: jobs.OperationStop, Reply: modelartstest.ReplyReset(), Times: 1})
-				gate := release.New(w.rdb, "", time.Now, release.Config{})
 				r := w.start(rarely)
 				defer r.stop()
 				w.askFor("b", "10", time.Hour)
 				w.awaitCall("10")
-				if _, err := gate.Pause(context.Background(), project, "somebody", "why"); err != nil {
-					t.Fatal(err)
-				}
+				w.pause()
 				time.Sleep(min(length, time.Hour+time.Second))
 				minutes := int(min(length, time.Hour) / time.Minute)
 				if n := w.calls("10", jobs.OperationDetail); n < minutes-2 || n > minutes+2 {
@@ -128,9 +141,7 @@ func TestACallThatWaitsInAPause(t *testing.T) {
 					return
 				}
 				resumed := time.Now()
-				if _, err := gate.Resume(context.Background(), project); err != nil {
-					t.Fatal(err)
-				}
+				w.resume()
 				s := w.awaitEnd(time.Minute, "b")["10"]
 				wantOutcome(t, s, ledger.Stopped, "")
 				if s.Ended.Sub(resumed) > 10*time.Second || w.calls("10", jobs.OperationStop) != 2 {
@@ -147,14 +158,11 @@ func TestACallThatWaitsInAPause(t *testing.T) {
 func TestAPauseHidesNoAcceptedStop(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
 		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: time.Hour})
-		gate := release.New(w.rdb, "", time.Now, release.Config{})
 		r := w.start(rarely)
 		defer r.stop()
 		w.askFor("b", "10", time.Hour)
 		w.awaitCall("10")
-		if _, err := gate.Pause(context.Background(), project, "somebody", "why"); err != nil {
-			t.Fatal(err)
-		}
+		w.pause()
 		time.Sleep(10 * time.Second) // seen stopping by now
 		w.sim.SetStatus(project, "10", v1.StatusRunning)
 		time.Sleep(10 * time.Minute)
@@ -178,14 +186,11 @@ func TestACancelInAPause(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
 		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: 30 * time.Second})
 		w.loseAnswer("10")
-		gate := release.New(w.rdb, "", time.Now, release.Config{})
 		r := w.start(rarely)
 		defer r.stop()
 		w.askFor("b", "10", time.Hour)
 		w.awaitCall("10")
-		if _, err := gate.Pause(context.Background(), project, "somebody", "why"); err != nil {
-			t.Fatal(err)
-		}
+		w.pause()
 		if answers := w.withdrawAll("b"); answers[ledger.TooLate] != 1 {
 			t.Fatalf("canceling said %v, want too late", answers)
 		}
@@ -198,16 +203,13 @@ func TestACancelInAPause(t *testing.T) {
 func TestACancelDuringACall(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
 		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: time.Second})
-		w.sim.Inject(modelartstest.Fault{JobID: "10", Operation: jobs.OperationStop, Reply: modelartstest.ReplyError(429, "APIG.0308", "x"),
-			Delay: 2 * time.Second, Times: 1})
-		gate := release.New(w.rdb, "", time.Now, release.Config{})
+		w.sim.Inject(modelartstest.Fault{JobID: "10", Operation: jobs.OperationStop,
+			Reply: modelartstest.ReplyError(429, "APIG.0308", "x"), Delay: 2 * time.Second, Times: 1})
 		r := w.start(rarely)
 		defer r.stop()
 		w.askFor("b", "10", time.Hour)
 		time.Sleep(time.Second)
-		if _, err := gate.Pause(context.Background(), project, "somebody", "why"); err != nil {
-			t.Fatal(err)
-		}
+		w.pause()
 		w.withdrawAll("b")
 		wantOutcome(t, w.awaitEnd(2*time.Minute, "b")["10"], ledger.Canceled, "")
 	})

@@ -191,7 +191,8 @@ func (m *Member) ask(ctx context.Context, me string, leave bool) error {
 	}
 	took := Passed(sent)
 	now, shift, fell := time.UnixMicro(answer[0].(int64)), answer[1].(int64), answer[2].(int64)
-	if ahead := now.Sub(expected.Add(took)); took < slowest && m.knows(sent, ahead) && m.mayCorrect(me, answer[3].([]any)) {
+	alive, ahead := answer[3].([]any), now.Sub(expected.Add(took))
+	if took < slowest && m.knows(sent, ahead) && m.mayCorrect(me, alive) {
 		right := now.Add(-ahead.Truncate(time.Millisecond))
 		if shift, err = correctScript.Run(ctx, m.rdb, []string{workersKey, clockKey}, shift, shift-ahead.Milliseconds(), right.UnixMilli()).Int64(); err != nil {
 			return fmt.Errorf("correct the fleet's time after Redis' clock was set forward: %w", err)
@@ -201,7 +202,7 @@ func (m *Member) ask(ctx context.Context, me string, leave bool) error {
 	if took < slowest || !m.clock.known() { // what came late says less than what is known
 		m.clock.set(sent.Add(took/2), now)
 	}
-	m.learn(sent, answer[3].([]any), Census{Fell: millis(fell), Seen: millis(answer[5].(int64)), Reliable: answer[4].(int64) == 1})
+	m.learn(sent, alive, Census{Fell: millis(fell), Seen: millis(answer[5].(int64)), Reliable: answer[4].(int64) == 1})
 	return nil
 }
 
@@ -214,8 +215,8 @@ func (m *Member) knows(sent time.Time, ahead time.Duration) bool {
 	return !m.last.IsZero() && since < longestSilence && ahead > slowest+4*time.Second+drift(since) && steady(m.last)
 }
 
-// mayCorrect reports whether it is for this process to correct the fleet's time, where those live: no command or console
-// does so beside workers, as it may run on a machine that sleeps with all its clocks.
+// mayCorrect reports whether it is for this process to correct the fleet's time, where those live: no command or
+// console does so beside workers, as it may run on a machine that sleeps with all its clocks.
 func (m *Member) mayCorrect(me string, alive []any) bool { return me != "" || len(alive) == 0 }
 
 // learn keeps what a beat has told, with those who live.

@@ -389,6 +389,9 @@ func (m *model) advance(s *modelStop, hop int, state ledger.State, kind ledger.K
 		return false
 	}
 	s.state = state
+	if kind == ledger.KindStop && s.withdrawn { // while its call was under way
+		kind, until = ledger.KindPoll, m.now
+	}
 	s.hopTo(kind, until)
 	if watchFrom > 0 && m.in(ledger.Stopping) >= watchFrom {
 		s.kind, s.place = ledger.KindWatch, inWatched

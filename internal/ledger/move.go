@@ -36,8 +36,9 @@ type Step struct {
 
 // Advance saves s and moves it to its next hop, which waits for its due time. It
 // reports false, and s stays as it was in the ledger, when somebody else has moved
-// or ended the stop. On true, s is as the ledger has it. A stop moves alone or
-// with others: concurrent calls share a script.
+// or ended the stop. On true, s is as the ledger has it: one that was withdrawn meanwhile
+// waits for a look, due now, in place of a stop call. A stop moves alone or with others:
+// concurrent calls share a script.
 func (l *Ledger) Advance(ctx context.Context, s *Stop, to Step) (bool, error) {
 	nonce := s.nonce()
 	for range tries {
@@ -48,11 +49,14 @@ func (l *Ledger) Advance(ctx context.Context, s *Stop, to Step) (bool, error) {
 		switch answer {
 		case notMoved:
 			return false, nil
-		case movedToWait, movedToWatch:
+		case movedToWait:
 			s.Hop, s.Kind, s.Next = s.Hop+1, to.Kind, to.Due.Truncate(time.Millisecond)
-			if answer == movedToWatch {
-				s.Kind, s.Next = KindWatch, to.Latest.Truncate(time.Millisecond)
-			}
+			return true, nil
+		case movedToWatch:
+			s.Hop, s.Kind, s.Next = s.Hop+1, KindWatch, to.Latest.Truncate(time.Millisecond)
+			return true, nil
+		case movedToLook:
+			s.Hop, s.Kind, s.Next, s.Instead = s.Hop+1, KindPoll, l.now().Truncate(time.Millisecond), true
 			return true, nil
 		}
 		if err := l.refresh(ctx, s); err != nil {
@@ -77,6 +81,7 @@ const (
 	movedToWait
 	movedToWatch
 	wishesChanged
+	movedToLook // in place of a stop call: the stop was withdrawn while one was under way
 )
 
 func (l *Ledger) runMoves(projectID string, items []move) ([]moved, error) {

@@ -201,7 +201,8 @@ func (l *Ledger) openNew(ctx context.Context, projectID, batch, endpoint string,
 
 // join adds wishes to active stops, and returns the asks whose stop has ended
 // meanwhile.
-func (l *Ledger) join(ctx context.Context, projectID, batch string, shared bool, asks []Ask, ids []string, joins []int, openings []Opening) (again []int, err error) {
+func (l *Ledger) join(ctx context.Context, projectID, batch string, shared bool, asks []Ask, ids []string, joins []int,
+	openings []Opening) (again []int, err error) {
 	if len(joins) == 0 {
 		return nil, nil
 	}

@@ -14,9 +14,9 @@ func (l *Ledger) Undo(ctx context.Context, s *Stop, batch, by string) (bool, err
 	return found == "noted", err
 }
 
-// Renounce notes that a batch leaves the job of its stop s to another one that wants it stopped, too. It reports whether
-// there is one, by what Redis has at that moment: of two batches that are undone at once one renounces, and the other
-// has to restart the job. If there is none, nothing is noted.
+// Renounce notes that a batch leaves the job of its stop s to another one that wants it stopped, too. It reports
+// whether there is one, by what Redis has at that moment: of two batches that are undone at once one renounces, and the
+// other has to restart the job. If there is none, nothing is noted.
 func (l *Ledger) Renounce(ctx context.Context, s *Stop, batch string) (wanted bool, err error) {
 	found, err := l.noteUndo(ctx, s, batch, "renounce", "")
 	return found == "noted", err
@@ -46,8 +46,8 @@ func (s *Stop) Undone(batch string) bool {
 	return w != nil && !w.Undone.IsZero()
 }
 
-// RestartedBy is the batch whose undo has restarted the job of s, or is about to; "" if none has. An earlier version has
-// noted no name: then batch has, if it has undone its wish.
+// RestartedBy is the batch whose undo has restarted the job of s, or is about to; "" if none has. An earlier version
+// has noted no name: then batch has, if it has undone its wish.
 func (s *Stop) RestartedBy(batch string) string {
 	if s.restarted != "" {
 		return s.restarted

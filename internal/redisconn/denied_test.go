@@ -70,8 +70,8 @@ func TestAccessListInACluster(t *testing.T) {
 	}
 }
 
-// writeTogether writes in a pipeline and in a transaction, and returns the errors of the pipeline, of its second command and
-// of the transaction.
+// writeTogether writes in a pipeline and in a transaction, and returns the errors of the pipeline, of its second
+// command and of the transaction.
 func writeTogether(ctx context.Context, client redis.UniversalClient) (pipelined, second, transaction error) {
 	cmds, pipelined := client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.HSet(ctx, "vizstop:x", "f", "v")

@@ -197,7 +197,8 @@ func (d *dying) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 
 var errDied = errors.New("the process has died")
 
-// Whoever lets stop calls out may die before it can ask for rounds: there is one soon all the same, of projects with work.
+// Whoever lets stop calls out may die before it can ask for rounds: there is one soon all the same, of projects with
+// work.
 func TestWhoLetsCallsOutDies(t *testing.T) {
 	for name, row := range map[string]struct {
 		wrote string // command

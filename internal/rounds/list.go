@@ -75,7 +75,7 @@ func (l *Loop) check(ctx context.Context, projectID string, known release.ListSt
 		Pages: known.Pages}
 	r := reading{loop: l, projectID: projectID, check: known.Check, perPage: l.Lists.PageSize(projectID), began: c.Began}
 	err := l.peekOrRead(ctx, &r, known, &c)
-	if err == nil { // pace counts from one check's beginning to that of the next, without the time that others had the slots
+	if err == nil { // pace counts from one check's beginning to that of the next, less the time that others had slots
 		c.Next = max(c.Next-max(0, l.Member.Now().Sub(c.Began)-r.waited), leastPause)
 	}
 	c.Unpaid = r.calls - known.Paid()

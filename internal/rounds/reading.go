@@ -154,7 +154,8 @@ func (r *reading) page(ctx context.Context, n, perPage int) (*jobs.Page, error) 
 	})
 }
 
-// slot waits for the slot of a call. The first one's wait is noted: later ones may wait for the same list's other pages.
+// slot waits for the slot of a call. The first one's wait is noted: later ones may wait for the same list's other
+// pages.
 func (r *reading) slot(ctx context.Context) (*tasks.Slot, error) {
 	began := time.Now()
 	r.mu.Lock()

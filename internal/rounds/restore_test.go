@@ -52,8 +52,8 @@ func TestRestore(t *testing.T) {
 	}
 }
 
-// Where the nodes of a Redis Cluster share the slots evenly, the register is on another one than the rounds. If that one
-// loses all its data, stops of which others have the records go on.
+// Where the nodes of a Redis Cluster share the slots evenly, the register is on another one than the rounds. If that
+// one loses all its data, stops of which others have the records go on.
 func TestRestoreInACluster(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t, 3)

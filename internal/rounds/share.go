@@ -35,8 +35,9 @@ const doubtWait = 4 * busyWait
 // others from working.
 func (l *Loop) share(projectID string, budget int) share {
 	may := l.Slots.May(projectID)
-	s := share{room: room(max(1, l.slots()*may/l.Parallel), l.Release.Rate(projectID)), most: budget, backlog: backlogPerSlot * l.Parallel,
-		inline: l.inline.left(projectID, l.withLooksAhead(l.Parallel), l.withLooksAhead(may))}
+	s := share{room: room(max(1, l.slots()*may/l.Parallel), l.Release.Rate(projectID)), most: budget,
+		backlog: backlogPerSlot * l.Parallel,
+		inline:  l.inline.left(projectID, l.withLooksAhead(l.Parallel), l.withLooksAhead(may))}
 	if budget == 0 {
 		s.wait = 2 * busyWait
 	}
@@ -64,9 +65,9 @@ func (l *Loop) share(projectID string, budget int) share {
 	return s
 }
 
-// room is how many steps of a project may be released where it may have so many slots of the fleet. With a rate (calls a
-// second; 0: none) they are no more than a second's beside those at work: steps that have paid for their calls and wait
-// while others hang all go out when these end.
+// room is how many steps of a project may be released where it may have so many slots of the fleet. With a rate (calls
+// a second; 0: none) they are no more than a second's beside those at work: steps that have paid for their calls and
+// wait while others hang all go out when these end.
 func room(slots int, rate float64) int {
 	most := roomPerSlot * slots
 	if rate <= 0 {

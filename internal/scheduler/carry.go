@@ -36,8 +36,8 @@ func (s *Scheduler) carry(ctx context.Context, one *schedules.Schedule, c claim)
 	}
 	if errors.Is(err, errLost) && ctx.Err() == nil {
 		if err := s.withdrawLost(ctx, one, c); err != nil {
-			s.Logger.WarnContext(ctx, "if the tick was canceled, some of its stops may go on: cancel its batch again", "schedule", one.Name,
-				"batch", schedules.BatchID(one.Name, timeOf(c.Tick)), "error", err)
+			s.Logger.WarnContext(ctx, "if the tick was canceled, some of its stops may go on: cancel its batch again",
+				"schedule", one.Name, "batch", schedules.BatchID(one.Name, timeOf(c.Tick)), "error", err)
 		}
 		return
 	}

@@ -78,7 +78,8 @@ func (c *claimer) claim(ctx context.Context, projectID string, step ledger.Membe
 // it to begin: then it has to be claimed anew. The answer to a repeated claim may be about an earlier mark.
 func (c *claimer) tooLate(got release.Claimed, began time.Time) bool {
 	now := c.release.Now()
-	return got.Stop.Wanted(now) && (fleet.Passed(began) > beginWithin || got.MayCall && now.Sub(got.Stop.Marked) > beginWithin)
+	return got.Stop.Wanted(now) &&
+		(fleet.Passed(began) > beginWithin || got.MayCall && now.Sub(got.Stop.Marked) > beginWithin)
 }
 
 // redisPause is the time between two tries to reach a Redis that is away.

@@ -27,68 +27,6 @@ type API interface {
 	Restarts(projectID string) bool // whether jobs of a project can be restarted at all
 }
 
-// Report is what became of each job, as "enqueue undo" prints it as JSON.
-type Report struct {
-	Kind      string `json:"kind"` // "undo"
-	Batch     string `json:"batch"`
-	DryRun    bool   `json:"dry_run"`
-	Restarted int    `json:"restarted"` // with --dry-run: would be
-	Running   int    `json:"running"`   // were running again already
-	InFlight  int    `json:"in_flight"` // their stops have not ended: another undo is needed when they have
-	Wanted    int    `json:"wanted"`    // other batches want them stopped, too, or did when the jobs were counted
-	Left      int    `json:"left"`      // were left as they are: this batch has not provably stopped them, or they are not to be restarted
-	Failed    int    `json:"failed"`
-	Jobs      []Job  `json:"jobs"`
-
-	waiting int      // of InFlight: those that are not canceled, and wait for their stop call
-	others  []string // the batches that want jobs of Wanted stopped, each once
-	freed   int      // of Wanted: those that could be restarted by now, but were not counted before
-}
-
-// Job is what became of one job.
-type Job struct {
-	ProjectID string `json:"project_id"`
-	JobID     string `json:"job_id"`
-	Result    string `json:"result"` // restarted, running, in_flight, wanted, left, failed, or would_restart
-	Reason    string `json:"reason"`
-}
-
-// Awaited is how many of the jobs in flight are stopping, or may be: RestartAll can wait for them.
-func (r *Report) Awaited() int { return r.InFlight - r.waiting }
-
-// Unfinished says in a sentence each why jobs of the batch do not run again, and what to do. Nil: nobody has to do
-// anything.
-func (r *Report) Unfinished() (list []string) {
-	add := func(n int, format string, args ...any) {
-		if n > 0 {
-			list = append(list, fmt.Sprintf("%d "+format, append([]any{n}, args...)...))
-		}
-	}
-	add(r.Failed, "jobs of batch %s could not be restarted", r.Batch)
-	add(r.Awaited(), "jobs of batch %[2]s are not stopped yet: undo it again when their stops have ended (enqueue undo %[2]s --wait waits for that)", r.Batch)
-	add(r.waiting, "stops of batch %[2]s go on, and may yet stop their jobs: cancel the batch (enqueue cancel %[2]s), then undo it again", r.Batch)
-	const named = 3
-	others := strings.Join(r.others[:min(named, len(r.others))], ", ")
-	if more := len(r.others) - named; more > 0 {
-		others += fmt.Sprintf(" and %d more", more)
-	}
-	add(r.Wanted-r.freed, "jobs of batch %s stay stopped, since other batches want that, too (%s): they run again when those are undone as well", r.Batch, others)
-	add(r.freed, "jobs of batch %s stay stopped: they can be restarted only since the jobs were counted: undo it again",
-		r.Batch)
-	return list
-}
-
-// Nothing says why there is nothing to undo: counts are the stops of a batch, of which none is stopped or in flight.
-func Nothing(batch string, counts map[ledger.State]int) string {
-	var ended []string
-	for _, outcome := range ledger.AllOutcomes() {
-		if n := counts[outcome]; n > 0 {
-			ended = append(ended, fmt.Sprintf("%d %s", n, outcome))
-		}
-	}
-	return fmt.Sprintf("batch %s has stopped no job: its stops ended as %s; there is nothing to undo", batch, strings.Join(ended, ", "))
-}
-
 // Undo is a batch that is being undone.
 type Undo struct {
 	api    API
@@ -111,10 +49,6 @@ func keyOf(s *ledger.Stop) stopKey { return stopKey{s.ProjectID, s.ID} }
 // New returns an undo of a batch.
 func New(l *ledger.Ledger, api API, batch string) *Undo {
 	return &Undo{api: api, ledger: l, id: rand.Text()[:10], lookAgain: lookAgain, Report: nothingYet(batch)}
-}
-
-func nothingYet(batch string) Report {
-	return Report{Kind: "undo", Batch: batch, Jobs: []Job{}}
 }
 
 // Possible is an error that names the projects of these stops if their APIs have no
@@ -205,7 +139,8 @@ func (u *Undo) undoneBefore(s *ledger.Stop) string {
 // One that nobody has canceled, or that goes on for another batch, is not: it would be waited for until its job is
 // stopped.
 func (u *Undo) awaits(s *ledger.Stop) bool {
-	return u.api.Restarts(s.ProjectID) && (s.State == ledger.Stopping || s.TooLate(u.Batch) && s.WantedBesides(u.Batch) == "")
+	return u.api.Restarts(s.ProjectID) &&
+		(s.State == ledger.Stopping || s.TooLate(u.Batch) && s.WantedBesides(u.Batch) == "")
 }
 
 // whyNotYet is why the job of a stop in flight can't be restarted yet.
@@ -309,8 +244,8 @@ func (u *Undo) RestartAll(ctx context.Context, stops []*ledger.Stop, wait time.D
 	}
 }
 
-// untilMoreEnd returns when the batch has no longer that many outcomes in these projects, or at the end. It pauses before
-// it looks. A look costs Redis one command a project, however many stops are in flight.
+// untilMoreEnd returns when the batch has no longer that many outcomes in these projects, or at the end. It pauses
+// before it looks. A look costs Redis one command a project, however many stops are in flight.
 func (u *Undo) untilMoreEnd(ctx context.Context, projects []string, outcomes int, pause time.Duration,
 	end time.Time) error {
 	for {
@@ -518,29 +453,4 @@ func (u *Undo) noteInFlight(s *ledger.Stop) {
 		defer u.mu.Unlock()
 		u.waiting++
 	}
-}
-
-func (u *Undo) note(s *ledger.Stop, result, reason string) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	switch result {
-	case "restarted", "would_restart":
-		u.Restarted++
-	case "running":
-		u.Running++
-	case "in_flight":
-		u.InFlight++
-	case "wanted":
-		u.Wanted++
-		if other := s.WantedBesides(u.Batch); other == "" {
-			u.freed++
-		} else if !slices.Contains(u.others, other) {
-			u.others = append(u.others, other)
-		}
-	case "left":
-		u.Left++
-	default:
-		u.Failed++
-	}
-	u.Jobs = append(u.Jobs, Job{s.ProjectID, s.JobID, result, reason})
 }

@@ -11,43 +11,12 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
 	"vizstop/internal/redistest"
+	"vizstop/internal/undo/undotest"
 )
 
 const project = "0123456789abcdef0123456789abcdef"
-
-var (
-	killed  = jobs.Status{Code: "12", Name: "killed", State: jobs.Ended}
-	running = jobs.Status{Code: "8", Name: "running", State: jobs.Active}
-)
-
-// fakeAPI has jobs that are killed until they are restarted.
-type fakeAPI struct {
-	mu        sync.Mutex
-	restarted map[string]int
-}
-
-func newFakeAPI() *fakeAPI { return &fakeAPI{restarted: map[string]int{}} }
-
-func (f *fakeAPI) Get(_ context.Context, _, jobID string) (*jobs.Job, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.restarted[jobID] > 0 {
-		return &jobs.Job{ID: jobID, Status: running}, nil
-	}
-	return &jobs.Job{ID: jobID, Status: killed}, nil
-}
-
-func (f *fakeAPI) Restart(_ context.Context, _, jobID string) (string, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.restarted[jobID]++
-	return "", nil
-}
-
-func (f *fakeAPI) Restarts(string) bool { return true }
 
 // opened has batches want a job stopped. It returns the stop.
 func opened(t *testing.T, l *ledger.Ledger, job string, batches ...string) *ledger.Stop {
@@ -74,7 +43,7 @@ func stopped(t *testing.T, l *ledger.Ledger, job string, batches ...string) *led
 // end has a stop end as stopped.
 func end(t *testing.T, l *ledger.Ledger, s *ledger.Stop) *ledger.Stop {
 	t.Helper()
-	s.Accepted, s.Status = time.Now(), killed.String()
+	s.Accepted, s.Status = time.Now(), undotest.Killed.String()
 	if ended, err := l.Finish(t.Context(), s, ledger.Stopped, "", time.Second); !ended || err != nil {
 		t.Fatal(ended, err)
 	}
@@ -119,7 +88,7 @@ func (b *beforeScript) ProcessPipelineHook(next redis.ProcessPipelineHook) redis
 // other says so from then on.
 func TestTwoUndosAtOnce(t *testing.T) {
 	t.Parallel()
-	s, api := redistest.Start(t), newFakeAPI()
+	s, api := redistest.Start(t), undotest.New()
 	l := ledger.New(s.Limited(t), time.Now)
 	stops := []*ledger.Stop{stopped(t, l, "1", "one", "two")}
 	rdb := s.Limited(t)
@@ -129,13 +98,13 @@ func TestTwoUndosAtOnce(t *testing.T) {
 		}
 	}})
 	one := New(ledger.New(rdb, time.Now), api, "one")
-	if r := restartAll(t, one, stops, 0); r.Restarted != 1 || api.restarted["1"] != 1 {
-		t.Errorf("one: %+v, restarted %v", r, api.restarted)
+	if r := restartAll(t, one, stops, 0); r.Restarted != 1 || api.Restarted["1"] != 1 {
+		t.Errorf("one: %+v, restarted %v", r, api.Restarted)
 	}
 	if r := restartAll(t, New(l, api, "two"), stops, 0); r.Running != 1 {
 		t.Errorf("two again: %+v", r)
 	}
-	api.restarted["1"] = 0 // somebody stops it by hand
+	api.Restarted["1"] = 0 // somebody stops it by hand
 	for batch, want := range map[string]string{"one": UndoneBefore, "two": "an undo of batch one has restarted it before"} {
 		r := restartAll(t, New(l, api, batch), stops, 0)
 		if r.Left != 1 || r.Jobs[0].Reason != want+"; now it is 12 (killed)" {
@@ -147,7 +116,7 @@ func TestTwoUndosAtOnce(t *testing.T) {
 // The same without a hook: each job is restarted once.
 func TestUndosRace(t *testing.T) {
 	t.Parallel()
-	l, api := ledger.New(redistest.Start(t).Limited(t), time.Now), newFakeAPI()
+	l, api := ledger.New(redistest.Start(t).Limited(t), time.Now), undotest.New()
 	const n = 100
 	var stops []*ledger.Stop
 	for i := range n {
@@ -163,7 +132,7 @@ func TestUndosRace(t *testing.T) {
 	}
 	both.Wait()
 	for i := range n {
-		if got := api.restarted[fmt.Sprint(i)]; got != 1 {
+		if got := api.Restarted[fmt.Sprint(i)]; got != 1 {
 			t.Errorf("job %d was restarted %d times", i, got)
 		}
 	}
@@ -172,7 +141,7 @@ func TestUndosRace(t *testing.T) {
 // A job that a batch has left to another one is restarted by its next undo when that other one is forgotten.
 func TestRenouncedAndNobodyElseWantsIt(t *testing.T) {
 	t.Parallel()
-	s, api := redistest.Start(t), newFakeAPI()
+	s, api := redistest.Start(t), undotest.New()
 	l := ledger.New(s.Limited(t), time.Now)
 	stops := []*ledger.Stop{stopped(t, l, "1", "one", "two")}
 	if r := restartAll(t, New(l, api, "one"), stops, 0); r.Wanted != 1 {
@@ -181,15 +150,15 @@ func TestRenouncedAndNobodyElseWantsIt(t *testing.T) {
 	if err := s.Client(t).HDel(t.Context(), ledger.Keys(project).Stop(stops[0].ID), "wish:two").Err(); err != nil {
 		t.Fatal(err)
 	}
-	if r := restartAll(t, New(l, api, "one"), stops, 0); r.Restarted != 1 || api.restarted["1"] != 1 {
-		t.Errorf("then: %+v, restarted %v", r, api.restarted)
+	if r := restartAll(t, New(l, api, "one"), stops, 0); r.Restarted != 1 || api.Restarted["1"] != 1 {
+		t.Errorf("then: %+v, restarted %v", r, api.Restarted)
 	}
 }
 
 // What was not counted is not restarted, although it can be by now: another undo counts it.
 func TestRestartsWhatWasCounted(t *testing.T) {
 	t.Parallel()
-	l, api := ledger.New(redistest.Start(t).Limited(t), time.Now), newFakeAPI()
+	l, api := ledger.New(redistest.Start(t).Limited(t), time.Now), undotest.New()
 	stops := []*ledger.Stop{
 		stopped(t, l, "own", "one"), stopped(t, l, "shared", "one", "two"), stopped(t, l, "kept", "one", "three"),
 		stopped(t, l, "again", "one"), stopped(t, l, "runs", "one", "two"),
@@ -205,13 +174,13 @@ func TestRestartsWhatWasCounted(t *testing.T) {
 	if _, err := l.Withdraw(t.Context(), project, later.ID, "later", "a mistake"); err != nil {
 		t.Fatal(err)
 	}
-	api.restarted["runs"] = 1 // its owner has started it
+	api.Restarted["runs"] = 1 // its owner has started it
 	r := restartAll(t, u, stops, 0)
 	if r.Restarted != 1 || r.Wanted != 3 || r.Running != 1 || r.Left != 0 || len(r.Jobs) != len(stops) {
 		t.Errorf("did %+v", r)
 	}
 	for _, job := range []string{"own", "shared", "kept", "again"} {
-		if got, want := api.restarted[job] == 1, job == "own"; got != want {
+		if got, want := api.Restarted[job] == 1, job == "own"; got != want {
 			t.Errorf("job %s was restarted: %v", job, got)
 		}
 	}
@@ -233,15 +202,15 @@ func TestRestartsWhatWasCounted(t *testing.T) {
 	if err := u.Pretend(t.Context(), stops); err != nil || u.Restarted != 3 {
 		t.Errorf("another one pretends %+v, %v", u.Report, err)
 	}
-	if r := restartAll(t, u, stops, 0); r.Restarted != 2 || api.restarted["shared"] != 1 || api.restarted["again"] != 1 {
-		t.Errorf("another one did %+v, restarted %v", r, api.restarted)
+	if r := restartAll(t, u, stops, 0); r.Restarted != 2 || api.Restarted["shared"] != 1 || api.Restarted["again"] != 1 {
+		t.Errorf("another one did %+v, restarted %v", r, api.Restarted)
 	}
 }
 
 // A stop that the ledger forgets while the undo is confirmed, or under way, is told of.
 func TestForgottenStops(t *testing.T) {
 	t.Parallel()
-	s, api := redistest.Start(t), newFakeAPI()
+	s, api := redistest.Start(t), undotest.New()
 	l, rdb := ledger.New(s.Limited(t), time.Now), s.Client(t)
 	var stops []*ledger.Stop
 	for _, batches := range [][]string{{"one"}, {"one"}, {"one", "two"}, {"one", "two"}, {"one"}} {
@@ -264,7 +233,7 @@ func TestForgottenStops(t *testing.T) {
 	forget(whole, 2)
 	forget(wish, 3)
 	r := restartAll(t, u, stops, 0)
-	if r.Failed != 4 || r.Restarted != 1 || len(r.Jobs) != 5 || api.restarted["4"] != 1 || len(r.Unfinished()) != 1 {
+	if r.Failed != 4 || r.Restarted != 1 || len(r.Jobs) != 5 || api.Restarted["4"] != 1 || len(r.Unfinished()) != 1 {
 		t.Errorf("did %+v", r)
 	}
 	for _, j := range r.Jobs {
@@ -277,11 +246,19 @@ func TestForgottenStops(t *testing.T) {
 	}
 }
 
-// reads counts the stops that a client has read.
-type reads struct{ stops atomic.Int64 }
+// reads counts what is read: stops, which are read many at once, and the counts of batches, which are not.
+type reads struct{ stops, counts atomic.Int64 }
 
-func (r *reads) DialHook(next redis.DialHook) redis.DialHook          { return next }
-func (r *reads) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+func (r *reads) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (r *reads) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if cmd.Name() == "hgetall" {
+			r.counts.Add(1)
+		}
+		return next(ctx, cmd)
+	}
+}
 
 func (r *reads) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
@@ -298,7 +275,7 @@ func (r *reads) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 func TestWaitReadsStopsAsTheyEnd(t *testing.T) {
 	t.Parallel()
 	const n = 8
-	api, seen, rdb := newFakeAPI(), &reads{}, redistest.Start(t).Limited(t)
+	api, seen, rdb := undotest.New(), &reads{}, redistest.Start(t).Limited(t)
 	rdb.AddHook(seen)
 	l := ledger.New(rdb, time.Now)
 	var stops []*ledger.Stop
@@ -316,13 +293,17 @@ func TestWaitReadsStopsAsTheyEnd(t *testing.T) {
 	var ended sync.WaitGroup
 	ended.Go(func() {
 		for i := range n {
-			time.Sleep(100 * time.Millisecond) // in which it looks at the counts
+			for from := seen.counts.Load(); seen.counts.Load() < from+20; time.Sleep(time.Millisecond) {
+				if t.Context().Err() != nil {
+					return
+				}
+			}
 			s, err := l.Get(t.Context(), project, stops[i].ID)
 			if err != nil {
 				t.Error(err)
 				return
 			}
-			s.Accepted, s.Status = time.Now(), killed.String()
+			s.Accepted, s.Status = time.Now(), undotest.Killed.String()
 			if ok, err := l.Finish(t.Context(), s, ledger.Stopped, "", time.Second); err != nil || !ok {
 				t.Error(ok, err)
 			}
@@ -330,8 +311,8 @@ func TestWaitReadsStopsAsTheyEnd(t *testing.T) {
 	})
 	r := restartAll(t, u, stops, time.Hour)
 	ended.Wait()
-	if r.Restarted != n || r.InFlight != 0 || len(api.restarted) != n {
-		t.Errorf("did %+v, restarted %v", r, api.restarted)
+	if r.Restarted != n || r.InFlight != 0 || len(api.Restarted) != n {
+		t.Errorf("did %+v, restarted %v", r, api.Restarted)
 	}
 	// At first, and as each ends; and each that has ended a few times more before its restart.
 	if got := seen.stops.Load(); got > n*(n+2)+10*n {

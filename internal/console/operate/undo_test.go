@@ -3,52 +3,13 @@ package operate
 import (
 	"context"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
 	"vizstop/internal/undo"
+	"vizstop/internal/undo/undotest"
 )
-
-// fakeAPI has jobs that are killed until they are restarted.
-type fakeAPI struct {
-	mu        sync.Mutex
-	restarted map[string]int
-	first     func() // done at the first look, if set
-}
-
-var (
-	killed  = jobs.Status{Code: "12", Name: "killed", State: jobs.Ended}
-	running = jobs.Status{Code: "8", Name: "running", State: jobs.Active}
-)
-
-func (f *fakeAPI) List(context.Context, string, jobs.Query) (*jobs.Page, error) {
-	return &jobs.Page{}, nil
-}
-
-func (f *fakeAPI) Get(_ context.Context, _, jobID string) (*jobs.Job, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if do := f.first; do != nil {
-		f.first = nil
-		do()
-	}
-	if f.restarted[jobID] > 0 {
-		return &jobs.Job{ID: jobID, Status: running}, nil
-	}
-	return &jobs.Job{ID: jobID, Status: killed}, nil
-}
-
-func (f *fakeAPI) Restart(_ context.Context, _, jobID string) (string, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.restarted[jobID]++
-	return "", nil
-}
-
-func (f *fakeAPI) Restarts(string) bool { return true }
 
 // undone plans an undo of a batch and does it. It returns what the plan says, and the result.
 func undone(t *testing.T, o *Operator, batch string) (*Plan, *Done, *undo.Report) {
@@ -68,7 +29,7 @@ func undone(t *testing.T, o *Operator, batch string) (*Plan, *Done, *undo.Report
 
 // What is not stopped yet is counted and said, by the plan, too. It is undone when it has ended.
 func TestUndoSaysWhatIsNotStoppedYet(t *testing.T) {
-	d, api := desk(t), &fakeAPI{restarted: map[string]int{}}
+	d, api := desk(t), undotest.New()
 	o := New(d, api)
 	t.Cleanup(o.Close)
 	ask(t, d, project, "b", true, 3)
@@ -78,7 +39,7 @@ func TestUndoSaysWhatIsNotStoppedYet(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.Accepted, s.Status = time.Now(), killed.String()
+		s.Accepted, s.Status = time.Now(), undotest.Killed.String()
 		if ok, err := d.Ledger.Finish(t.Context(), s, ledger.Stopped, "", 0); err != nil || !ok {
 			t.Fatal(ok, err)
 		}
@@ -109,8 +70,8 @@ func TestUndoSaysWhatIsNotStoppedYet(t *testing.T) {
 	}
 	endStopped("2")
 	end(t, d, "b", "3", ledger.Canceled)
-	if _, _, r := undone(t, o, "b"); r.Restarted != 1 || len(r.Unfinished()) != 0 || api.restarted["1"] != 1 || api.restarted["2"] != 1 {
-		t.Errorf("then %+v, restarted %v", r, api.restarted)
+	if _, _, r := undone(t, o, "b"); r.Restarted != 1 || len(r.Unfinished()) != 0 || api.Restarted["1"] != 1 || api.Restarted["2"] != 1 {
+		t.Errorf("then %+v, restarted %v", r, api.Restarted)
 	}
 	ask(t, d, project, "none", true, 1)
 	end(t, d, "none", "1", ledger.AlreadyStopped)
@@ -123,7 +84,7 @@ func TestUndoSaysWhatIsNotStoppedYet(t *testing.T) {
 // The same list, asked for twice: the first undo says which batch wants the jobs stopped, too, and the second one
 // restarts them.
 func TestUndoOfJoinedStops(t *testing.T) {
-	d, api := desk(t), &fakeAPI{restarted: map[string]int{}}
+	d, api := desk(t), undotest.New()
 	o := New(d, api)
 	t.Cleanup(o.Close)
 	ask(t, d, project, "one", true, 2)
@@ -133,7 +94,7 @@ func TestUndoOfJoinedStops(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.Accepted, s.Status = time.Now(), killed.String()
+		s.Accepted, s.Status = time.Now(), undotest.Killed.String()
 		if ok, err := d.Ledger.Finish(t.Context(), s, ledger.Stopped, "", 0); err != nil || !ok {
 			t.Fatal(ok, err)
 		}
@@ -145,14 +106,14 @@ func TestUndoOfJoinedStops(t *testing.T) {
 	if want := "2 jobs of batch two stay stopped, since other batches want that, too (one)"; !strings.Contains(done.Words, want) || !strings.Contains(plan.Effect, want) {
 		t.Errorf("%q is not said in %q and %q", want, plan.Effect, done.Words)
 	}
-	if _, _, r := undone(t, o, "one"); r.Restarted != 2 || len(api.restarted) != 2 {
+	if _, _, r := undone(t, o, "one"); r.Restarted != 2 || len(api.Restarted) != 2 {
 		t.Errorf("the second undo: %+v", r)
 	}
 }
 
 // A job that another batch gives free after the plan was made is not restarted by it.
 func TestUndoKeepsToItsPlan(t *testing.T) {
-	d, api := desk(t), &fakeAPI{restarted: map[string]int{}}
+	d, api := desk(t), undotest.New()
 	o := New(d, api)
 	t.Cleanup(o.Close)
 	ask(t, d, project, "one", true, 2)
@@ -169,22 +130,22 @@ func TestUndoKeepsToItsPlan(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, s := range stops {
-		s.Accepted, s.Status = time.Now(), killed.String()
+		s.Accepted, s.Status = time.Now(), undotest.Killed.String()
 		if ok, err := d.Ledger.Finish(t.Context(), s, ledger.Stopped, "", 0); err != nil || !ok {
 			t.Fatal(ok, err)
 		}
 	}
-	api.first = func() { // as the undo of the first job is under way
+	api.First = func() { // as the undo of the first job is under way
 		if wanted, err := d.Ledger.Renounce(context.Background(), stops[1], "two"); !wanted || err != nil {
 			t.Error(wanted, err)
 		}
 	}
 	plan, done, r := undone(t, o, "one")
-	if plan.Count != 1 || r.Restarted != 1 || r.Wanted != 1 || api.restarted["2"] != 0 ||
+	if plan.Count != 1 || r.Restarted != 1 || r.Wanted != 1 || api.Restarted["2"] != 0 ||
 		!strings.Contains(done.Words, "undo it again") {
-		t.Errorf("planned %d, did %+v, restarted %v: %s", plan.Count, r, api.restarted, done.Words)
+		t.Errorf("planned %d, did %+v, restarted %v: %s", plan.Count, r, api.Restarted, done.Words)
 	}
-	if plan, _, r := undone(t, o, "one"); plan.Count != 1 || r.Restarted != 1 || api.restarted["2"] != 1 {
+	if plan, _, r := undone(t, o, "one"); plan.Count != 1 || r.Restarted != 1 || api.Restarted["2"] != 1 {
 		t.Errorf("the second undo: planned %d, did %+v", plan.Count, r)
 	}
 }

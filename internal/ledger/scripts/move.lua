@@ -11,6 +11,7 @@
 --       1  it waits for its due time
 --       2  it is watched: the list check looks for its job
 --       3  nothing: its wishes are not those of that version
+--       4  it waits for a look, due now, in place of a stop call: it was withdrawn while one was under way
 -- The same nonce gets the same answer again: a client that lost the answer may repeat the call.
 local small, large, look, released, watched, latest, pending, stopping, control, limited, held = unpack(KEYS, 1, 11)
 local lanes = {small = small, limited = limited, held = held}
@@ -23,7 +24,8 @@ local joined = false -- another stop is accepted
 local function move(stop, batches, fields, id, job, expected, nonce, version, state, kind, due, least, till)
   local f = redis.call('HMGET', stop, 'state', 'hop', 'kind', 'mover', 'version', 'lane', 'due', 'withdrawn')
   if (f[1] ~= 'pending' and f[1] ~= 'stopping') or f[2] ~= expected or not f[7] then
-    return f[4] == nonce and (f[3] == 'watch' and 2 or 1) or 0
+    if f[4] ~= nonce then return 0 end
+    return f[3] == 'watch' and 2 or kind == 'stop' and f[3] == 'poll' and 4 or 1
   elseif f[1] ~= state and (f[5] or '0') ~= version then
     return 3
   end
@@ -40,7 +42,7 @@ local function move(stop, batches, fields, id, job, expected, nonce, version, st
   local enough = are_stopping >= fewest(tonumber(least), list[5], now, list[2], list[4], list[6], list[7])
   local watch = listed and least ~= '0' and enough
   local hop, withdrawn = string.format('%.0f', expected + 1), kind == 'stop' and f[8]
-  if withdrawn then kind, due = 'poll', ARGV[1] end -- while its call was under way: no other one may go out
+  if withdrawn then kind, due = 'poll', ARGV[1] end
   redis.call('HSET', stop, 'mover', nonce, 'state', state, 'hop', hop, 'kind', watch and 'watch' or kind, 'next',
     watch and till or due, unpack(fields))
   if withdrawn then redis.call('HSET', stop, 'instead', 1) end
@@ -54,7 +56,7 @@ local function move(stop, batches, fields, id, job, expected, nonce, version, st
     gather('ZADD', latest, math.min(till, redis.call('ZSCORE', latest, id) or till), id)
   end
   gather('ZADD', kind == 'poll' and look or lanes[f[6]] or large, due, id .. ':' .. hop .. ':' .. job)
-  return 1
+  return withdrawn and 4 or 1
 end
 
 local answers = each(12, 2, 10, move)

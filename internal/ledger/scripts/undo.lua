@@ -10,7 +10,7 @@
 -- Returns what was found:
 --       noted    it was noted
 --       alone    to renounce: no other batch wants it stopped
---       before   to restart: another undo of the batch has restarted it, or is about to
+--       before   to restart, or back: another undo of the batch has restarted it, or is about to; nothing is noted
 --       missing  the stop has no wish of that batch
 local stop, batch, batch_id, now, what, by = KEYS[1], KEYS[2], unpack(ARGV, 1, 4)
 local undone, renounced = 'undone:' .. batch_id, 'renounced:' .. batch_id
@@ -48,7 +48,7 @@ if what == 'restart' then
   redis.call('HSET', stop, undone, now, 'restarted', batch_id, 'restarter', by)
 else
   redis.call('HDEL', stop, undone)
-  if f.restarted == batch_id then redis.call('HDEL', stop, 'restarted') end
+  if f.restarted == batch_id then redis.call('HDEL', stop, 'restarted', 'restarter') end
 end
 if redis.call('HGET', batch, 'created') then -- it is not forgotten
   local after = what == 'restart'
