@@ -26,9 +26,8 @@ var (
 		"1 to 32 small letters, digits, '-' or '_', a letter first")
 	prefixForm = yamlfile.Matching(`^[A-Z][A-Z0-9_]{0,39}$`,
 		"what the variables' names start with: 1 to 40 capitals, digits or '_', a capital first, such as TEAM_A for TEAM_A_ACCESS_KEY")
-	agencyForm = yamlfile.Matching(`^[^\pC\pZ][^\pC]{0,63}$`,
-		"the name of an agency: 1 to 64 characters")
-	domainForm = yamlfile.Matching(`^[^\pC\pZ][^\pC]{0,63}$`,
+	agencyForm = yamlfile.Name(64, "the name of an agency: 1 to 64 characters")
+	domainForm = yamlfile.Name(64,
 		"the name of the Huawei Cloud account that the agency belongs to: 1 to 64 characters")
 	// RegionForm is what a region's name looks like.
 	RegionForm = yamlfile.Matching(`^[a-z0-9][a-z0-9-]{0,62}$`,
@@ -36,7 +35,7 @@ var (
 	// CloudForm is what a cloud's domain looks like.
 	CloudForm = yamlfile.Matching(`^([a-z0-9][a-z0-9-]{0,62}\.)+[a-z]{2,63}$`,
 		"the domain of a cloud, such as "+DefaultCloud)
-	projectNameForm = yamlfile.Matching(fmt.Sprintf(`^[^\pC]{1,%d}$`, maxProjectName),
+	projectNameForm = yamlfile.Line(maxProjectName,
 		fmt.Sprintf("a name for people: 1 to %d characters on one line", maxProjectName))
 )
 

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
@@ -239,17 +240,37 @@ func (r *Reader) Scalar(n *yaml.Node, want string, types ...string) (string, boo
 
 // Form is what a text has to look like.
 type Form struct {
-	pattern *regexp.Regexp
-	want    string
+	fits func(string) bool
+	want string
 }
 
 // Matching is the form of texts that match a pattern; want says what to write.
-// It panics if the pattern is not valid.
-func Matching(pattern, want string) Form { return Form{regexp.MustCompile(pattern), want} }
+// It panics if the pattern is not valid. It is compiled at each start of a program: a
+// class of Unicode that is repeated, such as [^\pC]{1,100}, takes 20 ms and 6 MB.
+func Matching(pattern, want string) Form { return Form{regexp.MustCompile(pattern).MatchString, want} }
+
+// Line is the form of texts of 1 to most characters, all of which are seen: none is
+// in Unicode's category C.
+func Line(most int, want string) Form {
+	return Form{func(value string) bool {
+		return value != "" && utf8.RuneCountInString(value) <= most && !strings.ContainsFunc(value, unseen)
+	}, want}
+}
+
+// Name is like Line, and the first character is not white space.
+func Name(most int, want string) Form {
+	line := Line(most, want)
+	return Form{func(value string) bool {
+		first, _ := utf8.DecodeRuneInString(value)
+		return line.fits(value) && !unicode.In(first, unicode.Z)
+	}, want}
+}
+
+func unseen(r rune) bool { return unicode.Is(unicode.C, r) }
 
 // Check says what is wrong with a value; nil if nothing is.
 func (f Form) Check(value string) error {
-	if f.pattern.MatchString(value) {
+	if f.fits(value) {
 		return nil
 	}
 	return fmt.Errorf("%s is not valid: write %s", Quoted(value), f.want)
