@@ -4,6 +4,8 @@ package luascript
 import (
 	"context"
 	"embed"
+	"strings"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -11,22 +13,57 @@ import (
 //go:embed *.lua
 var common embed.FS
 
+// Script is one that Redis runs. It is put together when it is first used: a program
+// that starts needs a few of some sixty. Its methods are those of redis.Script, and may
+// be called at the same time.
+type Script struct{ whole func() *redis.Script }
+
 // Load makes one script of files of a package's folder "scripts", the last of which
 // returns. A name without a file there is that of a common one: "gather" collects
 // changes. It panics when there is none: that is a build without its files.
-func Load(scripts embed.FS, names ...string) *redis.Script {
-	var src string
-	for _, name := range names {
-		part, err := scripts.ReadFile("scripts/" + name + ".lua")
-		if err != nil {
-			part, err = common.ReadFile(name + ".lua")
+func Load(scripts embed.FS, names ...string) *Script {
+	parts := make([]func() ([]byte, error), len(names))
+	for i, name := range names {
+		from, path := scripts, "scripts/"+name+".lua"
+		if !holds(from, path) {
+			from, path = common, name+".lua"
 		}
-		if err != nil {
+		if !holds(from, path) {
 			panic("script not embedded: " + name)
 		}
-		src += string(part)
+		parts[i] = func() ([]byte, error) { return from.ReadFile(path) }
 	}
-	return redis.NewScript(src)
+	return &Script{sync.OnceValue(func() *redis.Script {
+		var src strings.Builder
+		for _, read := range parts {
+			part, _ := read() // it is there
+			src.Write(part)
+		}
+		return redis.NewScript(src.String())
+	})}
+}
+
+func holds(files embed.FS, path string) bool {
+	f, err := files.Open(path)
+	if err != nil {
+		return false
+	}
+	return f.Close() == nil
+}
+
+// Run runs the script by its hash, and sends the whole of it to a Redis that does not know it.
+func (s *Script) Run(ctx context.Context, rdb redis.Scripter, keys []string, args ...any) *redis.Cmd {
+	return s.whole().Run(ctx, rdb, keys, args...)
+}
+
+// Eval sends the whole script.
+func (s *Script) Eval(ctx context.Context, rdb redis.Scripter, keys []string, args ...any) *redis.Cmd {
+	return s.whole().Eval(ctx, rdb, keys, args...)
+}
+
+// EvalSha runs the script by its hash. A Redis that does not know it answers NOSCRIPT.
+func (s *Script) EvalSha(ctx context.Context, rdb redis.Scripter, keys []string, args ...any) *redis.Cmd {
+	return s.whole().EvalSha(ctx, rdb, keys, args...)
 }
 
 // FieldOf is what an HMGET found in the one field that it was asked for; "" for nothing. In
@@ -53,7 +90,7 @@ func Together(rdb redis.UniversalClient) redis.Pipeliner {
 // field copied into Lua and out again, which costs several times as much. Others
 // may change a hash in between: what the script has written there must tell the
 // caller.
-func RunAndRead(ctx context.Context, rdb redis.UniversalClient, script *redis.Script, keys []string, args []any, hashes []string) (answer []any, read []map[string]string, err error) {
+func RunAndRead(ctx context.Context, rdb redis.UniversalClient, script *Script, keys []string, args []any, hashes []string) (answer []any, read []map[string]string, err error) {
 	for _, run := range []func(context.Context, redis.Scripter, []string, ...any) *redis.Cmd{script.EvalSha, script.Eval} {
 		pipe := Together(rdb)
 		cmd := run(ctx, pipe, keys, args...)

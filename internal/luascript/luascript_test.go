@@ -13,6 +13,32 @@ import (
 	"vizstop/internal/redistest"
 )
 
+// A script is its files in their order; one that is not there is found out at the start.
+func TestLoad(t *testing.T) {
+	t.Parallel()
+	gather, err := common.ReadFile("gather.lua")
+	if err != nil {
+		t.Fatal(err)
+	}
+	window, err := common.ReadFile("window.lua")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := redis.NewScript(string(gather) + string(window)).Hash()
+	script := Load(common, "gather", "window")
+	for range 2 {
+		if got := script.whole().Hash(); got != want {
+			t.Errorf("the script's hash is %s, want %s, that of both files", got, want)
+		}
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a script without its file was loaded")
+		}
+	}()
+	Load(common, "gather", "no such file")
+}
+
 // While a cluster moves a slot, each call of a script is carried out once, and what is read is what it has
 // written. Whoever repeats parts of a write counts some twice.
 func TestRunAndReadWhileSlotsMove(t *testing.T) {
@@ -20,7 +46,8 @@ func TestRunAndReadWhileSlotsMove(t *testing.T) {
 	cluster := redistest.StartCluster(t, 3)
 	rdb := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{cluster.Nodes[0].Addr}})
 	defer rdb.Close()
-	count := redis.NewScript(`for _, k in ipairs(KEYS) do redis.call('HINCRBY', k, 'n', 1) redis.call('HSET', k, 'by', ARGV[1]) end return {1}`)
+	counting := redis.NewScript(`for _, k in ipairs(KEYS) do redis.call('HINCRBY', k, 'n', 1) redis.call('HSET', k, 'by', ARGV[1]) end return {1}`)
+	count := &Script{func() *redis.Script { return counting }}
 	hashes := make([]string, 60) // a slot moves some keys at a time
 	for i := range hashes {
 		hashes[i] = fmt.Sprintf("{p}:%d", i)

@@ -88,7 +88,7 @@ const (
 
 // claim runs a script that claims steps, whose stops are the last of its keys, and
 // reads them.
-func (r *Releaser) claim(ctx context.Context, script *redis.Script, projectID string, keys []string, args []any, items []claim, now time.Time) ([]Claimed, error) {
+func (r *Releaser) claim(ctx context.Context, script *luascript.Script, projectID string, keys []string, args []any, items []claim, now time.Time) ([]Claimed, error) {
 	k, stops, account := ledger.Keys(projectID), make([]string, len(items)), r.Account(projectID)
 	for i, c := range items {
 		stops[i] = k.Stop(c.StopID)

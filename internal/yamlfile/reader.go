@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -244,10 +245,14 @@ type Form struct {
 	want string
 }
 
-// Matching is the form of texts that match a pattern; want says what to write.
-// It panics if the pattern is not valid. It is compiled at each start of a program: a
-// class of Unicode that is repeated, such as [^\pC]{1,100}, takes 20 ms and 6 MB.
-func Matching(pattern, want string) Form { return Form{regexp.MustCompile(pattern).MatchString, want} }
+// Matching is the form of texts that match a pattern; want says what to write. The
+// pattern is compiled when it is first used, which panics if it is not valid: no start
+// of a program waits for it. A class of Unicode that is repeated, such as
+// [^\pC]{1,100}, takes 20 ms and 6 MB; see Line.
+func Matching(pattern, want string) Form {
+	compiled := sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
+	return Form{func(value string) bool { return compiled().MatchString(value) }, want}
+}
 
 // Line is the form of texts of 1 to most characters, all of which are seen: none is
 // in Unicode's category C.
