@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -67,10 +66,7 @@ func decodeWishes(f map[string]string) []Wish {
 	return wishes
 }
 
-func timeIn(ms string) time.Time {
-	n, _ := strconv.ParseInt(ms, 10, 64)
-	return timeOf(n)
-}
+func timeIn(ms string) time.Time { return timeOf(integer(ms)) }
 
 // standing lists the batches whose wishes have not been withdrawn.
 func (s *Stop) standing() []string {

@@ -47,6 +47,7 @@ type services struct {
 	file   *accounts.File
 	apis   map[serviceKey]jobs.API
 	offers map[serviceKey][]Offer
+	spelt  map[*accounts.Region]string // their endpoints, as Canonical spells them
 	logins map[*accounts.Account]Login
 	creds  map[credentialKey]*modelarts.Replaceable
 	warn   []string
@@ -84,10 +85,15 @@ func (s *Service) build() (*services, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &services{file: file, apis: map[serviceKey]jobs.API{}, offers: map[serviceKey][]Offer{}, logins: map[*accounts.Account]Login{}, creds: map[credentialKey]*modelarts.Replaceable{}}
+	b := &services{file: file, apis: map[serviceKey]jobs.API{}, offers: map[serviceKey][]Offer{}, spelt: map[*accounts.Region]string{}, logins: map[*accounts.Account]Login{}, creds: map[credentialKey]*modelarts.Replaceable{}}
 	kinds := b.kinds(s.options.Projects)
 	if err := b.readLogins(s.api, accountsOf(kinds, s.options.Projects == nil, file)); err != nil {
 		return nil, err
+	}
+	for _, p := range append(file.Projects(), kinds...) {
+		if b.spelt[p.Region] == "" {
+			b.spelt[p.Region] = Canonical(p.Region.Endpoint)
+		}
 	}
 	var faults []error
 	for _, p := range kinds {
@@ -262,11 +268,12 @@ func (s *Service) find(projectID string) (jobs.API, error) {
 // make, 0 if that is not said, and whether its account is a shadow account. A project that
 // is in no account has none.
 func (s *Service) Serving(projectID string) (account, endpoint string, rate float64, shadow bool) {
-	p, ok := s.now.Load().file.Project(projectID)
+	now := s.now.Load()
+	p, ok := now.file.Project(projectID)
 	if !ok {
 		return "", "", 0, false
 	}
-	return p.Account.Name, Canonical(p.Region.Endpoint), p.Rate, p.Account.Shadow
+	return p.Account.Name, now.spelt[p.Region], p.Rate, p.Account.Shadow
 }
 
 // Offer is one generation of the API that a project may be offered.
