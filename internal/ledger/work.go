@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// workPage is how many projects InFlight looks at: a request each.
-	workPage = 20
+	// workPage is how many projects InFlight looks at: a request each, of the ten or so that an idle worker makes a second.
+	workPage = 12
 	// askTakes is how long an ask may take between its register and its stops.
 	askTakes = 10 * time.Minute
 )

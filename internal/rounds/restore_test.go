@@ -37,7 +37,7 @@ func TestRestore(t *testing.T) {
 		}
 		for _, lost := range []string{due, register, due} {
 			admin.Del(ctx, lost)
-			for range 2 * (50/20 + 1) { // once for what is known, once more with what the other node knew
+			for range 2 * (50/12 + 1) { // once for what is known, once more with what the other node knew
 				if err := restore(ctx, all); err != nil {
 					t.Fatal(err)
 				}
@@ -91,7 +91,7 @@ func TestRestoreInACluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := (&Loop{Config: Config{Ledger: books, Release: gate, Logger: slog.New(slog.DiscardHandler)}}).restorers()
-	for range 2 {
+	for range 30/12 + 1 {
 		if err := restore(ctx, all); err != nil {
 			t.Fatal(err)
 		}
