@@ -4,15 +4,18 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
 )
 
-// Check refuses endpoints and headers that can't be used. The SDK would pass over them, and send spans to
-// https://localhost:4318 or without a header. The error names each variable without its value, which may hold a
-// password. Where no traces are wanted, nothing is wrong.
+// Check refuses what the SDK can't use: endpoints and headers that it would pass over, to send spans to
+// https://localhost:4318 or without a header, sizes that end the program, and certificates that it would read without
+// end. The error names each variable without its value, which may hold a password. Where no traces are wanted, nothing
+// is wrong.
 func Check(getenv func(string) string) error {
 	if !wanted(getenv) {
 		return nil
@@ -25,6 +28,49 @@ func Check(getenv func(string) string) error {
 	if name, value := used(getenv, "HEADERS"); value != "" {
 		if err := checkHeaders(value); err != nil {
 			faults = append(faults, fmt.Errorf("%s: %w", name, err))
+		}
+	}
+	return errors.Join(append(faults, checkNumbers(getenv), checkFiles(getenv))...)
+}
+
+const (
+	mostSpans   = 1 << 20
+	mostMillis  = 60 * 60 * 1000
+	mostPEMFile = 1 << 20 // bytes
+)
+
+// checkNumbers checks what the batches of spans are made with: the SDK allocates the whole queue, whatever its size, and
+// waits for no delay below one.
+func checkNumbers(getenv func(string) string) error {
+	var faults []error
+	for _, n := range []struct {
+		name string
+		most int
+	}{
+		{"OTEL_BSP_MAX_QUEUE_SIZE", mostSpans}, {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", mostSpans},
+		{"OTEL_BSP_SCHEDULE_DELAY", mostMillis}, {"OTEL_BSP_EXPORT_TIMEOUT", mostMillis},
+	} {
+		value := strings.TrimSpace(getenv(n.name))
+		if v, err := strconv.Atoi(value); value != "" && (err != nil || v < 1 || v > n.most) {
+			faults = append(faults, fmt.Errorf("%s is not a whole number from 1 to %d: write one, or leave it out", n.name, n.most))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// checkFiles checks certificates and keys. The SDK reads those of both names, also where one wins.
+func checkFiles(getenv func(string) string) error {
+	var faults []error
+	for _, option := range []string{"CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"} {
+		for _, kind := range []string{"", "TRACES_"} {
+			name := "OTEL_EXPORTER_OTLP_" + kind + option
+			path := getenv(name)
+			if path == "" {
+				continue
+			}
+			if f, err := os.Stat(path); err != nil || !f.Mode().IsRegular() || f.Size() > mostPEMFile {
+				faults = append(faults, fmt.Errorf("%s names no regular file of at most 1 MiB: write the path of a PEM file", name))
+			}
 		}
 	}
 	return errors.Join(faults...)

@@ -1,8 +1,10 @@
 package otlp
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/go-logr/logr/funcr"
@@ -54,6 +56,8 @@ func TestBadVariablesAreRefusedWithoutTheirValues(t *testing.T) {
 	const endpoint, ours = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 	const headers, ourHeaders = "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"
 	const noURL = " is not a URL such as http://collector:4318: write http:// or https:// and a host; a password for the collector goes into OTEL_EXPORTER_OTLP_HEADERS"
+	const queue, noSize = "OTEL_BSP_MAX_QUEUE_SIZE", " is not a whole number from 1 to 1048576: write one, or leave it out"
+	const certificate, noFile = "OTEL_EXPORTER_OTLP_CERTIFICATE", " names no regular file of at most 1 MiB: write the path of a PEM file"
 	for _, c := range []struct {
 		env  map[string]string
 		want string // "": it is good
@@ -84,6 +88,19 @@ func TestBadVariablesAreRefusedWithoutTheirValues(t *testing.T) {
 			headers + ": entry 1 has no name that a header can have before its =: write name=value,name=value"},
 		{map[string]string{endpoint: "http://c", headers: "=s3cret"},
 			headers + ": entry 1 has no name that a header can have before its =: write name=value,name=value"},
+
+		{map[string]string{endpoint: "http://c", queue: "-1"}, queue + noSize},
+		{map[string]string{endpoint: "http://c", queue: "99999999999"}, queue + noSize},
+		{map[string]string{endpoint: "http://c", queue: "s3cret"}, queue + noSize},
+		{map[string]string{endpoint: "http://c", queue: " 4096 "}, ""},
+		{map[string]string{endpoint: "http://c", "OTEL_BSP_SCHEDULE_DELAY": "0"},
+			"OTEL_BSP_SCHEDULE_DELAY is not a whole number from 1 to 3600000: write one, or leave it out"},
+		{map[string]string{endpoint: "http://c", certificate: "/dev/zero"}, certificate + noFile},
+		{map[string]string{endpoint: "http://c", certificate: t.TempDir()}, certificate + noFile},
+		{map[string]string{endpoint: "http://c", certificate: "/s3cret"}, certificate + noFile},
+		{map[string]string{endpoint: "http://c", certificate: fifo(t)}, certificate + noFile},
+		{map[string]string{endpoint: "http://c", certificate: "otlp_test.go"}, ""},
+		{map[string]string{certificate: "/dev/zero"}, ""},
 	} {
 		got := ""
 		if err := Check(func(name string) string { return c.env[name] }); err != nil {
@@ -97,6 +114,15 @@ func TestBadVariablesAreRefusedWithoutTheirValues(t *testing.T) {
 	if err := Check(func(name string) string { return every[name] }); err == nil || strings.Count(err.Error(), "\n") != 1 || strings.Contains(err.Error(), "s3cret") {
 		t.Errorf("all four bad: %v", err)
 	}
+}
+
+// fifo is the path of a pipe that nobody writes to.
+func fifo(t *testing.T) string {
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // What the SDK logs quotes the values of variables. Only what went wrong is told.
