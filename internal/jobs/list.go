@@ -57,13 +57,17 @@ type Lister interface {
 // further page.
 const mostListed = 100_000
 
-var errEndless = errors.New("the list has more than 100,000 jobs, or does not end")
+var (
+	errEndless = errors.New("the list has more than 100,000 jobs, or does not end")
+	errNone    = errors.New("the list says how many jobs there are, and shows none of them: ask again later")
+)
 
 // All goes through all pages of a project's jobs, one call each, and yields each
 // job once, even if the list shifts meanwhile. It ends when it has seen as many
 // jobs as match or a page brings no new one. An error is yielded once, as the last
 // element, with a zero job. So is a list of more than 100,000 jobs: one that does
-// not end must not fill the memory.
+// not end must not fill the memory. So is one that shows nothing of what it counts: that
+// there is nothing to stop would be a guess.
 func All(ctx context.Context, list Lister, projectID string) iter.Seq2[Job, error] {
 	return func(yield func(Job, error) bool) {
 		seen := map[string]bool{} // others, too
@@ -86,12 +90,18 @@ func All(ctx context.Context, list Lister, projectID string) iter.Seq2[Job, erro
 					return
 				}
 			}
+			fail := func(why error) {
+				yield(Job{}, &Error{Operation: OperationList, Kind: KindUnavailable, RequestID: page.RequestID, Err: why})
+			}
 			complete := page.Total > 0 && len(seen) >= page.Total
 			switch {
+			case len(seen) == 0 && page.Total > 0:
+				fail(errNone)
+				return
 			case complete || len(seen) == before:
 				return
 			case len(seen) >= mostListed:
-				yield(Job{}, &Error{Operation: OperationList, Kind: KindUnavailable, RequestID: page.RequestID, Err: errEndless})
+				fail(errEndless)
 				return
 			}
 		}

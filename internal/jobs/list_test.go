@@ -106,6 +106,18 @@ func TestEndlessList(t *testing.T) {
 	}
 }
 
+// A list that counts jobs and shows none does not say that there is nothing to stop.
+func TestAListThatShowsNothingOfWhatItCounts(t *testing.T) {
+	n := 0
+	var fault error
+	for _, err := range All(t.Context(), &pages{t: t, total: 100, lists: [][]int{{}}}, "p") {
+		n, fault = n+1, err
+	}
+	if n != 1 || KindOf(fault) != KindUnavailable || !strings.Contains(fault.Error(), "shows none of them") {
+		t.Errorf("%d jobs or errors, the last one %v", n, fault)
+	}
+}
+
 // A list of jobs that are no visualization jobs is gone through to its end, and not
 // for ever.
 func TestAllWithOthers(t *testing.T) {
