@@ -74,7 +74,7 @@ func writeBatches(out io.Writer, rows []control.BatchRow) error {
 			name += " (shadow)"
 		}
 		t.row(name, r.ProjectID, when.Stamp(r.Created),
-			r.Requester, r.Stops, r.InFlight, r.Good, r.Bad, cmp.Or(r.Held, r.Stands), r.Reason)
+			r.Requester, r.Stops, r.InFlight, r.Good, r.Bad, cmp.Or(r.Held, r.Hold), r.Reason)
 	}
 	return t.flush()
 }

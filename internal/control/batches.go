@@ -25,7 +25,7 @@ type BatchRow struct {
 	Good      int               `json:"good"` // stopped, already_stopped or gone; would_stop or would_already
 	Bad       int               `json:"bad"`  // all that ended otherwise
 	Held      string            `json:"held"` // the limit that holds its stops back: a reason of a hold; "": none does
-	Stands    string            `json:"-"`    // what else holds its calls back, such as a pause: a reason of a hold; "": nothing does
+	Hold      string            `json:"hold"` // what else holds its calls back, such as a pause: a reason of a hold; "": nothing does
 
 	confirmed bool
 	pending   int // stops whose call has not gone out
@@ -141,8 +141,8 @@ func (d *Desk) mark(r *BatchRow, h release.Hold) bool {
 		r.Held = string(h.Reason)
 	case h.Reason == release.Paused && (r.Shadow || r.pending == 0): // looks go on
 		return false
-	case r.Stands == "":
-		r.Stands = string(h.Reason)
+	case r.Hold == "":
+		r.Hold = string(h.Reason)
 	}
 	return true
 }

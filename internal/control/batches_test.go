@@ -45,7 +45,7 @@ func TestBatchesHeldByACredential(t *testing.T) {
 		words, err := d.markHeld(t.Context(), rows)
 		var marked []string
 		for _, r := range rows {
-			if r.Stands == string(release.Credentials) {
+			if r.Hold == string(release.Credentials) {
 				marked = append(marked, r.ProjectID)
 			}
 		}

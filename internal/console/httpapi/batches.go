@@ -77,7 +77,7 @@ func (a *api) getBatches(w http.ResponseWriter, r *http.Request) error {
 
 func newRow(b *snapshot.Batch, part *ledger.Batch) control.BatchRow {
 	row := control.NewBatchRow(part)
-	row.Held = b.HeldIn[part.ProjectID]
+	row.Held, row.Hold = b.HeldIn[part.ProjectID], string(b.StandsIn[part.ProjectID])
 	return row
 }
 

@@ -28,7 +28,7 @@ type Batch struct {
 	HeldIn  map[string]string // the same by project
 	// Stands is why nothing of what is in flight moves, other than a limit; "": something may.
 	Stands   release.Reason
-	standsIn map[string]release.Reason // the same by project
+	StandsIn map[string]release.Reason // the same by project
 	Waits    time.Time                 // when its first stop is due, while nothing of it has begun; zero: it is, or was
 	Projects int                       // in which it has stops; more than Parts if not all of them were read, or are shown
 }
@@ -122,13 +122,13 @@ func (b *Batch) in(p *principals.Principal) *Batch {
 	}
 	part.Projects = len(part.Parts)
 	part.describe()
-	part.HeldIn, part.standsIn = map[string]string{}, map[string]release.Reason{}
+	part.HeldIn, part.StandsIn = map[string]string{}, map[string]release.Reason{}
 	for _, one := range part.Parts {
 		if why, ok := b.HeldIn[one.ProjectID]; ok {
 			part.HeldIn[one.ProjectID] = why
 		}
-		if why, ok := b.standsIn[one.ProjectID]; ok {
-			part.standsIn[one.ProjectID] = why
+		if why, ok := b.StandsIn[one.ProjectID]; ok {
+			part.StandsIn[one.ProjectID] = why
 		}
 	}
 	part.sumUp()
@@ -170,7 +170,7 @@ func (b *Batch) describe() {
 
 // hold marks what holds it back.
 func (b *Batch) hold(holds []release.Hold, concerns func(h release.Hold, projectID string) bool) {
-	b.HeldIn, b.standsIn = map[string]string{}, map[string]release.Reason{}
+	b.HeldIn, b.StandsIn = map[string]string{}, map[string]release.Reason{}
 	for _, p := range b.Parts {
 		if p.InFlight() == 0 {
 			continue
@@ -180,7 +180,7 @@ func (b *Batch) hold(holds []release.Hold, concerns func(h release.Hold, project
 			if h.ByLimit() || onlyStops && (b.Shadow || p.Counts[ledger.Pending] == 0) || !concerns(h, p.ProjectID) {
 				continue
 			}
-			b.standsIn[p.ProjectID] = h.Reason
+			b.StandsIn[p.ProjectID] = h.Reason
 			break
 		}
 		for _, h := range holds {
@@ -203,7 +203,7 @@ func (b *Batch) sumUp() {
 		if p.InFlight() == 0 {
 			continue
 		}
-		if why := b.standsIn[p.ProjectID]; why != "" {
+		if why := b.StandsIn[p.ProjectID]; why != "" {
 			b.Stands = why
 		} else {
 			moves = true
