@@ -25,6 +25,16 @@ func (s *scripts) ran() {
 	s.in[time.Now().UnixNano()/int64(scriptsWindow)]++
 }
 
+// all is how many it has counted.
+func (s *scripts) all() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, ran := range s.in {
+		n += ran
+	}
+	return n
+}
+
 // watchScripts counts the scripts of vizstop, and answers those with which asynq
 // looks in vain for work, as they would, but without running them: an imitation's
 // Lua is slow, and of all scripts of a simulated day two thirds find nothing. It

@@ -1,6 +1,8 @@
 package simulation
 
 import (
+	"context"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -67,5 +69,28 @@ func TestAHangIsHeldSoon(t *testing.T) {
 		w.sim.Inject(modelartstest.Fault{ProjectID: otherProject, Delay: time.Hour})
 		w.askIn(otherProject, "hanging", 50, time.Second)
 		w.await(45*time.Second, "a hold", func() bool { return len(w.holds()) > 0 })
+	})
+}
+
+// Slots that answers keep busy for long are no reason to look each moment whether some work could go out: the more
+// projects wait for them, the more would look.
+func TestAFleetWithoutRoomLeavesRedisAlone(t *testing.T) {
+	bubble(t, modelartstest.Config{Latency: func(string) time.Duration { return time.Second }}, func(w *world) {
+		w.rdb.Ping(context.Background())
+		counted := watchScripts(w.redis)
+		few := func(c *worker.Config) { c.Concurrency, c.Schedule.ListFrom = 4, -1 }
+		for range 2 {
+			defer w.start(few).stop()
+		}
+		for p := range 8 {
+			w.askIn(fmt.Sprintf("%032d", p), "b", 60, time.Hour)
+		}
+		time.Sleep(2 * scriptsWindow)
+		began, calls := counted.all(), len(w.sim.AllCalls())
+		time.Sleep(3 * scriptsWindow)
+		n, made := counted.all()-began, len(w.sim.AllCalls())-calls
+		if most := 12 * made; n > most || made < 200 {
+			t.Errorf("%d scripts for %d calls in %v, want %d at most, and 240 calls", n, made, 3*scriptsWindow, most)
+		}
 	})
 }

@@ -173,6 +173,7 @@ type Need struct {
 	Unlisted  time.Duration // after how long a watched job is looked at that list checks have not shown
 	Unwatched time.Duration // the same where there is no list check
 	Silence   time.Duration // for how long a step at work may be silent
+	Rest      time.Duration // after how long a project without room is to have its next round
 }
 
 // releasedAtOnce bounds what one script touches.
@@ -216,7 +217,7 @@ func (r *Releaser) Round(ctx context.Context, projectID string, need Need) (Roun
 	answer, err := releaseScript.Run(ctx, r.rdb, keys, r.now().UnixMilli(), need.Room, rate, burst,
 		need.Unlisted.Milliseconds(), need.Unwatched.Milliseconds(), max(0, need.ListFrom), min(need.Inline, releasedAtOnce), r.holds(projectID),
 		need.Silence.Milliseconds(), r.probeTime().Milliseconds(), min(need.Most, releasedAtOnce), r.Endpoint(projectID), r.window(),
-		need.Backlog, listLease.Milliseconds()).Slice()
+		need.Backlog, listLease.Milliseconds(), max(25, need.Rest.Milliseconds())).Slice()
 	if err != nil {
 		return Round{}, fmt.Errorf("release steps of project %s: %w", projectID, err)
 	}

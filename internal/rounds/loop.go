@@ -210,7 +210,7 @@ func (l *Loop) round(ctx, work context.Context, projectID string, budget int) ti
 	r, err := l.Release.Round(ctx, projectID, release.Need{
 		Room: share.room, Most: share.most, Inline: share.inline, Backlog: share.backlog,
 		ListFrom: l.Schedule.ListFrom, Unlisted: l.unseen(),
-		Unwatched: l.Schedule.PollFirst, Silence: l.silence(),
+		Unwatched: l.Schedule.PollFirst, Silence: l.silence(), Rest: share.rest,
 	})
 	l.trouble.made(part{projectID: projectID}, err)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 type share struct {
 	room, most, inline, backlog int           // as release.Need has them
 	wait                        time.Duration // until the next round, at least
+	rest                        time.Duration // until the next round if the project has no room
 	doubted                     string        // the project's account, if its credential may be refused; else ""
 }
 
@@ -29,6 +30,9 @@ const (
 // whose credential may be refused.
 const doubtWait = 4 * busyWait
 
+// mostRest bounds how long a project without room waits for its next round.
+const mostRest = 250 * time.Millisecond
+
 // share returns the share of a project, where so many tasks may be added to the
 // queue. As long as the credential of its account may be refused, it is just what the
 // few slots can do that the account has then: what waits for them must not keep
@@ -38,8 +42,10 @@ func (l *Loop) share(projectID string, budget int) share {
 	s := share{room: room(max(1, l.slots()*may/l.Parallel), l.Release.Rate(projectID)), most: budget,
 		backlog: backlogPerSlot * l.Parallel,
 		inline:  l.inline.left(projectID, l.withLooksAhead(l.Parallel), l.withLooksAhead(may))}
+	call := l.Slots.LookTime()
+	s.rest = min(max(call, busyWait), mostRest) // roomPerSlot calls of each slot wait meanwhile
 	if budget == 0 {
-		s.wait = 2 * busyWait
+		s.wait = min(max(budgetPerSlot/4*call, 2*busyWait), 4*mostRest)
 	}
 	l.mu.Lock()
 	if l.checking[projectID] { // its pages may wait for slots for longer than the lease

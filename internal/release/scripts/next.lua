@@ -30,7 +30,7 @@ if hold then
 elseif more and room > #went / 2 then
   due = now
 elseif room <= #went / 2 then
-  due = math.max(due, now + 25)
+  due = math.max(due, now + tonumber(ARGV[17])) -- its steps have a while to work, those of all others their turn
 end
 if b.limited and b.stops < 1 and not hold then due = math.max(due, now + (1 - b.stops) * 1000 / b.rate) end
 if parked then due = math.max(due, tonumber(c[2])) end

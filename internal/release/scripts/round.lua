@@ -8,7 +8,8 @@
 --       look at, 1 when the fleet is held ("stops" when its stop calls are), for how long a step at work may be silent,
 --       how long a probe may take (ms), how many steps are released at most, the endpoint this worker calls
 --       ("": any), the window limit (0: none), how many jobs that the list has missed may wait
---       for a look when it is checked (-1: it is not), after how long it is checked again if nobody tells of it (ms)
+--       for a look when it is checked (-1: it is not), after how long it is checked again if nobody tells of it (ms), when the next round
+--       is due if there is no room (ms)
 -- What it returns is said in next.lua, which ends it.
 local control, small, large, look, released, watched, latest, uncounted, limited, limits, counts = unpack(KEYS)
 local now, room, conf, burst = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
