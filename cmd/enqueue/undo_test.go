@@ -43,7 +43,7 @@ func TestUndoLooksAgainAfterTheAnswer(t *testing.T) {
 		}
 		s, err := desk.Ledger.Get(context.Background(), project, ledger.StopID("b", project, "4"))
 		if err == nil {
-			_, err = desk.Ledger.Undo(context.Background(), s, "b", "another")
+			_, _, err = desk.Ledger.Undo(context.Background(), s, "b", "another")
 		}
 		if err != nil {
 			t.Error(err)

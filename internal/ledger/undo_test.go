@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -16,15 +17,16 @@ func TestUndo(t *testing.T) {
 		s := w.accept(t, id)
 		w.opened(t, "b2", "10")
 		w.opened(t, "b3", "10")
-		w.withdraw(t, id, "b3", ledger.TooLate) // it asks for nothing
+		w.withdraw(t, id, "b2", ledger.TooLate) // it asks for nothing
+		w.withdraw(t, id, "b3", ledger.TooLate)
 		w.advance(time.Minute)
 		w.finished(t, w.claim(t, id), ledger.Stopped)
-		is := func(besides1, besides2 string, undone1 bool) {
+		is := func(besides2 string, undone1 bool) {
 			t.Helper()
 			got := w.get(t, id)
-			if got.WantedBesides("b1") != besides1 || got.WantedBesides("b2") != besides2 || got.Undone("b1") != undone1 || got.Undone("b2") {
-				t.Errorf("wanted besides b1 by %q, besides b2 by %q, undone %v; want %q, %q, %v",
-					got.WantedBesides("b1"), got.WantedBesides("b2"), got.Undone("b1"), besides1, besides2, undone1)
+			if got.WantedBesides("b1") != "" || got.WantedBesides("b2") != besides2 || got.Undone("b1") != undone1 || got.Undone("b2") {
+				t.Errorf("wanted besides b1 by %q, besides b2 by %q, undone %v; want none, %q, %v",
+					got.WantedBesides("b1"), got.WantedBesides("b2"), got.Undone("b1"), besides2, undone1)
 			}
 			want := map[string]int{"b1": 0, "b2": 0}
 			if undone1 {
@@ -36,43 +38,37 @@ func TestUndo(t *testing.T) {
 				}
 			}
 		}
-		is("b2", "b1", false)
+		is("b1", false)
 		if got := w.get(t, id); got.TooLate("b1") || !got.TooLate("b3") || got.TooLate("nobody") {
 			t.Errorf("withdrawn too late: b1 %v, b3 %v; want b3 only", got.TooLate("b1"), got.TooLate("b3"))
 		}
-		if _, err := w.ledger.Undo(t.Context(), s, "b1", "me"); err != nil {
+		if _, _, err := w.ledger.Undo(t.Context(), s, "b1", "me"); err != nil {
 			t.Fatal(err)
 		}
-		is("b2", "", true)
-		if _, err := w.ledger.Undo(t.Context(), s, "b1", "me"); err != nil { // as an answer that got lost makes one do
+		is("", true)
+		if _, _, err := w.ledger.Undo(t.Context(), s, "b1", "me"); err != nil { // as an answer that got lost makes one do
 			t.Fatal(err)
 		}
-		is("b2", "", true)
-		if first, err := w.ledger.Undo(t.Context(), s, "b1", "another"); first || err != nil {
-			t.Errorf("another undo of b1 at the same time: %v, %v; want false", first, err)
+		is("", true)
+		if noted, before, err := w.ledger.Undo(t.Context(), s, "b1", "another"); noted || before != "b1" || err != nil {
+			t.Errorf("another undo of b1 at the same time: %v, %q, %v; want false, b1", noted, before, err)
 		}
 		if err := w.ledger.NotUndone(t.Context(), s, "b1", "another"); err != nil {
 			t.Fatal(err)
 		}
-		is("b2", "", true)
+		is("", true)
 		if err := w.ledger.NotUndone(t.Context(), s, "b1", "me"); err != nil {
 			t.Fatal(err)
 		}
-		is("b2", "b1", false)
+		is("b1", false)
 		if err := w.ledger.NotUndone(t.Context(), s, "b1", "me"); err != nil {
 			t.Fatal(err)
 		}
-		is("b2", "b1", false)
-		if wanted, err := w.ledger.Renounce(t.Context(), s, "b1"); !wanted || err != nil {
-			t.Fatal(wanted, err)
-		}
-		if got, b := w.get(t, id), w.batch(t, "b1"); !got.Undone("b1") || got.WantedBesides("b2") != "" || b.Undone != 0 {
-			t.Errorf("b2 still wants it stopped: undone %v, and b1 counts %d restarted", got.Undone("b1"), b.Undone)
-		}
-		if _, err := w.ledger.Undo(t.Context(), s, "nobody", "me"); !errors.Is(err, ledger.ErrNotFound) {
+		is("b1", false)
+		if _, _, err := w.ledger.Undo(t.Context(), s, "nobody", "me"); !errors.Is(err, ledger.ErrNotFound) {
 			t.Errorf("undo of a batch that never asked: %v", err)
 		}
-		if _, err := w.ledger.Undo(t.Context(), &ledger.Stop{ID: "lost", ProjectID: project}, "b1", "me"); !errors.Is(err, ledger.ErrNotFound) {
+		if _, _, err := w.ledger.Undo(t.Context(), &ledger.Stop{ID: "lost", ProjectID: project}, "b1", "me"); !errors.Is(err, ledger.ErrNotFound) {
 			t.Errorf("undo of a stop that is forgotten: %v", err)
 		}
 		w.advance(2 * retention)
@@ -122,7 +118,7 @@ func TestRenounce(t *testing.T) {
 		renounce("b2", false)
 		is("", "b2", "", 0, 0)
 
-		if _, err := w.ledger.Undo(t.Context(), s, "b2", "me"); err != nil {
+		if _, _, err := w.ledger.Undo(t.Context(), s, "b2", "me"); err != nil {
 			t.Fatal(err)
 		}
 		is("b2", "", "", 0, 1)
@@ -138,7 +134,7 @@ func TestRenounce(t *testing.T) {
 		w.sweepWish(t, id, "b2")
 		renounce("b1", false)
 		for range 2 {
-			if _, err := w.ledger.Undo(t.Context(), s, "b1", "me"); err != nil {
+			if _, _, err := w.ledger.Undo(t.Context(), s, "b1", "me"); err != nil {
 				t.Fatal(err)
 			}
 			if got := w.get(t, id).RestartedBy("b1"); got != "b1" || w.batch(t, "b1").Undone != 1 {
@@ -185,5 +181,65 @@ func TestUndoneByAnEarlierVersion(t *testing.T) {
 		if by := w.get(t, id).RestartedBy("b1"); by != "" {
 			t.Errorf("restarted by %q", by)
 		}
+	})
+}
+
+// Of batches that want a job stopped no more, one restarts it: what the others note, or take back, is not noted.
+func TestUndoOfAnotherBatch(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		id := w.opened(t, "b1", "10")[0]
+		w.accept(t, id)
+		w.opened(t, "b2", "10")
+		w.opened(t, "b3", "10")
+		w.withdraw(t, id, "b1", ledger.TooLate)
+		w.withdraw(t, id, "b2", ledger.TooLate)
+		w.advance(time.Minute)
+		w.finished(t, w.claim(t, id), ledger.Stopped)
+		s := w.get(t, id)
+		undo := func(batch, by string, want bool, wantBefore string) {
+			t.Helper()
+			noted, before, err := w.ledger.Undo(t.Context(), s, batch, by)
+			if noted != want || before != wantBefore || err != nil {
+				t.Errorf("%s of %s: noted %v, restarted before by %q, %v; want %v, %q", by, batch, noted, before, err, want, wantBefore)
+			}
+		}
+		back := func(batch, by string) {
+			t.Helper()
+			if err := w.ledger.NotUndone(t.Context(), s, batch, by); err != nil {
+				t.Error(err)
+			}
+		}
+		is := func(by string, undone ...int) {
+			t.Helper()
+			if got := w.get(t, id).RestartedBy("nobody"); got != by {
+				t.Errorf("restarted by %q, want %q", got, by)
+			}
+			for i, n := range undone {
+				if b := w.batch(t, fmt.Sprint("b", i+1)); b.Undone != n {
+					t.Errorf("batch b%d counts %d restarted, want %d", i+1, b.Undone, n)
+				}
+			}
+		}
+		undo("b1", "x", false, "") // b3 wants it stopped
+		is("", 0, 0, 0)
+		undo("b3", "z", true, "")
+		undo("b1", "x", false, "b3")
+		is("b3", 0, 0, 1)
+		back("b1", "x")
+		is("b3", 0, 0, 1)
+		back("b3", "z")
+		is("", 0, 0, 0)
+
+		w.sweepWish(t, id, "b3")
+		undo("b1", "x", true, "")
+		undo("b1", "x", true, "") // as an answer that got lost makes one do
+		undo("b2", "y", false, "b1")
+		is("b1", 1, 0)
+		back("b2", "y")
+		is("b1", 1, 0)
+		back("b1", "x")
+		is("", 0, 0)
+		undo("b2", "y", true, "")
+		is("b2", 0, 1)
 	})
 }

@@ -125,14 +125,18 @@ func (u *Undo) why(ctx context.Context, s *ledger.Stop) (result, reason string, 
 
 // undoneBefore says that an undo has restarted the job of s before; "" if none has.
 func (u *Undo) undoneBefore(s *ledger.Stop) string {
-	switch by := s.RestartedBy(u.Batch); by {
-	case "":
-		return ""
-	case u.Batch:
-		return UndoneBefore
-	default:
-		return fmt.Sprintf(undoneBeforeBy, by)
+	if by := s.RestartedBy(u.Batch); by != "" {
+		return u.undoneBy(by)
 	}
+	return ""
+}
+
+// undoneBy says that an undo of a batch has restarted a job before.
+func (u *Undo) undoneBy(batch string) string {
+	if batch == u.Batch {
+		return UndoneBefore
+	}
+	return fmt.Sprintf(undoneBeforeBy, batch)
 }
 
 // awaits reports whether a stop in flight is to be waited for: it ends by itself, and its job can be restarted then.
@@ -404,17 +408,19 @@ func (u *Undo) claim(ctx context.Context, s *ledger.Stop) (now *ledger.Stop, res
 }
 
 // call makes the restart call. It is noted before: if this command is killed, no
-// other undo repeats it.
+// other undo repeats it, of this batch or of another one that wants the job stopped no more.
 func (u *Undo) call(ctx context.Context, s *ledger.Stop) error {
-	switch first, err := u.ledger.Undo(ctx, s, u.Batch, u.id); {
+	switch noted, before, err := u.ledger.Undo(ctx, s, u.Batch, u.id); {
 	case errors.Is(err, ledger.ErrNotFound):
 		u.note(s, "failed", forgotten)
 		return nil
 	case err != nil:
 		return err
-	case !first: // another undo of the batch was quicker
-		u.note(s, "left", UndoneBefore)
+	case before != "": // another undo was quicker
+		u.note(s, "left", u.undoneBy(before))
 		return nil
+	case !noted: // another batch wants it stopped, since s was read
+		return u.restart(ctx, s)
 	}
 	_, err := u.api.Restart(ctx, s.ProjectID, s.JobID)
 	apiErr, _ := errors.AsType[*jobs.Error](err)

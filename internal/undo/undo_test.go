@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
 	"vizstop/internal/redistest"
 	"vizstop/internal/undo/undotest"
@@ -113,6 +115,104 @@ func TestTwoUndosAtOnce(t *testing.T) {
 	}
 }
 
+// canceledLate has batches want a job stopped that are all canceled after its call: none wants it any more.
+func canceledLate(t *testing.T, l *ledger.Ledger, job string, batches ...string) *ledger.Stop {
+	t.Helper()
+	return end(t, l, withdrawnLate(t, l, opened(t, l, job, batches...), batches...))
+}
+
+// withdrawnLate has the call of s go out, and batches be canceled then.
+func withdrawnLate(t *testing.T, l *ledger.Ledger, s *ledger.Stop, batches ...string) *ledger.Stop {
+	t.Helper()
+	s.State, s.Accepted = ledger.Stopping, time.Now()
+	if ok, err := l.Advance(t.Context(), s, ledger.Step{Kind: ledger.KindPoll, Due: time.Now()}); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	for _, b := range batches {
+		if got, err := l.Withdraw(t.Context(), project, s.ID, b, "a mistake"); got != ledger.TooLate || err != nil {
+			t.Fatal(got, err)
+		}
+	}
+	s, err := l.Get(t.Context(), project, s.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// refuses is an API that refuses each restart.
+type refuses struct{ *undotest.API }
+
+func (refuses) Restart(context.Context, string, string) (string, error) {
+	return "", &jobs.Error{Kind: jobs.KindInvalid, Message: "not today"}
+}
+
+// Two batches that were canceled too late are undone at once. Neither wants the job stopped, so neither leaves it to
+// the other: the first one that notes it restarts it, and the other one says so, then and from then on.
+func TestTwoUndosOfCanceledBatchesAtOnce(t *testing.T) {
+	t.Parallel()
+	s, fake := redistest.Start(t), undotest.New()
+	l := ledger.New(s.Limited(t), time.Now)
+	// What the undo that comes second would make of its own call is all the same.
+	for job, api := range map[string]API{"1": fake, "2": refuses{fake}} {
+		stops := []*ledger.Stop{canceledLate(t, l, job, "one", "two")}
+		rdb := s.Limited(t)
+		rdb.AddHook(&beforeScript{do: func() { // between the look of the undo of "two" and its note
+			if r := restartAll(t, New(l, fake, "one"), stops, 0); r.Restarted != 1 {
+				t.Errorf("job %s, one: %+v", job, r)
+			}
+		}})
+		r := restartAll(t, New(ledger.New(rdb, time.Now), api, "two"), stops, 0)
+		const theirs = "an undo of batch one has restarted it before"
+		if r.Left != 1 || r.Jobs[0].Reason != theirs || fake.Restarted[job] != 1 {
+			t.Errorf("job %s, two: %+v, restarted %d times", job, r, fake.Restarted[job])
+		}
+		fake.Restarted[job] = 0 // somebody stops it by hand
+		for batch, want := range map[string]string{"one": UndoneBefore, "two": theirs} {
+			r := restartAll(t, New(l, fake, batch), stops, 0)
+			if r.Left != 1 || r.Jobs[0].Reason != want+"; now it is 12 (killed)" {
+				t.Errorf("job %s, %s, after it was stopped by hand: %+v", job, batch, r)
+			}
+		}
+	}
+	for batch, want := range map[string]int{"one": 2, "two": 0} {
+		if b, err := l.Batch(t.Context(), project, batch); err != nil || b.Undone != want {
+			t.Errorf("batch %s counts %d restarted, %v; want %d", batch, b.Undone, err, want)
+		}
+	}
+}
+
+// A batch that had left a job to others could restart it by now, fails, and wants it stopped again. An undo of another
+// batch that has looked before leaves it to that one.
+func TestWantedAgainSinceTheLook(t *testing.T) {
+	t.Parallel()
+	s, api := redistest.Start(t), undotest.New()
+	l := ledger.New(s.Limited(t), time.Now)
+	st := end(t, l, withdrawnLate(t, l, opened(t, l, "1", "one", "two", "three"), "two"))
+	if wanted, err := l.Renounce(t.Context(), st, "one"); !wanted || err != nil {
+		t.Fatal(wanted, err)
+	}
+	if err := s.Client(t).HDel(t.Context(), ledger.Keys(project).Stop(st.ID), "wish:three").Err(); err != nil { // forgotten
+		t.Fatal(err)
+	}
+	stops, rdb := []*ledger.Stop{st}, s.Limited(t)
+	rdb.AddHook(&beforeScript{do: func() { // between the look of the undo of "two" and its note
+		if r := restartAll(t, New(l, refuses{api}, "one"), stops, 0); r.Failed != 1 {
+			t.Errorf("one: %+v", r)
+		}
+	}})
+	r := restartAll(t, New(ledger.New(rdb, time.Now), api, "two"), stops, 0)
+	if r.Wanted != 1 || r.Jobs[0].Reason != "batch one wants it stopped, too" || api.Restarted["1"] != 0 {
+		t.Errorf("two: %+v, restarted %d times", r, api.Restarted["1"])
+	}
+	if says := r.Unfinished(); len(says) != 1 || !strings.Contains(says[0], "(one)") {
+		t.Errorf("says %q", says)
+	}
+	if r := restartAll(t, New(l, api, "one"), stops, 0); r.Restarted != 1 || api.Restarted["1"] != 1 {
+		t.Errorf("one: %+v, restarted %d times", r, api.Restarted["1"])
+	}
+}
+
 // The same without a hook: each job is restarted once.
 func TestUndosRace(t *testing.T) {
 	t.Parallel()
@@ -120,7 +220,11 @@ func TestUndosRace(t *testing.T) {
 	const n = 100
 	var stops []*ledger.Stop
 	for i := range n {
-		stops = append(stops, stopped(t, l, fmt.Sprint(i), "one", "two"))
+		open := stopped
+		if i%2 == 1 {
+			open = canceledLate
+		}
+		stops = append(stops, open(t, l, fmt.Sprint(i), "one", "two"))
 	}
 	var both sync.WaitGroup
 	for _, batch := range []string{"one", "two"} {

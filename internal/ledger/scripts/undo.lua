@@ -3,20 +3,23 @@
 --
 -- KEYS  the stop, the batch
 -- ARGV  batch, now (ms), what to note:
---       restart   its job is about to be restarted
+--       restart   its job is about to be restarted. Nothing is noted if an undo has restarted it before, of whatever
+--                 batch, or another batch wants it stopped
 --       renounce  its job is left to another batch that wants it stopped, too. If none does, nothing is noted
---       back      a restart did not work: the batch wants it stopped again
---       and who undoes: another undo of the same batch leaves alone what this one restarts
--- Returns what was found:
+--       back      a restart did not work: the batch wants it stopped again. Nothing is noted if another undo has
+--                 restarted it
+--       and who undoes: an undo leaves alone what another one restarts
+-- Returns what was found, and a batch:
 --       noted    it was noted
+--       wanted   to restart: another batch wants it stopped
 --       alone    to renounce: no other batch wants it stopped
---       before   to restart, or back: another undo of the batch has restarted it, or is about to; nothing is noted
+--       before   to restart, or back: another undo, of the batch that is returned, has restarted it, or is about to
 --       missing  the stop has no wish of that batch
 local stop, batch, batch_id, now, what, by = KEYS[1], KEYS[2], unpack(ARGV, 1, 4)
 local undone, renounced = 'undone:' .. batch_id, 'renounced:' .. batch_id
 local f = hash(stop)
 if not f['wish:' .. batch_id] then
-  return 'missing'
+  return {'missing', ''}
 end
 
 local function wanted_besides()
@@ -28,31 +31,37 @@ local function wanted_besides()
   end
 end
 
+local function count(n)
+  if redis.call('HGET', batch, 'created') then -- it is not forgotten
+    redis.call('HINCRBY', batch, 'undone', n)
+    if n > 0 then redis.call('HSET', batch, 'undone_at', now) end
+  end
+end
+
 if what == 'renounce' then
   if not wanted_besides() then
-    return 'alone'
+    return {'alone', ''}
   end
   redis.call('HSETNX', stop, undone, now)
   if f.restarted ~= batch_id then -- of a mark without the name, too: earlier versions had no other
     redis.call('HSET', stop, renounced, 1)
   end
-  return 'noted'
+  return {'noted', ''}
 end
 
-local before = f[undone] and not f[renounced] -- it counts as restarted
-if before and f.restarter ~= by then
-  return 'before'
-end
-redis.call('HDEL', stop, renounced)
-if what == 'restart' then
+local before = f.restarted or f[undone] and not f[renounced] and batch_id
+local own = f.restarted == batch_id and f.restarter == by
+if before and not own then
+  return {'before', before}
+elseif what == 'back' and own then
+  redis.call('HDEL', stop, undone, 'restarted', 'restarter')
+  count(-1)
+elseif what == 'restart' and not own then
+  if wanted_besides() then
+    return {'wanted', ''}
+  end
+  redis.call('HDEL', stop, renounced)
   redis.call('HSET', stop, undone, now, 'restarted', batch_id, 'restarter', by)
-else
-  redis.call('HDEL', stop, undone)
-  if f.restarted == batch_id then redis.call('HDEL', stop, 'restarted', 'restarter') end
+  count(1)
 end
-if redis.call('HGET', batch, 'created') then -- it is not forgotten
-  local after = what == 'restart'
-  redis.call('HINCRBY', batch, 'undone', (after and 1 or 0) - (before and 1 or 0))
-  if after then redis.call('HSET', batch, 'undone_at', now) end
-end
-return 'noted'
+return {'noted', ''}
