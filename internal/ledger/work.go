@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -44,33 +45,30 @@ func (l *Ledger) NoteWork(ctx context.Context, projectIDs []string) error {
 // InFlight looks at a few of the projects that may have work, from an offset on, and
 // returns those that have stops in flight or stops that are to be counted, and the offset of the
 // next ones; 0: these were the last. Projects without work that nobody has asked for in the
-// last ten minutes are not looked at again.
+// last ten minutes are not looked at again. What else it returns is right also with an error: that is of projects that
+// could not be looked at, or taken out. If not even their names could be read, the next offset is the same.
 func (l *Ledger) InFlight(ctx context.Context, from int64) (projects []string, next int64, err error) {
 	projects, next, err = l.inFlight(ctx, from)
 	if err != nil {
-		return nil, 0, fmt.Errorf("look which projects have stops in flight: %w", err)
+		err = fmt.Errorf("look which projects have stops in flight: %w", err)
 	}
-	return projects, next, nil
+	return projects, next, err
 }
 
 func (l *Ledger) inFlight(ctx context.Context, from int64) (projects []string, next int64, err error) {
 	page, err := l.rdb.ZRangeWithScores(ctx, l.workKey(), from, from+workPage-1).Result()
-	if err != nil || len(page) == 0 {
-		return nil, 0, err
+	if err != nil {
+		return nil, from, err
 	}
-	pipe := l.rdb.Pipeline()
-	found := make([]*redis.IntCmd, len(page))
-	for i, z := range page {
-		k := l.keys(z.Member.(string))
-		found[i] = pipe.Exists(ctx, k.In(Pending), k.In(Stopping), k.Uncounted())
+	if len(page) == 0 {
+		return nil, 0, nil
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, 0, err
-	}
+	found, errs := l.haveWork(ctx, page)
 	since := l.now().Add(-askTakes).UnixMilli()
 	idle := []any{since}
 	for i, z := range page {
 		switch p := z.Member.(string); {
+		case found[i].Err() != nil: // its node may be down: nobody knows whether it has work
 		case found[i].Val() > 0:
 			projects = append(projects, p)
 		case int64(z.Score) < since:
@@ -82,8 +80,31 @@ func (l *Ledger) inFlight(ctx context.Context, from int64) (projects []string, n
 		next = 0
 	}
 	if len(idle) == 1 {
-		return projects, next, nil
+		return projects, next, errs
 	}
 	gone, err := restScript.Run(ctx, l.rdb, []string{l.workKey()}, idle...).Int64()
-	return projects, max(0, next-gone), err
+	return projects, max(0, next-gone), errors.Join(errs, err)
+}
+
+// haveWork counts the keys of each project that are there if it has work. The error is that of all that failed, by
+// project.
+func (l *Ledger) haveWork(ctx context.Context, page []redis.Z) (found []*redis.IntCmd, errs error) {
+	pipe := l.rdb.Pipeline()
+	for _, z := range page {
+		k := l.keys(z.Member.(string))
+		found = append(found, pipe.Exists(ctx, k.In(Pending), k.In(Stopping), k.Uncounted()))
+	}
+	_, err := pipe.Exec(ctx) // that of the first that failed
+	for i, cmd := range found {
+		if cmd.Err() != nil {
+			errs = errors.Join(errs, fmt.Errorf("project %s: %w", page[i].Member, cmd.Err()))
+		}
+	}
+	if err != nil && errs == nil { // it says of none that it failed: then all have
+		for _, cmd := range found {
+			cmd.SetErr(err)
+		}
+		errs = err
+	}
+	return found, errs
 }

@@ -36,7 +36,8 @@ func restore(ctx context.Context, all []*restorer) error {
 	return errs
 }
 
-// step looks at the next few projects. If it fails, the next one looks at the same.
+// step looks at the next few projects. Those that it can't look at, as their node is down, keep it from nothing: its
+// error tells of them. If it fails otherwise, the next one looks at the same.
 func (r *restorer) step(ctx context.Context) error {
 	if r.from == 0 { // what one node has lost, the other may know
 		known, err := r.rounds.Projects(ctx)
@@ -47,18 +48,15 @@ func (r *restorer) step(ctx context.Context) error {
 			return err
 		}
 	}
-	projects, next, err := r.ledger.InFlight(ctx, r.from)
-	if err != nil {
-		return err
-	}
+	projects, next, missed := r.ledger.InFlight(ctx, r.from)
 	n, err := r.rounds.Restore(ctx, projects)
 	if err != nil {
-		return err
+		return errors.Join(missed, err)
 	}
 	r.from = next
 	if n > 0 {
 		r.logger.WarnContext(ctx, "rounds are made again of projects with stops that Redis had lost there", "projects", n,
 			"shadow", r.ledger.OfShadow())
 	}
-	return nil
+	return missed
 }

@@ -101,3 +101,40 @@ func TestRestoreInACluster(t *testing.T) {
 		t.Errorf("rounds of %v, %v, want those of %v", got, err, want)
 	}
 }
+
+// A node of a Redis Cluster is down, and the others serve. The rounds of all projects on these are restored.
+func TestRestoreWithoutANode(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 3, "--cluster-require-full-coverage", "no")
+	options, err := redisconn.Parse(cluster.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rdb, admin, ctx := options.Client(), cluster.Nodes[2].Client(t), t.Context()
+	defer rdb.Close()
+	books, gate := ledger.New(rdb, time.Now), release.New(rdb, "w", time.Now, release.Config{})
+	var want []string
+	for i := range 30 {
+		p := fmt.Sprintf("p%02d", i)
+		if _, err := books.Open(ctx, p, "b", []ledger.Ask{{JobID: "1", Deadline: time.Now().Add(time.Hour)}}); err != nil {
+			t.Fatal(err)
+		}
+		if admin.ClusterKeySlot(ctx, ledger.Keys(p).In(ledger.Pending)).Val()*3/16384 != 1 {
+			want = append(want, p)
+		}
+	}
+	if err := admin.Del(ctx, "vizstop:{-}:rounds").Err(); err != nil {
+		t.Fatal(err)
+	}
+	cluster.Nodes[1].Kill() // it has neither the rounds nor the register
+	all := (&Loop{Config: Config{Ledger: books, Release: gate, Logger: slog.New(slog.DiscardHandler)}}).restorers()[:1]
+	for range 30/12 + 1 {
+		if err := restore(ctx, all); err == nil {
+			t.Error("nobody says that some projects can't be looked at")
+		}
+	}
+	got, err := gate.Projects(ctx)
+	if slices.Sort(got); err != nil || !slices.Equal(got, want) || len(want) == 0 || len(want) == 30 {
+		t.Errorf("rounds of %v, %v, want those of %v", got, err, want)
+	}
+}
