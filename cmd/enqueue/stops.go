@@ -114,7 +114,7 @@ func (c *stopsCmd) write(stops iter.Seq2[*ledger.Stop, error]) error {
 		return report.WriteJSON(c.streams.out, list)
 	}
 	t := newTable(c.streams.out)
-	t.row("job", "state", "due", "took", "attempts", "polls", "status", "request id", "reason")
+	t.row("job", "state", "due", "took", "calls", "polls", "status", "request id", "reason")
 	for s, err := range stops {
 		if err != nil {
 			return err
@@ -124,7 +124,7 @@ func (c *stopsCmd) write(stops iter.Seq2[*ledger.Stop, error]) error {
 			took = max(0, s.Ended.Sub(s.Due)).Round(100 * time.Millisecond).String()
 		}
 		t.row(s.JobID, stateOf(s), when.Stamp(s.Due), took,
-			s.Attempts, s.Polls, orDash(control.NewStopRow(s).Status), s.RequestID, s.Reason)
+			s.Calls, s.Polls, orDash(control.NewStopRow(s).Status), s.RequestID, s.Reason)
 	}
 	return t.flush()
 }
