@@ -115,15 +115,15 @@ func (c *stopCmd) choose(ctx context.Context, desk *control.Desk, args []string)
 	if c.byRule() {
 		return c.chooseByRule(ctx, desk)
 	}
-	return c.chooseByID(args)
+	return c.chooseByID(ctx, args)
 }
 
-func (c *stopCmd) chooseByID(args []string) (*chosen, error) {
+func (c *stopCmd) chooseByID(ctx context.Context, args []string) (*chosen, error) {
 	project := ""
 	if len(c.projects) == 1 {
 		project = c.projects[0]
 	}
-	list, done, err := c.openList()
+	list, done, err := c.openList(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -189,33 +189,46 @@ func (c *stopCmd) listName() string {
 }
 
 // openList opens what --from names so that it can be read twice; nil without
-// --from.
-func (c *stopCmd) openList() (io.ReadSeeker, func(), error) {
-	switch c.from {
-	case "":
+// --from. A pipe that nobody writes to, or a terminal, is waited for until ctx ends.
+func (c *stopCmd) openList(ctx context.Context) (io.ReadSeeker, func(), error) {
+	if c.from == "" {
 		return nil, func() {}, nil
-	case "-":
-		return spool(c.streams.in)
+	}
+	type spooled struct {
+		list io.ReadSeekCloser
+		err  error
+	}
+	read := make(chan spooled, 1)
+	go func() { // nothing ends a read of a pipe but the end of the program
+		list, err := c.spoolList()
+		read <- spooled{list, err}
+	}()
+	select {
+	case got := <-read:
+		if got.err != nil {
+			return nil, nil, fmt.Errorf("--from: %w", got.err)
+		}
+		return got.list, func() { got.list.Close() }, nil
+	case <-ctx.Done():
+		return nil, nil, fmt.Errorf("read %s: %w: nothing was enqueued", c.listName(), ctx.Err())
+	}
+}
+
+// spoolList keeps what --from names: what was checked is what is enqueued, whatever
+// happens to the file meanwhile.
+func (c *stopCmd) spoolList() (io.ReadSeekCloser, error) {
+	if c.from == "-" {
+		return joblist.Spool(c.streams.in)
 	}
 	f, err := os.Open(c.from)
 	if err != nil {
-		return nil, nil, fmt.Errorf("--from: %w", err)
+		return nil, err
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err == nil && info.IsDir() {
-		return nil, nil, fmt.Errorf("--from: %s is a folder: give a file", c.from)
+		return nil, fmt.Errorf("%s is a folder: give a file", c.from)
 	}
-	return spool(f)
-}
-
-// spool keeps what r holds until done is called: what was checked is what is
-// enqueued, whatever happens to the file meanwhile.
-func spool(r io.Reader) (list io.ReadSeeker, done func(), err error) {
-	spooled, err := joblist.Spool(r)
-	if err != nil {
-		return nil, nil, fmt.Errorf("--from: %w", err)
-	}
-	return spooled, func() { spooled.Close() }, nil
+	return joblist.Spool(f)
 }
 
 // fixed is a pass over jobs that are in memory.
