@@ -27,11 +27,11 @@ func (c *Clock) Now() time.Time {
 	return c.fleet.Add(time.Since(c.local))
 }
 
-// known reports whether the fleet's time was ever heard of.
-func (c *Clock) known() bool {
+// heard is what the fleet's time was when it was last heard of, and this machine's; zero times: never.
+func (c *Clock) heard() (fleet, local time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return !c.fleet.IsZero()
+	return c.fleet, c.local
 }
 
 // set makes the fleet's time at the local time what was heard.

@@ -177,47 +177,47 @@ const (
 	slowest = time.Second
 	// gap is how long a fleet is silent only when something keeps it from beating.
 	gap = 2*BeatInterval + BeatInterval/2
-	// longestSilence is for how long Redis can be away until a worker does not know better than Redis what time it is.
-	longestSilence = 24 * time.Hour
+	// leastAhead is by how much Redis' clock must have been set forward for the fleet's time to be corrected.
+	leastAhead = 5 * time.Second
 )
 
 // ask runs the beat script.
 func (m *Member) ask(ctx context.Context, me string, leave bool) error {
+	fleet, local := m.clock.heard()
 	sent, expected := time.Now(), m.clock.Now()
+	knows := !local.IsZero() && steady(local)
+	var told, due int64 // what time it was, and must be now
+	if knows {
+		told, due = fleet.UnixMilli(), expected.UnixMilli()
+	}
 	answer, err := beatScript.Run(ctx, m.rdb, []string{workersKey, clockKey, heardKey}, me, flag(leave),
-		Silence.Milliseconds(), Deserted.Milliseconds(), gap.Milliseconds(), channels).Slice()
+		Silence.Milliseconds(), Deserted.Milliseconds(), gap.Milliseconds(), channels, told, due).Slice()
 	if err != nil {
 		return fmt.Errorf("tell Redis that this process lives: %w", err)
 	}
 	took := Passed(sent)
 	now, shift, fell := time.UnixMicro(answer[0].(int64)), answer[1].(int64), answer[2].(int64)
-	alive, ahead := answer[3].([]any), now.Sub(expected.Add(took))
-	if took < slowest && m.knows(sent, ahead) && m.mayCorrect(me, alive) {
+	ahead, unheard := now.Sub(expected.Add(took)), time.Duration(answer[6].(int64))*time.Millisecond
+	if took < slowest && knows && wrong(ahead, unheard, sent.Sub(local)) {
 		right := now.Add(-ahead.Truncate(time.Millisecond))
 		if shift, err = correctScript.Run(ctx, m.rdb, []string{workersKey, clockKey}, shift, shift-ahead.Milliseconds(), right.UnixMilli()).Int64(); err != nil {
 			return fmt.Errorf("correct the fleet's time after Redis' clock was set forward: %w", err)
 		}
 		now = now.Add(time.Duration(shift-answer[1].(int64)) * time.Millisecond)
 	}
-	if took < slowest || !m.clock.known() { // what came late says less than what is known
+	if took < slowest || local.IsZero() { // what came late says less than what is known
 		m.clock.set(sent.Add(took/2), now)
 	}
-	m.learn(sent, alive, Census{Fell: millis(fell), Seen: millis(answer[5].(int64)), Reliable: answer[4].(int64) == 1})
+	m.learn(sent, answer[3].([]any), Census{Fell: millis(fell), Seen: millis(answer[5].(int64)), Reliable: answer[4].(int64) == 1})
 	return nil
 }
 
-// knows reports whether this process knew, when it sent a beat, that the time which it was told is so far ahead of the
-// right one: from a beat that is not too long ago, as a failover may take minutes, and by clocks that agree.
-func (m *Member) knows(sent time.Time, ahead time.Duration) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	since := sent.Sub(m.last)
-	return !m.last.IsZero() && since < longestSilence && ahead > slowest+4*time.Second+drift(since) && steady(m.last)
+// wrong reports whether Redis' clock was set forward where it is so far ahead of what a process expects that has heard
+// the time so long ago. It jumped while no worker was heard, as the gap is part of the jump: where the gap is shorter, it
+// is the process that slept, or whose clocks are slow.
+func wrong(ahead, unheard, since time.Duration) bool {
+	return ahead > leastAhead+drift(since) && ahead <= unheard+gap+drift(since)
 }
-
-// mayCorrect reports whether it is for this process to correct the fleet's time, where those live: no command or
-// console does so beside workers, as it may run on a machine that sleeps with all its clocks.
-func (m *Member) mayCorrect(me string, alive []any) bool { return me != "" || len(alive) == 0 }
 
 // learn keeps what a beat has told, with those who live.
 func (m *Member) learn(sent time.Time, alive []any, c Census) {

@@ -356,19 +356,6 @@ func TestCorrectedOnce(t *testing.T) {
 	})
 }
 
-// A worker that has heard nothing for long, or whose own clock was changed, does
-// not know better than Redis what time it is.
-func TestWhoDoesNotKnowBelievesRedis(t *testing.T) {
-	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
-		m := New(limited, 1)
-		beat(t, m)
-		m.last = m.last.Add(-longestSilence)
-		setClock(t, rdb, time.Hour)
-		beat(t, m)
-		near(t, m, time.Now().Add(time.Hour))
-	})
-}
-
 // An announced worker reads back as it was; nonsense has a slot, so that it is
 // never divided by none.
 func TestWorkerText(t *testing.T) {

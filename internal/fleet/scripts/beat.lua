@@ -4,16 +4,20 @@
 --       been heard to listen at each of its beats)
 -- ARGV  worker ("" to ask only), 1 when it leaves, for how long a worker may be silent (ms), for how long one may be
 --       that listens on no connection, for how long all of them together are silent only when something keeps them from
---       beating (ms), what comes before a worker's id in the name of the channel on which it listens
+--       beating (ms), what comes before a worker's id in the name of the channel on which it listens, what time it was
+--       when the caller last heard it, what time it must be now (ms; 0: the caller can't tell)
 -- Returns the fleet's time (microseconds), the shift in it, when the last worker fell silent (ms; 0: none of late), the
--- workers that live, 1 when all others are dead (those that were kept from beating have had the time to do it again), and
--- when a worker was last seen, one that left among them (ms; 0: never).
+-- workers that live, 1 when all others are dead (those that were kept from beating have had the time to do it again),
+-- when a worker was last seen, one that left among them (ms; 0: never), and by how much Redis' clock may have been set
+-- forward since the caller last heard it, as nobody was heard for so long (ms).
 --
 -- The fleet's time is Redis' own plus a shift. It never goes back: when Redis' clock does (a failover), the shift makes
--- up for it.
+-- up for it. When it was set forward (correct.lua), nobody seems to have been heard for so long: that is noted for a
+-- minute, as the first to beat may not know better, until a worker has heard the time before and finds it right.
 local workers, clock, heard = KEYS[1], KEYS[2], KEYS[3]
 local me, leaves = ARGV[1], ARGV[2] == '1'
 local silence, deserted, gap = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local told, expected = tonumber(ARGV[7]), tonumber(ARGV[8])
 local t = redis.call('TIME')
 local shift = tonumber(redis.call('HGET', clock, 'shift') or 0)
 local now = t[1] * 1000 + t[2] / 1000 + shift
@@ -23,11 +27,20 @@ if latest[2] and tonumber(latest[2]) > now + 2000 then
   now = tonumber(latest[2])
   redis.call('HSET', clock, 'shift', string.format('%.0f', shift))
 end
+local seen = math.max(tonumber(latest[2] or 0), tonumber(redis.call('HGET', clock, 'left') or 0))
 local resumed = tonumber(redis.call('HGET', clock, 'resumed') or 0)
+local unheard, noted = seen > 0 and now - seen > gap and now - seen or 0, 0
+if now - resumed < 60000 then noted = tonumber(redis.call('HGET', clock, 'unheard') or 0) end
+local before, right = told < resumed, told > 0 and now - expected <= silence
+if right then unheard, noted = 0, before and 0 or noted end
+local both = unheard + noted
 if me ~= '' and (not latest[2] or now - tonumber(latest[2]) > gap or resumed > now) then
-  resumed = now
-  redis.call('HSET', clock, 'resumed', string.format('%.0f', now))
+  resumed = math.floor(now)
+  redis.call('HSET', clock, 'resumed', string.format('%.0f', resumed), 'unheard', string.format('%.0f', both))
+elseif me ~= '' and right and before then
+  redis.call('HDEL', clock, 'unheard')
 end
+if before then unheard = both end
 
 local function listens(w)
   local n = redis.pcall('PUBSUB', 'NUMSUB', ARGV[6] .. string.match(w, '^[^/]*'))
@@ -61,5 +74,5 @@ elseif me ~= '' then
 end
 local fell = redis.call('ZREVRANGEBYSCORE', workers, string.format('%.3f', now - silence), '-inf', 'WITHSCORES', 'LIMIT', 0, 1)
 local alive = redis.call('ZREVRANGEBYSCORE', workers, '+inf', '(' .. string.format('%.3f', now - silence), 'LIMIT', 0, 1000)
-local seen = math.max(tonumber(latest[2] or 0), tonumber(redis.call('HGET', clock, 'left') or 0))
-return {math.floor(now * 1000), shift, tonumber(fell[2] or 0), alive, now - resumed >= silence and 1 or 0, math.floor(seen)}
+local reliable = now - resumed >= silence and 1 or 0
+return {math.floor(now * 1000), shift, tonumber(fell[2] or 0), alive, reliable, math.floor(seen), math.floor(unheard)}

@@ -4,13 +4,18 @@
 -- ARGV  the shift as it was seen, the shift that it should have, what time it then is (ms)
 -- Returns the shift that is in force.
 --
--- Signs of life that bear the wrong time are corrected, too: the next beat would take them for the fleet's time.
+-- Signs of life that bear the wrong time are corrected, too: the next beat would take them for the fleet's time. The
+-- gap that told of the jump (beat.lua) tells of no other one.
 local workers, clock, now = KEYS[1], KEYS[2], ARGV[3]
 local shift = redis.call('HGET', clock, 'shift') or '0'
 if shift ~= ARGV[1] then
   return tonumber(shift)
 end
 redis.call('HSET', clock, 'shift', ARGV[2])
+redis.call('HDEL', clock, 'unheard')
+if tonumber(redis.call('HGET', clock, 'left') or 0) > tonumber(now) then
+  redis.call('HSET', clock, 'left', now)
+end
 local ahead = redis.call('ZREVRANGEBYSCORE', workers, '+inf', '(' .. now, 'LIMIT', 0, 1000)
 for i = 1, #ahead do
   redis.call('ZADD', workers, now, ahead[i])

@@ -1,0 +1,154 @@
+package fleet
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// suspend makes the member's machine lose that much time, on all its clocks: a hypervisor suspends it, or they are slow.
+func suspend(m *Member, by time.Duration) {
+	m.clock.local = m.clock.local.Add(by)
+}
+
+// pass makes that much time pass for Redis and these members, while nobody beats.
+func pass(t *testing.T, rdb *redis.Client, by time.Duration, members ...*Member) {
+	t.Helper()
+	setClock(t, rdb, by)
+	for _, m := range members {
+		suspend(m, -by)
+	}
+}
+
+// A worker that slept for an hour, with all its clocks, sets nobody back that was awake: by its own clocks its latest
+// beat was a second ago.
+func TestASleeperSetsNobodyBack(t *testing.T) {
+	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
+		one, two, sleeper := New(limited, 4), New(limited, 4), New(limited, 4)
+		beat(t, sleeper, one, two)
+		suspend(sleeper, time.Hour)
+		beat(t, one, two, sleeper, one)
+		for _, m := range []*Member{one, two, sleeper} {
+			near(t, m, time.Now())
+		}
+	})
+}
+
+// Nor does one that was cut off from Redis for 12 minutes, while its clocks were slowed down by 1 %.
+func TestOneThatWasCutOffSetsNobodyBack(t *testing.T) {
+	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
+		one, cut := New(limited, 4), New(limited, 4)
+		beat(t, cut, one)
+		cut.clock.set(time.Now().Add(-12*time.Minute), cut.clock.Now().Add(-12*time.Minute-20*time.Second))
+		beat(t, one, cut, one)
+		near(t, one, time.Now())
+		near(t, cut, time.Now())
+	})
+}
+
+// While Redis was away for an hour, one machine slept. Who was awake says what time it is, whoever beats first.
+func TestASleeperAfterAGap(t *testing.T) {
+	for _, first := range []string{"new", "awake"} {
+		eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
+			awake, sleeper, other := New(limited, 1), New(limited, 1), New(limited, 1)
+			beat(t, awake, sleeper)
+			pass(t, rdb, time.Hour, awake)
+			if first == "new" {
+				beat(t, other)
+			}
+			beat(t, awake, sleeper, awake)
+			for _, m := range []*Member{awake, sleeper} {
+				near(t, m, time.Now().Add(time.Hour))
+			}
+		})
+	}
+}
+
+// After a failover the first sign of life may be of one that does not know better than Redis: a new worker, or one that
+// was about to correct the time and died. Another one does it then, within a minute.
+func TestTheFirstDoesNotKnow(t *testing.T) {
+	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
+		one, late := New(limited, 1), New(limited, 1)
+		beat(t, one)
+		setClock(t, rdb, time.Hour)
+		beat(t, late, late)
+		near(t, late, time.Now().Add(time.Hour))
+		beat(t, one, late)
+		for _, m := range []*Member{one, late} {
+			near(t, m, time.Now())
+			if c := m.Census(); len(c.Alive) != 2 || !c.Fell.IsZero() {
+				t.Errorf("census %+v, want both alive", c)
+			}
+		}
+	})
+	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
+		one, late := New(limited, 1), New(limited, 1)
+		beat(t, one)
+		setClock(t, rdb, time.Hour)
+		beat(t, late)
+		rdb.HIncrBy(t.Context(), clockKey, "resumed", -(2 * time.Minute).Milliseconds()) // as if two minutes ago
+		beat(t, one)
+		near(t, one, time.Now().Add(time.Hour))
+	})
+}
+
+// A second jump is corrected as the first one was, also after a worker left in between, by a wrong time.
+func TestCorrectedTwice(t *testing.T) {
+	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
+		one, late := New(limited, 1), New(limited, 1)
+		beat(t, one)
+		for range 2 {
+			setClock(t, rdb, time.Hour)
+			if err := late.Leave(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			late = New(limited, 1)
+			beat(t, one, one)
+			near(t, one, time.Now())
+		}
+	})
+}
+
+// A command corrects the time where no worker has been seen since it was right.
+func TestACommandCorrects(t *testing.T) {
+	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
+		worker, command := New(limited, 1), New(limited, 0)
+		beat(t, worker)
+		for _, by := range []time.Duration{0, time.Hour} {
+			setClock(t, rdb, by)
+			if err := command.Sync(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		near(t, command, time.Now())
+		beat(t, worker)
+		near(t, worker, time.Now())
+	})
+}
+
+// What a beat notes of a gap is gone when somebody has said what time it is.
+func TestAGapIsForgotten(t *testing.T) {
+	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
+		noted := func() int {
+			t.Helper()
+			n, _ := strconv.Atoi(rdb.HGet(t.Context(), clockKey, "unheard").Val())
+			return n
+		}
+		one := New(limited, 1)
+		beat(t, one)
+		if n := noted(); n != 0 {
+			t.Errorf("%d ms are noted before the first worker", n)
+		}
+		pass(t, rdb, time.Hour, one)
+		beat(t, New(limited, 1))
+		if n := noted(); n < 3_600_000 {
+			t.Errorf("%d ms are noted, want an hour", n)
+		}
+		beat(t, one)
+		if n := noted(); n != 0 {
+			t.Errorf("%d ms are still noted", n)
+		}
+	})
+}
