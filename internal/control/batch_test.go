@@ -63,7 +63,7 @@ func TestWhoAllowsABatchDies(t *testing.T) {
 	}
 	scripts := 0
 	rdb.AddHook(dying{after: func(cmd redis.Cmder) bool {
-		if !strings.HasPrefix(cmd.Name(), "eval") {
+		if !strings.HasPrefix(cmd.Name(), "eval") || cmd.Args()[3] == "vizstop:{-}:rounds" { // or it announces work
 			return false
 		}
 		if scripts++; scripts == 1 { // the first 250 are confirmed; a round comes, which finds no more

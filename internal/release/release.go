@@ -133,6 +133,7 @@ var scripts embed.FS
 
 var (
 	roundsScript    = luascript.Load(scripts, "rounds")
+	announceScript  = luascript.Load(scripts, "announce")
 	releaseScript   = luascript.Load(scripts, "rate", "turn", "window", "fewest", "round", "release", "settle", "next")
 	allowScript     = luascript.Load(scripts, "window", "allow")
 	claimScript     = luascript.Load(scripts, "rate", "turn", "window", "lane", "admit", "claim")

@@ -92,40 +92,65 @@ func (r *Releaser) Expect(ctx context.Context, projectID string) error {
 }
 
 func (r *Releaser) expect(ctx context.Context, key, projectID string) error {
-	err := r.rdb.ZAddArgs(ctx, key, redis.ZAddArgs{LT: true, Members: []redis.Z{
-		{Score: float64(r.now().Add(announcedWork).UnixMilli()), Member: projectID}}}).Err()
-	if err != nil {
-		return fmt.Errorf("announce work of project %s: %w", projectID, err)
+	return r.announce(ctx, key, false, projectID)
+}
+
+// announce announces work of projects; with known, of those only that have work already.
+func (r *Releaser) announce(ctx context.Context, key string, known bool, projectIDs ...string) error {
+	for some := range slices.Chunk(projectIDs, projectsPage) {
+		args := []any{r.now().Add(announcedWork).UnixMilli(), known}
+		for _, p := range some {
+			args = append(args, p)
+		}
+		if err := announceScript.Run(ctx, r.rdb, []string{key}, args...).Err(); err != nil {
+			return fmt.Errorf("announce work of %d projects: %w", len(some), err)
+		}
 	}
 	return nil
 }
 
 // expectIn is Expect for projects that have work already; others stay as they are.
 func (r *Releaser) expectIn(ctx context.Context, projectID string) error {
-	if projectID == "" { // all
-		return r.askWhere(ctx, r.now().Add(announcedWork), func(string) bool { return true })
+	projectIDs := []string{projectID}
+	if projectID == "" {
+		var err error
+		if projectIDs, err = r.withWork(ctx, func(string) bool { return true }); err != nil {
+			return err
+		}
 	}
-	return r.hastenRounds(ctx, roundsKey, r.now().Add(announcedWork), projectID)
+	return r.announce(ctx, roundsKey, true, projectIDs...)
 }
 
 // AskAll makes the next round of every project with work due now.
 func (r *Releaser) AskAll(ctx context.Context) error {
-	return r.askWhere(ctx, time.Time{}, func(string) bool { return true })
+	return r.askWhere(ctx, func(string) bool { return true })
 }
 
 // askAccounts does the same for the projects of some accounts.
 func (r *Releaser) askAccounts(ctx context.Context, accounts ...string) error {
-	return r.askWhere(ctx, time.Time{}, func(projectID string) bool { return slices.Contains(accounts, r.Account(projectID)) })
+	return r.askWhere(ctx, func(projectID string) bool { return slices.Contains(accounts, r.Account(projectID)) })
 }
 
-// askWhere makes the next rounds of some projects with work due by then; the zero time
-// means now.
-func (r *Releaser) askWhere(ctx context.Context, due time.Time, asked func(projectID string) bool) error {
-	var all []string // before any is asked for: they change places then
+// askWhere makes the next rounds of some projects with work due now.
+func (r *Releaser) askWhere(ctx context.Context, asked func(projectID string) bool) error {
+	all, err := r.withWork(ctx, asked) // before any is asked for: they change places then
+	if err != nil {
+		return err
+	}
+	for some := range slices.Chunk(all, projectsPage) {
+		if err := r.hastenRounds(ctx, roundsKey, time.Time{}, some...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// withWork lists those of the projects with work that are asked for.
+func (r *Releaser) withWork(ctx context.Context, asked func(projectID string) bool) (all []string, err error) {
 	for offset := int64(0); ; offset += projectsPage {
 		projects, err := r.rdb.ZRange(ctx, roundsKey, offset, offset+projectsPage-1).Result()
 		if err != nil {
-			return fmt.Errorf("ask for rounds of many projects: %w", err)
+			return nil, fmt.Errorf("ask for rounds of many projects: %w", err)
 		}
 		for _, p := range projects {
 			if asked(p) {
@@ -133,15 +158,9 @@ func (r *Releaser) askWhere(ctx context.Context, due time.Time, asked func(proje
 			}
 		}
 		if len(projects) < projectsPage {
-			break
+			return all, nil
 		}
 	}
-	for some := range slices.Chunk(all, projectsPage) {
-		if err := r.hastenRounds(ctx, roundsKey, due, some...); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // hastenRounds makes the next rounds of those of some projects that have work due by

@@ -56,12 +56,14 @@ func TestSettleNeverPushesBackAPull(t *testing.T) {
 			settle    time.Duration
 			want      time.Duration
 		}{
-			"nothing":         {func() {}, time.Minute, time.Minute},
-			"asked":           {w.ask, time.Minute, 0},
-			"asked, no more":  {w.ask, -1, 0},
-			"pulled":          {func() { w.turns(w.Releaser, Pull(project, 100*time.Millisecond)) }, time.Minute, 100 * time.Millisecond},
-			"pulled later on": {func() { w.turns(w.Releaser, Pull(project, time.Hour)) }, time.Minute, time.Minute},
-			"expected":        {func() { w.ok(w.Expect(w.t.Context(), project)) }, 10 * time.Second, 10 * time.Second},
+			"nothing":           {func() {}, time.Minute, time.Minute},
+			"asked":             {w.ask, time.Minute, 0},
+			"asked, no more":    {w.ask, -1, 0},
+			"pulled":            {func() { w.turns(w.Releaser, Pull(project, 100*time.Millisecond)) }, time.Minute, 100 * time.Millisecond},
+			"pulled later on":   {func() { w.turns(w.Releaser, Pull(project, time.Hour)) }, time.Minute, time.Minute},
+			"expected":          {func() { w.ok(w.Expect(w.t.Context(), project)) }, 10 * time.Second, announcedWork},
+			"expected, sooner":  {func() { w.ok(w.Expect(w.t.Context(), project)) }, time.Second, time.Second},
+			"expected, no more": {func() { w.ok(w.Expect(w.t.Context(), project)) }, -1, announcedWork},
 		} {
 			w.rdb.Del(t.Context(), roundsKey)
 			w.ask()
@@ -97,6 +99,55 @@ func TestSettledForGood(t *testing.T) {
 		}
 		if _, next := w.turns(w.Releaser, Settled{Turn{ProjectID: project, given: turns[0].given}, -1}, Pull(project, time.Second)); next != time.Second {
 			t.Errorf("pulled anew: next in %v, want 1 s", next)
+		}
+	})
+}
+
+// Whoever announces work may die right after a pause has ended. A round that was under way has seen the pause: it does
+// not settle for how long nothing is to be done.
+func TestAnnouncedDuringARound(t *testing.T) {
+	for name, announce := range map[string]func(w *world) error{
+		"project": func(w *world) error { return w.expectIn(w.t.Context(), project) },
+		"fleet":   func(w *world) error { return w.expectIn(w.t.Context(), "") },
+		"work":    func(w *world) error { return w.Expect(w.t.Context(), project) },
+	} {
+		eachRedis(t, Config{}, func(t *testing.T, w *world) {
+			for _, settled := range []time.Duration{time.Hour, -1} {
+				turns, _ := w.turns(w.Releaser, Pull(project, 0))
+				w.advance(time.Millisecond)
+				w.ok(announce(w))
+				w.ok(announce(w))
+				if len(turns) != 1 {
+					t.Fatalf("%s: turns %v", name, turns)
+				}
+				if again, next := w.turns(w.Releaser, Settled{turns[0], settled}); len(again) != 0 || next != announcedWork {
+					t.Errorf("%s: settled by %v, the next round is due in %v, want %v", name, settled, next, announcedWork)
+				}
+				w.advance(announcedWork)
+				for again := range 2 { // a worker dies in the first
+					if turns, _ = w.turns(w.Releaser); len(turns) == 0 || turns[len(turns)-1].ProjectID != project {
+						t.Fatalf("%s: turns %v of round %d", name, turns, again)
+					}
+					w.advance(turnLife + time.Millisecond)
+				}
+				w.turns(w.Releaser, Settled{turns[len(turns)-1], -1})
+			}
+		})
+	}
+}
+
+// A project that is without work stays so when a pause ends. Of a worker that has died, a giving runs out all the same.
+func TestAnnouncedForWorkOnly(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		w.ok(w.expectIn(t.Context(), project))
+		if _, next := w.turns(w.Releaser); next >= 0 {
+			t.Errorf("the next round is due in %v, want none", next)
+		}
+		w.turns(w.Releaser, Pull(project, 0))
+		w.ok(w.expectIn(t.Context(), project))
+		w.advance(announcedWork)
+		if turns, _ := w.turns(w.Releaser); len(turns) != 1 {
+			t.Errorf("turns %v, want that of the dead worker", turns)
 		}
 	})
 }

@@ -94,7 +94,7 @@ func TestAskThatDies(t *testing.T) {
 	}
 }
 
-// afterScript runs what it is after the first script.
+// afterScript runs what it is after the first script that does more than announce work.
 type afterScript func()
 
 func (afterScript) DialHook(next redis.DialHook) redis.DialHook { return next }
@@ -104,7 +104,7 @@ func (afterScript) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 func (a afterScript) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
-		if strings.HasPrefix(cmd.Name(), "eval") && err == nil {
+		if strings.HasPrefix(cmd.Name(), "eval") && cmd.Args()[3] != "vizstop:{-}:rounds" && err == nil {
 			a()
 		}
 		return err
