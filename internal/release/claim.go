@@ -20,7 +20,7 @@ type Claimed struct {
 	Account string       // that the project had then: its credential is the one that calls
 	Ill     bool         // calls of the project have failed lately: a success is worth a report
 	Held    bool         // something holds the step back: it waits again
-	MayCall bool         // the claim left the mark of a stop call: without it none may go out
+	MayCall bool         // a stop call may go out now, by the mark that the claim has left: otherwise none may
 	Passed  bool         // a step that was to be the probe of a hold makes no call: the project needs a round, for another
 }
 
@@ -50,7 +50,8 @@ func newNonce() string { return rand.Text()[:10] }
 // Do claims the step. A claim of a stop call that may go out is marked. The caller
 // must begin the call within 3 seconds, or not at all. A stop whose deadline has
 // passed, that was withdrawn, or that is in a shadow account is returned, too: no stop
-// call may go out for it.
+// call may go out for it. One that is in a shadow account since an attempt before has
+// marked its call comes back as a look.
 func (c Claims) Do() (Claimed, error) {
 	return c.r.claims.Do(c.projectID, c.claim)
 }
@@ -84,6 +85,7 @@ const (
 const (
 	gotIt    = 1
 	heldBack = 2
+	gotCall  = 3 // its stop call may go out
 )
 
 // claim runs a script that claims steps, whose stops are the last of its keys, and
@@ -101,13 +103,13 @@ func (r *Releaser) claim(ctx context.Context, script *luascript.Script, projectI
 	for i, c := range items {
 		did, f := answer[1+i].(int64), read[i]
 		claimed[i] = Claimed{At: now, Account: account, Ill: about&isIll != 0, Held: did == heldBack, Passed: about&turnPassed != 0}
-		if did != gotIt {
+		if did != gotIt && did != gotCall {
 			continue
 		}
 		if f["claimed"] != f["hop"]+" "+c.nonce { // it has gone on without us: the same attempt tells
 			return nil, fmt.Errorf("stop %s was not read as it was claimed", c.StopID)
 		}
-		claimed[i].Stop, claimed[i].MayCall = ledger.Decode(projectID, c.StopID, f), c.kind == ledger.KindStop && f["calling"] == f["hop"]
+		claimed[i].Stop, claimed[i].MayCall = ledger.Decode(projectID, c.StopID, f), did == gotCall
 	}
 	return claimed, nil
 }

@@ -50,3 +50,44 @@ func TestHeldSinceTheClaim(t *testing.T) {
 		})
 	}
 }
+
+// A claim that is repeated lets no call out that its account gets no more: the stop comes back as a look, as its call is
+// marked. One that is not wanted any more is this worker's to end.
+func TestNoCallSinceTheClaim(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(w *world, id string, serving *Serving)
+		held   bool
+	}{
+		"in a shadow account": {func(_ *world, _ string, serving *Serving) { serving.Shadow = true }, true},
+		"withdrawn":           {func(w *world, id string, _ *Serving) { w.cancel("b", ledger.TooLate, id) }, false},
+		"past its deadline":   {func(w *world, _ string, _ *Serving) { w.advance(time.Hour) }, false},
+	} {
+		for _, after := range []time.Duration{0, 4 * time.Second} {
+			t.Run(name+" after "+after.String(), func(t *testing.T) {
+				eachRedis(t, Config{}, func(t *testing.T, w *world) {
+					serving := Serving{}
+					w.Releaser = w.worker("worker-1", Config{Serving: func(string) Serving { return serving }})
+					id := w.open("b", 1)[0]
+					w.round(wide())
+					attempt := w.NewClaim(project, w.get(id).Member(), ledger.KindStop)
+					if first, err := attempt.Do(); err != nil || !first.MayCall {
+						t.Fatalf("claim: %+v, %v", first, err)
+					}
+					w.advance(after)
+					c.change(w, id, &serving)
+					got, err := attempt.Do()
+					if w.ok(err); got.MayCall || got.Held != c.held || (got.Stop == nil) != c.held {
+						t.Fatalf("the claim that was repeated: %+v, want no call, and held: %t", got, c.held)
+					}
+					s, want := w.get(id), "released"
+					if c.held {
+						want = "look"
+					}
+					if w.place(id) != want || s.Unsure != c.held {
+						t.Errorf("the stop is in %s, unsure: %t; want it in %s", w.place(id), s.Unsure, want)
+					}
+				})
+			})
+		}
+	}
+}

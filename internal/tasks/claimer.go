@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"vizstop/internal/fleet"
@@ -51,13 +52,13 @@ func (c *claimer) claim(ctx context.Context, projectID string, step ledger.Membe
 		if got.Passed || again && err == nil && got.Stop == nil { // the answer that was lost may have said so
 			c.pull(projectID, 0)
 		}
-		switch {
-		case err != nil:
+		if err == nil && c.tooLate(got, began) {
+			err = errTooLate
+		}
+		if err != nil {
 			if err = pause(ctx, err); err == nil {
 				continue // the same attempt: whatever Redis did with it, the answer is the same
 			}
-		case got.Stop != nil && !look && c.tooLate(got, began):
-			continue
 		}
 		if err == nil && got.Stop != nil {
 			return claimed{got, slot}, result{}, nil
@@ -74,15 +75,19 @@ func (c *claimer) claim(ctx context.Context, projectID string, step ledger.Membe
 	}
 }
 
+var errTooLate = errors.New("the claim of a stop call was answered too late for the call")
+
 // tooLate reports whether a stop call may go out by a claim, which was asked for when it began, and it is too late for
 // it to begin: then it has to be claimed anew. The answer to a repeated claim may be about an earlier mark.
 func (c *claimer) tooLate(got release.Claimed, began time.Time) bool {
+	if !got.MayCall {
+		return false
+	}
 	now := c.release.Now()
-	return got.Stop.Wanted(now) &&
-		(fleet.Passed(began) > beginWithin || got.MayCall && now.Sub(got.Stop.Marked) > beginWithin)
+	return got.Stop.Wanted(now) && (fleet.Passed(began) > beginWithin || now.Sub(got.Stop.Marked) > beginWithin)
 }
 
-// redisPause is the time between two tries to reach a Redis that is away.
+// redisPause is the time between two tries to reach a Redis that is away, or late.
 const redisPause = 300 * time.Millisecond
 
 // pause waits before the next try after an error of Redis; it returns the error

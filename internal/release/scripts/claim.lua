@@ -1,9 +1,9 @@
 -- Claims steps for the tasks that carry them. Put after rate.lua, turn.lua and admit.lua. A claim of a stop call
 -- leaves a mark: whoever finds it after the worker has died knows that the call may have gone out. The call of a stop that
 -- nobody confirmed counts in the window, each time that it is claimed.
---
--- A claim that is repeated, as its answer was lost or came late, gets the same answer again if nothing holds it back by
--- now. One of a stop call is made anew after 3 seconds: it counts and is marked when it may go out.
+-- A claim that is repeated, as its answer was lost or came late, gets the same answer again, unless something, or a
+-- shadow account, holds it back by now. One of a stop call is made anew after 3 seconds: it counts and is marked when it
+-- may go out.
 --
 -- KEYS  control, waiting:small, waiting:stop, waiting:look, released, waiting:limited, waiting:held, limits, window, then
 --       the stop of each item
@@ -12,7 +12,7 @@
 --       burst, how long a probe may take (ms), then for each item: stop id, hop, job id, kind of the task (stop or poll), nonce
 -- Returns 1 when calls of the project have failed lately, else 0, and 2 more when the project needs a round; for each item
 --       0  nothing to do: it is at another hop, claimed before, or not released
---       1  it is this worker's
+--       1  it is this worker's, 3 if its stop call may go out, too, by the mark that it has
 --       2  it is held back, at another endpoint, or not wanted yet: it waits again, for a look if a claim has left a mark
 local control, small, large, look, released, limited, held, limits, counts = unpack(KEYS, 1, 9)
 local now, me, fleet, endpoint, most, shadow = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6] == '1'
@@ -39,11 +39,11 @@ local function claim(stop, id, hop, job, kind, nonce)
   end
   local later, fresh = nil, again and now < (tonumber(marked) or 0) + 3000
   local call = kind == 'stop' and deadline > now and not withdrawn and not shadow
-  if elsewhere or fleet == '1' or parked > now or c[3] and not probe or kind == 'stop' and (c[1] or fleet == 'stops') then
+  local paused = kind == 'stop' and (c[1] or fleet == 'stops') or again and shadow -- the mark of a call stands
+  if elsewhere or fleet == '1' or parked > now or c[3] and not probe or paused then
     later = math.max(now, math.min(parked, deadline))
   end
-  local early = kind == 'stop' and not withdrawn and tonumber(due or 0) > now + 1000 -- an earlier wish was withdrawn
-  if early then later = tonumber(due) end
+  if kind == 'stop' and not withdrawn and tonumber(due or 0) > now + 1000 then later = tonumber(due) end -- not wanted yet
   local kept = not later and call and admit(stop, limits, counts, now, most, lane, meant_from, meant_till, batch, fresh)
   if kept then
     redis.call('HSET', stop, 'lane', kept)
@@ -58,13 +58,13 @@ local function claim(stop, id, hop, job, kind, nonce)
     if probe then pass_turn(control, soonest) end
     return 2
   end
-  if fresh then return 1 end
+  if fresh and call then return 3 end
   local goes = call or kind == 'poll' or state == 'stopping' or unsure
   if probe and goes then take_turn(control, now, now + ARGV[9], tonumber(ARGV[7]), tonumber(ARGV[8]), again) end
   if probe and not goes then pass_turn(control, soonest) end
   redis.call('HSET', stop, 'worker', me, 'claimed', hop .. ' ' .. nonce, unpack(call and {'calling', hop, 'marked', now} or {}))
   calls = calls + 1
-  return 1
+  return call and 3 or 1
 end
 
 for i = 10, #KEYS do
