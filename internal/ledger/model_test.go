@@ -340,6 +340,9 @@ func (m *model) claim(s *modelStop, hop int, kind ledger.Kind) (claimed, held bo
 	case isStop && !s.withdrawn && s.due > m.now+1000:
 		s.hopTo(kind, s.due)
 		return false, true
+	case isStop && m.paused && s.withdrawn:
+		s.hopTo(ledger.KindPoll, m.now)
+		return false, true
 	case isStop && m.paused:
 		s.hopTo(kind, m.now)
 		return false, true
@@ -405,8 +408,11 @@ func (m *model) recover(s *modelStop, hop int) bool {
 		return false
 	}
 	kind := s.kind
-	if kind == ledger.KindStop && s.calling == hop {
+	switch {
+	case kind == ledger.KindStop && s.calling == hop:
 		kind, s.unsure = ledger.KindPoll, true
+	case s.withdrawn:
+		kind = ledger.KindPoll
 	}
 	s.hopTo(kind, m.now)
 	if kind == ledger.KindStop { // it keeps its place among those that wait

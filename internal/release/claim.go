@@ -166,8 +166,8 @@ func (r *Releaser) takeSome(ctx context.Context, projectID string, stops []ledge
 }
 
 // Recover puts released steps back that are lost, each at once, and lets the
-// others be silent for a while longer. A stop call that was marked comes back as
-// a look. It returns those that were put back: somebody else may have done so with the
+// others be silent for a while longer. A stop call that was marked, or whose stop was
+// withdrawn, comes back as a look. It returns those that were put back: somebody else may have done so with the
 // others.
 func (r *Releaser) Recover(ctx context.Context, projectID string, steps []ledger.Member,
 	lost func(i int) bool) ([]ledger.Member, error) {

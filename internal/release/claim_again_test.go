@@ -91,3 +91,44 @@ func TestNoCallSinceTheClaim(t *testing.T) {
 		}
 	}
 }
+
+// A stop that is withdrawn while its step is released comes back as a look, whatever held the step back or lost it: a stop
+// call of it would wait for as long as the pause lasts, and none is to go out.
+func TestWithdrawnWhileReleased(t *testing.T) {
+	for name, back := range map[string]func(w *world, id string){
+		"claimed in a pause": func(w *world, id string) {
+			if c := w.tryClaim(id); !c.Held {
+				w.t.Errorf("claimed %+v, want it held back", c)
+			}
+		},
+		"recovered": func(w *world, id string) {
+			_, err := w.Recover(w.t.Context(), project, []ledger.Member{w.get(id).Member()}, func(int) bool { return true })
+			w.ok(err)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachRedis(t, Config{}, func(t *testing.T, w *world) {
+				id := w.open("b", 1)[0]
+				s := w.claim(id).Stop
+				w.cancel("b", ledger.TooLate, id) // while its call is under way
+				_, err := w.ledger.Open(t.Context(), project, "again", []ledger.Ask{{JobID: s.JobID, Deadline: w.now().Add(time.Hour), Confirmed: true}})
+				w.ok(err)
+				w.move(w.get(id), ledger.Step{Kind: ledger.KindStop, Due: w.now()}) // the call was refused
+				w.round(wide())
+				_, err = w.Pause(t.Context(), project, "ann", "")
+				w.ok(err)
+				w.cancel("again", ledger.Withdrew, id)
+				if s := w.get(id); w.place(id) != "released" || s.Withdrawn == "" {
+					t.Fatalf("it is in %s as %+v, want it released, and withdrawn", w.place(id), s)
+				}
+				back(w, id)
+				if s := w.get(id); w.place(id) != "look" || s.Kind != ledger.KindPoll || !s.Instead || s.Unsure || s.Next.After(w.now()) {
+					t.Errorf("it waits in %s as %+v, want a look now, in place of the call", w.place(id), s)
+				}
+				if r := w.round(wide()); len(r.Polls) != 1 {
+					t.Errorf("round %+v, want the look", r)
+				}
+			})
+		})
+	}
+}

@@ -1,4 +1,4 @@
--- Claims steps for the tasks that carry them. Put after rate.lua, turn.lua and admit.lua. A claim of a stop call
+-- Claims steps for the tasks that carry them. Put after rate.lua, turn.lua, admit.lua and back.lua. A claim of a stop call
 -- leaves a mark: whoever finds it after the worker has died knows that the call may have gone out. The call of a stop that
 -- nobody confirmed counts in the window, each time that it is claimed.
 -- A claim that is repeated, as its answer was lost or came late, gets the same answer again, unless something, or a
@@ -13,7 +13,7 @@
 -- Returns 1 when calls of the project have failed lately, else 0, and 2 more when the project needs a round; for each item
 --       0  nothing to do: it is at another hop, claimed before, or not released
 --       1  it is this worker's, 3 if its stop call may go out, too, by the mark that it has
---       2  it is held back, at another endpoint, or not wanted yet: it waits again, for a look if a claim has left a mark
+--       2  it is held back, at another endpoint, or not wanted yet: it waits again (see back.lua)
 local control, small, large, look, released, limited, held, limits, counts = unpack(KEYS, 1, 9)
 local now, me, fleet, endpoint, most, shadow = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6] == '1'
 local lanes = {small = small, limited = limited, held = held}
@@ -51,7 +51,7 @@ local function claim(stop, id, hop, job, kind, nonce)
   end
   if later then
     local from, next_hop = string.format('%.0f', later), string.format('%.0f', hop + 1)
-    if again then kind = redis.call('HSET', stop, 'kind', 'poll', 'unsure', 1) and 'poll' end
+    kind = kind_back(stop, kind, again, withdrawn)
     redis.call('ZREM', released, member)
     redis.call('ZADD', kind == 'poll' and look or lanes[lane] or large, from, id .. ':' .. next_hop .. ':' .. job)
     redis.call('HSET', stop, 'hop', next_hop, 'next', from)

@@ -1,4 +1,5 @@
--- Takes back released steps that nobody carries any more. A stop call that was marked comes back as a look.
+-- Takes back released steps that nobody carries any more. A stop call that was marked comes back as a look, and so does
+-- that of a stop that was withdrawn. Put after back.lua.
 --
 -- KEYS  control, waiting:small, waiting:stop, waiting:look, released, waiting:limited, waiting:held, then the stop of
 --       each item
@@ -11,17 +12,13 @@ local probe = redis.call('HGET', control, 'probe')
 
 local function recover(stop, id, hop, job, lost)
   local member = id .. ':' .. hop .. ':' .. job
-  local f = redis.call('HMGET', stop, 'state', 'hop', 'kind', 'calling', 'lane', 'due')
+  local f = redis.call('HMGET', stop, 'state', 'hop', 'kind', 'calling', 'lane', 'due', 'withdrawn')
   if (f[1] ~= 'pending' and f[1] ~= 'stopping') or f[2] ~= hop then
     if redis.call('ZREM', released, member) == 1 and probe == member then redis.call('HSET', control, 'probe_at', now) end
   elseif lost == '' then
     redis.call('ZADD', released, 'XX', now, member)
   elseif redis.call('ZREM', released, member) == 1 then
-    local kind, next_hop = f[3], string.format('%.0f', hop + 1)
-    if kind == 'stop' and f[4] == hop then
-      kind = 'poll'
-      redis.call('HSET', stop, 'unsure', 1)
-    end
+    local kind, next_hop = kind_back(stop, f[3], f[4] == hop, f[7]), string.format('%.0f', hop + 1)
     redis.call('HSET', stop, 'hop', next_hop, 'kind', kind, 'next', now)
     local set, at = look, now
     if kind == 'stop' then -- it keeps its place among those that wait
