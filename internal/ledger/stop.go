@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"encoding/json"
 	"iter"
 	"strconv"
@@ -132,7 +133,9 @@ type Stop struct {
 	Unsure bool
 
 	// Instead is set while the step is a look in place of a stop call that had to wait:
-	// none was made since the look before.
+	// none was made since the look before. Its field holds the hop of the latest call at that
+	// time, and means nothing once another was claimed: a worker of an earlier version
+	// leaves the field as it is.
 	Instead bool
 
 	// Listed is set when a producer has seen the job in a list of the API.
@@ -214,7 +217,7 @@ func (s *Stop) fields() iter.Seq[field] {
 			{"marked", text(millis(s.Marked), 0)}, {"lost", text(millis(s.Lost), 0)}, {"called", text(millis(s.Called), 0)},
 			{"accepted", text(millis(s.Accepted), 0)}, {"looked", text(millis(s.Looked), 0)},
 			{"absent", text(millis(s.Absent), 0)}, {"unsure", flag(s.Unsure)}, {"missed", flag(s.Missed)},
-			{"instead", flag(s.Instead)},
+			{"instead", s.insteadOf()},
 			{stepsField, text(int64(s.steps), 0)},
 		} {
 			if !yield(f) {
@@ -244,6 +247,18 @@ func text(n, zero int64) string {
 		return ""
 	}
 	return strconv.FormatInt(n, 10)
+}
+
+// latestCall is the hop whose stop call was claimed last, "0" if none was. f are the fields of
+// a stop.
+func latestCall(f map[string]string) string { return cmp.Or(f["calling"], "0") }
+
+// insteadOf is Instead as the hash holds it.
+func (s *Stop) insteadOf() string {
+	if !s.Instead {
+		return ""
+	}
+	return latestCall(s.saved)
 }
 
 func flag(b bool) string {
@@ -280,7 +295,7 @@ func Decode(projectID, id string, f map[string]string) *Stop {
 		Attempts: int(number("attempts")), Failures: int(number("failures")), Calls: int(number("calls")),
 		Resends: int(number("resends")), Polls: int(number("polls")),
 		Status: f["status"], RequestID: f["request"],
-		Unsure: f["unsure"] == "1", Instead: f["instead"] == "1", Missed: f["missed"] == "1",
+		Unsure: f["unsure"] == "1", Instead: f["instead"] == latestCall(f), Missed: f["missed"] == "1",
 		Listed: f["listed"] == "1", Unconfirmed: f["lane"] == laneLimited || f["lane"] == laneHeld,
 		Withdrawn: f["withdrawn"], Worker: f["worker"], Trace: f["trace"], Wishes: decodeWishes(f), version: f["version"],
 		prev: f["prev"], restarted: f["restarted"], saved: f,

@@ -22,7 +22,7 @@ local listed = tonumber(list[1] or 0) <= now
 local joined = false -- another stop is accepted
 
 local function move(stop, batches, fields, id, job, expected, nonce, version, state, kind, due, least, till)
-  local f = redis.call('HMGET', stop, 'state', 'hop', 'kind', 'mover', 'version', 'lane', 'due', 'withdrawn')
+  local f = redis.call('HMGET', stop, 'state', 'hop', 'kind', 'mover', 'version', 'lane', 'due', 'withdrawn', 'calling')
   if (f[1] ~= 'pending' and f[1] ~= 'stopping') or f[2] ~= expected or not f[7] then
     if f[4] ~= nonce then return 0 end
     return f[3] == 'watch' and 2 or kind == 'stop' and f[3] == 'poll' and 4 or 1
@@ -45,7 +45,7 @@ local function move(stop, batches, fields, id, job, expected, nonce, version, st
   if withdrawn then kind, due = 'poll', ARGV[1] end
   redis.call('HSET', stop, 'mover', nonce, 'state', state, 'hop', hop, 'kind', watch and 'watch' or kind, 'next',
     watch and till or due, unpack(fields))
-  if withdrawn then redis.call('HSET', stop, 'instead', 1) end
+  if withdrawn then redis.call('HSET', stop, 'instead', f[9] or 0) end
   gather('ZREM', released, id .. ':' .. expected .. ':' .. job)
   if watch then
     gather('ZADD', watched, now + 0.25, job) -- the fraction says that no list has shown it yet

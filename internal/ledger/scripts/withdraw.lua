@@ -47,7 +47,7 @@ local member, lane = id .. ':' .. f.hop .. ':' .. f.job, lanes[f.lane] or large
 if f.kind ~= 'poll' and redis.call('ZSCORE', lane, member) then
   if f.kind == 'stop' then
     redis.call('ZREM', lane, member)
-    redis.call('HSET', stop, 'kind', 'poll', 'instead', 1)
+    redis.call('HSET', stop, 'kind', 'poll', 'instead', f.calling or 0)
     lane = look
   end
   redis.call('HSET', stop, 'next', now)

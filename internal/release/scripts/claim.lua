@@ -51,7 +51,7 @@ local function claim(stop, id, hop, job, kind, nonce)
   end
   if later then
     local from, next_hop = string.format('%.0f', later), string.format('%.0f', hop + 1)
-    kind = kind_back(stop, kind, again, withdrawn)
+    kind = kind_back(stop, kind, again, withdrawn, calling)
     redis.call('ZREM', released, member)
     redis.call('ZADD', kind == 'poll' and look or lanes[lane] or large, from, id .. ':' .. next_hop .. ':' .. job)
     redis.call('HSET', stop, 'hop', next_hop, 'next', from)

@@ -14,19 +14,19 @@ local c = redis.call('HMGET', KEYS[8], 'paused', 'hold')
 local paused = c[1] or ARGV[4] == 'stops'
 
 -- look_instead makes the stop call that waits in a lane a look, if the stop's time is up, or the call is due and held
--- back by something that looks do not wait for. It reports whether it did.
-local function look_instead(stop, lane, member, up)
+-- back by something that looks do not wait for. calling is the hop of the latest call. It reports whether it did.
+local function look_instead(stop, lane, member, up, calling)
   local due = redis.call('ZSCORE', lanes[lane] or lanes[''], member)
   local held_back = paused or not c[2] and (lane == 'limited' or lane == 'held')
   if not due or not up and (tonumber(due) > now or not held_back) then return false end
   redis.call('ZREM', lanes[lane] or lanes[''], member)
-  redis.call('HSET', stop, 'kind', 'poll', 'instead', 1, 'next', ARGV[1])
+  redis.call('HSET', stop, 'kind', 'poll', 'instead', calling or 0, 'next', ARGV[1])
   redis.call('ZADD', look, now, member)
   return true
 end
 
 local function hasten(stop, id, job, hop)
-  local f = redis.call('HMGET', stop, 'state', 'hop', 'kind', 'deadline', 'lane', 'meant_from', 'meant_till', 'unsure')
+  local f = redis.call('HMGET', stop, 'state', 'hop', 'kind', 'deadline', 'lane', 'meant_from', 'meant_till', 'unsure', 'calling')
   if f[1] ~= 'pending' and f[1] ~= 'stopping' then
     redis.call('ZREM', latest, id)
     return
@@ -42,7 +42,8 @@ local function hasten(stop, id, job, hop)
     rest(stop, id, lanes, '')
     lane = ''
   end
-  if f[3] == 'stop' and (f[1] == 'stopping' or f[8] == '1') and not look_instead(stop, lane, member, up) and not up then
+  local again = f[3] == 'stop' and (f[1] == 'stopping' or f[8] == '1')
+  if again and not look_instead(stop, lane, member, up, f[9]) and not up then
     till = math.min(till, now + gap)
   elseif f[3] == 'poll' and up and redis.call('ZSCORE', look, member) then
     redis.call('ZADD', look, 'XX', now, member)

@@ -18,7 +18,7 @@ local function recover(stop, id, hop, job, lost)
   elseif lost == '' then
     redis.call('ZADD', released, 'XX', now, member)
   elseif redis.call('ZREM', released, member) == 1 then
-    local kind, next_hop = kind_back(stop, f[3], f[4] == hop, f[7]), string.format('%.0f', hop + 1)
+    local kind, next_hop = kind_back(stop, f[3], f[4] == hop, f[7], f[4]), string.format('%.0f', hop + 1)
     redis.call('HSET', stop, 'hop', next_hop, 'kind', kind, 'next', now)
     local set, at = look, now
     if kind == 'stop' then -- it keeps its place among those that wait
