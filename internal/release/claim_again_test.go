@@ -51,8 +51,8 @@ func TestHeldSinceTheClaim(t *testing.T) {
 	}
 }
 
-// A claim that is repeated lets no call out that its account gets no more: the stop comes back as a look, as its call is
-// marked. One that is not wanted any more is this worker's to end.
+// A claim that is repeated lets no call out once its account is a shadow account: the stop comes back as a look, as its
+// call is marked. One that is not wanted any more is this worker's to end.
 func TestNoCallSinceTheClaim(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(w *world, id string, serving *Serving)
@@ -92,8 +92,8 @@ func TestNoCallSinceTheClaim(t *testing.T) {
 	}
 }
 
-// A stop that is withdrawn while its step is released comes back as a look, whatever held the step back or lost it: a stop
-// call of it would wait for as long as the pause lasts, and none is to go out.
+// A stop that is withdrawn while its step is released comes back as a look, whatever held the step back or lost it: a
+// stop call of it would wait for as long as the pause lasts, and none is to go out.
 func TestWithdrawnWhileReleased(t *testing.T) {
 	for name, back := range map[string]func(w *world, id string){
 		"claimed in a pause": func(w *world, id string) {

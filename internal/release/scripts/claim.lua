@@ -1,9 +1,9 @@
--- Claims steps for the tasks that carry them. Put after rate.lua, turn.lua, admit.lua and back.lua. A claim of a stop call
--- leaves a mark: whoever finds it after the worker has died knows that the call may have gone out. The call of a stop that
--- nobody confirmed counts in the window, each time that it is claimed.
+-- Claims steps for the tasks that carry them. Put after rate.lua, turn.lua, admit.lua and back.lua. A claim of a stop
+-- call leaves a mark: whoever finds it after the worker has died knows that the call may have gone out. The call of a
+-- stop that nobody confirmed counts in the window, each time that it is claimed.
 -- A claim that is repeated, as its answer was lost or came late, gets the same answer again, unless something, or a
--- shadow account, holds it back by now. One of a stop call is made anew after 3 seconds: it counts and is marked when it
--- may go out.
+-- shadow account, holds it back by now. One of a stop call is made anew after 3 seconds: it counts, and is marked, when
+-- it may go out.
 --
 -- KEYS  control, waiting:small, waiting:stop, waiting:look, released, waiting:limited, waiting:held, limits, window, then
 --       the stop of each item
