@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 const strict = "default-src 'self'"
@@ -126,7 +127,12 @@ func TestWrongPages(t *testing.T) {
 			server := serve(t, test.policy, test.body)
 			before := len(page.Problems())
 			page.Goto(server.URL)
-			if got := strings.Join(page.Problems()[before:], "\n"); !strings.Contains(got, test.want) {
+			told, got := false, ""
+			for began := time.Now(); !told && time.Since(began) < 10*time.Second; time.Sleep(20 * time.Millisecond) { // a promise is told of late
+				got = strings.Join(page.Problems()[before:], "\n")
+				told = strings.Contains(got, test.want)
+			}
+			if !told {
 				t.Errorf("tells %q, want %q", got, test.want)
 			}
 		})

@@ -54,6 +54,7 @@ type world struct {
 	url    string
 	server *redistest.Server
 	tokens map[string]string
+	dies   func()            // ends the only worker
 	api    *settings.Service // nil: no credentials
 }
 
@@ -65,7 +66,7 @@ func newWorld(t *testing.T, prefix string) *world {
 	w := &world{T: t, server: s, admin: s.Client(t), tokens: map[string]string{}}
 	rdb := s.Limited(t)
 	member := fleet.New(rdb, 50)
-	alive(t, member)
+	w.dies = alive(t, member)
 	must(t, release.New(rdb, "", member.Now, release.Config{Rate: 50}).Announce(t.Context()))
 	desk, err := control.Open(t.Context(), rdb)
 	must(t, err)
@@ -84,23 +85,26 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// alive has a worker say that it lives until the test ends.
-func alive(t *testing.T, m *fleet.Member) {
+// alive has a worker say that it lives until the test ends, or until dies is called.
+func alive(t *testing.T, m *fleet.Member) (dies func()) {
 	must(t, m.Beat(t.Context()))
+	ctx, end := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		for tick := time.NewTicker(fleet.BeatInterval); ; {
 			select {
-			case <-t.Context().Done():
+			case <-ctx.Done():
 				tick.Stop()
 				return
 			case <-tick.C:
-				_ = m.Beat(t.Context())
+				_ = m.Beat(ctx)
 			}
 		}
 	}()
-	t.Cleanup(func() { <-done })
+	dies = func() { end(); <-done }
+	t.Cleanup(dies)
+	return dies
 }
 
 func (w *world) ask(projectID, batch string, meta ledger.Meta, confirmed bool, due time.Time, jobs ...string) {

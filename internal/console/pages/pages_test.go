@@ -220,6 +220,7 @@ func TestRedisAway(t *testing.T) {
 func TestRedisFull(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
+	w.dies()
 	must(t, w.admin.Del(t.Context(), "vizstop:{-}:workers").Err())
 	w.serve("")
 	said := func(path string) string {
