@@ -96,7 +96,8 @@ func (c *stopCmd) tell(a *answer) error {
 		err = c.print(a)
 	}
 	if a.Known > 0 && a.Accepted+a.Joined == 0 {
-		fmt.Fprintf(c.streams.err, "warning: nothing new was asked for: batch %s has had these jobs before; another --batch stops them again\n", a.Batch)
+		fmt.Fprintf(c.streams.err, "warning: nothing new was asked for: batch %s has had these jobs before; "+
+			"another --batch stops them again\n", a.Batch)
 	}
 	return untold("batch "+a.Batch+" is recorded", err)
 }

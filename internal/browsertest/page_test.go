@@ -127,8 +127,8 @@ func TestWrongPages(t *testing.T) {
 			server := serve(t, test.policy, test.body)
 			before := len(page.Problems())
 			page.Goto(server.URL)
-			told, got := false, ""
-			for began := time.Now(); !told && time.Since(began) < 10*time.Second; time.Sleep(20 * time.Millisecond) { // a promise is told of late
+			told, got := false, "" // a rejected promise is told after the page has loaded
+			for began := time.Now(); !told && time.Since(began) < 10*time.Second; time.Sleep(20 * time.Millisecond) {
 				got = strings.Join(page.Problems()[before:], "\n")
 				told = strings.Contains(got, test.want)
 			}

@@ -174,7 +174,7 @@ type Need struct {
 	Unlisted  time.Duration // after how long a watched job is looked at that list checks have not shown
 	Unwatched time.Duration // the same where there is no list check
 	Silence   time.Duration // for how long a step at work may be silent
-	Rest      time.Duration // after how long a project without room is to have its next round
+	Rest      time.Duration // after how long a project without room has its next round; at least 25 ms
 }
 
 // releasedAtOnce bounds what one script touches.
