@@ -9,7 +9,6 @@ import (
 
 	"vizstop/internal/joblist"
 	"vizstop/internal/ledger"
-	"vizstop/internal/release"
 	"vizstop/internal/report"
 	"vizstop/internal/scheduler"
 )
@@ -281,7 +280,7 @@ func (b *Batch) ask(ctx context.Context, projectID string) error {
 	if b.Shadow() {
 		return b.desk.Release.Shadow().Ask(ctx, projectID)
 	}
-	return release.Ask(ctx, b.desk.Redis, projectID)
+	return b.desk.Release.Ask(ctx, projectID)
 }
 
 // Allow confirms up to n of its stops that nobody has confirmed, all of them if n is 0:
@@ -296,7 +295,7 @@ func (b *Batch) Allow(ctx context.Context, n int) (allowed int, err error) {
 		some, err := b.Ledger.ConfirmAfter(ctx, p, b.ID, n-allowed, expect)
 		allowed += some
 		if err == nil {
-			err = release.Ask(ctx, b.desk.Redis, p)
+			err = b.desk.Release.Ask(ctx, p)
 		}
 		if err != nil {
 			return allowed, fmt.Errorf("%d stops of batch %s were allowed, then: %w", allowed, b.ID, err)

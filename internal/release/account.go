@@ -36,38 +36,22 @@ type Serving struct {
 	Shadow bool
 }
 
-// rate is how many calls a second a project may make, and how many at once after a
-// rest.
-func (r *Releaser) rate(projectID string) (rate float64, burst int) {
-	if own := r.serving(projectID).Rate; own > 0 {
-		return own, burstOf(own)
-	}
-	if r.cfg.RateNow != nil {
-		now := max(0, r.cfg.RateNow())
-		return now, burstOf(now)
-	}
-	return r.cfg.Rate, r.cfg.Burst
-}
-
-// burstOf is the Burst of a rate for which none is configured.
-func burstOf(rate float64) int { return max(1, int(rate/10)) }
-
-func (r *Releaser) serving(projectID string) (s Serving) {
-	if r.cfg.Serving != nil {
-		s = r.cfg.Serving(projectID)
+func (b *base) serving(projectID string) (s Serving) {
+	if b.cfg.Serving != nil {
+		s = b.cfg.Serving(projectID)
 	}
 	s.Account = cmp.Or(s.Account, DefaultAccount)
 	return s
 }
 
 // Account is the account of a project.
-func (r *Releaser) Account(projectID string) string { return r.serving(projectID).Account }
+func (b *base) Account(projectID string) string { return b.serving(projectID).Account }
 
 // InShadow reports whether the account of a project is a shadow account.
-func (r *Releaser) InShadow(projectID string) bool { return r.serving(projectID).Shadow }
+func (b *base) InShadow(projectID string) bool { return b.serving(projectID).Shadow }
 
 // Endpoint is the API endpoint that this process calls for a project; "" for any.
-func (r *Releaser) Endpoint(projectID string) string { return r.serving(projectID).Endpoint }
+func (b *base) Endpoint(projectID string) string { return b.serving(projectID).Endpoint }
 
 // credential is what a process knows of the credential of an account.
 type credential struct {
@@ -93,11 +77,11 @@ type trouble struct {
 func accountKey(account string) string { return accountKeys + account }
 
 // troubles reads what is known of accounts in trouble.
-func (r *Releaser) troubles(ctx context.Context, accounts []string) (map[string]trouble, error) {
+func (h *fleetHolds) troubles(ctx context.Context, accounts []string) (map[string]trouble, error) {
 	if len(accounts) == 0 {
 		return nil, nil
 	}
-	pipe := r.rdb.Pipeline()
+	pipe := h.rdb.Pipeline()
 	answers := make([]*redis.SliceCmd, len(accounts))
 	for i, a := range accounts {
 		answers[i] = pipe.HMGet(ctx, accountKey(a), "failures", "hold", "probe_at", "probe_project")
@@ -118,8 +102,8 @@ func (r *Releaser) troubles(ctx context.Context, accounts []string) (map[string]
 // key locks after more than five failures in five minutes: three until the
 // credential was accepted, and one at a time once a call was refused, until another
 // is accepted. 0: any number.
-func (r *Releaser) Few(account string) int {
-	f := &r.fleet
+func (h *fleetHolds) Few(account string) int {
+	f := &h.fleet
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch c := f.account(account); {
@@ -134,10 +118,10 @@ func (r *Releaser) Few(account string) int {
 // Doubt notes that a call of an account was refused for its credential, which is not
 // told to the fleet: it was of a list, and calls of stops say whether it is that or
 // the list.
-func (r *Releaser) Doubt(account string) {
-	r.fleet.mu.Lock()
-	defer r.fleet.mu.Unlock()
-	r.fleet.account(account).doubted = true
+func (h *fleetHolds) Doubt(account string) {
+	h.fleet.mu.Lock()
+	defer h.fleet.mu.Unlock()
+	h.fleet.account(account).doubted = true
 }
 
 // inCredential is a call as it is known among those of all projects of an account.
@@ -145,18 +129,18 @@ func (r *Releaser) Doubt(account string) {
 func inCredential(c Call) string { return c.ProjectID + " " + c.Step.JobID }
 
 // credentialRefused counts a refusal against the credential.
-func (r *Releaser) credentialRefused(ctx context.Context, c Call, err error) error {
+func (h *fleetHolds) credentialRefused(ctx context.Context, c Call, err error) error {
 	account := c.Account
-	r.fleet.refused(account)
-	wait := r.cfg.CredentialProbe.Milliseconds()
-	answer, rerr := failedScript.Run(ctx, r.rdb, []string{accountKey(account), troubledKey}, r.now().UnixMilli(), string(Credentials), err.Error(),
+	h.fleet.refused(account)
+	wait := h.cfg.CredentialProbe.Milliseconds()
+	answer, rerr := failedScript.Run(ctx, h.rdb, []string{accountKey(account), troubledKey}, h.now().UnixMilli(), string(Credentials), err.Error(),
 		inCredential(c), credentialAfter, 1, wait, wait, account, c.ProjectID).Int64Slice()
 	if rerr != nil {
 		return fmt.Errorf("note a refusal of the credential of account %s: %w", account, rerr)
 	}
-	r.observe(answer[1] == 1, Began{Reason: Credentials, ProjectID: c.ProjectID, Detail: err.Error()})
+	h.observe(answer[1] == 1, Began{Reason: Credentials, ProjectID: c.ProjectID, Detail: err.Error()})
 	if answer[2] == 1 {
-		return r.Refresh(ctx)
+		return h.Refresh(ctx)
 	}
 	return nil
 }
@@ -169,18 +153,23 @@ func (f *fleetState) refused(account string) {
 }
 
 // credentialAccepted ends what holds back an account, if anything does.
-func (r *Releaser) credentialAccepted(ctx context.Context, account string) error {
-	if !r.fleet.accepted(account) {
+func (h *fleetHolds) credentialAccepted(ctx context.Context, account string) error {
+	if !h.fleet.accepted(account) {
 		return nil
 	}
-	ended, err := answeredScript.Run(ctx, r.rdb, []string{accountKey(account), troubledKey}, r.now().UnixMilli(), account).Bool()
+	ended, err := answeredScript.Run(ctx, h.rdb, []string{accountKey(account), troubledKey}, h.now().UnixMilli(), account).Bool()
 	if err == nil && ended {
-		err = errors.Join(r.Refresh(ctx), r.askAccounts(ctx, account))
+		err = errors.Join(h.Refresh(ctx), h.askAccounts(ctx, account))
 	}
 	if err != nil {
 		return fmt.Errorf("note that the credential of account %s was accepted: %w", account, err)
 	}
 	return nil
+}
+
+// askAccounts makes the next rounds of the projects of some accounts due now, if they have work.
+func (h *fleetHolds) askAccounts(ctx context.Context, accounts ...string) error {
+	return h.rounds.askWhere(ctx, func(projectID string) bool { return slices.Contains(accounts, h.Account(projectID)) })
 }
 
 // accepted notes that a credential was accepted, and reports whether that has to be
@@ -196,9 +185,9 @@ func (f *fleetState) accepted(account string) bool {
 
 // CredentialProbes returns the projects in which credentials are to be tried now,
 // each by any call. Of all workers one gets each.
-func (r *Releaser) CredentialProbes(ctx context.Context) (projects []string, err error) {
-	for account, c := range r.fleet.due(r.now()) {
-		project, perr := r.takeProbe(ctx, account, c)
+func (h *fleetHolds) CredentialProbes(ctx context.Context) (projects []string, err error) {
+	for account, c := range h.fleet.due(h.now()) {
+		project, perr := h.takeProbe(ctx, account, c)
 		if perr != nil {
 			err = errors.Join(err, fmt.Errorf("take the probe of the credential of account %s: %w", account, perr))
 		}
@@ -237,25 +226,25 @@ func (f *fleetState) attempted(account, attempt string) {
 
 // takeProbe returns the project in which the credential of an account is to be
 // tried by this worker; "": in none.
-func (r *Releaser) takeProbe(ctx context.Context, account string, c credential) (string, error) {
+func (h *fleetHolds) takeProbe(ctx context.Context, account string, c credential) (string, error) {
 	project, attempt := c.probe, cmp.Or(c.attempt, rand.Text()[:10])
-	if r.Account(project) != account { // it has another one now, or this worker does not know the account
-		projects, err := r.Projects(ctx)
-		i := slices.IndexFunc(projects, func(p string) bool { return r.Account(p) == account })
+	if h.Account(project) != account { // it has another one now, or this worker does not know the account
+		projects, err := h.rounds.Projects(ctx)
+		i := slices.IndexFunc(projects, func(p string) bool { return h.Account(p) == account })
 		if err != nil || i < 0 {
 			return "", err
 		}
 		project = projects[i]
 	}
-	r.fleet.attempted(account, attempt)
-	got, err := probeScript.Run(ctx, r.rdb, []string{accountKey(account)}, c.probeAt.UnixMilli(), r.now().Add(r.cfg.CredentialProbe).UnixMilli(),
+	h.fleet.attempted(account, attempt)
+	got, err := probeScript.Run(ctx, h.rdb, []string{accountKey(account)}, c.probeAt.UnixMilli(), h.now().Add(h.cfg.CredentialProbe).UnixMilli(),
 		inCredential(Call{ProjectID: project}), attempt).Bool()
 	if err != nil {
 		return "", err // the same attempt gets the same answer
 	}
-	r.fleet.attempted(account, "")
+	h.fleet.attempted(account, "")
 	if !got {
-		return "", r.Refresh(ctx)
+		return "", h.Refresh(ctx)
 	}
 	return project, nil
 }

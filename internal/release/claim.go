@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"vizstop/internal/coalesce"
 	"vizstop/internal/ledger"
 	"vizstop/internal/luascript"
 )
@@ -35,13 +36,35 @@ type claim struct {
 // answer: the same attempt gets the same answer, unless something holds the call back
 // by then.
 type Claims struct {
-	r         *Releaser
+	r         *claimer
 	projectID string
 	claim
 }
 
+const (
+	// claimsAtOnce is how many steps one script claims at most.
+	claimsAtOnce = 50
+	// claimPace is the least time between two scripts that claim steps of a project:
+	// little against a call of the API, for which a slot waits meanwhile.
+	claimPace = 2 * time.Millisecond
+)
+
+// claimer claims steps for a worker.
+type claimer struct {
+	*base
+	*fleetHolds
+	worker   string
+	together *coalesce.Caller[claim, Claimed] // what is claimed at the same time goes to Redis in one script
+}
+
+func newClaimer(b *base, fleet *fleetHolds, worker string) *claimer {
+	r := &claimer{base: b, fleetHolds: fleet, worker: worker}
+	r.together = coalesce.New(claimsAtOnce, claimPace, r.runClaims)
+	return r
+}
+
 // NewClaim is an attempt to claim the step that a task carries.
-func (r *Releaser) NewClaim(projectID string, step ledger.Member, kind ledger.Kind) Claims {
+func (r *claimer) NewClaim(projectID string, step ledger.Member, kind ledger.Kind) Claims {
 	return Claims{r, projectID, claim{step, kind, newNonce()}}
 }
 
@@ -53,10 +76,10 @@ func newNonce() string { return rand.Text()[:10] }
 // call may go out for it. One that is in a shadow account since an attempt before has
 // marked its call comes back as a look.
 func (c Claims) Do() (Claimed, error) {
-	return c.r.claims.Do(c.projectID, c.claim)
+	return c.r.together.Do(c.projectID, c.claim)
 }
 
-func (r *Releaser) runClaims(projectID string, items []claim) ([]Claimed, error) {
+func (r *claimer) runClaims(projectID string, items []claim) ([]Claimed, error) {
 	k, now := ledger.Keys(projectID), r.now()
 	keys := []string{k.Control(), k.Small(), k.Large(), k.Look(), k.Released(), k.Limited(), k.Held(), k.Limits(), k.Window()}
 	noCall := ""
@@ -90,7 +113,7 @@ const (
 
 // claim runs a script that claims steps, whose stops are the last of its keys, and
 // reads them.
-func (r *Releaser) claim(ctx context.Context, script *luascript.Script, projectID string, keys []string, args []any, items []claim, now time.Time) ([]Claimed, error) {
+func (r *claimer) claim(ctx context.Context, script *luascript.Script, projectID string, keys []string, args []any, items []claim, now time.Time) ([]Claimed, error) {
 	k, stops, account := ledger.Keys(projectID), make([]string, len(items)), r.Account(projectID)
 	for i, c := range items {
 		stops[i] = k.Stop(c.StopID)
@@ -128,7 +151,7 @@ const (
 // a watched job, whatever it is; the job is watched no more if its stop, the active
 // one or "" for none, is not. It goes on until Redis has answered or ctx ends: what
 // it has taken is nobody else's.
-func (r *Releaser) Take(ctx context.Context, projectID string, stops []ledger.Member) ([]Claimed, error) {
+func (r *claimer) Take(ctx context.Context, projectID string, stops []ledger.Member) ([]Claimed, error) {
 	var all []Claimed
 	for some := range slices.Chunk(stops, takesAtOnce) {
 		taken, err := r.takeSome(ctx, projectID, some)
@@ -140,7 +163,7 @@ func (r *Releaser) Take(ctx context.Context, projectID string, stops []ledger.Me
 	return all, nil
 }
 
-func (r *Releaser) takeSome(ctx context.Context, projectID string, stops []ledger.Member) ([]Claimed, error) {
+func (r *claimer) takeSome(ctx context.Context, projectID string, stops []ledger.Member) ([]Claimed, error) {
 	k, now, nonce := ledger.Keys(projectID), r.now(), newNonce()
 	keys := []string{k.Control(), k.Small(), k.Large(), k.Look(), k.Released(), k.Watched(), k.Active(), k.Limited(), k.Held()}
 	args := []any{now.UnixMilli(), r.worker, nonce, ""}

@@ -35,10 +35,17 @@ type fleetState struct {
 // never reads it is not held back by it.
 const FleetDelay = 2 * time.Second
 
+// fleetHolds are the holds of more than one project: those of the whole fleet and those of accounts.
+type fleetHolds struct {
+	*base
+	rounds *Rounds // of the projects that wait for them to end
+	fleet  fleetState
+}
+
 // holds is what the scripts are told of what holds a project's calls back besides
 // the project itself.
-func (r *Releaser) holds(projectID string) string {
-	f, account := &r.fleet, r.Account(projectID)
+func (h *fleetHolds) holds(projectID string) string {
+	f, account := &h.fleet, h.Account(projectID)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
@@ -52,8 +59,8 @@ func (r *Releaser) holds(projectID string) string {
 
 // queuePaused reports whether asynq's queue is paused, so that no task is delivered;
 // false if that was read too long ago.
-func (r *Releaser) queuePaused() bool {
-	f := &r.fleet
+func (h *fleetHolds) queuePaused() bool {
+	f := &h.fleet
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.queue && !f.stale()
@@ -77,21 +84,21 @@ func (f *fleetState) account(name string) *credential {
 
 // Refresh reads what holds the whole fleet and its accounts back. Call it every
 // second. It costs the same however many accounts there are that are in no trouble.
-func (r *Releaser) Refresh(ctx context.Context) error {
+func (h *fleetHolds) Refresh(ctx context.Context) error {
 	asked := time.Now()
-	pipe := r.rdb.Pipeline()
+	pipe := h.rdb.Pipeline()
 	control := pipe.HMGet(ctx, fleetKey, "paused")
 	queue := pipe.Exists(ctx, queuePausedKey)
 	names := pipe.SMembers(ctx, troubledKey)
 	_, err := pipe.Exec(ctx)
 	var troubles map[string]trouble
 	if err == nil {
-		troubles, err = r.troubles(ctx, names.Val())
+		troubles, err = h.troubles(ctx, names.Val())
 	}
 	if err != nil {
 		return fmt.Errorf("look what holds the fleet back: %w", err)
 	}
-	return r.wake(ctx, r.fleet.note(asked, control.Val()[0] != nil, queue.Val() > 0, r.window(), troubles))
+	return h.wake(ctx, h.fleet.note(asked, control.Val()[0] != nil, queue.Val() > 0, h.window(), troubles))
 }
 
 // ended is what no longer holds projects back: something of the whole fleet, or
@@ -127,47 +134,23 @@ func (f *fleetState) note(asked time.Time, paused, queue bool, window int, troub
 
 // wake asks for a round of each project that something held back which has ended.
 // If it fails, the next Refresh does it.
-func (r *Releaser) wake(ctx context.Context, e ended) error {
+func (h *fleetHolds) wake(ctx context.Context, e ended) error {
 	if !e.fleet && len(e.accounts) == 0 {
 		return nil
 	}
-	asked := r.AskAll
+	asked := h.rounds.AskAll
 	if !e.fleet {
-		asked = func(ctx context.Context) error { return r.askAccounts(ctx, e.accounts...) }
+		asked = func(ctx context.Context) error { return h.askAccounts(ctx, e.accounts...) }
 	}
 	if err := asked(ctx); err != nil {
 		return err
 	}
-	f := &r.fleet
+	f := &h.fleet
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.wake = f.wake && !e.fleet
 	for _, name := range e.accounts {
 		f.account(name).wake = false
-	}
-	return nil
-}
-
-// ProbeSoon makes the next probe of every hold due now: for a worker that starts,
-// perhaps with the credentials that everybody waits for. Accounts that it does not
-// serve are left alone.
-func (r *Releaser) ProbeSoon(ctx context.Context) error {
-	held, err := r.heldControls(ctx)
-	if err != nil {
-		return err
-	}
-	for _, h := range held {
-		if h.fields["hold"] == "" || h.scope == ScopeCredential && r.Account(h.fields["probe_project"]) != h.account {
-			continue
-		}
-		if err := r.rdb.HSet(ctx, h.key, "probe_at", 1).Err(); err != nil {
-			return fmt.Errorf("bring the next probe forward: %w", err)
-		}
-		if h.scope == ScopeProject {
-			if err := Ask(ctx, r.rdb, h.project); err != nil {
-				return err
-			}
-		}
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -146,9 +145,12 @@ func (h Hold) what(calls string) string {
 	return "all " + calls
 }
 
+// holdReader reads what holds calls back.
+type holdReader struct{ *base }
+
 // Concerns reports whether a hold holds back calls of a project, as far as this
 // process knows: any credential may be the project's, without Serving.
-func (r *Releaser) Concerns(h Hold, projectID string) bool {
+func (r *holdReader) Concerns(h Hold, projectID string) bool {
 	switch h.Scope {
 	case ScopeProject, ScopeBatch:
 		return h.ProjectID == projectID
@@ -161,7 +163,7 @@ func (r *Releaser) Concerns(h Hold, projectID string) bool {
 func stamp(t time.Time) string { return t.Format(time.RFC3339) }
 
 // Holds lists everything that holds calls back now.
-func (r *Releaser) Holds(ctx context.Context) ([]Hold, error) {
+func (r *holdReader) Holds(ctx context.Context) ([]Hold, error) {
 	controls, err := r.heldControls(ctx)
 	if err != nil {
 		return nil, err
@@ -187,7 +189,7 @@ func (r *Releaser) Holds(ctx context.Context) ([]Hold, error) {
 
 // heldBy lists the holds of one control hash and, if it is a project's, those of its limits. A project that nothing
 // holds any more is noted no longer.
-func (r *Releaser) heldBy(ctx context.Context, c control, now time.Time) ([]Hold, error) {
+func (r *holdReader) heldBy(ctx context.Context, c control, now time.Time) ([]Hold, error) {
 	holds := c.holds(now)
 	if c.scope != ScopeProject {
 		return holds, nil
@@ -203,7 +205,7 @@ func (r *Releaser) heldBy(ctx context.Context, c control, now time.Time) ([]Hold
 }
 
 // HoldsOf lists what holds calls of one project back now, the limits of its batches among it: what is for all first.
-func (r *Releaser) HoldsOf(ctx context.Context, projectID string) ([]Hold, error) {
+func (r *holdReader) HoldsOf(ctx context.Context, projectID string) ([]Hold, error) {
 	account := r.Account(projectID)
 	controls := []control{{scope: ScopeFleet, key: fleetKey}, {scope: ScopeCredential, account: account, key: accountKey(account)},
 		{scope: ScopeProject, project: projectID, account: account, key: controlKey(projectID)}}
@@ -222,7 +224,7 @@ func (r *Releaser) HoldsOf(ctx context.Context, projectID string) ([]Hold, error
 }
 
 // queuePause is the hold of asynq's queue; none while it is not paused.
-func (r *Releaser) queuePause(ctx context.Context) ([]Hold, error) {
+func (r *holdReader) queuePause(ctx context.Context) ([]Hold, error) {
 	paused, err := r.rdb.Exists(ctx, queuePausedKey).Result()
 	if err != nil {
 		return nil, fmt.Errorf("look what holds calls back: %w", err)
@@ -256,7 +258,7 @@ func controlKey(projectID string) string {
 
 // heldControls reads the control hashes of the fleet and of each project and
 // account that something may hold back.
-func (r *Releaser) heldControls(ctx context.Context) ([]control, error) {
+func (r *holdReader) heldControls(ctx context.Context) ([]control, error) {
 	pipe := r.rdb.Pipeline()
 	projects, accounts := pipe.SMembers(ctx, heldKey), pipe.SMembers(ctx, troubledKey)
 	if _, err := pipe.Exec(ctx); err != nil {
@@ -273,7 +275,7 @@ func (r *Releaser) heldControls(ctx context.Context) ([]control, error) {
 }
 
 // readControls reads control hashes by their keys.
-func (r *Releaser) readControls(ctx context.Context, controls []control) error {
+func (r *holdReader) readControls(ctx context.Context, controls []control) error {
 	pipe := r.rdb.Pipeline()
 	answers := make([]*redis.MapStringStringCmd, len(controls))
 	for i, c := range controls {
@@ -309,6 +311,30 @@ func (c control) holds(now time.Time) []Hold {
 		holds = append(holds, h)
 	}
 	return holds
+}
+
+// ProbeSoon makes the next probe of every hold due now: for a worker that starts,
+// perhaps with the credentials that everybody waits for. Accounts that it does not
+// serve are left alone.
+func (r *Releaser) ProbeSoon(ctx context.Context) error {
+	held, err := r.heldControls(ctx)
+	if err != nil {
+		return err
+	}
+	for _, h := range held {
+		if h.fields["hold"] == "" || h.scope == ScopeCredential && r.Account(h.fields["probe_project"]) != h.account {
+			continue
+		}
+		if err := r.rdb.HSet(ctx, h.key, "probe_at", 1).Err(); err != nil {
+			return fmt.Errorf("bring the next probe forward: %w", err)
+		}
+		if h.scope == ScopeProject {
+			if err := Ask(ctx, r.rdb, h.project); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // Pause holds back the stop calls of one project, or of all for "". Looks go on,
@@ -367,71 +393,4 @@ func (r *Releaser) ResumeAfter(ctx context.Context, projectID string, begin func
 		err = nil
 	}
 	return was, err
-}
-
-// Allowance is how many calls a second a project may make now.
-type Allowance struct {
-	ProjectID  string
-	Rate       float64 // +Inf: no limit. Holds are not in it
-	Configured float64 // +Inf: no limit
-}
-
-// Reduced reports whether a 429 or an outage keeps the rate below what is
-// configured.
-func (a Allowance) Reduced() bool { return a.Rate < a.Configured }
-
-// String is one line for people.
-func (a Allowance) String() string {
-	return fmt.Sprintf("calls of project %s slowed down to %.3g a second, of %s: the API answered 429, or an outage has ended",
-		a.ProjectID, a.Rate, rateText(a.Configured))
-}
-
-func rateText(rate float64) string {
-	if math.IsInf(rate, 1) {
-		return "any number"
-	}
-	return fmt.Sprintf("%.3g", rate)
-}
-
-// Rates tells how many calls a second each of the given projects may make now, in
-// their order.
-func (r *Releaser) Rates(ctx context.Context, projectIDs []string) ([]Allowance, error) {
-	all := make([]Allowance, len(projectIDs))
-	answers := make([]*redis.Cmd, len(projectIDs))
-	ask := func(run func(redis.Scripter, string) *redis.Cmd) error {
-		pipe := r.rdb.Pipeline()
-		for i, id := range projectIDs {
-			answers[i] = run(pipe, id)
-		}
-		_, err := pipe.Exec(ctx)
-		return err
-	}
-	if len(projectIDs) == 0 {
-		return nil, nil
-	}
-	now := r.now().UnixMilli()
-	err := ask(func(pipe redis.Scripter, id string) *redis.Cmd {
-		return ratesScript.EvalSha(ctx, pipe, []string{controlKey(id)}, now, r.Rate(id))
-	})
-	if redis.HasErrorPrefix(err, "NOSCRIPT") {
-		err = ask(func(pipe redis.Scripter, id string) *redis.Cmd {
-			return ratesScript.Eval(ctx, pipe, []string{controlKey(id)}, now, r.Rate(id))
-		})
-	}
-	for i, id := range projectIDs {
-		text, _ := answers[i].Text()
-		rate, perr := strconv.ParseFloat(text, 64)
-		if err == nil {
-			err = perr
-		}
-		if err != nil {
-			return nil, fmt.Errorf("ask for the rate of project %s: %w", id, err)
-		}
-		configured := r.Rate(id)
-		if configured <= 0 {
-			configured = math.Inf(1)
-		}
-		all[i] = Allowance{ProjectID: id, Rate: rate, Configured: configured}
-	}
-	return all, nil
 }

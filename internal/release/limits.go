@@ -15,11 +15,11 @@ import (
 )
 
 // window is the window limit as scripts take it: 0 for none.
-func (r *Releaser) window() int {
-	if r.cfg.Window == nil {
+func (b *base) window() int {
+	if b.cfg.Window == nil {
 		return limits.Defaults().Window
 	}
-	return max(0, r.cfg.Window())
+	return max(0, b.cfg.Window())
 }
 
 // Window is how far a project has used up the window limit: how many stop calls that
@@ -42,7 +42,7 @@ func (w Window) Left() int {
 }
 
 // Windows reads how far projects have used up the window limit, in their order.
-func (r *Releaser) Windows(ctx context.Context, projectIDs ...string) ([]Window, error) {
+func (r *holdReader) Windows(ctx context.Context, projectIDs ...string) ([]Window, error) {
 	if len(projectIDs) == 0 {
 		return nil, nil
 	}
@@ -78,7 +78,7 @@ func shutOf(answers []redis.Cmder) string { return luascript.FieldOf(answers[1])
 
 // windowOf is the window as readWindow's commands were answered. window.lua counts
 // likewise.
-func (r *Releaser) windowOf(answers []redis.Cmder) Window {
+func (r *holdReader) windowOf(answers []redis.Cmder) Window {
 	fields, shut := answers[0].(*redis.MapStringStringCmd).Val(), shutOf(answers)
 	w := Window{Limit: r.window(), Waiting: int(answers[2].(*redis.IntCmd).Val())}
 	if w.Waiting > 0 && w.Limit > 0 {
@@ -153,7 +153,7 @@ func (r *Releaser) limitsHold(ctx context.Context, projectID string, news []stri
 // limitHolds are the holds that limits put on a project. A batch whose stops have all
 // ended is not held any more; noted says that one is noted all the same, and that more
 // stops may come for it.
-func (r *Releaser) limitHolds(ctx context.Context, of Hold) (holds []Hold, noted bool, err error) {
+func (r *holdReader) limitHolds(ctx context.Context, of Hold) (holds []Hold, noted bool, err error) {
 	k := ledger.Keys(of.ProjectID)
 	pipe := r.rdb.Pipeline()
 	readWindow(ctx, pipe, k)

@@ -22,14 +22,17 @@ const (
 	seenAtOnce = 100
 )
 
+// listNotes notes what list checks find.
+type listNotes struct{ *base }
+
 // Seen notes which jobs the list has shown as stopping, at the given time of the
 // fleet. Jobs that are not watched are passed over. A score in whole ms is a sight
 // of the job; one with a fraction is not (see move.lua and release.lua).
 //
 // It returns how many were watched.
-func (r *Releaser) Seen(ctx context.Context, projectID string, jobIDs []string, at time.Time) (int, error) {
+func (l *listNotes) Seen(ctx context.Context, projectID string, jobIDs []string, at time.Time) (int, error) {
 	key, score := ledger.Keys(projectID).Watched(), float64(at.UnixMilli())
-	pipe := r.rdb.Pipeline()
+	pipe := l.rdb.Pipeline()
 	for some := range slices.Chunk(jobIDs, seenAtOnce) {
 		jobs := make([]redis.Z, len(some))
 		for i, id := range some {
@@ -53,9 +56,9 @@ func (r *Releaser) Seen(ctx context.Context, projectID string, jobIDs []string, 
 
 // Listing says that a page of the list is being read in the check of that number, with a time limit. Until that
 // is over nobody else begins a check, but soon afterwards if the next page, or the end of the check, is not told.
-func (r *Releaser) Listing(ctx context.Context, projectID string, check int64, limit time.Duration) error {
-	by := r.now().Add(limit + listSlack).UnixMilli()
-	if err := listingScript.Run(ctx, r.rdb, []string{controlKey(projectID)}, check, by).Err(); err != nil {
+func (l *listNotes) Listing(ctx context.Context, projectID string, check int64, limit time.Duration) error {
+	by := l.now().Add(limit + listSlack).UnixMilli()
+	if err := listingScript.Run(ctx, l.rdb, []string{controlKey(projectID)}, check, by).Err(); err != nil {
 		return fmt.Errorf("go on with the list check of project %s: %w", projectID, err)
 	}
 	return nil
@@ -135,14 +138,14 @@ type ListCheck struct {
 
 // ListChecked tells how a list check ended. It returns it as it was noted: it may be
 // useless, and then the list is left alone from now on.
-func (r *Releaser) ListChecked(ctx context.Context, projectID string, c ListCheck) (ListCheck, error) {
+func (l *listNotes) ListChecked(ctx context.Context, projectID string, c ListCheck) (ListCheck, error) {
 	k := ledger.Keys(projectID)
-	rate, burst := r.rate(projectID)
+	rate, burst := l.rate(projectID)
 	enough := listFailures
 	if c.Starved {
 		enough = 0
 	}
-	noted, err := listedScript.Run(ctx, r.rdb, []string{k.Control(), k.Watched()}, r.now().UnixMilli(), c.Began.UnixMilli(),
+	noted, err := listedScript.Run(ctx, l.rdb, []string{k.Control(), k.Watched()}, l.now().UnixMilli(), c.Began.UnixMilli(),
 		c.Next.Milliseconds(), string(c.Result), c.Why, listRest.Milliseconds(), enough, max(1, c.Pages), c.Jobs, c.Left, c.Peek,
 		c.Unpaid, rate, burst, c.Check).StringSlice()
 	if err != nil {
@@ -154,8 +157,8 @@ func (r *Releaser) ListChecked(ctx context.Context, projectID string, c ListChec
 
 // ListWrong notes that a job had left the list and was stopping all the same.
 // Rounds count how many have left it.
-func (r *Releaser) ListWrong(ctx context.Context, projectID string) error {
-	if err := r.rdb.HIncrBy(ctx, ledger.Keys(projectID).Control(), "list_wrong", 1).Err(); err != nil {
+func (l *listNotes) ListWrong(ctx context.Context, projectID string) error {
+	if err := l.rdb.HIncrBy(ctx, ledger.Keys(projectID).Control(), "list_wrong", 1).Err(); err != nil {
 		return fmt.Errorf("note a wrong list of project %s: %w", projectID, err)
 	}
 	return nil

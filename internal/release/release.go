@@ -17,14 +17,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"vizstop/internal/coalesce"
 	"vizstop/internal/ledger"
 	"vizstop/internal/luascript"
 )
-
-// DefaultRate is the Rate of a fleet that is told no other: calls per second and
-// project.
-const DefaultRate = 50
 
 // Config settles a Releaser. The zero value is usable and limits nothing but what
 // the API itself refuses.
@@ -89,44 +84,40 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Releaser releases and claims steps. It is safe for concurrent use.
+// Releaser releases and claims steps, and knows what holds them back. It is safe for concurrent use.
 type Releaser struct {
-	rdb    redis.UniversalClient
-	cfg    Config
-	worker string
-	now    func() time.Time
-	claims *coalesce.Caller[claim, Claimed]
+	*base
+	*Rounds // of real stops
+	*rateLimit
+	*fleetHolds
+	*holdReader
+	*reporter
+	*claimer
+	*listNotes
+}
 
-	fleet   fleetState
-	failing failing
+// base is what the parts of a Releaser work with.
+type base struct {
+	rdb redis.UniversalClient
+	now func() time.Time // the fleet's time
+	cfg Config
 }
 
 // New returns a releaser for the worker of that id in the Redis behind rdb, which
 // stays the caller's to close. now is the fleet's time. All workers on one Redis
 // must use the same rate.
 func New(rdb redis.UniversalClient, worker string, now func() time.Time, cfg Config) *Releaser {
-	r := &Releaser{rdb: rdb, worker: worker, now: now, cfg: cfg.withDefaults()}
-	r.claims = coalesce.New(claimsAtOnce, claimPace, r.runClaims)
-	return r
+	b := &base{rdb: rdb, now: now, cfg: cfg.withDefaults()}
+	rounds := &Rounds{base: b, key: roundsKey}
+	fleet := &fleetHolds{base: b, rounds: rounds}
+	return &Releaser{
+		base: b, Rounds: rounds, rateLimit: &rateLimit{b}, fleetHolds: fleet, holdReader: &holdReader{b},
+		reporter: &reporter{base: b, fleetHolds: fleet}, claimer: newClaimer(b, fleet, worker), listNotes: &listNotes{b},
+	}
 }
 
 // Now is the fleet's time.
-func (r *Releaser) Now() time.Time { return r.now() }
-
-// Rate is how many calls a second a project may make by configuration; 0: any
-// number.
-func (r *Releaser) Rate(projectID string) float64 {
-	rate, _ := r.rate(projectID)
-	return rate
-}
-
-const (
-	// claimsAtOnce is how many steps one script claims at most.
-	claimsAtOnce = 50
-	// claimPace is the least time between two scripts that claim steps of a project:
-	// little against a call of the API, for which a slot waits meanwhile.
-	claimPace = 2 * time.Millisecond
-)
+func (b *base) Now() time.Time { return b.now() }
 
 //go:embed scripts/*.lua
 var scripts embed.FS
@@ -208,7 +199,7 @@ type Sighting struct {
 }
 
 // probeTime is how long the probe of a hold may take.
-func (r *Releaser) probeTime() time.Duration { return r.cfg.CallTimeout + 5*time.Second }
+func (b *base) probeTime() time.Duration { return b.cfg.CallTimeout + 5*time.Second }
 
 // Round makes a round of one project.
 func (r *Releaser) Round(ctx context.Context, projectID string, need Need) (Round, error) {

@@ -47,11 +47,18 @@ func (c Call) step() string {
 	return c.Step.String()
 }
 
+// reporter notes how calls ended, and what that holds back.
+type reporter struct {
+	*base
+	*fleetHolds
+	failing failing
+}
+
 // Report tells how a call ended; err is what the client returned. It reports
 // whether the failure, if any, is the system's: then it says nothing about the
 // job. A failure counts against the smallest thing that it may be the fault of:
 // the stop, then the project, then the credential of its account.
-func (r *Releaser) Report(ctx context.Context, c Call, err error) (system bool, rerr error) {
+func (r *reporter) Report(ctx context.Context, c Call, err error) (system bool, rerr error) {
 	if errors.Is(err, jobs.ErrUnasked) {
 		return false, nil
 	}
@@ -81,41 +88,8 @@ func (r *Releaser) Report(ctx context.Context, c Call, err error) (system bool, 
 	}
 }
 
-// Spend waits until the rate of a project allows a call that belongs to no step,
-// such as a restart, and takes it. Holds are not asked.
-func (r *Releaser) Spend(ctx context.Context, projectID string) error {
-	rate, burst := r.rate(projectID)
-	for {
-		wait, err := spendScript.Run(ctx, r.rdb, []string{ledger.Keys(projectID).Control()}, r.now().UnixMilli(), rate, burst).Int64()
-		if err != nil {
-			return fmt.Errorf("ask for the rate of project %s: %w", projectID, err)
-		}
-		if wait == 0 {
-			return nil
-		}
-		timer := time.NewTimer(time.Duration(wait) * time.Millisecond)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
-		}
-	}
-}
-
-// Owe counts a further call of a step, such as the look at a job's kind before its stop call, or the second try of a
-// slow look. Nobody waits for the rate: the stops that are released next do. While a hold keeps calls of the project
-// back, no more than two are owed.
-func (r *Releaser) Owe(ctx context.Context, projectID string) error {
-	rate, burst := r.rate(projectID)
-	if err := oweScript.Run(ctx, r.rdb, []string{ledger.Keys(projectID).Control()}, r.now().UnixMilli(), rate, burst).Err(); err != nil {
-		return fmt.Errorf("count a call of project %s: %w", projectID, err)
-	}
-	return nil
-}
-
 // Throttled tells that the API answered 429 to a call that Spend let out.
-func (r *Releaser) Throttled(ctx context.Context, projectID string, err error) error {
+func (r *reporter) Throttled(ctx context.Context, projectID string, err error) error {
 	return r.throttled(ctx, Call{ProjectID: projectID, At: r.now()}, noStep, err)
 }
 
@@ -123,7 +97,7 @@ func (r *Releaser) Throttled(ctx context.Context, projectID string, err error) e
 const noStep = "-"
 
 // throttled parks a project after a 429 to a call of a step.
-func (r *Releaser) throttled(ctx context.Context, c Call, step string, err error) error {
+func (r *reporter) throttled(ctx context.Context, c Call, step string, err error) error {
 	d, told, limit := parkLeast+rand.N(parkMost-parkLeast), 0, 0.0
 	if apiErr, ok := errors.AsType[*jobs.Error](err); ok {
 		if apiErr.RetryAfter > 0 {
@@ -143,7 +117,7 @@ func (r *Releaser) throttled(ctx context.Context, c Call, step string, err error
 
 // failed counts a failure against a project, and reports whether it is the
 // system's.
-func (r *Releaser) failed(ctx context.Context, c Call, why Reason, enough int, several bool, err error) (system bool, rerr error) {
+func (r *reporter) failed(ctx context.Context, c Call, why Reason, enough int, several bool, err error) (system bool, rerr error) {
 	r.failing.note(c.ProjectID, 0)
 	first, longest := r.probeWaits(why)
 	answer, rerr := failedScript.Run(ctx, r.rdb, []string{ledger.Keys(c.ProjectID).Control()}, r.now().UnixMilli(), string(why),
@@ -162,23 +136,23 @@ func (r *Releaser) failed(ctx context.Context, c Call, why Reason, enough int, s
 const outageProbe = 1500 * time.Millisecond
 
 // probeWaits are the first and the longest wait for a probe of a project.
-func (r *Releaser) probeWaits(why Reason) (first, longest time.Duration) {
+func (b *base) probeWaits(why Reason) (first, longest time.Duration) {
 	first, longest = 15*time.Second, 2*time.Minute
 	if why == Outage {
 		first, longest = outageProbe, outageProbe
 	}
-	if r.cfg.FirstProbe > 0 {
-		first = r.cfg.FirstProbe
+	if b.cfg.FirstProbe > 0 {
+		first = b.cfg.FirstProbe
 	}
-	if r.cfg.LongestProbe > 0 {
-		longest = r.cfg.LongestProbe
+	if b.cfg.LongestProbe > 0 {
+		longest = b.cfg.LongestProbe
 	}
 	return first, max(first, longest)
 }
 
 // answered ends what holds back the project of c, if anything may, and the
 // credential, which must have been accepted.
-func (r *Releaser) answered(ctx context.Context, c Call) error {
+func (r *reporter) answered(ctx context.Context, c Call) error {
 	if err := r.credentialAccepted(ctx, c.Account); err != nil {
 		return err
 	}
@@ -221,7 +195,7 @@ func (f *failing) note(projectID string, rest time.Duration) {
 
 // Resting reports whether this process knows that no call of a project may go out
 // now: a step that was taken before that waits again.
-func (r *Releaser) Resting(projectID string) bool {
+func (r *reporter) Resting(projectID string) bool {
 	r.failing.mu.Lock()
 	defer r.failing.mu.Unlock()
 	return time.Now().Before(r.failing.projects[projectID]) || r.holds(projectID) == "1"
@@ -237,19 +211,19 @@ func (f *failing) forget(projectID string) bool {
 }
 
 // markHeld notes that something holds a project back, so that it is shown.
-func (r *Releaser) markHeld(ctx context.Context, projectID string, fresh bool) error {
+func (b *base) markHeld(ctx context.Context, projectID string, fresh bool) error {
 	if !fresh {
 		return nil
 	}
-	if err := r.rdb.SAdd(ctx, heldKey, projectID).Err(); err != nil {
+	if err := b.rdb.SAdd(ctx, heldKey, projectID).Err(); err != nil {
 		return fmt.Errorf("note that project %s is held: %w", projectID, err)
 	}
 	return nil
 }
 
-func (r *Releaser) observe(fresh bool, b Began) {
-	if fresh && r.cfg.Observer != nil {
-		r.cfg.Observer.HoldBegan(b)
+func (b *base) observe(fresh bool, hold Began) {
+	if fresh && b.cfg.Observer != nil {
+		b.cfg.Observer.HoldBegan(hold)
 	}
 }
 

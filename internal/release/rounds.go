@@ -1,8 +1,8 @@
 package release
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -34,13 +34,17 @@ const (
 	projectsPage = 1000                   // projects that are read at once
 )
 
-// Turns settles what is over and returns the rounds that are due, each to one
-// worker, and when the first of the others is due; less than 0: there is none.
-func (r *Releaser) Turns(ctx context.Context, over []Settled) ([]Turn, time.Duration, error) {
-	return r.turns(ctx, roundsKey, over)
+// Rounds are the projects of the fleet that have something to do, of real or of shadow stops, each with when its
+// next round is due. It is safe for concurrent use.
+type Rounds struct {
+	*base
+	key  string // of the sorted set
+	wake string // what WakeChannel is told; "": the project
 }
 
-func (r *Releaser) turns(ctx context.Context, key string, over []Settled) ([]Turn, time.Duration, error) {
+// Turns settles what is over and returns the rounds that are due, each to one
+// worker, and when the first of the others is due; less than 0: there is none.
+func (r *Rounds) Turns(ctx context.Context, over []Settled) ([]Turn, time.Duration, error) {
 	args := []any{r.now().UnixMilli(), turnLife.Milliseconds(), turnsAtOnce}
 	for _, s := range over {
 		ms := s.Next.Milliseconds()
@@ -49,7 +53,7 @@ func (r *Releaser) turns(ctx context.Context, key string, over []Settled) ([]Tur
 		}
 		args = append(args, s.ProjectID, s.given, ms)
 	}
-	answer, err := roundsScript.Run(ctx, r.rdb, []string{key}, args...).Slice()
+	answer, err := roundsScript.Run(ctx, r.rdb, []string{r.key}, args...).Slice()
 	if err != nil {
 		return nil, 0, fmt.Errorf("look which projects are due for a round: %w", err)
 	}
@@ -63,17 +67,19 @@ func (r *Releaser) turns(ctx context.Context, key string, over []Settled) ([]Tur
 // WakeChannel is where producers and workers say that there is something to do.
 const WakeChannel = "vizstop:wake"
 
-// Ask makes the next round of a project due now and wakes the workers, for
-// whoever has given the ledger something to do.
+// Ask makes the next round of the real stops of a project due now and wakes the workers, for whoever has given the
+// ledger something to do and has no Releaser.
 func Ask(ctx context.Context, rdb redis.UniversalClient, projectID string) error {
-	return ask(ctx, rdb, roundsKey, projectID, projectID)
+	return (&Rounds{base: &base{rdb: rdb}, key: roundsKey}).Ask(ctx, projectID)
 }
 
-func ask(ctx context.Context, rdb redis.UniversalClient, key, projectID, message string) error {
+// Ask makes the next round of a project due now and wakes the workers, for whoever has given the ledger something to
+// do.
+func (r *Rounds) Ask(ctx context.Context, projectID string) error {
 	// A score in the past is as good as now, whatever the fleet's time is.
-	err := rdb.ZAdd(ctx, key, redis.Z{Score: 0, Member: projectID}).Err()
+	err := r.rdb.ZAdd(ctx, r.key, redis.Z{Score: 0, Member: projectID}).Err()
 	if err == nil {
-		err = rdb.Publish(ctx, WakeChannel, message).Err()
+		err = r.rdb.Publish(ctx, WakeChannel, cmp.Or(r.wake, projectID)).Err()
 	}
 	if err != nil {
 		return fmt.Errorf("ask for a round of project %s: %w", projectID, err)
@@ -87,22 +93,18 @@ const announcedWork = 5 * time.Second
 
 // Expect makes sure that a project gets a round in a few seconds, for whoever is
 // about to give the ledger something to do: it may die before it can Ask.
-func (r *Releaser) Expect(ctx context.Context, projectID string) error {
-	return r.expect(ctx, roundsKey, projectID)
-}
-
-func (r *Releaser) expect(ctx context.Context, key, projectID string) error {
-	return r.announce(ctx, key, false, projectID)
+func (r *Rounds) Expect(ctx context.Context, projectID string) error {
+	return r.announce(ctx, false, projectID)
 }
 
 // announce announces work of projects; with known, of those only that have work already.
-func (r *Releaser) announce(ctx context.Context, key string, known bool, projectIDs ...string) error {
+func (r *Rounds) announce(ctx context.Context, known bool, projectIDs ...string) error {
 	for some := range slices.Chunk(projectIDs, projectsPage) {
 		args := []any{r.now().Add(announcedWork).UnixMilli(), known}
 		for _, p := range some {
 			args = append(args, p)
 		}
-		if err := announceScript.Run(ctx, r.rdb, []string{key}, args...).Err(); err != nil {
+		if err := announceScript.Run(ctx, r.rdb, []string{r.key}, args...).Err(); err != nil {
 			return fmt.Errorf("announce work of %d projects: %w", len(some), err)
 		}
 	}
@@ -110,7 +112,7 @@ func (r *Releaser) announce(ctx context.Context, key string, known bool, project
 }
 
 // expectIn is Expect for projects that have work already; others stay as they are.
-func (r *Releaser) expectIn(ctx context.Context, projectID string) error {
+func (r *Rounds) expectIn(ctx context.Context, projectID string) error {
 	projectIDs := []string{projectID}
 	if projectID == "" {
 		var err error
@@ -118,27 +120,22 @@ func (r *Releaser) expectIn(ctx context.Context, projectID string) error {
 			return err
 		}
 	}
-	return r.announce(ctx, roundsKey, true, projectIDs...)
+	return r.announce(ctx, true, projectIDs...)
 }
 
 // AskAll makes the next round of every project with work due now.
-func (r *Releaser) AskAll(ctx context.Context) error {
+func (r *Rounds) AskAll(ctx context.Context) error {
 	return r.askWhere(ctx, func(string) bool { return true })
 }
 
-// askAccounts does the same for the projects of some accounts.
-func (r *Releaser) askAccounts(ctx context.Context, accounts ...string) error {
-	return r.askWhere(ctx, func(projectID string) bool { return slices.Contains(accounts, r.Account(projectID)) })
-}
-
 // askWhere makes the next rounds of some projects with work due now.
-func (r *Releaser) askWhere(ctx context.Context, asked func(projectID string) bool) error {
+func (r *Rounds) askWhere(ctx context.Context, asked func(projectID string) bool) error {
 	all, err := r.withWork(ctx, asked) // before any is asked for: they change places then
 	if err != nil {
 		return err
 	}
 	for some := range slices.Chunk(all, projectsPage) {
-		if err := r.hastenRounds(ctx, roundsKey, time.Time{}, some...); err != nil {
+		if err := r.hasten(ctx, time.Time{}, some...); err != nil {
 			return err
 		}
 	}
@@ -146,9 +143,9 @@ func (r *Releaser) askWhere(ctx context.Context, asked func(projectID string) bo
 }
 
 // withWork lists those of the projects with work that are asked for.
-func (r *Releaser) withWork(ctx context.Context, asked func(projectID string) bool) (all []string, err error) {
+func (r *Rounds) withWork(ctx context.Context, asked func(projectID string) bool) (all []string, err error) {
 	for offset := int64(0); ; offset += projectsPage {
-		projects, err := r.rdb.ZRange(ctx, roundsKey, offset, offset+projectsPage-1).Result()
+		projects, err := r.rdb.ZRange(ctx, r.key, offset, offset+projectsPage-1).Result()
 		if err != nil {
 			return nil, fmt.Errorf("ask for rounds of many projects: %w", err)
 		}
@@ -163,16 +160,16 @@ func (r *Releaser) withWork(ctx context.Context, asked func(projectID string) bo
 	}
 }
 
-// hastenRounds makes the next rounds of those of some projects that have work due by
+// hasten makes the next rounds of those of some projects that have work due by
 // then, if they were to be later; the zero time means now.
-func (r *Releaser) hastenRounds(ctx context.Context, key string, due time.Time, projectIDs ...string) error {
+func (r *Rounds) hasten(ctx context.Context, due time.Time, projectIDs ...string) error {
 	members := make([]redis.Z, len(projectIDs))
 	for i, p := range projectIDs {
 		if members[i].Member = p; !due.IsZero() {
 			members[i].Score = float64(due.UnixMilli())
 		}
 	}
-	err := r.rdb.ZAddArgs(ctx, key, redis.ZAddArgs{XX: true, LT: true, Members: members}).Err()
+	err := r.rdb.ZAddArgs(ctx, r.key, redis.ZAddArgs{XX: true, LT: true, Members: members}).Err()
 	if err != nil {
 		return fmt.Errorf("ask for rounds of %d projects: %w", len(projectIDs), err)
 	}
@@ -186,11 +183,7 @@ const restoredWithin = 10 * time.Minute
 // Restore makes sure that projects with stops in flight get a round: at once where Redis
 // has lost when the next one is due, and else within ten minutes. It returns how many it
 // had lost.
-func (r *Releaser) Restore(ctx context.Context, projectIDs []string) (int, error) {
-	return r.restore(ctx, roundsKey, projectIDs)
-}
-
-func (r *Releaser) restore(ctx context.Context, key string, projectIDs []string) (int, error) {
+func (r *Rounds) Restore(ctx context.Context, projectIDs []string) (int, error) {
 	if len(projectIDs) == 0 {
 		return 0, nil
 	}
@@ -198,49 +191,20 @@ func (r *Releaser) restore(ctx context.Context, key string, projectIDs []string)
 	for i, p := range projectIDs {
 		lost[i].Member = p
 	}
-	n, err := r.rdb.ZAddNX(ctx, key, lost...).Result()
+	n, err := r.rdb.ZAddNX(ctx, r.key, lost...).Result()
 	if err != nil {
 		return 0, fmt.Errorf("restore the rounds of %d projects: %w", len(projectIDs), err)
 	}
-	return int(n), r.hastenRounds(ctx, key, r.now().Add(restoredWithin), projectIDs...)
+	return int(n), r.hasten(ctx, r.now().Add(restoredWithin), projectIDs...)
 }
 
 // Projects lists the projects that have something to do, up to 1,000 of them.
-func (r *Releaser) Projects(ctx context.Context) ([]string, error) {
-	return r.projects(ctx, roundsKey)
-}
-
-func (r *Releaser) projects(ctx context.Context, key string) ([]string, error) {
-	projects, err := r.rdb.ZRange(ctx, key, 0, projectsPage-1).Result()
+func (r *Rounds) Projects(ctx context.Context) ([]string, error) {
+	projects, err := r.rdb.ZRange(ctx, r.key, 0, projectsPage-1).Result()
 	if err != nil {
 		return nil, fmt.Errorf("list the projects with work: %w", err)
 	}
 	return projects, nil
-}
-
-// StopShare is the part of a rate that stop calls get while looks wait, too.
-const StopShare = 0.8
-
-// Announce makes the configured rate known to producers, which have no such
-// setting of their own. The last worker to start is heard.
-func (r *Releaser) Announce(ctx context.Context) error {
-	if err := r.rdb.Set(ctx, announcedKey, r.cfg.Rate, 0).Err(); err != nil {
-		return fmt.Errorf("announce the rate: %w", err)
-	}
-	return nil
-}
-
-// AnnouncedRate is the rate that workers last announced: calls per second and
-// project, for the whole fleet; 0 without a limit. known is false when none has.
-func AnnouncedRate(ctx context.Context, rdb redis.UniversalClient) (rate float64, known bool, err error) {
-	rate, err = rdb.Get(ctx, announcedKey).Float64()
-	if errors.Is(err, redis.Nil) {
-		return 0, false, nil
-	}
-	if err != nil {
-		return 0, false, fmt.Errorf("read the rate that workers keep to: %w", err)
-	}
-	return rate, true, nil
 }
 
 func millis(ms string) time.Time {

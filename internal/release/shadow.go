@@ -18,40 +18,19 @@ const ShadowWake = "shadow"
 // Shadow releases and claims the looks of shadow stops, for which nothing else is
 // done: they keep to the rate and the holds of their project, have no tasks, and leave
 // no mark of a stop call. It is safe for concurrent use.
-type Shadow struct{ r *Releaser }
+type Shadow struct {
+	*Rounds
+	r *Releaser
+}
 
 // Shadow is the part for shadow stops.
-func (r *Releaser) Shadow() Shadow { return Shadow{r} }
+func (r *Releaser) Shadow() Shadow {
+	return Shadow{&Rounds{base: r.base, key: shadowRoundsKey, wake: ShadowWake}, r}
+}
 
 // Windows is that of Releaser.
 func (s Shadow) Windows(ctx context.Context, projectIDs ...string) ([]Window, error) {
 	return s.r.Windows(ctx, projectIDs...)
-}
-
-// Turns is that of Releaser.
-func (s Shadow) Turns(ctx context.Context, over []Settled) ([]Turn, time.Duration, error) {
-	return s.r.turns(ctx, shadowRoundsKey, over)
-}
-
-// Expect is that of Releaser.
-func (s Shadow) Expect(ctx context.Context, projectID string) error {
-	return s.r.expect(ctx, shadowRoundsKey, projectID)
-}
-
-// Ask makes the next round of the shadow stops of a project due now, and wakes the
-// workers.
-func (s Shadow) Ask(ctx context.Context, projectID string) error {
-	return ask(ctx, s.r.rdb, shadowRoundsKey, projectID, ShadowWake)
-}
-
-// Restore is that of Releaser.
-func (s Shadow) Restore(ctx context.Context, projectIDs []string) (int, error) {
-	return s.r.restore(ctx, shadowRoundsKey, projectIDs)
-}
-
-// Projects is that of Releaser.
-func (s Shadow) Projects(ctx context.Context) ([]string, error) {
-	return s.r.projects(ctx, shadowRoundsKey)
 }
 
 // ShadowRound is what one round has taken, and what else there is to do.

@@ -134,7 +134,7 @@ func (l *Loop) settle(ctx context.Context, over []release.Settled) {
 		over[i].Next = max(0, over[i].Next)
 	}
 	for _, s := range append(over, l.drain()...) {
-		_ = release.Ask(ctx, l.Redis, s.ProjectID) // others find it in time
+		_ = l.Release.Ask(ctx, s.ProjectID) // others find it in time
 	}
 }
 

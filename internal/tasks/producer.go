@@ -18,7 +18,6 @@ import (
 type Producer struct {
 	ledger  *ledger.Ledger
 	release *release.Releaser
-	rdb     redis.UniversalClient
 	tracer  *tracing.Tracer
 
 	endpoint func(projectID string) string
@@ -26,7 +25,7 @@ type Producer struct {
 
 // NewProducer returns a producer on the given ledger, whose Redis is behind rdb.
 func NewProducer(l *ledger.Ledger, rdb redis.UniversalClient) *Producer {
-	return &Producer{ledger: l, rdb: rdb, release: release.New(rdb, "", l.Now, release.Config{}),
+	return &Producer{ledger: l, release: release.New(rdb, "", l.Now, release.Config{}),
 		endpoint: func(string) string { return "" }}
 }
 
@@ -54,14 +53,14 @@ func (p *Producer) Ask(ctx context.Context, projectID, batch string, asks []ledg
 	if err := checkIDs(projectID, batch, asks); err != nil {
 		return nil, err
 	}
-	expect, ask := p.release.Expect, func(ctx context.Context, projectID string) error { return release.Ask(ctx, p.rdb, projectID) }
+	rounds := p.release.Rounds
 	if len(asks) > 0 && asks[0].Shadow {
-		expect, ask = p.release.Shadow().Expect, p.release.Shadow().Ask
+		rounds = p.release.Shadow().Rounds
 	}
 	all := make([]ledger.Opening, 0, len(asks))
 	for chunk := range slices.Chunk(asks, ledger.OpenChunk) {
 		// If this process dies before it can ask for a round, there is one all the same.
-		if err := expect(ctx, projectID); err != nil {
+		if err := rounds.Expect(ctx, projectID); err != nil {
 			return all, err
 		}
 		spans := p.trace(ctx, projectID, batch, chunk)
@@ -74,7 +73,7 @@ func (p *Producer) Ask(ctx context.Context, projectID, batch string, asks []ledg
 			spans.end(i, o, nil)
 		}
 		all = append(all, openings...)
-		if err := ask(ctx, projectID); err != nil {
+		if err := rounds.Ask(ctx, projectID); err != nil {
 			return all, err
 		}
 	}
