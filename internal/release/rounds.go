@@ -42,6 +42,9 @@ type Rounds struct {
 	wake string // what WakeChannel is told; "": the project
 }
 
+// keys are those of the scripts.
+func (r *Rounds) keys() []string { return []string{r.key, r.key + ":announced"} }
+
 // Turns settles what is over and returns the rounds that are due, each to one
 // worker, and when the first of the others is due; less than 0: there is none.
 func (r *Rounds) Turns(ctx context.Context, over []Settled) ([]Turn, time.Duration, error) {
@@ -53,7 +56,7 @@ func (r *Rounds) Turns(ctx context.Context, over []Settled) ([]Turn, time.Durati
 		}
 		args = append(args, s.ProjectID, s.given, ms)
 	}
-	answer, err := roundsScript.Run(ctx, r.rdb, []string{r.key}, args...).Slice()
+	answer, err := roundsScript.Run(ctx, r.rdb, r.keys(), args...).Slice()
 	if err != nil {
 		return nil, 0, fmt.Errorf("look which projects are due for a round: %w", err)
 	}
@@ -92,7 +95,8 @@ func (r *Rounds) Ask(ctx context.Context, projectID string) error {
 const announcedWork = 5 * time.Second
 
 // Expect makes sure that a project gets a round in a few seconds, for whoever is
-// about to give the ledger something to do: it may die before it can Ask.
+// about to give the ledger something to do: it may die before it can Ask. That round begins no sooner than
+// announcedWork after the call; rounds that begin sooner don't take its place.
 func (r *Rounds) Expect(ctx context.Context, projectID string) error {
 	return r.announce(ctx, false, projectID)
 }
@@ -104,7 +108,7 @@ func (r *Rounds) announce(ctx context.Context, known bool, projectIDs ...string)
 		for _, p := range some {
 			args = append(args, p)
 		}
-		if err := announceScript.Run(ctx, r.rdb, []string{r.key}, args...).Err(); err != nil {
+		if err := announceScript.Run(ctx, r.rdb, r.keys(), args...).Err(); err != nil {
 			return fmt.Errorf("announce work of %d projects: %w", len(some), err)
 		}
 	}
@@ -142,22 +146,19 @@ func (r *Rounds) askWhere(ctx context.Context, asked func(projectID string) bool
 	return nil
 }
 
-// withWork lists those of the projects with work that are asked for.
+// withWork lists those of the projects with work that are asked for, each at least once.
 func (r *Rounds) withWork(ctx context.Context, asked func(projectID string) bool) (all []string, err error) {
-	for offset := int64(0); ; offset += projectsPage {
-		projects, err := r.rdb.ZRange(ctx, r.key, offset, offset+projectsPage-1).Result()
-		if err != nil {
-			return nil, fmt.Errorf("ask for rounds of many projects: %w", err)
+	scan := r.rdb.ZScan(ctx, r.key, 0, "", projectsPage).Iterator() // pages by rank would miss some: they change places
+	for scan.Next(ctx) {
+		if project := scan.Val(); asked(project) {
+			all = append(all, project)
 		}
-		for _, p := range projects {
-			if asked(p) {
-				all = append(all, p)
-			}
-		}
-		if len(projects) < projectsPage {
-			return all, nil
-		}
+		scan.Next(ctx) // its score
 	}
+	if err := scan.Err(); err != nil {
+		return nil, fmt.Errorf("ask for rounds of many projects: %w", err)
+	}
+	return all, nil
 }
 
 // hasten makes the next rounds of those of some projects that have work due by

@@ -1,10 +1,14 @@
 package release
 
 import (
+	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 func (w *world) turns(r *Releaser, over ...Settled) ([]Turn, time.Duration) {
@@ -65,7 +69,7 @@ func TestSettleNeverPushesBackAPull(t *testing.T) {
 			"expected, sooner":  {func() { w.ok(w.Expect(w.t.Context(), project)) }, time.Second, time.Second},
 			"expected, no more": {func() { w.ok(w.Expect(w.t.Context(), project)) }, -1, announcedWork},
 		} {
-			w.rdb.Del(t.Context(), roundsKey)
+			w.rdb.Del(t.Context(), w.Rounds.keys()...)
 			w.ask()
 			turns, _ := w.turns(w.Releaser)
 			row.meanwhile()
@@ -91,8 +95,14 @@ func TestSettledForGood(t *testing.T) {
 		w.ask()
 		w.ok(w.Expect(t.Context(), project)) // does not push it back
 		turns, _ := w.turns(w.Releaser)
+		w.turns(w.Releaser, Settled{turns[0], -1}) // whoever announced work may have died: there is one more
+		w.advance(announcedWork)
+		turns, _ = w.turns(w.Releaser)
 		if _, next := w.turns(w.Releaser, Settled{turns[0], -1}); next >= 0 {
 			t.Errorf("next in %v, want never", next)
+		}
+		if left := w.rdb.Exists(t.Context(), w.Rounds.keys()...).Val(); left != 0 {
+			t.Errorf("%d keys are left", left)
 		}
 		if projects, err := w.Projects(t.Context()); err != nil || len(projects) != 0 {
 			t.Errorf("projects %v, %v, want none", projects, err)
@@ -131,6 +141,35 @@ func TestAnnouncedDuringARound(t *testing.T) {
 					w.advance(turnLife + time.Millisecond)
 				}
 				w.turns(w.Releaser, Settled{turns[len(turns)-1], -1})
+			}
+		})
+	}
+}
+
+// A round that begins between the announcement and the work finds nothing, and is not the one that was announced.
+func TestAnnouncedBeforeARound(t *testing.T) {
+	for name, soon := range map[string]time.Duration{"due before": 100 * time.Millisecond, "pulled after": -1} {
+		eachRedis(t, Config{}, func(t *testing.T, w *world) {
+			for _, settled := range []time.Duration{time.Hour, -1} {
+				w.rdb.Del(t.Context(), w.Rounds.keys()...)
+				if soon >= 0 {
+					w.turns(w.Releaser, Pull(project, soon))
+				}
+				w.ok(w.Expect(t.Context(), project))
+				turns, _ := w.turns(w.Releaser)
+				if soon < 0 {
+					turns, _ = w.turns(w.Releaser, Pull(project, 0))
+				} else {
+					w.advance(soon)
+					turns, _ = w.turns(w.Releaser)
+				}
+				if len(turns) != 1 {
+					t.Fatal(turns)
+				}
+				_, next := w.turns(w.Releaser, Settled{turns[0], settled}) // it saw nothing: the work is recorded after it
+				if next < 0 || next > announcedWork {
+					t.Errorf("%s: settled by %v, next round in %v", name, settled, next)
+				}
 			}
 		})
 	}
@@ -184,6 +223,52 @@ func TestManyProjects(t *testing.T) {
 			t.Errorf("%d projects got a turn, want %d", len(seen), n)
 		}
 	})
+}
+
+// between does something after the first page of a scan.
+type between struct {
+	n  int
+	do func()
+}
+
+func (b *between) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (b *between) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+func (b *between) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if cmd.Name() == "zscan" {
+			if b.n++; b.n == 1 {
+				b.do()
+			}
+		}
+		return err
+	}
+}
+
+// AskAll misses no project while others change places.
+func TestManyProjectsMove(t *testing.T) {
+	w := onRedis(t, Config{})
+	var zs []redis.Z
+	for i := range 1500 {
+		zs = append(zs, redis.Z{Score: float64(w.now().Add(time.Hour).UnixMilli() + int64(i)), Member: fmt.Sprintf("p%04d", i)})
+	}
+	w.rdb.ZAdd(t.Context(), roundsKey, zs...)
+	w.limited.AddHook(&between{do: func() { // a round of the first one ends
+		w.rdb.ZAdd(context.Background(), roundsKey, redis.Z{Score: float64(w.now().Add(2 * time.Hour).UnixMilli()), Member: "p0000"})
+	}})
+	w.ok(w.AskAll(t.Context()))
+	var missed []string
+	for _, z := range w.rdb.ZRangeWithScores(t.Context(), roundsKey, 0, -1).Val() {
+		if z.Score > 0 {
+			missed = append(missed, z.Member.(string))
+		}
+	}
+	if len(missed) > 0 {
+		slices.Sort(missed)
+		t.Errorf("not asked for: %v", missed)
+	}
 }
 
 // Producers learn the rate that the workers keep to.

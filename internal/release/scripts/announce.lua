@@ -1,17 +1,16 @@
--- Announces work of projects: each gets a round by then.
+-- Announces work of projects: each gets a round by then, and one that begins at that time or later.
 --
--- KEYS  rounds (sorted set: project by when its next round is due)
+-- KEYS  rounds (sorted set: project by when its next round is due), announced (sorted set: project by when the round is
+--       due that finds what was announced)
 -- ARGV  when the rounds are due, 1 for those projects only that have work already, projects
---
--- A round that is under way may not see the work: it must not settle a later time. So what is announced takes the place
--- of the giving (rounds.lua), which a fraction tells. If nobody settles that, it runs out when the announced round is
--- due.
-local rounds, due, known = KEYS[1], tonumber(ARGV[1]), ARGV[2] == '1'
+local rounds, announced, due, known = KEYS[1], KEYS[2], tonumber(ARGV[1]), ARGV[2] == '1'
 for i = 3, #ARGV do
-  local at = redis.call('ZSCORE', rounds, ARGV[i])
-  at = at and tonumber(at)
-  if at and (at > due or at % 1 > 0) or not at and not known then
-    redis.call('ZADD', rounds, string.format('%.0f', due), ARGV[i])
+  local project = ARGV[i]
+  local at = redis.call('ZSCORE', rounds, project)
+  if at or not known then
+    local before = redis.call('ZSCORE', announced, project)
+    if not before or tonumber(before) < due then redis.call('ZADD', announced, due, project) end
+    if not at or tonumber(at) > due then redis.call('ZADD', rounds, due, project) end
   end
 end
 return 1
