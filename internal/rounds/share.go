@@ -42,7 +42,7 @@ func (l *Loop) share(projectID string, budget int) share {
 	s := share{room: room(max(1, l.slots()*may/l.Parallel), l.Release.Rate(projectID)), most: budget,
 		backlog: backlogPerSlot * l.Parallel,
 		inline:  l.inline.left(projectID, l.withLooksAhead(l.Parallel), l.withLooksAhead(may))}
-	call := l.Slots.LookTime()
+	call := l.Slots.CallTimeOf(projectID)
 	s.rest = min(max(call, busyWait), mostRest) // roomPerSlot calls of each slot wait meanwhile
 	if budget == 0 {
 		s.wait = min(max(budgetPerSlot/4*call, 2*busyWait), 4*mostRest)

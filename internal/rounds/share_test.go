@@ -46,6 +46,38 @@ func TestLooksOfADoubtedAccount(t *testing.T) {
 	}
 }
 
+// What a project without room has released must last its slots until its next round, also where looks (of it, or of
+// another project) take much longer than its stop calls.
+func TestRestOfQuickStops(t *testing.T) {
+	rdb := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
+	t.Cleanup(func() { _ = rdb.Close() })
+	releaser := release.New(rdb, "worker-1", time.Now, release.Config{})
+	l := New(Config{Release: releaser, Slots: tasks.NewSlots(8, releaser), Member: fleet.New(rdb, 8), Parallel: 8})
+	call := release.Call{ProjectID: "quick", Step: ledger.Member{StopID: "s", Hop: 1, JobID: "1"}, At: time.Now(), Ill: true}
+	if _, err := releaser.Report(t.Context(), call, nil); err != nil {
+		t.Fatal(err)
+	}
+	const stops, looks = 20 * time.Millisecond, 400 * time.Millisecond
+	for range 50 {
+		slot, err := l.Slots.Acquire(t.Context(), "quick", false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		slot.Answered(stops)
+		if slot, err = l.Slots.Acquire(t.Context(), "slow", true); err != nil {
+			t.Fatal(err)
+		}
+		slot.Answered(looks)
+	}
+	s := l.share("quick", 100)
+	may := l.Slots.May("quick")
+	lasts := time.Duration(s.room) * stops / time.Duration(may)
+	if s.rest > lasts {
+		t.Errorf("the next round is due in %v, what is released lasts for %v: at most %.0f calls a second in place of %.0f",
+			s.rest, lasts, float64(s.room)/s.rest.Seconds(), float64(may)/stops.Seconds())
+	}
+}
+
 // A worker takes as many looks ahead as its slots get done in a moment, but no fewer than a few,
 // and no more than a dead one may take with it.
 func TestLooksAhead(t *testing.T) {

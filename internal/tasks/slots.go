@@ -236,6 +236,25 @@ func (s *Slots) LookTimeOf(projectID string) time.Duration {
 	return cmp.Or(own[kindOf(true)], own[kindOf(false)], s.times[kindOf(true)], s.times[kindOf(false)])
 }
 
+// CallTimeOf is about how long calls of a project take, of the kind that takes less: its slots are free again so soon.
+// Before one was answered lately it is what calls of all projects take; 0 if there was none.
+func (s *Slots) CallTimeOf(projectID string) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.projects[projectID]; p != nil && p.times.least() > 0 {
+		return p.times.least()
+	}
+	return s.times.least()
+}
+
+// least is the time of the kind that takes less; 0: of neither it is known.
+func (t times) least() time.Duration {
+	if slices.Contains(t[:], 0) {
+		return max(t[0], t[1])
+	}
+	return min(t[0], t[1])
+}
+
 // timeStep: each call moves what is usual by the timeStep-th part, so that it is longer than
 // half of the times. A few very long ones don't count more than others.
 const timeStep = 8
