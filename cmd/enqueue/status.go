@@ -13,6 +13,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"vizstop/internal/control"
+	"vizstop/internal/ledger"
 	"vizstop/internal/plain"
 	"vizstop/internal/report"
 	"vizstop/internal/settings"
@@ -54,8 +55,14 @@ func statusCommand(getenv func(string) string, streams streams) *cli.Command {
 			if err != nil {
 				return err
 			}
-			if err := writeStatus(streams.out, s, json); err != nil || !watch {
+			if err := writeStatus(streams.out, s, json); err != nil {
 				return err
+			}
+			if !watch {
+				if !json {
+					tellGivenUp(streams.out, s)
+				}
+				return nil
 			}
 			return verdict(&answer{Batch: batch.ID, Result: s.Projects}, allowNotFound)
 		}),
@@ -80,6 +87,20 @@ func writeStatus(out io.Writer, s *control.Status, json bool) error {
 	}
 	_, err := fmt.Fprintln(out, report.ExpectedEnd(*s.End, time.Now()))
 	return err
+}
+
+// tellGivenUp tells how many jobs are billed, it may be, although nobody goes on trying to stop them.
+func tellGivenUp(out io.Writer, s *control.Status) {
+	n, shadow := 0, false
+	for _, p := range s.Projects {
+		n += p.Outcomes[string(ledger.Expired)] + p.Outcomes[string(ledger.Rejected)]
+		shadow = shadow || p.Shadow
+	}
+	if n == 0 || shadow {
+		return
+	}
+	fmt.Fprintf(out, "%d jobs may still run, and be billed: enqueue stops %s --outcome expired,rejected lists them; "+
+		"enqueue retry %s asks again\n", n, s.Batch, s.Batch)
 }
 
 // maxTitle is room for who asked, why, and all labels, in characters.

@@ -48,7 +48,7 @@ func TestEveryPage(t *testing.T) {
 	for path, wants := range map[string][]string{
 		"/": {"Working, in part", "Stop calls of project " + paused, "https://runbooks.example/operations.html#vizstoplimitholds", "Confirmed each minute",
 			"100 pending, 12 stopping"},
-		"/batches/nightly-20261126":                               {"60 of 60 have an outcome", "nightly clean-up", "job … belongs to another workspace", "ticket=OPS-4711", "half within", "from due until stopped, of 48 jobs"},
+		"/batches/nightly-20261126":                               {"60 of 60 have an outcome", "nightly clean-up", "job … belongs to another workspace", "ticket=OPS-4711", "half within", "from due until stopped, of 48 jobs", "given up, and may still run: 8 jobs"},
 		"/batches/20261126-evening":                               {"still running: 22 jobs"},
 		"/batches/nightly-20261126?reason=ANOTHER+work":           {"a3f0c9d2-0052"},
 		"/act/suspend-schedule?schedule=nightly&until=2031-01-02": {"until 2031-01-02 00:00:00"},

@@ -28,7 +28,7 @@ func (p *pages) funcs() template.FuncMap {
 		"in":    func(now, t time.Time) string { return span(max(0, t.Sub(now))) },
 		"class": class, "mark": mark, "say": say, "plural": plural, "percent": percent, "labels": labels,
 		"add": func(a, b int) int { return a + b }, "sub": func(a, b int) int { return a - b },
-		"undone": snapshot.UndoneAt, "failed": failed, "canceled": func(b *snapshot.Batch) int { return b.Counts()[ledger.Canceled] }, "standing": standing, "thin": thin, "thick": thick, "rows": newRows, "holdsOf": newHolds, "linksOf": linksOf, "tick": tickClass,
+		"undone": snapshot.UndoneAt, "failed": failed, "givenup": givenUp, "canceled": func(b *snapshot.Batch) int { return b.Counts()[ledger.Canceled] }, "standing": standing, "thin": thin, "thick": thick, "rows": newRows, "holdsOf": newHolds, "linksOf": linksOf, "tick": tickClass,
 		"limit": limitWords, "batchOf": batchOf,
 		"millis": func(t time.Time) int { return t.Nanosecond() / int(time.Millisecond) }, "address": with, "sentence": sentence, "tidy": tidy, "brief": brief,
 	}
@@ -273,6 +273,9 @@ func newHolds(holds []release.Hold, now time.Time, may, all bool) holdList {
 
 // failed is how many stops of a batch ended badly, those that were canceled not counted.
 func failed(b *snapshot.Batch) int { return b.Bad() - b.Counts()[ledger.Canceled] }
+
+// givenUp is how many jobs may still run although nobody goes on trying to stop them.
+func givenUp(b *snapshot.Batch) int { return b.Counts()[ledger.Expired] + b.Counts()[ledger.Rejected] }
 
 // badge is a word and the class of its colour and sign.
 type badge struct{ Word, Class string }
