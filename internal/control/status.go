@@ -36,6 +36,9 @@ func (b *Batch) Status(ctx context.Context) (*Status, error) {
 		if s.Held, err = b.Why(ctx); err != nil {
 			return nil, err
 		}
+		if line := report.Overdue(s.Projects); line != "" && len(s.Held) > 0 && !b.Shadow() {
+			s.Held = append(s.Held, line)
+		}
 	}
 	if end, ok := report.End(b.desk.Rate(), s.Projects); ok && len(s.Held) == 0 {
 		end = end.UTC().Round(time.Second)

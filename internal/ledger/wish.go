@@ -68,6 +68,12 @@ func decodeWishes(f map[string]string) []Wish {
 
 func timeIn(ms string) time.Time { return timeOf(integer(ms)) }
 
+// TimeUp reports whether all who want s stopped have had their deadline: no stop call goes out for it any more.
+func (s *Stop) TimeUp(now time.Time) bool {
+	wanted := func(w Wish) bool { return w.Withdrawn.IsZero() && now.Before(w.Deadline) }
+	return !now.Before(s.Deadline) && !slices.ContainsFunc(s.Wishes, wanted)
+}
+
 // standing lists the batches whose wishes have not been withdrawn.
 func (s *Stop) standing() []string {
 	var batches []string

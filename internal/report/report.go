@@ -16,6 +16,7 @@ import (
 	"vizstop/internal/estimate"
 	"vizstop/internal/ledger"
 	"vizstop/internal/plain"
+	"vizstop/internal/when"
 )
 
 // Summary is how a batch of one project stands.
@@ -36,6 +37,8 @@ type Summary struct {
 	Duration  Quantiles         `json:"duration_seconds"`
 
 	standing estimate.Standing
+	overdue  int       // of InFlight: their deadline has passed
+	since    time.Time // when the first of them had its deadline
 }
 
 // Quantiles describe the time from when a stop was due until it was confirmed,
@@ -88,13 +91,14 @@ func Summarize(ctx context.Context, l *ledger.Ledger, projectID, batch string) (
 		s.Labels = map[string]string{}
 	}
 	var took []time.Duration
-	begin := time.Now().Add(-estimate.Window)
+	begin, now := time.Now().Add(-estimate.Window), l.Now()
 	count := func(stops []*ledger.Stop) {
 		for _, stop := range stops {
 			s.Requested++
 			s.stand(stop, begin)
 			if !stop.State.Ended() {
 				s.InFlight[string(stop.State)]++
+				s.late(stop, now)
 				continue
 			}
 			s.Outcomes[string(stop.State)]++
@@ -143,6 +147,34 @@ func (s *Summary) stand(stop *ledger.Stop, begin time.Time) {
 	if stop.Accepted.After(begin) {
 		at.Accepted++
 	}
+}
+
+// late counts one stop in flight if its deadline has passed.
+func (s *Summary) late(stop *ledger.Stop, now time.Time) {
+	if !stop.TimeUp(now) {
+		return
+	}
+	s.overdue++
+	if s.since.IsZero() || stop.Deadline.Before(s.since) {
+		s.since = stop.Deadline
+	}
+}
+
+// Overdue says how many stops in flight have had their deadline, and what becomes of them; "" if none has. A worker
+// ends such stops within two minutes: say it where none may be there to do so.
+func Overdue(projects []*Summary) string {
+	n, since := 0, time.Time{}
+	for _, s := range projects {
+		if n += s.overdue; since.IsZero() || !s.since.IsZero() && s.since.Before(since) {
+			since = s.since
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("the deadline of %s stops has passed, the first at %s: no stop call goes out for them any more; "+
+		"a worker ends them as expired, unless a last look shows that the job has stopped",
+		estimate.Count(n), when.Stamp(since))
 }
 
 // End is about when the last stop of a batch will have its outcome, at the rate that is known; false if that can't be
