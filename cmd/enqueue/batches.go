@@ -64,17 +64,25 @@ func batchesCommand(getenv func(string) string, streams streams) *cli.Command {
 	}
 }
 
+// undone is how many jobs an undo has restarted, and when; "" if none.
+func undone(r control.BatchRow) string {
+	if r.UndoneAt == nil {
+		return ""
+	}
+	return fmt.Sprintf("%d at %s", r.Undone, when.Stamp(*r.UndoneAt))
+}
+
 // writeBatches writes a table for people.
 func writeBatches(out io.Writer, rows []control.BatchRow) error {
 	t := newTable(out)
-	t.row("batch", "project", "asked for at", "by", "stops", "in flight", "good", "bad", "held", "reason")
+	t.row("batch", "project", "asked for at", "by", "stops", "in flight", "good", "bad", "undone", "held", "reason")
 	for _, r := range rows {
 		name := r.Batch
 		if r.Shadow {
 			name += " (shadow)"
 		}
 		t.row(name, r.ProjectID, when.Stamp(r.Created),
-			r.Requester, r.Stops, r.InFlight, r.Good, r.Bad, cmp.Or(r.Held, r.Hold), r.Reason)
+			r.Requester, r.Stops, r.InFlight, r.Good, r.Bad, undone(r), cmp.Or(r.Held, r.Hold), r.Reason)
 	}
 	return t.flush()
 }

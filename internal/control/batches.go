@@ -22,10 +22,12 @@ type BatchRow struct {
 	Labels    map[string]string `json:"labels"`
 	Stops     int               `json:"stops"`
 	InFlight  int               `json:"in_flight"`
-	Good      int               `json:"good"` // stopped, already_stopped or gone; would_stop or would_already
-	Bad       int               `json:"bad"`  // all that ended otherwise
-	Held      string            `json:"held"` // the limit that holds its stops back: a reason of a hold; "": none does
-	Hold      string            `json:"hold"` // what else holds its calls back, such as a pause: a reason of a hold; "": nothing does
+	Good      int               `json:"good"`      // stopped, already_stopped or gone; would_stop or would_already
+	Bad       int               `json:"bad"`       // all that ended otherwise
+	Undone    int               `json:"undone"`    // of those that were stopped: an undo has restarted their job
+	UndoneAt  *time.Time        `json:"undone_at"` // when the last of them was; null: none is
+	Held      string            `json:"held"`      // the limit that holds its stops back: a reason of a hold; "": none does
+	Hold      string            `json:"hold"`      // what else holds its calls back, such as a pause: a reason of a hold; "": nothing does
 
 	confirmed bool
 	pending   int // stops whose call has not gone out
@@ -150,7 +152,8 @@ func (d *Desk) mark(r *BatchRow, h release.Hold) bool {
 // NewBatchRow is the row of a batch in one project. Whether a limit holds it is not known yet.
 func NewBatchRow(b *ledger.Batch) BatchRow {
 	r := BatchRow{Batch: b.ID, ProjectID: b.ProjectID, Created: b.Created, Requester: b.Meta.Requester, Reason: b.Meta.Reason, Shadow: b.Meta.Shadow,
-		Labels: b.Meta.Labels, Stops: b.Total, InFlight: b.InFlight(), confirmed: b.Confirmed, pending: b.Counts[ledger.Pending]}
+		Labels: b.Meta.Labels, Stops: b.Total, InFlight: b.InFlight(), confirmed: b.Confirmed, pending: b.Counts[ledger.Pending],
+		Undone: b.Undone, UndoneAt: b.LastUndone()}
 	if r.Labels == nil {
 		r.Labels = map[string]string{}
 	}

@@ -107,6 +107,14 @@ func (l *Ledger) Batch(ctx context.Context, projectID, batch string) (*Batch, er
 	return b, nil
 }
 
+// LastUndone is when the last of those that are undone was; nil if none is.
+func (b *Batch) LastUndone() *time.Time {
+	if b.Undone == 0 {
+		return nil
+	}
+	return &b.UndoneAt
+}
+
 // Batches lists the ids of the n newest batches of all projects, newest first.
 func (l *Ledger) Batches(ctx context.Context, n int) ([]string, error) {
 	ids, err := l.rdb.ZRevRange(ctx, l.batchesKey(), 0, int64(n-1)).Result()

@@ -34,6 +34,7 @@ type Summary struct {
 	InFlight  map[string]int    `json:"in_flight"` // by state; every state is present
 	Outcomes  map[string]int    `json:"outcomes"`  // by outcome; every outcome is present
 	Undone    int               `json:"undone"`    // of those with outcome stopped: "enqueue undo" has restarted their job
+	UndoneAt  *time.Time        `json:"undone_at"` // when the last of them was; null: none is
 	Duration  Quantiles         `json:"duration_seconds"`
 
 	standing estimate.Standing
@@ -118,7 +119,7 @@ func Summarize(ctx context.Context, l *ledger.Ledger, projectID, batch string) (
 		}
 		offset = next
 	}
-	s.Joined, s.Undone = b.Joined, b.Undone
+	s.Joined, s.Undone, s.UndoneAt = b.Joined, b.Undone, b.LastUndone()
 	s.Duration = quantiles(took)
 	return s, nil
 }
@@ -231,7 +232,11 @@ func (s *Summary) WriteTable(w io.Writer) error {
 		fmt.Fprintf(t, "\t\t\ntime to confirmed\tseconds\t\np50\t%.1f\t\np95\t%.1f\t\nmax\t%.1f\t\n",
 			s.Duration.P50, s.Duration.P95, s.Duration.Max)
 	}
-	return t.Flush()
+	err := t.Flush()
+	if s.UndoneAt != nil && err == nil {
+		_, err = fmt.Fprintf(w, "undo restarted the last job at %s\n", when.Stamp(*s.UndoneAt))
+	}
+	return err
 }
 
 // WriteJSON writes v as one indented JSON object, in which nothing is left raw

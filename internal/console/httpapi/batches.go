@@ -202,7 +202,8 @@ func (a *api) await(r *http.Request, known string, wait time.Duration) (d *snaps
 func tagOf(d *snapshot.Detail) string {
 	sum := sha256.New()
 	for _, b := range d.Parts {
-		fmt.Fprintln(sum, b.ProjectID, b.Counts, b.Joined, b.Ended.UnixMilli(), b.Confirmed, b.Undone, b.Meta)
+		fmt.Fprintln(sum, b.ProjectID, b.Counts, b.Joined, b.Ended.UnixMilli(), b.Confirmed,
+			b.Undone, b.UndoneAt.UnixMilli(), b.Meta)
 	}
 	fmt.Fprintf(sum, "%q", why(d))
 	return `W/"` + hex.EncodeToString(sum.Sum(nil)[:12]) + `"`
@@ -248,7 +249,8 @@ func (a *api) status(ctx context.Context, d *snapshot.Detail) (*control.Status, 
 
 func newSummary(b *ledger.Batch, digest *snapshot.Digest) *report.Summary {
 	s := &report.Summary{Batch: b.ID, ProjectID: b.ProjectID, Created: b.Created, Ended: orNull(b.Ended), Requester: b.Meta.Requester, Reason: b.Meta.Reason,
-		Labels: b.Meta.Labels, Shadow: b.Meta.Shadow, Requested: b.Total, Joined: b.Joined, Undone: b.Undone, InFlight: map[string]int{}, Outcomes: map[string]int{}}
+		Labels: b.Meta.Labels, Shadow: b.Meta.Shadow, Requested: b.Total, Joined: b.Joined,
+		Undone: b.Undone, UndoneAt: b.LastUndone(), InFlight: map[string]int{}, Outcomes: map[string]int{}}
 	if s.Labels == nil {
 		s.Labels = map[string]string{}
 	}
