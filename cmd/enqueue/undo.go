@@ -62,12 +62,15 @@ A job that is still stopping can't be restarted yet. After enqueue cancel, --wai
 for such jobs, and restarts them as they end. Without it they are counted as not stopped
 yet, and undo has to be run again. A batch that is not canceled stops more jobs.
 
+It does not wait until a job runs. Another undo of the batch restarts no job a second time:
+it counts those that run as running already, and names those that don't.
+
 The v2 API has no call that starts a job again: jobs of such projects are left, and a
 batch that has no others is refused.
 
-exit codes: 0 all run again or were left as they are, 1 error, 2 some don't run again: they
-could not be restarted, are not stopped yet, or another batch wants them stopped, too,
-3 --timeout passed with jobs that are not stopped yet`,
+exit codes: 0 all are restarted, run already or were left as they are, 1 error, 2 some don't
+run again: they could not be restarted, are not stopped yet, or another batch wants them
+stopped, too, 3 --timeout passed with jobs that are not stopped yet`,
 		Flags:        c.Flags(),
 		OnUsageError: usageError,
 		Action: c.batchAction(getenv, func(ctx context.Context, desk *control.Desk, batch *control.Batch) error {
@@ -127,7 +130,7 @@ func (c *undoCmd) run(ctx context.Context, desk *control.Desk, batch *control.Ba
 		fmt.Fprintf(c.streams.err, "%d jobs are not stopped yet: waiting for that, up to %v\n", u.Awaited(), c.timeout)
 	}
 	if err := u.RestartAll(ctx, stops, wait); err != nil {
-		return fmt.Errorf("%d of %d jobs were restarted, then: %w", u.Restarted, count, err)
+		return fmt.Errorf("the restart of %d of %d jobs was accepted, then: %w", u.Restarted, count, err)
 	}
 	return c.conclude(&u.Report)
 }
@@ -143,7 +146,8 @@ func (c *undoCmd) conclude(u *undo.Report) error {
 	case u.DryRun:
 		return err
 	case err != nil:
-		return untold(fmt.Sprintf("%d jobs of batch %s were restarted, and %d could not be", u.Restarted, u.Batch, u.Failed+u.InFlight+u.Wanted), err)
+		return untold(fmt.Sprintf("the restart of %d jobs of batch %s was accepted, and %d could not be restarted",
+			u.Restarted, u.Batch, u.Failed+u.InFlight+u.Wanted), err)
 	case c.wait && u.Awaited() > 0:
 		return exitCode{exitTimeout, unfinished}
 	case unfinished != "":
@@ -165,7 +169,7 @@ func (c *undoCmd) print(u *undo.Report) error {
 			t.row(line)
 		}
 	} else {
-		t.row("restarted", u.Restarted)
+		t.row("restart accepted", u.Restarted)
 		t.row("running already", u.Running)
 		t.row("not stopped yet", u.InFlight)
 		t.row("wanted stopped by others", u.Wanted)

@@ -13,7 +13,7 @@ type Report struct {
 	Kind      string `json:"kind"` // "undo"
 	Batch     string `json:"batch"`
 	DryRun    bool   `json:"dry_run"`
-	Restarted int    `json:"restarted"` // with --dry-run: would be
+	Restarted int    `json:"restarted"` // the API has accepted that; with --dry-run: would be
 	Running   int    `json:"running"`   // were running again already
 	InFlight  int    `json:"in_flight"` // their stops have not ended: another undo is needed when they have
 	Wanted    int    `json:"wanted"`    // other batches want them stopped, too, or did when the jobs were counted

@@ -260,9 +260,9 @@ func (o *Operator) undo(ctx context.Context, one *order) error {
 	one.plan.Effect = strings.Join(effects, " ")
 	one.do = func(ctx context.Context, one *order) (*Done, error) {
 		if err := u.RestartAll(ctx, stops, 0); err != nil {
-			return nil, fmt.Errorf("%d of %d jobs were restarted, then: %w", u.Restarted, one.plan.Count, err)
+			return nil, fmt.Errorf("the restart of %d of %d jobs was accepted, then: %w", u.Restarted, one.plan.Count, err)
 		}
-		words := fmt.Sprintf("%d jobs were restarted; %d ran already, %d are not stopped yet, %d are wanted stopped by others, %d were left as they are, %d failed",
+		words := fmt.Sprintf("the restart of %d jobs was accepted; %d ran already, %d are not stopped yet, %d are wanted stopped by others, %d were left as they are, %d failed",
 			u.Restarted, u.Running, u.InFlight, u.Wanted, u.Left, u.Failed)
 		return one.done(&u.Report, "%s", strings.Join(append([]string{words}, u.Unfinished()...), ". ")), nil
 	}
