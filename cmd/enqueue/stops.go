@@ -29,6 +29,7 @@ type stopsCmd struct {
 	store
 	streams  streams
 	outcomes []string
+	several  bool // the stops are of several projects
 	csv      bool
 	json     bool
 }
@@ -47,6 +48,7 @@ func stopsCommand(getenv func(string) string, streams streams) *cli.Command {
 		OnUsageError:              usageError,
 		DisableSliceFlagSeparator: true,
 		Action: c.batchAction(getenv, func(ctx context.Context, _ *control.Desk, batch *control.Batch) error {
+			c.several = len(batch.Projects) > 1
 			return c.write(batch.Stops(ctx, c.outcomes...))
 		}),
 	}
@@ -114,7 +116,13 @@ func (c *stopsCmd) write(stops iter.Seq2[*ledger.Stop, error]) error {
 		return report.WriteJSON(c.streams.out, list)
 	}
 	t := newTable(c.streams.out)
-	t.row("job", "state", "due", "took", "calls", "polls", "status", "request id", "reason")
+	row := func(project string, cells ...any) {
+		if c.several {
+			cells = append([]any{project}, cells...)
+		}
+		t.row(cells...)
+	}
+	row("project", "job", "state", "due", "took", "calls", "polls", "status", "request id", "reason")
 	for s, err := range stops {
 		if err != nil {
 			return err
@@ -123,7 +131,7 @@ func (c *stopsCmd) write(stops iter.Seq2[*ledger.Stop, error]) error {
 		if s.State.Ended() {
 			took = max(0, s.Ended.Sub(s.Due)).Round(100 * time.Millisecond).String()
 		}
-		t.row(s.JobID, stateOf(s), when.Stamp(s.Due), took,
+		row(s.ProjectID, s.JobID, stateOf(s), when.Stamp(s.Due), took,
 			s.Calls, s.Polls, orDash(control.NewStopRow(s).Status), s.RequestID, s.Reason)
 	}
 	return t.flush()
