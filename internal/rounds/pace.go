@@ -13,6 +13,10 @@ const (
 	callWorth = 32.0
 	// peekWorth is the same for a look at its length while nobody leaves it: all may be about to.
 	peekWorth = 18.0
+	// oneWorth is the same for a list of one page while few leave it: somebody waits for each of them.
+	oneWorth = 1.5
+	// leastOfOne and mostOfOne bound the interval that follows.
+	leastOfOne, mostOfOne = 1500 * time.Millisecond, 2500 * time.Millisecond
 	// cheap is how many list calls for each job that leaves are not worth saving.
 	cheap         = 0.055
 	leastInterval = 250 * time.Millisecond
@@ -58,7 +62,7 @@ func (p pace) busy(known release.ListState, left, jobs int, now time.Time) time.
 	most := mostInterval
 	switch {
 	case known.Pages == 1:
-		most = p.ofOnePage(known, jobs, now, 2500*time.Millisecond)
+		most = p.ofOnePage(known, jobs, now)
 	case fewOf*left <= jobs:
 		most = mostOfFew
 	}
@@ -73,7 +77,7 @@ func (p pace) busy(known release.ListState, left, jobs int, now time.Time) time.
 func (p pace) quiet(known release.ListState, jobs int, now time.Time) time.Duration {
 	most := onset
 	if known.Pages == 1 {
-		most = p.ofOnePage(known, max(known.Watched, jobs), now, 1500*time.Millisecond)
+		most = p.ofOnePage(known, max(known.Watched, jobs), now)
 	}
 	usual := p.usual
 	if moved := later(known.Moved, known.Joined); !moved.IsZero() {
@@ -91,13 +95,15 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// ofOnePage is the longest time between two checks of a list of one page: many, unless
-// these are its last few jobs. Where jobs stop quickly, nobody waits long for the last ones.
-func (p pace) ofOnePage(known release.ListState, jobs int, now time.Time, many time.Duration) time.Duration {
+// ofOnePage is the longest time between two checks of a list of one page: the shorter the more of its jobs are about to
+// leave it. For the last few it is longer, unless jobs stop quickly.
+func (p pace) ofOnePage(known release.ListState, jobs int, now time.Time) time.Duration {
+	rate := float64(max(1, known.Watched)) / p.usual.Seconds()
+	most := min(max(time.Duration(math.Sqrt(2*oneWorth/rate)*float64(time.Second)), leastOfOne), mostOfOne)
 	if jobs < lastFew && now.Sub(known.Joined) > joining {
-		return min(max(many, p.usual/2), mostInterval)
+		return min(max(most, p.usual/2), mostInterval)
 	}
-	return many
+	return most
 }
 
 // read is the time to the next check after the list was read, and whether that begins

@@ -15,29 +15,35 @@ func TestPace(t *testing.T) {
 	left := func(pages int, since time.Duration) release.ListState {
 		return release.ListState{Pages: pages, Since: now.Add(-since)}
 	}
+	stopping := pace{usual: 20 * s}
+	onePage := func(watched int, since time.Duration) release.ListState {
+		return release.ListState{Pages: 1, Watched: watched, Since: now.Add(-since)}
+	}
 	for name, row := range map[string]struct{ got, want time.Duration }{
-		"a page, one job a second":              {pace{}.busy(left(1, s), 1, 1000, now), 2500 * ms},
-		"a page, nine jobs a second":            {pace{}.busy(left(1, 4*s), 36, 1000, now), 2020 * ms},
-		"the same, counted for longer":          {pace{}.busy(left(1, 40*s), 360, 1000, now), 2020 * ms},
+		"a page, one of two a second":           {stopping.busy(onePage(2, s), 1, 1000, now), 2500 * ms},
+		"a page, one of twenty a second":        {stopping.busy(onePage(20, s), 1, 1000, now), 1732 * ms},
+		"a page, one of ninety a second":        {stopping.busy(onePage(90, s), 1, 1000, now), 1500 * ms},
+		"a page, fifteen a second":              {stopping.busy(onePage(90, 4*s), 60, 1000, now), 1212 * ms},
+		"the same, counted for longer":          {stopping.busy(onePage(90, 40*s), 600, 1000, now), 1212 * ms},
 		"ten pages, 240 a second, cheap":        {pace{}.busy(left(10, s), 240, 1000, now), 758 * ms},
 		"ten pages, 500 a second: it is cheap":  {pace{}.busy(left(10, s), 500, 1000, now), 364 * ms},
 		"ten pages, 60 a second":                {pace{}.busy(left(10, 2*s), 125, 1000, now), 2909 * ms},
 		"a hundred pages, few of many leave":    {pace{}.busy(left(100, s), 1, 1000, now), 6 * s},
 		"a hundred pages, more leave":           {pace{}.busy(left(100, 4*s), 25, 1000, now), 4 * s},
-		"a page, few jobs, and one joined":      {pace{}.busy(release.ListState{Pages: 1, Since: now.Add(-4 * s), Joined: now.Add(-s)}, 1, 4, now), 2500 * ms},
+		"a page, few jobs, and one joined":      {stopping.busy(release.ListState{Pages: 1, Since: now.Add(-4 * s), Joined: now.Add(-s)}, 1, 4, now), 2500 * ms},
 		"a page, the last few jobs":             {pace{usual: 20 * s}.busy(left(1, 4*s), 1, 4, now), 4 * s},
-		"the same, and they stop quickly":       {pace{usual: 2 * s}.busy(left(1, 4*s), 1, 4, now), 2500 * ms},
-		"quiet, the last few that stop quickly": {pace{usual: 2 * s}.quiet(release.ListState{Watched: 2, Pages: 1}, 2, now), 1500 * ms},
+		"the same, and they stop quickly":       {pace{usual: 2 * s}.busy(onePage(2, 4*s), 1, 4, now), 1732 * ms},
+		"quiet, the last few that stop quickly": {pace{usual: 2 * s}.quiet(release.ListState{Watched: 2, Pages: 1}, 2, now), 1732 * ms},
 		"one page, very many":                   {pace{}.busy(left(1, s), 10_000, 1000, now), 250 * ms},
 		"no time":                               {pace{}.busy(left(1, 0), 1, 1000, now), 250 * ms},
 		"ten pages at 10 calls a second":        {pace{rate: 10}.busy(left(10, s), 120, 1000, now), 5 * s},
-		"quiet, few jobs":                       {pace{usual: 20 * s}.quiet(release.ListState{Watched: 5, Pages: 1}, 10, now), 1500 * ms},
-		"quiet, a page that fills up":           {pace{usual: 20 * s}.quiet(release.ListState{Watched: 1, Pages: 1}, 76, now), 1500 * ms},
+		"quiet, few jobs":                       {stopping.quiet(release.ListState{Watched: 5, Pages: 1}, 10, now), 2500 * ms},
+		"quiet, a page that fills up":           {stopping.quiet(release.ListState{Watched: 1, Pages: 1}, 76, now), 2500 * ms},
 		"quiet for a minute, one job":           {pace{usual: 20 * s}.quiet(release.ListState{Watched: 1, Pages: 1, Moved: now.Add(-time.Minute)}, 1, now), 6 * s},
 		"quiet for an hour, one job":            {pace{usual: 20 * s}.quiet(release.ListState{Watched: 1, Pages: 1, Moved: now.Add(-time.Hour)}, 1, now), time.Minute},
 		"quiet for an hour, 200 jobs":           {pace{usual: 20 * s}.quiet(release.ListState{Watched: 200, Pages: 2, Moved: now.Add(-time.Hour)}, 200, now), 18 * s},
 		"quiet for a moment, many jobs":         {pace{usual: 20 * s}.quiet(release.ListState{Watched: 2000, Pages: 10, Moved: now.Add(-s)}, 2000, now), 424 * ms},
-		"quiet, nobody":                         {pace{usual: 20 * s}.quiet(release.ListState{Pages: 1}, 10, now), 1500 * ms},
+		"quiet, nobody":                         {stopping.quiet(release.ListState{Pages: 1}, 10, now), 2500 * ms},
 		"quiet, few jobs that stop quickly":     {pace{usual: s}.quiet(release.ListState{Watched: 25, Pages: 1}, 10, now), 849 * ms},
 		"quiet, a look will do":                 {pace{usual: s}.quiet(release.ListState{Watched: 12, Pages: 10}, 10, now), s},
 		"quiet, many jobs":                      {pace{usual: 20 * s}.quiet(release.ListState{Watched: 2000, Pages: 10}, 10, now), 424 * ms},
@@ -98,7 +104,7 @@ func TestPeeks(t *testing.T) {
 		"read, some have left":           {p.read, list(10, 2*s), 60, 1000, want{2 * s, true}},
 		"read, many have begun to leave": {p.read, begun, 120, 1000, want{424 * ms, true}},
 		"read, many have left":           {p.read, list(10, s), 240, 1000, want{758 * ms, false}},
-		"read, one page":                 {p.read, list(1, s), 3, 10, want{2500 * ms, false}},
+		"read, one page":                 {p.read, list(1, s), 3, 10, want{1500 * ms, false}},
 		"looked at, nobody has left":     {p.peeked, list(10, s), 0, 1000, want{424 * ms, true}},
 		"looked at, few have left":       {p.peeked, list(10, s), 10, 1000, want{s, true}},
 		"looked at, fewer than expected": {p.peeked, list(10, 1443*ms), 25, 1000, want{s, true}},
