@@ -281,6 +281,37 @@ func TestRedisSetBack(t *testing.T) {
 	})
 }
 
+// Nor when it is set back after all workers have left, as in an update.
+func TestRedisSetBackAfterAllHaveLeft(t *testing.T) {
+	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
+		one, next, command := New(limited, 1), New(limited, 1), New(limited, 0)
+		beat(t, one)
+		if err := one.Leave(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		setClock(t, rdb, -time.Hour)
+		if err := command.Sync(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		beat(t, next)
+		for _, m := range []*Member{command, next} {
+			near(t, m, time.Now())
+		}
+	})
+	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) { // back, and forward again while nobody is there
+		one, late := New(limited, 1), New(limited, 1)
+		beat(t, one)
+		if err := one.Leave(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, by := range []time.Duration{-time.Hour, time.Hour} {
+			setClock(t, rdb, by)
+			beat(t, late)
+			near(t, late, time.Now())
+		}
+	})
+}
+
 // Redis' clock set forward does not set the fleet's time forward, also not for
 // those who start or ask later.
 func TestRedisSetForward(t *testing.T) {

@@ -11,8 +11,8 @@
 -- when a worker was last seen, one that left among them (ms; 0: never), and by how much Redis' clock may have been set
 -- forward since the caller last heard it, as nobody was heard for so long (ms).
 --
--- The fleet's time is Redis' own plus a shift. It never goes back: when Redis' clock does (a failover), the shift makes
--- up for it. When it was set forward (correct.lua), nobody seems to have been heard for so long: that is noted for a
+-- The fleet's time is Redis' own plus a shift. When Redis' clock goes back (a failover), behind when a worker last beat
+-- or left, the shift makes up for it. When it was set forward (correct.lua), nobody seems to have been heard for so long: that is noted for a
 -- minute, as the first to beat may not know better, until a worker has heard the time before and finds it right.
 local workers, clock, heard = KEYS[1], KEYS[2], KEYS[3]
 local me, leaves = ARGV[1], ARGV[2] == '1'
@@ -22,12 +22,11 @@ local t = redis.call('TIME')
 local shift = tonumber(redis.call('HGET', clock, 'shift') or 0)
 local now = t[1] * 1000 + t[2] / 1000 + shift
 local latest = redis.call('ZREVRANGEBYSCORE', workers, '+inf', '-inf', 'WITHSCORES', 'LIMIT', 0, 1)
-if latest[2] and tonumber(latest[2]) > now + 2000 then
-  shift = shift + tonumber(latest[2]) - now
-  now = tonumber(latest[2])
+local seen = math.max(tonumber(latest[2] or 0), tonumber(redis.call('HGET', clock, 'left') or 0))
+if seen > now + 2000 then
+  shift, now = shift + seen - now, seen
   redis.call('HSET', clock, 'shift', string.format('%.0f', shift))
 end
-local seen = math.max(tonumber(latest[2] or 0), tonumber(redis.call('HGET', clock, 'left') or 0))
 local resumed = tonumber(redis.call('HGET', clock, 'resumed') or 0)
 local unheard, noted = seen > 0 and now - seen > gap and now - seen or 0, 0
 if now - resumed < 60000 then noted = tonumber(redis.call('HGET', clock, 'unheard') or 0) end
