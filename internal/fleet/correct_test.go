@@ -88,9 +88,64 @@ func TestTheFirstDoesNotKnow(t *testing.T) {
 		beat(t, one)
 		setClock(t, rdb, time.Hour)
 		beat(t, late)
-		rdb.HIncrBy(t.Context(), clockKey, "resumed", -(2 * time.Minute).Milliseconds()) // as if two minutes ago
+		rdb.HIncrBy(t.Context(), clockKey, "jumped", -(2 * time.Minute).Milliseconds()) // as if two minutes ago
 		beat(t, one)
 		near(t, one, time.Now().Add(time.Hour))
+	})
+	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
+		one, late := New(limited, 1), New(limited, 1)
+		beat(t, one)
+		setClock(t, rdb, time.Hour)
+		beat(t, late)
+		rdb.HDel(t.Context(), clockKey, "jumped") // a worker of the version before was first
+		beat(t, one)
+		near(t, one, time.Now())
+	})
+}
+
+// One that knows better does so, too, when several come first that do not, and beats pause again, or Redis' clock goes
+// back and forth.
+func TestSeveralDoNotKnow(t *testing.T) {
+	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
+		one, a, b := New(limited, 1), New(limited, 1), New(limited, 1)
+		beat(t, one)
+		setClock(t, rdb, time.Hour)
+		beat(t, a, b, a, b)
+		pass(t, rdb, 3*time.Second, one, a, b)
+		beat(t, a, b, one)
+		near(t, one, time.Now().Add(3*time.Second))
+		beat(t, a, b)
+		near(t, a, time.Now().Add(3*time.Second))
+		near(t, b, time.Now().Add(3*time.Second))
+	})
+	for _, jumps := range [][]time.Duration{{time.Hour, -time.Hour}, {-time.Hour, time.Hour}} {
+		eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
+			one, a, b := New(limited, 1), New(limited, 1), New(limited, 1)
+			beat(t, one)
+			for _, by := range jumps {
+				setClock(t, rdb, by)
+				beat(t, a, b, a, b)
+			}
+			beat(t, one, a, b)
+			for _, m := range []*Member{one, a, b} {
+				near(t, m, time.Now())
+			}
+		})
+	}
+}
+
+// A worker that begins anew every 30 s is heard all the time: one that slept for five minutes does not take that for a
+// jump of Redis' clock.
+func TestGapsDoNotAddUp(t *testing.T) {
+	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
+		sleeper := New(limited, 1)
+		beat(t, sleeper)
+		for range 10 {
+			pass(t, rdb, 30*time.Second)
+			beat(t, New(limited, 1))
+		}
+		beat(t, sleeper)
+		near(t, sleeper, time.Now().Add(5*time.Minute))
 	})
 }
 

@@ -12,8 +12,9 @@
 -- forward since the caller last heard it, as nobody was heard for so long (ms).
 --
 -- The fleet's time is Redis' own plus a shift. When Redis' clock goes back (a failover), behind when a worker last beat
--- or left, the shift makes up for it. When it was set forward (correct.lua), nobody seems to have been heard for so long: that is noted for a
--- minute, as the first to beat may not know better, until a worker has heard the time before and finds it right.
+-- or left, the shift makes up for it. When it was set forward (correct.lua), nobody seems to have been heard for so
+-- long: that is noted for a minute, as the first to beat may not know better. Further gaps in that minute are added.
+-- The note ends early when a worker finds the time right that has heard it before the first of them ended (jumped).
 local workers, clock, heard = KEYS[1], KEYS[2], KEYS[3]
 local me, leaves = ARGV[1], ARGV[2] == '1'
 local silence, deserted, gap = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -29,13 +30,16 @@ if seen > now + 2000 then
 end
 local resumed = tonumber(redis.call('HGET', clock, 'resumed') or 0)
 local unheard, noted = seen > 0 and now - seen > gap and now - seen or 0, 0
-if now - resumed < 60000 then noted = tonumber(redis.call('HGET', clock, 'unheard') or 0) end
-local before, right = told < resumed, told > 0 and now - expected <= silence
+local jumped = tonumber(redis.call('HGET', clock, 'jumped') or resumed)
+if now - jumped < 60000 then noted = tonumber(redis.call('HGET', clock, 'unheard') or 0) end
+local before, right = told < jumped, told > 0 and now - expected <= silence
 if right then unheard, noted = 0, before and 0 or noted end
 local both = unheard + noted
 if me ~= '' and (not latest[2] or now - tonumber(latest[2]) > gap or resumed > now) then
   resumed = math.floor(now)
-  redis.call('HSET', clock, 'resumed', string.format('%.0f', resumed), 'unheard', string.format('%.0f', both))
+  if noted == 0 then jumped = resumed end
+  redis.call('HSET', clock, 'resumed', string.format('%.0f', resumed), 'jumped', string.format('%.0f', jumped),
+    'unheard', string.format('%.0f', both))
 elseif me ~= '' and right and before then
   redis.call('HDEL', clock, 'unheard')
 end
