@@ -166,6 +166,34 @@ func TestCorrectedTwice(t *testing.T) {
 	})
 }
 
+// After a correction a worker whose connections are gone is taken for dead as soon as before the jump.
+func TestDesertedAfterACorrection(t *testing.T) {
+	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
+		one, two := New(limited, 1), New(limited, 1)
+		listen(t, one)
+		kill := listen(t, two)
+		beat(t, one, two)
+		setClock(t, rdb, time.Hour)
+		beat(t, two, one, two)
+		for _, m := range []*Member{one, two} {
+			since, err := rdb.HGet(t.Context(), heardKey, m.me.String()).Int64()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if off := time.Until(time.UnixMilli(since)); off > 2*time.Second {
+				t.Errorf("heard to listen since %v from now", off)
+			}
+		}
+		rdb.HIncrBy(t.Context(), heardKey, one.me.String(), -gap.Milliseconds()) // one goes on to listen
+		kill()
+		fallSilent(t, rdb, two, Deserted)
+		beat(t, one)
+		if c := one.Census(); c.Lives(two.ID()) {
+			t.Errorf("census %+v, want the other one dead", c)
+		}
+	})
+}
+
 // A command corrects the time where no worker has been seen since it was right.
 func TestACommandCorrects(t *testing.T) {
 	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {

@@ -200,7 +200,8 @@ func (m *Member) ask(ctx context.Context, me string, leave bool) error {
 	ahead, unheard := now.Sub(expected.Add(took)), time.Duration(answer[6].(int64))*time.Millisecond
 	if took < slowest && knows && wrong(ahead, unheard, sent.Sub(local)) {
 		right := now.Add(-ahead.Truncate(time.Millisecond))
-		if shift, err = correctScript.Run(ctx, m.rdb, []string{workersKey, clockKey}, shift, shift-ahead.Milliseconds(), right.UnixMilli()).Int64(); err != nil {
+		if shift, err = correctScript.Run(ctx, m.rdb, []string{workersKey, clockKey, heardKey},
+			shift, shift-ahead.Milliseconds(), right.UnixMilli()).Int64(); err != nil {
 			return fmt.Errorf("correct the fleet's time after Redis' clock was set forward: %w", err)
 		}
 		now = now.Add(time.Duration(shift-answer[1].(int64)) * time.Millisecond)

@@ -1,12 +1,13 @@
 -- Corrects the fleet's time after Redis' clock was set forward, unless somebody has done so already.
 --
--- KEYS  workers, clock (hash)
+-- KEYS  workers, clock, heard (see beat.lua)
 -- ARGV  the shift as it was seen, the shift that it should have, what time it then is (ms)
 -- Returns the shift that is in force.
 --
--- Signs of life that bear the wrong time are corrected, too: the next beat would take them for the fleet's time. The
--- gap that told of the jump (beat.lua) tells of no other one.
-local workers, clock, now = KEYS[1], KEYS[2], ARGV[3]
+-- Signs of life that bear the wrong time are corrected, too: the next beat would take them for the fleet's time. Since
+-- when those workers have been heard to listen bears it as well: that begins anew. The gap that told of the jump
+-- (beat.lua) tells of no other one.
+local workers, clock, heard, now = KEYS[1], KEYS[2], KEYS[3], ARGV[3]
 local shift = redis.call('HGET', clock, 'shift') or '0'
 if shift ~= ARGV[1] then
   return tonumber(shift)
@@ -19,5 +20,6 @@ end
 local ahead = redis.call('ZREVRANGEBYSCORE', workers, '+inf', '(' .. now, 'LIMIT', 0, 1000)
 for i = 1, #ahead do
   redis.call('ZADD', workers, now, ahead[i])
+  redis.call('HDEL', heard, ahead[i])
 end
 return tonumber(ARGV[2])
