@@ -36,6 +36,24 @@ func TestASleeperSetsNobodyBack(t *testing.T) {
 	})
 }
 
+// Nor does a console that slept while no worker was there: it can't know.
+func TestASleepingConsoleSetsNobodyBack(t *testing.T) {
+	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
+		worker, console := New(limited, 1), New(limited, 0)
+		beat(t, worker)
+		for _, slept := range []time.Duration{0, time.Hour} {
+			pass(t, rdb, 2*time.Hour, worker, console)
+			suspend(console, slept)
+			if err := console.Sync(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		near(t, console, time.Now().Add(4*time.Hour))
+		beat(t, worker)
+		near(t, worker, time.Now().Add(4*time.Hour))
+	})
+}
+
 // Nor does one that was cut off from Redis for 12 minutes, while its clocks were slowed down by 1 %.
 func TestOneThatWasCutOffSetsNobodyBack(t *testing.T) {
 	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
@@ -191,6 +209,49 @@ func TestDesertedAfterACorrection(t *testing.T) {
 		if c := one.Census(); c.Lives(two.ID()) {
 			t.Errorf("census %+v, want the other one dead", c)
 		}
+	})
+}
+
+// A lone worker that slept, with all its clocks, can't be told from one whose Redis' clock was set forward: it sets the
+// time back. docs/operations.md says what puts that right: to take the shift out when nobody is left who would correct
+// the time again.
+func TestALoneSleeperSetsTheTimeBack(t *testing.T) {
+	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
+		sleeper, console, next := New(limited, 1), New(limited, 0), New(limited, 1)
+		sync := func() {
+			t.Helper()
+			if err := console.Sync(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		behind := func(m *Member, by time.Duration) {
+			t.Helper()
+			near(t, m, time.Now().Add(-by))
+		}
+		beat(t, sleeper)
+		fallSilent(t, rdb, sleeper, time.Hour) // an hour passes, but not for the sleeper
+		sleeper.clock.set(time.Now(), time.Now().Add(-time.Hour))
+		beat(t, sleeper, sleeper)
+		sync()
+		behind(console, time.Hour)
+		rdb.HDel(t.Context(), clockKey, "shift")
+		beat(t, sleeper)
+		sync()
+		behind(sleeper, time.Hour)
+		if err := sleeper.Leave(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		rdb.HDel(t.Context(), clockKey, "shift")
+		sync()
+		behind(console, time.Hour)
+
+		console = New(limited, 0)
+		rdb.HDel(t.Context(), clockKey, "shift")
+		beat(t, next)
+		sync()
+		beat(t, next)
+		behind(next, 0)
+		behind(console, 0)
 	})
 }
 

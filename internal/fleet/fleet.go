@@ -198,6 +198,8 @@ func (m *Member) ask(ctx context.Context, me string, leave bool) error {
 	took := Passed(sent)
 	now, shift, fell := time.UnixMicro(answer[0].(int64)), answer[1].(int64), answer[2].(int64)
 	ahead, unheard := now.Sub(expected.Add(took)), time.Duration(answer[6].(int64))*time.Millisecond
+	// One that only asks can't tell its own sleep from a jump, unless workers lived when it last heard of them.
+	knows = knows && (me != "" || len(m.Census().Alive) > 0)
 	if took < slowest && knows && wrong(ahead, unheard, sent.Sub(local)) {
 		right := now.Add(-ahead.Truncate(time.Millisecond))
 		if shift, err = correctScript.Run(ctx, m.rdb, []string{workersKey, clockKey, heardKey},
