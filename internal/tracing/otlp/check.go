@@ -40,7 +40,7 @@ const (
 )
 
 // checkNumbers checks what the batches of spans are made with: the SDK allocates the whole queue, whatever its size, and
-// waits for no delay below one.
+// waits for no delay below one. It takes no number with blanks, but its default, without a word.
 func checkNumbers(getenv func(string) string) error {
 	var faults []error
 	for _, n := range []struct {
@@ -50,7 +50,7 @@ func checkNumbers(getenv func(string) string) error {
 		{"OTEL_BSP_MAX_QUEUE_SIZE", mostSpans}, {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", mostSpans},
 		{"OTEL_BSP_SCHEDULE_DELAY", mostMillis}, {"OTEL_BSP_EXPORT_TIMEOUT", mostMillis},
 	} {
-		value := strings.TrimSpace(getenv(n.name))
+		value := getenv(n.name)
 		if v, err := strconv.Atoi(value); value != "" && (err != nil || v < 1 || v > n.most) {
 			faults = append(faults, fmt.Errorf("%s is not a whole number from 1 to %d: write one, or leave it out", n.name, n.most))
 		}
