@@ -23,6 +23,7 @@ type Report struct {
 
 	waiting int      // of InFlight: those that are not canceled, and wait for their stop call
 	others  []string // the batches that want jobs of Wanted stopped, each once
+	against int      // of Failed: those that run, although they were asked to stop again meanwhile
 	freed   int      // of Wanted: those that could be restarted by now, but were not counted before
 }
 
@@ -45,7 +46,9 @@ func (r *Report) Unfinished() (list []string) {
 			list = append(list, fmt.Sprintf("%d "+format, append([]any{n}, args...)...))
 		}
 	}
-	add(r.Failed, "jobs of batch %s could not be restarted", r.Batch)
+	add(r.Failed-r.against, "jobs of batch %s could not be restarted", r.Batch)
+	add(r.against, "jobs of batch %s run again, although they were asked to stop again meanwhile: stop them once more",
+		r.Batch)
 	add(r.Awaited(), "jobs of batch %[2]s are not stopped yet: undo it again when their stops have ended (enqueue undo %[2]s --wait waits for that)", r.Batch)
 	add(r.waiting, "stops of batch %[2]s go on, and may yet stop their jobs: cancel the batch (enqueue cancel %[2]s), then undo it again", r.Batch)
 	const named = 3

@@ -72,6 +72,7 @@ const (
 	askedAgain   = "it was asked to stop again"
 	askedAgainBy = "batch %s has asked to stop it again"
 	alsoWanted   = "batch %s wants it stopped, too"
+	runsAgainst  = "it runs again, but meanwhile %s: stop it once more"
 	notCounted   = "it can be restarted only since the jobs were counted: undo the batch again"
 	NoRestart    = "its API has no call that starts a job again: create a new one"
 	UndoneBefore = "an undo of this batch has restarted it before"
@@ -103,16 +104,8 @@ func (u *Undo) why(ctx context.Context, s *ledger.Stop) (result, reason string, 
 	case s.Accepted.IsZero():
 		return "left", unproven, nil
 	}
-	all, err := u.ledger.JobStops(ctx, s.ProjectID, s.JobID)
-	if err != nil {
-		return "", "", err
-	}
-	latest := slices.IndexFunc(all, func(one *ledger.Stop) bool { return one.State != ledger.Canceled })
-	if latest >= 0 && all[latest].ID != s.ID {
-		if by := all[latest].WantedBesides(u.Batch); by != "" {
-			return "left", fmt.Sprintf(askedAgainBy, by), nil
-		}
-		return "left", askedAgain, nil
+	if reason, err = u.askedAgain(ctx, s); reason != "" || err != nil {
+		return "left", reason, err
 	}
 	if other := s.WantedBesides(u.Batch); other != "" {
 		return "wanted", fmt.Sprintf(alsoWanted, other), nil
@@ -121,6 +114,22 @@ func (u *Undo) why(ctx context.Context, s *ledger.Stop) (result, reason string, 
 		return "left", reason, nil
 	}
 	return "", "", nil
+}
+
+// askedAgain says that the job of s was asked to stop again after s, if it was.
+func (u *Undo) askedAgain(ctx context.Context, s *ledger.Stop) (reason string, err error) {
+	all, err := u.ledger.JobStops(ctx, s.ProjectID, s.JobID)
+	if err != nil {
+		return "", err
+	}
+	latest := slices.IndexFunc(all, func(one *ledger.Stop) bool { return one.State != ledger.Canceled })
+	if latest < 0 || all[latest].ID == s.ID {
+		return "", nil
+	}
+	if by := all[latest].WantedBesides(u.Batch); by != "" {
+		return fmt.Sprintf(askedAgainBy, by), nil
+	}
+	return askedAgain, nil
 }
 
 // undoneBefore says that an undo has restarted the job of s before; "" if none has.
@@ -385,6 +394,14 @@ func (u *Undo) restart(ctx context.Context, s *ledger.Stop) error {
 		u.note(s, "wanted", notCounted)
 		return nil
 	}
+	again, err := u.askedAgain(ctx, s) // the look may have waited for minutes
+	if err != nil {
+		return err
+	}
+	if again != "" {
+		u.note(s, "left", again)
+		return nil
+	}
 	return u.call(ctx, s)
 }
 
@@ -426,11 +443,9 @@ func (u *Undo) call(ctx context.Context, s *ledger.Stop) error {
 	apiErr, _ := errors.AsType[*jobs.Error](err)
 	switch {
 	case err == nil:
-		u.note(s, "restarted", "")
-		return nil
+		return u.runs(ctx, s, "restarted", "")
 	case apiErr != nil && apiErr.JobStatus.State == jobs.Active:
-		u.note(s, "running", apiErr.JobStatus.String())
-		return nil
+		return u.runs(ctx, s, "running", apiErr.JobStatus.String())
 	}
 	taken := u.ledger.NotUndone(context.WithoutCancel(ctx), s, u.Batch, u.id)
 	if !ofJob(ctx, err) {
@@ -438,6 +453,21 @@ func (u *Undo) call(ctx context.Context, s *ledger.Stop) error {
 	}
 	u.note(s, "failed", err.Error())
 	return taken
+}
+
+// runs notes that the job of s runs after its restart call, which may have waited for minutes: whoever has asked to
+// stop the job meanwhile may have been told that it is stopped already.
+func (u *Undo) runs(ctx context.Context, s *ledger.Stop, result, reason string) error {
+	again, err := u.askedAgain(context.WithoutCancel(ctx), s)
+	if again == "" {
+		u.note(s, result, reason)
+		return err
+	}
+	u.note(s, "failed", fmt.Sprintf(runsAgainst, again))
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.against++
+	return nil
 }
 
 // ofJob reports whether an error of a call is one job's own trouble.

@@ -242,6 +242,62 @@ func TestUndosRace(t *testing.T) {
 	}
 }
 
+// askedAndHad has another batch ask for a job, and a worker find it stopped: that batch is told already_stopped.
+func askedAndHad(t *testing.T, l *ledger.Ledger, job, batch string) {
+	t.Helper()
+	s := opened(t, l, job, batch)
+	s.Status = undotest.Killed.String()
+	if ended, err := l.Finish(t.Context(), s, ledger.AlreadyStopped, "", 0); !ended || err != nil {
+		t.Error(ended, err)
+	}
+}
+
+// While the look of an undo waits for the rate or for its answer, another batch asks for the job and is told that it
+// has stopped. The undo does not start it again.
+func TestAskedAgainDuringTheLook(t *testing.T) {
+	t.Parallel()
+	l, api := ledger.New(redistest.Start(t).Limited(t), time.Now), undotest.New()
+	stops := []*ledger.Stop{stopped(t, l, "1", "one")}
+	api.First = func() { askedAndHad(t, l, "1", "later") }
+	r := restartAll(t, New(l, api, "one"), stops, 0)
+	if r.Left != 1 || r.Jobs[0].Reason != "batch later has asked to stop it again" || api.Restarted["1"] != 0 {
+		t.Errorf("restarted %v although batch later was told that it is already stopped: %+v", api.Restarted, r)
+	}
+}
+
+// before does something before each restart call, and answers it with an error, if there is one.
+type before struct {
+	*undotest.API
+	do  func()
+	err error
+}
+
+func (b before) Restart(ctx context.Context, p, job string) (string, error) {
+	b.do()
+	if b.err != nil {
+		return "", b.err
+	}
+	return b.API.Restart(ctx, p, job)
+}
+
+// The same while the restart call waits, when it is noted already: the undo says so.
+func TestAskedAgainBeforeTheCall(t *testing.T) {
+	t.Parallel()
+	l, api := ledger.New(redistest.Start(t).Limited(t), time.Now), undotest.New()
+	for job, err := range map[string]error{"1": nil, "2": &jobs.Error{JobStatus: undotest.Running}} {
+		stops := []*ledger.Stop{stopped(t, l, job, "one")}
+		r := restartAll(t, New(l, before{api, func() { askedAndHad(t, l, job, "later") }, err}, "one"), stops, 0)
+		const reason = "it runs again, but meanwhile batch later has asked to stop it again: stop it once more"
+		if r.Failed != 1 || r.Restarted != 0 || r.Jobs[0].Reason != reason {
+			t.Errorf("the call is answered with %v: %+v", err, r)
+		}
+		const says = "1 jobs of batch one run again, although they were asked to stop again meanwhile: stop them once more"
+		if got := r.Unfinished(); !slices.Equal(got, []string{says}) {
+			t.Errorf("says %q", got)
+		}
+	}
+}
+
 // A job that a batch has left to another one is restarted by its next undo when that other one is forgotten.
 func TestRenouncedAndNobodyElseWantsIt(t *testing.T) {
 	t.Parallel()
