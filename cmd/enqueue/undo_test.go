@@ -43,7 +43,10 @@ func TestUndoLooksAgainAfterTheAnswer(t *testing.T) {
 		}
 		s, err := desk.Ledger.Get(context.Background(), project, ledger.StopID("b", project, "4"))
 		if err == nil {
-			_, _, err = desk.Ledger.Undo(context.Background(), s, "b", "another")
+			_, err = desk.Ledger.Undo(context.Background(), s, "b", "another")
+		}
+		if err == nil {
+			err = desk.Ledger.Restarted(context.Background(), s, "b", "another")
 		}
 		if err != nil {
 			t.Error(err)
@@ -71,7 +74,8 @@ func TestUndoLooksAgainAfterTheAnswer(t *testing.T) {
 	if !strings.Contains(asked.String(), "This would restart 24 jobs") {
 		t.Errorf("asked: %s", &asked)
 	}
-	for _, want := range []string{`"restarted": 20`, `"running": 1`, `"left": 3`, "batch later has asked to stop it again", undo.UndoneBefore, "10 (completed), not 12 (killed)"} {
+	for _, want := range []string{`"restarted": 20`, `"running": 1`, `"left": 3`, "batch later has asked to stop it again",
+		"an undo of this batch has restarted it before", "10 (completed), not 12 (killed)"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in what was printed:\n%s", want, &out)
 		}

@@ -164,11 +164,12 @@ type Stop struct {
 	Worker  string // id of the worker that has claimed a step of it last
 	Claimed int    // the hop of that step
 
-	reader    string            // made up: whoever has read this
-	version   string            // of the wishes
-	prev      string            // id of the job's stop before this one; set when it ends
-	restarted string            // the batch whose undo has restarted the job; "": none, or one of an earlier version
-	saved     map[string]string // the fields as they stand in Redis
+	reader     string            // made up: whoever has read this
+	version    string            // of the wishes
+	prev       string            // id of the job's stop before this one; set when it ends
+	restarted  string            // the batch whose undo has restarted the job; "": none, or one of an earlier version
+	restarting bool              // that undo has not noted what became of it
+	saved      map[string]string // the fields as they stand in Redis
 
 	steps int     // of the history, in all
 	noted []field // steps that are not saved yet, each in its field
@@ -298,7 +299,7 @@ func Decode(projectID, id string, f map[string]string) *Stop {
 		Unsure: f["unsure"] == "1", Instead: f["instead"] == latestCall(f), Missed: f["missed"] == "1",
 		Listed: f["listed"] == "1", Unconfirmed: f["lane"] == laneLimited || f["lane"] == laneHeld,
 		Withdrawn: f["withdrawn"], Worker: f["worker"], Trace: f["trace"], Wishes: decodeWishes(f), version: f["version"],
-		prev: f["prev"], restarted: f["restarted"], saved: f,
+		prev: f["prev"], restarted: f["restarted"], restarting: f["restarting"] != "", saved: f,
 	}
 	if n := number(stepsField); n > 0 && n < historyMost {
 		s.steps = int(n)

@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -42,16 +43,16 @@ func TestUndo(t *testing.T) {
 		if got := w.get(t, id); got.TooLate("b1") || !got.TooLate("b3") || got.TooLate("nobody") {
 			t.Errorf("withdrawn too late: b1 %v, b3 %v; want b3 only", got.TooLate("b1"), got.TooLate("b3"))
 		}
-		if _, _, err := w.ledger.Undo(t.Context(), s, "b1", "me"); err != nil {
+		if _, err := w.ledger.Undo(t.Context(), s, "b1", "me"); err != nil {
 			t.Fatal(err)
 		}
 		is("", true)
-		if _, _, err := w.ledger.Undo(t.Context(), s, "b1", "me"); err != nil { // as an answer that got lost makes one do
+		if _, err := w.ledger.Undo(t.Context(), s, "b1", "me"); err != nil { // as an answer that got lost makes one do
 			t.Fatal(err)
 		}
 		is("", true)
-		if noted, before, err := w.ledger.Undo(t.Context(), s, "b1", "another"); noted || before != "b1" || err != nil {
-			t.Errorf("another undo of b1 at the same time: %v, %q, %v; want false, b1", noted, before, err)
+		if noted, err := w.ledger.Undo(t.Context(), s, "b1", "another"); noted || err != nil {
+			t.Errorf("another undo of b1 at the same time: %v, %v; want false", noted, err)
 		}
 		if err := w.ledger.NotUndone(t.Context(), s, "b1", "another"); err != nil {
 			t.Fatal(err)
@@ -65,10 +66,10 @@ func TestUndo(t *testing.T) {
 			t.Fatal(err)
 		}
 		is("b1", false)
-		if _, _, err := w.ledger.Undo(t.Context(), s, "nobody", "me"); !errors.Is(err, ledger.ErrNotFound) {
+		if _, err := w.ledger.Undo(t.Context(), s, "nobody", "me"); !errors.Is(err, ledger.ErrNotFound) {
 			t.Errorf("undo of a batch that never asked: %v", err)
 		}
-		if _, _, err := w.ledger.Undo(t.Context(), &ledger.Stop{ID: "lost", ProjectID: project}, "b1", "me"); !errors.Is(err, ledger.ErrNotFound) {
+		if _, err := w.ledger.Undo(t.Context(), &ledger.Stop{ID: "lost", ProjectID: project}, "b1", "me"); !errors.Is(err, ledger.ErrNotFound) {
 			t.Errorf("undo of a stop that is forgotten: %v", err)
 		}
 		w.advance(2 * retention)
@@ -118,7 +119,7 @@ func TestRenounce(t *testing.T) {
 		renounce("b2", false)
 		is("", "b2", "", 0, 0)
 
-		if _, _, err := w.ledger.Undo(t.Context(), s, "b2", "me"); err != nil {
+		if _, err := w.ledger.Undo(t.Context(), s, "b2", "me"); err != nil {
 			t.Fatal(err)
 		}
 		is("b2", "", "", 0, 1)
@@ -134,7 +135,7 @@ func TestRenounce(t *testing.T) {
 		w.sweepWish(t, id, "b2")
 		renounce("b1", false)
 		for range 2 {
-			if _, _, err := w.ledger.Undo(t.Context(), s, "b1", "me"); err != nil {
+			if _, err := w.ledger.Undo(t.Context(), s, "b1", "me"); err != nil {
 				t.Fatal(err)
 			}
 			if got := w.get(t, id).RestartedBy("b1"); got != "b1" || w.batch(t, "b1").Undone != 1 {
@@ -167,7 +168,7 @@ func TestUndoneByAnEarlierVersion(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := w.get(t, id)
-		if s.RestartedBy("b1") != "b1" || s.RestartedBy("b2") != "" ||
+		if s.RestartedBy("b1") != "b1" || s.RestartedBy("b2") != "" || s.Restarting() ||
 			s.WantedBesides("b2") != "" || s.WantedBesides("b1") != "b2" {
 			t.Errorf("read as %+v", s.Wishes)
 		}
@@ -196,11 +197,10 @@ func TestUndoOfAnotherBatch(t *testing.T) {
 		w.advance(time.Minute)
 		w.finished(t, w.claim(t, id), ledger.Stopped)
 		s := w.get(t, id)
-		undo := func(batch, by string, want bool, wantBefore string) {
+		undo := func(batch, by string, want bool) {
 			t.Helper()
-			noted, before, err := w.ledger.Undo(t.Context(), s, batch, by)
-			if noted != want || before != wantBefore || err != nil {
-				t.Errorf("%s of %s: noted %v, restarted before by %q, %v; want %v, %q", by, batch, noted, before, err, want, wantBefore)
+			if noted, err := w.ledger.Undo(t.Context(), s, batch, by); noted != want || err != nil {
+				t.Errorf("%s of %s: noted %v, %v; want %v", by, batch, noted, err, want)
 			}
 		}
 		back := func(batch, by string) {
@@ -220,10 +220,10 @@ func TestUndoOfAnotherBatch(t *testing.T) {
 				}
 			}
 		}
-		undo("b1", "x", false, "") // b3 wants it stopped
+		undo("b1", "x", false) // b3 wants it stopped
 		is("", 0, 0, 0)
-		undo("b3", "z", true, "")
-		undo("b1", "x", false, "b3")
+		undo("b3", "z", true)
+		undo("b1", "x", false)
 		is("b3", 0, 0, 1)
 		back("b1", "x")
 		is("b3", 0, 0, 1)
@@ -231,15 +231,88 @@ func TestUndoOfAnotherBatch(t *testing.T) {
 		is("", 0, 0, 0)
 
 		w.sweepWish(t, id, "b3")
-		undo("b1", "x", true, "")
-		undo("b1", "x", true, "") // as an answer that got lost makes one do
-		undo("b2", "y", false, "b1")
+		undo("b1", "x", true)
+		undo("b1", "x", true) // as an answer that got lost makes one do
+		undo("b2", "y", false)
 		is("b1", 1, 0)
 		back("b2", "y")
 		is("b1", 1, 0)
 		back("b1", "x")
 		is("", 0, 0)
-		undo("b2", "y", true, "")
+		undo("b2", "y", true)
 		is("b2", 0, 1)
+	})
+}
+
+// That a restart is made can be noted by the undo that has noted it before. Nobody takes it back then.
+func TestRestarted(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		id := w.opened(t, "b1", "10")[0]
+		w.accept(t, id)
+		w.opened(t, "b2", "10")
+		w.withdraw(t, id, "b2", ledger.TooLate)
+		w.advance(time.Minute)
+		w.finished(t, w.claim(t, id), ledger.Stopped)
+		s := w.get(t, id)
+		note := func(what func(context.Context, *ledger.Stop, string, string) error, batch, by string) {
+			t.Helper()
+			if err := what(t.Context(), s, batch, by); err != nil {
+				t.Error(err)
+			}
+		}
+		is := func(by string, restarting bool) {
+			t.Helper()
+			if got := w.get(t, id); got.RestartedBy("b1") != by || got.Restarting() != restarting {
+				t.Errorf("restarted by %q, restarting %v; want %q, %v", got.RestartedBy("b1"), got.Restarting(), by, restarting)
+			}
+		}
+		note(w.ledger.Restarted, "b1", "me") // there is nothing to note
+		is("", false)
+		for range 2 { // it is taken back once
+			if noted, err := w.ledger.Undo(t.Context(), s, "b1", "me"); !noted || err != nil {
+				t.Error(noted, err)
+			}
+			is("b1", true)
+			note(w.ledger.Restarted, "b1", "another")
+			note(w.ledger.Restarted, "b2", "me")
+			is("b1", true)
+			note(w.ledger.NotUndone, "b1", "me")
+			is("", false)
+		}
+		if noted, err := w.ledger.Undo(t.Context(), s, "b1", "me"); !noted || err != nil {
+			t.Error(noted, err)
+		}
+		for range 2 { // as an answer that got lost makes one do
+			note(w.ledger.Restarted, "b1", "me")
+			is("b1", false)
+		}
+		note(w.ledger.NotUndone, "b1", "me")
+		is("b1", false)
+		if noted, err := w.ledger.Undo(t.Context(), s, "b1", "me"); noted || err != nil {
+			t.Error(noted, err)
+		}
+		if n := w.batch(t, "b1").Undone; n != 1 {
+			t.Errorf("%d are counted as restarted, want 1", n)
+		}
+	})
+}
+
+// What an earlier version has noted of a restart is done, and is no undo's to take back.
+func TestRestartedByAnEarlierVersion(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		id := w.opened(t, "b1", "10")[0]
+		w.accept(t, id)
+		w.advance(time.Minute)
+		w.finished(t, w.claim(t, id), ledger.Stopped)
+		noted := []any{"undone:b1", w.now().UnixMilli(), "restarted", "b1", "restarter", "me"}
+		if err := w.rdb.HSet(t.Context(), keys.Stop(id), noted...).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.ledger.NotUndone(t.Context(), w.get(t, id), "b1", "me"); err != nil {
+			t.Error(err)
+		}
+		if s := w.get(t, id); s.RestartedBy("b1") != "b1" || s.Restarting() {
+			t.Errorf("restarted by %q, restarting %v; want b1, false", s.RestartedBy("b1"), s.Restarting())
+		}
 	})
 }

@@ -24,6 +24,7 @@ type Report struct {
 	waiting int      // of InFlight: those that are not canceled, and wait for their stop call
 	others  []string // the batches that want jobs of Wanted stopped, each once
 	against int      // of Failed: those that run, although they were asked to stop again meanwhile
+	unclear int      // of Failed: those that another undo restarts, unless it was killed
 	freed   int      // of Wanted: those that could be restarted by now, but were not counted before
 }
 
@@ -46,8 +47,10 @@ func (r *Report) Unfinished() (list []string) {
 			list = append(list, fmt.Sprintf("%d "+format, append([]any{n}, args...)...))
 		}
 	}
-	add(r.Failed-r.against, "jobs of batch %s could not be restarted", r.Batch)
+	add(r.Failed-r.against-r.unclear, "jobs of batch %s could not be restarted", r.Batch)
 	add(r.against, "jobs of batch %s run again, although they were asked to stop again meanwhile: stop them once more",
+		r.Batch)
+	add(r.unclear, "jobs of batch %s are being restarted by another undo, or it was killed while it did: look at them",
 		r.Batch)
 	add(r.Awaited(), "jobs of batch %[2]s are not stopped yet: undo it again when their stops have ended (enqueue undo %[2]s --wait waits for that)", r.Batch)
 	add(r.waiting, "stops of batch %[2]s go on, and may yet stop their jobs: cancel the batch (enqueue cancel %[2]s), then undo it again", r.Batch)
@@ -99,6 +102,9 @@ func (u *Undo) note(s *ledger.Stop, result, reason string) {
 		u.Left++
 	default:
 		u.Failed++
+		if s.Restarting() {
+			u.unclear++
+		}
 	}
 	u.Jobs = append(u.Jobs, Job{s.ProjectID, s.JobID, result, reason})
 }

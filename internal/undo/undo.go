@@ -75,9 +75,8 @@ const (
 	runsAgainst  = "it runs again, but meanwhile %s: stop it once more"
 	notCounted   = "it can be restarted only since the jobs were counted: undo the batch again"
 	NoRestart    = "its API has no call that starts a job again: create a new one"
-	UndoneBefore = "an undo of this batch has restarted it before"
-
-	undoneBeforeBy = "an undo of batch %s has restarted it before"
+	undoneBefore = "an undo of %s has restarted it before"
+	restarting   = "an undo of %s is restarting it, or was killed while it did: look at the job"
 )
 
 // forgotten is why the job of a stop that the ledger no longer has is not restarted.
@@ -110,10 +109,8 @@ func (u *Undo) why(ctx context.Context, s *ledger.Stop) (result, reason string, 
 	if other := s.WantedBesides(u.Batch); other != "" {
 		return "wanted", fmt.Sprintf(alsoWanted, other), nil
 	}
-	if reason = u.undoneBefore(s); reason != "" {
-		return "left", reason, nil
-	}
-	return "", "", nil
+	result, reason = u.undoneBefore(s)
+	return result, reason, nil
 }
 
 // askedAgain says that the job of s was asked to stop again after s, if it was.
@@ -132,20 +129,20 @@ func (u *Undo) askedAgain(ctx context.Context, s *ledger.Stop) (reason string, e
 	return askedAgain, nil
 }
 
-// undoneBefore says that an undo has restarted the job of s before; "" if none has.
-func (u *Undo) undoneBefore(s *ledger.Stop) string {
-	if by := s.RestartedBy(u.Batch); by != "" {
-		return u.undoneBy(by)
+// undoneBefore says the same of a job that an undo has restarted before, or may have; "" and "" if none has.
+func (u *Undo) undoneBefore(s *ledger.Stop) (result, reason string) {
+	by := s.RestartedBy(u.Batch)
+	whose := "batch " + by
+	switch {
+	case by == "":
+		return "", ""
+	case by == u.Batch:
+		whose = "this batch"
 	}
-	return ""
-}
-
-// undoneBy says that an undo of a batch has restarted a job before.
-func (u *Undo) undoneBy(batch string) string {
-	if batch == u.Batch {
-		return UndoneBefore
+	if s.Restarting() {
+		return "failed", fmt.Sprintf(restarting, whose)
 	}
-	return fmt.Sprintf(undoneBeforeBy, batch)
+	return "left", fmt.Sprintf(undoneBefore, whose)
 }
 
 // awaits reports whether a stop in flight is to be waited for: it ends by itself, and its job can be restarted then.
@@ -370,7 +367,7 @@ func (u *Undo) restart(ctx context.Context, s *ledger.Stop) error {
 		return err
 	}
 	s = now
-	if why != "" && why != u.undoneBefore(s) {
+	if _, before := u.undoneBefore(s); why != before {
 		u.note(s, result, why)
 		return nil
 	}
@@ -385,7 +382,7 @@ func (u *Undo) restart(ctx context.Context, s *ledger.Stop) error {
 		u.note(s, "running", job.Status.String())
 		return nil
 	case why != "":
-		u.note(s, "left", why+"; now it is "+job.Status.String())
+		u.note(s, result, why+"; now it is "+job.Status.String())
 		return nil
 	case !job.Status.Is(s.Status):
 		u.note(s, "left", fmt.Sprintf("job status %v, not %s as its stop left it", job.Status, s.Status))
@@ -427,16 +424,13 @@ func (u *Undo) claim(ctx context.Context, s *ledger.Stop) (now *ledger.Stop, res
 // call makes the restart call. It is noted before: if this command is killed, no
 // other undo repeats it, of this batch or of another one that wants the job stopped no more.
 func (u *Undo) call(ctx context.Context, s *ledger.Stop) error {
-	switch noted, before, err := u.ledger.Undo(ctx, s, u.Batch, u.id); {
+	switch noted, err := u.ledger.Undo(ctx, s, u.Batch, u.id); {
 	case errors.Is(err, ledger.ErrNotFound):
 		u.note(s, "failed", forgotten)
 		return nil
 	case err != nil:
 		return err
-	case before != "": // another undo was quicker
-		u.note(s, "left", u.undoneBy(before))
-		return nil
-	case !noted: // another batch wants it stopped, since s was read
+	case !noted: // since s was read, another undo was quicker, or another batch wants it stopped
 		return u.restart(ctx, s)
 	}
 	_, err := u.api.Restart(ctx, s.ProjectID, s.JobID)
@@ -458,16 +452,21 @@ func (u *Undo) call(ctx context.Context, s *ledger.Stop) error {
 // runs notes that the job of s runs after its restart call, which may have waited for minutes: whoever has asked to
 // stop the job meanwhile may have been told that it is stopped already.
 func (u *Undo) runs(ctx context.Context, s *ledger.Stop, result, reason string) error {
-	again, err := u.askedAgain(context.WithoutCancel(ctx), s)
+	ctx = context.WithoutCancel(ctx)
+	err := u.ledger.Restarted(ctx, s, u.Batch, u.id)
+	if errors.Is(err, ledger.ErrNotFound) { // forgotten: no other undo asks
+		err = nil
+	}
+	again, unread := u.askedAgain(ctx, s)
 	if again == "" {
 		u.note(s, result, reason)
-		return err
+	} else {
+		u.note(s, "failed", fmt.Sprintf(runsAgainst, again))
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		u.against++
 	}
-	u.note(s, "failed", fmt.Sprintf(runsAgainst, again))
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.against++
-	return nil
+	return errors.Join(err, unread)
 }
 
 // ofJob reports whether an error of a call is one job's own trouble.

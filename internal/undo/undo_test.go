@@ -86,6 +86,9 @@ func (b *beforeScript) ProcessPipelineHook(next redis.ProcessPipelineHook) redis
 	return next
 }
 
+// own is why a job is left that its own batch has restarted before.
+const own = "an undo of this batch has restarted it before"
+
 // Each of two batches that want the same job stopped is undone while the other is: one of them restarts it, and the
 // other says so from then on.
 func TestTwoUndosAtOnce(t *testing.T) {
@@ -107,7 +110,7 @@ func TestTwoUndosAtOnce(t *testing.T) {
 		t.Errorf("two again: %+v", r)
 	}
 	api.Restarted["1"] = 0 // somebody stops it by hand
-	for batch, want := range map[string]string{"one": UndoneBefore, "two": "an undo of batch one has restarted it before"} {
+	for batch, want := range map[string]string{"one": own, "two": "an undo of batch one has restarted it before"} {
 		r := restartAll(t, New(l, api, batch), stops, 0)
 		if r.Left != 1 || r.Jobs[0].Reason != want+"; now it is 12 (killed)" {
 			t.Errorf("%s, after it was stopped by hand: %+v", batch, r)
@@ -148,7 +151,7 @@ func (refuses) Restart(context.Context, string, string) (string, error) {
 }
 
 // Two batches that were canceled too late are undone at once. Neither wants the job stopped, so neither leaves it to
-// the other: the first one that notes it restarts it, and the other one says so, then and from then on.
+// the other: the first one that notes it restarts it, and the other one finds it running.
 func TestTwoUndosOfCanceledBatchesAtOnce(t *testing.T) {
 	t.Parallel()
 	s, fake := redistest.Start(t), undotest.New()
@@ -163,12 +166,12 @@ func TestTwoUndosOfCanceledBatchesAtOnce(t *testing.T) {
 			}
 		}})
 		r := restartAll(t, New(ledger.New(rdb, time.Now), api, "two"), stops, 0)
-		const theirs = "an undo of batch one has restarted it before"
-		if r.Left != 1 || r.Jobs[0].Reason != theirs || fake.Restarted[job] != 1 {
+		if r.Running != 1 || fake.Restarted[job] != 1 {
 			t.Errorf("job %s, two: %+v, restarted %d times", job, r, fake.Restarted[job])
 		}
+		const theirs = "an undo of batch one has restarted it before"
 		fake.Restarted[job] = 0 // somebody stops it by hand
-		for batch, want := range map[string]string{"one": UndoneBefore, "two": theirs} {
+		for batch, want := range map[string]string{"one": own, "two": theirs} {
 			r := restartAll(t, New(l, fake, batch), stops, 0)
 			if r.Left != 1 || r.Jobs[0].Reason != want+"; now it is 12 (killed)" {
 				t.Errorf("job %s, %s, after it was stopped by hand: %+v", job, batch, r)
@@ -210,6 +213,59 @@ func TestWantedAgainSinceTheLook(t *testing.T) {
 	}
 	if r := restartAll(t, New(l, api, "one"), stops, 0); r.Restarted != 1 || api.Restarted["1"] != 1 {
 		t.Errorf("one: %+v, restarted %d times", r, api.Restarted["1"])
+	}
+}
+
+// While the restart of one undo is under way, and fails, one of another batch that could restart the job as well does
+// not say that all is done. Then it can be made again.
+func TestAnotherUndoIsAboutTo(t *testing.T) {
+	t.Parallel()
+	l, api := ledger.New(redistest.Start(t).Limited(t), time.Now), undotest.New()
+	stops := []*ledger.Stop{canceledLate(t, l, "1", "one", "two")}
+	var two Report
+	refused := before{api, func() { two = restartAll(t, New(l, api, "two"), stops, 0) }, &jobs.Error{Message: "not today"}}
+	if r := restartAll(t, New(l, refused, "one"), stops, 0); r.Failed != 1 {
+		t.Errorf("one: %+v", r)
+	}
+	const reason = "an undo of batch one is restarting it, or was killed while it did: look at the job; now it is 12 (killed)"
+	if two.Failed != 1 || two.Jobs[0].Reason != reason || api.Restarted["1"] != 0 {
+		t.Errorf("two: %+v, restarted %d times", two, api.Restarted["1"])
+	}
+	if r := restartAll(t, New(l, api, "two"), stops, 0); r.Restarted != 1 || api.Restarted["1"] != 1 {
+		t.Errorf("two again: %+v", r)
+	}
+}
+
+// An undo was killed, and it is not known whether its restart call went out. No other one makes the call again, and each
+// says so until the job runs.
+func TestAfterAKilledUndo(t *testing.T) {
+	t.Parallel()
+	l, api := ledger.New(redistest.Start(t).Limited(t), time.Now), undotest.New()
+	s := stopped(t, l, "1", "one")
+	if noted, err := l.Undo(t.Context(), s, "one", "killed"); !noted || err != nil {
+		t.Fatal(noted, err)
+	}
+	s, err := l.Get(t.Context(), project, s.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stops := []*ledger.Stop{s}
+	u := New(l, api, "one")
+	if err := u.Pretend(t.Context(), stops); err != nil || u.Failed != 1 || u.Restarted != 0 {
+		t.Errorf("pretends %+v, %v", u.Report, err)
+	}
+	r := restartAll(t, u, stops, 0)
+	const reason = "an undo of this batch is restarting it, or was killed while it did: look at the job; now it is 12 (killed)"
+	if r.Failed != 1 || r.Jobs[0].Reason != reason || api.Restarted["1"] != 0 {
+		t.Errorf("did %+v, restarted %d times", r, api.Restarted["1"])
+	}
+	const says = "1 jobs of batch one are being restarted by another undo, or it was killed while it did: look at them"
+	if got := r.Unfinished(); !slices.Equal(got, []string{says}) {
+		t.Errorf("says %q", got)
+	}
+	api.Restarted["1"] = 1 // it was made, or somebody has started the job by hand
+	if r := restartAll(t, New(l, api, "one"), stops, 0); r.Running != 1 || len(r.Unfinished()) != 0 {
+		t.Errorf("as it runs: %+v", r)
 	}
 }
 

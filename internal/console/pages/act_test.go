@@ -132,7 +132,7 @@ func TestUndone(t *testing.T) {
 	w.credentials("accounts:\n- name: team-a\n  credentials: {prefix: TEAM_A}\n  regions:\n  - name: cn-north-4\n    projects: [{id: " + project + "}]\n")
 	w.serve("")
 	undo := func(job string) {
-		_, _, err := w.desk.Ledger.Undo(t.Context(), w.stop(project, "nightly-20261126", job), "nightly-20261126", "it")
+		_, err := w.desk.Ledger.Undo(t.Context(), w.stop(project, "nightly-20261126", job), "nightly-20261126", "it")
 		must(t, err)
 	}
 	undo("a3f0c9d2-0000")

@@ -6,20 +6,20 @@
 --       restart   its job is about to be restarted. Nothing is noted if an undo has restarted it before, of whatever
 --                 batch, or another batch wants it stopped
 --       renounce  its job is left to another batch that wants it stopped, too. If none does, nothing is noted
---       back      a restart did not work: the batch wants it stopped again. Nothing is noted if another undo has
---                 restarted it
+--       done      the restart that this undo has noted is made
+--       back      the restart that this undo has noted did not work: the batch wants it stopped again
 --       and who undoes: an undo leaves alone what another one restarts
--- Returns what was found, and a batch:
---       noted    it was noted
+-- Returns what was found:
+--       noted    it was noted, or there was nothing to note
 --       wanted   to restart: another batch wants it stopped
 --       alone    to renounce: no other batch wants it stopped
---       before   to restart, or back: another undo, of the batch that is returned, has restarted it, or is about to
+--       before   another undo has restarted it, or is about to
 --       missing  the stop has no wish of that batch
 local stop, batch, batch_id, now, what, by = KEYS[1], KEYS[2], unpack(ARGV, 1, 4)
 local undone, renounced = 'undone:' .. batch_id, 'renounced:' .. batch_id
 local f = hash(stop)
 if not f['wish:' .. batch_id] then
-  return {'missing', ''}
+  return 'missing'
 end
 
 local function wanted_besides()
@@ -40,28 +40,31 @@ end
 
 if what == 'renounce' then
   if not wanted_besides() then
-    return {'alone', ''}
+    return 'alone'
   end
   redis.call('HSETNX', stop, undone, now)
   if f.restarted ~= batch_id then -- of a mark without the name, too: earlier versions had no other
     redis.call('HSET', stop, renounced, 1)
   end
-  return {'noted', ''}
+  return 'noted'
 end
 
-local before = f.restarted or f[undone] and not f[renounced] and batch_id
-local own = f.restarted == batch_id and f.restarter == by
+-- 'restarting' is there until the restart is done. Versions of before did not note it: what they noted counts as done.
+local before = f.restarted or f[undone] and not f[renounced]
+local own = f.restarted == batch_id and f.restarting == by
 if before and not own then
-  return {'before', before}
+  return 'before'
+elseif what == 'done' and own then
+  redis.call('HDEL', stop, 'restarting')
 elseif what == 'back' and own then
-  redis.call('HDEL', stop, undone, 'restarted', 'restarter')
+  redis.call('HDEL', stop, undone, 'restarted', 'restarting')
   count(-1)
 elseif what == 'restart' and not own then
   if wanted_besides() then
-    return {'wanted', ''}
+    return 'wanted'
   end
   redis.call('HDEL', stop, renounced)
-  redis.call('HSET', stop, undone, now, 'restarted', batch_id, 'restarter', by)
+  redis.call('HSET', stop, undone, now, 'restarted', batch_id, 'restarting', by)
   count(1)
 end
-return {'noted', ''}
+return 'noted'
