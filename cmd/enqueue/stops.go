@@ -125,7 +125,7 @@ func (c *stopsCmd) write(stops iter.Seq2[*ledger.Stop, error]) error {
 	row("project", "job", "state", "due", "took", "calls", "polls", "status", "request id", "reason")
 	for s, err := range stops {
 		if err != nil {
-			return err
+			return errors.Join(t.flush(), err)
 		}
 		took := "-"
 		if s.State.Ended() {

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -119,14 +120,17 @@ func (b *Batch) InFlight(ctx context.Context) (int, error) {
 	return counts[ledger.Pending] + counts[ledger.Stopping], err
 }
 
-// Stops goes through its stops, those in one of the given states if any is given.
+// Stops goes through its stops, those in one of the given states if any is given. A *ledger.UnreadableError comes last.
 func (b *Batch) Stops(ctx context.Context, states ...string) iter.Seq2[*ledger.Stop, error] {
 	const page = 1000
 	return func(yield func(*ledger.Stop, error) bool) {
+		var unreadable error
 		for _, p := range b.Projects {
 			for offset := 0; ; {
 				stops, next, err := b.Ledger.BatchStops(ctx, p, b.ID, offset, page)
-				if err != nil {
+				if broken := ledger.Unreadable(err); broken != nil {
+					unreadable = cmp.Or(unreadable, broken)
+				} else if err != nil {
 					yield(nil, err)
 					return
 				}
@@ -140,6 +144,9 @@ func (b *Batch) Stops(ctx context.Context, states ...string) iter.Seq2[*ledger.S
 				}
 				offset = next
 			}
+		}
+		if unreadable != nil {
+			yield(nil, unreadable)
 		}
 	}
 }

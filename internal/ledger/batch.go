@@ -151,7 +151,8 @@ func (l *Ledger) Knows(ctx context.Context, projectID string) (bool, error) {
 // BatchStops reads up to n stops of a batch, from the one at offset on, in the
 // order in which they were asked for, as the batch sees them: a stop that serves
 // other batches too has the times and labels of this one's wish. next is the
-// offset to go on from, 0 at the end: a stop without a record is left out.
+// offset to go on from, 0 at the end: a stop without a record is left out. With an
+// *UnreadableError all other stops of the page are returned.
 func (l *Ledger) BatchStops(ctx context.Context, projectID, batch string, offset, n int) (stops []*Stop, next int, err error) {
 	ids, err := l.rdb.LRange(ctx, l.keys(projectID).stops(batch), int64(offset), int64(offset+n-1)).Result()
 	if err != nil {

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,11 +53,14 @@ func (l *Ledger) Canceled(ctx context.Context, projectID, batch string) (why str
 
 // WithdrawAll withdraws what a batch wants of its stops in a project, as Withdraw does, of
 // those that have not ended, and tells the answer for each; for those that have it is Over.
-// Ask for a round afterwards.
+// Ask for a round afterwards. An *UnreadableError keeps it from no other stop.
 func (l *Ledger) WithdrawAll(ctx context.Context, projectID, batch, why string, told func(Withdrawal)) error {
+	var unreadable error
 	for offset := 0; ; {
 		stops, next, err := l.BatchStops(ctx, projectID, batch, offset, withdrawsAtOnce)
-		if err != nil {
+		if broken := Unreadable(err); broken != nil {
+			unreadable = cmp.Or(unreadable, broken)
+		} else if err != nil {
 			return err
 		}
 		for _, s := range stops {
@@ -69,7 +73,7 @@ func (l *Ledger) WithdrawAll(ctx context.Context, projectID, batch, why string, 
 			told(answer)
 		}
 		if offset = next; next == 0 {
-			return nil
+			return unreadable
 		}
 	}
 }

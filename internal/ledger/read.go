@@ -25,11 +25,12 @@ func (l *Ledger) Get(ctx context.Context, projectID, id string) (*Stop, error) {
 
 // GetAll reads stops of one project, each one once, in their order. Under the id
 // of a wish that another stop serves, that stop is found. Those that the ledger no
-// longer has are left out.
+// longer has are left out. So are those whose key holds something else; then the others
+// are returned with an *UnreadableError.
 func (l *Ledger) GetAll(ctx context.Context, projectID string, ids []string) ([]*Stop, error) {
-	records, err := l.hashes(ctx, projectID, ids)
-	if err != nil {
-		return nil, err
+	records, unreadable := l.hashes(ctx, projectID, ids)
+	if len(records) < len(ids) {
+		return nil, unreadable
 	}
 	var served []string
 	for _, f := range records {
@@ -38,8 +39,11 @@ func (l *Ledger) GetAll(ctx context.Context, projectID string, ids []string) ([]
 		}
 	}
 	others, err := l.hashes(ctx, projectID, served)
-	if err != nil {
+	if len(others) < len(served) {
 		return nil, err
+	}
+	if unreadable == nil {
+		unreadable = err
 	}
 	stops := make([]*Stop, 0, len(ids))
 	for i, f := range records {
@@ -53,10 +57,37 @@ func (l *Ledger) GetAll(ctx context.Context, projectID string, ids []string) ([]
 			stops = append(stops, s)
 		}
 	}
-	return stops, nil
+	return stops, unreadable
 }
 
-// hashes reads what stands under ids, in one round trip.
+// UnreadableError names keys that are of stops and hold values of another type: no
+// vizstop wrote these.
+type UnreadableError struct {
+	Keys []string // one at least
+	Err  error    // what Redis said of the first
+}
+
+// Error says what to do.
+func (e *UnreadableError) Error() string {
+	more := ""
+	if n := len(e.Keys) - 1; n > 0 {
+		more = fmt.Sprintf(" (and %d more)", n)
+	}
+	return fmt.Sprintf("key %s%s holds no stop, and no vizstop wrote it: delete it in Redis: %v", e.Keys[0], more, e.Err)
+}
+
+func (e *UnreadableError) Unwrap() error { return e.Err }
+
+// Unreadable finds an *UnreadableError, with which all other stops were returned; nil: err is another, or none.
+func Unreadable(err error) error {
+	if e, ok := errors.AsType[*UnreadableError](err); ok {
+		return e
+	}
+	return nil
+}
+
+// hashes reads what stands under ids, in one round trip. With an *UnreadableError all that
+// could be read is returned.
 func (l *Ledger) hashes(ctx context.Context, projectID string, ids []string) ([]map[string]string, error) {
 	if len(ids) == 0 {
 		return nil, nil
@@ -67,12 +98,22 @@ func (l *Ledger) hashes(ctx context.Context, projectID string, ids []string) ([]
 	for i, id := range ids {
 		answers[i] = pipe.HGetAll(ctx, k.Stop(id))
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, fmt.Errorf("read %d stops from the ledger: %w", len(ids), err)
-	}
+	_, err := pipe.Exec(ctx)
 	records := make([]map[string]string, len(ids))
+	var unreadable []string
 	for i, a := range answers {
+		if luascript.NoHash(a) {
+			unreadable = append(unreadable, k.Stop(ids[i]))
+		} else if a.Err() != nil {
+			return nil, fmt.Errorf("read %d stops from the ledger: %w", len(ids), a.Err())
+		}
 		records[i] = a.Val()
+	}
+	switch {
+	case len(unreadable) > 0:
+		return records, fmt.Errorf("read %d stops from the ledger: %w", len(ids), &UnreadableError{unreadable, err})
+	case err != nil:
+		return nil, fmt.Errorf("read %d stops from the ledger: %w", len(ids), err)
 	}
 	return records, nil
 }

@@ -81,7 +81,7 @@ func (l *Ledger) sweepBatch(ctx context.Context, projectID, batch string, old ti
 			return err
 		}
 		records, err := l.hashes(ctx, projectID, ids)
-		if err != nil {
+		if len(records) < len(ids) {
 			return err
 		}
 		keys := []string{k.Active(), k.Last(), k.ended(), k.batch(batch), k.stops(batch), k.Limits()}

@@ -73,6 +73,9 @@ func FieldOf(c redis.Cmder) string {
 	return found
 }
 
+// NoHash reports whether a key that was to hold a hash holds something else.
+func NoHash(c redis.Cmder) bool { return redis.HasErrorPrefix(c.Err(), "WRONGTYPE") }
+
 // Together returns a pipeline for commands of one slot of a Redis Cluster, scripts
 // among them. While a cluster moves the slot, go-redis 9.23 repeats a whole plain
 // pipeline if its first command is told to try again, those that were carried out, too, and reads
@@ -89,7 +92,7 @@ func Together(rdb redis.UniversalClient) redis.Pipeliner {
 // Redis Cluster, all in one write. A script that returned them would have each
 // field copied into Lua and out again, which costs several times as much. Others
 // may change a hash in between: what the script has written there must tell the
-// caller.
+// caller. A hash whose key holds something else is read as none.
 func RunAndRead(ctx context.Context, rdb redis.UniversalClient, script *Script, keys []string, args []any, hashes []string) (answer []any, read []map[string]string, err error) {
 	for _, run := range []func(context.Context, redis.Scripter, []string, ...any) *redis.Cmd{script.EvalSha, script.Eval} {
 		pipe := Together(rdb)
@@ -102,11 +105,14 @@ func RunAndRead(ctx context.Context, rdb redis.UniversalClient, script *Script, 
 		if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
 			continue
 		}
-		if err != nil {
-			return nil, nil, err
+		if cmd.Err() != nil {
+			return nil, nil, cmd.Err()
 		}
 		read = make([]map[string]string, len(gets))
 		for i, get := range gets {
+			if get.Err() != nil && !NoHash(get) {
+				return nil, nil, err
+			}
 			read[i] = get.Val()
 		}
 		answer, err = cmd.Slice()

@@ -22,7 +22,7 @@ func (l *Loop) late(ctx context.Context, projectID string, ids []string) {
 }
 
 func (l *Loop) tryLate(ctx context.Context, projectID string, ids []string) error {
-	stops, err := l.Ledger.GetAll(ctx, projectID, ids)
+	stops, err := readable(ctx, l.Ledger, l.Logger, projectID, ids)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package rounds
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 
 	"github.com/hibiken/asynq"
@@ -75,7 +76,7 @@ func (l *Loop) diagnose(ctx context.Context, projectID string, steps []ledger.Me
 	for i, step := range steps {
 		ids[i] = step.StopID
 	}
-	stops, err := l.Ledger.GetAll(ctx, projectID, ids)
+	stops, err := readable(ctx, l.Ledger, l.Logger, projectID, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -105,6 +106,16 @@ func (l *Loop) diagnose(ctx context.Context, projectID string, steps []ledger.Me
 		}
 	}
 	return why, nil
+}
+
+// readable reads stops. One whose key holds something else is told of, and left out as one that Redis has lost.
+func readable(ctx context.Context, books *ledger.Ledger, log *slog.Logger, projectID string, ids []string) ([]*ledger.Stop, error) {
+	stops, err := books.GetAll(ctx, projectID, ids)
+	if broken := ledger.Unreadable(err); broken != nil {
+		log.ErrorContext(ctx, "a stop is lost: its job may run on", "project", projectID, "error", broken)
+		return stops, nil
+	}
+	return stops, err
 }
 
 // unclaimed says why a released step that nobody has claimed is lost; "" if its

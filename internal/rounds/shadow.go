@@ -190,7 +190,7 @@ func (s *Shadow) limit(ctx context.Context, projectID string, claims []release.S
 
 // late ends the stops whose time is up.
 func (s *Shadow) late(ctx context.Context, projectID string, ids []string) error {
-	stops, err := s.cfg.Ledger.GetAll(ctx, projectID, ids)
+	stops, err := readable(ctx, s.cfg.Ledger, s.cfg.Logger, projectID, ids)
 	if err != nil {
 		return err
 	}
@@ -219,7 +219,7 @@ func (s *Shadow) recover(ctx context.Context, projectID string, steps []ledger.M
 	for i, step := range steps {
 		ids[i] = step.StopID
 	}
-	stops, err := s.cfg.Ledger.GetAll(ctx, projectID, ids)
+	stops, err := readable(ctx, s.cfg.Ledger, s.cfg.Logger, projectID, ids)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ local k = {small = small, limited = limited, held = held, [''] = large, limits =
 for i = 1, (#KEYS - 11) / 2 do
   local stop, own = KEYS[10 + 2 * i], KEYS[11 + 2 * i]
   local id, own_id, job, due, deadline, labels, listed, confirmed = unpack(ARGV, 8 * i - 1, 8 * i + 6)
-  local f = redis.call('HMGET', stop, 'state', 'wishes', 'wish:' .. batch_id)
+  local f = redis.pcall('HMGET', stop, 'state', 'wishes', 'wish:' .. batch_id)
   local what = 'joined'
   if f[3] then
     what = 'known'
@@ -32,6 +32,7 @@ for i = 1, (#KEYS - 11) / 2 do
     end
   elseif redis.call('HGET', active, job) ~= id or not f[1] then
     what = 'again'
+    if not f[1] and redis.call('HGET', active, job) == id then redis.call('HDEL', active, job) end -- it is lost
   elseif tonumber(f[2]) >= most then
     what = 'full'
   else

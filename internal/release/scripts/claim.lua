@@ -24,7 +24,7 @@ local soonest = math.max(parked, (elsewhere or fleet ~= '') and now + 250 or now
 
 local function claim(stop, id, hop, job, kind, nonce)
   local state, at_hop, at_kind, deadline, claimed, due, lane, withdrawn, batch, meant_from, meant_till, calling, marked, unsure =
-    unpack(redis.call('HMGET', stop, 'state', 'hop', 'kind', 'deadline', 'claimed', 'due', 'lane', 'withdrawn', 'batch',
+    unpack(redis.pcall('HMGET', stop, 'state', 'hop', 'kind', 'deadline', 'claimed', 'due', 'lane', 'withdrawn', 'batch',
       'meant_from', 'meant_till', 'calling', 'marked', 'unsure'), 1, 14)
   deadline, claimed = tonumber(deadline or nil), claimed or ''
   local member, again = id .. ':' .. hop .. ':' .. job, claimed == hop .. ' ' .. nonce

@@ -12,7 +12,7 @@ local probe = redis.call('HGET', control, 'probe')
 
 local function recover(stop, id, hop, job, lost)
   local member = id .. ':' .. hop .. ':' .. job
-  local f = redis.call('HMGET', stop, 'state', 'hop', 'kind', 'calling', 'lane', 'due', 'withdrawn')
+  local f = redis.pcall('HMGET', stop, 'state', 'hop', 'kind', 'calling', 'lane', 'due', 'withdrawn')
   if (f[1] ~= 'pending' and f[1] ~= 'stopping') or f[2] ~= hop then
     if redis.call('ZREM', released, member) == 1 and probe == member then redis.call('HSET', control, 'probe_at', now) end
   elseif lost == '' then

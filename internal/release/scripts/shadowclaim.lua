@@ -14,7 +14,7 @@ local calls, answers = 0, {(c[2] or c[3]) and 1 or 0, ''}
 if c[1] or fleet == 'stops' then answers[2] = 'paused' end
 
 local function claim(stop, id, hop, job)
-  local f = redis.call('HMGET', stop, 'state', 'hop', 'kind', 'claimed')
+  local f = redis.pcall('HMGET', stop, 'state', 'hop', 'kind', 'claimed')
   local member, mine = id .. ':' .. hop .. ':' .. job, hop .. ' ' .. nonce
   if f[1] ~= 'pending' or f[2] ~= hop or f[3] ~= 'shadow' then
     if c[4] == member and f[1] ~= 'pending' and string.match(f[4] or '', '^(%d+) ') ~= hop then pass_turn(control, now) end

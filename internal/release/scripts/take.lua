@@ -14,7 +14,7 @@ local c = redis.call('HMGET', control, 'hold', 'failures', 'probe')
 local answers, calls = {(c[1] or c[2]) and 1 or 0}, 0
 
 local function take(stop, id, job, hop)
-  local f = redis.call('HMGET', stop, 'state', 'hop', 'kind', 'claimed', 'deadline')
+  local f = redis.pcall('HMGET', stop, 'state', 'hop', 'kind', 'claimed', 'deadline')
   if f[2] and f[4] == f[2] .. ' ' .. nonce then
     return 1
   end
