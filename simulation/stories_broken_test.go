@@ -50,3 +50,35 @@ func TestAKeyThatHoldsNoStop(t *testing.T) {
 		}
 	})
 }
+
+// Records of stops are damaged, or of a version to come: such a stop ends, once, and says why, and no call is made for it.
+func TestStopsThatCannotBeUnderstood(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		for _, job := range []string{"1", "2", "3", "4"} {
+			w.sim.AddJob(project, modelartstest.Job{ID: job, StopTime: time.Second})
+		}
+		w.ask("b", "1", "2", "3", "4")
+		record := func(job string) string { return ledger.Keys(project).Stop(ledger.StopID("b", project, job)) }
+		ctx := context.Background()
+		w.rdb.HDel(ctx, record("1"), "deadline")
+		w.rdb.HSet(ctx, record("2"), "kind", "restart")
+		w.rdb.HSet(ctx, record("3"), "deadline", "tomorrow", "unsure", "1")
+		r := w.start(rarely)
+		defer r.stop()
+		byJob := w.awaitEnd(2*time.Minute, "b")
+		wantOutcome(t, byJob["1"], ledger.Rejected, "its record has no deadline: it is damaged, or of a newer version; no stop call went out: ask again")
+		wantOutcome(t, byJob["2"], ledger.Rejected, `its record has the kind "restart": it is damaged`)
+		wantOutcome(t, byJob["3"], ledger.Rejected, "a stop call may have gone out: look at the job")
+		wantOutcome(t, byJob["4"], ledger.Stopped, "")
+		time.Sleep(time.Minute)
+		for _, job := range []string{"1", "2", "3"} {
+			if n := len(w.sim.Calls(project, job)); n > 0 {
+				t.Errorf("%d calls for job %s, want none", n, job)
+			}
+		}
+		if n := r.counted(t, ledger.Rejected); n != 3 {
+			t.Errorf("%d stops counted as rejected, want 3", n)
+		}
+		w.wantEmptyQueue()
+	})
+}

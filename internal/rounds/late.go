@@ -32,6 +32,10 @@ func (l *Loop) tryLate(ctx context.Context, projectID string, ids []string) erro
 	now := l.Member.Now()
 	for _, s := range stops {
 		known[s.ID] = true
+		if s.Damage() != "" {
+			err = errors.Join(err, l.Handlers.Looker.Reject(ctx, s))
+			continue
+		}
 		past := now.Sub(s.Deadline)
 		unsent := s.State == ledger.Pending && !s.Unsure
 		if !s.State.Ended() && (past >= 0 && unsent || past >= release.LastLook) {
@@ -45,7 +49,7 @@ func (l *Loop) tryLate(ctx context.Context, projectID string, ids []string) erro
 			hasten = append(hasten, &ledger.Stop{ID: id})
 		}
 	}
-	if err := l.Release.Hasten(ctx, projectID, hasten); err != nil {
+	if err := errors.Join(err, l.Release.Hasten(ctx, projectID, hasten)); err != nil {
 		return err
 	}
 	taken, err := l.take(ctx, projectID, expire)

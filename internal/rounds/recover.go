@@ -2,6 +2,7 @@ package rounds
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 
@@ -42,6 +43,9 @@ func (l *Loop) recover(ctx context.Context, projectID string, steps []ledger.Mem
 	var taken []ledger.Member
 	if err == nil {
 		steps, why = decided(steps, why)
+		err = l.rejectDamaged(ctx, projectID, steps, why)
+	}
+	if err == nil {
 		taken, err = l.Release.Recover(ctx, projectID, steps, func(i int) bool { return why[i].why != "" })
 	}
 	if err != nil {
@@ -55,6 +59,23 @@ func (l *Loop) recover(ctx context.Context, projectID string, steps []ledger.Mem
 			"hop", step.Hop, "found", found.why, "worker", found.worker)
 	}
 	l.Pull(projectID, 0)
+}
+
+// rejectDamaged ends the stops of lost steps that no worker would claim: they would be released for ever.
+func (l *Loop) rejectDamaged(ctx context.Context, projectID string, steps []ledger.Member, why []finding) error {
+	var lost []string
+	for i, step := range steps {
+		if why[i].why != "" {
+			lost = append(lost, step.StopID)
+		}
+	}
+	stops, err := readable(ctx, l.Ledger, l.Logger, projectID, lost)
+	for _, s := range stops {
+		if s.Damage() != "" {
+			err = errors.Join(err, l.Handlers.Looker.Reject(ctx, s))
+		}
+	}
+	return err
 }
 
 // decided leaves out the steps of which it is not yet known.

@@ -126,6 +126,19 @@ func (l *Looker) judgeList(ctx context.Context, s *ledger.Stop, job *jobs.Job, r
 	}
 }
 
+// Reject ends a stop that is damaged: no call is made for what can't be understood.
+func (l *Looker) Reject(ctx context.Context, s *ledger.Stop) error {
+	reason := s.Damage() + ": it is damaged, or of a newer version; "
+	if s.State == ledger.Pending && s.Called.IsZero() && s.Marked.IsZero() && !s.Unsure {
+		reason += "no stop call went out: ask again"
+	} else {
+		reason += "a stop call may have gone out: look at the job, and ask again if it runs"
+	}
+	res, err := l.moves.end(ctx, s, ledger.Rejected, reason)
+	l.log.tell(ctx, res, err, "type", "damaged")
+	return err
+}
+
 // Expire ends a taken stop whose deadline has passed, without a look. One that somebody
 // has asked for anew in the moment before it was taken goes on.
 func (l *Looker) Expire(ctx context.Context, s *ledger.Stop) error {
