@@ -94,8 +94,10 @@ type Failing struct {
 }
 
 // Refused is what Redis refuses this worker: the projects whose rounds, of those that this worker makes, have failed
-// for some seconds, and the answer to its latest beat, nil if that was well.
-func (l *Loop) Refused() (projects map[string]Failing, beat error) {
+// for some seconds, the answer to its latest beat, nil if that was well, and queue: why the queue, which all projects
+// have in common, takes no tasks. In a Redis Cluster it may be on another node than beats. nil: as far as this worker has
+// met, it takes them.
+func (l *Loop) Refused() (projects map[string]Failing, beat, queue error) {
 	t := &l.trouble
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -104,8 +106,11 @@ func (l *Loop) Refused() (projects map[string]Failing, beat error) {
 		if known, ok := projects[p.projectID]; f.last.Sub(f.since) >= failsFor && time.Since(f.last) <= failedUntil && (!ok || f.since.Before(known.Since)) {
 			projects[p.projectID] = Failing{f.since, f.err}
 		}
+		if p.carry && redisconn.WritesRefused(f.err) != "" && time.Since(f.last) <= failedUntil {
+			queue = f.err
+		}
 	}
-	return projects, t.beat
+	return projects, t.beat, queue
 }
 
 // RefusesWrites reports whether Redis refuses writes, as far as the latest beat and rounds tell.

@@ -24,7 +24,7 @@ func TestTrouble(t *testing.T) {
 		wrong, full := said("WRONGTYPE of a key"), fmt.Errorf("a round: %w", said("OOM command not allowed"))
 		want := func(when string, beat error, refuses bool, projects ...string) {
 			t.Helper()
-			failing, got := l.Refused()
+			failing, got, _ := l.Refused()
 			ok := errors.Is(got, beat) && (got == nil) == (beat == nil) && l.RefusesWrites() == refuses && len(failing) == len(projects)
 			for _, id := range projects {
 				ok = ok && failing[id].Err != nil
@@ -71,5 +71,20 @@ func TestTrouble(t *testing.T) {
 		l.trouble.made(q, full) // on another server of a cluster
 		l.trouble.beaten(nil)
 		want("another server refuses writes", nil, true)
+		queue := func(when string, want error) {
+			t.Helper()
+			if _, _, got := l.Refused(); !errors.Is(got, want) {
+				t.Errorf("%s: the queue refuses %v, want %v", when, got, want)
+			}
+		}
+		queue("the queue's server", full)
+		l.trouble.made(q, nil)
+		queue("a task was taken", nil)
+		l.trouble.made(q, wrong)
+		l.trouble.made(p, full)
+		queue("another error, and a round of a project's server", nil)
+		l.trouble.made(q, full)
+		time.Sleep(31 * time.Second)
+		queue("half a minute later", nil)
 	})
 }

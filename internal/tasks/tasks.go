@@ -152,7 +152,26 @@ func (c *Carrier) carry(ctx context.Context, projectID string, kind ledger.Kind,
 	id := TaskID(kind, step)
 	_, err = c.queue.EnqueueContext(ctx, asynq.NewTask(typ, body), asynq.Queue(Queue), asynq.TaskID(id), asynq.Timeout(taskTimeout))
 	if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
-		return fmt.Errorf("enqueue task %s: %w", id, err)
+		return fmt.Errorf("enqueue task %s: %w", id, unwrapped(err))
 	}
 	return nil
+}
+
+// answer is what Redis has answered, as text.
+type answer string
+
+func (a answer) Error() string { return string(a) }
+func (answer) RedisError()     {}
+
+// quoted finds what Redis has answered in errors of asynq, which keep the text alone.
+//
+// Source: internal/rdb/rdb.go and internal/errors/errors.go of asynq 0.26.
+var quoted = regexp.MustCompile(`redis (?:eval|command) error: (?:[A-Z]+ failed: )?([A-Z]+ .*)$`)
+
+// unwrapped is the answer of Redis that an error of asynq is about, as a redis.Error; any other error as it is.
+func unwrapped(err error) error {
+	if found := quoted.FindStringSubmatch(err.Error()); found != nil {
+		return answer(found[1])
+	}
+	return err
 }

@@ -10,10 +10,12 @@ import (
 
 	"github.com/hibiken/asynq"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
 
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts"
 	v1 "vizstop/internal/modelarts/v1"
+	"vizstop/internal/redisconn"
 	"vizstop/internal/redistest"
 	"vizstop/internal/release"
 	"vizstop/internal/tasks"
@@ -24,13 +26,18 @@ const refusedProject = "0123456789abcdef0123456789abcdef"
 // startWorker starts a worker on s, which looks at its fitness every so often, and returns how to ask for its pages.
 func startWorker(t *testing.T, s *redistest.Server, log *slog.Logger, fitness time.Duration) (page func(path string) (int, string)) {
 	t.Helper()
+	return startWorkerOn(t, s.Limited(t), log, fitness)
+}
+
+func startWorkerOn(t *testing.T, rdb redis.UniversalClient, log *slog.Logger, fitness time.Duration) (page func(path string) (int, string)) {
+	t.Helper()
 	reg := prometheus.NewRegistry()
 	client, err := modelarts.New("http://127.0.0.1:1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := New(Config{
-		Redis: s.Limited(t), Jobs: v1.New(client), Registry: reg, Metrics: NewMetrics(reg, "test"), Logger: log, FitnessInterval: fitness,
+		Redis: rdb, Jobs: v1.New(client), Registry: reg, Metrics: NewMetrics(reg, "test"), Logger: log, FitnessInterval: fitness,
 	})
 	if err := w.Start(t.Context()); err != nil {
 		t.Fatal(err)
@@ -88,6 +95,50 @@ func TestAFullRedis(t *testing.T) {
 			t.Error("the metrics show that Redis refuses writes, although it takes them")
 		}
 	}
+}
+
+// In a Redis Cluster only the node of the queue is full: beats and rounds go on, and no task can be enqueued. The first
+// one that is refused says so.
+func TestAFullNodeOfTheQueue(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 2)
+	options, err := redisconn.Parse(cluster.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rdb, ctx := options.Client(), t.Context()
+	t.Cleanup(func() { rdb.Close() })
+	queue := cluster.Owner(t, "asynq:{"+tasks.Queue+"}:pending")
+	other := cluster.Nodes[(slices.Index(cluster.Nodes, queue)+1)%2]
+	for _, key := range []string{"vizstop:{-}:workers", ledger.Keys(refusedProject).Small(), "asynq:queues"} {
+		if cluster.Owner(t, key) == queue {
+			cluster.MoveSlot(t, key, other, func() {})
+		}
+	}
+	page := startWorkerOn(t, rdb, slog.New(slog.DiscardHandler), time.Hour)
+	awaitReady(t, page, 200, "ok\n")
+	set := func(value string) {
+		t.Helper()
+		if err := queue.Client(t).ConfigSet(ctx, "maxmemory", value).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := ledger.New(rdb, time.Now).Open(ctx, refusedProject, "b", []ledger.Ask{{JobID: "1", Deadline: time.Now().Add(time.Hour)}}); err != nil {
+		t.Fatal(err)
+	}
+	set("1")
+	if err := release.Ask(ctx, rdb, refusedProject); err != nil {
+		t.Fatal(err)
+	}
+	body := awaitReady(t, page, 503, "it is the node of the queue visualization: no task can be enqueued\n")
+	if !strings.HasPrefix(body, "not ready\nRedis refuses writes: out of memory: ") {
+		t.Errorf("/readyz with a full node: %q", body)
+	}
+	if _, metrics := page("/metrics"); !strings.Contains(metrics, `vizstop_redis_unfit{risk="refuses_writes"} 1`+"\n") {
+		t.Error("the metrics do not show that Redis refuses writes")
+	}
+	set("0")
+	awaitReady(t, page, 200, "ok\n")
 }
 
 // One project whose rounds keep failing is named, with what Redis says; the worker stays ready for others.

@@ -117,7 +117,7 @@ func (w *Worker) queue(ctx context.Context) (metrics.Queue, error) {
 const readyTimeout = 1500 * time.Millisecond
 
 // Ready reports whether the worker can do its work now: Redis answers and takes what
-// this worker tells it each second, and calls of the API are not held for the fleet, for all
+// this worker tells it each second and puts into the queue, and calls of the API are not held for the fleet, for all
 // accounts of this worker or for every project that has stops in flight. If it can't, faults
 // say why, one line each; notes are pauses, holds that leave other projects at work, projects
 // slowed down or whose rounds fail, tasks that no worker will take, and risks that Redis runs.
@@ -211,16 +211,19 @@ func unread(ctx context.Context, err error) string {
 // shownFailing is how many projects are named whose rounds fail.
 const shownFailing = 10
 
-// refused tells what Redis refuses: of this worker's beats, without which no other knows that it lives, and of the
-// rounds of projects.
+// refused tells what Redis refuses: of this worker's beats, without which no other knows that it lives, of tasks for
+// the queue, and of the rounds of projects.
 func (w *Worker) refused() (faults, notes []string) {
-	projects, beat := w.loop.Refused()
+	projects, beat, queue := w.loop.Refused()
 	all := redisconn.WritesRefused(beat)
 	switch {
 	case all != "":
 		faults = append(faults, all)
 	case beat != nil:
 		faults = append(faults, "Redis refuses what this worker does every second: "+beat.Error())
+	}
+	if all == "" && queue != nil {
+		faults = append(faults, redisconn.WritesRefused(queue)+"; it is the node of the queue "+tasks.Queue+": no task can be enqueued")
 	}
 	for id, f := range projects {
 		if all == "" || redisconn.WritesRefused(f.Err) == "" {
