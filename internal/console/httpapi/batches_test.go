@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"vizstop/internal/redistest"
 	"vizstop/internal/schedules"
 )
 
@@ -78,6 +79,26 @@ func TestStaleOverviewIsTold(t *testing.T) {
 	known := map[string]string{"If-None-Match": fresh.header.Get("ETag")}
 	if r := w.send(call{as: "reader", method: "GET", path: "/v1/overview", header: known}); r.status != 200 || r.at("stale") != true {
 		t.Errorf("without Redis: %d %s", r.status, r.body)
+	}
+}
+
+// Redis is full, and refuses what workers say each second: nobody can tell how many live, and the overview says so.
+func TestOverviewOfAFullRedis(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{noAPI: true})
+	admin := w.redis.Client(t)
+	for _, c := range []struct {
+		memory, unknown string
+		alive           any
+	}{{"1", "Redis refuses writes: out of memory", nil}, {"0", "", 0.0}} {
+		if err := admin.ConfigSet(t.Context(), "maxmemory", c.memory).Err(); err != nil {
+			t.Fatal(err)
+		}
+		redistest.Await(t, "workers that are known, or not", func() bool {
+			r := w.send(call{as: "reader", method: "GET", path: "/v1/overview"})
+			unknown, _ := r.at("workers.unknown").(string)
+			return r.status == 200 && r.at("workers.alive") == c.alive && strings.HasPrefix(unknown, c.unknown) && (unknown == "") == (c.unknown == "")
+		})
 	}
 }
 

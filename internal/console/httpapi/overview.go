@@ -26,9 +26,10 @@ type overview struct {
 }
 
 type workers struct {
-	Alive int        `json:"alive"`
-	Slots int        `json:"slots"` // calls that they make at once
-	Seen  *time.Time `json:"seen"`  // when one was last seen
+	Alive   *int       `json:"alive"`   // null: nobody can tell
+	Slots   *int       `json:"slots"`   // calls that they make at once; null: nobody can tell
+	Seen    *time.Time `json:"seen"`    // when one was last seen
+	Unknown string     `json:"unknown"` // why nobody can tell how many live, in words; "": it is known
 }
 
 // hours are between the two; of very many stops only some are looked at.
@@ -96,7 +97,10 @@ func newOverview(s *snapshot.State, stale bool) overview {
 	pending, stopping := s.InFlight()
 	all, _ := s.Hours()
 	o := overview{Kind: "overview", At: s.At.UTC(), Stale: stale, InFlight: inFlight(pending, stopping), Oldest: orNull(s.Oldest()), JobHours: hours(all),
-		Workers: workers{Alive: len(s.Workers.Alive), Slots: s.Workers.Slots, Seen: orNull(s.Workers.Seen)}, Projects: []projectRow{}, Holds: []holdRow{}}
+		Workers: workers{Seen: orNull(s.Workers.Seen), Unknown: s.Refuses}, Projects: []projectRow{}, Holds: []holdRow{}}
+	if alive := len(s.Workers.Alive); s.Refuses == "" { // otherwise their beats are refused, too
+		o.Workers.Alive, o.Workers.Slots = &alive, &s.Workers.Slots
+	}
 	for _, one := range s.Projects {
 		row := projectRow{ProjectID: one.ID, InFlight: inFlight(one.Pending, one.Stopping), Oldest: orNull(one.Oldest), JobHours: hours(one.Hours),
 			Held: one.Held, Limited: one.Limited}
