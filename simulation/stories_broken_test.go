@@ -51,7 +51,8 @@ func TestAKeyThatHoldsNoStop(t *testing.T) {
 	})
 }
 
-// Records of stops are damaged, or of a version to come: such a stop ends, once, and says why, and no call is made for it.
+// Records of stops are damaged, or of a version to come: such a stop ends, once, and says why, and no call is made for
+// it.
 func TestStopsThatCannotBeUnderstood(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
 		for _, job := range []string{"1", "2", "3", "4"} {
@@ -66,7 +67,8 @@ func TestStopsThatCannotBeUnderstood(t *testing.T) {
 		r := w.start(rarely)
 		defer r.stop()
 		byJob := w.awaitEnd(2*time.Minute, "b")
-		wantOutcome(t, byJob["1"], ledger.Rejected, "its record has no deadline: it is damaged, or of a newer version; no stop call went out: ask again")
+		wantOutcome(t, byJob["1"], ledger.Rejected,
+			"its record has no deadline: it is damaged, or of a newer version; no stop call went out: ask again")
 		wantOutcome(t, byJob["2"], ledger.Rejected, `its record has the kind "restart": it is damaged`)
 		wantOutcome(t, byJob["3"], ledger.Rejected, "a stop call may have gone out: look at the job")
 		wantOutcome(t, byJob["4"], ledger.Stopped, "")

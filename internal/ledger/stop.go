@@ -25,7 +25,7 @@ const (
 	AlreadyStopped State = "already_stopped" // the job had ended, or was stopping, before our call took effect
 	Gone           State = "gone"            // the job, which this stop has seen, does not exist any more
 	NotFound       State = "not_found"       // the API knows no such job, and this stop never saw it: a wrong project, region or id?
-	Rejected       State = "rejected"        // the API refuses this job for good, or the task is malformed, or the record damaged
+	Rejected       State = "rejected"        // the API refuses this job for good, or the task or record is malformed
 	Expired        State = "expired"         // the deadline passed without confirmation; needs a person
 	Canceled       State = "canceled"        // withdrawn before a call was accepted
 )
@@ -195,8 +195,8 @@ func (s *Stop) nonce() string {
 // deadline has not passed.
 func (s *Stop) Wanted(at time.Time) bool { return s.Withdrawn == "" && at.Before(s.Deadline) }
 
-// Damage says why no step of s can be made, although it is in flight: its record in Redis is damaged, or a newer version
-// wrote it. "": all is well, as far as one can see.
+// Damage says why no step of s can be made, although it is in flight: its record in Redis is damaged, or a newer
+// version wrote it. "": all is well, as far as one can see.
 func (s *Stop) Damage() string {
 	switch {
 	case s.State.Ended():

@@ -20,7 +20,8 @@ func TestAKeyThatHoldsNoStop(t *testing.T) {
 		}
 		named := func(what string, err error) {
 			t.Helper()
-			if ledger.Unreadable(err) == nil || !strings.Contains(err.Error(), key) || !strings.Contains(err.Error(), "delete it in Redis: WRONGTYPE") {
+			if ledger.Unreadable(err) == nil || !strings.Contains(err.Error(), key) ||
+				!strings.Contains(err.Error(), "delete it in Redis: WRONGTYPE") {
 				t.Errorf("%s: %v; want the key, and what to do", what, err)
 			}
 		}
@@ -32,11 +33,13 @@ func TestAKeyThatHoldsNoStop(t *testing.T) {
 		_, err = w.ledger.Get(t.Context(), project, ids[1])
 		named("the stop", err)
 		var told []ledger.Withdrawal
-		named("withdrawn", w.ledger.WithdrawAll(t.Context(), project, "b", "a mistake", func(a ledger.Withdrawal) { told = append(told, a) }))
+		tell := func(a ledger.Withdrawal) { told = append(told, a) }
+		named("withdrawn", w.ledger.WithdrawAll(t.Context(), project, "b", "a mistake", tell))
 		if !slices.Equal(told, []ledger.Withdrawal{ledger.Withdrew, ledger.Withdrew}) {
 			t.Errorf("withdrawals: %q", told)
 		}
-		if got := results(w.open(t, "c", w.ask("1"), w.ask("2"), w.ask("3"))); !slices.Equal(got, []ledger.Result{ledger.Opened, ledger.Opened, ledger.Opened}) {
+		got := results(w.open(t, "c", w.ask("1"), w.ask("2"), w.ask("3")))
+		if !slices.Equal(got, []ledger.Result{ledger.Opened, ledger.Opened, ledger.Opened}) {
 			t.Errorf("asked for again in another batch: %q", got)
 		}
 	})

@@ -130,7 +130,8 @@ func (l *Loop) diagnose(ctx context.Context, projectID string, steps []ledger.Me
 }
 
 // readable reads stops. One whose key holds something else is told of, and left out as one that Redis has lost.
-func readable(ctx context.Context, books *ledger.Ledger, log *slog.Logger, projectID string, ids []string) ([]*ledger.Stop, error) {
+func readable(ctx context.Context, books *ledger.Ledger, log *slog.Logger, projectID string,
+	ids []string) ([]*ledger.Stop, error) {
 	stops, err := books.GetAll(ctx, projectID, ids)
 	if broken := ledger.Unreadable(err); broken != nil {
 		log.ErrorContext(ctx, "a stop is lost: its job may run on", "project", projectID, "error", broken)

@@ -94,9 +94,9 @@ type Failing struct {
 }
 
 // Refused is what Redis refuses this worker: the projects whose rounds, of those that this worker makes, have failed
-// for some seconds, the answer to its latest beat, nil if that was well, and queue: why the queue, which all projects
-// have in common, takes no tasks. In a Redis Cluster it may be on another node than beats. nil: as far as this worker has
-// met, it takes them.
+// for some seconds, the answer to its latest beat, nil if that was well, and why the queue, which all projects have in
+// common, takes no tasks, nil if it does as far as this worker has met. In a Redis Cluster it may be on another node
+// than beats.
 func (l *Loop) Refused() (projects map[string]Failing, beat, queue error) {
 	t := &l.trouble
 	t.mu.Lock()

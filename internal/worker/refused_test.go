@@ -29,7 +29,8 @@ func startWorker(t *testing.T, s *redistest.Server, log *slog.Logger, fitness ti
 	return startWorkerOn(t, s.Limited(t), log, fitness)
 }
 
-func startWorkerOn(t *testing.T, rdb redis.UniversalClient, log *slog.Logger, fitness time.Duration) (page func(path string) (int, string)) {
+func startWorkerOn(t *testing.T, rdb redis.UniversalClient, log *slog.Logger,
+	fitness time.Duration) (page func(path string) (int, string)) {
 	t.Helper()
 	reg := prometheus.NewRegistry()
 	client, err := modelarts.New("http://127.0.0.1:1")
@@ -37,7 +38,8 @@ func startWorkerOn(t *testing.T, rdb redis.UniversalClient, log *slog.Logger, fi
 		t.Fatal(err)
 	}
 	w := New(Config{
-		Redis: rdb, Jobs: v1.New(client), Registry: reg, Metrics: NewMetrics(reg, "test"), Logger: log, FitnessInterval: fitness,
+		Redis: rdb, Jobs: v1.New(client), Registry: reg, Metrics: NewMetrics(reg, "test"), Logger: log,
+		FitnessInterval: fitness,
 	})
 	if err := w.Start(t.Context()); err != nil {
 		t.Fatal(err)
@@ -123,7 +125,8 @@ func TestAFullNodeOfTheQueue(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := ledger.New(rdb, time.Now).Open(ctx, refusedProject, "b", []ledger.Ask{{JobID: "1", Deadline: time.Now().Add(time.Hour)}}); err != nil {
+	asks := []ledger.Ask{{JobID: "1", Deadline: time.Now().Add(time.Hour)}}
+	if _, err := ledger.New(rdb, time.Now).Open(ctx, refusedProject, "b", asks); err != nil {
 		t.Fatal(err)
 	}
 	set("1")

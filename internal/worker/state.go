@@ -223,7 +223,8 @@ func (w *Worker) refused() (faults, notes []string) {
 		faults = append(faults, "Redis refuses what this worker does every second: "+beat.Error())
 	}
 	if all == "" && queue != nil {
-		faults = append(faults, redisconn.WritesRefused(queue)+"; it is the node of the queue "+tasks.Queue+": no task can be enqueued")
+		faults = append(faults, fmt.Sprintf("%s; it is the node of the queue %s: no task can be enqueued",
+			redisconn.WritesRefused(queue), tasks.Queue))
 	}
 	for id, f := range projects {
 		if all == "" || redisconn.WritesRefused(f.Err) == "" {

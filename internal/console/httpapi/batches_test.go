@@ -97,7 +97,8 @@ func TestOverviewOfAFullRedis(t *testing.T) {
 		redistest.Await(t, "workers that are known, or not", func() bool {
 			r := w.send(call{as: "reader", method: "GET", path: "/v1/overview"})
 			unknown, _ := r.at("workers.unknown").(string)
-			return r.status == 200 && r.at("workers.alive") == c.alive && strings.HasPrefix(unknown, c.unknown) && (unknown == "") == (c.unknown == "")
+			return r.status == 200 && r.at("workers.alive") == c.alive &&
+				strings.HasPrefix(unknown, c.unknown) && (unknown == "") == (c.unknown == "")
 		})
 	}
 }

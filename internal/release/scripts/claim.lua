@@ -24,8 +24,8 @@ local soonest = math.max(parked, (elsewhere or fleet ~= '') and now + 250 or now
 
 local function claim(stop, id, hop, job, kind, nonce)
   local state, at_hop, at_kind, deadline, claimed, due, lane, withdrawn, batch, meant_from, meant_till, calling, marked, unsure =
-    unpack(redis.pcall('HMGET', stop, 'state', 'hop', 'kind', 'deadline', 'claimed', 'due', 'lane', 'withdrawn', 'batch',
-      'meant_from', 'meant_till', 'calling', 'marked', 'unsure'), 1, 14)
+    unpack(redis.pcall('HMGET', stop, 'state', 'hop', 'kind', 'deadline', 'claimed', 'due', 'lane', 'withdrawn',
+      'batch', 'meant_from', 'meant_till', 'calling', 'marked', 'unsure'), 1, 14)
   deadline, claimed = tonumber(deadline or nil), claimed or ''
   local member, again = id .. ':' .. hop .. ':' .. job, claimed == hop .. ' ' .. nonce
   local probe, ended = c[4] == member, state ~= 'pending' and state ~= 'stopping'

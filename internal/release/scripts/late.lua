@@ -26,7 +26,8 @@ local function look_instead(stop, lane, member, up, calling)
 end
 
 local function hasten(stop, id, job, hop)
-  local f = redis.pcall('HMGET', stop, 'state', 'hop', 'kind', 'deadline', 'lane', 'meant_from', 'meant_till', 'unsure', 'calling')
+  local f = redis.pcall('HMGET', stop, 'state', 'hop', 'kind', 'deadline', 'lane', 'meant_from', 'meant_till',
+    'unsure', 'calling')
   if f[1] ~= 'pending' and f[1] ~= 'stopping' then
     redis.call('ZREM', latest, id)
     return
