@@ -138,11 +138,14 @@ func (h *fleetHolds) wake(ctx context.Context, e ended) error {
 	if !e.fleet && len(e.accounts) == 0 {
 		return nil
 	}
-	asked := h.rounds.AskAll
-	if !e.fleet {
-		asked = func(ctx context.Context) error { return h.askAccounts(ctx, e.accounts...) }
+	var err error
+	if e.fleet {
+		err = h.rounds.AskAll(ctx)
 	}
-	if err := asked(ctx); err != nil {
+	if err == nil && len(e.accounts) > 0 {
+		err = h.goOn(ctx, FleetDelay, e.accounts...)
+	}
+	if err != nil {
 		return err
 	}
 	f := &h.fleet

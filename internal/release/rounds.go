@@ -129,21 +129,11 @@ func (r *Rounds) expectIn(ctx context.Context, projectID string) error {
 
 // AskAll makes the next round of every project with work due now.
 func (r *Rounds) AskAll(ctx context.Context) error {
-	return r.askWhere(ctx, func(string) bool { return true })
-}
-
-// askWhere makes the next rounds of some projects with work due now.
-func (r *Rounds) askWhere(ctx context.Context, asked func(projectID string) bool) error {
-	all, err := r.withWork(ctx, asked) // before any is asked for: they change places then
+	all, err := r.withWork(ctx, func(string) bool { return true })
 	if err != nil {
 		return err
 	}
-	for some := range slices.Chunk(all, projectsPage) {
-		if err := r.hasten(ctx, time.Time{}, some...); err != nil {
-			return err
-		}
-	}
-	return nil
+	return r.hasten(ctx, time.Time{}, all...)
 }
 
 // withWork lists those of the projects with work that are asked for, each at least once.
@@ -164,15 +154,19 @@ func (r *Rounds) withWork(ctx context.Context, asked func(projectID string) bool
 // hasten makes the next rounds of those of some projects that have work due by
 // then, if they were to be later; the zero time means now.
 func (r *Rounds) hasten(ctx context.Context, due time.Time, projectIDs ...string) error {
-	members := make([]redis.Z, len(projectIDs))
-	for i, p := range projectIDs {
-		if members[i].Member = p; !due.IsZero() {
-			members[i].Score = float64(due.UnixMilli())
-		}
+	score := 0.0 // in the past: now
+	if !due.IsZero() {
+		score = float64(due.UnixMilli())
 	}
-	err := r.rdb.ZAddArgs(ctx, r.key, redis.ZAddArgs{XX: true, LT: true, Members: members}).Err()
-	if err != nil {
-		return fmt.Errorf("ask for rounds of %d projects: %w", len(projectIDs), err)
+	for some := range slices.Chunk(projectIDs, projectsPage) {
+		members := make([]redis.Z, len(some))
+		for i, p := range some {
+			members[i] = redis.Z{Score: score, Member: p}
+		}
+		err := r.rdb.ZAddArgs(ctx, r.key, redis.ZAddArgs{XX: true, LT: true, Members: members}).Err()
+		if err != nil {
+			return fmt.Errorf("ask for rounds of %d projects: %w", len(some), err)
+		}
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
+	"vizstop/internal/release"
 )
 
 // action is what happens next to a stop.
@@ -76,12 +77,12 @@ func judgeStop(s *ledger.Stop, accepted jobs.Accepted, err error, system bool, m
 	}
 }
 
-// refusalWait is the shortest wait of a stop whose call was refused as such. An
-// access key locks after more than five refusals within five minutes.
+// refusalWait is the shortest wait of a stop whose call was refused as such, unless something shows sooner that the
+// next one may be accepted.
 func refusalWait(kind jobs.Kind) time.Duration {
 	switch kind {
 	case jobs.KindCredentials:
-		return 100 * time.Second
+		return release.RefusedRest
 	case jobs.KindPermission, jobs.KindNoAPI:
 		return 5 * time.Second
 	}
