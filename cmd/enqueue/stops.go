@@ -14,6 +14,7 @@ import (
 	"vizstop/internal/joblist"
 	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
+	"vizstop/internal/plain"
 	"vizstop/internal/report"
 	"vizstop/internal/when"
 )
@@ -49,7 +50,19 @@ func stopsCommand(getenv func(string) string, streams streams) *cli.Command {
 		DisableSliceFlagSeparator: true,
 		Action: c.batchAction(getenv, func(ctx context.Context, _ *control.Desk, batch *control.Batch) error {
 			c.several = len(batch.Projects) > 1
-			return c.write(batch.Stops(ctx, c.outcomes...))
+			inFlight := false
+			err := c.write(func(yield func(*ledger.Stop, error) bool) {
+				for s, err := range batch.Stops(ctx, c.outcomes...) {
+					inFlight = inFlight || err == nil && !s.State.Ended()
+					if !yield(s, err) {
+						return
+					}
+				}
+			})
+			if err != nil || !inFlight {
+				return err
+			}
+			return c.noteRefused(ctx, batch)
 		}),
 	}
 }
@@ -93,9 +106,28 @@ func showCommand(getenv func(string) string, streams streams) *cli.Command {
 			if err != nil {
 				return err
 			}
-			return c.show(stops)
+			if err := c.show(stops); err != nil || stops[0].State.Ended() {
+				return err
+			}
+			batch, err := desk.Batch(ctx, stops[0].Batch)
+			if err != nil {
+				return err
+			}
+			return c.noteRefused(ctx, batch.In([]string{project}))
 		}),
 	}
+}
+
+// noteRefused tells people of refused credentials, for which stops wait.
+func (c *stopsCmd) noteRefused(ctx context.Context, batch *control.Batch) error {
+	if c.csv || c.json {
+		return nil
+	}
+	lines, err := batch.Refused(ctx)
+	for _, line := range lines {
+		fmt.Fprintln(c.streams.err, plain.Line("note: "+line, maxErrorLine))
+	}
+	return err
 }
 
 // write lists stops in the form that was asked for.

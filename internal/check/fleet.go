@@ -78,7 +78,7 @@ func newHold(h release.Hold, producer bool) Hold {
 	stands := h.Reason != release.Throttled && !h.ByLimit()
 	one := Hold{Reason: string(h.Reason), Scope: string(h.Scope), ProjectID: h.ProjectID, Batch: h.Batch, Account: h.Account,
 		Words: h.String(), Failed: stands && producer}
-	if stands && !h.ByPerson() {
+	if stands && !h.ByPerson() && h.Reason != release.Credentials { // that says what to do
 		one.Words += "; no command ends it: the first probe that the API answers well does"
 	}
 	if !h.Since.IsZero() {

@@ -41,8 +41,39 @@ func (b *Batch) Why(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	holds, err := b.Holds(ctx)
+	if err != nil {
+		return lines, err
+	}
 	for _, h := range holds {
 		lines = append(lines, h.String())
+	}
+	refusals, err := b.refusals(ctx)
+	return append(lines, refusals...), err
+}
+
+// Refused tells, in words, of refused credentials that keep its stops from moving, and what a person can do.
+func (b *Batch) Refused(ctx context.Context) ([]string, error) {
+	holds, err := b.Holds(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var lines []string
+	for _, h := range holds {
+		if h.Reason == release.Credentials {
+			lines = append(lines, h.String())
+		}
+	}
+	refusals, err := b.refusals(ctx)
+	return append(lines, refusals...), err
+}
+
+// refusals tells of those by which nothing is held yet.
+func (b *Batch) refusals(ctx context.Context) (lines []string, err error) {
+	all, err := b.desk.Release.Refusals(ctx)
+	for _, f := range all {
+		if slices.ContainsFunc(b.Projects, func(id string) bool { return b.desk.Concerns(f.Hold(), id) }) {
+			lines = append(lines, f.String())
+		}
 	}
 	return lines, err
 }

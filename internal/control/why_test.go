@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
 	"vizstop/internal/redistest"
 	"vizstop/internal/release"
@@ -31,5 +32,37 @@ func TestWhyOfAnAccount(t *testing.T) {
 			t.Errorf("account %q: %q, %v", account, why, err)
 		}
 		d.Served = nil
+	}
+}
+
+// One refusal holds nothing back, and is told all the same: a single stop waits for its next trial.
+func TestWhyOfARefusal(t *testing.T) {
+	t.Parallel()
+	admin := redistest.Start(t).Client(t)
+	d, err := Open(t.Context(), admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	call := release.Call{ProjectID: "p", Step: ledger.Member{StopID: "s", Hop: 1, JobID: "10"}, Account: "north"}
+	refused := &jobs.Error{Kind: jobs.KindCredentials, Message: "key disabled"}
+	if _, err := d.Release.Report(t.Context(), call, refused); err != nil {
+		t.Fatal(err)
+	}
+	b := &Batch{ID: "b", Projects: []string{"p"}, Ledger: ledger.New(admin, d.Fleet.Now), desk: d}
+	for _, want := range []int{1, 0} {
+		why, err := b.Why(t.Context())
+		lines, rerr := b.Refused(t.Context())
+		text := strings.Join(lines, "")
+		if err != nil || rerr != nil || len(why) != want+1 || len(lines) != want {
+			t.Errorf("%q, %v, %q, %v, want %d of refusals", why, err, lines, rerr, want)
+		}
+		for _, say := range []string{"the API refused the credential of account north at ", "the stop is tried again at ", "restart the workers"} {
+			if want == 1 && !strings.Contains(text, say) {
+				t.Errorf("%q does not say %q", text, say)
+			}
+		}
+		if _, err := d.Release.Report(t.Context(), call, nil); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"vizstop/internal/ledger"
+	"vizstop/internal/plain"
 )
 
 // DefaultAccount is the account of every project that is not said to have another.
@@ -230,6 +231,36 @@ func (f *fleetState) accepted(account string) bool {
 	tell := c.failures || c.held
 	c.accepted, c.doubted, c.failures, c.held = true, false, false, false
 	return tell
+}
+
+// Refusal is the latest one of a credential that is not held yet, as the stop of one job alone was refused.
+type Refusal struct {
+	Account string
+	At      time.Time
+	Detail  string // the API's words
+}
+
+// String is one line for people.
+func (f Refusal) String() string {
+	text := fmt.Sprintf("the API refused the credential of account %s at %s: %s", f.Account, stamp(f.At), f.Detail)
+	next := "; the stop is tried again at " + stamp(f.At.Add(RefusedRest))
+	return plain.Line(text, maxSaid-len(next)-len(mendKey)) + next + mendKey
+}
+
+// Hold is the hold that it may become.
+func (f Refusal) Hold() Hold {
+	return Hold{Reason: Credentials, Scope: ScopeCredential, Account: f.Account}
+}
+
+// Refusals lists those of all accounts.
+func (r *holdReader) Refusals(ctx context.Context) (all []Refusal, err error) {
+	controls, err := r.heldControls(ctx)
+	for _, c := range controls {
+		if f := c.fields; c.scope == ScopeCredential && f["hold"] == "" && f["refused_at"] != "" {
+			all = append(all, Refusal{Account: c.account, At: millis(f["refused_at"]), Detail: f["refused_words"]})
+		}
+	}
+	return all, err
 }
 
 // CredentialProbes returns the projects in which credentials are to be tried now,

@@ -118,9 +118,15 @@ func (h Hold) String() string {
 	default:
 		text = fmt.Sprintf("%s held since %s, %s: %s; %d probes failed, next at %s", h.what("calls"), stamp(h.Since), h.Reason,
 			h.Detail, h.Probes, stamp(h.Until))
+		if h.Reason == Credentials {
+			text = plain.Line(text, maxSaid-len(mendKey)) + mendKey
+		}
 	}
 	return plain.Line(text, maxSaid)
 }
+
+// mendKey says what a person does about a refused credential.
+const mendKey = "; renew or enable the key, then restart the workers, which try it at once, or wait until then"
 
 // Command is what a person runs to end a pause; "" of other holds.
 func (h Hold) Command() string {

@@ -22,7 +22,7 @@ end
 redis.call('HSET', control, 'failures', failures, 'failed_stops', stops, 'failed_why', why)
 if KEYS[2] then
   redis.call('SADD', KEYS[2], ARGV[9])
-  redis.call('HSET', control, 'probe_project', ARGV[10])
+  redis.call('HSET', control, 'probe_project', ARGV[10], 'refused_at', ARGV[1], 'refused_words', words)
 end
 if f[1] then
   if f[2] == member then
