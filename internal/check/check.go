@@ -82,6 +82,9 @@ func (c *checker) call(ctx context.Context, p accounts.Project, call func(contex
 	})
 }
 
+// mendKey says what a person does about a refused credential. When a held one is tried next, its hold says.
+const mendKey = "renew or enable the key, set it here and for the workers, then restart these, which try it at once, or wait until they do, which takes up to 2 minutes"
+
 // list reads the first page of a project's jobs; nil if it could not.
 func (c *checker) list(ctx context.Context, p accounts.Project, o settings.Offer, g *Generation) (page *jobs.Page) {
 	err := c.call(ctx, p, func(ctx context.Context) (err error) {
@@ -96,6 +99,8 @@ func (c *checker) list(ctx context.Context, p accounts.Project, o settings.Offer
 		g.Offered = No
 	case jobs.KindOf(err) == jobs.KindPermission:
 		g.List = No
+	case jobs.KindOf(err) == jobs.KindCredentials:
+		g.Notes = append(g.Notes, mendKey)
 	}
 	g.Failures = append(g.Failures, err.Error())
 	return nil

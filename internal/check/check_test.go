@@ -214,6 +214,9 @@ func TestRevoked(t *testing.T) {
 		}
 	}
 	f.refusedAtMost(t, untried)
+	if text, _ := f.run(t, nil); !strings.Contains(text, "renew or enable the key, set it here and for the workers, then restart these") {
+		t.Errorf("not said what to do:\n%s", text)
+	}
 	for _, g := range slices.Concat(r.all("team-a"), r.all("team-b")) {
 		if len(g.Failures) > 0 {
 			t.Errorf("%+v", g)
