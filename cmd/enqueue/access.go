@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"time"
 
 	"vizstop/internal/accounts"
 	"vizstop/internal/caller"
@@ -23,6 +24,7 @@ type access struct {
 	allProjects bool
 
 	known *accounts.File
+	tell  func(text string) // a note for people; nil: nobody hears it
 }
 
 // declareProjects declares the settings that choose projects of the accounts file.
@@ -48,6 +50,9 @@ func (a *access) calls(desk *control.Desk, projects []string) (*caller.Caller, e
 			account, endpoint, rate, shadow := api.Serving(projectID)
 			return release.Serving{Account: account, Endpoint: endpoint, Rate: rate, Shadow: shadow}
 		}
+	}
+	if a.tell != nil {
+		rate = &toldRate{Rate: rate, tell: a.tell, met: map[string]time.Time{}, next: map[string]bool{}}
 	}
 	return &caller.Caller{API: api, Rate: rate}, nil
 }

@@ -171,6 +171,7 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 	if err := c.readProtected(c.now(), c.streams.err); err != nil {
 		return err
 	}
+	c.api.tell = c.note
 	desk, done, err := c.openOrNot(ctx)
 	if err != nil {
 		return fmt.Errorf("nothing was enqueued: %w", err)
