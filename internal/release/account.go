@@ -178,9 +178,9 @@ func (h *fleetHolds) noteRefused(ctx context.Context, c Call) error {
 // refusedKey is a sorted set: the members of a project whose calls were refused for their credential lately, by when.
 func refusedKey(projectID string) string { return "vizstop:{" + projectID + "}:refused" }
 
-// hurry makes the steps of a project due now that wait because their calls were refused for their credential so long ago
-// or longer. One that is refused again waits again: call it when a hold has ended, not after each call that is accepted,
-// or a job that is always refused would lock the access key.
+// hurry makes the steps of a project due now that wait because their calls were refused for their credential so long
+// ago or longer. One that is refused again waits again: call it when a hold has ended, not after each call that is
+// accepted, or a job that is always refused would lock the access key.
 func (h *fleetHolds) hurry(ctx context.Context, projectID string, ago time.Duration) error {
 	k, now := ledger.Keys(projectID), h.now()
 	keys := []string{refusedKey(projectID), k.Small(), k.Large(), k.Limited(), k.Look()}

@@ -320,8 +320,8 @@ func (c control) holds(now time.Time) []Hold {
 }
 
 // ProbeSoon makes the next probe of every hold due now, and the refused steps of accounts that are in trouble and not
-// held: for a worker that starts, perhaps with the credentials that everybody waits for. Accounts that it does not serve
-// are left alone.
+// held: for a worker that starts, perhaps with the credentials that everybody waits for. Accounts that it does not
+// serve are left alone.
 func (r *Releaser) ProbeSoon(ctx context.Context) error {
 	held, err := r.heldControls(ctx)
 	if err != nil {
