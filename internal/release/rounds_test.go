@@ -156,13 +156,12 @@ func TestAnnouncedBeforeARound(t *testing.T) {
 					w.turns(w.Releaser, Pull(project, soon))
 				}
 				w.ok(w.Expect(t.Context(), project))
-				turns, _ := w.turns(w.Releaser)
+				var over []Settled
 				if soon < 0 {
-					turns, _ = w.turns(w.Releaser, Pull(project, 0))
-				} else {
-					w.advance(soon)
-					turns, _ = w.turns(w.Releaser)
+					over = append(over, Pull(project, 0))
 				}
+				w.advance(max(0, soon))
+				turns, _ := w.turns(w.Releaser, over...)
 				if len(turns) != 1 {
 					t.Fatal(turns)
 				}
