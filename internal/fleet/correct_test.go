@@ -1,7 +1,9 @@
 package fleet
 
 import (
+	"fmt"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -106,18 +108,11 @@ func TestTheFirstDoesNotKnow(t *testing.T) {
 		beat(t, one)
 		setClock(t, rdb, time.Hour)
 		beat(t, late)
-		rdb.HIncrBy(t.Context(), clockKey, "jumped", -(2 * time.Minute).Milliseconds()) // as if two minutes ago
+		ended, long, _ := strings.Cut(rdb.HGet(t.Context(), clockKey, "gaps").Val(), ":")
+		ms, _ := strconv.ParseInt(ended, 10, 64)
+		rdb.HSet(t.Context(), clockKey, "gaps", fmt.Sprintf("%d:%s", ms-(2*time.Minute).Milliseconds(), long)) // as if two minutes ago
 		beat(t, one)
 		near(t, one, time.Now().Add(time.Hour))
-	})
-	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
-		one, late := New(limited, 1), New(limited, 1)
-		beat(t, one)
-		setClock(t, rdb, time.Hour)
-		beat(t, late)
-		rdb.HDel(t.Context(), clockKey, "jumped") // a worker of the version before was first
-		beat(t, one)
-		near(t, one, time.Now())
 	})
 }
 
@@ -234,7 +229,7 @@ func TestALoneSleeperSetsTheTimeBack(t *testing.T) {
 		beat(t, sleeper, sleeper)
 		sync()
 		behind(console, time.Hour)
-		rdb.HDel(t.Context(), clockKey, "shift")
+		rdb.HDel(t.Context(), clockKey, "shift", "left")
 		beat(t, sleeper)
 		sync()
 		behind(sleeper, time.Hour)
@@ -246,12 +241,51 @@ func TestALoneSleeperSetsTheTimeBack(t *testing.T) {
 		behind(console, time.Hour)
 
 		console = New(limited, 0)
-		rdb.HDel(t.Context(), clockKey, "shift")
+		rdb.HDel(t.Context(), clockKey, "shift", "left")
 		beat(t, next)
 		sync()
 		beat(t, next)
 		behind(next, 0)
 		behind(console, 0)
+	})
+}
+
+// A jump soon after a gap is corrected by one that has heard the time since that gap.
+func TestAJumpSoonAfterAGap(t *testing.T) {
+	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
+		one, next, late := New(limited, 1), New(limited, 1), New(limited, 1)
+		beat(t, one)
+		if err := one.Leave(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		pass(t, rdb, 10*time.Second)
+		beat(t, next, next)
+		setClock(t, rdb, 40*time.Second)
+		beat(t, late, next)
+		near(t, next, time.Now().Add(10*time.Second))
+	})
+}
+
+// If Redis' clock is put right while no worker is there, the fleet's time stays ahead until somebody takes out what it
+// goes by.
+func TestTheClockIsPutRight(t *testing.T) {
+	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
+		setClock(t, rdb, 24*time.Hour)
+		one, next := New(limited, 1), New(limited, 1)
+		beat(t, one)
+		if err := one.Leave(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		setClock(t, rdb, -24*time.Hour)
+		beat(t, next)
+		near(t, next, time.Now().Add(24*time.Hour))
+		if err := next.Leave(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		rdb.HDel(t.Context(), clockKey, "shift", "left")
+		next = New(limited, 1)
+		beat(t, next)
+		near(t, next, time.Now())
 	})
 }
 
@@ -277,8 +311,13 @@ func TestAGapIsForgotten(t *testing.T) {
 	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
 		noted := func() int {
 			t.Helper()
-			n, _ := strconv.Atoi(rdb.HGet(t.Context(), clockKey, "unheard").Val())
-			return n
+			all := 0
+			for gap := range strings.FieldsSeq(rdb.HGet(t.Context(), clockKey, "gaps").Val()) {
+				_, long, _ := strings.Cut(gap, ":")
+				n, _ := strconv.Atoi(long)
+				all += n
+			}
+			return all
 		}
 		one := New(limited, 1)
 		beat(t, one)

@@ -13,8 +13,8 @@
 --
 -- The fleet's time is Redis' own plus a shift. When Redis' clock goes back (a failover), behind when a worker last beat
 -- or left, the shift makes up for it. When it was set forward (correct.lua), nobody seems to have been heard for so
--- long: that is noted for a minute, as the first to beat may not know better. Further gaps in that minute are added.
--- The note ends early when a worker finds the time right that has heard it before the first of them ended (jumped).
+-- long: each such gap is noted for a minute, as the first to beat may not know better. The gaps that ended since a
+-- caller last heard the time may be the jump that it meets. If it finds the time right, none of them was.
 local workers, clock, heard = KEYS[1], KEYS[2], KEYS[3]
 local me, leaves = ARGV[1], ARGV[2] == '1'
 local silence, deserted, gap = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -29,21 +29,24 @@ if seen > now + 2000 then
   redis.call('HSET', clock, 'shift', string.format('%.0f', shift))
 end
 local resumed = tonumber(redis.call('HGET', clock, 'resumed') or 0)
-local unheard, noted = seen > 0 and now - seen > gap and now - seen or 0, 0
-local jumped = tonumber(redis.call('HGET', clock, 'jumped') or resumed)
-if now - jumped < 60000 then noted = tonumber(redis.call('HGET', clock, 'unheard') or 0) end
-local before, right = told < jumped, told > 0 and now - expected <= silence
-if right then unheard, noted = 0, before and 0 or noted end
-local both = unheard + noted
-if me ~= '' and (not latest[2] or now - tonumber(latest[2]) > gap or resumed > now) then
-  resumed = math.floor(now)
-  if noted == 0 then jumped = resumed end
-  redis.call('HSET', clock, 'resumed', string.format('%.0f', resumed), 'jumped', string.format('%.0f', jumped),
-    'unheard', string.format('%.0f', both))
-elseif me ~= '' and right and before then
-  redis.call('HDEL', clock, 'unheard')
+local noted, gaps = redis.call('HGET', clock, 'gaps') or '', {}
+local right, unheard = told > 0 and now - expected <= silence, 0
+for ended, long in string.gmatch(noted, '(%d+):(%d+)') do
+  local since, fresh = tonumber(ended) > told, now - ended < 60000
+  if since and fresh then unheard = unheard + long end
+  if fresh and not (since and right) then gaps[#gaps + 1] = ended .. ':' .. long end
 end
-if before then unheard = both end
+local long = seen > 0 and now - seen > gap and math.ceil(now - seen) or 0
+unheard = right and 0 or unheard + long
+if me ~= '' then
+  if not latest[2] or now - tonumber(latest[2]) > gap or resumed > now then
+    resumed = math.floor(now)
+    redis.call('HSET', clock, 'resumed', string.format('%.0f', resumed))
+    if long > 0 and not right then gaps[#gaps + 1] = string.format('%.0f:%.0f', resumed, long) end
+  end
+  gaps = table.concat(gaps, ' ')
+  if gaps ~= noted then redis.call('HSET', clock, 'gaps', gaps) end
+end
 
 local function listens(w)
   local n = redis.pcall('PUBSUB', 'NUMSUB', ARGV[6] .. string.match(w, '^[^/]*'))

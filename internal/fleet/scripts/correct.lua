@@ -13,7 +13,7 @@ if shift ~= ARGV[1] then
   return tonumber(shift)
 end
 redis.call('HSET', clock, 'shift', ARGV[2])
-redis.call('HDEL', clock, 'unheard')
+redis.call('HDEL', clock, 'gaps')
 if tonumber(redis.call('HGET', clock, 'left') or 0) > tonumber(now) then
   redis.call('HSET', clock, 'left', now)
 end
