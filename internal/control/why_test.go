@@ -56,7 +56,7 @@ func TestWhyOfARefusal(t *testing.T) {
 		if err != nil || rerr != nil || len(why) != want+1 || len(lines) != want {
 			t.Errorf("%q, %v, %q, %v, want %d of refusals", why, err, lines, rerr, want)
 		}
-		for _, say := range []string{"the API refused the credential of account north at ", "the stop is tried again at ", "restart the workers"} {
+		for _, say := range []string{"the API refused the credential of account north at ", "the stop is tried again at ", "renew or enable the key"} {
 			if want == 1 && !strings.Contains(text, say) {
 				t.Errorf("%q does not say %q", text, say)
 			}

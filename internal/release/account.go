@@ -7,12 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
-	"vizstop/internal/ledger"
 	"vizstop/internal/plain"
 )
 
@@ -136,9 +134,6 @@ func inCredential(c Call) string { return c.ProjectID + " " + c.Step.JobID }
 func (h *fleetHolds) credentialRefused(ctx context.Context, c Call, err error) error {
 	account := c.Account
 	h.fleet.refused(account)
-	if nerr := h.noteRefused(ctx, c); nerr != nil {
-		return nerr
-	}
 	wait := h.cfg.CredentialProbe.Milliseconds()
 	answer, rerr := failedScript.Run(ctx, h.rdb, []string{accountKey(account), troubledKey}, h.now().UnixMilli(), string(Credentials), err.Error(),
 		inCredential(c), credentialAfter, 1, wait, wait, account, c.ProjectID).Int64Slice()
@@ -152,53 +147,9 @@ func (h *fleetHolds) credentialRefused(ctx context.Context, c Call, err error) e
 	return nil
 }
 
-// RefusedRest is how long a step waits whose call was refused for its credential, unless a hold ends sooner that the
-// refusal may have been a sign of, or a worker starts, perhaps with another credential. An access key locks after more
-// than five refusals within five minutes.
+// RefusedRest is how long a step waits whose call was refused for its credential. An access key locks after more than
+// five refusals within five minutes.
 const RefusedRest = 100 * time.Second
-
-// noteRefused notes a step whose call was refused for its credential, for as long as it may wait for that.
-func (h *fleetHolds) noteRefused(ctx context.Context, c Call) error {
-	if c.Step.StopID == "" {
-		return nil
-	}
-	key, kept := refusedKey(c.ProjectID), RefusedRest+h.cfg.CallTimeout
-	_, err := h.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-		pipe.ZAdd(ctx, key, redis.Z{Score: float64(h.now().UnixMilli()), Member: c.Step.String()})
-		pipe.ZRemRangeByScore(ctx, key, "-inf", strconv.FormatInt(h.now().Add(-kept).UnixMilli(), 10))
-		pipe.Expire(ctx, key, kept)
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("note a refused step of project %s: %w", c.ProjectID, err)
-	}
-	return nil
-}
-
-// refusedKey is a sorted set: the members of a project whose calls were refused for their credential lately, by when.
-func refusedKey(projectID string) string { return "vizstop:{" + projectID + "}:refused" }
-
-// hurry makes the steps of a project due now that wait because their calls were refused for their credential so long
-// ago or longer. One that is refused again waits again: call it when a hold has ended, not after each call that is
-// accepted, or a job that is always refused would lock the access key.
-func (h *fleetHolds) hurry(ctx context.Context, projectID string, ago time.Duration) error {
-	k, now := ledger.Keys(projectID), h.now()
-	keys := []string{refusedKey(projectID), k.Small(), k.Large(), k.Limited(), k.Look()}
-	if err := hurryScript.Run(ctx, h.rdb, keys, now.UnixMilli(), now.Add(-ago).UnixMilli()).Err(); err != nil {
-		return fmt.Errorf("have refused steps of project %s go on: %w", projectID, err)
-	}
-	return nil
-}
-
-// goOn has the projects of accounts go on whose credential may be accepted again, with their steps that were refused so
-// long ago or longer.
-func (h *fleetHolds) goOn(ctx context.Context, ago time.Duration, accounts ...string) error {
-	projects, err := h.rounds.withWork(ctx, func(projectID string) bool { return slices.Contains(accounts, h.Account(projectID)) })
-	for _, p := range projects {
-		err = errors.Join(err, h.hurry(ctx, p, ago))
-	}
-	return errors.Join(err, h.rounds.hasten(ctx, time.Time{}, projects...))
-}
 
 func (f *fleetState) refused(account string) {
 	f.mu.Lock()
@@ -214,12 +165,21 @@ func (h *fleetHolds) credentialAccepted(ctx context.Context, account string) err
 	}
 	ended, err := answeredScript.Run(ctx, h.rdb, []string{accountKey(account), troubledKey}, h.now().UnixMilli(), account).Bool()
 	if err == nil && ended {
-		err = errors.Join(h.Refresh(ctx), h.goOn(ctx, FleetDelay, account))
+		err = errors.Join(h.Refresh(ctx), h.askAccounts(ctx, account))
 	}
 	if err != nil {
 		return fmt.Errorf("note that the credential of account %s was accepted: %w", account, err)
 	}
 	return nil
+}
+
+// askAccounts makes the next rounds of the projects of some accounts due now, if they have work.
+func (h *fleetHolds) askAccounts(ctx context.Context, accounts ...string) error {
+	projects, err := h.rounds.withWork(ctx, func(projectID string) bool { return slices.Contains(accounts, h.Account(projectID)) })
+	if err != nil {
+		return err
+	}
+	return h.rounds.hasten(ctx, time.Time{}, projects...)
 }
 
 // accepted notes that a credential was accepted, and reports whether that has to be
@@ -243,8 +203,8 @@ type Refusal struct {
 // String is one line for people.
 func (f Refusal) String() string {
 	text := fmt.Sprintf("the API refused the credential of account %s at %s: %s", f.Account, stamp(f.At), f.Detail)
-	next := "; the stop is tried again at " + stamp(f.At.Add(RefusedRest))
-	return plain.Line(text, maxSaid-len(next)-len(mendKey)) + next + mendKey
+	next := "; renew or enable the key, and give it to the workers; the stop is tried again at " + stamp(f.At.Add(RefusedRest))
+	return plain.Line(text, maxSaid-len(next)) + next
 }
 
 // Hold is the hold that it may become.
@@ -252,12 +212,14 @@ func (f Refusal) Hold() Hold {
 	return Hold{Reason: Credentials, Scope: ScopeCredential, Account: f.Account}
 }
 
-// Refusals lists those of all accounts.
+// Refusals lists those of all accounts whose stops wait for the next try.
 func (r *holdReader) Refusals(ctx context.Context) (all []Refusal, err error) {
 	controls, err := r.heldControls(ctx)
+	since := r.now().Add(-RefusedRest - r.cfg.CallTimeout)
 	for _, c := range controls {
-		if f := c.fields; c.scope == ScopeCredential && f["hold"] == "" && f["refused_at"] != "" {
-			all = append(all, Refusal{Account: c.account, At: millis(f["refused_at"]), Detail: f["refused_words"]})
+		f := c.fields
+		if at := millis(f["refused_at"]); c.scope == ScopeCredential && f["hold"] == "" && at.After(since) {
+			all = append(all, Refusal{Account: c.account, At: at, Detail: f["refused_words"]})
 		}
 	}
 	return all, err

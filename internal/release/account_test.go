@@ -274,3 +274,23 @@ func TestEndpointsOfProjects(t *testing.T) {
 		}
 	})
 }
+
+// A refusal that holds nothing is told of while its stop waits for the next try, and no longer, whatever became of it.
+func TestRefusals(t *testing.T) {
+	eachRedis(t, Config{CallTimeout: 30 * time.Second}, func(t *testing.T, w *world) {
+		for _, ends := range []func(){
+			func() { w.report(w.call("s"), nil) },
+			func() { w.advance(RefusedRest + 31*time.Second) },
+		} {
+			w.report(w.call("s"), answer(jobs.KindCredentials))
+			for _, want := range []int{1, 0} {
+				all, err := w.Refusals(t.Context())
+				w.ok(err)
+				if len(all) != want {
+					t.Errorf("refusals %v, want %d", all, want)
+				}
+				ends()
+			}
+		}
+	})
+}

@@ -138,14 +138,11 @@ func (h *fleetHolds) wake(ctx context.Context, e ended) error {
 	if !e.fleet && len(e.accounts) == 0 {
 		return nil
 	}
-	var err error
-	if e.fleet {
-		err = h.rounds.AskAll(ctx)
+	asked := h.rounds.AskAll
+	if !e.fleet {
+		asked = func(ctx context.Context) error { return h.askAccounts(ctx, e.accounts...) }
 	}
-	if err == nil && len(e.accounts) > 0 {
-		err = h.goOn(ctx, FleetDelay, e.accounts...)
-	}
-	if err != nil {
+	if err := asked(ctx); err != nil {
 		return err
 	}
 	f := &h.fleet

@@ -319,8 +319,8 @@ func (c control) holds(now time.Time) []Hold {
 	return holds
 }
 
-// ProbeSoon makes the next probe of every hold due now, and the refused steps of accounts that are in trouble and not
-// held: for a worker that starts, perhaps with the credentials that everybody waits for. Accounts that it does not
+// ProbeSoon makes the next probe of every hold due now: for a worker that starts,
+// perhaps with the credentials that everybody waits for. Accounts that it does not
 // serve are left alone.
 func (r *Releaser) ProbeSoon(ctx context.Context) error {
 	held, err := r.heldControls(ctx)
@@ -328,13 +328,7 @@ func (r *Releaser) ProbeSoon(ctx context.Context) error {
 		return err
 	}
 	for _, h := range held {
-		if h.scope == ScopeCredential && r.Account(h.fields["probe_project"]) != h.account {
-			continue
-		}
-		if h.fields["hold"] == "" {
-			if h.scope == ScopeCredential {
-				err = errors.Join(err, r.goOn(ctx, 0, h.account))
-			}
+		if h.fields["hold"] == "" || h.scope == ScopeCredential && r.Account(h.fields["probe_project"]) != h.account {
 			continue
 		}
 		if err := r.rdb.HSet(ctx, h.key, "probe_at", 1).Err(); err != nil {
@@ -346,7 +340,7 @@ func (r *Releaser) ProbeSoon(ctx context.Context) error {
 			}
 		}
 	}
-	return err
+	return nil
 }
 
 // Pause holds back the stop calls of one project, or of all for "". Looks go on,

@@ -139,7 +139,6 @@ var (
 	probeScript     = luascript.Load(scripts, "probe")
 	spendScript     = luascript.Load(scripts, "rate", "spend")
 	oweScript       = luascript.Load(scripts, "rate", "owe")
-	hurryScript     = luascript.Load(scripts, "hurry")
 	ratesScript     = luascript.Load(scripts, "rate", "rates")
 
 	shadowScript      = luascript.Load(scripts, "rate", "shadow")

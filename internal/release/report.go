@@ -161,7 +161,7 @@ func (r *reporter) answered(ctx context.Context, c Call) error {
 	}
 	ended, err := answeredScript.Run(ctx, r.rdb, []string{ledger.Keys(c.ProjectID).Control()}, r.now().UnixMilli()).Bool()
 	if err == nil && ended {
-		err = errors.Join(r.hurry(ctx, c.ProjectID, FleetDelay), Ask(ctx, r.rdb, c.ProjectID))
+		err = Ask(ctx, r.rdb, c.ProjectID)
 	}
 	if err != nil {
 		return fmt.Errorf("note that project %s is answered again: %w", c.ProjectID, err)

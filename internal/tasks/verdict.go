@@ -77,8 +77,8 @@ func judgeStop(s *ledger.Stop, accepted jobs.Accepted, err error, system bool, m
 	}
 }
 
-// refusalWait is the shortest wait of a stop whose call was refused as such, unless something shows sooner that the
-// next one may be accepted.
+// refusalWait is the shortest wait of a stop whose call was refused as such. An
+// access key locks after more than five refusals within five minutes.
 func refusalWait(kind jobs.Kind) time.Duration {
 	switch kind {
 	case jobs.KindCredentials:

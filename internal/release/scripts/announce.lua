@@ -10,7 +10,8 @@ for i = 3, #ARGV do
   if at or not known then
     local before = redis.call('ZSCORE', announced, project)
     if not before or tonumber(before) < due then redis.call('ZADD', announced, due, project) end
-    if not at or tonumber(at) > due then redis.call('ZADD', rounds, due, project) end
+    -- It takes the place of a giving, which a fraction tells: versions of before go by that alone.
+    if not at or tonumber(at) > due or at % 1 > 0 then redis.call('ZADD', rounds, due, project) end
   end
 end
 return 1

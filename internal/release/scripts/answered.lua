@@ -4,7 +4,7 @@
 -- ARGV  now; of an account also its name
 -- Returns 1 when a hold has ended.
 local control = KEYS[1]
-redis.call('HDEL', control, 'failures', 'failed_stops', 'failed_why')
+redis.call('HDEL', control, 'failures', 'failed_stops', 'failed_why', 'refused_at', 'refused_words')
 if KEYS[2] then redis.call('SREM', KEYS[2], ARGV[2]) end
 if redis.call('HDEL', control, 'hold') == 0 then
   return 0
