@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
 
 	"github.com/urfave/cli/v3"
 
@@ -66,8 +67,11 @@ func batchesCommand(getenv func(string) string, streams streams) *cli.Command {
 
 // undone is how many jobs an undo has restarted, and when; "" if none.
 func undone(r control.BatchRow) string {
-	if r.UndoneAt == nil {
+	switch {
+	case r.Undone == 0:
 		return ""
+	case r.UndoneAt == nil: // the first restart is under way
+		return strconv.Itoa(r.Undone)
 	}
 	return fmt.Sprintf("%d at %s", r.Undone, when.Stamp(*r.UndoneAt))
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"vizstop/internal/control"
-	"vizstop/internal/ledger"
 	"vizstop/internal/plain"
 	"vizstop/internal/report"
 	"vizstop/internal/settings"
@@ -93,7 +92,7 @@ func writeStatus(out io.Writer, s *control.Status, json bool) error {
 func tellGivenUp(out io.Writer, s *control.Status) {
 	n, shadow := 0, false
 	for _, p := range s.Projects {
-		n += p.Outcomes[string(ledger.Expired)] + p.Outcomes[string(ledger.Rejected)]
+		n += p.GivenUp
 		shadow = shadow || p.Shadow
 	}
 	if n == 0 || shadow {

@@ -107,9 +107,9 @@ func (l *Ledger) Batch(ctx context.Context, projectID, batch string) (*Batch, er
 	return b, nil
 }
 
-// LastUndone is when the last of those that are undone was; nil if none is.
+// LastUndone is when the last restart of those that are undone was accepted; nil if none was.
 func (b *Batch) LastUndone() *time.Time {
-	if b.Undone == 0 {
+	if b.Undone == 0 || b.UndoneAt.IsZero() {
 		return nil
 	}
 	return &b.UndoneAt

@@ -34,7 +34,7 @@ func TestUndo(t *testing.T) {
 				want["b1"] = 1
 			}
 			for id, n := range want {
-				if b := w.batch(t, id); b.Undone != n || n > 0 && !b.UndoneAt.Equal(w.now()) {
+				if b := w.batch(t, id); b.Undone != n || b.LastUndone() != nil {
 					t.Errorf("batch %s counts %d undone at %v, want %d", id, b.Undone, b.UndoneAt, n)
 				}
 			}
@@ -313,6 +313,38 @@ func TestRestartedByAnEarlierVersion(t *testing.T) {
 		}
 		if s := w.get(t, id); s.RestartedBy("b1") != "b1" || s.Restarting() {
 			t.Errorf("restarted by %q, restarting %v; want b1, false", s.RestartedBy("b1"), s.Restarting())
+		}
+	})
+}
+
+// A restart that is taken back changes nothing of when the last one was.
+func TestLastUndone(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		ids := w.opened(t, "b1", "10", "11")
+		for _, id := range ids {
+			w.accept(t, id)
+		}
+		w.advance(time.Minute)
+		for _, id := range ids {
+			w.finished(t, w.claim(t, id), ledger.Stopped)
+		}
+		if _, err := w.ledger.Undo(t.Context(), w.get(t, ids[0]), "b1", "x"); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.ledger.Restarted(t.Context(), w.get(t, ids[0]), "b1", "x"); err != nil {
+			t.Fatal(err)
+		}
+		at := *w.batch(t, "b1").LastUndone()
+		w.advance(48 * time.Hour)
+		if _, err := w.ledger.Undo(t.Context(), w.get(t, ids[1]), "b1", "y"); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.ledger.NotUndone(t.Context(), w.get(t, ids[1]), "b1", "y"); err != nil {
+			t.Fatal(err)
+		}
+		b := w.batch(t, "b1")
+		if !b.LastUndone().Equal(at) {
+			t.Errorf("%d undone, the last at %v, want %v", b.Undone, b.LastUndone(), at)
 		}
 	})
 }

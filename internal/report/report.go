@@ -37,6 +37,7 @@ type Summary struct {
 	UndoneAt  *time.Time        `json:"undone_at"` // when the last of them was; null: none is
 	Duration  Quantiles         `json:"duration_seconds"`
 
+	GivenUp  int `json:"-"` // jobs that may still run: expired or rejected, and not a task that names none
 	standing estimate.Standing
 	overdue  int       // of InFlight: their deadline has passed
 	since    time.Time // when the first of them had its deadline
@@ -103,6 +104,9 @@ func Summarize(ctx context.Context, l *ledger.Ledger, projectID, batch string) (
 				continue
 			}
 			s.Outcomes[string(stop.State)]++
+			if stop.JobID != "" && (stop.State == ledger.Expired || stop.State == ledger.Rejected) {
+				s.GivenUp++
+			}
 			if stop.State == ledger.Stopped {
 				took = append(took, max(0, stop.Ended.Sub(stop.Due))) // an earlier wish may have ended it before
 			}

@@ -34,7 +34,6 @@ end
 local function count(n)
   if redis.call('HGET', batch, 'created') then -- it is not forgotten
     redis.call('HINCRBY', batch, 'undone', n)
-    if n > 0 then redis.call('HSET', batch, 'undone_at', now) end
   end
 end
 
@@ -56,6 +55,7 @@ if before and not own then
   return 'before'
 elseif what == 'done' and own then
   redis.call('HDEL', stop, 'restarting')
+  if redis.call('HGET', batch, 'created') then redis.call('HSET', batch, 'undone_at', now) end
 elseif what == 'back' and own then
   redis.call('HDEL', stop, undone, 'restarted', 'restarting')
   count(-1)
