@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -21,6 +22,7 @@ const (
 // Sweep forgets batches that ended longer than the retention ago, and with each
 // the stops that no other batch still knows. It visits a few projects whose time
 // has come, so call it again and again. Nothing else in the ledger ends by itself.
+// A project that fails keeps it from no other one.
 func (l *Ledger) Sweep(ctx context.Context, retention time.Duration) error {
 	now := l.now()
 	projects, err := l.rdb.ZRangeByScore(ctx, l.sweepsKey(), &redis.ZRangeBy{
@@ -29,12 +31,13 @@ func (l *Ledger) Sweep(ctx context.Context, retention time.Duration) error {
 	if err != nil {
 		return fmt.Errorf("look for what the ledger has to forget: %w", err)
 	}
+	var failed error
 	for _, p := range projects {
 		if err := l.sweepProject(ctx, p, now, retention); err != nil {
-			return fmt.Errorf("forget old batches of project %s: %w", p, err)
+			failed = errors.Join(failed, fmt.Errorf("forget old batches of project %s: %w", p, err))
 		}
 	}
-	return nil
+	return failed
 }
 
 // sweepProject forgets old batches of one project, and says when to look again.

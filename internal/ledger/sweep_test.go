@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -224,6 +225,56 @@ func TestSweepLeavesTheUncounted(t *testing.T) {
 		w.sweep(t)
 		if all := w.everything(t); len(all) != 0 {
 			t.Errorf("Redis holds %v, want nothing", all)
+		}
+	})
+}
+
+// A key that holds no stop keeps its batch from being forgotten no more than others: of its project, and of other ones.
+func TestSweepBesideAKeyThatHoldsNoStop(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		broken := w.opened(t, "a", "1")[0]
+		w.withdraw(t, broken, "a", ledger.Withdrew)
+		w.advance(time.Minute)
+		w.withdraw(t, w.opened(t, "b", "2")[0], "b", ledger.Withdrew)
+		if err := w.rdb.Set(t.Context(), keys.Stop(broken), "somebody wrote this", 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+		w.advance(3 * retention)
+		if err := w.ledger.Sweep(t.Context(), retention); err != nil {
+			t.Error(err)
+		}
+		for _, batch := range []string{"a", "b"} {
+			if _, err := w.ledger.Batch(t.Context(), project, batch); !errors.Is(err, ledger.ErrNotFound) {
+				t.Errorf("batch %s is not forgotten: %v", batch, err)
+			}
+		}
+		if n := w.rdb.Exists(t.Context(), keys.Stop(broken)).Val(); n != 1 {
+			t.Error("the key that holds no stop is gone")
+		}
+	})
+}
+
+// What is wrong in one project keeps no other one from being swept.
+func TestSweepBesideAProjectThatFails(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		w.withdraw(t, w.opened(t, "a", "1")[0], "a", ledger.Withdrew)
+		w.advance(time.Minute)
+		o, err := w.ledger.Open(t.Context(), "other", "b", []ledger.Ask{w.ask("1")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.ledger.Withdraw(t.Context(), "other", o[0].StopID, "b", "a mistake"); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.rdb.Set(t.Context(), keys.Last(), "somebody wrote this", 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+		w.advance(3 * retention)
+		if err := w.ledger.Sweep(t.Context(), retention); err == nil || !strings.Contains(err.Error(), project) {
+			t.Errorf("sweep: %v, want an error that names the project", err)
+		}
+		if _, err := w.ledger.Batch(t.Context(), "other", "b"); !errors.Is(err, ledger.ErrNotFound) {
+			t.Errorf("the batch of the other project is not forgotten: %v", err)
 		}
 	})
 }
