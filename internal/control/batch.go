@@ -240,6 +240,7 @@ func (b *Batch) Cancel(ctx context.Context, why string) (*Canceled, error) {
 }
 
 func (b *Batch) withdraw(ctx context.Context, why string, result *Canceled) error {
+	var unreadable error
 	for _, p := range b.Projects {
 		err := b.Ledger.WithdrawAll(ctx, p, b.ID, why, func(answer ledger.Withdrawal) {
 			switch answer {
@@ -251,7 +252,9 @@ func (b *Batch) withdraw(ctx context.Context, why string, result *Canceled) erro
 				result.Ended++
 			}
 		})
-		if err != nil {
+		if broken := ledger.Unreadable(err); broken != nil {
+			unreadable = cmp.Or(unreadable, broken)
+		} else if err != nil {
 			return err
 		}
 	}
@@ -261,7 +264,7 @@ func (b *Batch) withdraw(ctx context.Context, why string, result *Canceled) erro
 			return err
 		}
 	}
-	return nil
+	return unreadable
 }
 
 // mark tells the producer of the batch that it is canceled.
@@ -291,22 +294,30 @@ func (b *Batch) ask(ctx context.Context, projectID string) error {
 }
 
 // Allow confirms up to n of its stops that nobody has confirmed, all of them if n is 0:
-// no limit holds them any more. It tells how many; on error, how many were before it.
+// no limit holds them any more. It tells how many; on error, how many were before it. A
+// *ledger.UnreadableError keeps it from no other stop.
 func (b *Batch) Allow(ctx context.Context, n int) (allowed int, err error) {
 	if n == 0 {
 		n = 1 << 30
 	}
+	var unreadable error
 	for _, p := range b.Projects {
 		// If this process dies before it can ask for a round, there is one all the same.
 		expect := func() error { return b.desk.Release.Expect(ctx, p) }
 		some, err := b.Ledger.ConfirmAfter(ctx, p, b.ID, n-allowed, expect)
 		allowed += some
+		if broken := ledger.Unreadable(err); broken != nil {
+			unreadable, err = cmp.Or(unreadable, broken), nil
+		}
 		if err == nil {
 			err = b.desk.Release.Ask(ctx, p)
 		}
 		if err != nil {
 			return allowed, fmt.Errorf("%d stops of batch %s were allowed, then: %w", allowed, b.ID, err)
 		}
+	}
+	if unreadable != nil {
+		return allowed, fmt.Errorf("%d stops of batch %s were allowed, but: %w", allowed, b.ID, unreadable)
 	}
 	return allowed, nil
 }

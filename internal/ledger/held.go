@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -135,7 +136,7 @@ func (l *Ledger) StateSize(ctx context.Context, projectID, batch string, stops i
 // made again is held. While such a wish stands, no limit is for its stop. A batch of
 // which all are confirmed is held no longer, unless it has stated more stops than it
 // has: nobody has seen those. It returns how many there were. Ask for a round
-// afterwards.
+// afterwards. An *UnreadableError keeps it from no other stop.
 func (l *Ledger) Confirm(ctx context.Context, projectID, batch string, n int) (int, error) {
 	return l.ConfirmAfter(ctx, projectID, batch, n, func() error { return nil })
 }
@@ -144,6 +145,7 @@ func (l *Ledger) Confirm(ctx context.Context, projectID, batch string, n int) (i
 // further if that fails. There is one write for 250 stops.
 func (l *Ledger) ConfirmAfter(ctx context.Context, projectID, batch string, n int, before func() error) (int, error) {
 	k, confirmed := l.keys(projectID), 0
+	var unreadable error
 	for seen := 0; ; {
 		ids, err := l.rdb.LRange(ctx, k.stops(batch), int64(seen), int64(seen+confirmsAtOnce-1)).Result()
 		if err != nil {
@@ -163,11 +165,13 @@ func (l *Ledger) ConfirmAfter(ctx context.Context, projectID, batch string, n in
 			if done == stillHeld {
 				err = l.unhold(ctx, projectID, batch, before)
 			}
-			return confirmed, err
+			return confirmed, cmp.Or(err, unreadable)
 		}
 		seen += len(ids)
 		stops, err := l.GetAll(ctx, projectID, ids)
-		if err != nil {
+		if broken := Unreadable(err); broken != nil {
+			unreadable = cmp.Or(unreadable, broken)
+		} else if err != nil {
 			return confirmed, err
 		}
 		keys := k.lanes()
@@ -180,7 +184,7 @@ func (l *Ledger) ConfirmAfter(ctx context.Context, projectID, batch string, n in
 			return confirmed, fmt.Errorf("confirm stops of batch %s of project %s: %w", batch, projectID, err)
 		}
 		if confirmed += int(answer[0]); answer[1] > 0 {
-			return confirmed, nil
+			return confirmed, unreadable
 		}
 	}
 }
@@ -201,7 +205,7 @@ func (l *Ledger) unhold(ctx context.Context, projectID, batch string, before fun
 	k := l.keys(projectID)
 	for offset := 0; ; {
 		stops, next, err := l.BatchStops(ctx, projectID, batch, offset, confirmsAtOnce)
-		if err != nil {
+		if err != nil && Unreadable(err) == nil { // who confirms has told of it
 			return err
 		}
 		keys, args := k.lanes(), []any{l.now().UnixMilli()}

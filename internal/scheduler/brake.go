@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -134,11 +135,15 @@ func (s *Scheduler) withdrawLost(ctx context.Context, one *schedules.Schedule, c
 	return err
 }
 
-// withdraw withdraws what the batch has in some projects.
+// withdraw withdraws what the batch has in some projects. A *ledger.UnreadableError comes last.
 func (b *brake) withdraw(ctx context.Context, why string, projects ...string) error {
+	var unreadable error
 	for _, p := range projects {
 		some := false
 		err := b.books.WithdrawAll(ctx, p, b.batch, why, func(answer ledger.Withdrawal) { some = some || answer == ledger.Withdrew })
+		if broken := ledger.Unreadable(err); broken != nil {
+			unreadable, err = cmp.Or(unreadable, broken), nil
+		}
 		switch {
 		case err != nil || !some:
 		case b.books.OfShadow():
@@ -150,7 +155,7 @@ func (b *brake) withdraw(ctx context.Context, why string, projects ...string) er
 			return err
 		}
 	}
-	return nil
+	return unreadable
 }
 
 // tell says in a result what was not asked for, and why.
