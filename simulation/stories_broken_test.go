@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"vizstop/internal/ledger"
 	"vizstop/internal/modelarts/modelartstest"
 )
@@ -66,7 +68,17 @@ func TestStopsThatCannotBeUnderstood(t *testing.T) {
 		w.rdb.HSet(ctx, record("3"), "deadline", "tomorrow", "unsure", "1")
 		r := w.start(rarely)
 		defer r.stop()
-		byJob := w.awaitEnd(2*time.Minute, "b")
+		time.Sleep(2 * time.Minute)
+		for job, ended := range map[string]bool{"1": true, "2": false, "3": true, "4": true} {
+			s, err := w.ledger.Get(ctx, project, ledger.StopID("b", project, job))
+			if err != nil || s.State.Ended() != ended {
+				t.Errorf("job %s is %s after 2 minutes, %v", job, s.State, err)
+			}
+		}
+		byJob := w.awaitEnd(time.Hour, "b")
+		if n := strings.Count(w.log.String(), "step is released again"); n > 0 {
+			t.Errorf("%d steps were released again", n)
+		}
 		wantOutcome(t, byJob["1"], ledger.Rejected,
 			"its record has no deadline: it is damaged, or of a newer version; no stop call went out: ask again")
 		wantOutcome(t, byJob["2"], ledger.Rejected, `its record has the kind "restart": it is damaged`)
@@ -82,5 +94,27 @@ func TestStopsThatCannotBeUnderstood(t *testing.T) {
 			t.Errorf("%d stops counted as rejected, want 3", n)
 		}
 		w.wantEmptyQueue()
+	})
+}
+
+// A worker of a newer version has claimed the step of a stop, of a kind that only it knows, and has it looked after long
+// before its deadline: a worker of this version leaves it alone.
+func TestAKindOfANewerVersion(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		w.sim.AddJob(project, modelartstest.Job{ID: "1", StopTime: time.Second})
+		w.ask("b", "1")
+		ctx := context.Background()
+		k, id := ledger.Keys(project), ledger.StopID("b", project, "1")
+		w.rdb.HSet(ctx, k.Stop(id), "kind", "confirm", "claimed", "1 n", "worker", "newer", "state", "stopping")
+		w.rdb.ZAdd(ctx, k.Latest(), redis.Z{Score: float64(time.Now().Add(time.Minute).UnixMilli()), Member: id})
+		r := w.start(rarely)
+		defer r.stop()
+		time.Sleep(5 * time.Minute)
+		if s, err := w.ledger.Get(ctx, project, id); err != nil || s.State.Ended() {
+			t.Errorf("long before its deadline it is %s (%s), %v", s.State, s.Reason, err)
+		}
+		if n := strings.Count(w.log.String(), "step is released again"); n > 0 {
+			t.Errorf("its step was released again %d times", n)
+		}
 	})
 }

@@ -196,7 +196,7 @@ func (s *Stop) nonce() string {
 func (s *Stop) Wanted(at time.Time) bool { return s.Withdrawn == "" && at.Before(s.Deadline) }
 
 // Damage says why no step of s can be made, although it is in flight: its record in Redis is damaged, or a newer
-// version wrote it. "": all is well, as far as one can see.
+// version wrote it, whose workers may know what to do. "": all is well, as far as one can see.
 func (s *Stop) Damage() string {
 	switch {
 	case s.State.Ended():

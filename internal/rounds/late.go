@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"vizstop/internal/ledger"
 	"vizstop/internal/release"
@@ -32,13 +33,13 @@ func (l *Loop) tryLate(ctx context.Context, projectID string, ids []string) erro
 	now := l.Member.Now()
 	for _, s := range stops {
 		known[s.ID] = true
-		if s.Damage() != "" {
+		if toReject(s, now) {
 			err = errors.Join(err, l.Handlers.Looker.Reject(ctx, s))
 			continue
 		}
 		past := now.Sub(s.Deadline)
 		unsent := s.State == ledger.Pending && !s.Unsure
-		if !s.State.Ended() && (past >= 0 && unsent || past >= release.LastLook) {
+		if !s.State.Ended() && s.Damage() == "" && (past >= 0 && unsent || past >= release.LastLook) {
 			expire = append(expire, s.Member())
 		} else {
 			hasten = append(hasten, s)
@@ -65,6 +66,12 @@ func (l *Loop) tryLate(ctx context.Context, projectID string, ids []string) erro
 		l.Handlers.AtWork.End(c.Stop.ID)
 	}
 	return err
+}
+
+// toReject reports whether a stop that this worker does not understand is to end. A newer worker may know how to stop it,
+// or to end it as expired: it has until a last look at the deadline is over.
+func toReject(s *ledger.Stop, now time.Time) bool {
+	return s.Damage() != "" && now.Sub(s.Deadline) >= release.LastLook
 }
 
 // heldBack is what held s back, for the person who asks why it did not go out; "": nothing that is known of. Limits are

@@ -70,8 +70,9 @@ func (l *Loop) rejectDamaged(ctx context.Context, projectID string, steps []ledg
 		}
 	}
 	stops, err := readable(ctx, l.Ledger, l.Logger, projectID, lost)
+	now := l.Member.Now()
 	for _, s := range stops {
-		if s.Damage() != "" {
+		if toReject(s, now) {
 			err = errors.Join(err, l.Handlers.Looker.Reject(ctx, s))
 		}
 	}
@@ -105,12 +106,13 @@ func (l *Loop) diagnose(ctx context.Context, projectID string, steps []ledger.Me
 	for _, s := range stops {
 		byID[s.ID] = s
 	}
-	census := l.Member.Census()
+	census, now := l.Member.Census(), l.Member.Now()
 	why := make([]finding, len(steps))
 	for i, step := range steps {
 		s := byID[step.StopID]
 		switch {
 		case s == nil || s.Hop != step.Hop: // the script forgets it
+		case s.Damage() != "" && !toReject(s, now): // a newer worker may know what to do with it
 		case s.Claimed == s.Hop && s.Worker == l.Member.ID():
 			if !l.Handlers.AtWork.Has(step.StopID) {
 				why[i].why = foundMissing
