@@ -97,6 +97,32 @@ func TestStopsThatCannotBeUnderstood(t *testing.T) {
 	})
 }
 
+// A record has lost its job, or the number of its step: its stop ends all the same, and the job can be asked for again.
+func TestRecordsWithoutJobOrHop(t *testing.T) {
+	for _, fields := range [][]string{{"hop"}, {"job"}, {"hop", "deadline"}, {"job", "deadline"}} {
+		t.Run(strings.Join(fields, " "), func(t *testing.T) {
+			inBubble(t, modelartstest.Config{}, func(w *world) {
+				w.sim.AddJob(project, modelartstest.Job{ID: "1", StopTime: time.Second})
+				w.ask("b", "1")
+				ctx := context.Background()
+				k, id := ledger.Keys(project), ledger.StopID("b", project, "1")
+				w.rdb.HDel(ctx, k.Stop(id), fields...)
+				r := w.start(rarely)
+				defer r.stop()
+				for _, s := range w.awaitEnd(time.Hour, "b") {
+					wantOutcome(t, s, ledger.Rejected, fields[0]) // named in the reason
+				}
+				w.ask("c", "1")
+				wantOutcome(t, w.awaitEnd(time.Hour, "c")["1"], ledger.Stopped, "")
+				time.Sleep(time.Minute)
+				if n := w.rdb.ZCard(ctx, k.Released()).Val() + w.rdb.ZCard(ctx, k.Latest()).Val(); n > 0 {
+					t.Errorf("%d stops are still looked after", n)
+				}
+			})
+		})
+	}
+}
+
 // A worker of a newer version has claimed the step of a stop, of a kind that only it knows, and has it looked after long
 // before its deadline: a worker of this version leaves it alone.
 func TestAKindOfANewerVersion(t *testing.T) {

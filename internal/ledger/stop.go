@@ -201,6 +201,10 @@ func (s *Stop) Damage() string {
 	switch {
 	case s.State.Ended():
 		return ""
+	case s.JobID == "":
+		return "its record has no job"
+	case s.Hop < 1:
+		return "its record has no hop"
 	case s.Deadline.IsZero():
 		return "its record has no deadline"
 	case !s.Shadow && s.Kind != KindStop && s.Kind != KindPoll && s.Kind != KindWatch:

@@ -7,14 +7,15 @@
 -- those of that version. The same nonce gets the same answer again: a client that lost the answer may repeat the call.
 local now, kept, learned = ARGV[1], tonumber(ARGV[2]), false
 
+-- A record that has lost its hop has 0 for whoever reads it. One that has lost its job ends like one that never had any.
 local function finish(stop, batches, fields, id, expected, outcome, nonce, version, took)
   local f = redis.call('HMGET', stop, 'state', 'hop', 'job', 'kind', 'mover', 'version', 'lane')
-  if (f[1] ~= 'pending' and f[1] ~= 'stopping') or f[2] ~= expected or not f[3] then
+  if (f[1] ~= 'pending' and f[1] ~= 'stopping') or (f[2] or '0') ~= expected then
     return f[5] == nonce and 1 or 0
   elseif (f[6] or '0') ~= version then
     return 2
   end
-  local prev = close(id, {state = f[1], hop = f[2], job = f[3], kind = f[4], lane = f[7]})
+  local prev = close(id, {state = f[1], hop = expected, job = f[3] or '', kind = f[4], lane = f[7]})
   fields[#fields + 1], fields[#fields + 2] = prev[1], prev[2]
   redis.call('HSET', stop, 'mover', nonce, 'state', outcome, 'ended', now, unpack(fields))
   for i = 1, #batches, 2 do

@@ -30,9 +30,11 @@ for i = 1, (#KEYS - 11) / 2 do
       redis.call('HSET', own, 'job', job)
       redis.call('EXPIRE', own, life)
     end
-  elseif redis.call('HGET', active, job) ~= id or not f[1] then
+  elseif redis.call('HGET', active, job) ~= id then
     what = 'again'
-    if not f[1] and redis.call('HGET', active, job) == id then redis.call('HDEL', active, job) end -- it is lost
+  elseif f[1] ~= 'pending' and f[1] ~= 'stopping' then -- it is lost, or its record was damaged
+    what = 'again'
+    redis.call('HDEL', active, job)
   elseif tonumber(f[2]) >= most then
     what = 'full'
   else
