@@ -22,7 +22,7 @@ const (
 // Sweep forgets batches that ended longer than the retention ago, and with each
 // the stops that no other batch still knows. It visits a few projects whose time
 // has come, so call it again and again. Nothing else in the ledger ends by itself.
-// A project that fails keeps it from no other one.
+// A project that fails keeps it from no other one, and comes again after a pause.
 func (l *Ledger) Sweep(ctx context.Context, retention time.Duration) error {
 	now := l.now()
 	projects, err := l.rdb.ZRangeByScore(ctx, l.sweepsKey(), &redis.ZRangeBy{
@@ -34,7 +34,9 @@ func (l *Ledger) Sweep(ctx context.Context, retention time.Duration) error {
 	var failed error
 	for _, p := range projects {
 		if err := l.sweepProject(ctx, p, now, retention); err != nil {
-			failed = errors.Join(failed, fmt.Errorf("forget old batches of project %s: %w", p, err))
+			later := redis.Z{Score: float64(now.Add(sweepPause).UnixMilli()), Member: p}
+			failed = errors.Join(failed, fmt.Errorf("forget old batches of project %s: %w", p, err),
+				l.rdb.ZAddXX(ctx, l.sweepsKey(), later).Err())
 		}
 	}
 	return failed
