@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,8 +19,8 @@ func TestWaitsForTheAPIAreTold(t *testing.T) {
 		after           time.Duration
 	}{{0, 0, 0}, {1, 0, 0}, {1, 1, 30 * time.Second}, {10, 1, 0}} {
 		synctest.Test(t, func(t *testing.T) {
-			told := 0
-			rate := &toldRate{Rate: &caller.OwnRate{}, met: map[string]time.Time{}, next: map[string]bool{}, tell: func(string) { told++ }}
+			var told atomic.Int32
+			rate := &toldRate{Rate: &caller.OwnRate{}, met: map[string]time.Time{}, next: map[string]bool{}, tell: func(string) { told.Add(1) }}
 			throttled := &jobs.Error{Kind: jobs.KindThrottled, RetryAfter: tt.after}
 			for i := range 20 {
 				err := rate.Spend(context.Background(), project)
@@ -35,8 +36,8 @@ func TestWaitsForTheAPIAreTold(t *testing.T) {
 					time.Sleep(time.Millisecond)
 				}
 			}
-			if told != tt.want {
-				t.Errorf("%+v: told %d times", tt, told)
+			if int(told.Load()) != tt.want {
+				t.Errorf("%+v: told %d times", tt, told.Load())
 			}
 		})
 	}
