@@ -76,7 +76,7 @@ func (d *day) checkAll() map[ledger.State]int {
 		if d.troubled(span{s.Ended.Add(-time.Second), s.Ended.Add(5 * time.Second)}) {
 			lost++
 		}
-		spans[s.JobID] = append(spans[s.JobID], span{s.Asked, s.Ended.Add(noted)})
+		spans[s.JobID] = append(spans[s.JobID], span{s.Asked.Add(-early), s.Ended.Add(noted)})
 		d.checkStop(s, byJob[s.JobID])
 	}
 	most := d.foreigns

@@ -33,7 +33,7 @@ const noted = 5 * time.Millisecond
 
 // within reports whether a worker made the call while s was in flight.
 func (c recordedCall) within(s *ledger.Stop) bool {
-	return c.by != nil && !c.at.Before(s.Asked) && !c.at.After(s.Ended.Add(noted))
+	return c.by != nil && !c.at.Before(s.Asked.Add(-early)) && !c.at.After(s.Ended.Add(noted))
 }
 
 func (r *callRecorder) record(c recordedCall) {

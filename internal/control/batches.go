@@ -25,7 +25,7 @@ type BatchRow struct {
 	Good      int               `json:"good"`      // stopped, already_stopped or gone; would_stop or would_already
 	Bad       int               `json:"bad"`       // all that ended otherwise
 	Undone    int               `json:"undone"`    // of those that were stopped: an undo has restarted their job
-	UndoneAt  *time.Time        `json:"undone_at"` // when the last of them was; null: none is
+	UndoneAt  *time.Time        `json:"undone_at"` // when the last restart of them was accepted; null: none was
 	Held      string            `json:"held"`      // the limit that holds its stops back: a reason of a hold; "": none does
 	Hold      string            `json:"hold"`      // what else holds its calls back, such as a pause: a reason of a hold; "": nothing does
 

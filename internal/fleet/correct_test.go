@@ -277,12 +277,9 @@ func TestTheClockIsPutRight(t *testing.T) {
 			t.Fatal(err)
 		}
 		setClock(t, rdb, -24*time.Hour)
-		beat(t, next)
+		beat(t, next) // and is killed
 		near(t, next, time.Now().Add(24*time.Hour))
-		if err := next.Leave(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		rdb.HDel(t.Context(), clockKey, "shift", "left")
+		rdb.Del(t.Context(), clockKey, workersKey, heardKey)
 		next = New(limited, 1)
 		beat(t, next)
 		near(t, next, time.Now())

@@ -173,3 +173,29 @@ func TestThePassedTurnOfAShadowStopIsLost(t *testing.T) {
 		return false, err // it asks for the round itself
 	})
 }
+
+// A watched stop that has lost its hop is not taken, and keeps no other one from being taken.
+func TestTakeBesideALostHop(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		var jobs []ledger.Member
+		ids := w.open("b", 3)
+		for _, id := range ids {
+			s := w.follow(id, w.watch())
+			jobs = append(jobs, ledger.Member{StopID: id, JobID: s.JobID}) // of whatever hop
+		}
+		for _, hop := range []string{"", "x"} {
+			if w.rdb.HDel(t.Context(), keys.Stop(ids[1]), "hop"); hop != "" {
+				w.rdb.HSet(t.Context(), keys.Stop(ids[1]), "hop", hop)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			taken, err := w.Take(ctx, project, jobs)
+			cancel()
+			if err != nil {
+				t.Fatalf("hop %q: %v", hop, err)
+			}
+			if hop == "" && (len(taken) != 2 || taken[0].Stop.ID != ids[0] || taken[1].Stop.ID != ids[2]) {
+				t.Errorf("taken %+v, want the first and the last", taken)
+			}
+		}
+	})
+}

@@ -34,7 +34,7 @@ type Summary struct {
 	InFlight  map[string]int    `json:"in_flight"` // by state; every state is present
 	Outcomes  map[string]int    `json:"outcomes"`  // by outcome; every outcome is present
 	Undone    int               `json:"undone"`    // of those with outcome stopped: "enqueue undo" has restarted their job
-	UndoneAt  *time.Time        `json:"undone_at"` // when the last of them was; null: none is
+	UndoneAt  *time.Time        `json:"undone_at"` // when the last restart of them was accepted; null: none was
 	Duration  Quantiles         `json:"duration_seconds"`
 
 	GivenUp  int `json:"-"` // jobs that may still run: expired or rejected, and not a task that names none

@@ -1,7 +1,6 @@
 package scheduler
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -135,14 +134,14 @@ func (s *Scheduler) withdrawLost(ctx context.Context, one *schedules.Schedule, c
 	return err
 }
 
-// withdraw withdraws what the batch has in some projects. A *ledger.UnreadableError comes last.
+// withdraw withdraws what the batch has in some projects. A key that holds no stop is told of, and keeps nothing back.
 func (b *brake) withdraw(ctx context.Context, why string, projects ...string) error {
-	var unreadable error
 	for _, p := range projects {
 		some := false
 		err := b.books.WithdrawAll(ctx, p, b.batch, why, func(answer ledger.Withdrawal) { some = some || answer == ledger.Withdrew })
 		if broken := ledger.Unreadable(err); broken != nil {
-			unreadable, err = cmp.Or(unreadable, broken), nil
+			b.s.Logger.ErrorContext(ctx, "a stop is lost: its job may run on", "project", p, "error", broken)
+			err = nil
 		}
 		switch {
 		case err != nil || !some:
@@ -155,7 +154,7 @@ func (b *brake) withdraw(ctx context.Context, why string, projects ...string) er
 			return err
 		}
 	}
-	return unreadable
+	return nil
 }
 
 // tell says in a result what was not asked for, and why.

@@ -23,7 +23,7 @@ local function take(stop, id, job, hop)
   elseif hop == '0' and (redis.call('HGET', active, job) or '') == id then
     redis.call('ZREM', watched, job)
   end
-  if (f[1] ~= 'pending' and f[1] ~= 'stopping') or f[2] ~= hop or not f[5] then
+  if (f[1] ~= 'pending' and f[1] ~= 'stopping') or f[2] ~= hop or not tonumber(hop or nil) or not f[5] then
     return 0
   end
   local next_hop = string.format('%.0f', hop + 1)
