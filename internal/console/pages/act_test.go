@@ -132,8 +132,10 @@ func TestUndone(t *testing.T) {
 	w.credentials("accounts:\n- name: team-a\n  credentials: {prefix: TEAM_A}\n  regions:\n  - name: cn-north-4\n    projects: [{id: " + project + "}]\n")
 	w.serve("")
 	undo := func(job string) {
-		_, err := w.desk.Ledger.Undo(t.Context(), w.stop(project, "nightly-20261126", job), "nightly-20261126", "it")
+		stop := w.stop(project, "nightly-20261126", job)
+		_, err := w.desk.Ledger.Undo(t.Context(), stop, "nightly-20261126", "it")
 		must(t, err)
+		must(t, w.desk.Ledger.Restarted(t.Context(), stop, "nightly-20261126", "it"))
 	}
 	undo("a3f0c9d2-0000")
 	must(t, w.desk.Actions.Record(t.Context(), actions.Action{What: "undo", Scope: "batch nightly-20261126", By: "alice", Jobs: 1, Reason: "wrong night"}))
