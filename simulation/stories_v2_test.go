@@ -103,8 +103,8 @@ func TestV2ListChecks(t *testing.T) {
 					}
 					return
 				}
-				if perStop := float64(list+detail) / stops; perStop > 3.7 || list == 0 {
-					t.Errorf("%.2f looks and lists per stop (%d list, %d detail), want 3.7 at most", perStop, list, detail)
+				if perStop := float64(list+detail) / stops; perStop > 3.5 || list == 0 {
+					t.Errorf("%.2f looks and lists per stop (%d list, %d detail), want 3.5 at most", perStop, list, detail)
 				}
 				if half := w.lags(ended)[stops/2]; half > 5*time.Second {
 					t.Errorf("confirmed %v (half) after the end, want 5 s at most", half)

@@ -14,7 +14,7 @@ const (
 	// peekWorth is the same for a look at its length while nobody leaves it: all may be about to.
 	peekWorth = 18.0
 	// oneWorth is the same for a list of one page while few leave it: somebody waits for each of them.
-	oneWorth = 1.5
+	oneWorth = 3.5
 	// leastOfOne and mostOfOne bound the interval that follows.
 	leastOfOne, mostOfOne = 1500 * time.Millisecond, 2500 * time.Millisecond
 	// cheap is how many list calls for each job that leaves are not worth saving.

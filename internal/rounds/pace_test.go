@@ -21,7 +21,7 @@ func TestPace(t *testing.T) {
 	}
 	for name, row := range map[string]struct{ got, want time.Duration }{
 		"a page, one of two a second":           {stopping.busy(onePage(2, s), 1, 1000, now), 2500 * ms},
-		"a page, one of twenty a second":        {stopping.busy(onePage(20, s), 1, 1000, now), 1732 * ms},
+		"a page, one of forty a second":         {stopping.busy(onePage(40, s), 1, 1000, now), 1871 * ms},
 		"a page, one of ninety a second":        {stopping.busy(onePage(90, s), 1, 1000, now), 1500 * ms},
 		"a page, fifteen a second":              {stopping.busy(onePage(90, 4*s), 60, 1000, now), 1212 * ms},
 		"the same, counted for longer":          {stopping.busy(onePage(90, 40*s), 600, 1000, now), 1212 * ms},
@@ -32,8 +32,8 @@ func TestPace(t *testing.T) {
 		"a hundred pages, more leave":           {pace{}.busy(left(100, 4*s), 25, 1000, now), 4 * s},
 		"a page, few jobs, and one joined":      {stopping.busy(release.ListState{Pages: 1, Since: now.Add(-4 * s), Joined: now.Add(-s)}, 1, 4, now), 2500 * ms},
 		"a page, the last few jobs":             {pace{usual: 20 * s}.busy(left(1, 4*s), 1, 4, now), 4 * s},
-		"the same, and they stop quickly":       {pace{usual: 2 * s}.busy(onePage(2, 4*s), 1, 4, now), 1732 * ms},
-		"quiet, the last few that stop quickly": {pace{usual: 2 * s}.quiet(release.ListState{Watched: 2, Pages: 1}, 2, now), 1732 * ms},
+		"the same, and they stop quickly":       {pace{usual: s}.busy(onePage(2, 4*s), 1, 4, now), 1871 * ms},
+		"quiet, the last few that stop quickly": {pace{usual: s}.quiet(release.ListState{Watched: 2, Pages: 1}, 2, now), 1871 * ms},
 		"one page, very many":                   {pace{}.busy(left(1, s), 10_000, 1000, now), 250 * ms},
 		"no time":                               {pace{}.busy(left(1, 0), 1, 1000, now), 250 * ms},
 		"ten pages at 10 calls a second":        {pace{rate: 10}.busy(left(10, s), 120, 1000, now), 5 * s},
