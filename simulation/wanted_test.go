@@ -106,8 +106,8 @@ func (d *day) checkOutcome(batch string, s *ledger.Stop) {
 }
 
 // How long after a cancel a call may still go out that was claimed before, and how
-// much earlier than it is due or asked for: of a Redis that had just been away, and answered after up to a second, nobody
-// knows when in that second it told the time.
+// much earlier than it is due or asked for: of a Redis that had just been away, and answered after up to a second,
+// nobody knows when in that second it told the time.
 const (
 	claimHolds = 4 * time.Second
 	early      = 1050 * time.Millisecond

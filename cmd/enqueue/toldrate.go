@@ -47,7 +47,8 @@ func (r *toldRate) Spend(ctx context.Context, projectID string) error {
 	if !since.IsZero() {
 		timer := time.AfterFunc(time.Until(since.Add(toldAfter)), func() {
 			r.once.Do(func() {
-				r.tell(fmt.Sprintf("the API answers 429 (too many calls) for project %s: waiting until it lets calls out again", projectID))
+				r.tell(fmt.Sprintf("the API answers 429 (too many calls) for project %s: waiting until it lets calls out again",
+					projectID))
 			})
 		})
 		defer timer.Stop()

@@ -20,20 +20,21 @@ func TestWaitsForTheAPIAreTold(t *testing.T) {
 	}{{0, 0, 0}, {1, 0, 0}, {1, 1, 30 * time.Second}, {10, 1, 0}} {
 		synctest.Test(t, func(t *testing.T) {
 			var told atomic.Int32
-			rate := &toldRate{Rate: &caller.OwnRate{}, met: map[string]time.Time{}, next: map[string]bool{}, tell: func(string) { told.Add(1) }}
+			rate := &toldRate{Rate: &caller.OwnRate{}, met: map[string]time.Time{}, next: map[string]bool{},
+				tell: func(string) { told.Add(1) }}
 			throttled := &jobs.Error{Kind: jobs.KindThrottled, RetryAfter: tt.after}
 			for i := range 20 {
 				err := rate.Spend(context.Background(), project)
 				if i < tt.throttled {
 					err = errors.Join(err, rate.Throttled(context.Background(), project, throttled))
 				} else {
-					time.Sleep(time.Second)
+					time.Sleep(time.Second) // virtual: costs nothing
 				}
 				if err != nil {
 					t.Fatal(err)
 				}
 				if i < tt.throttled {
-					time.Sleep(time.Millisecond)
+					time.Sleep(time.Millisecond) // virtual, too
 				}
 			}
 			if int(told.Load()) != tt.want {

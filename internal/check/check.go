@@ -83,7 +83,8 @@ func (c *checker) call(ctx context.Context, p accounts.Project, call func(contex
 }
 
 // mendKey says what a person does about a refused credential. When a held one is tried next, its hold says.
-const mendKey = "renew or enable the key, set it here and for the workers, then restart these; they try it within 2 minutes, and at once if it is held"
+const mendKey = "renew or enable the key, set it here and for the workers, then restart these; they try it within 2 " +
+	"minutes, and at once if it is held"
 
 // list reads the first page of a project's jobs; nil if it could not.
 func (c *checker) list(ctx context.Context, p accounts.Project, o settings.Offer, g *Generation) (page *jobs.Page) {

@@ -10,7 +10,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// suspend makes the member's machine lose that much time, on all its clocks: a hypervisor suspends it, or they are slow.
+// suspend makes the member's machine lose that much time, on all its clocks: a hypervisor suspends it, or they are
+// slow.
 func suspend(m *Member, by time.Duration) {
 	m.clock.local = m.clock.local.Add(by)
 }

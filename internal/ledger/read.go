@@ -76,6 +76,7 @@ func (e *UnreadableError) Error() string {
 	return fmt.Sprintf("key %s%s holds no stop, and no vizstop wrote it: delete it in Redis: %v", e.Keys[0], more, e.Err)
 }
 
+// Unwrap is what Redis said of the first key.
 func (e *UnreadableError) Unwrap() error { return e.Err }
 
 // Unreadable finds an *UnreadableError, with which all other stops were returned; nil: err is another, or none.

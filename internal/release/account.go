@@ -135,8 +135,8 @@ func (h *fleetHolds) credentialRefused(ctx context.Context, c Call, err error) e
 	account := c.Account
 	h.fleet.refused(account)
 	wait := h.cfg.CredentialProbe.Milliseconds()
-	answer, rerr := failedScript.Run(ctx, h.rdb, []string{accountKey(account), troubledKey}, h.now().UnixMilli(), string(Credentials), err.Error(),
-		inCredential(c), credentialAfter, 1, wait, wait, account, c.ProjectID).Int64Slice()
+	answer, rerr := failedScript.Run(ctx, h.rdb, []string{accountKey(account), troubledKey}, h.now().UnixMilli(),
+		string(Credentials), err.Error(), inCredential(c), credentialAfter, 1, wait, wait, account, c.ProjectID).Int64Slice()
 	if rerr != nil {
 		return fmt.Errorf("note a refusal of the credential of account %s: %w", account, rerr)
 	}
@@ -163,7 +163,8 @@ func (h *fleetHolds) credentialAccepted(ctx context.Context, account string) err
 	if !h.fleet.accepted(account) {
 		return nil
 	}
-	ended, err := answeredScript.Run(ctx, h.rdb, []string{accountKey(account), troubledKey}, h.now().UnixMilli(), account).Bool()
+	keys := []string{accountKey(account), troubledKey}
+	ended, err := answeredScript.Run(ctx, h.rdb, keys, h.now().UnixMilli(), account).Bool()
 	if err == nil && ended {
 		err = errors.Join(h.Refresh(ctx), h.askAccounts(ctx, account))
 	}
@@ -175,7 +176,9 @@ func (h *fleetHolds) credentialAccepted(ctx context.Context, account string) err
 
 // askAccounts makes the next rounds of the projects of some accounts due now, if they have work.
 func (h *fleetHolds) askAccounts(ctx context.Context, accounts ...string) error {
-	projects, err := h.rounds.withWork(ctx, func(projectID string) bool { return slices.Contains(accounts, h.Account(projectID)) })
+	projects, err := h.rounds.withWork(ctx, func(projectID string) bool {
+		return slices.Contains(accounts, h.Account(projectID))
+	})
 	if err != nil {
 		return err
 	}
@@ -203,7 +206,8 @@ type Refusal struct {
 // String is one line for people.
 func (f Refusal) String() string {
 	text := fmt.Sprintf("the API refused the credential of account %s at %s: %s", f.Account, stamp(f.At), f.Detail)
-	next := "; renew or enable the key, and give it to the workers; the stop is tried again at " + stamp(f.At.Add(RefusedRest))
+	next := "; renew or enable the key, and give it to the workers; the stop is tried again at " +
+		stamp(f.At.Add(RefusedRest))
 	return plain.Line(text, maxSaid-len(next)) + next
 }
 

@@ -68,8 +68,8 @@ func (l *Loop) tryLate(ctx context.Context, projectID string, ids []string) erro
 	return err
 }
 
-// toReject reports whether a stop that this worker does not understand is to end. A newer worker may know how to stop it,
-// or to end it as expired: it has until a last look at the deadline is over.
+// toReject reports whether a stop that this worker does not understand is to end. A newer worker may know how to stop
+// it, or to end it as expired: it has until a last look at the deadline is over.
 func toReject(s *ledger.Stop, now time.Time) bool {
 	return s.Damage() != "" && now.Sub(s.Deadline) >= release.LastLook
 }

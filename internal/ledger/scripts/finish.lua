@@ -7,7 +7,8 @@
 -- those of that version. The same nonce gets the same answer again: a client that lost the answer may repeat the call.
 local now, kept, learned = ARGV[1], tonumber(ARGV[2]), false
 
--- A record that has lost its hop has 0 for whoever reads it. One that has lost its job ends like one that never had any.
+-- A record that has lost its hop has 0 for whoever reads it. One that has lost its job ends like one that never had
+-- any.
 local function finish(stop, batches, fields, id, expected, outcome, nonce, version, took)
   local f = redis.call('HMGET', stop, 'state', 'hop', 'job', 'kind', 'mover', 'version', 'lane')
   if (f[1] ~= 'pending' and f[1] ~= 'stopping') or (f[2] or '0') ~= expected then
