@@ -113,14 +113,15 @@ func TestARevokedAccountHoldsBackNobodyElse(t *testing.T) {
 				r := w.startFor(nil, accounts, nil)
 				defer r.stop()
 				for _, p := range accounts[1].projects {
-					w.askIn(p, "b", 80, 5*time.Second)
+					w.askIn(p, "b", 80, time.Minute)
 				}
-				w.await(time.Minute, "the first ends", func() bool {
+				w.await(time.Minute, "the first is accepted", func() bool {
 					b, err := w.ledger.Batch(ctx, otherProject, "b")
-					return err == nil && b.Counts[ledger.Stopped] > 0
+					return err == nil && b.Counts[ledger.Stopping] > 0
 				})
 				if revoked {
 					w.sim.SetAccessKey("team-b", "revoked")
+					w.askIn(otherProject, "late", 40, 5*time.Second)
 				}
 				began := time.Now()
 				w.askIn(project, "a", 80, 5*time.Second)
@@ -170,6 +171,7 @@ func TestARevokedAccountHoldsBackNobodyElse(t *testing.T) {
 				for _, p := range accounts[1].projects {
 					w.endsIn(p, "b", 6*time.Minute)
 				}
+				w.endsIn(otherProject, "late", 6*time.Minute)
 				t.Logf("revoked for %v, the last stop ended %v later", good.Sub(began), time.Since(good))
 				if holds := w.holds(); len(holds) > 0 {
 					t.Errorf("held after the cure: %v", holds)

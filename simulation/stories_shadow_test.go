@@ -92,11 +92,11 @@ func TestShadowOutcomes(t *testing.T) {
 func TestShadowBesideReal(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
 		ids := w.addJobs(30, func(int) time.Duration { return 10 * time.Second })
-		r := w.start(rarely)
-		defer r.stop()
 		w.askShadow("s", ids...)
 		w.askShadow("s2", ids[:5]...) // joins
 		w.ask("r", ids[:20]...)
+		r := w.start(rarely)
+		defer r.stop()
 		for _, s := range w.awaitEnd(5*time.Minute, "r") {
 			wantOutcome(t, s, ledger.Stopped, "")
 		}
