@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,27 +27,27 @@ type account struct {
 }
 
 // byProject calls the API of the account that each project has.
-type byProject map[string]worker.Jobs
+type byProject func(projectID string) worker.Jobs
 
 func (b byProject) Stop(ctx context.Context, projectID, jobID string) (jobs.Accepted, error) {
-	return b[projectID].Stop(ctx, projectID, jobID)
+	return b(projectID).Stop(ctx, projectID, jobID)
 }
 
 func (b byProject) Get(ctx context.Context, projectID, jobID string) (*jobs.Job, error) {
-	return b[projectID].Get(ctx, projectID, jobID)
+	return b(projectID).Get(ctx, projectID, jobID)
 }
 
 func (b byProject) List(ctx context.Context, projectID string, q jobs.Query) (*jobs.Page, error) {
-	return b[projectID].List(ctx, projectID, q)
+	return b(projectID).List(ctx, projectID, q)
 }
 
-func (b byProject) PageSize(projectID string) int { return b[projectID].PageSize(projectID) }
+func (b byProject) PageSize(projectID string) int { return b(projectID).PageSize(projectID) }
 
 // startFor starts a worker that serves several accounts, each with its own client;
 // opts of a client are for its account.
 func (w *world) startFor(change func(*worker.Config), accounts []account, opts func(name string) []modelarts.Option) *running {
 	w.t.Helper()
-	serving, api, names := make(map[string]release.Serving), make(byProject), []string(nil)
+	serving, api, names := make(map[string]release.Serving), make(map[string]worker.Jobs), []string(nil)
 	return w.start(func(c *worker.Config) {
 		for _, a := range accounts {
 			key := modelarts.WithCredentials(modelarts.NewAKSK(sdkhmac.Key{AccessKey: a.name, SecretKey: a.secret}, ""))
@@ -63,7 +64,7 @@ func (w *world) startFor(change func(*worker.Config), accounts []account, opts f
 			}
 			names = append(names, a.name)
 		}
-		c.Jobs, c.Accounts = api, func() []string { return names }
+		c.Jobs, c.Accounts = byProject(func(projectID string) worker.Jobs { return api[projectID] }), func() []string { return names }
 		c.Release.Serving = func(projectID string) release.Serving { return serving[projectID] }
 		if change != nil {
 			change(c)
@@ -179,6 +180,44 @@ func TestARevokedAccountHoldsBackNobodyElse(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A project that is put into another account, as the credential of its own is refused, goes on as soon as the workers
+// have read that, though what was refused is held on.
+func TestAProjectLeavesARefusedAccount(t *testing.T) {
+	cfg, accounts := twoAccounts()
+	accounts[1].endpoint = accounts[0].endpoint
+	inBubble(t, cfg, func(w *world) {
+		w.sim.SetAccessKey("team-b", "revoked")
+		var moved atomic.Bool
+		r := w.startFor(func(c *worker.Config) {
+			api, serving := c.Jobs.(byProject), c.Release.Serving
+			as := func(projectID string) string {
+				if moved.Load() && projectID == otherProject {
+					return project
+				}
+				return projectID
+			}
+			c.Jobs = byProject(func(projectID string) worker.Jobs { return api(as(projectID)) })
+			c.Release.Serving = func(projectID string) release.Serving { return serving(as(projectID)) }
+		}, accounts, nil)
+		defer r.stop()
+		for _, p := range accounts[1].projects {
+			w.askIn(p, "b", 10, 5*time.Second)
+		}
+		time.Sleep(3 * time.Minute)
+		if holds := w.holds(); !slices.ContainsFunc(holds, func(h release.Hold) bool { return h.Account == "team-b" }) {
+			t.Fatalf("held: %v", holds)
+		}
+		moved.Store(true)
+		r.Renewed(context.Background())
+		if took := w.endsIn(otherProject, "b", 10*time.Minute); took > time.Minute+release.RefusedRest {
+			t.Errorf("the stops of the project took %v in the other account", took)
+		}
+		if b, err := w.ledger.Batch(context.Background(), thirdProject, "b"); err != nil || b.InFlight() != 10 {
+			t.Errorf("in flight of what stayed in the account: %d, %v", b.InFlight(), err)
+		}
+	})
 }
 
 // An account whose calls hang before one was accepted has a few calls under way. What

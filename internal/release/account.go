@@ -192,6 +192,7 @@ func (f *fleetState) accepted(account string) bool {
 	defer f.mu.Unlock()
 	c := f.account(account)
 	tell := c.failures || c.held
+	c.wake = c.wake || c.held // if the answer to what is told is lost
 	c.accepted, c.doubted, c.failures, c.held = true, false, false, false
 	return tell
 }

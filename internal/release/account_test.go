@@ -116,6 +116,31 @@ func TestAnAccountHoldsItsOwnProjects(t *testing.T) {
 	})
 }
 
+// A worker that calls another endpoint, and whose own account is held, settles no later time for a project than the
+// one that may work for it needs.
+func TestAHeldAccountSettlesNothingElsewhere(t *testing.T) {
+	eachRedis(t, Config{Serving: twoAccounts}, func(t *testing.T, w *world) {
+		far := w.worker("worker-2", Config{Serving: func(string) Serving { return Serving{Endpoint: "https://far.example"} }})
+		asks := []ledger.Ask{{JobID: "1"}, {JobID: "2", Due: w.now().Add(10 * time.Second)}}
+		for i := range asks {
+			asks[i].Deadline = w.now().Add(time.Hour)
+		}
+		_, err := w.ledger.Open(t.Context(), projectB, "b", asks)
+		w.ok(err)
+		r, err := w.Round(t.Context(), projectB, wide())
+		if err != nil || len(r.Stops) != 1 {
+			t.Fatalf("round %+v, %v", r, err)
+		}
+		_, err = w.NewClaim(projectB, r.Stops[0], ledger.KindStop).Do()
+		w.ok(err)
+		w.refuse(far, project, "x")
+		w.refuse(far, project, "y")
+		if r, err = far.Round(t.Context(), projectB, wide()); err != nil || r.Elsewhere != "https://b.example" || r.Next > 11*time.Second {
+			t.Errorf("the round of the other worker is %+v, %v", r, err)
+		}
+	})
+}
+
 // What a worker finds out by its Refresh only has the account's projects visited,
 // too, also while all stop calls are paused: looks go on.
 func TestTheEndOfAnAccountsHoldIsHeard(t *testing.T) {

@@ -199,3 +199,25 @@ func TestTakeBesideALostHop(t *testing.T) {
 		}
 	})
 }
+
+// When a client repeats what has ended the hold of an account, the second answer is that nothing has ended. The next
+// Refresh has the account's projects visited.
+func TestTheEndOfAnAccountsHoldIsLost(t *testing.T) {
+	w := onRedis(t, Config{})
+	var lose atomic.Bool
+	b := w.losing(&lose)
+	w.ok(answeredScript.Run(t.Context(), w.rdb, []string{accountKey("none"), troubledKey}, w.now().UnixMilli(), "none").Err())
+	w.refuse(b, projectB, "x")
+	w.refuse(b, projectB, "y")
+	w.turns(b, Pull(project, time.Hour))
+	lose.Store(true)
+	w.accept(b, projectB)
+	if lose.Load() {
+		t.Fatal("no answer was lost")
+	}
+	w.holdsAre()
+	w.ok(b.Refresh(t.Context()))
+	if turns, _ := w.turns(b); len(turns) != 1 || turns[0].ProjectID != project {
+		t.Errorf("turns %v, want one of %s", turns, project)
+	}
+}

@@ -316,10 +316,10 @@ func (w *Worker) Owe(ctx context.Context, projectID string) {
 	_ = w.release.Owe(ctx, projectID)
 }
 
-// Renewed has a worker that has other credentials try at once whatever a refusal holds
-// back.
+// Renewed has a worker that has other credentials, or projects in other accounts, try at once whatever a refusal holds
+// back, or has held back.
 func (w *Worker) Renewed(ctx context.Context) {
-	if err := errors.Join(w.release.ProbeSoon(ctx), w.release.Refresh(ctx)); err != nil {
+	if err := errors.Join(w.release.ProbeSoon(ctx), w.release.Refresh(ctx), w.release.AskAll(ctx)); err != nil {
 		w.cfg.Logger.WarnContext(ctx, "other credentials are tried later", "error", err)
 	}
 }

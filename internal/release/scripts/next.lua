@@ -34,8 +34,11 @@ elseif room <= #went / 2 then
 end
 if b.limited and b.stops < 1 and not hold then due = math.max(due, now + (1 - b.stops) * 1000 / b.rate) end
 if parked then due = math.max(due, tonumber(c[2])) end
-if fleet == '1' then due = INF end
-if elsewhere then due = math.max(due, now + 250) end -- leave others the turn
+if elsewhere then
+  due = math.max(due, now + 250) -- leave others the turn, whose account may be well
+elseif fleet == '1' then
+  due = INF
+end
 due = math.min(due, head(latest), head(released) + silence)
 return {due == INF and -1 or math.ceil(math.max(0, due - now)), list, probe,
   redis.call('LLEN', uncounted) > 0 and 1 or 0, stops, polls, jobs, late, silent,
