@@ -61,7 +61,9 @@ func TestClaimsAnsweredTooLate(t *testing.T) {
 			mine.AddHook(late)
 			stopping, end := context.WithCancel(t.Context())
 			defer end()
-			time.AfterFunc(time.Second, end)
+			if !shadow { // else it ends by itself
+				time.AfterFunc(time.Second, end)
+			}
 			c := &claimer{r, NewSlots(4, doubts{}), nil, stopping, NewAtWork(), func(string, time.Duration) {}}
 			done := make(chan error, 1)
 			go func() {
@@ -76,8 +78,8 @@ func TestClaimsAnsweredTooLate(t *testing.T) {
 				if shadow == errors.Is(err, errTooLate) || late.late.Load() > 5 {
 					t.Errorf("it ended with %v after %d answers that came late", err, late.late.Load())
 				}
-			case <-time.After(5 * time.Second):
-				t.Fatalf("the claim goes on 4 s after its worker was told to end, with %d answers", late.late.Load())
+			case <-time.After(20 * time.Second):
+				t.Fatalf("the claim goes on after 20 s, with %d answers that came late", late.late.Load())
 			}
 			if got, err := l.Get(t.Context(), project, id); err != nil || shadow && (got.Kind != ledger.KindPoll || !got.Unsure) {
 				t.Errorf("the stop is %+v, %v; want a look at a call that may have gone out", got, err)
