@@ -198,9 +198,9 @@ func TestDesertedAfterACorrection(t *testing.T) {
 				t.Errorf("heard to listen since %v from now", off)
 			}
 		}
-		rdb.HIncrBy(t.Context(), heardKey, one.me.String(), -gap.Milliseconds()) // one goes on to listen
 		kill()
 		fallSilent(t, rdb, two, Deserted)
+		judges(t, rdb, one)
 		beat(t, one)
 		if c := one.Census(); c.Lives(two.ID()) {
 			t.Errorf("census %+v, want the other one dead", c)
