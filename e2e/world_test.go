@@ -181,6 +181,15 @@ func outcomes(t *testing.T, workers ...*workerProcess) map[ledger.State]int {
 // doesn't name must not have been counted.
 func wantOutcomes(t *testing.T, want map[ledger.State]int, workers ...*workerProcess) {
 	t.Helper()
+	all := func(of map[ledger.State]int) (n int) {
+		for _, k := range of {
+			n += k
+		}
+		return n
+	}
+	await(t, "outcomes to be counted", func() bool { // a moment after the ledger has them
+		return all(outcomes(t, workers...)) >= all(want)
+	})
 	got := outcomes(t, workers...)
 	for _, o := range ledger.Outcomes() {
 		if got[o] != want[o] {

@@ -14,7 +14,7 @@ import (
 
 const (
 	startTimeout = 15 * time.Second // from exec to the first connection
-	stopTimeout  = 5 * time.Second  // from SIGTERM to SIGKILL
+	stopTimeout  = time.Minute      // from SIGTERM to SIGKILL: a machine may be slow
 	// pipeTimeout is how long to wait for the log's end when a child of the
 	// server (a background save) outlives it.
 	pipeTimeout = time.Second
