@@ -61,6 +61,9 @@ func (s *share) Write(p []byte) (int, error) {
 func (s *share) free() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.used == 0 { // maybe nobody has read anything yet, and there is no map
+		return
+	}
 	s.all -= s.used
 	if s.own[s.of] -= s.used; s.own[s.of] <= 0 {
 		delete(s.own, s.of)

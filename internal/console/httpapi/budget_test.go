@@ -25,6 +25,8 @@ func TestBudget(t *testing.T) {
 		}
 		return refused, free
 	}
+	_, nothing := b.reader("ann", strings.NewReader(""))
+	nothing() // the first body is empty
 	b.own = map[string]int64{"ann": ownSpooled - 1}
 	b.all = ownSpooled - 1
 	refused, free := full("ann")
