@@ -7,6 +7,19 @@ import (
 	"vizstop/internal/ledger"
 )
 
+// ofDay is the batch of the foreign tasks.
+const ofDay = "queue-20260102"
+
+// foreign has a foreign task ask for job 10, which nobody has confirmed. It has an hour.
+func (w *world) foreign(t *testing.T, task string) ledger.Opening {
+	t.Helper()
+	o, err := w.ledger.OpenForeign(t.Context(), project, task, ledger.Ask{JobID: "10", Deadline: w.now().Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
 func TestForeignTask(t *testing.T) {
 	eachRedis(t, func(t *testing.T, w *world) {
 		open := func() ledger.Opening {
@@ -116,6 +129,93 @@ func TestForeignTaskWithoutAStop(t *testing.T) {
 		again, err := w.ledger.OpenForeign(t.Context(), project, "their-task", w.ask("10"))
 		if err != nil || again.Result != ledger.Opened || again.StopID != first.StopID {
 			t.Errorf("%v, %v, want the stop opened under the same id", again, err)
+		}
+	})
+}
+
+// A second foreign task for a job whose stop is in flight is served until its own deadline, too. A task that is
+// delivered again asks for nothing new.
+func TestSecondTaskDeadline(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		due := w.now()
+		id := w.foreign(t, "one").StopID
+		w.advance(50 * time.Minute)
+		want := w.now().Add(time.Hour)
+		w.foreign(t, "two")
+		w.advance(5 * time.Minute)
+		for _, task := range []string{"one", "two"} {
+			if o := w.foreign(t, task); o.Result != ledger.Known || o.StopID != id {
+				t.Errorf("task %s again: %v", task, o)
+			}
+		}
+		if s := w.get(t, id); !s.Deadline.Equal(want) || !s.Due.Equal(due) || len(s.Wishes) != 1 {
+			t.Errorf("the stop of both is %+v, want it due at %v, until %v", s, due, want)
+		}
+		if b := w.batch(t, ofDay); b.Total != 1 || b.Counts[ledger.Pending] != 1 {
+			t.Errorf("the batch has %+v", b)
+		}
+	})
+}
+
+// A foreign task is heard after the batch of its day was canceled, while the stop goes on for another batch.
+func TestForeignTaskAfterCancel(t *testing.T) {
+	for name, join := range map[string]bool{"it has opened the stop": false, "it has joined the stop": true} {
+		t.Run(name, func(t *testing.T) {
+			eachRedis(t, func(t *testing.T, w *world) {
+				due, tomorrow := w.now(), w.ask("10")
+				tomorrow.Due = w.now().Add(24 * time.Hour)
+				tomorrow.Deadline = tomorrow.Due.Add(time.Hour)
+				var id string
+				if join {
+					id = w.open(t, "b", tomorrow)[0].StopID
+					due = w.now()
+					w.foreign(t, "one")
+				} else {
+					id = w.foreign(t, "one").StopID
+					w.open(t, "b", tomorrow)
+				}
+				if _, err := w.ledger.Confirm(t.Context(), project, ofDay, 1); err != nil {
+					t.Fatal(err)
+				}
+				w.withdraw(t, id, ofDay, ledger.Withdrew)
+				if b := w.batch(t, ofDay); b.Counts[ledger.Canceled] != 1 || b.Ended.IsZero() {
+					t.Fatalf("canceled, the batch has %+v", b)
+				}
+				w.advance(time.Minute)
+				if o := w.foreign(t, "one"); o.StopID != id || !w.get(t, id).Due.Equal(tomorrow.Due) {
+					t.Errorf("task one again: %v, due at %v, want what was canceled canceled", o, w.get(t, id).Due)
+				}
+				w.foreign(t, "two")
+				if s := w.get(t, id); !s.Due.Equal(due) || !s.Deadline.Equal(tomorrow.Deadline) || !s.Unconfirmed {
+					t.Errorf("the stop is %+v, want it due at %v, as nobody has confirmed", s, due)
+				}
+				w.stands(t, id, "waiting:limited", due)
+				b := w.batch(t, ofDay)
+				if b.Total != 1 || b.Counts[ledger.Pending] != 1 || b.Counts[ledger.Canceled] != 0 || !b.Ended.IsZero() {
+					t.Errorf("the batch has %+v", b)
+				}
+				w.finished(t, w.claim(t, id), ledger.Stopped)
+				if b := w.batch(t, ofDay); b.Counts[ledger.Stopped] != 1 || b.InFlight() != 0 || b.Ended.IsZero() {
+					t.Errorf("the stop has ended, the batch has %+v", b)
+				}
+			})
+		})
+	}
+}
+
+// The same where the cancel was too late: the stop is wanted again.
+func TestForeignTaskAfterLateCancel(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		id := w.foreign(t, "one").StopID
+		w.accept(t, id)
+		w.withdraw(t, id, ofDay, ledger.TooLate)
+		w.advance(time.Minute)
+		w.foreign(t, "two")
+		if s := w.get(t, id); s.Withdrawn != "" || s.TooLate(ofDay) || !s.Deadline.Equal(w.now().Add(time.Hour)) {
+			t.Errorf("the stop is %+v, want it wanted for an hour", s)
+		}
+		if b := w.batch(t, ofDay); b.Counts[ledger.Stopping] != 1 || b.Counts[ledger.Canceled] != 0 {
+			t.Errorf("the batch has %+v", b)
 		}
 	})
 }

@@ -61,7 +61,7 @@ var scripts embed.FS
 
 var (
 	openScript     = luascript.Load(scripts, "gather", "hold", "lane", "keep", "confirm", "opening", "open")
-	joinScript     = luascript.Load(scripts, "hold", "lane", "keep", "confirm", "join")
+	joinScript     = luascript.Load(scripts, "hold", "lane", "keep", "confirm", "renew", "join")
 	stateScript    = luascript.Load(scripts, "hold", "state")
 	confirmScript  = luascript.Load(scripts, "lane", "keep", "confirm", "confirmed")
 	allowScript    = luascript.Load(scripts, "allow")

@@ -247,7 +247,8 @@ const (
 // OpenForeign records the stop that a foreign task asks for, on first sight of
 // the task. The same taskID finds the same stop again until ten minutes after it
 // has ended. The batch is one of the day's, named "queue-" and the date, and
-// "-shadow" if it is that of shadow stops.
+// "-shadow" if it is that of shadow stops. Another task of the day for a job whose stop is in
+// flight is Known, too: the wish of the batch is until the later deadline then, and stands.
 func (l *Ledger) OpenForeign(ctx context.Context, projectID, taskID string, ask Ask) (Opening, error) {
 	batch := "queue-" + l.now().UTC().Format("20060102")
 	if ask.Shadow {

@@ -1,15 +1,16 @@
--- Adds the wishes of a batch to stops that are active already. Put after hold.lua, keep.lua and
--- confirm.lua. A batch that brings more stops than it stated is held.
+-- Adds the wishes of a batch to stops that are active already. Put after hold.lua, keep.lua, confirm.lua and
+-- renew.lua. A batch that brings more stops than it stated is held.
 --
 -- KEYS  active, waiting:small, waiting:stop, state:pending, latest, batch, batch stops, ended, waiting:limited,
 --       waiting:held, limits, then for each ask: the stop that serves it, and the stop that it would have been
 -- ARGV  now, batch, the most wishes of a stop, how many stops of a batch are small, a nonce of this call, for how long
---       (s) it is noted which stop serves a wish that was known ("": not at all), then for each ask: id of the stop that
---       serves it, id of the stop that it would have been, job id, due, deadline, labels, 1 when the job was listed, 1
---       when somebody has confirmed the ask; 0 when no limit is for it all the same (times in ms; texts may be "")
+--       (s) it is noted which stop serves another task for a wish that was known ("": the batch is not one of foreign
+--       tasks), then for each ask: id of the stop that serves it, id of the stop that it would have been, job id, due,
+--       deadline, labels, 1 when the job was listed, 1 when somebody has confirmed the ask; 0 when no limit is for it
+--       all the same (times in ms; texts may be "")
 -- Returns what happened to each ask:
 --       joined    the stop serves this wish too
---       known     it did so before
+--       known     it did so before; what another task wants is added to its wish
 --       again     the stop has ended meanwhile: ask anew
 --       full      the stop serves as many wishes as it may
 local active, small, large, pending, latest, batch, stops, ended, limited, held, limits = unpack(KEYS, 1, 11)
@@ -23,18 +24,20 @@ for i = 1, (#KEYS - 11) / 2 do
   local id, own_id, job, due, deadline, labels, listed, confirmed = unpack(ARGV, 8 * i - 1, 8 * i + 6)
   local f = redis.pcall('HMGET', stop, 'state', 'wishes', 'wish:' .. batch_id)
   local what = 'joined'
-  if f[3] then
+  -- Another task of the day asks for it. This one is remembered, too; no list of the batch has the note.
+  local another = f[3] and life ~= '' and own ~= stop and redis.call('EXISTS', own) == 0
+  if f[3] and not another then
     what = 'known'
-    -- Another task of the day has asked for it. This one is remembered, too; no list of the batch has the note.
-    if life ~= '' and own ~= stop and redis.call('HSETNX', own, 'served', id) == 1 then
-      redis.call('HSET', own, 'job', job)
-      redis.call('EXPIRE', own, life)
-    end
   elseif redis.call('HGET', active, job) ~= id then
     what = 'again'
   elseif f[1] ~= 'pending' and f[1] ~= 'stopping' then -- it is lost, or its record was damaged
     what = 'again'
     redis.call('HDEL', active, job)
+  elseif another then
+    what = 'renewed'
+    renew(stop, batch, batch_id, ended, due, deadline, confirmed)
+    redis.call('HSET', own, 'served', id, 'job', job)
+    redis.call('EXPIRE', own, life)
   elseif tonumber(f[2]) >= most then
     what = 'full'
   else
@@ -57,13 +60,13 @@ for i = 1, (#KEYS - 11) / 2 do
     redis.call('ZREM', ended, batch_id)
   end
   local lane = tonumber(redis.call('HGET', batch, 'total') or 0) <= few and 'small' or ''
-  if what == 'joined' then
+  if what == 'joined' or what == 'renewed' then
     keep(stop, id, now, k, lane)
   elseif what == 'known' and confirmed ~= '' then
     confirm(stop, id, batch_id, now, k, lane)
   end
   if confirmed == '1' and (what == 'joined' or what == 'known') then redis.call('HSET', batch, 'confirmed', 1) end
   if what == 'known' and again and f[3]:match('^%S+ %S+ (%S+)') == now then what = 'joined' end
-  results[#results + 1] = what
+  results[#results + 1] = what == 'renewed' and 'known' or what
 end
 return results
