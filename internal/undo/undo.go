@@ -442,6 +442,9 @@ func (u *Undo) call(ctx context.Context, s *ledger.Stop) error {
 		return u.runs(ctx, s, "running", apiErr.JobStatus.String())
 	}
 	taken := u.ledger.NotUndone(context.WithoutCancel(ctx), s, u.Batch, u.id)
+	if errors.Is(taken, ledger.ErrNotFound) { // forgotten: no other undo asks
+		taken = nil
+	}
 	if !ofJob(ctx, err) {
 		return errors.Join(err, taken)
 	}

@@ -354,6 +354,22 @@ func TestAskedAgainBeforeTheCall(t *testing.T) {
 	}
 }
 
+// A stop is forgotten while the restart call of its job is refused: the other jobs are restarted.
+func TestForgottenAsItsCallIsRefused(t *testing.T) {
+	t.Parallel()
+	s, api := redistest.Start(t), undotest.New()
+	l := ledger.New(s.Limited(t), time.Now)
+	stops := []*ledger.Stop{stopped(t, l, "1", "one"), stopped(t, l, "2", "one")}
+	forgets := before{api, func() {
+		for _, one := range stops {
+			s.Client(t).Del(t.Context(), ledger.Keys(project).Stop(one.ID))
+		}
+	}, &jobs.Error{Message: "not today"}}
+	if r := restartAll(t, New(l, forgets, "one"), stops, 0); r.Failed != 2 {
+		t.Errorf("%+v", r)
+	}
+}
+
 // A job that a batch has left to another one is restarted by its next undo when that other one is forgotten.
 func TestRenouncedAndNobodyElseWantsIt(t *testing.T) {
 	t.Parallel()
