@@ -69,9 +69,10 @@ The v2 API has no call that starts a job again: jobs of such projects are left, 
 batch that has no others is refused.
 
 exit codes: 0 all are restarted, run already or were left as they are, 1 error, 2 some don't
-run again: they could not be restarted, another undo is restarting them or was killed while it
-did, they are not stopped yet, or another batch wants them stopped, too; or some run again that
-were asked to stop meanwhile, 3 --timeout passed with jobs that are not stopped yet`,
+run again: they could not be restarted, the call got no answer and may have worked, another undo
+is restarting them, was killed while it did or got no answer, they are not stopped yet, or
+another batch wants them stopped, too; or some run again that were asked to stop meanwhile,
+3 --timeout passed with jobs that are not stopped yet`,
 		Flags:        c.Flags(),
 		OnUsageError: usageError,
 		Action: c.batchAction(getenv, func(ctx context.Context, desk *control.Desk, batch *control.Batch) error {

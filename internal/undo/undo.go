@@ -76,7 +76,9 @@ const (
 	notCounted   = "it can be restarted only since the jobs were counted: undo the batch again"
 	NoRestart    = "its API has no call that starts a job again: create a new one"
 	undoneBefore = "an undo of %s has restarted it before"
-	restarting   = "an undo of %s is restarting it, or was killed while it did: look at the job"
+	restarting   = "an undo of %s is restarting it, was killed while it did, or got no answer: look at the job"
+	mayRun       = "it may run again, or not"
+	mayAgainst   = "it may run again, but meanwhile %s: if it runs, stop it once more"
 )
 
 // forgotten is why the job of a stop that the ledger no longer has is not restarted.
@@ -440,6 +442,8 @@ func (u *Undo) call(ctx context.Context, s *ledger.Stop) error {
 		return u.runs(ctx, s, "restarted", "")
 	case apiErr != nil && apiErr.JobStatus.State == jobs.Active:
 		return u.runs(ctx, s, "running", apiErr.JobStatus.String())
+	case apiErr != nil && apiErr.MaybeSent:
+		return u.mayRun(ctx, s, err)
 	}
 	taken := u.ledger.NotUndone(context.WithoutCancel(ctx), s, u.Batch, u.id)
 	if errors.Is(taken, ledger.ErrNotFound) { // forgotten: no other undo asks
@@ -470,6 +474,24 @@ func (u *Undo) runs(ctx context.Context, s *ledger.Stop, result, reason string) 
 		u.against++
 	}
 	return errors.Join(err, unread)
+}
+
+// mayRun notes that the restart call of s got no answer, and may have worked. What was noted before the call stands, as
+// if this undo had been killed: a later one looks whether the job runs, and makes no other call.
+func (u *Undo) mayRun(ctx context.Context, s *ledger.Stop, unanswered error) error {
+	again, unread := u.askedAgain(context.WithoutCancel(ctx), s)
+	reason := mayRun
+	if again != "" {
+		reason = fmt.Sprintf(mayAgainst, again)
+	}
+	u.note(s, "failed", reason+": "+unanswered.Error())
+	u.mu.Lock()
+	u.unanswered++
+	u.mu.Unlock()
+	if !ofJob(ctx, unanswered) {
+		return errors.Join(fmt.Errorf("job %s: %s: %w", s.JobID, reason, unanswered), unread)
+	}
+	return unread
 }
 
 // ofJob reports whether an error of a call is one job's own trouble.

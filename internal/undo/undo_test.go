@@ -227,7 +227,7 @@ func TestAnotherUndoIsAboutTo(t *testing.T) {
 	if r := restartAll(t, New(l, refused, "one"), stops, 0); r.Failed != 1 {
 		t.Errorf("one: %+v", r)
 	}
-	const reason = "an undo of batch one is restarting it, or was killed while it did: look at the job; now it is 12 (killed)"
+	const reason = "an undo of batch one is restarting it, was killed while it did, or got no answer: look at the job; now it is 12 (killed)"
 	if two.Failed != 1 || two.Jobs[0].Reason != reason || api.Restarted["1"] != 0 {
 		t.Errorf("two: %+v, restarted %d times", two, api.Restarted["1"])
 	}
@@ -255,11 +255,12 @@ func TestAfterAKilledUndo(t *testing.T) {
 		t.Errorf("pretends %+v, %v", u.Report, err)
 	}
 	r := restartAll(t, u, stops, 0)
-	const reason = "an undo of this batch is restarting it, or was killed while it did: look at the job; now it is 12 (killed)"
+	const reason = "an undo of this batch is restarting it, was killed while it did, or got no answer: look at the job; now it is 12 (killed)"
 	if r.Failed != 1 || r.Jobs[0].Reason != reason || api.Restarted["1"] != 0 {
 		t.Errorf("did %+v, restarted %d times", r, api.Restarted["1"])
 	}
-	const says = "1 jobs of batch one are being restarted by another undo, or it was killed while it did: look at them"
+	const says = "1 jobs of batch one are being restarted by another undo, " +
+		"or it was killed while it did or got no answer: look at them"
 	if got := r.Unfinished(); !slices.Equal(got, []string{says}) {
 		t.Errorf("says %q", got)
 	}
@@ -351,6 +352,54 @@ func TestAskedAgainBeforeTheCall(t *testing.T) {
 		if got := r.Unfinished(); !slices.Equal(got, []string{says}) {
 			t.Errorf("says %q", got)
 		}
+	}
+}
+
+// No answer comes to a restart call, also as its undo is interrupted. It says so, and whether the job was asked to stop
+// again meanwhile. No later undo makes the call again; each says so until the job runs.
+func TestNoAnswerToTheCall(t *testing.T) {
+	t.Parallel()
+	const stopIt = "it may run again, but meanwhile batch later has asked to stop it again: if it runs, stop it once more"
+	lost := &jobs.Error{Operation: jobs.OperationRestart, Kind: jobs.KindTimeout, MaybeSent: true}
+	for _, tt := range []struct {
+		name, want         string
+		again, interrupted bool
+	}{
+		{"no answer", "it may run again, or not", false, false},
+		{"asked again", stopIt, true, false},
+		{"interrupted", "it may run again, or not", false, true},
+		{"asked again and interrupted", stopIt, true, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			l, api := ledger.New(redistest.Start(t).Limited(t), time.Now), undotest.New()
+			stops := []*ledger.Stop{stopped(t, l, "1", "one")}
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			u := New(l, before{api, func() {
+				if tt.again {
+					askedAndHad(t, l, "1", "later")
+				}
+				if tt.interrupted {
+					cancel()
+				}
+			}, lost}, "one")
+			err := u.RestartAll(ctx, stops, 0)
+			if (err != nil) != tt.interrupted || err != nil && !strings.HasPrefix(err.Error(), "job 1: "+tt.want+": ") {
+				t.Errorf("ends with %v", err)
+			}
+			const says = "1 jobs of batch one may run again, or not, as their restart calls got no answer: look at them"
+			if u.Failed != 1 || !strings.HasPrefix(u.Jobs[0].Reason, tt.want+": ") || !slices.Equal(u.Unfinished(), []string{says}) {
+				t.Errorf("did %+v, says %q", u.Report, u.Unfinished())
+			}
+			if r := restartAll(t, New(l, api, "one"), stops, 0); r.Restarted != 0 || api.Restarted["1"] != 0 || !tt.again && r.Failed != 1 {
+				t.Errorf("a later undo: %+v, restarted %d times", r, api.Restarted["1"])
+			}
+			api.Restarted["1"] = 1 // it has worked, or somebody has started the job by hand
+			if r := restartAll(t, New(l, api, "one"), stops, 0); !tt.again && (r.Running != 1 || len(r.Unfinished()) != 0) {
+				t.Errorf("as it runs: %+v", r)
+			}
+		})
 	}
 }
 
