@@ -343,7 +343,7 @@ func remark(r scheduler.Row) string {
 	case r.Requested != nil && r.Requested.Canceled != "":
 		return r.Requested.Batch + " is canceled: " + r.Requested.Canceled
 	case r.Requested != nil:
-		return fmt.Sprintf("a run that %s asked for waits for a worker: %s", r.Requested.By, r.Requested.Batch)
+		return fmt.Sprintf("%s, a run that %s asked for: no worker has taken it up yet", r.Requested.Batch, r.Requested.By)
 	case len(r.Results) > 0 && r.Results[0].Waiting > 0:
 		return fmt.Sprintf("%d stops wait for: enqueue allow %s: %s", r.Results[0].Waiting, r.Results[0].Batch, r.Results[0].Held)
 	case len(r.Results) > 0 && r.Results[0].Reason != "":

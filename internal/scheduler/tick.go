@@ -51,6 +51,7 @@ func (d *Desk) Tick(ctx context.Context, batch string) (Tick, bool, error) {
 // stands tells where a tick stands that has no result; false: the record has no such tick, and there can't be one.
 func (st *state) stands(t *Tick, at, now time.Time) bool {
 	const then = "; its batch appears when its jobs are chosen"
+	const untaken = ", and no worker has taken it up yet" + then
 	ms, c, doubt := at.UnixMilli(), st.Claim, ""
 	switch {
 	case ms == 0: // stands for no tick in the record
@@ -65,21 +66,21 @@ func (st *state) stands(t *Tick, at, now time.Time) bool {
 		case c.RetryAt != 0:
 			t.Words = fmt.Sprintf("%s is tried again at %s%s; the try before: %s", t.what(at), timeOf(c.RetryAt).Format(time.RFC3339), then, c.Error)
 		case c.Worker == "":
-			t.Words = t.what(at) + " waits for a worker" + then
+			t.Words = t.what(at) + " waits for a worker" + then // one has given it back
 		default:
 			t.Words = t.what(at) + " is being carried out" + then
 		}
 	case st.Run != nil && st.Run.Tick == ms:
 		t.By, t.Open = st.Run.By, true
-		t.Words = t.what(at) + " waits for a worker" + then
+		t.Words = t.what(at) + " is asked for" + untaken
 	case st.Next == ms && at.After(now):
 		t.Words = t.what(at) + " is not due yet"
 		return true
 	case st.Next == ms:
-		t.Open, t.Words = true, t.what(at)+" is due, and waits for a worker"+then
+		t.Open, t.Words = true, t.what(at)+" is due"+untaken
 	case st.mayBeDue(at, now):
 		doubt = ", if there is one,"
-		t.Open, t.Words = true, t.what(at)+doubt+" is due, and waits for a worker"+then
+		t.Open, t.Words = true, t.what(at)+doubt+" is due"+untaken
 	default:
 		return false
 	}

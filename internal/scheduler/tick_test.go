@@ -227,7 +227,7 @@ func TestTickTellsWhereItStands(t *testing.T) {
 	tells(eveningBatch, "the tick of schedule s at 2026-11-26T20:00:00Z is not due yet", false)
 	tells("sched-s-20261127T200000Z", "", false)
 	b.set("11-26 20:00")
-	tells(eveningBatch, "the tick of schedule s at 2026-11-26T20:00:00Z is due, and waits for a worker; its batch appears when its jobs are chosen", true)
+	tells(eveningBatch, "the tick of schedule s at 2026-11-26T20:00:00Z is due, and no worker has taken it up yet; its batch appears when its jobs are chosen", true)
 	b.Jobs = func(context.Context, string) iter.Seq2[jobs.Job, error] {
 		tells(eveningBatch, "the tick of schedule s at 2026-11-26T20:00:00Z is being carried out; its batch appears when its jobs are chosen", true)
 		return func(yield func(jobs.Job, error) bool) { yield(jobs.Job{}, errors.New("http 401")) }
@@ -238,7 +238,7 @@ func TestTickTellsWhereItStands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tells(run, "bob's run of schedule s waits for a worker", true)
+	tells(run, "bob's run of schedule s is asked for, and no worker has taken it up yet", true)
 	b.cancelTick(run)
 	tells(run, "bob's run of schedule s asks for no stop: canceled by ann: a slip", true)
 	if o, err := desk.Overview(t.Context(), 1); err != nil || o.Schedules[0].Requested.Canceled != "canceled by ann: a slip" || o.Schedules[0].Running.Batch != eveningBatch {
@@ -316,7 +316,7 @@ func TestCanceledBehindAnOlderTick(t *testing.T) {
 				b.at(until)
 			}
 			b.set("11-26 20:20")
-			tells(b, "is due, and waits for a worker; its batch appears when its jobs are chosen")
+			tells(b, "is due, and no worker has taken it up yet; its batch appears when its jobs are chosen")
 			b.cancelTick(twice)
 			tells(b, "asks for no stop: canceled by ann: a slip")
 			b.cancelTick(eveningBatch) // forgets nothing of the other one
