@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v3"
+
+	"vizstop/internal/when"
 )
 
 // Set is the settings of one command. Its methods declare settings, each with
@@ -129,9 +131,9 @@ func (s *Set) OneOf(p *string, flag, env, def, usage string, values ...string) {
 // Duration declares a length of time such as 90s or 1h30m, from least to most.
 func (s *Set) Duration(p *time.Duration, flag, env string, def time.Duration, usage string, least, most time.Duration) {
 	s.add(flag, env, short(def), usage, func(v string) error {
-		d, err := time.ParseDuration(v)
+		d, err := when.ParseDuration(v)
 		if err != nil {
-			return fmt.Errorf("%q is not a duration such as 500ms, 90s or 1h30m", v)
+			return err
 		}
 		*p = d
 		return within(d, least, most, short)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"strconv"
+	"strings"
 	"time"
 	_ "time/tzdata" // zones are known in a container without them, too
 )
@@ -142,12 +144,27 @@ func (f *faults) duration(flag, text string, unset, least time.Duration) time.Du
 	if text == "" {
 		return unset
 	}
-	d, err := time.ParseDuration(text)
+	d, err := ParseDuration(text)
 	switch {
 	case err != nil:
-		f.add(fmt.Errorf("%s: %.80q is not a duration such as 90s, 10m or 1h30m", flag, text))
+		f.add(fmt.Errorf("%s: %w", flag, err))
 	case d < least || d > maxDuration:
 		f.add(fmt.Errorf("%s: %v is not between %v and %v", flag, d, least, maxDuration))
 	}
 	return d
+}
+
+// ParseDuration reads a length of time such as 90s. The error of a number of days says how to write it: a day has no
+// unit, as not every one has 24 hours.
+func ParseDuration(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	if err == nil {
+		return d, nil
+	}
+	err = fmt.Errorf("%.80q is not a duration such as 500ms, 90s or 1h30m", text)
+	number, inDays := strings.CutSuffix(text, "d")
+	if days, bad := strconv.ParseUint(number, 10, 16); inDays && bad == nil {
+		err = fmt.Errorf("%w: write %dh", err, 24*days)
+	}
+	return 0, err
 }

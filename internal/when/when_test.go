@@ -50,10 +50,12 @@ func TestEverythingSaid(t *testing.T) {
 
 func TestFaultsNameTheirFlag(t *testing.T) {
 	now := at(t, "2026-11-23T18:00:00Z")
-	const example = " is not a duration such as 90s, 10m or 1h30m"
+	const example = " is not a duration such as 500ms, 90s or 1h30m"
 	for want, spec := range map[string]Spec{
 		"--at and --in exclude each other":                                                         {At: "20:00", In: "2h"},
-		`--in: "2d"` + example:                                                                     {In: "2d"},
+		`--in: "2d"` + example + ": write 48h":                                                     {In: "2d"},
+		`--in: "d"` + example:                                                                      {In: "d"},
+		`--in: "-2d"` + example:                                                                    {In: "-2d"},
 		"--in: -1s is not between 0s and 720h0m0s":                                                 {In: "-1s"},
 		`--spread: "ten"` + example:                                                                {Spread: "ten"},
 		"--spread: 721h0m0s is not between 0s and 720h0m0s":                                        {Spread: "721h"},
