@@ -10,8 +10,10 @@ import (
 	"strings"
 
 	"vizstop/internal/control"
+	"vizstop/internal/estimate"
 	"vizstop/internal/joblist"
 	"vizstop/internal/jobs"
+	"vizstop/internal/settings"
 )
 
 // chosen is the jobs that an ask comes to, and what is known of them.
@@ -179,6 +181,46 @@ func (c *stopCmd) inShape(pass func() iter.Seq2[joblist.Item, error]) func() ite
 			}
 		}
 	}
+}
+
+// tellOdd notes ids that do not look like those of ModelArts. They are no fault: a cloud may have ids of another form.
+// A project that an accounts file names is known.
+func (c *stopCmd) tellOdd(picked *chosen) {
+	var projects, jobIDs oddIDs
+	for _, id := range picked.Projects {
+		projects.look(id, c.api.Accounts != "" || settings.LooksLikeProject(id))
+	}
+	for item := range picked.Items() { // an error of the list is told when the jobs are asked for
+		jobIDs.look(item.JobID, item.JobID == "" || settings.LooksLikeJob(item.JobID))
+	}
+	c.note(projects.note("a project id (32 hex digits)"))
+	c.note(jobIDs.note("a job id (a number or a UUID)"))
+}
+
+// oddIDs counts ids of another form than they should have.
+type oddIDs struct {
+	n     int
+	first string
+}
+
+func (o *oddIDs) look(id string, asUsual bool) {
+	if asUsual {
+		return
+	}
+	if o.n++; o.n == 1 {
+		o.first = id
+	}
+}
+
+// note is "" if there are none.
+func (o *oddIDs) note(form string) string {
+	switch o.n {
+	case 0:
+		return ""
+	case 1:
+		return fmt.Sprintf("%q does not look like %s", o.first, form)
+	}
+	return fmt.Sprintf("%q does not look like %s, nor do %s others", o.first, form, estimate.Count(o.n-1))
 }
 
 func (c *stopCmd) listName() string {

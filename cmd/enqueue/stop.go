@@ -191,6 +191,7 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 		return picked.refusal()
 	}
 	if !c.byRule() {
+		c.tellOdd(picked)
 		mixed = c.followAccounts(desk, picked.Projects)
 	}
 	refusal := errors.Join(mixed, c.checkMax(picked.Count), c.checkPercent(ctx, desk, picked), c.checkProtected(ctx, desk, picked))

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"fmt"
+	"strings"
 
 	"vizstop/internal/accounts"
 	v1 "vizstop/internal/modelarts/v1"
@@ -22,6 +23,14 @@ func CheckShape(g accounts.Generation, jobID string) error {
 		return fmt.Errorf("a number is the id of a job of the v1 API, and the project has v2, whose ids are UUIDs (%s)", otherwise(accounts.V1))
 	}
 	return nil
+}
+
+// LooksLikeJob reports whether a text has the form of a job's id in either generation: a number or a UUID.
+func LooksLikeJob(id string) bool { return v1.LooksLikeID(id) || v2.LooksLikeID(id) }
+
+// LooksLikeProject reports whether a text has the form of a project's id: 32 hex digits.
+func LooksLikeProject(id string) bool {
+	return len(id) == 32 && strings.Trim(id, "0123456789abcdefABCDEF") == ""
 }
 
 // otherwise says what to set where the project has the other generation.
