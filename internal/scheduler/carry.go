@@ -104,7 +104,7 @@ func (s *Scheduler) finish(ctx context.Context, one *schedules.Schedule, c claim
 			st.Settled = max(st.Settled, c.Tick)
 			st.Next = millis(one.Next(timeOf(st.Settled)))
 		}
-		if result.Outcome == Done || result.Outcome == Partial {
+		if (result.Outcome == Done || result.Outcome == Partial) && !result.trial(one.Shadow) {
 			st.LastDone = max(st.LastDone, c.Tick)
 		}
 		st.Claim = nil
@@ -113,7 +113,7 @@ func (s *Scheduler) finish(ctx context.Context, one *schedules.Schedule, c claim
 	if err != nil {
 		return err
 	}
-	s.tellResult(ctx, one.Name, result)
+	s.tellResult(ctx, one, result)
 	if err := s.rdb.Del(ctx, chosenKey(one.Name, c.Tick, c.Chosen.Try)).Err(); err != nil {
 		s.Logger.WarnContext(ctx, "the selection of a tick is forgotten later", "schedule", one.Name, "error", err)
 	}

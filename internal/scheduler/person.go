@@ -47,7 +47,7 @@ func (o Overview) Agreed() bool {
 type Standing struct {
 	Entry
 	Next       time.Time   // the first tick without a result that no suspension keeps out; zero: none within four years, or no worker has looked since it was suspended
-	LastDone   time.Time   // the newest tick that is done; zero: none
+	LastDone   time.Time   // the newest tick that is done, shadow runs of a schedule that stops jobs left out; zero: none
 	Running    *Running    // nil: no tick is being carried out
 	Requested  *Requested  // nil: no run by hand waits
 	Suspension *Suspension // nil: it is not suspended

@@ -111,3 +111,30 @@ func TestUnfit(t *testing.T) {
 		t.Errorf("noted %q", notes)
 	}
 }
+
+// A shadow run of a schedule that stops jobs moves neither its last tick that is done nor the count of ticks; one of a
+// schedule in the shadow does.
+func TestShadowRunCountsForNothing(t *testing.T) {
+	for name, row := range map[string]struct {
+		file string
+		done int
+	}{
+		"stops jobs":    {several, 0},
+		"in the shadow": {strings.Replace(several, "catch_up", "shadow: true, catch_up", 1), 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, row.file, "11-26 19:00")
+			b.at("11-26 19:00")
+			if _, _, err := NewDesk(b.rdb, b).Run(t.Context(), "s", "ann", true); err != nil {
+				t.Fatal(err)
+			}
+			b.at("11-26 19:01")
+			b.at("11-26 19:02")
+			r := b.last("s")
+			_, done, err := b.Times(t.Context())
+			if !r.Shadow || r.By != "ann" || err != nil || len(done) != row.done || b.counted[string(r.Outcome)] != row.done {
+				t.Errorf("the result is %+v; done %v, counted %v, %v", r, done, b.counted, err)
+			}
+		})
+	}
+}

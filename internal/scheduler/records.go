@@ -68,6 +68,10 @@ type Result struct {
 	late int // of Refused: past their deadline
 }
 
+// trial reports whether it is a shadow run that a person asked for, of a schedule that is not in the shadow itself: it
+// says nothing of how the schedule fares.
+func (r *Result) trial(ofShadow bool) bool { return r.Shadow && r.By != "" && !ofShadow }
+
 // Outcome is how a tick ended: a closed set, fit for a metric label.
 type Outcome string
 
@@ -95,7 +99,7 @@ type state struct {
 	Timing   string `json:"timing"`    // fingerprint of what Next was reckoned by
 	Settled  int64  `json:"settled"`   // every tick up to this time has a result
 	Next     int64  `json:"next"`      // the first tick without a result
-	LastDone int64  `json:"last_done"` // the newest tick that is done, in part or whole
+	LastDone int64  `json:"last_done"` // the newest tick that is done, in part or whole, and no trial
 	Looked   int64  `json:"looked"`    // when a worker has looked at it last, to the minute
 	LastRun  int64  `json:"last_run"`  // the newest tick that a person has asked for
 

@@ -271,7 +271,7 @@ func (s *Scheduler) settleLeft(ctx context.Context, left []Left) error {
 			return err
 		}
 		for _, result := range results {
-			s.tellResult(ctx, one.Name, result)
+			s.tellResult(ctx, v.schedule, result)
 		}
 	}
 	return nil
@@ -333,7 +333,7 @@ func (s *Scheduler) visit(ctx context.Context, one *schedules.Schedule, entry En
 		return err
 	}
 	for _, result := range results {
-		s.tellResult(ctx, one.Name, result)
+		s.tellResult(ctx, one, result)
 	}
 	if !mine {
 		return nil
@@ -354,13 +354,15 @@ func (s *Scheduler) visit(ctx context.Context, one *schedules.Schedule, entry En
 	return nil
 }
 
-// tellResult counts a result and logs it.
-func (s *Scheduler) tellResult(ctx context.Context, name string, r Result) {
-	s.Recorder.Ticked(name, string(r.Outcome))
+// tellResult counts a result, unless it is of a trial, and logs it.
+func (s *Scheduler) tellResult(ctx context.Context, one *schedules.Schedule, r Result) {
+	if !r.trial(one.Shadow) {
+		s.Recorder.Ticked(one.Name, string(r.Outcome))
+	}
 	level := slog.LevelInfo
 	if r.Outcome != Done && r.Outcome != Suspended && r.Outcome != Canceled {
 		level = slog.LevelWarn
 	}
-	s.Logger.Log(ctx, level, "tick of a schedule", "schedule", name, "tick", r.Tick.Format(time.RFC3339), "outcome", r.Outcome, "batch", r.Batch,
+	s.Logger.Log(ctx, level, "tick of a schedule", "schedule", one.Name, "tick", r.Tick.Format(time.RFC3339), "outcome", r.Outcome, "shadow", r.Shadow, "batch", r.Batch,
 		"chosen", r.Chosen, "accepted", r.Accepted, "joined", r.Joined, "left_out", len(r.Unlisted)+r.Left+r.Refused, "reason", r.Reason)
 }
