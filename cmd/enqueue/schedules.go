@@ -257,7 +257,7 @@ func schedulesListCommand(getenv func(string) string, streams streams) *cli.Comm
 	var json bool
 	var results int
 	c.declare()
-	c.Int(&results, "results", "", 1, "how many results of each schedule, the newest first", 1, 50)
+	c.Int(&results, "results", "", 1, "how many results of each schedule, the newest first; the last one that is no shadow run by hand in any case", 1, 50)
 	c.Bool(&json, "json", "", "print one JSON object")
 	return &cli.Command{
 		Name: "list", Usage: "show the schedules in force, their last and next ticks, and who has suspended them",
@@ -290,15 +290,18 @@ func printSchedules(streams streams, l scheduler.List) error {
 	t.row("schedule", "at", "next", "last", "outcome", "batch", "")
 	for _, one := range l.Schedules {
 		last, outcome, batch := "-", "-", "-"
-		if len(one.Results) > 0 {
-			last, outcome, batch = inZone(&one.Results[0].Tick, one.Timezone), outcomeOf(one.Results[0]), one.Results[0].Batch
+		if r := one.Last; r != nil {
+			last, outcome, batch = inZone(&r.Tick, one.Timezone), outcomeOf(*r), r.Batch
 		}
 		next := inZone(one.Next, one.Timezone)
 		if one.Next == nil && one.Suspension != nil {
 			next = "suspended" // a worker has yet to look which tick is the first after it
 		}
 		t.row(one.Name, one.Timing, next, last, outcome, batch, remark(one))
-		for _, r := range one.Results[min(1, len(one.Results)):] {
+		for _, r := range one.Results {
+			if r.Tick.Equal(one.Last.Tick) {
+				continue
+			}
 			t.row("", "", "", inZone(&r.Tick, one.Timezone), outcomeOf(r), r.Batch, r.Reason)
 		}
 	}
@@ -344,10 +347,10 @@ func remark(r scheduler.Row) string {
 		return r.Requested.Batch + " is canceled: " + r.Requested.Canceled
 	case r.Requested != nil:
 		return fmt.Sprintf("%s, a run that %s asked for: no worker has taken it up yet", r.Requested.Batch, r.Requested.By)
-	case len(r.Results) > 0 && r.Results[0].Waiting > 0:
-		return fmt.Sprintf("%d stops wait for: enqueue allow %s: %s", r.Results[0].Waiting, r.Results[0].Batch, r.Results[0].Held)
-	case len(r.Results) > 0 && r.Results[0].Reason != "":
-		return r.Results[0].Reason
+	case r.Last != nil && r.Last.Waiting > 0:
+		return fmt.Sprintf("%d stops wait for: enqueue allow %s: %s", r.Last.Waiting, r.Last.Batch, r.Last.Held)
+	case r.Last != nil && r.Last.Reason != "":
+		return r.Last.Reason
 	case r.Shadow:
 		return "shadow"
 	}

@@ -25,6 +25,7 @@ type Row struct {
 	Running    *RunningTick   `json:"running"`
 	Requested  *RequestedRun  `json:"requested"` // a run by hand that no worker has begun with yet
 	Suspension *SuspensionRow `json:"suspension"`
+	Last       *Result        `json:"last"` // one of Results; null: none
 	Results    []Result       `json:"results"`
 }
 
@@ -62,7 +63,7 @@ func (o Overview) List() List {
 	list := List{"schedules", o.Force.Revision, o.Force.Hash, orNull(o.Force.Since), o.Agreed(), append([]WorkerFile{}, o.Workers...), []Row{}}
 	for _, one := range o.Schedules {
 		row := Row{Name: one.Name, Timing: one.Timing, Timezone: one.Timezone, Shadow: one.Shadow, Next: orNull(one.Next), LastDone: orNull(one.LastDone),
-			Results: one.Results}
+			Last: one.Last, Results: one.Results}
 		if r := one.Running; r != nil {
 			row.Running = &RunningTick{r.Tick, r.Batch, r.Worker, r.Try, orNull(r.Again), r.Error, r.By, r.Shadow, r.Canceled}
 		}

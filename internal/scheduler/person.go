@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,7 +52,8 @@ type Standing struct {
 	Running    *Running    // nil: no tick is being carried out
 	Requested  *Requested  // nil: no run by hand waits
 	Suspension *Suspension // nil: it is not suspended
-	Results    []Result    // the newest first
+	Results    []Result    // the newest first, and Last if it is older
+	Last       *Result     // the newest of Results, trials left out if there is another one; nil: there is none, or none was asked for
 }
 
 // Running is a tick that is being carried out, or waits to be tried again.
@@ -107,10 +109,7 @@ func (d *Desk) standings(ctx context.Context, entries []Entry, results int) ([]S
 	for i, e := range entries {
 		all[i] = standing(e, &records[i].state, d.fleet.Now())
 		if results > 0 {
-			if all[i].Results, err = d.results(ctx, e.Name, results); err == nil {
-				err = d.countHeld(ctx, all[i].Results)
-			}
-			if err != nil {
+			if err := d.look(ctx, &all[i], results); err != nil {
 				return nil, err
 			}
 		}
@@ -118,12 +117,31 @@ func (d *Desk) standings(ctx context.Context, entries []Entry, results int) ([]S
 	return all, nil
 }
 
-// countHeld counts how many stops of the newest result are held now.
-func (d *Desk) countHeld(ctx context.Context, results []Result) error {
-	if len(results) == 0 || results[0].Batch == "" || results[0].Shadow {
+// look reads the newest n results of a schedule, finds the last one, and counts how its stops stand.
+func (d *Desk) look(ctx context.Context, s *Standing, n int) (err error) {
+	if s.Results, err = d.results(ctx, s.Name, n); err != nil || len(s.Results) == 0 {
+		return err
+	}
+	counts := func(r Result) bool { return !r.trial(s.Shadow) }
+	last := slices.IndexFunc(s.Results, counts)
+	if last < 0 {
+		older, err := d.results(ctx, s.Name, keptResults)
+		if err != nil {
+			return err
+		}
+		if at := slices.IndexFunc(older, counts); at >= 0 {
+			last, s.Results = len(s.Results), append(s.Results, older[at])
+		}
+	}
+	s.Last = &s.Results[max(0, last)]
+	return d.countHeld(ctx, s.Last)
+}
+
+// countHeld counts how many stops of a result are held now.
+func (d *Desk) countHeld(ctx context.Context, r *Result) error {
+	if r.Batch == "" || r.Shadow {
 		return nil
 	}
-	r := &results[0]
 	books := ledger.New(d.rdb, d.fleet.Now)
 	projects, err := books.BatchProjects(ctx, r.Batch)
 	if errors.Is(err, ledger.ErrNotFound) {

@@ -138,3 +138,45 @@ func TestShadowRunCountsForNothing(t *testing.T) {
 		})
 	}
 }
+
+// The last result is the newest one that is no shadow run of a schedule that stops jobs, however many of those there
+// were since; without another one it is such a run.
+func TestLastResult(t *testing.T) {
+	b := newBench(t, several, "11-26 19:00")
+	b.at("11-26 19:00")
+	desk := NewDesk(b.rdb, b)
+	show := func(n int) Standing {
+		t.Helper()
+		o, err := desk.Overview(t.Context(), n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return o.Schedules[0]
+	}
+	if s := show(1); s.Last != nil || len(s.Results) != 0 {
+		t.Errorf("without a result: %+v", s)
+	}
+	trial := func(text string) {
+		t.Helper()
+		if _, _, err := desk.Run(t.Context(), "s", "ann", true); err != nil {
+			t.Fatal(err)
+		}
+		b.at(text)
+	}
+	trial("11-26 19:01")
+	if s := show(1); s.Last == nil || !s.Last.Shadow {
+		t.Errorf("after a trial: %+v", s)
+	}
+	b.at("11-26 20:00")
+	trial("11-26 20:01")
+	trial("11-26 20:02")
+	for n, want := range map[int]int{1: 2, 2: 3, 3: 3} {
+		s := show(n)
+		if len(s.Results) != want || s.Last != &s.Results[want-1] || s.Last.Shadow || !s.Last.Tick.Equal(at(t, "11-26 20:00")) {
+			t.Errorf("of %d results the last of %+v is %+v", n, s.Results, s.Last)
+		}
+	}
+	if s := show(0); s.Last != nil || len(s.Results) != 0 {
+		t.Errorf("no results were asked for: %+v", s)
+	}
+}

@@ -62,7 +62,7 @@ type Result struct {
 	// Nothing of that batch goes out until somebody allows it.
 	Held string `json:"held"`
 	// Waiting is how many of its stops are held now. It is not kept: Overview counts, for
-	// the newest result of a schedule.
+	// the last result of a schedule.
 	Waiting int `json:"held_stops"`
 
 	late int // of Refused: past their deadline

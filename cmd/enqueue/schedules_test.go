@@ -1,0 +1,37 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"vizstop/internal/scheduler"
+)
+
+// The last evening stands in the schedule's line, a newer shadow run below it.
+func TestShadowRunStandsBelow(t *testing.T) {
+	since := time.Date(2026, 11, 26, 20, 0, 0, 0, time.UTC)
+	results := []scheduler.Result{
+		{Tick: since.Add(time.Hour + time.Second), Outcome: scheduler.Done, Batch: "trial", Shadow: true, By: "ann"},
+		{Tick: since, Outcome: scheduler.Done, Batch: "real", Held: "it has 3 stops, more than --batch-limit 2", Waiting: 3},
+	}
+	var out bytes.Buffer
+	list := scheduler.List{Revision: 1, Since: &since, Agreed: true, Workers: []scheduler.WorkerFile{{}},
+		Schedules: []scheduler.Row{{Name: "evening", Timing: "20:00", Timezone: "UTC", Last: &results[1], Results: results}}}
+	if err := printSchedules(streams{out: &out}, list); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	if len(lines) != 4 {
+		t.Fatalf("printed\n%s", out.String())
+	}
+	for i, want := range map[int]string{
+		2: "2026-11-26 20:00 +00:00 done, held real 3 stops wait for: enqueue allow real: it has 3 stops, more than --batch-limit 2",
+		3: "2026-11-26 21:00 +00:00 done (shadow) trial",
+	} {
+		if got := strings.Join(strings.Fields(lines[i]), " "); !strings.HasSuffix(got, want) {
+			t.Errorf("line %q, want %q", got, want)
+		}
+	}
+}
