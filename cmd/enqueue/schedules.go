@@ -260,7 +260,7 @@ func schedulesListCommand(getenv func(string) string, streams streams) *cli.Comm
 	c.Int(&results, "results", "", 1, "how many results of each schedule, the newest first; the last one that is no shadow run by hand in any case", 1, 50)
 	c.Bool(&json, "json", "", "print one JSON object")
 	return &cli.Command{
-		Name: "list", Usage: "show the schedules in force, their last and next ticks, and who has suspended them",
+		Name: "list", Usage: "show the schedules in force, their last and next ticks, what became of the last, and who has suspended them",
 		Flags: c.Flags(), OnUsageError: usageError,
 		Action: c.action(getenv, func(ctx context.Context, cmd *cli.Command, desk *control.Desk) error {
 			if err := settings.NoArguments(cmd); err != nil {
@@ -291,7 +291,7 @@ func printSchedules(streams streams, l scheduler.List) error {
 	for _, one := range l.Schedules {
 		last, outcome, batch := "-", "-", "-"
 		if r := one.Last; r != nil {
-			last, outcome, batch = inZone(&r.Tick, one.Timezone), outcomeOf(*r), r.Batch
+			last, outcome, batch = inZone(&r.Tick, one.Timezone), r.Title(), r.Batch
 		}
 		next := inZone(one.Next, one.Timezone)
 		if one.Next == nil && one.Suspension != nil {
@@ -302,7 +302,7 @@ func printSchedules(streams streams, l scheduler.List) error {
 			if r.Tick.Equal(one.Last.Tick) {
 				continue
 			}
-			t.row("", "", "", inZone(&r.Tick, one.Timezone), outcomeOf(r), r.Batch, r.Reason)
+			t.row("", "", "", inZone(&r.Tick, one.Timezone), r.Title(), r.Batch, r.Words())
 		}
 	}
 	if err := t.flush(); err != nil {
@@ -321,19 +321,23 @@ func printSchedules(streams streams, l scheduler.List) error {
 	return nil
 }
 
-// outcomeOf is how a tick ended, and whether its batch is held, or one of shadow stops.
-func outcomeOf(r scheduler.Result) string {
-	switch {
-	case r.Waiting > 0:
-		return string(r.Outcome) + ", held"
-	case r.Shadow:
-		return string(r.Outcome) + " (shadow)"
+// remark is what is special about a schedule now, and what became of its last tick.
+func remark(r scheduler.Row) string {
+	now, became := standing(r), ""
+	if r.Last != nil {
+		became = r.Last.Words()
 	}
-	return string(r.Outcome)
+	switch {
+	case now != "" && became != "":
+		return now + "; last: " + became
+	case now+became == "" && r.Shadow:
+		return "shadow"
+	}
+	return now + became
 }
 
-// remark is what is special about a schedule now.
-func remark(r scheduler.Row) string {
+// standing is what is special about a schedule now; "" if it waits for its next tick.
+func standing(r scheduler.Row) string {
 	switch {
 	case r.Suspension != nil:
 		return fmt.Sprintf("suspended until %s by %s: %s", inZone(&r.Suspension.Until, r.Timezone), r.Suspension.By, r.Suspension.Reason)
@@ -347,12 +351,6 @@ func remark(r scheduler.Row) string {
 		return r.Requested.Batch + " is canceled: " + r.Requested.Canceled
 	case r.Requested != nil:
 		return fmt.Sprintf("%s, a run that %s asked for: no worker has taken it up yet", r.Requested.Batch, r.Requested.By)
-	case r.Last != nil && r.Last.Waiting > 0:
-		return fmt.Sprintf("%d stops wait for: enqueue allow %s: %s", r.Last.Waiting, r.Last.Batch, r.Last.Held)
-	case r.Last != nil && r.Last.Reason != "":
-		return r.Last.Reason
-	case r.Shadow:
-		return "shadow"
 	}
 	return ""
 }

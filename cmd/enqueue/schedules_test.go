@@ -35,3 +35,20 @@ func TestShadowRunStandsBelow(t *testing.T) {
 		}
 	}
 }
+
+// What became of the last tick is told beside what is special about the schedule now.
+func TestRemark(t *testing.T) {
+	last := &scheduler.Result{Outcome: scheduler.Done, Batch: "b", Stops: &scheduler.Stops{Requested: 3, Outcomes: map[string]int{"canceled": 3}}}
+	run := &scheduler.RequestedRun{Batch: "c", By: "ann"}
+	for want, row := range map[string]scheduler.Row{
+		"":               {},
+		"shadow":         {Shadow: true},
+		"all 3 canceled": {Last: last},
+		"a run that ann asked for waits for a worker: c":                       {Requested: run},
+		"a run that ann asked for waits for a worker: c; last: all 3 canceled": {Requested: run, Last: last},
+	} {
+		if got := remark(row); got != want {
+			t.Errorf("remark %q, want %q", got, want)
+		}
+	}
+}

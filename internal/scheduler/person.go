@@ -11,7 +11,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"vizstop/internal/ledger"
 	"vizstop/internal/schedules"
 )
 
@@ -134,28 +133,7 @@ func (d *Desk) look(ctx context.Context, s *Standing, n int) (err error) {
 		}
 	}
 	s.Last = &s.Results[max(0, last)]
-	return d.countHeld(ctx, s.Last)
-}
-
-// countHeld counts how many stops of a result are held now.
-func (d *Desk) countHeld(ctx context.Context, r *Result) error {
-	if r.Batch == "" || r.Shadow {
-		return nil
-	}
-	books := ledger.New(d.rdb, d.fleet.Now)
-	projects, err := books.BatchProjects(ctx, r.Batch)
-	if errors.Is(err, ledger.ErrNotFound) {
-		return nil
-	}
-	for _, p := range projects {
-		held, ok, heldErr := books.HeldBatch(ctx, p, r.Batch)
-		err = errors.Join(err, heldErr)
-		if ok {
-			r.Waiting += held.Pending
-			r.Held = held.Words
-		}
-	}
-	return err
+	return d.count(ctx, s.Last)
 }
 
 func standing(e Entry, st *state, now time.Time) Standing {

@@ -64,6 +64,9 @@ type Result struct {
 	// Waiting is how many of its stops are held now. It is not kept: Overview counts, for
 	// the last result of a schedule.
 	Waiting int `json:"held_stops"`
+	// Stops is how its stops stand now. It is not kept: Overview counts, for the last result of a schedule. nil: nobody
+	// has, or the ledger does not have the batch any more.
+	Stops *Stops `json:"stops"`
 
 	late int // of Refused: past their deadline
 }

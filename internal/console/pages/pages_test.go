@@ -55,7 +55,7 @@ func TestEveryPage(t *testing.T) {
 		"/batches/nightly-20261126?state=expired":                 {"a3f0c9d2-0055", "its deadline passed"},
 		"/batches/sweep-http":                                     {"Why it stands still", "more than --batch-limit 50", "/act/allow?batch=sweep-http"},
 		"/jobs/" + project + "/a3f0c9d2-0001":                     {"http 503 ModelArts.0107", "2f4a-a3f0c9d2-0001", "9 (stopped)"},
-		"/schedules":                                              {"20:00 on Mon to Fri", "suspended", "partial, held", "more than its limit", "in force"},
+		"/schedules":                                              {"20:00 on Mon to Fri", "suspended", "partial", "60 asked for, ", " jobs may still run, and be billed: enqueue retry nightly-20261126 asks again", "in force"},
 		"/limits":                                                 {"sweep-http"},
 		"/batches?job=nowhere":                                    {"No stop of job"},
 		"/batches?since=yesterday":                                {"is no time"},

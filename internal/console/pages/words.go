@@ -345,10 +345,10 @@ func newRows(now time.Time, batches []snapshot.Batch) batchRows { return batchRo
 func tickClass(r scheduler.Result) string {
 	switch r.Outcome {
 	case scheduler.Done:
-		if r.Held != "" {
-			return "warn"
+		if r.Well() {
+			return "good"
 		}
-		return "good"
+		return "warn"
 	case scheduler.Partial:
 		return "warn"
 	case scheduler.Suspended, scheduler.Canceled:
