@@ -95,7 +95,7 @@ func (c *brakeCmd) conclude(b *control.Brake) error {
 	if c.json {
 		return untold("what was asked is done", report.WriteJSON(c.streams.out, b))
 	}
-	lines := b.Paused
+	lines := append(b.Paused, "deadlines run on: stops that are not called by theirs expire")
 	if b.Kind == "resume" {
 		lines = c.resumed(b)
 	} else if !b.Changed {

@@ -36,7 +36,7 @@ func (b *Batch) Status(ctx context.Context) (*Status, error) {
 		if s.Held, err = b.Why(ctx); err != nil {
 			return nil, err
 		}
-		if line := report.Overdue(s.Projects); line != "" && len(s.Held) > 0 && !b.Shadow() {
+		if line := report.Deadlines(s.Projects); line != "" && len(s.Held) > 0 && !b.Shadow() {
 			s.Held = append(s.Held, line)
 		}
 	}

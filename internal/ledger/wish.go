@@ -69,9 +69,17 @@ func decodeWishes(f map[string]string) []Wish {
 func timeIn(ms string) time.Time { return timeOf(integer(ms)) }
 
 // TimeUp reports whether all who want s stopped have had their deadline: no stop call goes out for it any more.
-func (s *Stop) TimeUp(now time.Time) bool {
-	wanted := func(w Wish) bool { return w.Withdrawn.IsZero() && now.Before(w.Deadline) }
-	return !now.Before(s.Deadline) && !slices.ContainsFunc(s.Wishes, wanted)
+func (s *Stop) TimeUp(now time.Time) bool { return !now.Before(s.LastDeadline()) }
+
+// LastDeadline is the latest deadline of all who want s stopped, whichever batch it is seen as.
+func (s *Stop) LastDeadline() time.Time {
+	last := s.Deadline
+	for _, w := range s.Wishes {
+		if w.Withdrawn.IsZero() && w.Deadline.After(last) {
+			last = w.Deadline
+		}
+	}
+	return last
 }
 
 // standing lists the batches whose wishes have not been withdrawn.

@@ -41,6 +41,7 @@ type Summary struct {
 	standing estimate.Standing
 	overdue  int       // of InFlight: their deadline has passed
 	since    time.Time // when the first of them had its deadline
+	next     time.Time // when the first of the others has its deadline; zero: there are none
 }
 
 // Quantiles describe the time from when a stop was due until it was confirmed,
@@ -154,32 +155,41 @@ func (s *Summary) stand(stop *ledger.Stop, begin time.Time) {
 	}
 }
 
-// late counts one stop in flight if its deadline has passed.
+// late notes the deadline of one stop in flight.
 func (s *Summary) late(stop *ledger.Stop, now time.Time) {
-	if !stop.TimeUp(now) {
+	if stop.TimeUp(now) {
+		s.overdue++
+		s.since = earlier(s.since, stop.Deadline)
 		return
 	}
-	s.overdue++
-	if s.since.IsZero() || stop.Deadline.Before(s.since) {
-		s.since = stop.Deadline
-	}
+	s.next = earlier(s.next, stop.LastDeadline())
 }
 
-// Overdue says how many stops in flight have had their deadline, and what becomes of them; "" if none has. A worker
-// ends such stops within two minutes: say it where none may be there to do so.
-func Overdue(projects []*Summary) string {
-	n, since := 0, time.Time{}
+// earlier is the earlier of two times, of which the zero one is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// Deadlines says what deadlines do to stops in flight that nothing moves: how many have had theirs, and what becomes of
+// them, else from when on they expire; "" if none is in flight. A worker ends stops that have had their deadline within
+// two minutes: say it where none may be there to do so.
+func Deadlines(projects []*Summary) string {
+	n, since, next := 0, time.Time{}, time.Time{}
 	for _, s := range projects {
-		if n += s.overdue; since.IsZero() || !s.since.IsZero() && s.since.Before(since) {
-			since = s.since
-		}
+		n, since, next = n+s.overdue, earlier(since, s.since), earlier(next, s.next)
 	}
-	if n == 0 {
-		return ""
+	switch {
+	case n > 0:
+		return fmt.Sprintf("the deadline of %s stops has passed, the first at %s: no stop call goes out for them any more; "+
+			"a worker ends them as expired, unless a last look shows that the job has stopped",
+			estimate.Count(n), when.Stamp(since))
+	case !next.IsZero():
+		return "deadlines run on: stops expire from " + when.Stamp(next) + " on"
 	}
-	return fmt.Sprintf("the deadline of %s stops has passed, the first at %s: no stop call goes out for them any more; "+
-		"a worker ends them as expired, unless a last look shows that the job has stopped",
-		estimate.Count(n), when.Stamp(since))
+	return ""
 }
 
 // End is about when the last stop of a batch will have its outcome, at the rate that is known; false if that can't be
