@@ -24,8 +24,8 @@ func (c *stopCmd) across(list func(project string) iter.Seq2[jobs.Job, error], r
 }
 
 // door is what the lists of an account's projects go through: one at a time until its
-// credential was accepted, and none once it was refused. An access key locks after five
-// refusals, for the workers, too.
+// credential was accepted, and none once it was refused. More than five
+// refused calls in a row lock an access key, for the workers, too.
 type door struct {
 	key     chan struct{} // whoever has it may touch the rest
 	open    bool

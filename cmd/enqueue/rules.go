@@ -128,7 +128,11 @@ func (c *stopCmd) chooseByRule(ctx context.Context, desk *control.Desk) (*chosen
 		}
 	}
 	if len(picked.unlisted) == len(c.projects) || ctx.Err() != nil {
-		return nil, fmt.Errorf("nothing was enqueued: %w", errors.Join(picked.unlisted...))
+		err := errors.Join(picked.unlisted...)
+		if !c.dryRun {
+			err = fmt.Errorf("nothing was enqueued: %w", err)
+		}
+		return nil, err
 	}
 	c.tellUnmatched()
 	all, err := survey(fixed(items))

@@ -100,7 +100,7 @@ func (c *checker) list(ctx context.Context, p accounts.Project, o settings.Offer
 		g.Offered = No
 	case jobs.KindOf(err) == jobs.KindPermission:
 		g.List = No
-	case jobs.KindOf(err) == jobs.KindCredentials:
+	case jobs.KindOf(err) == jobs.KindCredentials && !jobs.KeyLocked(err.Error()): // else the error says what to do
 		g.Notes = append(g.Notes, mendKey)
 	}
 	g.Failures = append(g.Failures, err.Error())

@@ -48,6 +48,12 @@ func TestWhyOfARefusal(t *testing.T) {
 	if _, err := d.Release.Report(t.Context(), call, refused); err != nil {
 		t.Fatal(err)
 	}
+	locked := release.Refusal{Account: "north", Detail: "AK access failed to reach the limit,forbidden."}
+	for _, text := range []string{locked.String(), release.Hold{Reason: release.Credentials, Detail: locked.Detail}.String()} {
+		if strings.Contains(text, "renew or enable") {
+			t.Errorf("%q: of a locked key, which may be right", text)
+		}
+	}
 	b := &Batch{ID: "b", Projects: []string{"p"}, Ledger: ledger.New(admin, d.Fleet.Now), desk: d}
 	for _, want := range []int{1, 0} {
 		why, err := b.Why(t.Context())

@@ -25,6 +25,7 @@ type Client struct {
 	base      *url.URL
 	http      *http.Client
 	creds     Credentials
+	advice    string // of WithAdvice
 	userAgent string
 	observe   func(Observation)
 	now       func() time.Time
@@ -65,6 +66,7 @@ func New(baseURL string, opts ...Option) (*Client, error) {
 		http:      client,
 		creds:     o.creds,
 		userAgent: o.userAgent,
+		advice:    o.advice,
 		observe:   o.observe,
 		now:       o.now,
 	}, nil
@@ -97,6 +99,7 @@ type options struct {
 	httpClient     *http.Client
 	wraps          []func(http.RoundTripper) http.RoundTripper
 	creds          Credentials
+	advice         string
 	userAgent      string
 	maxConnections int
 	observe        func(Observation)

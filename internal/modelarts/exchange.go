@@ -2,6 +2,7 @@ package modelarts
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -47,6 +48,9 @@ func (c *Client) exchange(req *http.Request, cl *Call) *jobs.Error {
 	o := Observation{Operation: cl.Operation, Duration: c.now().Sub(start), Context: req.Context()}
 	if apiErr != nil {
 		o.Kind = apiErr.Kind
+		if apiErr.Kind == jobs.KindCredentials {
+			apiErr.Hint = cmp.Or(apiErr.Hint, c.advice)
+		}
 	}
 	c.observe(o)
 	return apiErr

@@ -16,6 +16,8 @@ func hint(e *jobs.Error, g *Generation) string {
 		return "IAM gives no token for this project: check its id, and that the user may use it"
 	case e.Kind == jobs.KindNoAPI:
 		return "this region or endpoint does not offer the " + g.Name
+	case e.Kind == jobs.KindCredentials && jobs.KeyLocked(e.Message):
+		return "the key is locked after too many refused calls: make no call for five minutes, then try again; do not renew it"
 	// A login has nothing to do with clocks.
 	case e.Kind == jobs.KindCredentials && e.Operation != jobs.OperationToken && e.ClockSkew.Abs() > time.Minute:
 		side := "behind"

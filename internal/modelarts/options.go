@@ -24,6 +24,11 @@ func WithCredentials(creds Credentials) Option {
 	return func(o *options) { o.creds = creds }
 }
 
+// WithAdvice is the hint of a refusal of who we are that has no other: what a person is to check.
+func WithAdvice(text string) Option {
+	return func(o *options) { o.advice = text }
+}
+
 // WithUserAgent replaces the User-Agent header "vizstop".
 func WithUserAgent(agent string) Option {
 	return func(o *options) { o.userAgent = agent }

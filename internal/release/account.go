@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/plain"
 )
 
@@ -100,8 +101,8 @@ func (h *fleetHolds) troubles(ctx context.Context, accounts []string) (map[strin
 	return troubles, nil
 }
 
-// Few is how many calls of an account may be under way at once, because an access
-// key locks after more than five failures in five minutes: three until the
+// Few is how many calls of an account may be under way at once, because more
+// than five refused calls in a row lock an access key for five minutes: three until the
 // credential was accepted, and one at a time once a call was refused, until another
 // is accepted. 0: any number.
 func (h *fleetHolds) Few(account string) int {
@@ -147,8 +148,8 @@ func (h *fleetHolds) credentialRefused(ctx context.Context, c Call, err error) e
 	return nil
 }
 
-// RefusedRest is how long a step waits whose call was refused for its credential. An access key locks after more than
-// five refusals within five minutes.
+// RefusedRest is how long a step waits whose call was refused for its credential. More than five
+// refused calls in a row lock an access key for five minutes.
 const RefusedRest = 100 * time.Second
 
 func (f *fleetState) refused(account string) {
@@ -207,8 +208,10 @@ type Refusal struct {
 // String is one line for people.
 func (f Refusal) String() string {
 	text := fmt.Sprintf("the API refused the credential of account %s at %s: %s", f.Account, stamp(f.At), f.Detail)
-	next := "; renew or enable the key, and give it to the workers; the stop is tried again at " +
-		stamp(f.At.Add(RefusedRest))
+	next := "; the stop is tried again at " + stamp(f.At.Add(RefusedRest))
+	if !jobs.KeyLocked(f.Detail) { // else the words say what to do
+		next = "; renew or enable the key, and give it to the workers" + next
+	}
 	return plain.Line(text, maxSaid-len(next)) + next
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
 	"vizstop/internal/plain"
 )
@@ -118,7 +119,7 @@ func (h Hold) String() string {
 	default:
 		text = fmt.Sprintf("%s held since %s, %s: %s; %d probes failed, next at %s", h.what("calls"), stamp(h.Since), h.Reason,
 			h.Detail, h.Probes, stamp(h.Until))
-		if h.Reason == Credentials {
+		if h.Reason == Credentials && !jobs.KeyLocked(h.Detail) { // else the words say what to do
 			text = plain.Line(text, maxSaid-len(mendKey)) + mendKey
 		}
 	}

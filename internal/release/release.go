@@ -42,8 +42,8 @@ type Config struct {
 	// by default 1.5 s and 2 min.
 	FirstProbe, LongestProbe time.Duration
 	// CredentialProbe is how long after a refusal of a credential itself it is tried
-	// again: default 2 min. An access key locks after more than five refusals
-	// within five minutes, and three calls may be under way before it is held.
+	// again: default 2 min. More than five refused calls in a row lock an access key for
+	// five minutes, and three calls may be under way before it is held.
 	CredentialProbe time.Duration
 
 	// Window is the window limit: how many stop calls that nobody confirmed a project may

@@ -65,25 +65,35 @@ func loginFiles(getenv func(string) string, prefix string) (files []string) {
 	return files
 }
 
+// ways names the variables of each way of authentication: AK/SK, token and password. set are those of which some are.
+func (l *Login) ways(prefix string) (all, set []string) {
+	all = []string{prefix + "_ACCESS_KEY and " + prefix + "_SECRET_KEY", prefix + "_AUTH_TOKEN",
+		prefix + "_USER_NAME, " + prefix + "_USER_PASSWORD and " + prefix + "_DOMAIN_NAME"}
+	for i, text := range []string{l.AccessKey + l.SecretKey + l.SecurityToken, l.Token, l.User + l.Password + l.Domain} {
+		if text != "" {
+			set = append(set, all[i])
+		}
+	}
+	return all, set
+}
+
+// advice is what to check if the API refuses the credentials.
+func (l *Login) advice(prefix string) string {
+	_, set := l.ways(prefix)
+	text := "check " + strings.Join(set, "; ")
+	if l.AccessKey != "" {
+		text += ": more than five refused calls in a row lock the key for five minutes"
+	}
+	return text
+}
+
 // credentials picks the one way of authentication that is set. Errors name the
 // variables, which start with prefix, and the setting of IAM's endpoint.
 func (l *Login) credentials(prefix, iamEndpoint, setting string, plainHTTP bool) (modelarts.Credentials, error) {
-	wayAKSK := prefix + "_ACCESS_KEY and " + prefix + "_SECRET_KEY"
-	wayToken := prefix + "_AUTH_TOKEN"
-	wayPassword := prefix + "_USER_NAME, " + prefix + "_USER_PASSWORD and " + prefix + "_DOMAIN_NAME"
-	var ways []string
-	if l.AccessKey+l.SecretKey+l.SecurityToken != "" {
-		ways = append(ways, wayAKSK)
-	}
-	if l.Token != "" {
-		ways = append(ways, wayToken)
-	}
-	if l.User+l.Password+l.Domain != "" {
-		ways = append(ways, wayPassword)
-	}
+	all, ways := l.ways(prefix)
 	switch {
 	case len(ways) == 0:
-		return nil, fmt.Errorf("no credentials: set %s, or %s, or %s", wayAKSK, wayToken, wayPassword)
+		return nil, fmt.Errorf("no credentials: set %s", strings.Join(all, ", or "))
 	case len(ways) > 1:
 		return nil, fmt.Errorf("more than one way to authenticate is set (%s): leave one", strings.Join(ways, "; "))
 	}
@@ -94,10 +104,10 @@ func (l *Login) credentials(prefix, iamEndpoint, setting string, plainHTTP bool)
 		return fmt.Errorf("%s is not set: %s go together", prefix+name, ways[0])
 	}
 	switch ways[0] {
-	case wayAKSK:
+	case all[0]:
 		err := errors.Join(missing("_ACCESS_KEY", l.AccessKey), missing("_SECRET_KEY", l.SecretKey))
 		return modelarts.NewAKSK(sdkhmac.Key{AccessKey: l.AccessKey, SecretKey: l.SecretKey}, l.SecurityToken), err
-	case wayToken:
+	case all[1]:
 		return modelarts.NewToken(l.Token), nil
 	}
 	err := errors.Join(missing("_USER_NAME", l.User), missing("_USER_PASSWORD", l.Password), missing("_DOMAIN_NAME", l.Domain))

@@ -188,7 +188,7 @@ func (b *services) open(s *Service, p accounts.Project) error {
 	if fault != nil {
 		fault = inAccount(b.file, p.Account, fault)
 	} else {
-		opts = append(opts, modelarts.WithCredentials(creds))
+		opts = append(opts, modelarts.WithCredentials(creds), modelarts.WithAdvice(b.advice(p.Account)))
 	}
 	if s.options.Client != nil {
 		opts = append(opts, s.options.Client(p.Account.Name)...)
@@ -248,6 +248,15 @@ func (b *services) make(a *API, key credentialKey, logins map[*accounts.Account]
 	}
 	return modelarts.NewAgency(modelarts.AgencyConfig{IAMEndpoint: key.iam, Name: agency.Name, Domain: agency.Domain,
 		Through: through, Duration: agency.Duration, AllowPlainHTTP: a.PlainHTTP})
+}
+
+// advice is what to check if the API refuses the credentials of an account, or of the one that it goes through.
+func (b *services) advice(account *accounts.Account) string {
+	for account.Agency != nil {
+		account = account.Agency.Through
+	}
+	l := b.logins[account]
+	return l.advice(account.Prefix)
 }
 
 // find is the Router.
