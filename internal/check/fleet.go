@@ -54,7 +54,7 @@ func (c *Command) lookAtFleet(ctx context.Context, desk *control.Desk, r *Report
 		return err
 	}
 	r.Holds = []Hold{}
-	for _, h := range holds {
+	for _, h := range release.Told(holds) {
 		if c.concerns(desk, h, r) {
 			r.Holds = append(r.Holds, newHold(h, c.producer))
 		}

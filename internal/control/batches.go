@@ -103,7 +103,7 @@ func listBatches(ctx context.Context, l *ledger.Ledger, most int) ([]BatchRow, e
 // account of a project is not known, the hold of a credential marks nothing there, and its words say so.
 func (d *Desk) markHeld(ctx context.Context, rows []BatchRow) (words []string, err error) {
 	holds, err := d.Release.Holds(ctx)
-	for _, h := range holds {
+	for _, h := range release.Told(holds) {
 		marked, doubt := false, false
 		for i := range rows {
 			if d.doubts(h, rows[i].ProjectID) {

@@ -44,7 +44,7 @@ func (b *Batch) Why(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return lines, err
 	}
-	for _, h := range holds {
+	for _, h := range release.Told(holds) {
 		lines = append(lines, h.String())
 	}
 	refusals, err := b.refusals(ctx)
@@ -58,7 +58,7 @@ func (b *Batch) Refused(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	var lines []string
-	for _, h := range holds {
+	for _, h := range release.Told(holds) {
 		if h.Reason == release.Credentials {
 			lines = append(lines, h.String())
 		}

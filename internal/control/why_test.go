@@ -35,6 +35,29 @@ func TestWhyOfAnAccount(t *testing.T) {
 	}
 }
 
+// A project that is held for the credential of a held account is told once. Without the account's hold it is told.
+func TestWhyOfAnAccountAndItsProject(t *testing.T) {
+	t.Parallel()
+	admin := redistest.Start(t).Client(t)
+	d, err := Open(t.Context(), admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &Batch{ID: "b", Projects: []string{"p"}, Ledger: ledger.New(admin, d.Fleet.Now), desk: d}
+	admin.SAdd(t.Context(), "vizstop:{-}:held", "p")
+	admin.HSet(t.Context(), "vizstop:{p}:control", "hold", "credentials", "hold_since", 1767323045000)
+	for _, want := range []string{"calls of project p held since", "calls of account default held since"} {
+		lines, err := b.Refused(t.Context())
+		why, werr := b.Why(t.Context()) // no worker lives, too
+		words, merr := d.markHeld(t.Context(), []BatchRow{{ProjectID: "p", InFlight: 1}})
+		if err != nil || werr != nil || merr != nil || len(lines) != 1 || len(why) != 2 || len(words) != 1 || !strings.HasPrefix(lines[0], want) {
+			t.Errorf("%q, %q, %q, %v, %v, %v, want %q", lines, why, words, err, werr, merr, want)
+		}
+		admin.SAdd(t.Context(), "vizstop:{-}:accounts", "default")
+		admin.HSet(t.Context(), "vizstop:{-}:account:default", "hold", "credentials", "hold_since", 1767323045000)
+	}
+}
+
 // One refusal holds nothing back, and is told all the same: a single stop waits for its next trial.
 func TestWhyOfARefusal(t *testing.T) {
 	t.Parallel()

@@ -194,6 +194,23 @@ func (r *holdReader) Holds(ctx context.Context) ([]Hold, error) {
 	return append(holds, slices.Concat(found...)...), nil
 }
 
+// Told leaves out of holds what only doubles another one for people: that of a project by a credential while the whole
+// account is held. The next trial is that of the account.
+func Told(holds []Hold) []Hold {
+	double := func(h Hold) bool {
+		return h.Scope == ScopeProject && h.Reason == Credentials && slices.ContainsFunc(holds, func(of Hold) bool {
+			return of.Scope == ScopeCredential && of.Account == h.Account
+		})
+	}
+	var told []Hold
+	for _, h := range holds {
+		if !double(h) {
+			told = append(told, h)
+		}
+	}
+	return told
+}
+
 // heldBy lists the holds of one control hash and, if it is a project's, those of its limits. A project that nothing
 // holds any more is noted no longer.
 func (r *holdReader) heldBy(ctx context.Context, c control, now time.Time) ([]Hold, error) {

@@ -143,7 +143,7 @@ func (w *Worker) Ready(ctx context.Context) (faults, notes []string) {
 		notes = append(notes, grouped(n))
 	}
 	working, held, refused := maps.Clone(now.load.Projects), make(map[string]string), make(map[string]string)
-	for _, h := range now.holds {
+	for _, h := range release.Told(now.holds) {
 		switch {
 		case h.Reason == release.Paused || h.Reason == release.Throttled || h.ByLimit():
 			notes = append(notes, h.String())
