@@ -44,8 +44,8 @@ func TestRemark(t *testing.T) {
 		"":               {},
 		"shadow":         {Shadow: true},
 		"all 3 canceled": {Last: last},
-		"a run that ann asked for waits for a worker: c":                       {Requested: run},
-		"a run that ann asked for waits for a worker: c; last: all 3 canceled": {Requested: run, Last: last},
+		"c, a run that ann asked for: no worker has taken it up yet":                       {Requested: run},
+		"c, a run that ann asked for: no worker has taken it up yet; last: all 3 canceled": {Requested: run, Last: last},
 	} {
 		if got := remark(row); got != want {
 			t.Errorf("remark %q, want %q", got, want)
