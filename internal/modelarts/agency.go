@@ -1,6 +1,7 @@
 package modelarts
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -112,25 +113,29 @@ func (a *agency) fetch(ctx context.Context, c *Client, _ string) (key *aksk, ren
 			return nil, time.Time{}, err
 		}
 		if err := a.Through.authorize(ctx, c, req, cl); err != nil {
-			return nil, time.Time{}, a.refusal(err)
+			return nil, time.Time{}, a.refusal(c, err)
 		}
 		apiErr := c.exchange(req, cl)
 		if apiErr == nil {
 			return key, renewAt, nil
 		}
 		if repeated || apiErr.HTTPStatus != http.StatusUnauthorized || !a.Through.renew(req, cl) {
-			return nil, time.Time{}, a.refusal(apiErr)
+			return nil, time.Time{}, a.refusal(c, apiErr)
 		}
 	}
 }
 
 // refusal names the agency, and says that it is about no project.
-func (a *agency) refusal(err error) error {
+func (a *agency) refusal(c *Client, err error) error {
 	apiErr, ok := errors.AsType[*jobs.Error](copyOf(err))
 	if !ok || apiErr.Kind != jobs.KindPermission && apiErr.Kind != jobs.KindCredentials {
 		return err
 	}
-	apiErr.Kind, apiErr.Hint = jobs.KindCredentials, "" // the hint is about a project
+	apiErr.Kind = jobs.KindCredentials
+	apiErr.Hint = hint(apiErr, nil) // the one before is about a project
+	if apiErr.HTTPStatus == http.StatusUnauthorized {
+		apiErr.Hint = cmp.Or(apiErr.Hint, c.advice)
+	}
 	words := fmt.Sprintf("agency %q of %q cannot be assumed", a.Name, a.Domain)
 	if apiErr.Err == nil {
 		apiErr.Err = errors.New(words)

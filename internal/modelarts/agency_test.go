@@ -422,3 +422,21 @@ func TestAgencyHidesSecrets(t *testing.T) {
 	})
 	mustHide(t, stop(t, c, "a"), "Signature=")
 }
+
+// What a person does about an agency that IAM refuses is said of the key that it goes through.
+func TestHintOfAnAgency(t *testing.T) {
+	for _, tt := range []struct {
+		status        int
+		message, want string
+	}{
+		{401, "AK access failed to reach the limit,forbidden.", "too many refused calls have locked the key"},
+		{401, "verify aksk signature fail", "check X"},
+		{403, "You are not authorized", ""},
+	} {
+		c, l := newAgencyClient(t, notCalled(t), WithAdvice("check X"))
+		l.answer = func(w http.ResponseWriter, _ *http.Request) { refuse(tt.status, tt.message)(w, "") }
+		if e := asError(t, stop(t, c, "a")); e.Kind != jobs.KindCredentials || !strings.HasPrefix(e.Hint, tt.want) || e.Hint != "" && tt.want == "" {
+			t.Errorf("%d %s: %v, of kind %v; want the hint %q", tt.status, tt.message, e, e.Kind, tt.want)
+		}
+	}
+}

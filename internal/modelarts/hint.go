@@ -17,7 +17,8 @@ func hint(e *jobs.Error, g *Generation) string {
 	case e.Kind == jobs.KindNoAPI:
 		return "this region or endpoint does not offer the " + g.Name
 	case e.Kind == jobs.KindCredentials && jobs.KeyLocked(e.Message):
-		return "the key is locked after too many refused calls: make no call for five minutes, then try again; do not renew it"
+		return "too many refused calls have locked the key, right or wrong: make no other call for five minutes, " +
+			"and renew it only if it is refused for another reason then"
 	// A login has nothing to do with clocks.
 	case e.Kind == jobs.KindCredentials && e.Operation != jobs.OperationToken && e.ClockSkew.Abs() > time.Minute:
 		side := "behind"

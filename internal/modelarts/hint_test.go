@@ -14,7 +14,8 @@ func TestHint(t *testing.T) {
 		"this region or endpoint does not offer the v1 visualization-jobs API":            {Operation: jobs.OperationStop, Kind: jobs.KindNoAPI},
 		"this endpoint does not offer the IAM token API":                                  {Operation: jobs.OperationToken, Kind: jobs.KindNoAPI},
 		"IAM gives no token for this project: check its id, and that the user may use it": {Operation: jobs.OperationToken, Kind: jobs.KindPermission},
-		"the key is locked after too many refused calls: make no call for five minutes, then try again; do not renew it": {Operation: jobs.OperationStop,
+		"too many refused calls have locked the key, right or wrong: make no other call for five minutes, " +
+			"and renew it only if it is refused for another reason then": {Operation: jobs.OperationStop,
 			Kind: jobs.KindCredentials, Message: "Incorrect IAM authentication information: AK access failed to reach the limit,forbidden."},
 		"this machine's clock differs from the server's by 16m0s (behind): set the clock": {Operation: jobs.OperationStop, ClockSkew: 16 * time.Minute, Kind: jobs.KindCredentials},
 		"this machine's clock differs from the server's by 1h0m0s (ahead): set the clock": {Operation: jobs.OperationStop, ClockSkew: -time.Hour, Kind: jobs.KindCredentials},

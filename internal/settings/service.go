@@ -252,11 +252,15 @@ func (b *services) make(a *API, key credentialKey, logins map[*accounts.Account]
 
 // advice is what to check if the API refuses the credentials of an account, or of the one that it goes through.
 func (b *services) advice(account *accounts.Account) string {
+	agency := ""
+	if a := account.Agency; a != nil {
+		agency = fmt.Sprintf("check agency %q of %q; ", a.Name, a.Domain)
+	}
 	for account.Agency != nil {
 		account = account.Agency.Through
 	}
 	l := b.logins[account]
-	return l.advice(account.Prefix)
+	return agency + l.advice(account.Prefix)
 }
 
 // find is the Router.
