@@ -78,9 +78,9 @@ func (r Result) Title() string {
 	return string(r.Outcome)
 }
 
-// Words says why the tick ended as it did, and what became of its stops; "" if there is nothing to say.
+// Words says what became of the tick's stops, and why it ended as it did; "" if there is nothing to say.
 func (r Result) Words() string {
-	parts := []string{r.Reason, r.became()}
+	parts := []string{r.became(), r.Reason} // a table may cut off what is long
 	if parts[0] == "" || parts[1] == "" {
 		return parts[0] + parts[1]
 	}
@@ -96,20 +96,26 @@ func (r Result) became() string {
 	case r.Stops == nil:
 		return ""
 	}
-	words := r.Stops.words(r.Shadow)
+	words := r.Stops.words(r.Shadow, !r.inPart())
+	if r.inPart() {
+		words += "; nothing is known any more of others"
+	}
 	if n := r.givenUp(); n > 0 {
 		words += fmt.Sprintf("; %d jobs may still run, and be billed: enqueue retry %s asks again", n, r.Batch)
 	}
 	return words
 }
 
-// words is each count, that of stopped ones also if it is 0 while others are bad.
-func (s *Stops) words(shadow bool) string {
+// inPart reports whether the ledger has forgotten the batch in some of its projects.
+func (r Result) inPart() bool { return r.Stops != nil && r.Accepted+r.Joined > r.Stops.Requested }
+
+// words is each count, that of stopped ones also if it is 0 while others are bad. Whole says that these are all.
+func (s *Stops) words(shadow, whole bool) string {
 	var parts []string
 	for _, state := range append(ledger.AllOutcomes(), ledger.InFlight()...) {
 		n := s.Outcomes[string(state)] + s.InFlight[string(state)]
 		switch {
-		case n == s.Requested && (state == ledger.Stopped || state == ledger.WouldStop || state == ledger.Canceled) && s.Undone == 0:
+		case whole && n == s.Requested && (state == ledger.Stopped || state == ledger.WouldStop || state == ledger.Canceled) && s.Undone == 0:
 			return fmt.Sprintf("all %d %s", n, state)
 		case n > 0 || state == ledger.Stopped && !shadow:
 			parts = append(parts, fmt.Sprintf("%d %s", n, state))
@@ -132,7 +138,7 @@ func (r Result) givenUp() int {
 // Well reports whether the tick is done, and nothing is known of its stops that a person has to look at.
 func (r Result) Well() bool {
 	switch {
-	case r.Outcome != Done || r.Waiting > 0:
+	case r.Outcome != Done || r.Waiting > 0 || r.inPart():
 		return false
 	case r.Stops == nil:
 		return r.Held == ""

@@ -35,7 +35,9 @@ func TestWordsOfResult(t *testing.T) {
 		{Result{Held: held, Stops: counts(map[ledger.State]int{ledger.Canceled: 1898})}, "done", "all 1898 canceled", false},
 		{Result{Held: held, Stops: counts(map[ledger.State]int{ledger.Stopped: 3})}, "done", "all 3 stopped", true},
 		{Result{Stops: counts(map[ledger.State]int{ledger.Stopped: 2, ledger.Gone: 1, ledger.Pending: 4, ledger.Stopping: 1}), Reason: "slow"}, "done",
-			"slow; 8 asked for, 2 stopped, 1 gone, 4 pending, 1 stopping", true},
+			"8 asked for, 2 stopped, 1 gone, 4 pending, 1 stopping; slow", true},
+		{Result{Accepted: 40, Joined: 7, Stops: counts(map[ledger.State]int{ledger.Stopped: 7})}, "done",
+			"7 asked for, 7 stopped; nothing is known any more of others", false},
 		{Result{Stops: undone}, "done", "3 asked for, 3 stopped, 2 restarted by undo", true},
 		{Result{Shadow: true, Stops: counts(map[ledger.State]int{ledger.WouldStop: 3})}, "done (shadow)", "all 3 would_stop", true},
 		{Result{Shadow: true, Stops: counts(map[ledger.State]int{ledger.Expired: 3})}, "done (shadow)", "3 asked for, 3 expired", false},
@@ -70,7 +72,7 @@ func TestStopsOfTheLastResult(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if r = last(); r.Waiting != 0 || r.Title() != "partial" || !strings.HasSuffix(r.Words(), "all 8 canceled") {
+	if r = last(); r.Waiting != 0 || r.Title() != "partial" || !strings.HasPrefix(r.Words(), "all 8 canceled") {
 		t.Errorf("canceled: %s: %q", r.Title(), r.Words())
 	}
 	state, err := b.state(t.Context(), "s")
