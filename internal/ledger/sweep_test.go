@@ -115,6 +115,26 @@ func TestSweepLeavesStopsInFlight(t *testing.T) {
 	})
 }
 
+// A batch that is asked for anew after it was canceled and forgotten, while a stop that it had joined goes on for
+// another one, is heard.
+func TestSweepForgetsCancels(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		id := w.open(t, "b1", w.in(9*retention, 99*retention))[0].StopID
+		w.open(t, "b2", w.in(0, retention))
+		w.withdraw(t, id, "b2", ledger.Withdrew)
+		w.advance(2 * retention)
+		w.sweep(t)
+		w.open(t, "b2", w.in(0, retention))
+		if s := w.get(t, id); s.Due.After(w.now()) {
+			t.Errorf("the stop is due at %v, want it due now", s.Due)
+		}
+		w.finished(t, w.claim(t, id), ledger.Stopped)
+		if b := w.batch(t, "b2"); b.Total != 1 || b.InFlight() != 0 || b.Counts[ledger.Stopped] != 1 {
+			t.Errorf("the batch has %+v", b)
+		}
+	})
+}
+
 // A batch that was described and never got a stop is forgotten, too, and so are
 // large batches and many of them. What a person has paused stays paused.
 func TestSweepOfManyAndOfNone(t *testing.T) {

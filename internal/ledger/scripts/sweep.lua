@@ -21,7 +21,8 @@ for i = 1, (#KEYS - 6) / 2 do
   if redis.call('LINDEX', stops, 0) ~= own_id then
     return 0 -- somebody else sweeps, too
   end
-  redis.pcall('HDEL', stop, 'meant:' .. batch_id) -- a key that holds no stop is left as it is
+  -- A key that holds no stop is left as it is.
+  redis.pcall('HDEL', stop, 'meant:' .. batch_id, 'void:' .. batch_id, 'late:' .. batch_id)
   if redis.pcall('HDEL', stop, 'wish:' .. batch_id) == 1 and redis.call('HINCRBY', stop, 'wishes', -1) <= 0
     and redis.call('HGET', active, job) ~= id then
     redis.call('DEL', stop)
