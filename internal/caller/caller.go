@@ -131,19 +131,19 @@ func (c *Caller) Get(ctx context.Context, projectID, jobID string) (job *jobs.Jo
 	return job, err
 }
 
-// Restart restarts one job. If a try got no answer and may have worked, its error says so (jobs.Error.MaybeSent),
+// Restart restarts one job. If a try got no answer and may have worked, its error says so (jobs.Error.Unanswered),
 // whatever came after it, unless that names the job as active.
 func (c *Caller) Restart(ctx context.Context, projectID, jobID string) (requestID string, err error) {
 	var unanswered *jobs.Error
 	err = c.call(ctx, projectID, func(ctx context.Context) error {
 		requestID, err = c.API.Restart(ctx, projectID, jobID)
-		if apiErr, ok := errors.AsType[*jobs.Error](err); ok && apiErr.MaybeSent {
+		if apiErr, ok := errors.AsType[*jobs.Error](err); ok && apiErr.Unanswered() {
 			unanswered = apiErr
 		}
 		return err
 	})
 	last, _ := errors.AsType[*jobs.Error](err)
-	if err != nil && unanswered != nil && (last == nil || !last.MaybeSent && last.JobStatus.State != jobs.Active) {
+	if err != nil && unanswered != nil && (last == nil || !last.Unanswered() && last.JobStatus.State != jobs.Active) {
 		err = fmt.Errorf("%w, then: %w", unanswered, err)
 	}
 	return requestID, err

@@ -40,6 +40,7 @@ func (r *anyRate) Throttled(context.Context, string, error) error { return nil }
 func TestRestartThatMayHaveWorked(t *testing.T) {
 	lost := &jobs.Error{Operation: jobs.OperationRestart, Kind: jobs.KindTimeout, MaybeSent: true}
 	refused := &jobs.Error{Kind: jobs.KindInvalid}
+	away := &jobs.Error{Kind: jobs.KindUnavailable, HTTPStatus: 503, MaybeSent: true}
 	active := &jobs.Error{Kind: jobs.KindNotAllowed, JobStatus: jobs.Status{State: jobs.Active}}
 	for name, tt := range map[string]struct {
 		errs        []error
@@ -47,6 +48,8 @@ func TestRestartThatMayHaveWorked(t *testing.T) {
 		maybe       bool
 	}{
 		"refused":                     {[]error{refused}, false, false},
+		"turned away, then refused":   {[]error{away, refused}, false, false},
+		"no answer, then turned away": {[]error{lost, away, refused}, false, true},
 		"no answer, then refused":     {[]error{lost, refused}, false, true},
 		"no answer, interrupted":      {[]error{lost}, true, true},
 		"no answer, but it is active": {[]error{lost, active}, false, false},
@@ -61,7 +64,7 @@ func TestRestartThatMayHaveWorked(t *testing.T) {
 			}
 			_, err := (&Caller{API: &answers{errs: tt.errs}, Rate: rate}).Restart(ctx, "p", "1")
 			apiErr, _ := errors.AsType[*jobs.Error](err)
-			maybe := apiErr != nil && apiErr.MaybeSent
+			maybe := apiErr != nil && apiErr.Unanswered()
 			if maybe != tt.maybe || errors.Is(err, context.Canceled) != tt.interrupted {
 				t.Errorf("%v, which may have worked: %t, want %t", err, maybe, tt.maybe)
 			}

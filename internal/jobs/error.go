@@ -69,6 +69,16 @@ type Error struct {
 	Err error
 }
 
+// Unanswered reports whether e leaves open if the call has worked: it went out, and no answer came, or only that of a
+// gateway that got none, or one of success that can't be read. A gateway that turns calls away (503) has answered.
+func (e *Error) Unanswered() bool {
+	switch e.HTTPStatus {
+	case 0, 408, 500, 502, 504:
+		return e.MaybeSent
+	}
+	return e.MaybeSent && e.HTTPStatus/100 == 2
+}
+
 // Error is one line: operation, HTTP status, code, message, cause, a hint where
 // we have one, request id.
 func (e *Error) Error() string {

@@ -9,7 +9,7 @@ import (
 // before the job is restarted: whoever stops the job after that does so for a
 // reason of their own, and no second undo of any batch of s restarts it. by is the id of this undo.
 // If it reports false it has noted nothing, and the job is not to be restarted: another undo has noted the same, or
-// another batch wants the job stopped. Say with Restarted or NotUndone what became of it.
+// another batch wants the job stopped. Say with Restarted, NotUndone or Unanswered what became of it.
 func (l *Ledger) Undo(ctx context.Context, s *Stop, batch, by string) (noted bool, err error) {
 	found, err := l.noteUndo(ctx, s, batch, "restart", by)
 	return found == "noted", err
@@ -18,6 +18,13 @@ func (l *Ledger) Undo(ctx context.Context, s *Stop, batch, by string) (noted boo
 // Restarted notes that the restart that Undo has noted is made.
 func (l *Ledger) Restarted(ctx context.Context, s *Stop, batch, by string) error {
 	_, err := l.noteUndo(ctx, s, batch, "done", by)
+	return err
+}
+
+// Unanswered notes that the call of the restart that Undo has noted got no answer. It may have worked: no later undo
+// makes it again, and it does not count as restarted.
+func (l *Ledger) Unanswered(ctx context.Context, s *Stop, batch, by string) error {
+	_, err := l.noteUndo(ctx, s, batch, "unanswered", by)
 	return err
 }
 

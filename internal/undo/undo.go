@@ -442,7 +442,7 @@ func (u *Undo) call(ctx context.Context, s *ledger.Stop) error {
 		return u.runs(ctx, s, "restarted", "")
 	case apiErr != nil && apiErr.JobStatus.State == jobs.Active:
 		return u.runs(ctx, s, "running", apiErr.JobStatus.String())
-	case apiErr != nil && apiErr.MaybeSent:
+	case apiErr != nil && apiErr.Unanswered():
 		return u.mayRun(ctx, s, err)
 	}
 	taken := u.ledger.NotUndone(context.WithoutCancel(ctx), s, u.Batch, u.id)
@@ -479,7 +479,11 @@ func (u *Undo) runs(ctx context.Context, s *ledger.Stop, result, reason string) 
 // mayRun notes that the restart call of s got no answer, and may have worked. What was noted before the call stands, as
 // if this undo had been killed: a later one looks whether the job runs, and makes no other call.
 func (u *Undo) mayRun(ctx context.Context, s *ledger.Stop, unanswered error) error {
-	again, unread := u.askedAgain(context.WithoutCancel(ctx), s)
+	after := context.WithoutCancel(ctx)
+	again, unread := u.askedAgain(after, s)
+	if err := u.ledger.Unanswered(after, s, u.Batch, u.id); !errors.Is(err, ledger.ErrNotFound) { // else nobody asks any more
+		unread = errors.Join(unread, err)
+	}
 	reason := mayRun
 	if again != "" {
 		reason = fmt.Sprintf(mayAgainst, again)

@@ -392,6 +392,9 @@ func TestNoAnswerToTheCall(t *testing.T) {
 			if u.Failed != 1 || !strings.HasPrefix(u.Jobs[0].Reason, tt.want+": ") || !slices.Equal(u.Unfinished(), []string{says}) {
 				t.Errorf("did %+v, says %q", u.Report, u.Unfinished())
 			}
+			if b, err := l.Batch(t.Context(), project, "one"); err != nil || b.Undone != 0 {
+				t.Errorf("counts as restarted: %+v, %v", b, err)
+			}
 			if r := restartAll(t, New(l, api, "one"), stops, 0); r.Restarted != 0 || api.Restarted["1"] != 0 || !tt.again && r.Failed != 1 {
 				t.Errorf("a later undo: %+v, restarted %d times", r, api.Restarted["1"])
 			}
@@ -400,6 +403,21 @@ func TestNoAnswerToTheCall(t *testing.T) {
 				t.Errorf("as it runs: %+v", r)
 			}
 		})
+	}
+}
+
+// A gateway that turned the call away has not let it through: the next undo restarts the job.
+func TestTheCallIsTurnedAway(t *testing.T) {
+	t.Parallel()
+	l, api := ledger.New(redistest.Start(t).Limited(t), time.Now), undotest.New()
+	stops := []*ledger.Stop{stopped(t, l, "1", "one")}
+	away := &jobs.Error{Kind: jobs.KindUnavailable, HTTPStatus: 503, MaybeSent: true}
+	r := restartAll(t, New(l, before{api, func() {}, away}, "one"), stops, 0)
+	if says := r.Unfinished(); r.Failed != 1 || !slices.Equal(says, []string{"1 jobs of batch one could not be restarted"}) {
+		t.Errorf("%+v, says %q", r, says)
+	}
+	if r := restartAll(t, New(l, api, "one"), stops, 0); r.Restarted != 1 {
+		t.Errorf("then: %+v", r)
 	}
 }
 

@@ -339,9 +339,9 @@ func readDigest(ctx context.Context, l *ledger.Ledger, projectID, id string, mos
 }
 
 // UndoneAt is when the job of a stop was restarted by an undo, of any batch; zero: it was not, which an undo does
-// not do while another batch wants it stopped.
+// not do while another batch wants it stopped, or nobody knows whether it was.
 func UndoneAt(stop *ledger.Stop) (at time.Time) {
-	if stop.WantedBesides("") != "" {
+	if stop.WantedBesides("") != "" || stop.Restarting() {
 		return at
 	}
 	for _, w := range stop.Wishes {

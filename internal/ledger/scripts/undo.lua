@@ -7,6 +7,7 @@
 --                 batch, or another batch wants it stopped
 --       renounce  its job is left to another batch that wants it stopped, too. If none does, nothing is noted
 --       done      the restart that this undo has noted is made
+--       unanswered  the call of the restart that this undo has noted got no answer: it may have worked, and is not counted
 --       back      the restart that this undo has noted did not work: the batch wants it stopped again
 --       and who undoes: an undo leaves alone what another one restarts
 -- Returns what was found:
@@ -56,6 +57,9 @@ if before and not own then
 elseif what == 'done' and own then
   redis.call('HDEL', stop, 'restarting')
   if redis.call('HGET', batch, 'created') then redis.call('HSET', batch, 'undone_at', now) end
+elseif what == 'unanswered' and own then
+  redis.call('HSET', stop, 'restarting', by .. '?') -- it is nobody's any more
+  count(-1)
 elseif what == 'back' and own then
   redis.call('HDEL', stop, undone, 'restarted', 'restarting')
   count(-1)
