@@ -68,6 +68,7 @@ func (d *day) checkAll() map[ledger.State]int {
 	for _, p := range projects {
 		stops = append(stops, d.all(p)...)
 	}
+	d.precede(stops)
 	for _, s := range stops {
 		ended[s.State]++
 		if strings.HasPrefix(s.Batch, "queue-") {
@@ -158,7 +159,7 @@ func (d *day) checkStop(s *ledger.Stop, calls []recordedCall) {
 	var accepted time.Time
 	confirmed, ours := false, false
 	for _, c := range calls {
-		if !c.within(s) {
+		if !d.within(c, s) {
 			continue
 		}
 		if c.operation == jobs.OperationDetail {

@@ -45,7 +45,7 @@ func (d *day) checkWindow(stops []*ledger.Stop) {
 			continue
 		}
 		for _, s := range unconfirmed[c.project+"/"+c.job] {
-			if c.within(s) && !meantAt(s, c.at) {
+			if d.within(c, s) && !meantAt(s, c.at) {
 				sent[c.project] = append(sent[c.project], c.at)
 			}
 		}

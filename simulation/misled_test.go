@@ -87,7 +87,7 @@ func ofStranger(err error) bool {
 func (d *day) checkOwnWord(s *ledger.Stop, calls []recordedCall) {
 	most, ended, refused := 0, false, false
 	for _, c := range calls {
-		if !c.within(s) {
+		if !d.within(c, s) {
 			continue
 		}
 		if !ofStranger(c.err) {
@@ -115,7 +115,7 @@ func (d *day) checkAbsent(s *ledger.Stop, calls []recordedCall) {
 	}
 	var first, last time.Time
 	for _, c := range calls {
-		if !saysAbsent(c.err) || !c.within(s) {
+		if !saysAbsent(c.err) || !d.within(c, s) {
 			continue
 		}
 		if first.IsZero() || c.end.Before(first) { // calls of two stops of a job can overlap

@@ -31,9 +31,23 @@ type recordedCall struct {
 // milliseconds of the fleet's clock, which may be a few behind.
 const noted = 5 * time.Millisecond
 
-// within reports whether a worker made the call while s was in flight.
-func (c recordedCall) within(s *ledger.Stop) bool {
-	return c.by != nil && !c.at.Before(s.Asked.Add(-early)) && !c.at.After(s.Ended.Add(noted))
+// within reports whether a worker made a call while s was in flight. What went out a moment before s was asked for, and
+// before the end of another stop of its job, was of that one.
+func (d *day) within(c recordedCall, s *ledger.Stop) bool {
+	return c.by != nil && !c.at.Before(s.Asked.Add(-early)) && !c.at.After(s.Ended.Add(noted)) &&
+		(c.at.After(d.ends[s.ID]) || !c.at.Before(s.Asked))
+}
+
+// precede notes for each stop when another one of its job ended, the latest that did so before it was asked for.
+func (d *day) precede(stops []*ledger.Stop) {
+	d.ends = map[string]time.Time{}
+	for _, s := range stops {
+		for _, o := range stops {
+			if o.ProjectID == s.ProjectID && o.JobID == s.JobID && o.Asked.Before(s.Asked) && o.Ended.Add(noted).After(d.ends[s.ID]) {
+				d.ends[s.ID] = o.Ended.Add(noted)
+			}
+		}
+	}
 }
 
 func (r *callRecorder) record(c recordedCall) {

@@ -101,7 +101,7 @@ func (d *day) checkShadows() {
 		}
 		told := false
 		for _, c := range looked[s.JobID] {
-			told = told || c.within(s) && (c.err == nil || jobs.KindOf(c.err) == jobs.KindNotFound)
+			told = told || d.within(c, s) && (c.err == nil || jobs.KindOf(c.err) == jobs.KindNotFound)
 		}
 		if s.State.Would() && !told && !d.troubled(span{s.Asked, s.Ended}) {
 			d.t.Errorf("shadow stop of job %s ended as %s without a word of the detail endpoint", s.JobID, s.State)

@@ -140,6 +140,7 @@ type day struct {
 	nights   int                    // times when all workers were gone
 	batches  []string               // all but the first
 	canceled map[string]withdrawal  // by batch and stop
+	ends     map[string]time.Time   // by stop: when another one of its job ended last, before it was asked for
 	seen     map[string]string      // how stops ended, as first seen
 	began    map[string][]time.Time // when jobs were restarted
 	byUndo   map[string]bool        // by whom last

@@ -124,7 +124,7 @@ func (d *day) checkRestarts(stops []*ledger.Stop, byJob map[string][]recordedCal
 		}
 		accepted := false
 		for _, c := range byJob[r.job] {
-			accepted = accepted || c.operation == jobs.OperationStop && c.err == nil && c.within(s)
+			accepted = accepted || c.operation == jobs.OperationStop && c.err == nil && d.within(c, s)
 		}
 		if !accepted {
 			d.t.Errorf("undo of batch %s restarted job %s at %v, and no stop call was accepted: %+v", r.batch, r.job, r.at, s)
