@@ -72,8 +72,8 @@ func (s *Stop) RestartedBy(batch string) string {
 	return ""
 }
 
-// Restarting reports whether the undo of RestartedBy has not noted what became of its restart: it is at it, or was
-// killed. What an earlier version has noted is done.
+// Restarting reports whether nobody knows what became of the restart by the undo of RestartedBy: it is at it, was
+// killed, or got no answer. What an earlier version has noted is done.
 func (s *Stop) Restarting() bool { return s.restarting }
 
 // TooLate reports whether a batch has withdrawn its wish for s after a call may have gone out: s ends as that call has

@@ -25,9 +25,8 @@ type Report struct {
 	others  []string // the batches that want jobs of Wanted stopped, each once
 	against int      // of Failed: those that run, although they were asked to stop again meanwhile
 	unclear int      // of Failed: those that another undo restarts, unless it was killed or got no answer
+	silent  int      // of Failed: those whose restart call got no answer
 	freed   int      // of Wanted: those that could be restarted by now, but were not counted before
-
-	unanswered int // of Failed: those whose restart call got no answer
 }
 
 // Job is what became of one job.
@@ -49,12 +48,13 @@ func (r *Report) Unfinished() (list []string) {
 			list = append(list, fmt.Sprintf("%d "+format, append([]any{n}, args...)...))
 		}
 	}
-	add(r.Failed-r.against-r.unclear-r.unanswered, "jobs of batch %s could not be restarted", r.Batch)
+	add(r.Failed-r.against-r.unclear-r.silent, "jobs of batch %s could not be restarted", r.Batch)
 	add(r.against, "jobs of batch %s run again, although they were asked to stop again meanwhile: stop them once more",
 		r.Batch)
 	add(r.unclear, "jobs of batch %s are being restarted by another undo, "+
 		"or it was killed while it did or got no answer: look at them", r.Batch)
-	add(r.unanswered, "jobs of batch %s may run again, or not, as their restart calls got no answer: look at them", r.Batch)
+	add(r.silent, "jobs of batch %s may run again, or not, as their restart calls got no answer: look at them",
+		r.Batch)
 	add(r.Awaited(), "jobs of batch %[2]s are not stopped yet: undo it again when their stops have ended (enqueue undo %[2]s --wait waits for that)", r.Batch)
 	add(r.waiting, "stops of batch %[2]s go on, and may yet stop their jobs: cancel the batch (enqueue cancel %[2]s), then undo it again", r.Batch)
 	const named = 3

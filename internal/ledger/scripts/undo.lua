@@ -7,7 +7,8 @@
 --                 batch, or another batch wants it stopped
 --       renounce  its job is left to another batch that wants it stopped, too. If none does, nothing is noted
 --       done      the restart that this undo has noted is made
---       unanswered  the call of the restart that this undo has noted got no answer: it may have worked, and is not counted
+--       unanswered  the call of the restart that this undo has noted got no answer: it may have worked, and does not
+--                 count
 --       back      the restart that this undo has noted did not work: the batch wants it stopped again
 --       and who undoes: an undo leaves alone what another one restarts
 -- Returns what was found:
