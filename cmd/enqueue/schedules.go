@@ -257,10 +257,13 @@ func schedulesListCommand(getenv func(string) string, streams streams) *cli.Comm
 	var json bool
 	var results int
 	c.declare()
-	c.Int(&results, "results", "", 1, "how many results of each schedule, the newest first; the last one that is no shadow run by hand in any case", 1, 50)
+	c.Int(&results, "results", "", 1, "how many results of each schedule, the newest first; "+
+		"the last one that is no shadow run by hand in any case", 1, 50)
 	c.Bool(&json, "json", "", "print one JSON object")
 	return &cli.Command{
-		Name: "list", Usage: "show the schedules in force, their last and next ticks, what became of the last, and who has suspended them",
+		Name: "list",
+		Usage: "show the schedules in force, their last and next ticks, what became of the last, and who has suspended " +
+			"them",
 		Flags: c.Flags(), OnUsageError: usageError,
 		Action: c.action(getenv, func(ctx context.Context, cmd *cli.Command, desk *control.Desk) error {
 			if err := settings.NoArguments(cmd); err != nil {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"vizstop/internal/ledger"
 	"vizstop/internal/scheduler"
 )
 
@@ -27,7 +28,8 @@ func TestShadowRunStandsBelow(t *testing.T) {
 		t.Fatalf("printed\n%s", out.String())
 	}
 	for i, want := range map[int]string{
-		2: "2026-11-26 20:00 +00:00 done, held real 3 stops wait for: enqueue allow real: it has 3 stops, more than --batch-limit 2",
+		2: "2026-11-26 20:00 +00:00 done, held real 3 stops wait for: enqueue allow real: " +
+			"it has 3 stops, more than --batch-limit 2",
 		3: "2026-11-26 21:00 +00:00 done (shadow) trial",
 	} {
 		if got := strings.Join(strings.Fields(lines[i]), " "); !strings.HasSuffix(got, want) {
@@ -38,7 +40,8 @@ func TestShadowRunStandsBelow(t *testing.T) {
 
 // What became of the last tick is told beside what is special about the schedule now.
 func TestRemark(t *testing.T) {
-	last := &scheduler.Result{Outcome: scheduler.Done, Batch: "b", Stops: &scheduler.Stops{Requested: 3, Outcomes: map[string]int{"canceled": 3}}}
+	last := &scheduler.Result{Outcome: scheduler.Done, Batch: "b"}
+	last.Stops = &scheduler.Stops{Requested: 3, Outcomes: map[ledger.State]int{ledger.Canceled: 3}}
 	run := &scheduler.RequestedRun{Batch: "c", By: "ann"}
 	for want, row := range map[string]scheduler.Row{
 		"":               {},

@@ -57,6 +57,9 @@ func AllOutcomes() []State {
 	return append(Outcomes(), WouldStop, WouldAlready, WouldNotFound, WouldHold)
 }
 
+// GivenUp is how many jobs may still run although nobody goes on trying to stop them, by the counts of their stops.
+func GivenUp(counts map[State]int) int { return counts[Expired] + counts[Rejected] }
+
 // Ended reports whether s is an outcome.
 func (s State) Ended() bool { return s != Pending && s != Stopping }
 

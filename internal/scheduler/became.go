@@ -11,10 +11,10 @@ import (
 
 // Stops is how the stops of a batch stand, in all of its projects.
 type Stops struct {
-	Requested int            `json:"requested"` // joined ones among them
-	InFlight  map[string]int `json:"in_flight"` // by state; every state is present
-	Outcomes  map[string]int `json:"outcomes"`  // by outcome; every outcome is present
-	Undone    int            `json:"undone"`    // of those with outcome stopped: "enqueue undo" has restarted their job
+	Requested int                  `json:"requested"` // joined ones among them
+	InFlight  map[ledger.State]int `json:"in_flight"` // every state is present
+	Outcomes  map[ledger.State]int `json:"outcomes"`  // every outcome is present
+	Undone    int                  `json:"undone"`    // of those with outcome stopped: "enqueue undo" has restarted their job
 }
 
 // count counts how the stops of a result stand now.
@@ -54,16 +54,16 @@ func (d *Desk) count(ctx context.Context, r *Result) error {
 // add counts the stops of one project.
 func (r *Result) add(b *ledger.Batch) {
 	if r.Stops == nil {
-		r.Stops = &Stops{InFlight: map[string]int{}, Outcomes: map[string]int{}}
+		r.Stops = &Stops{InFlight: map[ledger.State]int{}, Outcomes: map[ledger.State]int{}}
 	}
 	s := r.Stops
 	s.Requested += b.Total
 	s.Undone += b.Undone
 	for _, state := range ledger.InFlight() {
-		s.InFlight[string(state)] += b.Counts[state]
+		s.InFlight[state] += b.Counts[state]
 	}
 	for _, state := range ledger.AllOutcomes() {
-		s.Outcomes[string(state)] += b.Counts[state]
+		s.Outcomes[state] += b.Counts[state]
 	}
 }
 
@@ -100,7 +100,7 @@ func (r Result) became() string {
 	if r.inPart() {
 		words += "; nothing is known any more of others"
 	}
-	if n := r.givenUp(); n > 0 {
+	if n := ledger.GivenUp(r.Stops.Outcomes); n > 0 && !r.Shadow {
 		words += fmt.Sprintf("; %d jobs may still run, and be billed: enqueue retry %s asks again", n, r.Batch)
 	}
 	return words
@@ -113,9 +113,10 @@ func (r Result) inPart() bool { return r.Stops != nil && r.Accepted+r.Joined > r
 func (s *Stops) words(shadow, whole bool) string {
 	var parts []string
 	for _, state := range append(ledger.AllOutcomes(), ledger.InFlight()...) {
-		n := s.Outcomes[string(state)] + s.InFlight[string(state)]
+		n := s.Outcomes[state] + s.InFlight[state]
+		plain := state == ledger.Stopped || state == ledger.WouldStop || state == ledger.Canceled
 		switch {
-		case whole && n == s.Requested && (state == ledger.Stopped || state == ledger.WouldStop || state == ledger.Canceled) && s.Undone == 0:
+		case whole && plain && n == s.Requested && s.Undone == 0:
 			return fmt.Sprintf("all %d %s", n, state)
 		case n > 0 || state == ledger.Stopped && !shadow:
 			parts = append(parts, fmt.Sprintf("%d %s", n, state))
@@ -127,14 +128,6 @@ func (s *Stops) words(shadow, whole bool) string {
 	return fmt.Sprintf("%d asked for, %s", s.Requested, strings.Join(parts, ", "))
 }
 
-// givenUp is how many jobs may still run, and nobody goes on trying to stop them.
-func (r Result) givenUp() int {
-	if r.Stops == nil || r.Shadow {
-		return 0
-	}
-	return r.Stops.Outcomes[string(ledger.Expired)] + r.Stops.Outcomes[string(ledger.Rejected)]
-}
-
 // Well reports whether the tick is done, and nothing is known of its stops that a person has to look at.
 func (r Result) Well() bool {
 	switch {
@@ -144,7 +137,7 @@ func (r Result) Well() bool {
 		return r.Held == ""
 	}
 	for _, state := range ledger.AllOutcomes() {
-		if !state.Good() && r.Stops.Outcomes[string(state)] > 0 {
+		if !state.Good() && r.Stops.Outcomes[state] > 0 {
 			return false
 		}
 	}

@@ -29,7 +29,8 @@ func TestWordsOfResult(t *testing.T) {
 		{Result{}, "done", "", true},
 		{Result{Reason: "slow"}, "done", "slow", true},
 		{Result{Held: held}, "done", "held when it was asked for: " + held, false},
-		{Result{Held: held, Waiting: 9, Stops: counts(map[ledger.State]int{ledger.Pending: 9})}, "done, held", "9 stops wait for: enqueue allow b: " + held, false},
+		{Result{Held: held, Waiting: 9, Stops: counts(map[ledger.State]int{ledger.Pending: 9})}, "done, held",
+			"9 stops wait for: enqueue allow b: " + held, false},
 		{Result{Held: held, Stops: counts(map[ledger.State]int{ledger.Expired: 2001})}, "done",
 			"2001 asked for, 0 stopped, 2001 expired; 2001 jobs may still run, and be billed: enqueue retry b asks again", false},
 		{Result{Held: held, Stops: counts(map[ledger.State]int{ledger.Canceled: 1898})}, "done", "all 1898 canceled", false},
@@ -64,7 +65,7 @@ func TestStopsOfTheLastResult(t *testing.T) {
 		return o.Schedules[0].Last
 	}
 	r := last()
-	if r.Waiting != 8 || r.Stops == nil || r.Stops.Requested != 8 || r.Stops.InFlight["pending"] != 8 || r.Stops.Outcomes["canceled"] != 0 {
+	if s := r.Stops; r.Waiting != 8 || s == nil || s.Requested != 8 || s.InFlight[ledger.Pending] != 8 || s.Outcomes[ledger.Canceled] != 0 {
 		t.Errorf("held: %+v, %+v", r, r.Stops)
 	}
 	for _, project := range []string{"a1", "a2", "b1", "b2"} {

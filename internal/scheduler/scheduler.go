@@ -363,6 +363,6 @@ func (s *Scheduler) tellResult(ctx context.Context, one *schedules.Schedule, r R
 	if r.Outcome != Done && r.Outcome != Suspended && r.Outcome != Canceled {
 		level = slog.LevelWarn
 	}
-	s.Logger.Log(ctx, level, "tick of a schedule", "schedule", one.Name, "tick", r.Tick.Format(time.RFC3339), "outcome", r.Outcome, "shadow", r.Shadow, "batch", r.Batch,
-		"chosen", r.Chosen, "accepted", r.Accepted, "joined", r.Joined, "left_out", len(r.Unlisted)+r.Left+r.Refused, "reason", r.Reason)
+	s.Logger.Log(ctx, level, "tick of a schedule", "schedule", one.Name, "tick", r.Tick.Format(time.RFC3339),
+		"outcome", r.Outcome, "shadow", r.Shadow, "batch", r.Batch, "chosen", r.Chosen, "accepted", r.Accepted, "joined", r.Joined, "left_out", len(r.Unlisted)+r.Left+r.Refused, "reason", r.Reason)
 }

@@ -275,7 +275,7 @@ func newHolds(holds []release.Hold, now time.Time, may, all bool) holdList {
 func failed(b *snapshot.Batch) int { return b.Bad() - b.Counts()[ledger.Canceled] }
 
 // givenUp is how many jobs may still run although nobody goes on trying to stop them.
-func givenUp(b *snapshot.Batch) int { return b.Counts()[ledger.Expired] + b.Counts()[ledger.Rejected] }
+func givenUp(b *snapshot.Batch) int { return ledger.GivenUp(b.Counts()) }
 
 // badge is a word and the class of its colour and sign.
 type badge struct{ Word, Class string }
