@@ -43,8 +43,9 @@ func (d *day) precede(stops []*ledger.Stop) {
 	d.ends = map[string]time.Time{}
 	for _, s := range stops {
 		for _, o := range stops {
-			if o.ProjectID == s.ProjectID && o.JobID == s.JobID && o.Asked.Before(s.Asked) && o.Ended.Add(noted).After(d.ends[s.ID]) {
-				d.ends[s.ID] = o.Ended.Add(noted)
+			before := o.ProjectID == s.ProjectID && o.JobID == s.JobID && o.Asked.Before(s.Asked)
+			if end := o.Ended.Add(noted); before && end.After(d.ends[s.ID]) {
+				d.ends[s.ID] = end
 			}
 		}
 	}

@@ -64,7 +64,8 @@ func (w *world) startFor(change func(*worker.Config), accounts []account, opts f
 			}
 			names = append(names, a.name)
 		}
-		c.Jobs, c.Accounts = byProject(func(projectID string) worker.Jobs { return api[projectID] }), func() []string { return names }
+		c.Jobs = byProject(func(projectID string) worker.Jobs { return api[projectID] })
+		c.Accounts = func() []string { return names }
 		c.Release.Serving = func(projectID string) release.Serving { return serving[projectID] }
 		if change != nil {
 			change(c)

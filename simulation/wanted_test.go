@@ -99,8 +99,7 @@ func brief(wishes []ledger.Wish) (lines []string) {
 func clock(t time.Time) string { return t.Format("15:04:05.000") }
 
 // checkOutcome: an outcome is for ever, but for the cancel of a foreign task, if another one asks for the job while its
-// stop goes on. Who was told that a stop is canceled finds
-// it canceled, and who has not canceled it does not.
+// stop goes on. Who was told that a stop is canceled finds it canceled, and who has not canceled it does not.
 func (d *day) checkOutcome(batch string, s *ledger.Stop) {
 	key := batch + " " + s.ID
 	again := ofTasks(batch) && d.seen[key] == string(ledger.Canceled)

@@ -167,7 +167,8 @@ func (h *fleetHolds) credentialAccepted(ctx context.Context, account string) err
 	keys := []string{accountKey(account), troubledKey}
 	ended, err := answeredScript.Run(ctx, h.rdb, keys, h.now().UnixMilli(), account).Bool()
 	if err == nil && ended {
-		err = errors.Join(h.Refresh(ctx), h.askAccounts(ctx, account))
+		h.fleet.ended(account)
+		err = h.Refresh(ctx)
 	}
 	if err != nil {
 		return fmt.Errorf("note that the credential of account %s was accepted: %w", account, err)
@@ -196,6 +197,13 @@ func (f *fleetState) accepted(account string) bool {
 	c.wake = c.wake || c.held // if the answer to what is told is lost
 	c.accepted, c.doubted, c.failures, c.held = true, false, false, false
 	return tell
+}
+
+// ended notes that what held an account back has ended, in whichever process it was known.
+func (f *fleetState) ended(account string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.account(account).wake = true
 }
 
 // Refusal is the latest one of a credential that is not held yet, as the stop of one job alone was refused.

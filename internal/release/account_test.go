@@ -135,7 +135,8 @@ func TestAHeldAccountSettlesNothingElsewhere(t *testing.T) {
 		w.ok(err)
 		w.refuse(far, project, "x")
 		w.refuse(far, project, "y")
-		if r, err = far.Round(t.Context(), projectB, wide()); err != nil || r.Elsewhere != "https://b.example" || r.Next > 11*time.Second {
+		r, err = far.Round(t.Context(), projectB, wide())
+		if err != nil || r.Elsewhere != "https://b.example" || r.Next > 11*time.Second {
 			t.Errorf("the round of the other worker is %+v, %v", r, err)
 		}
 	})

@@ -206,7 +206,8 @@ func TestTheEndOfAnAccountsHoldIsLost(t *testing.T) {
 	w := onRedis(t, Config{})
 	var lose atomic.Bool
 	b := w.losing(&lose)
-	w.ok(answeredScript.Run(t.Context(), w.rdb, []string{accountKey("none"), troubledKey}, w.now().UnixMilli(), "none").Err())
+	none := []string{accountKey("none"), troubledKey}
+	w.ok(answeredScript.Run(t.Context(), w.rdb, none, w.now().UnixMilli(), "none").Err()) // Redis knows the script
 	w.refuse(b, projectB, "x")
 	w.refuse(b, projectB, "y")
 	w.turns(b, Pull(project, time.Hour))
