@@ -79,7 +79,8 @@ func TestBadBodies(t *testing.T) {
 			}
 		})
 	}
-	for why, want := range map[problem.Type]float64{problem.SlowBody: 2, problem.MalformedBody: 1, problem.BodyTooLarge: 2} {
+	counted := map[problem.Type]float64{problem.SlowBody: 2, problem.MalformedBody: 1, problem.BodyTooLarge: 2}
+	for why, want := range counted {
 		if got := testutil.ToFloat64(s.console.metrics.refusals.WithLabelValues(string(why))); got != want {
 			t.Errorf("%s: counted %g times, want %g", why, got, want)
 		}

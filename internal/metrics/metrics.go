@@ -115,7 +115,8 @@ func New(reg prometheus.Registerer, version string, l Labels) *Metrics {
 		drops: f.NewCounterVec(counter("tasks_dropped_total",
 			"Tasks of other programs in the queue that nobody can carry out, by reason."), []string{"reason"}),
 		ticks: f.NewCounterVec(counter("schedule_ticks_total",
-			"Ticks of schedules that have a result, by schedule and result, without shadow runs by hand of schedules that stop jobs. Each counts once in the sum over all workers."), []string{"schedule", "result"}),
+			"Ticks of schedules that have a result, by schedule and result, without shadow runs by hand of schedules that "+
+				"stop jobs. Each counts once in the sum over all workers."), []string{"schedule", "result"}),
 	}
 	f.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "build_info",
 		Help: "Always 1; which version runs."}, []string{"version", "goversion"}).

@@ -87,7 +87,8 @@ func NewSnapshotCollector(take func(context.Context) (Snapshot, error)) *Snapsho
 		nextTick: desc("schedule_next_tick_timestamp_seconds",
 			"When the first tick of a schedule is or was due that has no result; absent when there is none.", "schedule"),
 		doneTick: desc("schedule_last_done_timestamp_seconds",
-			"When the newest tick of a schedule was due that is done, without shadow runs by hand of schedules that stop jobs; absent when there is none.", "schedule"),
+			"When the newest tick of a schedule was due that is done, without shadow runs by hand of schedules that stop "+
+				"jobs; absent when there is none.", "schedule"),
 	}
 }
 
