@@ -1,7 +1,10 @@
 package tasks
 
 import (
+	"fmt"
 	"testing"
+	"time"
+
 	"vizstop/internal/jobs"
 	v1 "vizstop/internal/modelarts/v1"
 )
@@ -36,4 +39,27 @@ func BenchmarkVerdict(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkSlots gives a call a slot and takes it back, after so many projects have wanted one lately.
+func BenchmarkSlots(b *testing.B) {
+	for _, projects := range []int{2, 10_000} {
+		b.Run(fmt.Sprintf("projects=%d", projects), func(b *testing.B) {
+			b.ReportAllocs()
+			s := NewSlots(64, doubts{})
+			call := func(i int) {
+				slot, err := s.Acquire(b.Context(), fmt.Sprintf("%032d", i%projects), true)
+				if err != nil {
+					b.Fatal(err)
+				}
+				slot.Answered(time.Millisecond)
+			}
+			for i := range projects {
+				call(i)
+			}
+			for i := 0; b.Loop(); i++ {
+				call(i)
+			}
+		})
+	}
 }

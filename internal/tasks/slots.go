@@ -3,6 +3,7 @@ package tasks
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -29,6 +30,7 @@ type Slots struct {
 	stopsInRow  int // stop calls given since the latest look of any project
 	times       times
 	projects    map[string]*standing // those that have wanted a slot lately
+	forgot      time.Time            // when the others were forgotten last
 	waiting     map[string]*queues   // by project; those for which somebody waits
 	accounts    map[string]*share    // by account; those that have ever wanted a slot
 }
@@ -461,15 +463,17 @@ func (s *Slots) earlier(one, other string) bool {
 	return one < other
 }
 
-// company reports whether several projects have wanted slots lately. It forgets the others.
+// company reports whether several projects have wanted slots lately. It forgets the others, once a second: it is asked
+// with each call, and may know thousands.
 func (s *Slots) company() bool {
 	if len(s.projects) < 2 {
 		return false
 	}
-	for id, p := range s.projects {
-		if time.Since(p.seen) > time.Minute && p.held == 0 && s.waiting[id] == nil {
-			delete(s.projects, id)
-		}
+	if now := time.Now(); now.Sub(s.forgot) >= time.Second {
+		s.forgot = now
+		maps.DeleteFunc(s.projects, func(id string, p *standing) bool {
+			return now.Sub(p.seen) > time.Minute && p.held == 0 && s.waiting[id] == nil
+		})
 	}
 	return len(s.projects) > 1
 }
