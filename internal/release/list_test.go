@@ -26,6 +26,14 @@ func (w *world) watched(n int) []string {
 	return ids
 }
 
+// unlisted has jobs watched since after the latest list.
+func (w *world) unlisted(jobs ...string) {
+	w.t.Helper()
+	for _, job := range jobs {
+		w.ok(w.rdb.ZAdd(w.t.Context(), keys.Watched(), zAt(job, w.now().Add(time.Millisecond))).Err())
+	}
+}
+
 // seen has a list show jobs, so many of which are watched and were not seen later.
 func (w *world) seen(watched int, at time.Time, jobs ...string) {
 	w.t.Helper()
@@ -71,6 +79,7 @@ func TestLooksNeedNoQueue(t *testing.T) {
 		w.watched(3)
 		w.advance(time.Second)
 		w.checked(ListCheck{Began: w.now(), Result: ListRead}, false)
+		w.unlisted("new")
 		need := listing(1)
 		need.Most, need.Inline = 0, 4
 		if r := w.round(need); len(r.Left) != 3 || r.List == nil {
@@ -182,13 +191,26 @@ func TestListCheckWhileLooksWait(t *testing.T) {
 		w.watched(4)
 		w.advance(time.Second)
 		w.checked(ListCheck{Began: w.now(), Result: ListRead}, false)
+		w.unlisted("new")
 		need := listing(3)
 		need.Inline, need.Backlog = 1, 2
 		if r := w.round(need); len(r.Left) != 1 || r.List != nil {
-			t.Errorf("round %+v, want one job of four to look at, and no list check while three wait", r)
+			t.Errorf("round %+v, want one job of five to look at, and no list check while three wait", r)
 		}
 		if r := w.round(need); len(r.Left) != 1 || r.List == nil {
-			t.Errorf("round %+v, want one job of three to look at, and a list check while two wait", r)
+			t.Errorf("round %+v, want one job of five to look at, and a list check while two wait", r)
+		}
+	})
+}
+
+// If a round gives all that are watched to a worker, the list has nothing to tell.
+func TestNoListCheckOfWhatIsLookedAt(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		w.watched(4)
+		w.advance(time.Second)
+		w.checked(ListCheck{Began: w.now(), Result: ListRead}, false)
+		if r := w.round(listing(3)); len(r.Left) != 4 || r.List != nil {
+			t.Errorf("%d jobs to look at, and a list check: %t; want all 4, and none", len(r.Left), r.List != nil)
 		}
 	})
 }
@@ -370,6 +392,7 @@ func TestListState(t *testing.T) {
 			t.Helper()
 			number++
 			known.Check = number
+			w.unlisted("b-0", "b-1", "b-2", "b-3", "b-4")
 			if r := w.round(listing(1)); r.List == nil || *r.List != known {
 				t.Errorf("known is %+v, want %+v", r.List, known)
 			}
@@ -423,14 +446,13 @@ func TestALongList(t *testing.T) {
 		due(true, "10 minutes later")
 		long()
 		more := []string{"6", "7", "8", "9", "10", "11", "12"}
-		for _, job := range more {
-			w.ok(w.rdb.ZAdd(t.Context(), keys.Watched(), zAt(job, w.now())).Err())
-		}
+		w.unlisted(more...)
 		due(true, "with as many watched jobs as pages")
 		w.checked(ListCheck{Began: w.now(), Next: time.Second, Result: ListRead, Pages: 12, Jobs: 1200}, false)
 		for _, job := range more {
 			w.ok(w.rdb.ZRem(t.Context(), keys.Watched(), job).Err())
 		}
+		w.unlisted("b-0", "b-1", "b-2", "b-3", "b-4")
 		due(true, "after one that was read")
 	})
 }

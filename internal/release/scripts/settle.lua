@@ -39,10 +39,11 @@ if hold and open then
   end
   redis.call('HSET', control, 'probe', step, 'probe_at', string.format('%.0f', probe_at))
 end
--- While many that a list has not shown wait for a look, or half of those watched, there is no need to know more. Fewer
--- keep everybody busy while the list is read.
-local free = backlog >= 0 and #redis.call('ZRANGEBYSCORE', watched, '-inf', '(' .. cutoff, 'LIMIT',
-  math.min(backlog, math.floor(watching / 2)), 1) == 0
+-- While many that a list has not shown wait for a look, or half of those that none is about to look at, there is no need
+-- to know more. Fewer keep everybody busy while the list is read.
+local others = watching - #jobs / 2
+local free = backlog >= 0 and others > 0 and #redis.call('ZRANGEBYSCORE', watched, '-inf', '(' .. cutoff, 'LIMIT',
+  math.min(backlog, math.floor(others / 2)), 1) == 0
 if listing and open and not hold and free and list_at <= now and affordable() >= 1 then
   local known = redis.call('HMGET', control, 'list_pages', 'list_others', 'cutoff', 'list_since', 'list_peek',
     'list_moved', 'list_joined')
