@@ -57,9 +57,9 @@ func TestWhoAllowsABatchDies(t *testing.T) {
 	}
 	ask(0, 250)
 	ask(250, 50)
-	turn, _, err := d.Release.Turns(t.Context(), []release.Settled{release.Pull("p", time.Hour)})
-	if len(turn) > 0 || err != nil {
-		t.Fatal(turn, err)
+	due, err := d.Release.Turns(t.Context(), []release.Settled{release.Pull("p", time.Hour)}, release.Room{})
+	if len(due.Turns) > 0 || err != nil {
+		t.Fatal(due, err)
 	}
 	scripts := 0
 	rdb.AddHook(dying{after: func(cmd redis.Cmder) bool {
@@ -76,8 +76,8 @@ func TestWhoAllowsABatchDies(t *testing.T) {
 	if n, err := batch.Allow(t.Context(), 0); !errors.Is(err, errDied) || n != 250 {
 		t.Fatalf("%d allowed, %v", n, err)
 	}
-	due := server.Client(t).ZScore(t.Context(), "vizstop:{-}:rounds", "p").Val()
-	if left := time.UnixMilli(int64(due)).Sub(d.Fleet.Now()); left > 5*time.Second {
-		t.Errorf("the next round is due in %v, want it in 5 s", left)
+	at := server.Client(t).ZScore(t.Context(), "vizstop:{-}:rounds", "p").Val()
+	if left := time.UnixMilli(int64(at)).Sub(d.Fleet.Now()); left > 5*time.Second {
+		t.Errorf("the next round is at in %v, want it in 5 s", left)
 	}
 }

@@ -77,7 +77,7 @@ func BenchmarkIdleTurns(b *testing.B) {
 	r, _ := benchReleaser(b, 1)
 	b.ResetTimer()
 	for range b.N {
-		if _, _, err := r.Turns(context.Background(), nil); err != nil {
+		if _, err := r.Turns(context.Background(), nil, Room{}); err != nil {
 			b.Fatal(err)
 		}
 	}

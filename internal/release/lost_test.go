@@ -50,7 +50,7 @@ func (w *world) untilProbe(most time.Duration) time.Duration {
 		over = nil
 		for _, turn := range turns {
 			r := w.round(asLoop())
-			over = append(over, Settled{turn, r.Next})
+			over = append(over, Settled{Turn: turn, Next: r.Next})
 			for _, m := range append(r.Stops, r.Polls...) {
 				if c := w.tryClaim(m.StopID); c.Stop != nil {
 					return w.now().Sub(began)
@@ -73,14 +73,14 @@ func (w *world) canceledProbe() *ledger.Stop {
 	if len(r.Stops) != 1 || r.Stops[0].StopID != id {
 		w.t.Fatalf("released %v", r.Stops)
 	}
-	w.turns(w.Releaser, Settled{turns[0], r.Next})
+	w.turns(w.Releaser, Settled{Turn: turns[0], Next: r.Next})
 	step := w.get(id)
 	_, err := w.ledger.Withdraw(w.t.Context(), project, id, "b", "a mistake")
 	w.ok(err)
 	w.ask() // as enqueue cancel does
 	turns, _ = w.turns(w.Releaser)
 	r = w.round(asLoop())
-	w.turns(w.Releaser, Settled{turns[0], r.Next})
+	w.turns(w.Releaser, Settled{Turn: turns[0], Next: r.Next})
 	w.advance(20 * time.Millisecond)
 	return step
 }
@@ -139,7 +139,7 @@ func TestThePassedTurnOfAHeldStepIsLost(t *testing.T) {
 	if len(r.Stops) != 1 || r.Stops[0].StopID != id {
 		t.Fatalf("released %v", r.Stops)
 	}
-	w.turns(w.Releaser, Settled{turns[0], r.Next})
+	w.turns(w.Releaser, Settled{Turn: turns[0], Next: r.Next})
 	step := w.get(id)
 	_, err := w.ledger.Withdraw(t.Context(), project, id, "now", "a mistake")
 	w.ok(err)
@@ -165,7 +165,7 @@ func TestThePassedTurnOfAShadowStopIsLost(t *testing.T) {
 	w.ask()
 	turns, _ := w.turns(w.Releaser)
 	rr := w.round(asLoop()) // of real stops: somebody else has the turn
-	w.turns(w.Releaser, Settled{turns[0], rr.Next})
+	w.turns(w.Releaser, Settled{Turn: turns[0], Next: rr.Next})
 	_, err = books.Withdraw(t.Context(), project, r.Taken[0].StopID, "s", "a mistake")
 	w.ok(err)
 	w.loses(func(b *Releaser) (bool, error) {

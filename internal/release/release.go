@@ -166,6 +166,7 @@ type Need struct {
 	Unwatched time.Duration // the same where there is no list check
 	Silence   time.Duration // for how long a step at work may be silent
 	Rest      time.Duration // after how long a project without room has its next round; at least 25 ms
+	Busy      bool          // this worker makes as many looks as it can, of all projects
 }
 
 // releasedAtOnce bounds what one script touches.
@@ -174,6 +175,7 @@ const releasedAtOnce = 250
 // Round is what one round has released, and what else there is to do.
 type Round struct {
 	Next  time.Duration // when the next round is due; less than 0: nothing is left to do
+	Lack  Lack          // what it waits for besides
 	List  *ListState    // the list is to be checked, by ListChecked; nil: not now
 	Probe bool          // a probe is to be made of no stop: any call of the project
 	Count bool          // stops ended outside of a worker, and are to be counted
@@ -209,7 +211,7 @@ func (r *Releaser) Round(ctx context.Context, projectID string, need Need) (Roun
 	answer, err := releaseScript.Run(ctx, r.rdb, keys, r.now().UnixMilli(), need.Room, rate, burst,
 		need.Unlisted.Milliseconds(), need.Unwatched.Milliseconds(), max(0, need.ListFrom), min(need.Inline, releasedAtOnce), r.holds(projectID),
 		need.Silence.Milliseconds(), r.probeTime().Milliseconds(), min(need.Most, releasedAtOnce), r.Endpoint(projectID), r.window(),
-		need.Backlog, listLease.Milliseconds(), max(25, need.Rest.Milliseconds())).Slice()
+		need.Backlog, listLease.Milliseconds(), max(25, need.Rest.Milliseconds()), need.Busy, lackLongest.Milliseconds()).Slice()
 	if err != nil {
 		return Round{}, fmt.Errorf("release steps of project %s: %w", projectID, err)
 	}
@@ -217,7 +219,7 @@ func (r *Releaser) Round(ctx context.Context, projectID string, need Need) (Roun
 	round := Round{
 		Next: time.Duration(number(0)) * time.Millisecond, List: listState(answer[1].([]any)), Probe: number(2) == 1, Count: number(3) == 1, Ill: number(9) == 1,
 		Stops: members(answer[4]), Polls: members(answer[5]), Late: texts(answer[7]), Silent: members(answer[8]),
-		Elsewhere: answer[11].(string),
+		Elsewhere: answer[11].(string), Lack: Lack(number(13)),
 	}
 	if news := answer[12].(string); news != "" {
 		if err := r.limitsHold(ctx, projectID, strings.Fields(news)); err != nil {

@@ -11,7 +11,7 @@ import (
 // due sooner or has its round now is left alone.
 func TestRestore(t *testing.T) {
 	type restorer interface {
-		Turns(context.Context, []Settled) ([]Turn, time.Duration, error)
+		Turns(context.Context, []Settled, Room) (Due, error)
 		Restore(context.Context, []string) (int, error)
 		Projects(context.Context) ([]string, error)
 	}
@@ -24,9 +24,9 @@ func TestRestore(t *testing.T) {
 				r := of(w)
 				turns := func(over ...Settled) ([]Turn, time.Duration) {
 					t.Helper()
-					given, next, err := r.Turns(t.Context(), over)
+					due, err := r.Turns(t.Context(), over, Room{})
 					w.ok(err)
-					return given, next
+					return due.Turns, due.Next
 				}
 				restore := func(want int, projects ...string) {
 					t.Helper()
@@ -48,16 +48,16 @@ func TestRestore(t *testing.T) {
 					t.Errorf("projects with work %v", known)
 				}
 				w.advance(time.Second)
-				now, _ := turns(Settled{given[0], -1})
+				now, _ := turns(Settled{Turn: given[0], Next: -1})
 				for _, turn := range now {
-					turns(Settled{turn, -1})
+					turns(Settled{Turn: turn, Next: -1})
 				}
 				if _, next := turns(); next != 59*time.Second {
 					t.Errorf("next in %v, want that of \"soon\"", next)
 				}
 				w.advance(59 * time.Second)
 				soon, _ := turns()
-				if _, next := turns(Settled{soon[0], -1}); next != 9*time.Minute {
+				if _, next := turns(Settled{Turn: soon[0], Next: -1}); next != 9*time.Minute {
 					t.Errorf("next in %v, want that of \"late\", ten minutes after it was restored", next)
 				}
 			})

@@ -21,11 +21,36 @@ type Turn struct {
 type Settled struct {
 	Turn
 	Next time.Duration // when the next round is due; less than 0: nothing is left to do
+	Lack Lack          // what the project waits for besides
+}
+
+// Lack is what a project needs room for before something of it that is due can go out: one of the constants, or their
+// sum; 0: nothing.
+type Lack int
+
+const (
+	LackQueue Lack = 1 // asynq's queue is full
+	LackLook  Lack = 2 // the worker that made the round makes as many looks as it can
+)
+
+// Room is how many projects at most are given a round that have waited for it longest. The zero value gives none.
+type Room struct {
+	Queue, Looks int
+}
+
+// lackLongest is when a project has its next round that waits for room: what it waits in may be lost.
+const lackLongest = 5 * time.Second
+
+// Due are the rounds that a worker is to make.
+type Due struct {
+	Turns []Turn
+	Next  time.Duration // when the first of the others is due; less than 0: there is none
+	Lack  Lack          // what others wait for
 }
 
 // Pull is a project that needs a round after d at the latest.
 func Pull(projectID string, d time.Duration) Settled {
-	return Settled{Turn{ProjectID: projectID}, max(0, d)}
+	return Settled{Turn: Turn{ProjectID: projectID}, Next: max(0, d)}
 }
 
 const (
@@ -43,28 +68,30 @@ type Rounds struct {
 }
 
 // keys are those of the scripts.
-func (r *Rounds) keys() []string { return []string{r.key, r.key + ":announced"} }
+func (r *Rounds) keys() []string {
+	return []string{r.key, r.key + ":announced", r.key + ":queue", r.key + ":looks"}
+}
 
-// Turns settles what is over and returns the rounds that are due, each to one
-// worker, and when the first of the others is due; less than 0: there is none.
-func (r *Rounds) Turns(ctx context.Context, over []Settled) ([]Turn, time.Duration, error) {
-	args := []any{r.now().UnixMilli(), turnLife.Milliseconds(), turnsAtOnce}
+// Turns settles what is over and returns the rounds that are due, or of projects that there is room for now, each to one
+// worker.
+func (r *Rounds) Turns(ctx context.Context, over []Settled, room Room) (Due, error) {
+	args := []any{r.now().UnixMilli(), turnLife.Milliseconds(), turnsAtOnce, room.Queue, room.Looks}
 	for _, s := range over {
 		ms := s.Next.Milliseconds()
 		if s.Next < 0 {
 			ms = -1
 		}
-		args = append(args, s.ProjectID, s.given, ms)
+		args = append(args, s.ProjectID, s.given, ms, int(s.Lack))
 	}
 	answer, err := roundsScript.Run(ctx, r.rdb, r.keys(), args...).Slice()
 	if err != nil {
-		return nil, 0, fmt.Errorf("look which projects are due for a round: %w", err)
+		return Due{}, fmt.Errorf("look which projects are due for a round: %w", err)
 	}
-	var turns []Turn
-	for i := 1; i+1 < len(answer); i += 2 {
-		turns = append(turns, Turn{answer[i].(string), answer[i+1].(string)})
+	due := Due{Next: time.Duration(answer[0].(int64)) * time.Millisecond, Lack: Lack(answer[1].(int64))}
+	for i := 2; i+1 < len(answer); i += 2 {
+		due.Turns = append(due.Turns, Turn{answer[i].(string), answer[i+1].(string)})
 	}
-	return turns, time.Duration(answer[0].(int64)) * time.Millisecond, nil
+	return due, nil
 }
 
 // WakeChannel is where producers and workers say that there is something to do.
@@ -108,7 +135,7 @@ func (r *Rounds) announce(ctx context.Context, known bool, projectIDs ...string)
 		for _, p := range some {
 			args = append(args, p)
 		}
-		if err := announceScript.Run(ctx, r.rdb, r.keys(), args...).Err(); err != nil {
+		if err := announceScript.Run(ctx, r.rdb, r.keys()[:2], args...).Err(); err != nil {
 			return fmt.Errorf("announce work of %d projects: %w", len(some), err)
 		}
 	}

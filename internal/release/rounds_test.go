@@ -13,9 +13,9 @@ import (
 
 func (w *world) turns(r *Releaser, over ...Settled) ([]Turn, time.Duration) {
 	w.t.Helper()
-	turns, next, err := r.Turns(w.t.Context(), over)
+	due, err := r.Turns(w.t.Context(), over, Room{})
 	w.ok(err)
-	return turns, next
+	return due.Turns, due.Next
 }
 
 func (w *world) ask() {
@@ -44,8 +44,8 @@ func TestATurnIsGivenOnce(t *testing.T) {
 		if len(again) != 1 {
 			t.Fatal("the turn of a dead worker is given to nobody")
 		}
-		w.turns(w.Releaser, Settled{turns[0], time.Hour}) // it was only slow
-		w.turns(other, Settled{again[0], 2 * time.Second})
+		w.turns(w.Releaser, Settled{Turn: turns[0], Next: time.Hour}) // it was only slow
+		w.turns(other, Settled{Turn: again[0], Next: 2 * time.Second})
 		if _, next := w.turns(other); next != 2*time.Second {
 			t.Errorf("next in %v, want what the second has settled", next)
 		}
@@ -73,7 +73,7 @@ func TestSettleNeverPushesBackAPull(t *testing.T) {
 			w.ask()
 			turns, _ := w.turns(w.Releaser)
 			row.meanwhile()
-			turn, next := w.turns(w.Releaser, Settled{turns[0], row.settle})
+			turn, next := w.turns(w.Releaser, Settled{Turn: turns[0], Next: row.settle})
 			if row.want == 0 {
 				if len(turn) != 1 {
 					t.Errorf("%s: %d turns, want one at once", name, len(turn))
@@ -95,10 +95,10 @@ func TestSettledForGood(t *testing.T) {
 		w.ask()
 		w.ok(w.Expect(t.Context(), project)) // does not push it back
 		turns, _ := w.turns(w.Releaser)
-		w.turns(w.Releaser, Settled{turns[0], -1}) // whoever announced work may have died: there is one more
+		w.turns(w.Releaser, Settled{Turn: turns[0], Next: -1}) // whoever announced work may have died: there is one more
 		w.advance(announcedWork)
 		turns, _ = w.turns(w.Releaser)
-		if _, next := w.turns(w.Releaser, Settled{turns[0], -1}); next >= 0 {
+		if _, next := w.turns(w.Releaser, Settled{Turn: turns[0], Next: -1}); next >= 0 {
 			t.Errorf("next in %v, want never", next)
 		}
 		if left := w.rdb.Exists(t.Context(), w.Rounds.keys()...).Val(); left != 0 {
@@ -107,7 +107,7 @@ func TestSettledForGood(t *testing.T) {
 		if projects, err := w.Projects(t.Context()); err != nil || len(projects) != 0 {
 			t.Errorf("projects %v, %v, want none", projects, err)
 		}
-		if _, next := w.turns(w.Releaser, Settled{Turn{ProjectID: project, given: turns[0].given}, -1}, Pull(project, time.Second)); next != time.Second {
+		if _, next := w.turns(w.Releaser, Settled{Turn: Turn{ProjectID: project, given: turns[0].given}, Next: -1}, Pull(project, time.Second)); next != time.Second {
 			t.Errorf("pulled anew: next in %v, want 1 s", next)
 		}
 	})
@@ -130,7 +130,7 @@ func TestAnnouncedDuringARound(t *testing.T) {
 				if len(turns) != 1 {
 					t.Fatalf("%s: turns %v", name, turns)
 				}
-				if again, next := w.turns(w.Releaser, Settled{turns[0], settled}); len(again) != 0 || next != announcedWork {
+				if again, next := w.turns(w.Releaser, Settled{Turn: turns[0], Next: settled}); len(again) != 0 || next != announcedWork {
 					t.Errorf("%s: settled by %v, the next round is due in %v, want %v", name, settled, next, announcedWork)
 				}
 				w.advance(announcedWork)
@@ -140,7 +140,7 @@ func TestAnnouncedDuringARound(t *testing.T) {
 					}
 					w.advance(turnLife + time.Millisecond)
 				}
-				w.turns(w.Releaser, Settled{turns[len(turns)-1], -1})
+				w.turns(w.Releaser, Settled{Turn: turns[len(turns)-1], Next: -1})
 			}
 		})
 	}
@@ -165,7 +165,7 @@ func TestAnnouncedBeforeARound(t *testing.T) {
 				if len(turns) != 1 {
 					t.Fatal(turns)
 				}
-				_, next := w.turns(w.Releaser, Settled{turns[0], settled}) // it saw nothing: the work is recorded after it
+				_, next := w.turns(w.Releaser, Settled{Turn: turns[0], Next: settled}) // it saw nothing: the work is recorded after it
 				if next < 0 || next > announcedWork {
 					t.Errorf("%s: settled by %v, next round in %v", name, settled, next)
 				}
@@ -279,6 +279,100 @@ func TestAnnouncedRate(t *testing.T) {
 		w.ok(w.Announce(t.Context()))
 		if rate, known, err := AnnouncedRate(t.Context(), w.limited); rate != 12.5 || !known || err != nil {
 			t.Errorf("rate %v, %v, %v, want 12.5", rate, known, err)
+		}
+	})
+}
+
+// Projects that wait for room have no round before there is some, or for some seconds; then who waits longest is first.
+// Whose round found no room after all keeps its place, and who was given something is last.
+func TestTurnsOfThoseWhoLackRoom(t *testing.T) {
+	for name, row := range map[string]struct {
+		lack Lack
+		room Room
+	}{
+		"queue": {LackQueue, Room{Queue: 2}},
+		"looks": {LackLook, Room{Looks: 2}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachRedis(t, Config{}, func(t *testing.T, w *world) {
+				row := row // both kinds of Redis go at once
+				given := make(map[string]Turn)
+				expect := func(room Room, over []Settled, want ...string) {
+					t.Helper()
+					w.advance(time.Millisecond)
+					due, err := w.Turns(t.Context(), over, room)
+					w.ok(err)
+					var got []string
+					for _, turn := range due.Turns {
+						got = append(got, turn.ProjectID)
+						given[turn.ProjectID] = turn
+					}
+					if !slices.Equal(got, want) {
+						t.Errorf("rounds of %v, want %v", got, want)
+					}
+					if due.Lack != row.lack {
+						t.Errorf("lack %d, want %d", due.Lack, row.lack)
+					}
+				}
+				waits := func(project string) []Settled {
+					return []Settled{{given[project], lackLongest, row.lack}}
+				}
+				for _, project := range []string{"c", "b", "a"} { // in the order in which they begin to wait
+					due, err := w.Turns(t.Context(), []Settled{Pull(project, 0)}, Room{})
+					w.ok(err)
+					given[project] = due.Turns[0]
+					expect(Room{}, waits(project))
+				}
+				expect(Room{}, nil)
+				expect(row.room, nil, "c", "b")
+				expect(row.room, nil, "a") // the others have one
+				expect(Room{}, waits("c")) // in vain
+				expect(Room{}, []Settled{{given["b"], time.Hour, 0}})
+				expect(Room{}, waits("a"))
+				expect(row.room, nil, "c", "a")
+				expect(Room{}, append(waits("c"), waits("a")...))
+				w.advance(lackLongest)
+				expect(Room{}, nil, "a", "c") // as if nobody had them in line
+				row.lack = 0
+				expect(Room{}, []Settled{{given["a"], time.Hour, 0}, {given["c"], -1, 0}})
+			})
+		})
+	}
+}
+
+// What is due and finds no room in the queue, or no worker who is free to look, waits for that alone: the project's other
+// duties go on.
+func TestWhatARoundLacks(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		expect := func(what string, need Need, lack Lack, next time.Duration) {
+			t.Helper()
+			if r := w.round(need); r.Lack != lack || r.Next != next {
+				t.Errorf("%s: lack %d, next in %v, want %d, in %v", what, r.Lack, r.Next, lack, next)
+			}
+		}
+		w.open("s", 3)
+		full := wide()
+		full.Most = 0
+		expect("three stops and a full queue", full, LackQueue, lackLongest)
+		w.rdb.HSet(t.Context(), keys.Control(), "paused", "1")
+		if r := w.round(full); r.Lack != 0 {
+			t.Errorf("lack %d while paused, want 0", r.Lack)
+		}
+		w.rdb.HDel(t.Context(), keys.Control(), "paused")
+		if r := w.round(wide()); len(r.Stops) != 3 || r.Lack != 0 {
+			t.Errorf("%d stops went out, lack %d, want 3 and 0", len(r.Stops), r.Lack)
+		}
+		w.watched(4)
+		w.advance(time.Second)
+		w.checked(ListCheck{Began: w.now(), Next: 2 * time.Second, Result: ListRead}, false)
+		need := listing(1)
+		need.Inline = 0
+		expect("four to look at, and no look left for their project", need, 0, 25*time.Millisecond)
+		need.Busy = true
+		expect("four to look at, and no look left for anybody", need, LackLook, lackLongest) // they go before the list
+		need.Inline = 4
+		if r := w.round(need); len(r.Left) != 4 || r.Lack != 0 {
+			t.Errorf("%d jobs to look at, lack %d, want 4 and 0", len(r.Left), r.Lack)
 		}
 	})
 }

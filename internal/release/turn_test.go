@@ -134,7 +134,7 @@ func (w *world) firstProbe(most time.Duration) time.Duration {
 		over = nil
 		for _, turn := range turns {
 			r := w.round(asLoop())
-			over = append(over, Settled{turn, r.Next})
+			over = append(over, Settled{Turn: turn, Next: r.Next})
 			for _, m := range append(r.Stops, r.Polls...) {
 				c := w.tryClaim(m.StopID)
 				if c.Passed {
@@ -448,7 +448,7 @@ func TestAStopIsTriedWhereTheListFails(t *testing.T) {
 				over = nil
 				for _, turn := range turns {
 					r := w.round(asLoop())
-					over = append(over, Settled{turn, r.Next})
+					over = append(over, Settled{Turn: turn, Next: r.Next})
 					if r.Probe {
 						probes++
 						w.report(list(), answer(kind))

@@ -50,11 +50,11 @@ func TestADeathIsNoted(t *testing.T) {
 		if err := errors.Join(one.Beat(t.Context()), l.noteDeaths(t.Context())); err != nil {
 			t.Fatal(err)
 		}
-		turns, _, err := releaser.Turns(t.Context(), []release.Settled{release.Pull("p", time.Hour)})
+		due, err := releaser.Turns(t.Context(), []release.Settled{release.Pull("p", time.Hour)}, release.Room{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return len(turns)
+		return len(due.Turns)
 	}
 	if err := two.Beat(t.Context()); err != nil {
 		t.Fatal(err)

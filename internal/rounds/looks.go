@@ -25,30 +25,31 @@ func (l *Loop) take(ctx context.Context, projectID string, stops []ledger.Member
 	return claimed, err
 }
 
-// lookAt looks at jobs that the list has not shown.
-func (l *Loop) lookAt(ctx context.Context, projectID string, left []release.Sighting) {
-	left = l.outsideSeams(projectID, left)
-	jobs, seen := make([]string, len(left)), make(map[string]release.Sighting, len(left))
-	for i, s := range left {
-		jobs[i], seen[s.JobID] = s.JobID, s
-	}
-	l.inline.add(projectID, len(jobs))
-	waiting := len(jobs) // that count as inline
-	defer func() { l.inline.add(projectID, -waiting) }()
+// takeJobs takes the stops of watched jobs.
+func (l *Loop) takeJobs(ctx context.Context, projectID string, jobs []string) ([]release.Claimed, error) {
 	ids, err := l.Ledger.Active(ctx, projectID, jobs)
 	if err != nil {
-		l.Logger.WarnContext(ctx, "jobs that have left the list are looked at later", "project", projectID, "error", err)
-		return
+		return nil, err
 	}
 	watched := make([]ledger.Member, len(jobs))
 	for i, job := range jobs {
 		watched[i] = ledger.Member{StopID: ids[i], JobID: job}
 	}
-	claimed, err := l.take(ctx, projectID, watched)
+	return l.take(ctx, projectID, watched)
+}
+
+// lookAt looks at jobs that the list has not shown, which count as inline until then.
+func (l *Loop) lookAt(ctx context.Context, projectID string, left []release.Sighting) {
+	outside := l.outsideSeams(projectID, left)
+	jobs, seen := make([]string, len(outside)), make(map[string]release.Sighting, len(outside))
+	for i, s := range outside {
+		jobs[i], seen[s.JobID] = s.JobID, s
+	}
+	claimed, err := l.takeJobs(ctx, projectID, jobs)
 	if err != nil {
 		l.Logger.WarnContext(ctx, "jobs that have left the list are looked at later", "project", projectID, "error", err)
 	}
-	waiting -= len(claimed)
+	l.inline.add(projectID, len(claimed)-len(left))
 	var group errgroup.Group
 	for _, c := range claimed {
 		group.Go(func() error {

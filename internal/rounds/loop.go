@@ -61,6 +61,9 @@ type Loop struct {
 	ended  atomic.Bool    // no more rounds are made
 	inline inline
 
+	lack       release.Lack // what projects waited for when the loop looked last; the loop's own
+	queueAgain time.Time    // when it looks next whether the queue has room; the loop's own
+
 	trouble trouble
 
 	mu     sync.Mutex
@@ -108,13 +111,15 @@ func (l *Loop) Run(ctx context.Context) {
 			l.start(true, func() { l.probe(ctx, project) })
 		}
 		over = append(over, l.drain()...)
-		turns, next, err := l.Release.Turns(ctx, over)
+		due, err := l.Release.Turns(ctx, over, l.room(ctx))
 		wait := errorWait
 		if err == nil {
-			over, wait = l.serve(ctx, turns)
-			if next >= 0 {
-				wait = min(wait, next)
+			over, wait = l.serve(ctx, due.Turns)
+			if due.Next >= 0 {
+				wait = min(wait, due.Next)
 			}
+			l.lack = due.Lack
+			wait = l.untilRoom(wait)
 		} else if ctx.Err() == nil {
 			l.Logger.WarnContext(ctx, "rounds are held up", "error", err)
 		}
@@ -172,7 +177,7 @@ func (l *Loop) serve(ctx context.Context, turns []release.Turn) ([]release.Settl
 	group.SetLimit(roundsAtOnce)
 	for i, turn := range turns {
 		group.Go(func() error {
-			over[i] = release.Settled{Turn: turn, Next: l.round(groupCtx, ctx, turn.ProjectID, budget)}
+			over[i] = l.round(groupCtx, ctx, turn, budget)
 			return nil
 		})
 	}
@@ -200,24 +205,56 @@ func (l *Loop) budget(ctx context.Context) int {
 	return max(0, budgetPerSlot*l.slots()-waiting)
 }
 
+// crowdedWait is how long the slots take to work off a quarter of a full queue.
+func (l *Loop) crowdedWait() time.Duration {
+	return min(max(budgetPerSlot/4*l.Slots.CallTime(), 2*busyWait), 4*mostRest)
+}
+
+// room is how many of the projects that wait for the queue, or for a look, can have a round now.
+func (l *Loop) room(ctx context.Context) (room release.Room) {
+	if l.lack&release.LackQueue != 0 && !time.Now().Before(l.queueAgain) {
+		if l.budget(ctx) > 0 {
+			room.Queue = roundsAtOnce
+		} else {
+			l.queueAgain = time.Now().Add(l.crowdedWait())
+		}
+	}
+	if l.lack&release.LackLook != 0 {
+		room.Looks = min(roundsAtOnce, l.inline.free(l.withLooksAhead(l.Parallel)))
+	}
+	return room
+}
+
+// untilRoom is when to look whether there is room, at most that long from now.
+func (l *Loop) untilRoom(most time.Duration) time.Duration {
+	if l.lack&release.LackLook != 0 {
+		most = min(most, busyWait)
+	}
+	if l.lack&release.LackQueue != 0 {
+		most = min(most, time.Until(l.queueAgain))
+	}
+	return most
+}
+
 // slots is how many calls the fleet makes at once.
 func (l *Loop) slots() int { return max(l.Parallel, l.Member.Census().Slots) }
 
-// round makes the round of one project, and returns when the next one is due.
-// What it starts goes on within work.
-func (l *Loop) round(ctx, work context.Context, projectID string, budget int) time.Duration {
+// round makes the round of one project, and returns when the next one is due. What it starts goes on within work.
+func (l *Loop) round(ctx, work context.Context, turn release.Turn, budget int) release.Settled {
+	projectID := turn.ProjectID
 	share := l.share(projectID, budget)
 	r, err := l.Release.Round(ctx, projectID, release.Need{
-		Room: share.room, Most: share.most, Inline: share.inline, Backlog: share.backlog,
+		Room: share.room, Most: share.most, Inline: share.inline, Busy: share.busy, Backlog: share.backlog,
 		ListFrom: l.Schedule.ListFrom, Unlisted: l.unseen(),
 		Unwatched: l.Schedule.PollFirst, Silence: l.silence(), Rest: share.rest,
 	})
 	l.trouble.made(part{projectID: projectID}, err)
+	l.inline.add(projectID, len(r.Left)-share.taken)
 	if err != nil {
 		if ctx.Err() == nil {
 			l.Logger.WarnContext(ctx, "a round was not made", "project", projectID, "error", err)
 		}
-		return errorWait
+		return release.Settled{Turn: turn, Next: errorWait}
 	}
 	l.used(share, r.Given())
 	l.noteElsewhere(ctx, projectID, r.Elsewhere)
@@ -229,9 +266,9 @@ func (l *Loop) round(ctx, work context.Context, projectID string, budget int) ti
 	l.start(r.Probe, func() { l.probe(work, projectID) })
 	l.start(r.Count, func() { l.count(work, projectID) })
 	if r.Next >= 0 {
-		return max(r.Next, share.wait)
+		r.Next = max(r.Next, share.wait)
 	}
-	return r.Next
+	return release.Settled{Turn: turn, Next: r.Next, Lack: r.Lack}
 }
 
 func (l *Loop) start(needed bool, do func()) {

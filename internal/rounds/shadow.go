@@ -65,20 +65,20 @@ func (s *Shadow) Run(ctx context.Context) {
 	var over []release.Settled
 	for ctx.Err() == nil {
 		over = append(over, s.drain()...)
-		turns, next, err := s.cfg.Release.Turns(ctx, over)
+		due, err := s.cfg.Release.Turns(ctx, over, release.Room{})
 		wait := errorWait
 		switch {
 		case err == nil:
 			over, wait = nil, shadowIdle
-			for _, turn := range turns {
+			for _, turn := range due.Turns {
 				done := release.Settled{Turn: turn, Next: s.round(ctx, turn.ProjectID)}
 				over = append(over, done)
 				if done.Next >= 0 {
 					wait = min(wait, done.Next)
 				}
 			}
-			if next >= 0 {
-				wait = min(wait, next)
+			if due.Next >= 0 {
+				wait = min(wait, due.Next)
 			}
 			if len(over) > 0 { // it is to be told
 				wait = min(wait, busyWait)

@@ -9,6 +9,8 @@ import (
 // share is how much of the worker and of the queue a round may give to its project.
 type share struct {
 	room, most, inline, backlog int           // as release.Need has them
+	busy                        bool          // likewise
+	taken                       int           // looks that are kept for the round
 	wait                        time.Duration // until the next round, at least
 	rest                        time.Duration // until the next round if the project has no room
 	doubted                     string        // the project's account, if its credential may be refused; else ""
@@ -40,12 +42,12 @@ const mostRest = 250 * time.Millisecond
 func (l *Loop) share(projectID string, budget int) share {
 	may := l.Slots.May(projectID)
 	s := share{room: room(max(1, l.slots()*may/l.Parallel), l.Release.Rate(projectID)), most: budget,
-		backlog: backlogPerSlot * l.Parallel,
-		inline:  l.inline.left(projectID, l.withLooksAhead(l.Parallel), l.withLooksAhead(may))}
-	call := l.Slots.CallTimeOf(projectID)
-	s.rest = min(max(call, busyWait), mostRest) // roomPerSlot calls of each slot wait meanwhile
+		backlog: backlogPerSlot * l.Parallel}
+	s.inline, s.busy = l.inline.take(projectID, l.withLooksAhead(l.Parallel), l.withLooksAhead(may))
+	s.taken = s.inline
+	s.rest = min(max(l.Slots.CallTimeOf(projectID), busyWait), mostRest) // roomPerSlot calls of each slot wait meanwhile
 	if budget == 0 {
-		s.wait = min(max(budgetPerSlot/4*call, 2*busyWait), 4*mostRest)
+		s.wait = l.crowdedWait()
 	}
 	l.mu.Lock()
 	if l.checking[projectID] { // its pages may wait for slots for longer than the lease
@@ -105,7 +107,7 @@ func (l *Loop) used(s share, given int) {
 	delete(l.doubted, s.doubted) // another project may have the turn
 }
 
-// inline are the looks without a task that are under way, or wait for a slot. It is safe for
+// inline are the looks without a task that are under way, wait for a slot, or are kept for a round. It is safe for
 // concurrent use; the zero value is ready.
 type inline struct {
 	mu  sync.Mutex
@@ -117,6 +119,10 @@ type inline struct {
 func (i *inline) add(projectID string, n int) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	i.addLocked(projectID, n)
+}
+
+func (i *inline) addLocked(projectID string, n int) {
 	i.all += n
 	if i.of == nil {
 		i.of = make(map[string]int)
@@ -126,10 +132,20 @@ func (i *inline) add(projectID string, n int) {
 	}
 }
 
-// left is how many more a project may have, where there may be so many of all, and of each:
-// calls of one that hang leave some to others.
-func (i *inline) left(projectID string, all, each int) int {
+// free is how many more there may be, where there may be so many of all.
+func (i *inline) free(all int) int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return max(0, min(all-i.all, each-i.of[projectID]))
+	return max(0, all-i.all)
+}
+
+// take keeps as many more as a project may have for a round of it, where there may be so many of all, and of each: calls
+// of one that hang leave some to others. busy says that no project may have any.
+func (i *inline) take(projectID string, all, each int) (n int, busy bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	n = max(0, min(all-i.all, each-i.of[projectID]))
+	busy = i.all >= all
+	i.addLocked(projectID, n)
+	return n, busy
 }

@@ -37,6 +37,7 @@ func TestLooksOfADoubtedAccount(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		l.inline.add(project, len(r.Left)-s.taken)
 		l.used(s, r.Given())
 		looks += len(r.Left)
 	}
@@ -103,9 +104,11 @@ func TestInline(t *testing.T) {
 	var i inline
 	expect := func(project string, want int) {
 		t.Helper()
-		if got := i.left(project, 80, 60); got != want {
-			t.Errorf("%s may have %d more, want %d", project, got, want)
+		got, busy := i.take(project, 80, 60)
+		if got != want || busy != (i.free(80) == 0 && want == 0) {
+			t.Errorf("%s may have %d more, busy %t, want %d", project, got, busy, want)
 		}
+		i.add(project, -got)
 	}
 	expect("a", 60)
 	i.add("a", 60)
@@ -123,4 +126,45 @@ func TestInline(t *testing.T) {
 	if len(i.of) > 0 || i.all != 0 {
 		t.Errorf("%v, %d in all, want none", i.of, i.all)
 	}
+}
+
+// A worker gives rounds to those who wait for room in the queue, or for a look, as soon as there is some, and looks for
+// that no more often than it may.
+func TestRoomForThoseWhoWait(t *testing.T) {
+	rdb := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
+	t.Cleanup(func() { _ = rdb.Close() })
+	releaser := release.New(rdb, "worker-1", time.Now, release.Config{})
+	l := New(Config{Release: releaser, Slots: tasks.NewSlots(4, releaser), Member: fleet.New(rdb, 4), Parallel: 4,
+		Queue: tasks.NewInspector(rdb)})
+	const idle = 2 * time.Hour
+	expect := func(what string, want release.Room, soon bool) {
+		t.Helper()
+		if got := l.room(t.Context()); got != want {
+			t.Errorf("%s: room %+v, want %+v", what, got, want)
+		}
+		if wait := l.untilRoom(idle); (wait < idle) != soon {
+			t.Errorf("%s: looks again in %v, want soon: %t", what, wait, soon)
+		}
+	}
+	pending := "asynq:{" + tasks.Queue + "}:pending"
+	fill := func() {
+		for i := range budgetPerSlot * 4 {
+			rdb.LPush(t.Context(), pending, i)
+		}
+	}
+	expect("nobody waits", release.Room{}, false)
+	fill()
+	l.lack = release.LackQueue
+	expect("a full queue", release.Room{}, true)
+	rdb.Del(t.Context(), pending)
+	l.queueAgain = l.queueAgain.Add(time.Hour) // however slow this machine is
+	expect("an empty queue before it is looked at again", release.Room{}, true)
+	l.queueAgain = time.Now()
+	expect("an empty queue", release.Room{Queue: roundsAtOnce}, true)
+	l.lack = release.LackLook
+	expect("nothing looked at", release.Room{Looks: 5}, true)
+	l.inline.add("p", 4)
+	expect("all but one at work", release.Room{Looks: 1}, true)
+	l.inline.add("p", 1)
+	expect("all at work", release.Room{}, true)
 }

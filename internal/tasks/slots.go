@@ -249,6 +249,13 @@ func (s *Slots) CallTimeOf(projectID string) time.Duration {
 	return s.times.least()
 }
 
+// CallTime is the same for calls of all projects together.
+func (s *Slots) CallTime() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.times.least()
+}
+
 // least is the time of the kind that takes less; 0: of neither it is known.
 func (t times) least() time.Duration {
 	if slices.Contains(t[:], 0) {

@@ -9,7 +9,8 @@
 --       1 when calls of the project have failed lately, since when a list that was read has not shown a job that was
 --       seen before (ms; 0: no list was),
 --       the endpoint of the stops in flight, if this worker calls another ("": it does not),
---       the reasons of limits that have begun to hold stops back since somebody was told, each with a space after it
+--       the reasons of limits that have begun to hold stops back since somebody was told, each with a space after it,
+--       what is lacking for something that is due: 1 room in the queue, 2 a look, 3 both, else 0
 
 -- The window limit holds stops back from when one has to wait for it until none does.
 local news = redis.call('HMGET', limits, 'shut', 'news')
@@ -22,8 +23,15 @@ end
 
 local sight = head(watched)
 local sighted = listing and in_time and INF or sight + fallback -- the next list check sees them in time
-local due = math.min(waiting, sight < since and now + 25 or sighted) -- nobody was free to look
-if listing then due = math.min(due, free and list_at or math.max(list_at, now + 250)) end
+local lacks, soon = 0, now + 25 -- nobody was free to look
+if open and MOST == 0 and waiting <= now then lacks, waiting = 1, now + tonumber(ARGV[19]) end
+if open and not hold and sight < since and inline < 1 and ARGV[18] == '1' then
+  lacks, soon = lacks + 2, now + tonumber(ARGV[19])
+end
+local due = math.min(waiting, sight < since and soon or sighted)
+if listing then -- who waits for a look goes before the list
+  due = math.min(due, free and list_at or lacks < 2 and math.max(list_at, now + 250) or INF)
+end
 if hold then
   due = probe_at
   if waiting == INF and watching == 0 then due = math.max(due, now + 30000) end -- nobody waits for its end
@@ -43,4 +51,4 @@ due = math.min(due, head(latest), head(released) + silence)
 return {due == INF and -1 or math.ceil(math.max(0, due - now)), list, probe,
   redis.call('LLEN', uncounted) > 0 and 1 or 0, stops, polls, jobs, late, silent,
   (hold or redis.call('HEXISTS', control, 'failures') == 1) and 1 or 0, listable and cutoff or 0,
-  elsewhere and c[8] or '', news[2] or ''}
+  elsewhere and c[8] or '', news[2] or '', lacks}

@@ -1,15 +1,18 @@
 -- Says which projects are due for a round, and gives them to the caller for a while.
 --
 -- KEYS  rounds (sorted set: project by when its next round is due), announced (sorted set: project by when the round is
---       due that finds what was announced, see announce.lua)
--- ARGV  now, for how long (ms), how many, then for each round that is over: project, when it was given ("" for a project
---       that only needs a round), when the next one is due (ms from now; -1: never)
--- Returns when the first of the others is due (ms from now; -1: there is none), then each project with the time that its
--- round is the caller's until.
+--       due that finds what was announced, see announce.lua), queue, looks (sorted sets: projects by since when they wait
+--       for room in asynq's queue, or for a worker that is free to look)
+-- ARGV  now, for how long (ms), how many, of how many at most that wait in queue and in looks there is room now, then for
+--       each round that is over: project, when it was given ("" for a project that only needs a round), when the next one
+--       is due (ms from now; -1: never), what it waits for besides (1: room in the queue, 2: a look, 3: both, else 0)
+-- Returns when the first of the others is due (ms from now; -1: there is none), what others wait for (as above), then
+-- each project with the time that its round is the caller's until.
 --
 -- A round that is over settles its project's next time only if nobody has asked for an earlier one meanwhile, and no
 -- later than what was announced: it may not have seen that, unless it was given at that time or later.
-local rounds, announced, now, hold, most = KEYS[1], KEYS[2], tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+local rounds, announced, queue, looks = unpack(KEYS)
+local now, hold, most = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local some = redis.call('EXISTS', announced) == 1
 
 local function announcedFor(project)
@@ -23,8 +26,17 @@ local function pull(project, due)
   end
 end
 
-for i = 4, #ARGV, 3 do
-  local project, given, after = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2])
+local function wait(set, project, waits)
+  if not waits then return redis.call('ZREM', set, project) end
+  redis.call('ZADD', set, 'NX', string.format('%.0f', now), project)
+end
+
+for i = 6, #ARGV, 4 do
+  local project, given, after, lacks = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
+  if given ~= '' then
+    wait(queue, project, lacks % 2 == 1)
+    wait(looks, project, lacks >= 2)
+  end
   if given ~= '' and redis.call('ZSCORE', rounds, project) == given then
     local due = math.min(after < 0 and math.huge or now + after, announcedFor(project))
     if due < math.huge then
@@ -37,15 +49,30 @@ for i = 4, #ARGV, 3 do
   end
 end
 
-local due = redis.call('ZRANGEBYSCORE', rounds, '-inf', now, 'LIMIT', 0, most)
-local answer = {0}
-for i = 1, #due do
+local answer = {0, 0}
+local function give(project)
   -- A fraction that no pull has tells one giving from another.
-  local till = string.format('%.3f', now + hold + 0.5)
-  redis.call('ZADD', rounds, till, due[i])
-  if announcedFor(due[i]) <= now then redis.call('ZREM', announced, due[i]) end
-  answer[#answer + 1], answer[#answer + 2] = due[i], redis.call('ZSCORE', rounds, due[i])
+  redis.call('ZADD', rounds, string.format('%.3f', now + hold + 0.5), project)
+  if announcedFor(project) <= now then redis.call('ZREM', announced, project) end
+  answer[#answer + 1], answer[#answer + 2] = project, redis.call('ZSCORE', rounds, project)
 end
+
+local due = redis.call('ZRANGEBYSCORE', rounds, '-inf', now, 'LIMIT', 0, most)
+for i = 1, #due do give(due[i]) end
+
+-- give_first gives n of the first who wait. They keep their place until a round finds that nothing waits any more.
+local function give_first(set, n)
+  local first = n > 0 and redis.call('ZRANGE', set, 0, 31) or {}
+  for i = 1, #first do
+    local at = tonumber(redis.call('ZSCORE', rounds, first[i]) or 0)
+    if n > 0 and (at <= now or at % 1 == 0) then -- no round of it is under way
+      n = n - 1
+      give(first[i])
+    end
+  end
+  return redis.call('EXISTS', set)
+end
+answer[2] = give_first(queue, tonumber(ARGV[4])) + 2 * give_first(looks, tonumber(ARGV[5]))
 local first = redis.call('ZRANGE', rounds, 0, 0, 'WITHSCORES')
 answer[1] = first[2] and math.ceil(math.max(0, tonumber(first[2]) - now)) or -1
 return answer
