@@ -57,6 +57,7 @@ type world struct {
 	queue    *asynq.Client
 	http     *http.Client
 	log      *logtest.Buffer
+	keepKeys func() // ends that keys expire
 }
 
 // inBubble runs test in a bubble of virtual time, with an API that behaves as
@@ -73,7 +74,7 @@ func bubble(t *testing.T, cfg modelartstest.Config, test func(w *world)) {
 	cfg.Only = cmp.Or(cfg.Only, usual)
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, redis: miniredis.NewMiniRedis(), sim: modelartstest.New(cfg), v2: cfg.Only == modelartstest.V2, log: &logtest.Buffer{}}
-		w.redis.ClockTTL(true)
+		w.keepKeys = w.expireKeys()
 		w.rdb = w.connect()
 		w.ledger = ledger.New(w.rdb, time.Now)
 		w.queue = asynq.NewClientFromRedisClient(w.rdb)
@@ -81,10 +82,31 @@ func bubble(t *testing.T, cfg modelartstest.Config, test func(w *world)) {
 		w.serveAPI()
 		defer w.redis.Close()
 		defer w.rdb.Close()
+		defer w.keepKeys()
 		test(w)
 		if t.Failed() || outer.Failed() {
 			t.Log(w.log.String())
 		}
+	})
+}
+
+// expireKeys lets keys expire, up to a second early, until stop is called. That Redis could do so by itself, but would look
+// at all keys with every command.
+func (w *world) expireKeys() (stop func()) {
+	ticker, done := time.NewTicker(time.Second), make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-ticker.C:
+				w.redis.FastForward(time.Second)
+			case <-done:
+				return
+			}
+		}
+	}()
+	return sync.OnceFunc(func() {
+		ticker.Stop()
+		close(done)
 	})
 }
 

@@ -217,7 +217,7 @@ schedules:
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		w.redis.ClockTTL(false) // it would look at all keys with every command
+		w.keepKeys() // or all of them are looked at each second of the two hundred days
 		c := &calendar{world: w, file: file, alive: map[string]time.Time{}, fleet: make([]*planner, 3)}
 		began := time.Now().UTC()
 		for place := range c.fleet {
