@@ -258,11 +258,11 @@ func TestOneCheckAtATime(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.setChecking(project, true)
-	if one, other := l.share(project, 100), l.share("f"+project[1:], 100); one.backlog >= 0 || other.backlog < 0 {
+	if one, other := l.share(project, 100, 1), l.share("f"+project[1:], 100, 1); one.backlog >= 0 || other.backlog < 0 {
 		t.Errorf("backlog of a project whose list is read %d, want less than 0; of another one %d", one.backlog, other.backlog)
 	}
 	l.setChecking(project, false)
-	if s := l.share(project, 100); s.backlog < 0 {
+	if s := l.share(project, 100, 1); s.backlog < 0 {
 		t.Errorf("backlog afterwards %d", s.backlog)
 	}
 }

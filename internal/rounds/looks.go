@@ -49,11 +49,11 @@ func (l *Loop) lookAt(ctx context.Context, projectID string, left []release.Sigh
 	if err != nil {
 		l.Logger.WarnContext(ctx, "jobs that have left the list are looked at later", "project", projectID, "error", err)
 	}
-	l.inline.add(projectID, len(claimed)-len(left))
+	l.inline.end(projectID, len(left)-len(claimed))
 	var group errgroup.Group
 	for _, c := range claimed {
 		group.Go(func() error {
-			defer l.inline.add(projectID, -1)
+			defer l.inline.end(projectID, 1)
 			defer l.Handlers.AtWork.End(c.Stop.ID)
 			return l.Handlers.Looker.Left(ctx, c, seen[c.Stop.JobID])
 		})

@@ -177,7 +177,7 @@ func (l *Loop) serve(ctx context.Context, turns []release.Turn) ([]release.Settl
 	group.SetLimit(roundsAtOnce)
 	for i, turn := range turns {
 		group.Go(func() error {
-			over[i] = l.round(groupCtx, ctx, turn, budget)
+			over[i] = l.round(groupCtx, ctx, turn, budget, min(len(turns), roundsAtOnce))
 			return nil
 		})
 	}
@@ -239,17 +239,18 @@ func (l *Loop) untilRoom(most time.Duration) time.Duration {
 // slots is how many calls the fleet makes at once.
 func (l *Loop) slots() int { return max(l.Parallel, l.Member.Census().Slots) }
 
-// round makes the round of one project, and returns when the next one is due. What it starts goes on within work.
-func (l *Loop) round(ctx, work context.Context, turn release.Turn, budget int) release.Settled {
+// round makes the round of one project, one of so many at once, and returns when the next one is due. What it starts goes on
+// within work.
+func (l *Loop) round(ctx, work context.Context, turn release.Turn, budget, rounds int) release.Settled {
 	projectID := turn.ProjectID
-	share := l.share(projectID, budget)
+	share := l.share(projectID, budget, rounds)
 	r, err := l.Release.Round(ctx, projectID, release.Need{
 		Room: share.room, Most: share.most, Inline: share.inline, Busy: share.busy, Backlog: share.backlog,
 		ListFrom: l.Schedule.ListFrom, Unlisted: l.unseen(),
 		Unwatched: l.Schedule.PollFirst, Silence: l.silence(), Rest: share.rest,
 	})
 	l.trouble.made(part{projectID: projectID}, err)
-	l.inline.add(projectID, len(r.Left)-share.taken)
+	l.inline.give(projectID, share.kept, len(r.Left))
 	if err != nil {
 		if ctx.Err() == nil {
 			l.Logger.WarnContext(ctx, "a round was not made", "project", projectID, "error", err)

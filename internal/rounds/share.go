@@ -10,7 +10,7 @@ import (
 type share struct {
 	room, most, inline, backlog int           // as release.Need has them
 	busy                        bool          // likewise
-	taken                       int           // looks that are kept for the round
+	kept                        int           // looks that are kept for the round
 	wait                        time.Duration // until the next round, at least
 	rest                        time.Duration // until the next round if the project has no room
 	doubted                     string        // the project's account, if its credential may be refused; else ""
@@ -36,15 +36,15 @@ const doubtWait = 4 * busyWait
 const mostRest = 250 * time.Millisecond
 
 // share returns the share of a project, where so many tasks may be added to the
-// queue. As long as the credential of its account may be refused, it is just what the
+// queue, and so many rounds are made at once. As long as the credential of its account may be refused, it is just what the
 // few slots can do that the account has then: what waits for them must not keep
 // others from working.
-func (l *Loop) share(projectID string, budget int) share {
+func (l *Loop) share(projectID string, budget, rounds int) share {
 	may := l.Slots.May(projectID)
 	s := share{room: room(max(1, l.slots()*may/l.Parallel), l.Release.Rate(projectID)), most: budget,
 		backlog: backlogPerSlot * l.Parallel}
-	s.inline, s.busy = l.inline.take(projectID, l.withLooksAhead(l.Parallel), l.withLooksAhead(may))
-	s.taken = s.inline
+	s.kept, s.busy = l.inline.keep(projectID, l.withLooksAhead(l.Parallel), l.withLooksAhead(may), rounds)
+	s.inline = s.kept
 	s.rest = min(max(l.Slots.CallTimeOf(projectID), busyWait), mostRest) // roomPerSlot calls of each slot wait meanwhile
 	if budget == 0 {
 		s.wait = l.crowdedWait()
@@ -110,19 +110,42 @@ func (l *Loop) used(s share, given int) {
 // inline are the looks without a task that are under way, wait for a slot, or are kept for a round. It is safe for
 // concurrent use; the zero value is ready.
 type inline struct {
-	mu  sync.Mutex
-	all int
-	of  map[string]int // by project
+	mu   sync.Mutex
+	all  int
+	kept int            // of all
+	of   map[string]int // of all, by project
 }
 
-// add notes that so many more are under way, or fewer.
-func (i *inline) add(projectID string, n int) {
+// keep keeps looks for one of so many rounds that are made at once, where there may be so many of all, and of each
+// project: calls of one that hang leave some to others. busy says that so many are given out: none is free for anybody.
+func (i *inline) keep(projectID string, all, each, rounds int) (n int, busy bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.addLocked(projectID, n)
+	free := max(0, all-i.all)
+	part := (all - (i.all - i.kept) + rounds - 1) / rounds // whatever the others keep
+	n = max(0, min(free, part, each-i.of[projectID]))
+	i.add(projectID, n)
+	i.kept += n
+	return n, i.all-i.kept >= all
 }
 
-func (i *inline) addLocked(projectID string, n int) {
+// give gives out so many of those that were kept for a round, which is over.
+func (i *inline) give(projectID string, kept, given int) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.kept -= kept
+	i.add(projectID, given-kept)
+}
+
+// end notes that so many are over.
+func (i *inline) end(projectID string, n int) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.add(projectID, -n)
+}
+
+// add notes that there are so many more, or fewer. The lock must be held.
+func (i *inline) add(projectID string, n int) {
 	i.all += n
 	if i.of == nil {
 		i.of = make(map[string]int)
@@ -132,20 +155,9 @@ func (i *inline) addLocked(projectID string, n int) {
 	}
 }
 
-// free is how many more there may be, where there may be so many of all.
+// free is how many more may be given out, where there may be so many of all.
 func (i *inline) free(all int) int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return max(0, all-i.all)
-}
-
-// take keeps as many more as a project may have for a round of it, where there may be so many of all, and of each: calls
-// of one that hang leave some to others. busy says that no project may have any.
-func (i *inline) take(projectID string, all, each int) (n int, busy bool) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	n = max(0, min(all-i.all, each-i.of[projectID]))
-	busy = i.all >= all
-	i.addLocked(projectID, n)
-	return n, busy
 }

@@ -31,13 +31,13 @@ func TestLooksOfADoubtedAccount(t *testing.T) {
 			rdb.ZAdd(t.Context(), k.Watched(), redis.Z{Score: float64(now.Add(-time.Hour).UnixMilli()), Member: fmt.Sprint("job", i)})
 		}
 		rdb.HSet(t.Context(), k.Control(), "list_at", now.Add(time.Hour).UnixMilli()) // or the list would go first
-		s := l.share(project, 100)
+		s := l.share(project, 100, 1)
 		r, err := releaser.Round(t.Context(), project, release.Need{Room: s.room, Most: s.most, Inline: s.inline, Backlog: s.backlog, ListFrom: 5,
 			Unlisted: time.Minute, Unwatched: time.Minute, Silence: time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}
-		l.inline.add(project, len(r.Left)-s.taken)
+		l.inline.give(project, s.kept, len(r.Left))
 		l.used(s, r.Given())
 		looks += len(r.Left)
 	}
@@ -70,7 +70,7 @@ func TestRestOfQuickStops(t *testing.T) {
 		}
 		slot.Answered(looks)
 	}
-	s := l.share("quick", 100)
+	s := l.share("quick", 100, 1)
 	may := l.Slots.May("quick")
 	lasts := time.Duration(s.room) * stops / time.Duration(may)
 	if s.rest > lasts {
@@ -102,29 +102,53 @@ func TestLooksAhead(t *testing.T) {
 // A project may have so many looks of its own, and all together so many.
 func TestInline(t *testing.T) {
 	var i inline
-	expect := func(project string, want int) {
+	expect := func(project string, want int, full bool) {
 		t.Helper()
-		got, busy := i.take(project, 80, 60)
-		if got != want || busy != (i.free(80) == 0 && want == 0) {
-			t.Errorf("%s may have %d more, busy %t, want %d", project, got, busy, want)
+		got, busy := i.keep(project, 80, 60, 1)
+		if got != want || busy != full {
+			t.Errorf("%s may have %d more, busy %t, want %d, %t", project, got, busy, want, full)
 		}
-		i.add(project, -got)
+		i.give(project, got, 0)
 	}
-	expect("a", 60)
-	i.add("a", 60)
-	expect("a", 0)
-	expect("b", 20)
-	i.add("b", 20)
-	i.add("a", -10)
-	expect("a", 10)
-	expect("b", 10)
-	i.add("a", -50)
-	i.add("b", 70) // it could once have more
-	expect("b", 0)
-	expect("a", 0)
-	i.add("b", -90)
-	if len(i.of) > 0 || i.all != 0 {
-		t.Errorf("%v, %d in all, want none", i.of, i.all)
+	expect("a", 60, false)
+	i.give("a", 0, 60)
+	expect("a", 0, false)
+	expect("b", 20, false)
+	i.give("b", 0, 20)
+	expect("b", 0, true)
+	i.end("a", 10)
+	expect("a", 10, false)
+	expect("b", 10, false)
+	i.end("a", 50)
+	i.give("b", 0, 70) // it could once have more
+	expect("b", 0, true)
+	expect("a", 0, true)
+	i.end("b", 90)
+	if len(i.of) > 0 || i.all != 0 || i.kept != 0 {
+		t.Errorf("%v, %d in all, %d kept, want none", i.of, i.all, i.kept)
+	}
+}
+
+// Rounds at the same time share the looks that are free, and find no worker busy that is not, also if one of them hangs.
+func TestInlineOfRoundsAtOnce(t *testing.T) {
+	var i inline
+	for round := range 8 {
+		if got, busy := i.keep(fmt.Sprint(round), 64, 60, 8); got != 8 || busy {
+			t.Errorf("round %d of 8: %d looks, busy %t, want 8 of 64", round, got, busy)
+		}
+	}
+	if got, busy := i.keep("another", 64, 60, 8); got != 0 || busy {
+		t.Errorf("one round more: %d looks, busy %t, want none while all are kept, and nobody at work", got, busy)
+	}
+	for round := range 7 {
+		i.give(fmt.Sprint(round), 8, 8)
+	}
+	if got, busy := i.keep("another", 64, 60, 8); got != 0 || busy {
+		t.Errorf("all but one are over: %d looks, busy %t, want none: the hanging one keeps the rest", got, busy)
+	}
+	i.end("0", 1)
+	if got, busy := i.keep("another", 64, 60, 1); got != 1 || busy {
+		t.Errorf("%d looks, busy %t, want the one that has ended", got, busy)
 	}
 }
 
@@ -163,8 +187,8 @@ func TestRoomForThoseWhoWait(t *testing.T) {
 	expect("an empty queue", release.Room{Queue: roundsAtOnce}, true)
 	l.lack = release.LackLook
 	expect("nothing looked at", release.Room{Looks: 5}, true)
-	l.inline.add("p", 4)
+	l.inline.give("p", 0, 4)
 	expect("all but one at work", release.Room{Looks: 1}, true)
-	l.inline.add("p", 1)
+	l.inline.give("p", 0, 1)
 	expect("all at work", release.Room{}, true)
 }

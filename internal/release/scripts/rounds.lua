@@ -57,9 +57,6 @@ local function give(project)
   answer[#answer + 1], answer[#answer + 2] = project, redis.call('ZSCORE', rounds, project)
 end
 
-local due = redis.call('ZRANGEBYSCORE', rounds, '-inf', now, 'LIMIT', 0, most)
-for i = 1, #due do give(due[i]) end
-
 -- give_first gives n of the first who wait. They keep their place until a round finds that nothing waits any more.
 local function give_first(set, n)
   local first = n > 0 and redis.call('ZRANGE', set, 0, 31) or {}
@@ -73,6 +70,8 @@ local function give_first(set, n)
   return redis.call('EXISTS', set)
 end
 answer[2] = give_first(queue, tonumber(ARGV[4])) + 2 * give_first(looks, tonumber(ARGV[5]))
+local due = redis.call('ZRANGEBYSCORE', rounds, '-inf', now, 'LIMIT', 0, most)
+for i = 1, #due do give(due[i]) end
 local first = redis.call('ZRANGE', rounds, 0, 0, 'WITHSCORES')
 answer[1] = first[2] and math.ceil(math.max(0, tonumber(first[2]) - now)) or -1
 return answer
