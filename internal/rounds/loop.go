@@ -266,10 +266,11 @@ func (l *Loop) round(ctx, work context.Context, turn release.Turn, budget, round
 	l.start(r.List != nil, func() { l.listCheck(work, projectID, *r.List, r.Ill) })
 	l.start(r.Probe, func() { l.probe(work, projectID) })
 	l.start(r.Count, func() { l.count(work, projectID) })
-	if r.Next >= 0 {
-		r.Next = max(r.Next, share.wait)
+	next := r.Next
+	if next >= 0 {
+		next = max(next, share.wait)
 	}
-	return release.Settled{Turn: turn, Next: r.Next, Lack: r.Lack}
+	return release.Settled{Turn: turn, Next: next, Lack: r.Lack}
 }
 
 func (l *Loop) start(needed bool, do func()) {
