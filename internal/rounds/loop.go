@@ -239,8 +239,8 @@ func (l *Loop) untilRoom(most time.Duration) time.Duration {
 // slots is how many calls the fleet makes at once.
 func (l *Loop) slots() int { return max(l.Parallel, l.Member.Census().Slots) }
 
-// round makes the round of one project, one of so many at once, and returns when the next one is due. What it starts goes on
-// within work.
+// round makes the round of one project, one of so many at once, and returns when the next one is due. What it starts goes
+// on within work.
 func (l *Loop) round(ctx, work context.Context, turn release.Turn, budget, rounds int) release.Settled {
 	projectID := turn.ProjectID
 	share := l.share(projectID, budget, rounds)
