@@ -90,8 +90,8 @@ func bubble(t *testing.T, cfg modelartstest.Config, test func(w *world)) {
 	})
 }
 
-// expireKeys lets keys expire, up to a second early, until stop is called. That Redis could do so by itself, but would look
-// at all keys with every command.
+// expireKeys lets keys expire, up to a second early, until stop is called. That Redis could do so by itself, but would
+// look at all keys with every command.
 func (w *world) expireKeys() (stop func()) {
 	ticker, done := time.NewTicker(time.Second), make(chan struct{})
 	go func() {

@@ -78,6 +78,6 @@ func TestWhoAllowsABatchDies(t *testing.T) {
 	}
 	at := server.Client(t).ZScore(t.Context(), "vizstop:{-}:rounds", "p").Val()
 	if left := time.UnixMilli(int64(at)).Sub(d.Fleet.Now()); left > 5*time.Second {
-		t.Errorf("the next round is at in %v, want it in 5 s", left)
+		t.Errorf("the next round is due in %v, want it in 5 s", left)
 	}
 }

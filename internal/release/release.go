@@ -211,7 +211,8 @@ func (r *Releaser) Round(ctx context.Context, projectID string, need Need) (Roun
 	answer, err := releaseScript.Run(ctx, r.rdb, keys, r.now().UnixMilli(), need.Room, rate, burst,
 		need.Unlisted.Milliseconds(), need.Unwatched.Milliseconds(), max(0, need.ListFrom), min(need.Inline, releasedAtOnce), r.holds(projectID),
 		need.Silence.Milliseconds(), r.probeTime().Milliseconds(), min(need.Most, releasedAtOnce), r.Endpoint(projectID), r.window(),
-		need.Backlog, listLease.Milliseconds(), max(25, need.Rest.Milliseconds()), need.Busy, lackLongest.Milliseconds()).Slice()
+		need.Backlog, listLease.Milliseconds(), max(25, need.Rest.Milliseconds()), need.Busy,
+		lackLongest.Milliseconds()).Slice()
 	if err != nil {
 		return Round{}, fmt.Errorf("release steps of project %s: %w", projectID, err)
 	}

@@ -38,7 +38,7 @@ type Room struct {
 	Queue, Looks int
 }
 
-// lackLongest is when a project has its next round that waits for room: what it waits in may be lost.
+// lackLongest is after how long a project that waits for room has a round all the same: its place in line may be lost.
 const lackLongest = 5 * time.Second
 
 // Due are the rounds that a worker is to make.
@@ -72,8 +72,8 @@ func (r *Rounds) keys() []string {
 	return []string{r.key, r.key + ":announced", r.key + ":queue", r.key + ":looks"}
 }
 
-// Turns settles what is over and returns the rounds that are due, or of projects that there is room for now, each to one
-// worker.
+// Turns settles what is over and returns the rounds that are due, or of projects that there is room for now, each to
+// one worker.
 func (r *Rounds) Turns(ctx context.Context, over []Settled, room Room) (Due, error) {
 	args := []any{r.now().UnixMilli(), turnLife.Milliseconds(), turnsAtOnce, room.Queue, room.Looks}
 	for _, s := range over {

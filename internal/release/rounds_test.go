@@ -107,7 +107,8 @@ func TestSettledForGood(t *testing.T) {
 		if projects, err := w.Projects(t.Context()); err != nil || len(projects) != 0 {
 			t.Errorf("projects %v, %v, want none", projects, err)
 		}
-		if _, next := w.turns(w.Releaser, Settled{Turn: Turn{ProjectID: project, given: turns[0].given}, Next: -1}, Pull(project, time.Second)); next != time.Second {
+		gone := Settled{Turn: Turn{ProjectID: project, given: turns[0].given}, Next: -1}
+		if _, next := w.turns(w.Releaser, gone, Pull(project, time.Second)); next != time.Second {
 			t.Errorf("pulled anew: next in %v, want 1 s", next)
 		}
 	})
@@ -130,7 +131,8 @@ func TestAnnouncedDuringARound(t *testing.T) {
 				if len(turns) != 1 {
 					t.Fatalf("%s: turns %v", name, turns)
 				}
-				if again, next := w.turns(w.Releaser, Settled{Turn: turns[0], Next: settled}); len(again) != 0 || next != announcedWork {
+				again, next := w.turns(w.Releaser, Settled{Turn: turns[0], Next: settled})
+				if len(again) != 0 || next != announcedWork {
 					t.Errorf("%s: settled by %v, the next round is due in %v, want %v", name, settled, next, announcedWork)
 				}
 				w.advance(announcedWork)
@@ -165,7 +167,8 @@ func TestAnnouncedBeforeARound(t *testing.T) {
 				if len(turns) != 1 {
 					t.Fatal(turns)
 				}
-				_, next := w.turns(w.Releaser, Settled{Turn: turns[0], Next: settled}) // it saw nothing: the work is recorded after it
+				// It saw nothing: the work is recorded after it.
+				_, next := w.turns(w.Releaser, Settled{Turn: turns[0], Next: settled})
 				if next < 0 || next > announcedWork {
 					t.Errorf("%s: settled by %v, next round in %v", name, settled, next)
 				}
@@ -283,8 +286,8 @@ func TestAnnouncedRate(t *testing.T) {
 	})
 }
 
-// Projects that wait for room have no round before there is some, or for some seconds; then who waits longest is first.
-// Whose round found no room after all keeps its place, and who was given something is last.
+// Projects that wait for room have no round before there is some, or for some seconds; then who waits longest is first,
+// also before projects that are due. Whose round found no room after all keeps its place; who waits anew is last.
 func TestTurnsOfThoseWhoLackRoom(t *testing.T) {
 	for name, row := range map[string]struct {
 		lack Lack
@@ -327,21 +330,20 @@ func TestTurnsOfThoseWhoLackRoom(t *testing.T) {
 				expect(row.room, nil, "c", "b")
 				expect(row.room, nil, "a") // the others have one
 				expect(Room{}, waits("c")) // in vain
-				expect(Room{}, []Settled{{given["b"], time.Hour, 0}})
-				expect(Room{}, waits("a"))
-				expect(row.room, nil, "c", "a")
-				expect(Room{}, append(waits("c"), waits("a")...))
+				expect(Room{}, []Settled{{given["b"], 0, 0}}, "b")
+				expect(Room{}, append(waits("a"), waits("b")...))
+				expect(row.room, []Settled{Pull("due", 0)}, "c", "a", "due")
+				expect(Room{}, append(waits("c"), Settled{given["a"], time.Hour, 0}, Settled{given["due"], -1, 0}))
 				w.advance(lackLongest)
-				expect(Room{}, nil, "a", "c") // as if nobody had them in line
+				expect(Room{}, nil, "b", "c") // as if nobody had them in line
 				row.lack = 0
-				expect(Room{}, []Settled{{given["a"], time.Hour, 0}, {given["c"], -1, 0}})
+				expect(Room{}, []Settled{{given["b"], time.Hour, 0}, {given["c"], -1, 0}})
 			})
 		})
 	}
 }
 
-// What is due and finds no room in the queue, or no worker who is free to look, waits for that alone: the project's other
-// duties go on.
+// What is due and finds no room in the queue, or no worker who is free to look, waits for that alone, in line.
 func TestWhatARoundLacks(t *testing.T) {
 	eachRedis(t, Config{}, func(t *testing.T, w *world) {
 		expect := func(what string, need Need, lack Lack, next time.Duration) {

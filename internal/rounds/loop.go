@@ -61,8 +61,7 @@ type Loop struct {
 	ended  atomic.Bool    // no more rounds are made
 	inline inline
 
-	lack       release.Lack // what projects waited for when the loop looked last; the loop's own
-	queueAgain time.Time    // when it looks next whether the queue has room; the loop's own
+	lacking lacking // Run's own
 
 	trouble trouble
 
@@ -111,15 +110,16 @@ func (l *Loop) Run(ctx context.Context) {
 			l.start(true, func() { l.probe(ctx, project) })
 		}
 		over = append(over, l.drain()...)
-		due, err := l.Release.Turns(ctx, over, l.room(ctx))
+		due, err := l.Release.Turns(ctx, over, l.lacking.room(func() bool { return l.budget(ctx) > 0 },
+			l.inline.free(l.withLooksAhead(l.Parallel)), l.crowdedWait()))
 		wait := errorWait
 		if err == nil {
 			over, wait = l.serve(ctx, due.Turns)
 			if due.Next >= 0 {
 				wait = min(wait, due.Next)
 			}
-			l.lack = due.Lack
-			wait = l.untilRoom(wait)
+			l.lacking.lack = due.Lack
+			wait = l.lacking.until(wait)
 		} else if ctx.Err() == nil {
 			l.Logger.WarnContext(ctx, "rounds are held up", "error", err)
 		}
@@ -210,37 +210,11 @@ func (l *Loop) crowdedWait() time.Duration {
 	return min(max(budgetPerSlot/4*l.Slots.CallTime(), 2*busyWait), 4*mostRest)
 }
 
-// room is how many of the projects that wait for the queue, or for a look, can have a round now.
-func (l *Loop) room(ctx context.Context) (room release.Room) {
-	if l.lack&release.LackQueue != 0 && !time.Now().Before(l.queueAgain) {
-		if l.budget(ctx) > 0 {
-			room.Queue = roundsAtOnce
-		} else {
-			l.queueAgain = time.Now().Add(l.crowdedWait())
-		}
-	}
-	if l.lack&release.LackLook != 0 {
-		room.Looks = min(roundsAtOnce, l.inline.free(l.withLooksAhead(l.Parallel)))
-	}
-	return room
-}
-
-// untilRoom is when to look whether there is room, at most that long from now.
-func (l *Loop) untilRoom(most time.Duration) time.Duration {
-	if l.lack&release.LackLook != 0 {
-		most = min(most, busyWait)
-	}
-	if l.lack&release.LackQueue != 0 {
-		most = min(most, time.Until(l.queueAgain))
-	}
-	return most
-}
-
 // slots is how many calls the fleet makes at once.
 func (l *Loop) slots() int { return max(l.Parallel, l.Member.Census().Slots) }
 
-// round makes the round of one project, one of so many at once, and returns when the next one is due. What it starts goes
-// on within work.
+// round makes the round of one project, one of so many at once, and returns when the next one is due. What it starts
+// goes on within work.
 func (l *Loop) round(ctx, work context.Context, turn release.Turn, budget, rounds int) release.Settled {
 	projectID := turn.ProjectID
 	share := l.share(projectID, budget, rounds)

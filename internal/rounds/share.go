@@ -35,10 +35,9 @@ const doubtWait = 4 * busyWait
 // mostRest bounds how long a project without room waits for its next round.
 const mostRest = 250 * time.Millisecond
 
-// share returns the share of a project, where so many tasks may be added to the
-// queue, and so many rounds are made at once. As long as the credential of its account may be refused, it is just what the
-// few slots can do that the account has then: what waits for them must not keep
-// others from working.
+// share returns the share of a project, where so many tasks may be added to the queue, and so many rounds are made at
+// once. As long as the credential of its account may be refused, it is just what the few slots can do that the account
+// has then: what waits for them must not keep others from working.
 func (l *Loop) share(projectID string, budget, rounds int) share {
 	may := l.Slots.May(projectID)
 	s := share{room: room(max(1, l.slots()*may/l.Parallel), l.Release.Rate(projectID)), most: budget,

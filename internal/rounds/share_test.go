@@ -129,7 +129,8 @@ func TestInline(t *testing.T) {
 	}
 }
 
-// Rounds at the same time share the looks that are free, and find no worker busy that is not, also if one of them hangs.
+// Rounds at the same time share the looks that are free, and find no worker busy that is not, also if one of them
+// hangs.
 func TestInlineOfRoundsAtOnce(t *testing.T) {
 	var i inline
 	for round := range 8 {
@@ -150,45 +151,4 @@ func TestInlineOfRoundsAtOnce(t *testing.T) {
 	if got, busy := i.keep("another", 64, 60, 1); got != 1 || busy {
 		t.Errorf("%d looks, busy %t, want the one that has ended", got, busy)
 	}
-}
-
-// A worker gives rounds to those who wait for room in the queue, or for a look, as soon as there is some, and looks for
-// that no more often than it may.
-func TestRoomForThoseWhoWait(t *testing.T) {
-	rdb := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
-	t.Cleanup(func() { _ = rdb.Close() })
-	releaser := release.New(rdb, "worker-1", time.Now, release.Config{})
-	l := New(Config{Release: releaser, Slots: tasks.NewSlots(4, releaser), Member: fleet.New(rdb, 4), Parallel: 4,
-		Queue: tasks.NewInspector(rdb)})
-	const idle = 2 * time.Hour
-	expect := func(what string, want release.Room, soon bool) {
-		t.Helper()
-		if got := l.room(t.Context()); got != want {
-			t.Errorf("%s: room %+v, want %+v", what, got, want)
-		}
-		if wait := l.untilRoom(idle); (wait < idle) != soon {
-			t.Errorf("%s: looks again in %v, want soon: %t", what, wait, soon)
-		}
-	}
-	pending := "asynq:{" + tasks.Queue + "}:pending"
-	fill := func() {
-		for i := range budgetPerSlot * 4 {
-			rdb.LPush(t.Context(), pending, i)
-		}
-	}
-	expect("nobody waits", release.Room{}, false)
-	fill()
-	l.lack = release.LackQueue
-	expect("a full queue", release.Room{}, true)
-	rdb.Del(t.Context(), pending)
-	l.queueAgain = l.queueAgain.Add(time.Hour) // however slow this machine is
-	expect("an empty queue before it is looked at again", release.Room{}, true)
-	l.queueAgain = time.Now()
-	expect("an empty queue", release.Room{Queue: roundsAtOnce}, true)
-	l.lack = release.LackLook
-	expect("nothing looked at", release.Room{Looks: 5}, true)
-	l.inline.give("p", 0, 4)
-	expect("all but one at work", release.Room{Looks: 1}, true)
-	l.inline.give("p", 0, 1)
-	expect("all at work", release.Room{}, true)
 }

@@ -7,9 +7,9 @@
 --       without a list check (ms), least number of watched jobs for a list check, how many watched jobs this worker can
 --       look at, 1 when the fleet is held ("stops" when its stop calls are), for how long a step at work may be silent,
 --       how long a probe may take (ms), how many steps are released at most, the endpoint this worker calls
---       ("": any), the window limit (0: none), how many jobs that the list has missed may wait
---       for a look when it is checked (-1: it is not), after how long it is checked again if nobody tells of it (ms), when the next round
---       is due if there is no room (ms), 1 when this worker makes as many looks as it can, when the next round is due of
+--       ("": any), the window limit (0: none), how many jobs that the list has missed may wait for a look when it is
+--       checked (-1: it is not), after how long it is checked again if nobody tells of it (ms), when the next round is
+--       due if there is no room (ms), 1 when this worker makes as many looks as it can, when the next round is due of
 --       who waits for room in the queue or for a look (ms)
 -- What it returns is said in next.lua, which ends it.
 local control, small, large, look, released, watched, latest, uncounted, limited, limits, counts = unpack(KEYS)

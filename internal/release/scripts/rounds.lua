@@ -1,11 +1,12 @@
 -- Says which projects are due for a round, and gives them to the caller for a while.
 --
 -- KEYS  rounds (sorted set: project by when its next round is due), announced (sorted set: project by when the round is
---       due that finds what was announced, see announce.lua), queue, looks (sorted sets: projects by since when they wait
---       for room in asynq's queue, or for a worker that is free to look)
--- ARGV  now, for how long (ms), how many, of how many at most that wait in queue and in looks there is room now, then for
---       each round that is over: project, when it was given ("" for a project that only needs a round), when the next one
---       is due (ms from now; -1: never), what it waits for besides (1: room in the queue, 2: a look, 3: both, else 0)
+--       due that finds what was announced, see announce.lua), queue, looks (sorted sets: projects by since when they
+--       wait for room in asynq's queue, or for a worker that is free to look)
+-- ARGV  now, for how long (ms), how many, for how many of those in queue, and in looks, there is room now, then
+--       for each round that is over: project, when it was given ("" for a project that only needs a round), when the
+--       next one is due (ms from now; -1: never), what it waits for besides (1: room in the queue, 2: a look, 3: both,
+--       else 0)
 -- Returns when the first of the others is due (ms from now; -1: there is none), what others wait for (as above), then
 -- each project with the time that its round is the caller's until.
 --

@@ -39,8 +39,8 @@ if hold and open then
   end
   redis.call('HSET', control, 'probe', step, 'probe_at', string.format('%.0f', probe_at))
 end
--- While many that a list has not shown wait for a look, or half of those that none is about to look at, there is no need
--- to know more. Fewer keep everybody busy while the list is read.
+-- While many that a list has not shown wait for a look, or half of those that none is about to look at, there is no
+-- need to know more. Fewer keep everybody busy while the list is read.
 local others = watching - #jobs / 2
 local free = backlog >= 0 and others > 0 and #redis.call('ZRANGEBYSCORE', watched, '-inf', '(' .. cutoff, 'LIMIT',
   math.min(backlog, math.floor(others / 2)), 1) == 0
