@@ -199,7 +199,7 @@ func TestDesertedAfterACorrection(t *testing.T) {
 			}
 		}
 		kill()
-		fallSilent(t, rdb, two, Deserted)
+		fallSilent(t, rdb, two, Deserted+time.Second)
 		judges(t, rdb, one)
 		beat(t, one)
 		if c := one.Census(); c.Lives(two.ID()) {

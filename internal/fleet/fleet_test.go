@@ -78,13 +78,13 @@ func fallSilent(t *testing.T, rdb *redis.Client, m *Member, by time.Duration) {
 	}
 }
 
-// judges has a worker be one that judges others at its next beat, however slow the machine is: it has been heard to
-// listen for long enough, and has just beaten.
+// judges has a worker be one that judges others at its next beat, however slow the machine is and although the fleet's
+// time may be off a little: it has been heard to listen for more than long enough, and has just beaten.
 func judges(t *testing.T, rdb *redis.Client, m *Member) {
 	t.Helper()
-	now := time.Now()
+	now := m.Now()
 	pipe := rdb.TxPipeline()
-	pipe.HSet(t.Context(), heardKey, m.me.String(), now.Add(-gap).UnixMilli())
+	pipe.HSet(t.Context(), heardKey, m.me.String(), now.Add(-2*gap).UnixMilli())
 	pipe.ZAddXX(t.Context(), workersKey, redis.Z{Score: float64(now.UnixMilli()), Member: m.me.String()})
 	if _, err := pipe.Exec(t.Context()); err != nil {
 		t.Fatal(err)
