@@ -202,7 +202,6 @@ func TestLists(t *testing.T) {
 	}
 }
 
-// Bad bodies are refused with what is wrong and where, and nothing is recorded.
 // fields is n fields of an object.
 func fields(n int) string {
 	all := make([]string, n)
@@ -212,6 +211,7 @@ func fields(n int) string {
 	return strings.Join(all, ",")
 }
 
+// Bad bodies are refused with what is wrong and where, and nothing is recorded.
 func TestBadBodies(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{noAPI: true})
