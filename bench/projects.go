@@ -7,40 +7,51 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"vizstop/internal/modelarts/modelartstest"
 )
 
-// projects measures how one worker gets through many small projects at once.
+// projects measures how one worker gets through many small projects at once, and how long a stop waits that comes
+// meanwhile, alone in its project.
 func (b *bench) projects(ctx context.Context) (*measurement, error) {
-	const count, each = 1000, 20
+	const count, each, late = 1000, 20, 3
 	const latency = 80 * time.Millisecond
 	const jobs = count * each
 	floor := 2 * jobs * latency.Seconds() / parallel
-	ours := side{name: "vizstop", jobs: jobs, each: each, run: func(ctx context.Context, st *stage) (*sideRun, error) {
-		return st.serveProjects(ctx, count, each)
-	}}
+	run := func(ctx context.Context, st *stage) (*sideRun, error) {
+		return st.serveProjects(ctx, count, each, late)
+	}
+	ours := side{name: "vizstop", jobs: jobs + late, each: each, run: run}
 	runs, err := b.inTurn(ctx, b.roundsOr(2), []side{ours}, 10*time.Minute,
-		"--latency", latency.String(), "--stop-time", "1s", "--stop-spread", "0", "--more-projects", strconv.Itoa(count))
+		"--latency", latency.String(), "--stop-time", "1s", "--stop-spread", "0", "--more-projects", strconv.Itoa(count+late))
 	if err != nil {
 		return nil, err
 	}
 	got := runs[ours.name]
+	waits := pickups(got, 1)
 	floors := over(got, func(r *sideRun) float64 { return r.Wall / floor })
 	return &measurement{
 		Title: "Many projects",
-		Work:  "1,000 projects with 20 stops each at once, API 80 ms, one worker with 64 slots",
+		Work: "1,000 projects with 20 stops each at once, API 80 ms, one worker with 64 slots; three more projects come " +
+			"meanwhile, with a stop each",
 		How: fmt.Sprintf("All stops are registered, then a worker starts with `--concurrency 64 --api-rate 0`: from there "+
 			"until a detail call has shown the last "+
-			"job ended. A stop takes 1 s. The floor is two calls a job of 80 ms over 64 slots: %s s.", number(floor)),
-		Goals:   []goal{atMost("1,000 projects at once, wall time against the floor", "×", 1.15, floors)},
-		Columns: []col{{"wall time", "s"}, {"against the floor", "×"}, {"calls a job", ""}},
+			"job ended. A stop takes 1 s. The floor is two calls a job of 80 ms over 64 slots: %s s. From 5 s after the "+
+			"worker's start `enqueue` asks for a stop in another project every ten seconds, three in all: from the start of "+
+			"that command to the arrival of its call, the slowest of them.", number(floor)),
+		Goals: []goal{atMost("1,000 projects at once, wall time against the floor", "×", 1.15, floors),
+			atMost("a stop of another project meanwhile, asked to sent", "s", 3, waits)},
+		Columns: []col{{"wall time", "s"}, {"against the floor", "×"}, {"calls a job", ""},
+			{"another project's stop, asked to sent", "s"}},
 		Rows: []row{{ours.name, [][]float64{walls(got), floors,
-			over(got, func(r *sideRun) float64 { return r.perJob(jobs) })}}},
+			over(got, func(r *sideRun) float64 { return r.perJob(jobs + late) }), waits}}},
 		Runs: runs,
 	}, nil
 }
 
-// serveProjects registers the stops of many projects and then starts a worker.
-func (st *stage) serveProjects(ctx context.Context, count, each int) (*sideRun, error) {
+// serveProjects registers the stops of many projects and then starts a worker. So many projects more come later, with
+// one stop each.
+func (st *stage) serveProjects(ctx context.Context, count, each, late int) (*sideRun, error) {
 	table, err := writeTable(st.dir, count, each)
 	if err != nil {
 		return nil, err
@@ -55,7 +66,20 @@ func (st *stage) serveProjects(ctx context.Context, count, each int) (*sideRun, 
 	if err := st.startWorker(ctx, "--concurrency", strconv.Itoa(parallel), "--api-rate", "0"); err != nil {
 		return nil, err
 	}
-	if err := st.awaitShown(ctx, count*each); err != nil {
+	asked := map[jobKey]time.Time{}
+	wait := 5 * time.Second
+	for i := range late {
+		if err := pause(ctx, wait); err != nil {
+			return nil, err
+		}
+		key := jobKey{modelartstest.NumberedProject(count + 1 + i), jobID(0)}
+		asked[key] = time.Now()
+		if _, err := st.ask(ctx, key.project, key.job); err != nil {
+			return nil, err
+		}
+		wait = 10 * time.Second
+	}
+	if err := st.awaitShown(ctx, count*each+late); err != nil {
 		return nil, err
 	}
 	r := &sideRun{}
@@ -67,6 +91,9 @@ func (st *stage) serveProjects(ctx context.Context, count, each int) (*sideRun, 
 	}
 	histories, err := st.histories(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if r.Pickup, err = st.pickups(ctx, asked); err != nil {
 		return nil, err
 	}
 	for _, h := range histories {

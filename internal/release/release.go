@@ -123,7 +123,7 @@ func (b *base) Now() time.Time { return b.now() }
 var scripts embed.FS
 
 var (
-	roundsScript    = luascript.Load(scripts, "rounds")
+	roundsScript    = luascript.Load(scripts, "line", "rounds")
 	announceScript  = luascript.Load(scripts, "announce")
 	releaseScript   = luascript.Load(scripts, "rate", "turn", "window", "fewest", "round", "release", "settle", "next")
 	allowScript     = luascript.Load(scripts, "window", "allow")
@@ -176,6 +176,7 @@ const releasedAtOnce = 250
 type Round struct {
 	Next  time.Duration // when the next round is due; less than 0: nothing is left to do
 	Lack  Lack          // what it waits for besides
+	Wait  int           // how many steps and looks wait; 0 if Lack is
 	List  *ListState    // the list is to be checked, by ListChecked; nil: not now
 	Probe bool          // a probe is to be made of no stop: any call of the project
 	Count bool          // stops ended outside of a worker, and are to be counted
@@ -220,7 +221,7 @@ func (r *Releaser) Round(ctx context.Context, projectID string, need Need) (Roun
 	round := Round{
 		Next: time.Duration(number(0)) * time.Millisecond, List: listState(answer[1].([]any)), Probe: number(2) == 1, Count: number(3) == 1, Ill: number(9) == 1,
 		Stops: members(answer[4]), Polls: members(answer[5]), Late: texts(answer[7]), Silent: members(answer[8]),
-		Elsewhere: answer[11].(string), Lack: Lack(number(13)),
+		Elsewhere: answer[11].(string), Lack: Lack(number(13)), Wait: int(number(14)),
 	}
 	if news := answer[12].(string); news != "" {
 		if err := r.limitsHold(ctx, projectID, strings.Fields(news)); err != nil {

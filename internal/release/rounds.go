@@ -22,6 +22,7 @@ type Settled struct {
 	Turn
 	Next time.Duration // when the next round is due; less than 0: nothing is left to do
 	Lack Lack          // what the project waits for besides
+	Wait int           // how many of its steps and looks wait, which says where in line it stands; see Round
 }
 
 // Lack is what a project needs room for before something of it that is due can go out: one of the constants, or their
@@ -33,7 +34,8 @@ const (
 	LackLook  Lack = 2 // the worker that made the round makes as many looks as it can
 )
 
-// Room is how many projects at most are given a round that have waited for it longest. The zero value gives none.
+// Room is how many projects at most are given a round of those that wait in line. Who waits longest is first; each step
+// that waits, up to 30, counts as a second less. The zero value gives none.
 type Room struct {
 	Queue, Looks int
 }
@@ -81,7 +83,7 @@ func (r *Rounds) Turns(ctx context.Context, over []Settled, room Room) (Due, err
 		if s.Next < 0 {
 			ms = -1
 		}
-		args = append(args, s.ProjectID, s.given, ms, int(s.Lack))
+		args = append(args, s.ProjectID, s.given, ms, int(s.Lack), s.Wait)
 	}
 	answer, err := roundsScript.Run(ctx, r.rdb, r.keys(), args...).Slice()
 	if err != nil {

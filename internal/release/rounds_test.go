@@ -318,7 +318,7 @@ func TestTurnsOfThoseWhoLackRoom(t *testing.T) {
 					}
 				}
 				waits := func(project string) []Settled {
-					return []Settled{{given[project], lackLongest, row.lack}}
+					return []Settled{{Turn: given[project], Next: lackLongest, Lack: row.lack, Wait: 3}}
 				}
 				for _, project := range []string{"c", "b", "a"} { // in the order in which they begin to wait
 					due, err := w.Turns(t.Context(), []Settled{Pull(project, 0)}, Room{})
@@ -330,17 +330,52 @@ func TestTurnsOfThoseWhoLackRoom(t *testing.T) {
 				expect(row.room, nil, "c", "b")
 				expect(row.room, nil, "a") // the others have one
 				expect(Room{}, waits("c")) // in vain
-				expect(Room{}, []Settled{{given["b"], 0, 0}}, "b")
+				expect(Room{}, []Settled{{Turn: given["b"]}}, "b")
 				expect(Room{}, append(waits("a"), waits("b")...))
 				expect(row.room, []Settled{Pull("due", 0)}, "c", "a", "due")
-				expect(Room{}, append(waits("c"), Settled{given["a"], time.Hour, 0}, Settled{given["due"], -1, 0}))
+				expect(Room{}, append(waits("c"),
+					Settled{Turn: given["a"], Next: time.Hour}, Settled{Turn: given["due"], Next: -1}))
 				w.advance(lackLongest)
 				expect(Room{}, nil, "b", "c") // as if nobody had them in line
 				row.lack = 0
-				expect(Room{}, []Settled{{given["b"], time.Hour, 0}, {given["c"], -1, 0}})
+				expect(Room{}, []Settled{{Turn: given["b"], Next: time.Hour}, {Turn: given["c"], Next: -1}})
 			})
 		})
 	}
+}
+
+// Who waits for a few steps goes before those who wait for many, unless these came much sooner.
+func TestFewStepsGoFirstInLine(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		comes := func(project string, steps int) {
+			t.Helper()
+			due, err := w.Turns(t.Context(), []Settled{Pull(project, 0)}, Room{})
+			w.ok(err)
+			if len(due.Turns) != 1 {
+				t.Fatalf("%d rounds are due, want that of %s", len(due.Turns), project)
+			}
+			_, err = w.Turns(t.Context(), []Settled{{Turn: due.Turns[0], Next: time.Hour, Lack: LackQueue, Wait: steps}}, Room{})
+			w.ok(err)
+		}
+		comes("huge", 100_000)
+		comes("twenty", 20)
+		comes("ten", 10)
+		w.advance(8 * time.Second)
+		comes("one", 1)
+		w.advance(12 * time.Second)
+		comes("late", 1)
+		w.advance(10 * time.Second)
+		comes("last", 1)
+		due, err := w.Turns(t.Context(), nil, Room{Queue: 10})
+		w.ok(err)
+		var got []string
+		for _, turn := range due.Turns {
+			got = append(got, turn.ProjectID)
+		}
+		if want := []string{"one", "ten", "twenty", "late", "huge", "last"}; !slices.Equal(got, want) {
+			t.Errorf("rounds of %v, want %v", got, want)
+		}
+	})
 }
 
 // What is due and finds no room in the queue, or no worker who is free to look, waits for that alone, in line.
@@ -348,8 +383,12 @@ func TestWhatARoundLacks(t *testing.T) {
 	eachRedis(t, Config{}, func(t *testing.T, w *world) {
 		expect := func(what string, need Need, lack Lack, next time.Duration) {
 			t.Helper()
-			if r := w.round(need); r.Lack != lack || r.Next != next {
-				t.Errorf("%s: lack %d, next in %v, want %d, in %v", what, r.Lack, r.Next, lack, next)
+			wait := 0
+			if lack != 0 {
+				wait = 3
+			}
+			if r := w.round(need); r.Lack != lack || r.Next != next || r.Wait != wait {
+				t.Errorf("%s: lack %d, next in %v, %d wait, want %d, in %v, %d", what, r.Lack, r.Next, r.Wait, lack, next, wait)
 			}
 		}
 		w.open("s", 3)
@@ -364,17 +403,17 @@ func TestWhatARoundLacks(t *testing.T) {
 		if r := w.round(wide()); len(r.Stops) != 3 || r.Lack != 0 {
 			t.Errorf("%d stops went out, lack %d, want 3 and 0", len(r.Stops), r.Lack)
 		}
-		w.watched(4)
+		w.watched(3)
 		w.advance(time.Second)
 		w.checked(ListCheck{Began: w.now(), Next: 2 * time.Second, Result: ListRead}, false)
 		need := listing(1)
 		need.Inline = 0
-		expect("four to look at, and no look left for their project", need, 0, 25*time.Millisecond)
+		expect("three to look at, and no look left for their project", need, 0, 25*time.Millisecond)
 		need.Busy = true
-		expect("four to look at, and no look left for anybody", need, LackLook, lackLongest) // they go before the list
+		expect("three to look at, and no look left for anybody", need, LackLook, lackLongest) // they go before the list
 		need.Inline = 4
-		if r := w.round(need); len(r.Left) != 4 || r.Lack != 0 {
-			t.Errorf("%d jobs to look at, lack %d, want 4 and 0", len(r.Left), r.Lack)
+		if r := w.round(need); len(r.Left) != 3 || r.Lack != 0 || r.Wait != 0 {
+			t.Errorf("%d jobs to look at, lack %d, %d wait, want 3, 0 and 0", len(r.Left), r.Lack, r.Wait)
 		}
 	})
 }

@@ -244,7 +244,7 @@ func (l *Loop) round(ctx, work context.Context, turn release.Turn, budget, round
 	if next >= 0 {
 		next = max(next, share.wait)
 	}
-	return release.Settled{Turn: turn, Next: next, Lack: r.Lack}
+	return release.Settled{Turn: turn, Next: next, Lack: r.Lack, Wait: r.Wait}
 }
 
 func (l *Loop) start(needed bool, do func()) {

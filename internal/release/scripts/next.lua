@@ -10,7 +10,8 @@
 --       seen before (ms; 0: no list was),
 --       the endpoint of the stops in flight, if this worker calls another ("": it does not),
 --       the reasons of limits that have begun to hold stops back since somebody was told, each with a space after it,
---       what is lacking for something that is due: 1 room in the queue, 2 a look, 3 both, else 0
+--       what is lacking for something that is due: 1 room in the queue, 2 a look, 3 both, else 0,
+--       how many steps and looks wait then (of each kind, up to 30)
 
 -- The window limit holds stops back from when one has to wait for it until none does.
 local news = redis.call('HMGET', limits, 'shut', 'news')
@@ -27,6 +28,11 @@ local lacks, soon = 0, now + 25 -- nobody was free to look
 if open and MOST == 0 and waiting <= now then lacks, waiting = 1, now + tonumber(ARGV[19]) end
 if open and not hold and sight < since and inline < 1 and ARGV[18] == '1' then
   lacks, soon = lacks + 2, now + tonumber(ARGV[19])
+end
+local steps = 0
+for _, set in ipairs(lacks > 0 and {small, large, look, watched} or {}) do
+  local till = set == watched and string.format('(%.0f', math.min(since, now)) or now
+  steps = steps + #redis.call('ZRANGEBYSCORE', set, '-inf', till, 'LIMIT', 0, 30)
 end
 local due = math.min(waiting, sight < since and soon or sighted)
 if listing then -- who waits for a look goes before the list
@@ -51,4 +57,4 @@ due = math.min(due, head(latest), head(released) + silence)
 return {due == INF and -1 or math.ceil(math.max(0, due - now)), list, probe,
   redis.call('LLEN', uncounted) > 0 and 1 or 0, stops, polls, jobs, late, silent,
   (hold or redis.call('HEXISTS', control, 'failures') == 1) and 1 or 0, listable and cutoff or 0,
-  elsewhere and c[8] or '', news[2] or '', lacks}
+  elsewhere and c[8] or '', news[2] or '', lacks, steps}

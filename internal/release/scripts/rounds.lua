@@ -1,19 +1,18 @@
--- Says which projects are due for a round, and gives them to the caller for a while.
+-- Says which projects are due for a round, and gives them to the caller for a while. Put after line.lua.
 --
 -- KEYS  rounds (sorted set: project by when its next round is due), announced (sorted set: project by when the round is
---       due that finds what was announced, see announce.lua), queue, looks (sorted sets: projects by since when they
---       wait for room in asynq's queue, or for a worker that is free to look)
+--       due that finds what was announced, see announce.lua), queue, looks (lines, see line.lua)
 -- ARGV  now, for how long (ms), how many, for how many of those in queue, and in looks, there is room now, then
---       for each round that is over: project, when it was given ("" for a project that only needs a round), when the
---       next one is due (ms from now; -1: never), what it waits for besides (1: room in the queue, 2: a look, 3: both,
---       else 0)
--- Returns when the first of the others is due (ms from now; -1: there is none), what others wait for (as above), then
--- each project with the time that its round is the caller's until.
+--       for each round that is over: project, when it was given ("": it only needs a round), when the next one is due
+--       (ms from now; -1: never), what it lacks besides (1: room in the queue, 2: a look, 3: both, else 0), how many
+--       steps and looks of it wait
+-- Returns when the first of the others is due (ms from now; -1: none), what others wait for (as above), then each
+-- project with the time that its round is the caller's until.
 --
 -- A round that is over settles its project's next time only if nobody has asked for an earlier one meanwhile, and no
 -- later than what was announced: it may not have seen that, unless it was given at that time or later.
 local rounds, announced, queue, looks = unpack(KEYS)
-local now, hold, most = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+local now, hold = tonumber(ARGV[1]), tonumber(ARGV[2])
 local some = redis.call('EXISTS', announced) == 1
 
 local function announcedFor(project)
@@ -27,16 +26,12 @@ local function pull(project, due)
   end
 end
 
-local function wait(set, project, waits)
-  if not waits then return redis.call('ZREM', set, project) end
-  redis.call('ZADD', set, 'NX', string.format('%.0f', now), project)
-end
-
-for i = 6, #ARGV, 4 do
-  local project, given, after, lacks = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
+for i = 6, #ARGV, 5 do
+  local project, given, after, lacks, steps = unpack(ARGV, i, i + 4)
+  after, lacks, steps = tonumber(after), tonumber(lacks), tonumber(steps)
   if given ~= '' then
-    wait(queue, project, lacks % 2 == 1)
-    wait(looks, project, lacks >= 2)
+    stand(queue, project, lacks % 2 == 1 and steps, now)
+    stand(looks, project, lacks >= 2 and steps, now)
   end
   if given ~= '' and redis.call('ZSCORE', rounds, project) == given then
     local due = math.min(after < 0 and math.huge or now + after, announcedFor(project))
@@ -71,7 +66,7 @@ local function give_first(set, n)
   return redis.call('EXISTS', set)
 end
 answer[2] = give_first(queue, tonumber(ARGV[4])) + 2 * give_first(looks, tonumber(ARGV[5]))
-local due = redis.call('ZRANGEBYSCORE', rounds, '-inf', now, 'LIMIT', 0, most)
+local due = redis.call('ZRANGEBYSCORE', rounds, '-inf', now, 'LIMIT', 0, ARGV[3])
 for i = 1, #due do give(due[i]) end
 local first = redis.call('ZRANGE', rounds, 0, 0, 'WITHSCORES')
 answer[1] = first[2] and math.ceil(math.max(0, tonumber(first[2]) - now)) or -1
