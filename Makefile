@@ -68,24 +68,28 @@ install: ## copy what "make build" has built, and docs/, below PREFIX (/usr/loca
 GOTEST = $(GO) test -vet=off -timeout 30m $(GOTESTFLAGS)
 
 .PHONY: test
-test: deps ## run all tests with the race detector, hold deploy/ against the programs, play some bad days (GOTESTFLAGS='-run Name')
+test: deps ## run all tests, with the race detector where it can find something, hold deploy/ against the programs, play some bad days (GOTESTFLAGS='-run Name')
 	@$(MAKE) --no-print-directory -j 2 test-race test-without-race
 
 # Where nothing runs beside anything else, or in another program, the race detector finds nothing and costs minutes. Of
-# the scripts of enqueue, each a dozen processes, those run with it in which enqueue does several things at once.
-RACELESS = /simulation$$|/browsertest$$|/takeover$$|/deploy/|/cmd/enqueue$$
+# the scripts of enqueue, each a dozen processes, those run with it in which enqueue does several things at once, and of
+# the tests of e2e those in which processes die, lose Redis, end or share their work.
+RACELESS = /simulation$$|/browsertest$$|/takeover$$|/deploy/|/cmd/enqueue$$|/e2e$$
+E2E      = Chaos|Killed|Workers|Redis|SIG|Shutdown|Signal|Pipe
 SCRIPTS  = cancel_large|from|interrupt|large|select_pages|select_projects|undo|wait|watch
 
 .PHONY: test-race
 test-race:
 	CGO_ENABLED=1 $(GOTEST) -race -skip TestInABrowser $$($(GO) list ./... | grep -Ev '$(RACELESS)')
+	CGO_ENABLED=1 $(GO) test -vet=off -timeout 30m -race -run '$(E2E)' $(GOTESTFLAGS) ./e2e
 	CGO_ENABLED=1 $(GO) test -vet=off -timeout 30m -race -run 'Test[^S]|TestScripts/^($(SCRIPTS))$$' $(GOTESTFLAGS) ./cmd/enqueue
 	CGO_ENABLED=1 $(GO) test -vet=off -timeout 30m -race -run 'TestSimulation$$|TestOutcomes|TestFrozen|TestListChecksOf' $(GOTESTFLAGS) ./simulation -seed 11 -seeds 2
 
 .PHONY: test-without-race
 test-without-race:
 	$(GOTEST) ./simulation -simulate-for 8s
-	$(GOTEST) $$($(GO) list ./... | grep -E '$(RACELESS)' | grep -v '/simulation$$')
+	$(GOTEST) -skip '$(E2E)' ./e2e
+	$(GOTEST) $$($(GO) list ./... | grep -E '$(RACELESS)' | grep -Ev '/simulation$$|/e2e$$')
 	$(GO) test -vet=off -timeout 30m -run TestInABrowser $(GOTESTFLAGS) ./internal/console/pages
 	@$(MAKE) --no-print-directory check-deploy
 
