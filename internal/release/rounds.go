@@ -25,13 +25,14 @@ type Settled struct {
 	Wait int           // how many of its steps and looks wait, which says where in line it stands; see Round
 }
 
-// Lack is what a project needs room for before something of it that is due can go out: one of the constants, or their
-// sum; 0: nothing.
+// Lack is what a project needs room for before something of it that is due can go out: one of the constants, or a sum
+// of them; 0: nothing.
 type Lack int
 
 const (
 	LackQueue Lack = 1 // asynq's queue is full
 	LackLook  Lack = 2 // the worker that made the round makes as many looks as it can
+	LackKept  Lack = 4 // others keep the looks that are free: whoever waits for one keeps its place
 )
 
 // Room is how many projects at most are given a round of those that wait in line. Who waits longest is first; each step

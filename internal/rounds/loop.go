@@ -240,11 +240,14 @@ func (l *Loop) round(ctx, work context.Context, turn release.Turn, budget, round
 	l.start(r.List != nil, func() { l.listCheck(work, projectID, *r.List, r.Ill) })
 	l.start(r.Probe, func() { l.probe(work, projectID) })
 	l.start(r.Count, func() { l.count(work, projectID) })
-	next := r.Next
-	if next >= 0 {
-		next = max(next, share.wait)
+	over := release.Settled{Turn: turn, Next: r.Next, Lack: r.Lack, Wait: r.Wait}
+	if over.Next >= 0 {
+		over.Next = max(over.Next, share.wait)
 	}
-	return release.Settled{Turn: turn, Next: next, Lack: r.Lack, Wait: r.Wait}
+	if share.full && over.Next >= 0 {
+		over.Lack |= release.LackKept
+	}
+	return over
 }
 
 func (l *Loop) start(needed bool, do func()) {

@@ -11,6 +11,7 @@ type share struct {
 	room, most, inline, backlog int           // as release.Need has them
 	busy                        bool          // likewise
 	kept                        int           // looks that are kept for the round
+	full                        bool          // the free ones are kept for other rounds
 	wait                        time.Duration // until the next round, at least
 	rest                        time.Duration // until the next round if the project has no room
 	doubted                     string        // the project's account, if its credential may be refused; else ""
@@ -42,7 +43,7 @@ func (l *Loop) share(projectID string, budget, rounds int) share {
 	may := l.Slots.May(projectID)
 	s := share{room: room(max(1, l.slots()*may/l.Parallel), l.Release.Rate(projectID)), most: budget,
 		backlog: backlogPerSlot * l.Parallel}
-	s.kept, s.busy = l.inline.keep(projectID, l.withLooksAhead(l.Parallel), l.withLooksAhead(may), rounds)
+	s.kept, s.busy, s.full = l.inline.keep(projectID, l.withLooksAhead(l.Parallel), l.withLooksAhead(may), rounds)
 	s.inline = s.kept
 	s.rest = min(max(l.Slots.CallTimeOf(projectID), busyWait), mostRest) // roomPerSlot calls of each slot wait meanwhile
 	if budget == 0 {
@@ -116,8 +117,9 @@ type inline struct {
 }
 
 // keep keeps looks for one of so many rounds that are made at once, where there may be so many of all, and of each
-// project: calls of one that hang leave some to others. busy says that so many are given out: none is free for anybody.
-func (i *inline) keep(projectID string, all, each, rounds int) (n int, busy bool) {
+// project: calls of one that hang leave some to others. busy says that so many are given out, and none is free for
+// anybody; full, that those that are free are kept for other rounds.
+func (i *inline) keep(projectID string, all, each, rounds int) (n int, busy, full bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	free := max(0, all-i.all)
@@ -125,7 +127,8 @@ func (i *inline) keep(projectID string, all, each, rounds int) (n int, busy bool
 	n = max(0, min(free, part, each-i.of[projectID]))
 	i.add(projectID, n)
 	i.kept += n
-	return n, i.all-i.kept >= all
+	busy = i.all-i.kept >= all
+	return n, busy, free == 0 && !busy
 }
 
 // give gives out so many of those that were kept for a round, which is over.

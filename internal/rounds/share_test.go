@@ -102,11 +102,11 @@ func TestLooksAhead(t *testing.T) {
 // A project may have so many looks of its own, and all together so many.
 func TestInline(t *testing.T) {
 	var i inline
-	expect := func(project string, want int, full bool) {
+	expect := func(project string, want int, all bool) {
 		t.Helper()
-		got, busy := i.keep(project, 80, 60, 1)
-		if got != want || busy != full {
-			t.Errorf("%s may have %d more, busy %t, want %d, %t", project, got, busy, want, full)
+		got, busy, full := i.keep(project, 80, 60, 1)
+		if got != want || busy != all || full {
+			t.Errorf("%s may have %d more, busy %t, full %t, want %d, %t, false", project, got, busy, full, want, all)
 		}
 		i.give(project, got, 0)
 	}
@@ -133,22 +133,20 @@ func TestInline(t *testing.T) {
 // hangs.
 func TestInlineOfRoundsAtOnce(t *testing.T) {
 	var i inline
-	for round := range 8 {
-		if got, busy := i.keep(fmt.Sprint(round), 64, 60, 8); got != 8 || busy {
-			t.Errorf("round %d of 8: %d looks, busy %t, want 8 of 64", round, got, busy)
+	expect := func(what, project string, rounds, want int, kept bool) {
+		t.Helper()
+		if got, busy, full := i.keep(project, 64, 60, rounds); got != want || busy || full != kept {
+			t.Errorf("%s: %d looks, busy %t, full %t, want %d, false, %t", what, got, busy, full, want, kept)
 		}
 	}
-	if got, busy := i.keep("another", 64, 60, 8); got != 0 || busy {
-		t.Errorf("one round more: %d looks, busy %t, want none while all are kept, and nobody at work", got, busy)
+	for round := range 8 {
+		expect("one of eight", fmt.Sprint(round), 8, 8, false)
 	}
+	expect("one more, while all looks are kept and nobody is at work", "another", 8, 0, true)
 	for round := range 7 {
 		i.give(fmt.Sprint(round), 8, 8)
 	}
-	if got, busy := i.keep("another", 64, 60, 8); got != 0 || busy {
-		t.Errorf("all but one are over: %d looks, busy %t, want none: the hanging one keeps the rest", got, busy)
-	}
+	expect("all but one, which hangs and keeps the rest, are over", "another", 8, 0, true)
 	i.end("0", 1)
-	if got, busy := i.keep("another", 64, 60, 1); got != 1 || busy {
-		t.Errorf("%d looks, busy %t, want the one that has ended", got, busy)
-	}
+	expect("one look has ended", "another", 1, 1, false)
 }

@@ -11,7 +11,7 @@
 --       the endpoint of the stops in flight, if this worker calls another ("": it does not),
 --       the reasons of limits that have begun to hold stops back since somebody was told, each with a space after it,
 --       what is lacking for something that is due: 1 room in the queue, 2 a look, 3 both, else 0,
---       how many steps and looks wait then (of each kind, up to 30)
+--       how many steps and looks wait for that (of each kind, up to 30)
 
 -- The window limit holds stops back from when one has to wait for it until none does.
 local news = redis.call('HMGET', limits, 'shut', 'news')
@@ -29,8 +29,13 @@ if open and MOST == 0 and waiting <= now then lacks, waiting = 1, now + tonumber
 if open and not hold and sight < since and inline < 1 and ARGV[18] == '1' then
   lacks, soon = lacks + 2, now + tonumber(ARGV[19])
 end
-local steps = 0
-for _, set in ipairs(lacks > 0 and {small, large, look, watched} or {}) do
+local steps, lanes = 0, {look, watched}
+if hold then
+  lanes, steps = {}, 1 -- a probe
+elseif not paused then
+  lanes = {look, watched, small, large, w and w.left > 0 and limited or nil}
+end
+for _, set in ipairs(lacks > 0 and lanes or {}) do
   local till = set == watched and string.format('(%.0f', math.min(since, now)) or now
   steps = steps + #redis.call('ZRANGEBYSCORE', set, '-inf', till, 'LIMIT', 0, 30)
 end
@@ -39,7 +44,7 @@ if listing then -- who waits for a look goes before the list
   due = math.min(due, free and list_at or lacks < 2 and math.max(list_at, now + 250) or INF)
 end
 if hold then
-  due = probe_at
+  due = lacks > 0 and waiting or probe_at
   if waiting == INF and watching == 0 then due = math.max(due, now + 30000) end -- nobody waits for its end
 elseif more and room > #went / 2 then
   due = now

@@ -4,8 +4,8 @@
 --       due that finds what was announced, see announce.lua), queue, looks (lines, see line.lua)
 -- ARGV  now, for how long (ms), how many, for how many of those in queue, and in looks, there is room now, then
 --       for each round that is over: project, when it was given ("": it only needs a round), when the next one is due
---       (ms from now; -1: never), what it lacks besides (1: room in the queue, 2: a look, 3: both, else 0), how many
---       steps and looks of it wait
+--       (ms from now; -1: never), what it lacks besides (the sum of 1: room in the queue, 2: a look, 4: it is not known
+--       whether a look), how many steps and looks of it wait
 -- Returns when the first of the others is due (ms from now; -1: none), what others wait for (as above), then each
 -- project with the time that its round is the caller's until.
 --
@@ -31,7 +31,7 @@ for i = 6, #ARGV, 5 do
   after, lacks, steps = tonumber(after), tonumber(lacks), tonumber(steps)
   if given ~= '' then
     stand(queue, project, lacks % 2 == 1 and steps, now)
-    stand(looks, project, lacks >= 2 and steps, now)
+    if lacks < 4 then stand(looks, project, lacks >= 2 and steps, now) end
   end
   if given ~= '' and redis.call('ZSCORE', rounds, project) == given then
     local due = math.min(after < 0 and math.huge or now + after, announcedFor(project))
@@ -58,7 +58,7 @@ local function give_first(set, n)
   local first = n > 0 and redis.call('ZRANGE', set, 0, 31) or {}
   for i = 1, #first do
     local at = tonumber(redis.call('ZSCORE', rounds, first[i]) or 0)
-    if n > 0 and (at <= now or at % 1 == 0) then -- no round of it is under way
+    if n > 0 and (at <= now or at % 1 == 0 or at > now + hold + 1) then -- no round of it is under way
       n = n - 1
       give(first[i])
     end
