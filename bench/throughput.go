@@ -16,7 +16,11 @@ func (b *bench) throughput(ctx context.Context) (*measurement, error) {
 	bare := side{name: "bare asynq", jobs: jobs, run: func(ctx context.Context, st *stage) (*sideRun, error) {
 		return st.drainBare(ctx, jobs)
 	}}
-	runs, err := b.inTurn(ctx, b.roundsOr(3), []side{bare, ours}, 5*time.Minute, instantly()...)
+	callAPI := func(ctx context.Context, st *stage) (*sideRun, error) {
+		return st.drainBare(ctx, jobs, "-endpoint", st.url)
+	}
+	calling := side{name: "bare asynq with calls", jobs: jobs, run: callAPI}
+	runs, err := b.inTurn(ctx, b.roundsOr(3), []side{bare, calling, ours}, 5*time.Minute, instantly()...)
 	if err != nil {
 		return nil, err
 	}
@@ -28,18 +32,23 @@ func (b *bench) throughput(ctx context.Context) (*measurement, error) {
 		Title: "Throughput",
 		Work:  "20,000 jobs, API instantaneous",
 		How: "All tasks are in the queue, then the worker starts: from there to the last job. Bare asynq runs two empty " +
-			"tasks a job, of which the first enqueues the second; it calls no API and records nothing. 64 tasks at once on " +
-			"both sides. The cost is the processor time of the worker and Redis together.",
+			"tasks a job, of which the first enqueues the second; it calls no API and records nothing. Beside it, the same " +
+			"with the stop call made in the first task and one look in the second, by Go's HTTP client: what any worker pays. " +
+			"64 tasks at once on all sides. The cost is the processor time of the worker and Redis together.",
 		Goals: []goal{
 			atLeast("throughput against bare asynq", "×", 0.6, ratios(speeds(ours), speeds(bare))),
 			atMost("processor time of worker and Redis a stop, against bare asynq", "×", 1.3, ratios(cost(ours), cost(bare))),
+			atLeast("throughput against bare asynq with calls", "×", 0.9, ratios(speeds(ours), speeds(calling))),
+			atMost("processor time a stop, against bare asynq with calls", "×", 1.2, ratios(cost(ours), cost(calling))),
 		},
-		Columns: []col{{"jobs a second", ""}, {"against bare asynq", "×"}, {"cost a job", "µs"}, {"against bare asynq", "×"}},
+		Columns: []col{{"jobs a second", ""}, {"against bare asynq", "×"}, {"with calls", "×"}, {"cost a job", "µs"},
+			{"against bare asynq", "×"}, {"with calls", "×"}},
 		Runs:    runs,
 	}
-	for _, s := range []side{bare, ours} {
+	for _, s := range []side{bare, calling, ours} {
 		m.Rows = append(m.Rows, row{s.name, [][]float64{
-			speeds(s), ratios(speeds(s), speeds(bare)), cost(s), ratios(cost(s), cost(bare))}})
+			speeds(s), ratios(speeds(s), speeds(bare)), ratios(speeds(s), speeds(calling)),
+			cost(s), ratios(cost(s), cost(bare)), ratios(cost(s), cost(calling))}})
 	}
 	return m, nil
 }
@@ -76,7 +85,7 @@ func (st *stage) drain(ctx context.Context, workerArgs ...string) (*sideRun, err
 	return r, st.costs(ctx, r)
 }
 
-func (st *stage) drainBare(ctx context.Context, jobs int) (*sideRun, error) {
+func (st *stage) drainBare(ctx context.Context, jobs int, more ...string) (*sideRun, error) {
 	path := filepath.Join(st.bin, "bareasynq")
 	enqueue, err := st.feed(ctx, st.list, path, "-redis", st.redis.addr, "-enqueue")
 	if err != nil {
@@ -89,8 +98,8 @@ func (st *stage) drainBare(ctx context.Context, jobs int) (*sideRun, error) {
 	if err := st.letLoose(ctx); err != nil {
 		return nil, err
 	}
-	p, err := start(ctx, nil, path, "-redis", st.redis.addr, "-parallel", strconv.Itoa(parallel), "-jobs",
-		strconv.Itoa(jobs))
+	p, err := start(ctx, []string{"HW_AUTH_TOKEN=bench"}, path, append(more,
+		"-redis", st.redis.addr, "-parallel", strconv.Itoa(parallel), "-jobs", strconv.Itoa(jobs))...)
 	if err != nil {
 		return nil, err
 	}
