@@ -9,8 +9,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Projects that wait for room have no round before there is some, or for some seconds; then who waits longest is first,
-// also before projects that are due. Whose round found no room after all keeps its place; who waits anew is last.
+// Projects that wait for room have no round before there is some, or for some seconds; then who waits longest, and for
+// the fewest steps, is first, also before projects that are due. Whose round found no room after all keeps its place;
+// who waits anew is last.
 func TestTurnsOfThoseWhoLackRoom(t *testing.T) {
 	for name, row := range map[string]struct {
 		lack Lack
@@ -40,8 +41,9 @@ func TestTurnsOfThoseWhoLackRoom(t *testing.T) {
 						t.Errorf("lack %d, want %d", due.Lack, row.lack)
 					}
 				}
+				steps := map[string]int{"c": 1, "b": 2, "a": 3}
 				waits := func(project string) []Settled {
-					return []Settled{{Turn: given[project], Next: lackLongest, Lack: row.lack, Wait: 3}}
+					return []Settled{{Turn: given[project], Next: lackLongest, Lack: row.lack, Wait: steps[project]}}
 				}
 				for _, project := range []string{"c", "b", "a"} { // in the order in which they begin to wait
 					due, err := w.Turns(t.Context(), []Settled{Pull(project, 0)}, Room{})
@@ -54,6 +56,7 @@ func TestTurnsOfThoseWhoLackRoom(t *testing.T) {
 				expect(row.room, nil, "a") // the others have one
 				expect(Room{}, waits("c")) // in vain
 				expect(Room{}, []Settled{{Turn: given["b"]}}, "b")
+				steps["b"] = 4
 				expect(Room{}, append(waits("a"), waits("b")...))
 				expect(row.room, []Settled{Pull("due", 0)}, "c", "a", "due")
 				expect(Room{}, append(waits("c"),
@@ -93,19 +96,18 @@ func (w *world) given(room Room, want ...string) {
 	}
 }
 
-// Who waits for a few steps goes before those who wait for many, unless these came much sooner.
+// Half of the room is for those who wait longest, half for those with the fewest steps.
 func TestFewStepsGoFirstInLine(t *testing.T) {
 	eachRedis(t, Config{}, func(t *testing.T, w *world) {
-		w.comes("huge", LackQueue, 100_000)
-		w.comes("twenty", LackQueue, 20)
-		w.comes("ten", LackQueue, 10)
-		w.advance(8 * time.Second)
-		w.comes("one", LackQueue, 1)
-		w.advance(12 * time.Second)
-		w.comes("late", LackQueue, 1)
-		w.advance(10 * time.Second)
-		w.comes("last", LackQueue, 1)
-		w.given(Room{Queue: 10}, "one", "ten", "twenty", "late", "huge", "last")
+		for i, project := range []string{"huge", "ten", "twenty", "two", "one"} {
+			w.comes(project, LackQueue, []int{100_000, 10, 20, 2, 1}[i])
+			w.advance(time.Minute)
+		}
+		w.time = w.time.Truncate(2 * time.Millisecond)
+		w.given(Room{Queue: 1}, "huge")
+		w.advance(time.Millisecond)
+		w.given(Room{Queue: 1}, "one")
+		w.given(Room{Queue: 5}, "two", "ten", "twenty")
 	})
 }
 
@@ -135,7 +137,7 @@ func TestLinesWhenTheTimeIsSetBack(t *testing.T) {
 		w.advance(10 * time.Millisecond)
 		w.comes("old", LackQueue, 1)
 		w.advance(time.Millisecond)
-		w.comes("new", LackQueue, 1)
+		w.comes("new", LackQueue, 2)
 		w.given(Room{Queue: 2}, "given", "old")
 	})
 }

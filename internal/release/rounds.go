@@ -22,7 +22,7 @@ type Settled struct {
 	Turn
 	Next time.Duration // when the next round is due; less than 0: nothing is left to do
 	Lack Lack          // what the project waits for besides
-	Wait int           // how many of its steps and looks wait, which says where in line it stands; see Round
+	Wait int           // how many of its steps and looks wait for that; see Round
 }
 
 // Lack is what a project needs room for before something of it that is due can go out: one of the constants, or a sum
@@ -35,8 +35,8 @@ const (
 	LackKept  Lack = 4 // others keep the looks that are free: whoever waits for one keeps its place
 )
 
-// Room is how many projects at most are given a round of those that wait in line. Who waits longest is first; each step
-// that waits, up to 30, counts as a second less. The zero value gives none.
+// Room is how many projects at most are given a round of those that wait in line: half of them have waited longest,
+// half have the fewest steps that wait. The zero value gives none.
 type Room struct {
 	Queue, Looks int
 }
@@ -72,7 +72,8 @@ type Rounds struct {
 
 // keys are those of the scripts.
 func (r *Rounds) keys() []string {
-	return []string{r.key, r.key + ":announced", r.key + ":queue", r.key + ":looks"}
+	return []string{r.key, r.key + ":announced", r.key + ":queue", r.key + ":looks",
+		r.key + ":queue:few", r.key + ":looks:few"}
 }
 
 // Turns settles what is over and returns the rounds that are due, or of projects that there is room for now, each to

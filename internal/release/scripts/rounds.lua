@@ -1,7 +1,7 @@
 -- Says which projects are due for a round, and gives them to the caller for a while. Put after line.lua.
 --
 -- KEYS  rounds (sorted set: project by when its next round is due), announced (sorted set: project by when the round is
---       due that finds what was announced, see announce.lua), queue, looks (lines, see line.lua)
+--       due that finds what was announced, see announce.lua), queue, looks, queue:few, looks:few (lines, see line.lua)
 -- ARGV  now, for how long (ms), how many, for how many of those in queue, and in looks, there is room now, then
 --       for each round that is over: project, when it was given ("": it only needs a round), when the next one is due
 --       (ms from now; -1: never), what it lacks besides (the sum of 1: room in the queue, 2: a look, 4: it is not known
@@ -11,7 +11,8 @@
 --
 -- A round that is over settles its project's next time only if nobody has asked for an earlier one meanwhile, and no
 -- later than what was announced: it may not have seen that, unless it was given at that time or later.
-local rounds, announced, queue, looks = unpack(KEYS)
+local rounds, announced = KEYS[1], KEYS[2]
+local queue, looks = {since = KEYS[3], few = KEYS[5]}, {since = KEYS[4], few = KEYS[6]}
 local now, hold = tonumber(ARGV[1]), tonumber(ARGV[2])
 local some = redis.call('EXISTS', announced) == 1
 
@@ -54,20 +55,19 @@ local function give(project)
 end
 
 -- give_first gives n of the first who wait. They keep their place until a round finds that nothing waits any more.
-local function give_first(set, n)
-  local first = n > 0 and redis.call('ZRANGE', set, 0, 31) or {}
-  for i = 1, #first do
-    local at = tonumber(redis.call('ZSCORE', rounds, first[i]) or 0)
+local function give_first(line, n)
+  for _, project in ipairs(n > 0 and first(line, now) or {}) do
+    local at = tonumber(redis.call('ZSCORE', rounds, project) or 0)
     if n > 0 and (at <= now or at % 1 == 0 or at > now + hold + 1) then -- no round of it is under way
       n = n - 1
-      give(first[i])
+      give(project)
     end
   end
-  return redis.call('EXISTS', set)
+  return redis.call('EXISTS', line.since)
 end
 answer[2] = give_first(queue, tonumber(ARGV[4])) + 2 * give_first(looks, tonumber(ARGV[5]))
 local due = redis.call('ZRANGEBYSCORE', rounds, '-inf', now, 'LIMIT', 0, ARGV[3])
 for i = 1, #due do give(due[i]) end
-local first = redis.call('ZRANGE', rounds, 0, 0, 'WITHSCORES')
-answer[1] = first[2] and math.ceil(math.max(0, tonumber(first[2]) - now)) or -1
+local head = redis.call('ZRANGE', rounds, 0, 0, 'WITHSCORES')
+answer[1] = head[2] and math.ceil(math.max(0, tonumber(head[2]) - now)) or -1
 return answer
