@@ -17,10 +17,11 @@ import (
 func TestTwoWorkersShareABatch(t *testing.T) {
 	t.Parallel()
 	const n = 800
-	w := newWorld(t, modelartstest.Config{Only: either(modelartstest.V2)})
+	w := newWorld(t, modelartstest.Config{Only: either(modelartstest.V2),
+		Latency: func(string) time.Duration { return 100 * time.Millisecond }})
 	ids := w.addJobs(n, time.Second)
-	one := startWorker(t, w.env())
-	two := startWorker(t, w.env())
+	one := startWorker(t, w.env(), "--concurrency", "8") // alone: 20 s
+	two := startWorker(t, w.env(), "--concurrency", "8")
 	enqueue := launch(t, w.env(), strings.Join(ids, "\n"), "enqueue", "--from", "-", "--yes", "--max", "2000", "--wait", "--json")
 	enqueue.wantExit(0)
 

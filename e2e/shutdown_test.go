@@ -24,7 +24,7 @@ func TestSIGTERMUnderLoad(t *testing.T) {
 	t.Parallel()
 	const n = 300
 	w := newWorld(t, modelartstest.Config{
-		Latency: func(string) time.Duration { return 50 * time.Millisecond },
+		Latency: func(string) time.Duration { return 200 * time.Millisecond }, // all calls: 15 s
 	})
 	ids := w.addJobs(n, 500*time.Millisecond)
 	first := startWorker(t, w.env(), "--concurrency", "4")

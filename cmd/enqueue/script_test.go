@@ -59,6 +59,7 @@ type world struct {
 	worker   *worker.Worker       // nil while none runs
 	metrics  *prometheus.Registry // of the worker that ran last
 	idle     *fleet.Member        // says each second that a worker lives; nil while nobody does
+	looked   int                  // looks at batches before the one that is awaited; 0: nobody has counted them
 }
 
 // worldKey is where a script's Env keeps its *world.

@@ -76,7 +76,7 @@ func (w *world) waiting(from string) (n int, err error) {
 	return n, nil
 }
 
-// waiting looks for the command that only report.Wait ends its looks with.
+// waiting looks for the command that only report.Wait begins its looks with, and awaits that its first ones are over.
 func waiting(_ *testscript.TestScript, w *world, _ []string) error {
 	clients, err := w.rdb.ClientList(context.Background()).Result()
 	if err != nil {
@@ -84,10 +84,31 @@ func waiting(_ *testscript.TestScript, w *world, _ []string) error {
 	}
 	for client := range strings.Lines(clients) {
 		if strings.Contains(client, "user=vizstop-enqueue") && strings.Contains(client, "cmd=hgetall") {
-			return nil
+			return w.sixLooks()
 		}
 	}
 	return errors.New("no enqueue looks at a batch")
+}
+
+// sixLooks fails until six looks have begun after its first call. A first look asks for more than once.
+func (w *world) sixLooks() error {
+	stats, err := w.rdb.Info(context.Background(), "commandstats").Result()
+	if err != nil {
+		return err
+	}
+	_, hgetall, _ := strings.Cut(stats, "cmdstat_hgetall:calls=")
+	var looks int
+	if _, err := fmt.Sscanf(hgetall, "%d,", &looks); err != nil {
+		return fmt.Errorf("how many looks there were: %w", err)
+	}
+	if w.looked == 0 {
+		w.looked = looks
+	}
+	if looks < w.looked+6 {
+		return errors.New("enqueue has looked at its batch only just")
+	}
+	w.looked = 0
+	return nil
 }
 
 func serve(_ *testscript.TestScript, w *world, args []string) error {

@@ -17,7 +17,7 @@ func askHealth(t *testing.T, addr string, args ...string) (string, error) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	env := environ{"VIZSTOP_LISTEN": addr, "VIZSTOP_REDIS": "redis://nowhere"}
-	err := run(t.Context(), append([]string{"health"}, args...), env.get, &stdout, &stderr)
+	err := run(t.Context(), append([]string{"health", "--timeout", patience.String()}, args...), env.get, &stdout, &stderr)
 	if stderr.Len() > 0 {
 		t.Errorf("worker health wrote %q", &stderr)
 	}
@@ -35,7 +35,7 @@ func TestHealth(t *testing.T) {
 		}
 	}
 	ask(t, rdb, "b", "10", "11") // one refusal could be the stop's own fault
-	await(t, "the hold", func() bool { status, _ := r.get("/readyz"); return status == 503 })
+	await(t, "the hold", func() bool { _, page := r.get("/readyz"); return strings.Contains(page, " held since ") })
 	if got, err := askHealth(t, r.addr); got != "ok\n" || err != nil {
 		t.Errorf("a worker that is held lives: %q, %v", got, err)
 	}

@@ -71,8 +71,12 @@ func TestADeathIsNoted(t *testing.T) {
 	if n := turns(); n != 0 || l.silence() != fleet.Silence {
 		t.Errorf("before anybody may be judged %d rounds are due, and steps are looked after when silent for %v", n, l.silence())
 	}
-	rdb.HSet(t.Context(), clock, "resumed", 1) // long ago
-	if n := turns(); n != 1 || l.silence() != shortSilence {
+	n := 0
+	for try := 0; n == 0 && try < 20; try++ { // a beat that was late begins anew
+		rdb.HSet(t.Context(), clock, "resumed", 1) // long ago
+		n = turns()
+	}
+	if n != 1 || l.silence() != shortSilence {
 		t.Errorf("after a death %d rounds are due, and steps are looked after when silent for %v", n, l.silence())
 	}
 	l.deaths = l.deaths.Add(-afterDeath)
