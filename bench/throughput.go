@@ -43,7 +43,7 @@ func (b *bench) throughput(ctx context.Context) (*measurement, error) {
 		},
 		Columns: []col{{"jobs a second", ""}, {"against bare asynq", "×"}, {"with calls", "×"}, {"cost a job", "µs"},
 			{"against bare asynq", "×"}, {"with calls", "×"}},
-		Runs:    runs,
+		Runs: runs,
 	}
 	for _, s := range []side{bare, calling, ours} {
 		m.Rows = append(m.Rows, row{s.name, [][]float64{
