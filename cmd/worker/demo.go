@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/urfave/cli/v3"
 
+	"vizstop/internal/embedded"
 	"vizstop/internal/estimate"
 	"vizstop/internal/httpd"
 	"vizstop/internal/jobs"
@@ -86,12 +87,12 @@ func (d *demo) run(ctx context.Context, stdout, stderr io.Writer) error {
 	defer sim.Close()
 	ids := d.populate(sim.Simulator)
 
-	embedded, err := redisconn.StartEmbedded("127.0.0.1:0")
+	own, err := embedded.Start("127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	defer embedded.Close()
-	d.redis.Use(embedded)
+	defer own.Close()
+	d.redis.Use(own.Options())
 	rdb, err := d.redis.Connect(ctx, 50)
 	if err != nil {
 		return err

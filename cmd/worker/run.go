@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/urfave/cli/v3"
 
+	"vizstop/internal/embedded"
 	"vizstop/internal/modelarts"
 	"vizstop/internal/redisconn"
 	"vizstop/internal/release"
@@ -176,14 +177,14 @@ func startTraces(ctx context.Context, getenv func(string) string, log *slog.Logg
 func (c *config) connect(ctx context.Context, log *slog.Logger) (redis.UniversalClient, func(), error) {
 	closeEmbedded := func() {}
 	if c.redis.Embedded() {
-		embedded, err := redisconn.StartEmbedded(redisconn.DefaultEmbeddedAddr)
+		own, err := embedded.Start(redisconn.DefaultEmbeddedAddr)
 		if err != nil {
 			return nil, nil, err
 		}
-		closeEmbedded = embedded.Close
-		c.redis.Use(embedded)
+		closeEmbedded = own.Close
+		c.redis.Use(own.Options())
 		log.WarnContext(ctx, "embedded Redis keeps nothing on disk: when this worker ends, everything it was asked is forgotten",
-			"url", embedded.URL())
+			"url", own.URL())
 	}
 	// Calls share most writes; asynq holds a few connections of its own.
 	rdb, err := c.redis.Connect(ctx, c.worker.Concurrency+32)

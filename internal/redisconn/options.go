@@ -15,6 +15,11 @@ import (
 	"strings"
 )
 
+// DefaultEmbeddedAddr is where an embedded Redis listens unless told otherwise,
+// and where Options of the word "embedded" connect to. It is not Redis' own
+// port, so that both can run on one machine.
+const DefaultEmbeddedAddr = "127.0.0.1:6380"
+
 // kind is how the servers of a URL are put together.
 type kind int
 
@@ -49,6 +54,12 @@ type Options struct {
 type login struct {
 	user, password                 string
 	sentinelUser, sentinelPassword string
+}
+
+// InProcess returns options that lead to a Redis of this process at host:port,
+// without a password: clients wait up to ten minutes for an answer.
+func InProcess(addr string) *Options {
+	return &Options{addrs: []string{addr}, inProcess: true, login: func() login { return login{} }}
 }
 
 // IsEmbedded tells whether the URL was the word "embedded".

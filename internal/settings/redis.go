@@ -90,8 +90,8 @@ func (r *Redis) identify() error {
 // Embedded reports whether the worker is to run its own Redis.
 func (r *Redis) Embedded() bool { return r.opts.IsEmbedded() }
 
-// Use makes e the Redis to use, in place of the one that was set.
-func (r *Redis) Use(e *redisconn.Embedded) { r.opts = e.Options() }
+// Use has another Redis be used, in place of the one that was set.
+func (r *Redis) Use(o *redisconn.Options) { r.opts = o }
 
 // Describe is the URL without secrets.
 func (r *Redis) Describe() string { return r.opts.String() }

@@ -1,4 +1,4 @@
-package redisconn
+package embedded
 
 import (
 	"net"
@@ -7,16 +7,28 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"vizstop/internal/redisconn"
 )
 
-func TestEmbedded(t *testing.T) {
+// options are those of another process.
+func options(t *testing.T, e *Redis) *redisconn.Options {
+	t.Helper()
+	o, err := redisconn.Parse(e.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+func TestStart(t *testing.T) {
 	t.Parallel()
 	for _, addr := range []string{":0", "127.0.0.1:0", "localhost:0", "127.0.0.2:0"} {
-		e, err := StartEmbedded(addr)
+		e, err := Start(addr)
 		if err != nil {
-			t.Fatalf("StartEmbedded(%q): %v", addr, err)
+			t.Fatalf("Start(%q): %v", addr, err)
 		}
-		o := mustParse(t, e.URL())
+		o := options(t, e)
 		client := o.Client()
 		if err := o.Check(t.Context(), client); err != nil {
 			t.Errorf("on %q: %v", addr, err)
@@ -28,9 +40,9 @@ func TestEmbedded(t *testing.T) {
 }
 
 // A machine that is busy is no reason to give up on a Redis in this process.
-func TestEmbeddedMayBeSlow(t *testing.T) {
+func TestMayBeSlow(t *testing.T) {
 	t.Parallel()
-	e, err := StartEmbedded(":0")
+	e, err := Start(":0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,14 +64,14 @@ func TestEmbeddedMayBeSlow(t *testing.T) {
 	}
 }
 
-func TestEmbeddedExpiresByTheClock(t *testing.T) {
+func TestExpiresByTheClock(t *testing.T) {
 	t.Parallel()
-	e, err := StartEmbedded(":0")
+	e, err := Start(":0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	client := mustParse(t, e.URL()).Client()
+	client := options(t, e).Client()
 	defer client.Close()
 	if err := client.Set(t.Context(), "k", "v", time.Hour).Err(); err != nil {
 		t.Fatal(err)
@@ -74,7 +86,7 @@ func TestEmbeddedExpiresByTheClock(t *testing.T) {
 	}
 }
 
-func TestEmbeddedRefuses(t *testing.T) {
+func TestRefuses(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -92,12 +104,12 @@ func TestEmbeddedRefuses(t *testing.T) {
 		"127.0.0.1:http":      "from 0 to 65535",
 		"127.0.0.1:65536":     "from 0 to 65535",
 	} {
-		e, err := StartEmbedded(addr)
+		e, err := Start(addr)
 		if err == nil {
 			e.Close()
-			t.Errorf("StartEmbedded(%q) listens", addr)
+			t.Errorf("Start(%q) listens", addr)
 		} else if !strings.Contains(err.Error(), want) {
-			t.Errorf("StartEmbedded(%q): %v, want %q", addr, err, want)
+			t.Errorf("Start(%q): %v, want %q", addr, err, want)
 		}
 	}
 }
