@@ -18,7 +18,7 @@ CHECK := $(GO) -C deploy/check
 # belongs to someone else). Nothing else needs the commit, and asking for it in
 # vain is an error.
 VCS := $(shell git log -1 >/dev/null 2>&1 && echo true || echo false)
-test-race test-programs fuzz demo chaos: export GOFLAGS := $(GOFLAGS) -buildvcs=false
+test-race fuzz demo chaos: export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
 # What looks at the code, the checks of deploy/ and the simulation build as the image does: so
 # each package is compiled twice in all, this way and with the race detector.
@@ -63,12 +63,13 @@ install: ## copy what "make build" has built, and docs/, below PREFIX (/usr/loca
 	install -m 0755 $(addprefix '$(BIN)'/,worker enqueue console simulator) '$(DESTDIR)$(PREFIX)/bin'
 	install -m 0644 docs/*.md docs/*.json docs/*.yaml '$(DESTDIR)$(PREFIX)/share/doc/vizstop'
 
-# Many tests wait, others need all cores: three rows of them go side by side. "make lint" has looked at the code.
+# Many tests wait, others need all cores: what runs with the race detector and what runs without go side by side. "make
+# lint" has looked at the code.
 GOTEST = $(GO) test -vet=off -timeout 30m $(GOTESTFLAGS)
 
 .PHONY: test
 test: deps ## run all tests, with the race detector where it can find something, hold deploy/ against the programs, play some bad days (GOTESTFLAGS='-run Name')
-	@$(MAKE) --no-print-directory -j 3 test-race test-programs test-without-race
+	@$(MAKE) --no-print-directory -j 2 test-race test-without-race
 
 # Where nothing runs beside anything else, or in another program, the race detector finds nothing and costs minutes. Of
 # the scripts of enqueue, each a dozen processes, those run with it in which enqueue does several things at once, and of
@@ -79,13 +80,10 @@ SCRIPTS  = cancel_large|from|interrupt|large|select_pages|select_projects|undo|w
 
 .PHONY: test-race
 test-race:
-	CGO_ENABLED=1 $(GOTEST) -race -skip TestInABrowser $$($(GO) list ./... | grep -Ev '$(RACELESS)')
-	CGO_ENABLED=1 $(GO) test -vet=off -timeout 30m -race -run 'TestSimulation$$|TestOutcomes|TestFrozen|TestListChecksOf' $(GOTESTFLAGS) ./simulation -seed 11 -seeds 2
-
-.PHONY: test-programs
-test-programs:
 	CGO_ENABLED=1 $(GO) test -vet=off -timeout 30m -race -run '$(E2E)' $(GOTESTFLAGS) ./e2e
+	CGO_ENABLED=1 $(GOTEST) -race -skip TestInABrowser $$($(GO) list ./... | grep -Ev '$(RACELESS)')
 	CGO_ENABLED=1 $(GO) test -vet=off -timeout 30m -race -run 'Test[^S]|TestScripts/^($(SCRIPTS))$$' $(GOTESTFLAGS) ./cmd/enqueue
+	CGO_ENABLED=1 $(GO) test -vet=off -timeout 30m -race -run 'TestSimulation$$|TestOutcomes|TestFrozen|TestListChecksOf' $(GOTESTFLAGS) ./simulation -seed 11 -seeds 2
 
 .PHONY: test-without-race
 test-without-race:
