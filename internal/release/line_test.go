@@ -142,6 +142,17 @@ func TestLinesWhenTheTimeIsSetBack(t *testing.T) {
 	})
 }
 
+// A worker whose clock is a little behind does not take another's round for one of before the time was set back.
+func TestTurnsWhileClocksDiffer(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		w.comes("p", LackQueue, 1)
+		w.advance(10 * time.Millisecond)
+		w.given(Room{Queue: 1}, "p")
+		w.advance(-3 * time.Millisecond)
+		w.given(Room{Queue: 1})
+	})
+}
+
 // A project's place in line is by the steps that could go out if there was room: no stop while it is paused, but one
 // probe while it is held.
 func TestStepsThatWait(t *testing.T) {

@@ -31,7 +31,7 @@ if open and not hold and sight < since and inline < 1 and ARGV[18] == '1' then
 end
 local steps, lanes = 0, {look, watched}
 if hold then
-  lanes, steps = {}, 1 -- a probe
+  lanes, steps = {}, lacks -- a probe
 elseif not paused then
   lanes = {look, watched, small, large, w and w.left > 0 and limited or nil}
 end

@@ -58,7 +58,8 @@ end
 local function give_first(line, n)
   for _, project in ipairs(n > 0 and first(line, now) or {}) do
     local at = tonumber(redis.call('ZSCORE', rounds, project) or 0)
-    if n > 0 and (at <= now or at % 1 == 0 or at > now + hold + 1) then -- no round of it is under way
+    -- No round of it is under way; one given much later than now is of before the time was set back.
+    if n > 0 and (at <= now or at % 1 == 0 or at > now + 2 * hold) then
       n = n - 1
       give(project)
     end
