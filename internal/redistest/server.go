@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
@@ -95,12 +96,18 @@ func (s *Server) start() {
 
 func (s *Server) configFile() string { return filepath.Join(s.dir, "redis.conf") }
 
+// patience is how long clients wait for a server, on a machine that may be busy. Contexts end sooner.
+const patience = 30 * time.Second
+
 // Client returns a client of the server without user or password, who may do
 // everything, closed at the end of t.
 func (s *Server) Client(t testing.TB) *redis.Client {
 	t.Helper()
 	client := redis.NewClient(&redis.Options{
 		Addr:                     s.Addr,
+		DialTimeout:              patience,
+		ReadTimeout:              patience,
+		WriteTimeout:             patience,
 		ContextTimeoutEnabled:    true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})
