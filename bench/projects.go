@@ -66,18 +66,13 @@ func (st *stage) serveProjects(ctx context.Context, count, each, late int) (*sid
 	if err := st.startWorker(ctx, "--concurrency", strconv.Itoa(parallel), "--api-rate", "0"); err != nil {
 		return nil, err
 	}
-	asked := map[jobKey]time.Time{}
-	wait := 5 * time.Second
-	for i := range late {
-		if err := pause(ctx, wait); err != nil {
-			return nil, err
-		}
-		key := jobKey{modelartstest.NumberedProject(count + 1 + i), jobID(0)}
-		asked[key] = time.Now()
-		if _, err := st.ask(ctx, key.project, key.job); err != nil {
-			return nil, err
-		}
-		wait = 10 * time.Second
+	keys := make([]jobKey, late)
+	for i := range keys {
+		keys[i] = jobKey{modelartstest.NumberedProject(count + 1 + i), jobID(0)}
+	}
+	asked, err := st.askEvery(ctx, keys, 5*time.Second, 10*time.Second)
+	if err != nil {
+		return nil, err
 	}
 	if err := st.awaitShown(ctx, count*each+late); err != nil {
 		return nil, err

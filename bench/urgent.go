@@ -68,20 +68,34 @@ func (st *stage) askBehind(ctx context.Context, from, jobs int) (*sideRun, error
 	if err := st.letLoose(ctx); err != nil {
 		return nil, err
 	}
-	asked := map[jobKey]time.Time{}
-	wait := 3 * time.Second
-	for i := range jobs {
+	keys := make([]jobKey, jobs)
+	for i := range keys {
+		keys[i] = jobKey{project, jobID(from + i)}
+	}
+	asked, err := st.askEvery(ctx, keys, 3*time.Second, 2*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	return st.sent(ctx, asked)
+}
+
+// askEvery asks for one job after the other, the first after a while and the others at intervals, and returns when it
+// asked for each.
+func (st *stage) askEvery(ctx context.Context, keys []jobKey, first, interval time.Duration) (asked map[jobKey]time.Time,
+	err error) {
+	asked = map[jobKey]time.Time{}
+	wait := first
+	for _, key := range keys {
 		if err := pause(ctx, wait); err != nil {
 			return nil, err
 		}
-		key := jobKey{project, jobID(from + i)}
 		asked[key] = time.Now()
 		if _, err := st.ask(ctx, key.project, key.job); err != nil {
 			return nil, err
 		}
-		wait = 2 * time.Second
+		wait = interval
 	}
-	return st.sent(ctx, asked)
+	return asked, nil
 }
 
 // sent waits for the calls of the jobs and concludes the run.

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
 // The users of deploy/redis/users.acl, which every server knows, and one who
@@ -53,16 +52,7 @@ func (s *Server) AdminURL() string { return "redis://" + s.Addr + "/0" }
 // to run with. It is closed at the end of t.
 func (s *Server) Limited(t testing.TB) *redis.Client {
 	t.Helper()
-	client := redis.NewClient(&redis.Options{
-		Addr: s.Addr, Username: bothUser, Password: password,
-		DialTimeout:              patience,
-		ReadTimeout:              patience,
-		WriteTimeout:             patience,
-		ContextTimeoutEnabled:    true,
-		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-	})
-	t.Cleanup(func() { _ = client.Close() })
-	return client
+	return s.clientOf(t, bothUser, password)
 }
 
 func (s *Server) urlOf(user string) string {

@@ -103,8 +103,16 @@ const patience = 30 * time.Second
 // everything, closed at the end of t.
 func (s *Server) Client(t testing.TB) *redis.Client {
 	t.Helper()
+	return s.clientOf(t, "", "")
+}
+
+// clientOf returns a client of a user, closed at the end of t.
+func (s *Server) clientOf(t testing.TB, user, password string) *redis.Client {
+	t.Helper()
 	client := redis.NewClient(&redis.Options{
 		Addr:                     s.Addr,
+		Username:                 user,
+		Password:                 password,
 		DialTimeout:              patience,
 		ReadTimeout:              patience,
 		WriteTimeout:             patience,
