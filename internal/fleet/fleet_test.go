@@ -356,6 +356,27 @@ func TestRedisSetBackAfterAllHaveLeft(t *testing.T) {
 	})
 }
 
+// If Redis' clock goes back to what it was, hardly any shift is left: a whole number of milliseconds all the same, or no
+// later jump would be corrected.
+func TestTheShiftIsWhole(t *testing.T) {
+	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
+		command, ctx := New(limited, 0), t.Context()
+		for range 20 {
+			now, err := rdb.Time(ctx).Result()
+			if err != nil {
+				t.Fatal(err)
+			}
+			rdb.HSet(ctx, clockKey, "shift", -time.Hour.Milliseconds(), "left", now.UnixMilli())
+			if err := command.Sync(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if err := rdb.HIncrBy(ctx, clockKey, "shift", 0).Err(); err != nil {
+				t.Fatalf("the shift is %q: %v", rdb.HGet(ctx, clockKey, "shift").Val(), err)
+			}
+		}
+	})
+}
+
 // Redis' clock set forward does not set the fleet's time forward, also not for
 // those who start or ask later.
 func TestRedisSetForward(t *testing.T) {

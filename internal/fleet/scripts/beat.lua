@@ -25,7 +25,7 @@ local now = t[1] * 1000 + t[2] / 1000 + shift
 local latest = redis.call('ZREVRANGEBYSCORE', workers, '+inf', '-inf', 'WITHSCORES', 'LIMIT', 0, 1)
 local seen = math.max(tonumber(latest[2] or 0), tonumber(redis.call('HGET', clock, 'left') or 0))
 if seen > now + 2000 then
-  shift, now = shift + seen - now, seen
+  shift, now = math.floor(shift + seen - now + 0.5), seen -- '%.0f' would make "-0" of a little less than nothing
   redis.call('HSET', clock, 'shift', string.format('%.0f', shift))
 end
 local resumed = tonumber(redis.call('HGET', clock, 'resumed') or 0)

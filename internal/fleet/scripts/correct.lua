@@ -8,9 +8,9 @@
 -- when those workers have been heard to listen bears it as well: that begins anew. The gap that told of the jump
 -- (beat.lua) tells of no other one.
 local workers, clock, heard, now = KEYS[1], KEYS[2], KEYS[3], ARGV[3]
-local shift = redis.call('HGET', clock, 'shift') or '0'
-if shift ~= ARGV[1] then
-  return tonumber(shift)
+local shift = tonumber(redis.call('HGET', clock, 'shift') or 0)
+if shift ~= tonumber(ARGV[1]) then
+  return shift
 end
 redis.call('HSET', clock, 'shift', ARGV[2])
 redis.call('HDEL', clock, 'gaps')
