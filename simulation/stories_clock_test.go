@@ -99,6 +99,31 @@ func TestAFailoverSetsTheClockForward(t *testing.T) {
 	})
 }
 
+// The same, and a new worker is there before the one that knows what time it is: it waits for that one, and nothing
+// expires or is called early.
+func TestANewWorkerIsFirstAfterAFailover(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		for _, job := range []string{"10", "11"} {
+			w.sim.AddJob(project, modelartstest.Job{ID: job, StopTime: 10 * time.Second})
+		}
+		r := w.start(rarely)
+		defer r.stop()
+		time.Sleep(20 * time.Second)
+		began := time.Now()
+		w.askDue(w.ledger, "10", 8*time.Minute, 3*time.Minute)
+		w.askDue(w.ledger, "11", 5*time.Minute, 2*time.Hour)
+		time.Sleep(1500 * time.Millisecond)
+		w.setRedisClock(time.Hour)
+		late := w.start(rarely)
+		defer late.stop()
+		for _, job := range []string{"10", "11"} {
+			wantOutcome(t, w.awaitEnd(2*time.Hour, job)[job], ledger.Stopped, "")
+		}
+		w.wantCalledAfter("10", began, 8*time.Minute, time.Minute)
+		w.wantCalledAfter("11", began, 5*time.Minute, time.Minute)
+	})
+}
+
 // The clocks of all programs are an hour behind or ahead of Redis', which is right:
 // nothing expires, and nothing is called early or late.
 func TestOwnClockIsAnHourOff(t *testing.T) {

@@ -86,6 +86,27 @@ func TestAForeignTaskWithTheLatestDeadline(t *testing.T) {
 	})
 }
 
+// A program of another language writes a deadline before 1970 for none at all. Its task expires, and the batch that asks
+// for the same job can be canceled all the same.
+func TestAForeignTaskWithADeadlineBefore1970(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: time.Second})
+		w.pause()
+		w.askDue(w.ledger, "10", time.Hour, time.Hour)
+		w.enqueueForeign("minus one", "10", asynq.Deadline(time.Unix(-1, 0)))
+		r := w.start(nil)
+		defer r.stop()
+		w.wantEmptyQueue()
+		if got := w.withdrawAll("10"); got[ledger.Withdrew] != 1 {
+			t.Errorf("canceling says %v", got)
+		}
+		w.awaitEnd(2*time.Hour, "10")
+		if n := w.calls("10", jobs.OperationStop); n != 0 {
+			t.Errorf("%d stop calls for a job that nobody wants stopped", n)
+		}
+	})
+}
+
 // A task of a type that is not ours is dropped, with one line and counted, even if it
 // begins like one of ours, or its deadline has passed.
 func TestATaskOfAnotherType(t *testing.T) {

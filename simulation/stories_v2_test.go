@@ -64,6 +64,34 @@ func TestV2Outcomes(t *testing.T) {
 	})
 }
 
+// The look before the first stop call takes long. The call goes out all the same, unless the fleet has not heard of the
+// worker for so long that another one may have made it by then: it is claimed anew.
+func TestV2ASlowLookBeforeTheCall(t *testing.T) {
+	for name, cutOff := range map[string]bool{"worker is heard": false, "worker is cut off": true} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, secondOnly, func(w *world) {
+				w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: 12 * time.Second})
+				w.sim.Inject(modelartstest.Fault{JobID: "10", Operation: jobs.OperationDetail, Delay: 8 * time.Second, Times: 1})
+				r := w.start(nil)
+				defer r.stop()
+				w.ask("b", "10")
+				if cutOff {
+					time.Sleep(time.Second)
+					w.redis.SetError("LOADING Redis is loading the dataset in memory")
+					time.Sleep(8 * time.Second)
+					w.redis.SetError("")
+				}
+				s := w.awaitEnd(30*time.Minute, "b")["10"]
+				wantOutcome(t, s, ledger.Stopped, "Terminated")
+				calls := w.callsOf("10", jobs.OperationStop)
+				if len(calls) != 1 || s.Calls != 1 || calls[0].Sub(s.Called) > 3*time.Second == cutOff {
+					t.Errorf("stop calls at %v, %d by the ledger, the first claimed at %v", calls, s.Calls, s.Called)
+				}
+			})
+		})
+	}
+}
+
 // Whatever a cloud does with filters and offsets, many stopping jobs are found out by
 // their list, or each by itself.
 func TestV2ListChecks(t *testing.T) {

@@ -80,6 +80,10 @@ func (c *config) serve(ctx context.Context, getenv func(string) string, log *slo
 	}
 	defer pages.Close(scrapeGrace)
 	if err := w.Start(ctx); err != nil {
+		if ctx.Err() != nil { // told to end before it had begun
+			log.Info("worker stopped")
+			return nil
+		}
 		return err
 	}
 	log.InfoContext(ctx, "worker started", "worker", w.ID(), "version", version.String(), "redis", c.redis.Describe(),

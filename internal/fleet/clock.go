@@ -44,8 +44,9 @@ func (c *Clock) set(local, fleet time.Time) {
 // Passed is the time since t, which time.Now returned, by the wall clock or by
 // the monotonic one, whichever says more: one does not run while a machine is
 // suspended, the other can be set back.
-func Passed(t time.Time) time.Duration {
-	now := time.Now()
+func Passed(t time.Time) time.Duration { return between(t, time.Now()) }
+
+func between(t, now time.Time) time.Duration {
 	return max(now.Sub(t), now.Round(0).Sub(t.Round(0)))
 }
 

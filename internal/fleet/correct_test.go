@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -330,6 +331,119 @@ func TestAGapIsForgotten(t *testing.T) {
 		beat(t, one)
 		if n := noted(); n != 0 {
 			t.Errorf("%d ms are still noted", n)
+		}
+	})
+}
+
+// The first to beat after a jump did not hear the answer, and then nobody reached Redis for longer than a minute.
+func TestTheFirstAnswerIsLost(t *testing.T) {
+	for before := range 3 { // beats of one that does not know
+		eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
+			one, lost, next := New(limited, 1), New(limited, 1), New(limited, 1)
+			beat(t, one)
+			setClock(t, rdb, time.Hour)
+			lost.me = one.me
+			beat(t, lost)
+			pass(t, rdb, 70*time.Second, one)
+			for range before {
+				beat(t, next)
+			}
+			beat(t, one)
+			near(t, one, time.Now().Add(70*time.Second))
+		})
+	}
+}
+
+// A new worker that is the first to beat after a jump does not trust the time until others have had theirs to beat.
+func TestANewWorkerIsInDoubt(t *testing.T) {
+	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
+		one, next := New(limited, 1), New(limited, 1)
+		beat(t, one)
+		setClock(t, rdb, time.Hour)
+		beat(t, next)
+		if !next.Doubtful() {
+			t.Error("the time is not in doubt")
+		}
+		beat(t, one, next)
+		near(t, next, time.Now())
+		rdb.HIncrBy(t.Context(), clockKey, "resumed", -Silence.Milliseconds())
+		beat(t, next)
+		if next.Doubtful() || one.Doubtful() {
+			t.Error("the time is in doubt, though all have beaten")
+		}
+	})
+	for name, leave := range map[string]bool{"all have left": true, "nobody was away": false} {
+		eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
+			one, next, another := New(limited, 1), New(limited, 1), New(limited, 1)
+			beat(t, one)
+			if leave {
+				if err := one.Leave(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				pass(t, rdb, time.Hour)
+			}
+			beat(t, next, another)
+			if next.Doubtful() || another.Doubtful() {
+				t.Errorf("the time is in doubt, though %s", name)
+			}
+		})
+	}
+}
+
+// interruption has something done before the second script of a client.
+type interruption struct {
+	runs int
+	do   func()
+}
+
+func (h *interruption) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (h *interruption) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+func (h *interruption) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if h.runs++; h.runs == 2 {
+			h.do()
+		}
+		return next(ctx, cmd)
+	}
+}
+
+// Between the beat of a sleeper, which takes what it hears for a jump, and its correction one that was awake finds the
+// time right.
+func TestASleeperIsOvertaken(t *testing.T) {
+	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
+		own := redis.NewClient(limited.Options())
+		t.Cleanup(func() { _ = own.Close() })
+		awake, sleeper := New(limited, 1), New(own, 1)
+		beat(t, awake, sleeper)
+		pass(t, rdb, time.Hour, awake)
+		own.AddHook(&interruption{do: func() { beat(t, awake) }})
+		beat(t, sleeper)
+		beat(t, awake, sleeper)
+		for _, m := range []*Member{awake, sleeper} {
+			near(t, m, time.Now().Add(time.Hour))
+		}
+	})
+}
+
+// A worker that was not heard for long may have been taken for dead, also when it is heard again.
+func TestPulse(t *testing.T) {
+	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
+		m := New(limited, 1)
+		beat(t, m)
+		lapsed := m.Pulse()
+		beat(t, m)
+		if lapsed() {
+			t.Error("a worker that beats has lapsed")
+		}
+		m.last = m.last.Add(-gap)
+		if !lapsed() {
+			t.Error("one that has not beaten for long has not lapsed")
+		}
+		beat(t, m)
+		if !lapsed() || m.Pulse()() {
+			t.Error("it has lapsed before this beat, not since")
 		}
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -36,14 +37,14 @@ const channels = "vizstop:{-}:worker:"
 const (
 	workersKey = "vizstop:{-}:workers" // sorted set: worker by its last sign of life
 	heardKey   = "vizstop:{-}:heard"   // hash: worker by since when it has been heard to listen at each of its beats (ms)
-	clockKey   = "vizstop:{-}:clock"   // hash: shift, what is added to Redis' clock, and left, when a worker last did (ms)
+	clockKey   = "vizstop:{-}:clock"   // hash: shift, what is added to Redis' clock, left, when a worker last did, and more (clock.lua)
 )
 
 //go:embed scripts/*.lua
 var scripts embed.FS
 
 var (
-	beatScript    = luascript.Load(scripts, "beat")
+	beatScript    = luascript.Load(scripts, "clock", "beat")
 	correctScript = luascript.Load(scripts, "correct")
 )
 
@@ -97,10 +98,12 @@ type Member struct {
 	rdb   redis.UniversalClient
 	me    Worker
 	clock Clock
+	waits atomic.Bool // the time that it first heard may be wrong
 
 	mu     sync.Mutex
 	census Census
 	last   time.Time // local time of the latest beat
+	lapses int       // how often so long passed between two beats that others may have taken it for dead
 }
 
 // New returns a member that does nothing yet. slots is how many API calls this
@@ -159,6 +162,23 @@ func (m *Member) Beat(ctx context.Context) error {
 // Sync learns the time and who lives, for a process that is no worker.
 func (m *Member) Sync(ctx context.Context) error { return m.ask(ctx, "", false) }
 
+// Pulse returns what reports, from then on, whether others may have taken this worker for dead since, or may soon: its
+// beats were not heard for long.
+func (m *Member) Pulse() (lapsed func() bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	lapses := m.lapses
+	return func() bool {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return m.lapses != lapses || Passed(m.last) > gap
+	}
+}
+
+// Doubtful says that this worker has heard the time from Redis' clock alone, after a pause in which nobody was heard:
+// Redis' clock may have been set forward, and other workers that know better have not all had the time to say so.
+func (m *Member) Doubtful() bool { return m.waits.Load() && !m.Census().Reliable }
+
 // TryWrite asks Redis whether it takes writes, with one that changes nothing. The error of one that takes none is an
 // answer of Redis.
 func (m *Member) TryWrite(ctx context.Context) error {
@@ -203,13 +223,16 @@ func (m *Member) ask(ctx context.Context, me string, leave bool) error {
 	if took < slowest && knows && wrong(ahead, unheard, sent.Sub(local)) {
 		right := now.Add(-ahead.Truncate(time.Millisecond))
 		if shift, err = correctScript.Run(ctx, m.rdb, []string{workersKey, clockKey, heardKey},
-			shift, shift-ahead.Milliseconds(), right.UnixMilli()).Int64(); err != nil {
+			shift, shift-ahead.Milliseconds(), right.UnixMilli(), flag(me != "")).Int64(); err != nil {
 			return fmt.Errorf("correct the fleet's time after Redis' clock was set forward: %w", err)
 		}
 		now = now.Add(time.Duration(shift-answer[1].(int64)) * time.Millisecond)
 	}
 	if took < slowest || local.IsZero() { // what came late says less than what is known
 		m.clock.set(sent.Add(took/2), now)
+	}
+	if me != "" && local.IsZero() && unheard > leastAhead && answer[7].(int64) == 1 {
+		m.waits.Store(true)
 	}
 	m.learn(sent, answer[3].([]any), Census{Fell: millis(fell), Seen: millis(answer[5].(int64)), Reliable: answer[4].(int64) == 1})
 	return nil
@@ -233,6 +256,9 @@ func (m *Member) learn(sent time.Time, alive []any, c Census) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if !m.last.IsZero() && between(m.last, sent) > gap {
+		m.lapses++
+	}
 	m.last, m.census = sent, c
 }
 

@@ -219,3 +219,22 @@ func TestForeignTaskAfterLateCancel(t *testing.T) {
 		}
 	})
 }
+
+// The wish of a task that was canceled does not stand again beyond what the next task asks for.
+func TestAnotherTaskAfterACancel(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		id := w.foreign(t, "one").StopID // until in an hour
+		w.open(t, "b", w.ask("10"))
+		w.withdraw(t, id, ofDay, ledger.Withdrew)
+		w.advance(10 * time.Minute)
+		over := ledger.Ask{JobID: "10", Deadline: w.now().Add(-time.Minute)}
+		if _, err := w.ledger.OpenForeign(t.Context(), project, "two", over); err != nil {
+			t.Fatal(err)
+		}
+		for _, wish := range w.get(t, id).Wishes {
+			if wish.Batch == ofDay && wish.Deadline.After(w.now()) {
+				t.Errorf("the wish of %s stands until %v, though the time of task two is over", ofDay, wish.Deadline)
+			}
+		}
+	})
+}

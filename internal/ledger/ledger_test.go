@@ -395,3 +395,23 @@ func TestADamagedRecordHarmsNoOther(t *testing.T) {
 		}
 	})
 }
+
+// Nor does it keep the rest of its batch from being canceled.
+func TestCancelBesideADamagedRecord(t *testing.T) {
+	for _, lost := range []string{"hop", "job"} {
+		eachRedis(t, func(t *testing.T, w *world) {
+			ids := w.opened(t, "b", "10", "11")
+			w.rdb.HDel(t.Context(), keys.Stop(ids[0]), lost)
+			told := map[ledger.Withdrawal]int{}
+			err := w.ledger.WithdrawAll(t.Context(), project, "b", "not wanted", func(a ledger.Withdrawal) { told[a]++ })
+			if err != nil || told[ledger.Withdrew] != 2 {
+				t.Errorf("without %s: %v, %v", lost, told, err)
+			}
+			for _, id := range ids {
+				if s := w.get(t, id); s.State != ledger.Canceled {
+					t.Errorf("without %s: stop %s is %s", lost, id, s.State)
+				}
+			}
+		})
+	}
+}

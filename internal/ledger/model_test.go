@@ -426,8 +426,8 @@ func (s *modelStop) lookInstead(now float64) {
 	s.kind, s.place, s.next, s.waits = ledger.KindPoll, inLook, now, now
 }
 
-// hasten gives s a look if its time is up, or if its next stop call is held back. It
-// lets it out of the limits while it is confirmed.
+// hasten gives s a look if its time is up, or if its next stop call is held back or not
+// wanted yet. It lets it out of the limits while it is confirmed.
 func (m *model) hasten(s *modelStop) {
 	if s.from > 0 && s.from <= m.now && m.now < s.till && s.limited() {
 		s.rest(inLarge)
@@ -438,7 +438,7 @@ func (m *model) hasten(s *modelStop) {
 		s.waits = m.now
 	case s.place == inWatched:
 		s.hopTo(ledger.KindPoll, m.now)
-	case s.place == s.lane && (s.state == ledger.Stopping || s.unsure) && (up || s.waits <= m.now && heldBack):
+	case s.place == s.lane && (s.state == ledger.Stopping || s.unsure) && (up || s.due > m.now || s.waits <= m.now && heldBack):
 		s.lookInstead(m.now)
 	}
 }

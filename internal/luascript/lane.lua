@@ -20,8 +20,8 @@ local function wanted(f, limits, but)
     if batch_id and batch_id ~= but and f['late:' .. batch_id] then
       w.late = f['late:' .. batch_id]
     elseif batch_id and batch_id ~= but and not f['void:' .. batch_id] then
-      local due, deadline, asked = string.match(value, '^(%d+) (%d+) (%d*)')
-      due, deadline = tonumber(due), tonumber(deadline)
+      local due, deadline, asked = string.match(value, '^(%-?%d+) (%-?%d+) (%d*)') -- foreign: also before 1970
+      due, deadline, asked = tonumber(due) or 0, tonumber(deadline) or 0, asked or '' -- nil: spoilt
       w.due, w.deadline = math.min(w.due or due, due), math.max(w.deadline or deadline, deadline)
       if f['meant:' .. batch_id] then
         w.from, w.till = math.min(w.from or due, due), math.max(w.till or deadline, deadline)
@@ -38,7 +38,7 @@ end
 -- their lane, '' for the large one.
 local function rest(stop, id, sets, lane)
   local f = redis.call('HMGET', stop, 'lane', 'hop', 'job')
-  local from, member = f[1] or '', id .. ':' .. f[2] .. ':' .. f[3]
+  local from, member = f[1] or '', id .. ':' .. (f[2] or '0') .. ':' .. (f[3] or '')
   if from == lane then return end
   if lane == '' then redis.call('HDEL', stop, 'lane') else redis.call('HSET', stop, 'lane', lane) end
   local due = redis.call('ZSCORE', sets[from], member)

@@ -84,6 +84,11 @@ func (c *Client) do(ctx context.Context, cl *Call) error {
 		if err := c.creds.authorize(ctx, c, req, cl); err != nil {
 			return err
 		}
+		if cl.Operation == jobs.OperationStop {
+			if err := jobs.Late(ctx); err != nil {
+				return err
+			}
+		}
 		apiErr := c.exchange(req, cl)
 		if apiErr == nil {
 			return nil

@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -41,17 +42,27 @@ const (
 )
 
 // stop makes the stop call of a claimed stop, and keeps what it has told besides
-// its verdict. system says that a failure is the system's.
+// its verdict. system says that a failure is the system's. If others may have taken
+// this worker for dead before the call could be sent, or the deadline has passed, there
+// is none, and the error is jobs.ErrLate.
 func (c *caller) stop(ctx context.Context, step claimed) (accepted jobs.Accepted, err error, system bool) {
 	s := step.Stop
-	if s.Called.IsZero() {
-		s.Called = step.At
+	late := func() bool {
+		now := c.reporter.release.Now()
+		return step.late(now) && step.lapsed() || !s.Wanted(now)
 	}
 	callCtx, cancel := context.WithTimeout(ctx, c.schedule.CallTimeout)
 	began := time.Now()
-	accepted, err = c.call(callCtx, s.ProjectID, s.JobID)
+	accepted, err = c.call(jobs.UnlessLate(callCtx, late), s.ProjectID, s.JobID)
 	took := time.Since(began)
 	cancel()
+	if errors.Is(err, jobs.ErrLate) {
+		s.Marked = time.Time{}
+		return jobs.Accepted{}, err, false
+	}
+	if s.Called.IsZero() {
+		s.Called = step.At
+	}
 	now := c.reporter.release.Now()
 	noteCall(s, accepted, err, now)
 	noteAbsent(s, err, now)

@@ -22,12 +22,20 @@ type claimer struct {
 	stopping context.Context
 	work     *AtWork
 	pull     func(projectID string, after time.Duration)
+	pulse    func() (lapsed func() bool)
 }
 
 // claimed is a step that this worker has, with a slot for its call.
 type claimed struct {
 	release.Claimed
-	slot *Slot
+	slot   *Slot
+	asked  time.Time   // this machine's time when it was claimed
+	lapsed func() bool // whether other workers may have taken this one for dead since
+}
+
+// late reports whether it is too late for its call to begin.
+func (c claimed) late(now time.Time) bool {
+	return fleet.Passed(c.asked) > beginWithin || now.Sub(c.Stop.Marked) > beginWithin
 }
 
 // claim waits for a slot and claims a step. Where it returns a stop, the caller
@@ -47,12 +55,13 @@ func (c *claimer) claim(ctx context.Context, projectID string, step ledger.Membe
 	}
 	attempt, again := c.release.NewClaim(projectID, step, kind), false
 	for ; ; again = true {
-		began := time.Now()
+		step := claimed{slot: slot, asked: time.Now(), lapsed: c.pulse()}
 		got, err := attempt.Do()
+		step.Claimed = got
 		if got.Passed || again && err == nil && got.Stop == nil { // the answer that was lost may have said so
 			c.pull(projectID, 0)
 		}
-		if err == nil && c.tooLate(got, began) {
+		if err == nil && c.tooLate(step) {
 			err = errTooLate
 		}
 		if err != nil {
@@ -61,7 +70,7 @@ func (c *claimer) claim(ctx context.Context, projectID string, step ledger.Membe
 			}
 		}
 		if err == nil && got.Stop != nil {
-			return claimed{got, slot}, result{}, nil
+			return step, result{}, nil
 		}
 		slot.Free()
 		switch {
@@ -77,14 +86,11 @@ func (c *claimer) claim(ctx context.Context, projectID string, step ledger.Membe
 
 var errTooLate = errors.New("the claim of a stop call was answered too late for the call")
 
-// tooLate reports whether a stop call may go out by a claim, which was asked for when it began, and it is too late for
-// it to begin: then it has to be claimed anew. The answer to a repeated claim may be about an earlier mark.
-func (c *claimer) tooLate(got release.Claimed, began time.Time) bool {
-	if !got.MayCall {
-		return false
-	}
+// tooLate reports whether a stop call may go out by a claim and it is too late for it to begin: then it has to be
+// claimed anew. The answer to a repeated claim may be about an earlier mark.
+func (c *claimer) tooLate(step claimed) bool {
 	now := c.release.Now()
-	return got.Stop.Wanted(now) && (fleet.Passed(began) > beginWithin || now.Sub(got.Stop.Marked) > beginWithin)
+	return step.MayCall && step.Stop.Wanted(now) && step.late(now)
 }
 
 // redisPause is the time between two tries to reach a Redis that is away, or late.

@@ -64,7 +64,8 @@ func TestClaimsAnsweredTooLate(t *testing.T) {
 			if !shadow { // else it ends by itself
 				time.AfterFunc(time.Second, end)
 			}
-			c := &claimer{r, NewSlots(4, doubts{}), nil, stopping, NewAtWork(), func(string, time.Duration) {}}
+			c := &claimer{release: r, slots: NewSlots(4, doubts{}), stopping: stopping, work: NewAtWork(),
+				pull: func(string, time.Duration) {}, pulse: func() func() bool { return nil }}
 			done := make(chan error, 1)
 			go func() {
 				got, res, err := c.claim(t.Context(), project, step, ledger.KindStop)

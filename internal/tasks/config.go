@@ -32,6 +32,9 @@ type Config struct {
 	Pull func(projectID string, after time.Duration)
 	// PullShadow is Pull for the shadow stops of a project.
 	PullShadow func(projectID string, after time.Duration)
+	// Pulse returns what reports later whether other workers may have taken this one for
+	// dead meanwhile; nil: they never do.
+	Pulse func() (lapsed func() bool)
 
 	Tracer   *tracing.Tracer // nil: no traces
 	Schedule Schedule        // zero fields mean their defaults
@@ -58,8 +61,11 @@ func New(cfg Config) *Handlers {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Pulse == nil {
+		cfg.Pulse = func() func() bool { return func() bool { return false } }
+	}
 	log := &logger{cfg.Logger, cfg.Tracer, cfg.Ended}
-	claims := &claimer{cfg.Release, cfg.Slots, cfg.Recorder, cfg.Stopping, NewAtWork(), cfg.Pull}
+	claims := &claimer{cfg.Release, cfg.Slots, cfg.Recorder, cfg.Stopping, NewAtWork(), cfg.Pull, cfg.Pulse}
 	gaps := &gaps{schedule: cfg.Schedule, ledger: cfg.Ledger, log: cfg.Logger, known: make(map[string]knownTimes)}
 	moves := &mover{ledger: cfg.Ledger, schedule: cfg.Schedule, gaps: gaps, recorder: cfg.Recorder, pull: cfg.Pull, release: cfg.Release}
 	reports := &reporter{release: cfg.Release, slots: cfg.Slots, log: cfg.Logger}

@@ -98,7 +98,7 @@ func (l *Looker) Left(ctx context.Context, c release.Claimed, seen release.Sight
 			s.Looked = seen.Seen
 		}
 		res, err := l.moves.guarded(ctx, s, func() (result, error) {
-			job, callErr, system := l.calls.look(ctx, claimed{c, slot})
+			job, callErr, system := l.calls.look(ctx, claimed{Claimed: c, slot: slot})
 			if callErr == nil {
 				l.judgeList(ctx, s, job, !seen.Missed.IsZero(), never)
 			}
@@ -146,7 +146,7 @@ func (l *Looker) Expire(ctx context.Context, s *ledger.Stop) error {
 		s.LostCall(l.moves.schedule.lostTill(s.Marked))
 	}
 	res, err := l.moves.guarded(ctx, s, func() (result, error) {
-		if s.Withdrawn != "" && s.State == ledger.Pending && !l.moves.ledger.Now().Before(s.Lost) {
+		if s.Withdrawn != "" && s.State == ledger.Pending && !s.Unsure {
 			return l.moves.end(ctx, s, ledger.Canceled, s.Withdrawn)
 		}
 		if l.moves.wanted(s) {

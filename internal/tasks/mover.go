@@ -149,7 +149,7 @@ func (m *mover) apply(ctx context.Context, s *ledger.Stop, v verdict) (result, e
 		}
 		return m.next(ctx, s, "stop call will be repeated", ledger.KindStop, 0)
 	case actRest: // it keeps its place among those that wait
-		return m.move(ctx, s, "stop call goes on waiting", ledger.Step{Kind: ledger.KindStop, Due: s.Due})
+		return m.move(ctx, s, "stop call goes on waiting", ledger.Step{Kind: ledger.KindStop, Due: earlier(s.Due, now)})
 	case actAwait:
 		return m.next(ctx, s, "waiting for a lost call to end", ledger.KindPoll, m.waitsTill(s).Sub(now))
 	case actAbsent:
@@ -167,6 +167,8 @@ func (m *mover) apply(ctx context.Context, s *ledger.Stop, v verdict) (result, e
 func (m *mover) retry(ctx context.Context, s *ledger.Stop) (result, error) {
 	usedUp, now := s.Attempts == m.schedule.MaxAttempts, m.ledger.Now()
 	switch {
+	case s.State == ledger.Stopping: // only a job that is seen active gets another call
+		return m.next(ctx, s, "look will be repeated", ledger.KindPoll, m.schedule.retry(s.Failures))
 	case s.Kind == ledger.KindPoll && usedUp && now.Before(s.Lost):
 		return m.next(ctx, s, "waiting for a lost call to end", ledger.KindPoll, s.Lost.Sub(now))
 	case s.Kind == ledger.KindPoll && usedUp:

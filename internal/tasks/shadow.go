@@ -38,7 +38,7 @@ func (l *ShadowLooker) Look(ctx context.Context, c release.ShadowClaim) error {
 	return l.look(ctx, s, ledger.KindShadow, func(ctx context.Context, slot *Slot) error {
 		ctx, s.Trace = tracing.Join(ctx, s.Trace)
 		res, err := l.moves.guarded(ctx, s, func() (result, error) {
-			step := claimed{release.Claimed{Stop: s, At: c.At, Ill: c.Ill}, slot}
+			step := claimed{Claimed: release.Claimed{Stop: s, At: c.At, Ill: c.Ill}, slot: slot}
 			job, callErr, system := l.calls.look(ctx, step)
 			return l.moves.applyShadow(ctx, s, judgeShadow(s, job, callErr, system, c.Held, l.moves.chance(s).absent))
 		})

@@ -2,9 +2,11 @@ package tasks
 
 import (
 	"context"
+	"errors"
 
 	"github.com/hibiken/asynq"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
 	"vizstop/internal/tracing"
 )
@@ -45,6 +47,9 @@ func (h *StopHandler) process(ctx context.Context, t *asynq.Task) (result, error
 			return h.moves.next(ctx, s, "given back", ledger.KindStop, 0)
 		case refusal == "" && h.moves.wanted(s):
 			accepted, callErr, system := h.calls.stop(ctx, c)
+			if errors.Is(callErr, jobs.ErrLate) {
+				return h.moves.next(ctx, s, "given back", ledger.KindStop, 0)
+			}
 			return h.moves.apply(ctx, s, judgeStop(s, accepted, callErr, system, h.moves.chance(s)))
 		case s.Unsure || s.State == ledger.Stopping: // a call may have worked: have a last look
 			return h.look.claimed(ctx, c)

@@ -178,6 +178,7 @@ func New(cfg Config) *Worker {
 		Ledger: w.ledger, Release: w.release, Jobs: cfg.Jobs, Slots: slots, Recorder: cfg.Metrics,
 		Pull:       func(projectID string, after time.Duration) { w.loop.Pull(projectID, after) },
 		PullShadow: func(projectID string, after time.Duration) { w.shadow.Pull(projectID, after) },
+		Pulse:      member.Pulse,
 		Tracer:     cfg.Tracer, Schedule: cfg.Schedule, Logger: cfg.Logger, Stopping: w.stopping, Ended: w.ended,
 	})
 	w.loop = rounds.New(rounds.Config{
@@ -264,7 +265,10 @@ func texts[T ~string](values []T) []string {
 // may bring the credentials that everybody waits for. A Redis that is not fit is
 // warned of, and worked with.
 func (w *Worker) Start(ctx context.Context) error {
-	if err := errors.Join(w.member.Beat(ctx), w.release.ProbeSoon(ctx), w.release.Refresh(ctx)); err != nil {
+	if err := w.learnTime(ctx); err != nil {
+		return err
+	}
+	if err := errors.Join(w.release.ProbeSoon(ctx), w.release.Refresh(ctx)); err != nil {
 		return err
 	}
 	w.fitness.first(ctx)
@@ -294,6 +298,28 @@ func (w *Worker) Start(ctx context.Context) error {
 	w.beat.Go(func() { w.loop.Beat(beatCtx) })
 	w.beat.Go(func() { w.loop.ShowWaiting(beatCtx) })
 	w.beat.Go(func() { w.lastHour.Run(beatCtx) }) // till the end: calls are counted until then
+	return nil
+}
+
+// learnTime beats until the time can be trusted: mostly once, and for five seconds if other workers may know better.
+func (w *Worker) learnTime(ctx context.Context) error {
+	if err := w.member.Beat(ctx); err != nil || !w.member.Doubtful() {
+		return err
+	}
+	w.cfg.Logger.InfoContext(ctx, "worker waits for others that may know better what time it is", "for", fleet.Silence)
+	tick := time.NewTicker(fleet.BeatInterval)
+	defer tick.Stop()
+	for till := time.Now().Add(3 * fleet.Silence); w.member.Doubtful() && time.Now().Before(till); {
+		select {
+		case <-ctx.Done():
+			w.leave()
+			return ctx.Err()
+		case <-tick.C:
+		}
+		if err := w.member.Beat(ctx); err != nil && ctx.Err() == nil {
+			w.cfg.Logger.WarnContext(ctx, "the fleet does not hear of this worker", "error", err)
+		}
+	}
 	return nil
 }
 
@@ -360,6 +386,11 @@ func (w *Worker) Shutdown() {
 	w.giveUp()
 	w.endBeat()
 	w.beat.Wait()
+	w.leave()
+}
+
+// leave tells the fleet that this worker ends.
+func (w *Worker) leave() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if err := w.member.Leave(ctx); err != nil {

@@ -1,4 +1,4 @@
--- Notes that a worker lives, and tells what time it is and who else lives.
+-- Notes that a worker lives, and tells what time it is and who else lives. Put after clock.lua.
 --
 -- KEYS  workers (sorted set: worker by its last sign of life), clock (hash), heard (hash: worker by since when it has
 --       been heard to listen at each of its beats)
@@ -8,46 +8,9 @@
 --       when the caller last heard it, what time it must be now (ms; 0: the caller can't tell)
 -- Returns the fleet's time (microseconds), the shift in it, when the last worker fell silent (ms; 0: none of late), the
 -- workers that live, 1 when all others are dead (those that were kept from beating have had the time to do it again),
--- when a worker was last seen, one that left among them (ms; 0: never), and by how much Redis' clock may have been set
--- forward since the caller last heard it, as nobody was heard for so long (ms).
---
--- The fleet's time is Redis' own plus a shift. When Redis' clock goes back (a failover), behind when a worker last beat
--- or left, the shift makes up for it. When it was set forward (correct.lua), nobody seems to have been heard for so
--- long: each such gap is noted for a minute, as the first to beat may not know better. The gaps that ended since a
--- caller last heard the time may be the jump that it meets. If it finds the time right, none of them was.
-local workers, clock, heard = KEYS[1], KEYS[2], KEYS[3]
-local me, leaves = ARGV[1], ARGV[2] == '1'
-local silence, deserted, gap = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local told, expected = tonumber(ARGV[7]), tonumber(ARGV[8])
-local t = redis.call('TIME')
-local shift = tonumber(redis.call('HGET', clock, 'shift') or 0)
-local now = t[1] * 1000 + t[2] / 1000 + shift
-local latest = redis.call('ZREVRANGEBYSCORE', workers, '+inf', '-inf', 'WITHSCORES', 'LIMIT', 0, 1)
-local seen = math.max(tonumber(latest[2] or 0), tonumber(redis.call('HGET', clock, 'left') or 0))
-if seen > now + 2000 then
-  shift, now = math.floor(shift + seen - now + 0.5), seen -- '%.0f' would make "-0" of a little less than nothing
-  redis.call('HSET', clock, 'shift', string.format('%.0f', shift))
-end
-local resumed = tonumber(redis.call('HGET', clock, 'resumed') or 0)
-local noted, gaps = redis.call('HGET', clock, 'gaps') or '', {}
-local right, unheard = told > 0 and now - expected <= silence, 0
-for ended, long in string.gmatch(noted, '(%d+):(%d+)') do
-  local since, fresh = tonumber(ended) > told, now - ended < 60000
-  if since and fresh then unheard = unheard + long end
-  if fresh and not (since and right) then gaps[#gaps + 1] = ended .. ':' .. long end
-end
-local long = seen > 0 and now - seen > gap and math.ceil(now - seen) or 0
-unheard = right and 0 or unheard + long
-if me ~= '' then
-  if not latest[2] or now - tonumber(latest[2]) > gap or resumed > now then
-    resumed = math.floor(now)
-    redis.call('HSET', clock, 'resumed', string.format('%.0f', resumed))
-    if long > 0 and not right then gaps[#gaps + 1] = string.format('%.0f:%.0f', resumed, long) end
-  end
-  gaps = table.concat(gaps, ' ')
-  if gaps ~= noted then redis.call('HSET', clock, 'gaps', gaps) end
-end
-
+-- when a worker was last seen, one that left among them (ms; 0: never), by how much Redis' clock may have been set
+-- forward since the caller last heard it, as nobody was heard for so long (ms), and 1 when nobody had been heard for
+-- long until a moment ago, or still, though another worker had not left: that one may know better.
 local function listens(w)
   local n = redis.pcall('PUBSUB', 'NUMSUB', ARGV[6] .. string.match(w, '^[^/]*'))
   return not n.err and tonumber(n[2]) > 0
@@ -81,4 +44,5 @@ end
 local fell = redis.call('ZREVRANGEBYSCORE', workers, string.format('%.3f', now - silence), '-inf', 'WITHSCORES', 'LIMIT', 0, 1)
 local alive = redis.call('ZREVRANGEBYSCORE', workers, '+inf', '(' .. string.format('%.3f', now - silence), 'LIMIT', 0, 1000)
 local reliable = now - resumed >= silence and 1 or 0
-return {math.floor(now * 1000), shift, tonumber(fell[2] or 0), alive, reliable, math.floor(seen), math.floor(unheard)}
+return {math.floor(now * 1000), shift, tonumber(fell[2] or 0), alive, reliable, math.floor(seen), math.floor(unheard),
+  doubt}

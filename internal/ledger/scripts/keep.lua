@@ -29,7 +29,7 @@ local function keep(stop, id, now, k, lane)
   if due ~= f.due then
     redis.call('HSET', stop, 'due', due)
     if f.state == 'pending' then redis.call('ZADD', k.pending, due, id) end
-    local member = id .. ':' .. f.hop .. ':' .. f.job
+    local member = id .. ':' .. (f.hop or '0') .. ':' .. (f.job or '')
     if f.next == f.due and f.kind ~= 'poll' and redis.call('ZSCORE', k[to], member) then -- it only waits for that
       redis.call('HSET', stop, 'next', due)
       redis.call('ZADD', k[to], due, member)

@@ -4,9 +4,10 @@
 -- until the later deadline. One that was withdrawn stands again; nobody has confirmed it since.
 local function renew(stop, batch, batch_id, ended, due, deadline, confirmed)
   local f = redis.call('HMGET', stop, 'state', 'wish:' .. batch_id, 'void:' .. batch_id, 'late:' .. batch_id)
-  local first, last, rest = f[2]:match('^(%d+) (%d+)(.*)$')
+  local first, last, rest = f[2]:match('^(%-?%d+) (%-?%d+)(.*)$')
+  if f[3] or f[4] then last = deadline end -- nobody asks any more for what was withdrawn
   redis.call('HSET', stop, 'wish:' .. batch_id,
-    string.format('%.0f %.0f', math.min(first, due), math.max(last, deadline)) .. rest)
+    string.format('%.0f %.0f', math.min(first or due, due), math.max(last or deadline, deadline)) .. (rest or ' 0 '))
   if f[3] or f[4] then
     redis.call('HDEL', stop, 'void:' .. batch_id, 'late:' .. batch_id, 'meant:' .. batch_id, 'withdrawn')
   end

@@ -10,6 +10,7 @@
 local now, id, batch_id, why = unpack(ARGV)
 local stop, batch = KEYS[18], KEYS[19]
 local f = hash(stop)
+f.hop, f.job = f.hop or '0', f.job or '' -- of a spoilt record
 if not f.state or not f['wish:' .. batch_id] then
   return 'missing'
 elseif f['void:' .. batch_id] or f.state == 'canceled' and not f['late:' .. batch_id] then
@@ -19,7 +20,7 @@ elseif f.state ~= 'pending' and f.state ~= 'stopping' then
 end
 
 local left = wanted(f, limits, batch_id)
-local sent = f.state ~= 'pending' or f.calling == f.hop or f.unsure == '1'
+local sent = f.state ~= 'pending' or f.unsure == '1' or f.calling and (f.calling == f.hop or f.hop == '0')
 if not sent and not left.due and not left.late then
   redis.call('HSET', stop, 'state', 'canceled', 'reason', why, 'ended', now, 'next', '', 'mover', '', unpack(close(id, f)))
   count(batch, batch_id, 'pending', 'canceled')

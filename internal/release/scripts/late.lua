@@ -14,11 +14,13 @@ local c = redis.call('HMGET', KEYS[8], 'paused', 'hold')
 local paused = c[1] or ARGV[4] == 'stops'
 
 -- look_instead makes the stop call that waits in a lane a look, if the stop's time is up, or the call is due and held
--- back by something that looks do not wait for. calling is the hop of the latest call. It reports whether it did.
-local function look_instead(stop, lane, member, up, calling)
+-- back by something that looks do not wait for, or waits for a wish that is due later: whoever wanted it sooner has
+-- withdrawn. calling is the hop of the latest call. It reports whether it did.
+local function look_instead(stop, lane, member, up, calling, wanted_at)
   local due = redis.call('ZSCORE', lanes[lane] or lanes[''], member)
   local held_back = paused or not c[2] and (lane == 'limited' or lane == 'held')
-  if not due or not up and (tonumber(due) > now or not held_back) then return false end
+  local far = tonumber(wanted_at or 0) > now and not c[2]
+  if not due or not up and not far and (tonumber(due) > now or not held_back) then return false end
   redis.call('ZREM', lanes[lane] or lanes[''], member)
   redis.call('HSET', stop, 'kind', 'poll', 'instead', calling or 0, 'next', ARGV[1])
   redis.call('ZADD', look, now, member)
@@ -27,7 +29,7 @@ end
 
 local function hasten(stop, id, job, hop)
   local f = redis.pcall('HMGET', stop, 'state', 'hop', 'kind', 'deadline', 'lane', 'meant_from', 'meant_till',
-    'unsure', 'calling')
+    'unsure', 'calling', 'due')
   if f[1] ~= 'pending' and f[1] ~= 'stopping' then
     redis.call('ZREM', latest, id)
     return
@@ -44,7 +46,7 @@ local function hasten(stop, id, job, hop)
     lane = ''
   end
   local again = f[3] == 'stop' and (f[1] == 'stopping' or f[8] == '1')
-  if again and not look_instead(stop, lane, member, up, f[9]) and not up then
+  if again and not look_instead(stop, lane, member, up, f[9], f[10]) and not up then
     till = math.min(till, now + gap)
   elseif f[3] == 'poll' and up and redis.call('ZSCORE', look, member) then
     redis.call('ZADD', look, 'XX', now, member)
