@@ -11,7 +11,8 @@ import (
 	"vizstop/internal/worker"
 )
 
-// Each test here loses the answer of a stop call, or what comes after it, of a stop that more than one batch has a say in.
+// Each test here loses the answer of a stop call, or what comes after it, of a stop that more than one batch has a say
+// in.
 
 // askTimes asks for a job, confirmed, within two times from now.
 func (w *world) askTimes(batch, job string, due, deadline time.Duration) {
@@ -42,7 +43,9 @@ func (w *world) lose(worked bool) {
 // awaitStopCall waits until the stop call of job 10 has gone out, and a moment.
 func (w *world) awaitStopCall() {
 	w.t.Helper()
-	w.await(time.Minute, "the stop call", func() bool { return w.calls("10", jobs.OperationStop) > 0 })
+	for began := time.Now(); w.calls("10", jobs.OperationStop) == 0 && time.Since(began) < time.Minute; {
+		time.Sleep(10 * time.Millisecond)
+	}
 	time.Sleep(50 * time.Millisecond)
 }
 
@@ -78,6 +81,28 @@ func TestALostCallOfACanceledBatch(t *testing.T) {
 	})
 }
 
+// If that call did not work, the job is not looked at every minute for hours.
+func TestALostCallThatDidNotWork(t *testing.T) {
+	inBubble(t, firstOnly, func(w *world) {
+		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: time.Second})
+		w.lose(false)
+		r := w.start(rarely)
+		defer r.stop()
+		w.askTimes("a", "10", 0, time.Hour)
+		w.askTimes("b", "10", 2*time.Hour, 3*time.Hour)
+		w.awaitStopCall()
+		w.withdrawAll("a")
+		time.Sleep(time.Hour)
+		if n := w.calls("10", jobs.OperationDetail); n < 2 || n > 8 {
+			t.Errorf("%d looks in an hour", n)
+		}
+		wantOutcome(t, w.awaitEnd(3*time.Hour, "b")["10"], ledger.Stopped, "")
+		if n := w.calls("10", jobs.OperationStop); n != 2 {
+			t.Errorf("%d stop calls, want another one when b is due", n)
+		}
+	})
+}
+
 // While the job of such a stop is looked at, a third batch asks for it now.
 func TestAnAskDuringALookInsteadOfACall(t *testing.T) {
 	inBubble(t, firstOnly, func(w *world) {
@@ -90,9 +115,39 @@ func TestAnAskDuringALookInsteadOfACall(t *testing.T) {
 		w.awaitStopCall()
 		w.withdrawAll("a")
 		w.askTimes("b", "10", 10*time.Hour, 11*time.Hour)
-		w.await(time.Minute, "the look", func() bool { return slow.Hits() > 0 })
+		for slow.Hits() == 0 {
+			time.Sleep(10 * time.Millisecond)
+		}
 		w.askTimes("c", "10", 0, time.Hour)
 		w.wantEndWithin(10*time.Minute, "c", "10")
+	})
+}
+
+// The probe of a hold makes no call, as its deadline has passed when the look before it is answered: the next one comes
+// soon.
+func TestAProbeWithoutACall(t *testing.T) {
+	inBubble(t, secondOnly, func(w *world) {
+		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: time.Second})
+		ids := []string{"20", "21", "22", "23", "24", "25", "26", "27"}
+		for _, id := range ids {
+			w.sim.AddJob(project, modelartstest.Job{ID: id, StopTime: time.Second})
+		}
+		w.sim.Inject(modelartstest.Fault{Reply: modelartstest.ReplyHTML(503)})
+		r := w.start(nil)
+		defer r.stop()
+		w.ask("b", ids...)
+		w.await(time.Minute, "a hold", func() bool {
+			holds, err := w.gate().HoldsOf(context.Background(), project)
+			return err == nil && len(holds) > 0
+		})
+		time.Sleep(5 * time.Second)
+		w.sim.ClearFaults()
+		w.sim.Inject(modelartstest.Fault{JobID: "10", Operation: jobs.OperationDetail, Times: 1, Delay: 2900 * time.Millisecond})
+		w.askTimes("a", "10", -time.Hour, 2800*time.Millisecond)
+		for _, id := range ids {
+			w.wantEndWithin(20*time.Second, "b", id)
+		}
+		wantOutcome(t, w.awaitEnd(time.Minute, "a")["10"], ledger.Expired, "")
 	})
 }
 

@@ -372,6 +372,28 @@ func TestANewWorkerIsInDoubt(t *testing.T) {
 			t.Error("the time is in doubt, though all have beaten")
 		}
 	})
+	for name, before := range map[string]func(one, first *Member, rdb *redis.Client){
+		"the answer to the one that knows is lost": func(one, first *Member, _ *redis.Client) {
+			first.me = one.me
+			beat(t, first)
+		},
+		"the first new one beats on after a pause": func(one, first *Member, rdb *redis.Client) {
+			beat(t, first)
+			pass(t, rdb, 3*time.Second, one, first)
+			beat(t, first)
+		},
+	} {
+		eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
+			one, first, next := New(limited, 1), New(limited, 1), New(limited, 1)
+			beat(t, one)
+			setClock(t, rdb, time.Hour)
+			before(one, first, rdb)
+			beat(t, next)
+			if !next.Doubtful() {
+				t.Errorf("the time is not in doubt, though %s", name)
+			}
+		})
+	}
 	for name, leave := range map[string]bool{"all have left": true, "nobody was away": false} {
 		eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
 			one, next, another := New(limited, 1), New(limited, 1), New(limited, 1)

@@ -394,6 +394,8 @@ func (m *model) advance(s *modelStop, hop int, state ledger.State, kind ledger.K
 	s.state = state
 	if kind == ledger.KindStop && s.withdrawn { // while its call was under way
 		kind, until = ledger.KindPoll, m.now
+	} else if kind == ledger.KindStop { // not before it is wanted
+		until = max(until, s.due)
 	}
 	s.hopTo(kind, until)
 	if watchFrom > 0 && m.in(ledger.Stopping) >= watchFrom {

@@ -208,13 +208,20 @@ func (m *mover) due(s *ledger.Stop, after time.Duration) time.Time {
 	return due
 }
 
+// restPolls is how many times longer than PollMax a job is left alone to which no other call is to be made yet.
+const restPolls = 10
+
 // move saves s and moves it to its next step. A stop call that is to be repeated may have
 // to wait for long; the job is looked at meanwhile.
 func (m *mover) move(ctx context.Context, s *ledger.Stop, what string, step ledger.Step) (result, error) {
 	if step.Kind == ledger.KindStop {
 		s.Instead = false
 		if s.State == ledger.Stopping || s.Unsure {
-			step.Latest = later(step.Due, m.ledger.Now()).Add(m.schedule.PollMax)
+			now, wait := m.ledger.Now(), m.schedule.PollMax
+			if s.Due.After(now) { // nobody wants another call yet
+				wait *= restPolls
+			}
+			step.Latest = later(step.Due, now).Add(wait)
 		}
 	}
 	moved, err := persist(ctx, func() (bool, error) { return m.ledger.Advance(ctx, s, step) })

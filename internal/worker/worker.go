@@ -316,8 +316,13 @@ func (w *Worker) learnTime(ctx context.Context) error {
 			return ctx.Err()
 		case <-tick.C:
 		}
-		if err := w.member.Beat(ctx); err != nil && ctx.Err() == nil {
+		began := time.Now()
+		err := w.member.Beat(ctx)
+		if err != nil && ctx.Err() == nil {
 			w.cfg.Logger.WarnContext(ctx, "the fleet does not hear of this worker", "error", err)
+		}
+		if err != nil || fleet.Passed(began) > fleet.BeatInterval { // nor could others beat
+			till = time.Now().Add(3 * fleet.Silence)
 		}
 	}
 	return nil

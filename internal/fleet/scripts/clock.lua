@@ -33,7 +33,7 @@ end
 if right then unheard = 0 end
 if me ~= '' then
   if resumes then -- others that did not leave may know better
-    resumed, doubt = math.floor(now), latest[1] and latest[1] ~= me and 1 or 0
+    resumed, doubt = math.floor(now), latest[1] and 1 or 0
     redis.call('HSET', clock, 'resumed', string.format('%.0f', resumed), 'doubt', doubt)
     if long > 0 and not right then gaps[#gaps + 1] = string.format('%.0f:%.0f', resumed, long) end
   end

@@ -1,8 +1,8 @@
 -- Corrects the fleet's time after Redis' clock was set forward, unless somebody has done so already.
 --
 -- KEYS  workers, clock, heard (see beat.lua)
--- ARGV  the shift as it was seen, the shift that it should have, what time it then is (ms), 1 of a worker: since its beat
---       noted the gap, one that knows may have found the time right, and forgotten that gap
+-- ARGV  the shift as it was seen, the shift that it should have, what time it then is (ms), 1 of a worker: since its
+--       beat noted the gap, one that knows may have found the time right, and forgotten that gap
 -- Returns the shift that is in force.
 --
 -- Signs of life that bear the wrong time are corrected, too: the next beat would take them for the fleet's time. Since

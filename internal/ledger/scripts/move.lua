@@ -17,7 +17,8 @@ local small, large, look, released, watched, latest, pending, stopping, control,
 local lanes = {small = small, limited = limited, held = held}
 local now = tonumber(ARGV[1])
 local are_stopping = redis.call('ZCARD', stopping)
-local list = redis.call('HMGET', control, 'list_rests', 'cutoff', 'list_at', 'list_many', 'list_pages', 'list_joined', 'list_long')
+local list = redis.call('HMGET', control, 'list_rests', 'cutoff', 'list_at', 'list_many', 'list_pages', 'list_joined',
+  'list_long', 'probe')
 local listed = tonumber(list[1] or 0) <= now
 local joined = false -- another stop is accepted
 
@@ -43,10 +44,13 @@ local function move(stop, batches, fields, id, job, expected, nonce, version, st
   local watch = listed and least ~= '0' and enough
   local hop, withdrawn = string.format('%.0f', expected + 1), kind == 'stop' and f[8]
   if withdrawn then kind, due = 'poll', ARGV[1] end
+  if kind == 'stop' and tonumber(f[7]) > tonumber(due) then due = f[7] end -- not wanted yet
   redis.call('HSET', stop, 'mover', nonce, 'state', state, 'hop', hop, 'kind', watch and 'watch' or kind, 'next',
     watch and till or due, unpack(fields))
   if withdrawn then redis.call('HSET', stop, 'instead', f[9] or 0) end
-  gather('ZREM', released, id .. ':' .. expected .. ':' .. job)
+  local member = id .. ':' .. expected .. ':' .. job
+  gather('ZREM', released, member)
+  if list[8] == member then redis.call('HSET', control, 'probe', '', 'probe_at', ARGV[1]) end -- it made no call
   if watch then
     gather('ZADD', watched, now + 0.25, job) -- the fraction says that no list has shown it yet
     gather('ZADD', latest, till, id)

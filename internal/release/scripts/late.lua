@@ -19,8 +19,8 @@ local paused = c[1] or ARGV[4] == 'stops'
 local function look_instead(stop, lane, member, up, calling, wanted_at)
   local due = redis.call('ZSCORE', lanes[lane] or lanes[''], member)
   local held_back = paused or not c[2] and (lane == 'limited' or lane == 'held')
-  local far = tonumber(wanted_at or 0) > now and not c[2]
-  if not due or not up and not far and (tonumber(due) > now or not held_back) then return false end
+  local not_yet = tonumber(wanted_at or 0) > now and not c[2]
+  if not due or not up and not not_yet and (tonumber(due) > now or not held_back) then return false end
   redis.call('ZREM', lanes[lane] or lanes[''], member)
   redis.call('HSET', stop, 'kind', 'poll', 'instead', calling or 0, 'next', ARGV[1])
   redis.call('ZADD', look, now, member)
