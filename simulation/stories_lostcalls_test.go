@@ -66,7 +66,8 @@ func TestCanceledAfterACallThatWorked(t *testing.T) {
 	})
 }
 
-// The batch whose call got lost is canceled, and the other one wants the job in ten hours: the job is looked at meanwhile.
+// The batch whose call got lost is canceled, and the other one wants the job in ten hours: the job is looked at
+// meanwhile.
 func TestALostCallOfACanceledBatch(t *testing.T) {
 	inBubble(t, firstOnly, func(w *world) {
 		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: time.Second})

@@ -86,8 +86,8 @@ func TestAForeignTaskWithTheLatestDeadline(t *testing.T) {
 	})
 }
 
-// A program of another language writes a deadline before 1970 for none at all. Its task expires, and the batch that asks
-// for the same job can be canceled all the same.
+// A program of another language writes a deadline before 1970 for none at all. Its task expires, and the batch that
+// asks for the same job can be canceled all the same.
 func TestAForeignTaskWithADeadlineBefore1970(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
 		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: time.Second})

@@ -356,8 +356,8 @@ func TestRedisSetBackAfterAllHaveLeft(t *testing.T) {
 	})
 }
 
-// If Redis' clock goes back to what it was, hardly any shift is left: a whole number of milliseconds all the same, or no
-// later jump would be corrected.
+// If Redis' clock goes back to what it was, hardly any shift is left: a whole number of milliseconds all the same, or
+// no later jump would be corrected.
 func TestTheShiftIsWhole(t *testing.T) {
 	eachRedis(t, func(t *testing.T, limited, rdb *redis.Client) {
 		command, ctx := New(limited, 0), t.Context()

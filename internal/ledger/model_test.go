@@ -440,7 +440,8 @@ func (m *model) hasten(s *modelStop) {
 		s.waits = m.now
 	case s.place == inWatched:
 		s.hopTo(ledger.KindPoll, m.now)
-	case s.place == s.lane && (s.state == ledger.Stopping || s.unsure) && (up || s.due > m.now || s.waits <= m.now && heldBack):
+	case s.place == s.lane && (s.state == ledger.Stopping || s.unsure) &&
+		(up || s.due > m.now || s.waits <= m.now && heldBack):
 		s.lookInstead(m.now)
 	}
 }
