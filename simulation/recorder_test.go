@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -83,6 +84,9 @@ func (j *recordingJobs) Stop(ctx context.Context, projectID, jobID string) (jobs
 	}
 	at := time.Now()
 	id, err := j.Jobs.Stop(ctx, projectID, jobID)
+	if errors.Is(err, jobs.ErrLate) { // likewise
+		return id, err
+	}
 	j.recorder.record(recordedCall{at: at, by: j.by, project: projectID, operation: jobs.OperationStop, job: jobID, err: err})
 	return id, err
 }
