@@ -193,7 +193,7 @@ func (d *day) checkStopCall(s *ledger.Stop, c recordedCall) {
 	d.checkWanted(s, c)
 	for _, p := range d.paused {
 		if c.at.After(p.from.Add(5*time.Second)) && c.at.Before(p.to) {
-			d.t.Errorf("job %s: stop call at %v, paused from %v to %v", s.JobID, c.at, p.from, p.to)
+			d.t.Errorf("job %s: stop call from %v to %v, paused from %v to %v: %v", s.JobID, c.at, c.end, p.from, p.to, c.err)
 		}
 	}
 }
