@@ -81,9 +81,8 @@ func (st *stage) askBehind(ctx context.Context, from, jobs int) (*sideRun, error
 
 // askEvery asks for one job after the other, the first after a while and the others at intervals, and returns when it
 // asked for each.
-func (st *stage) askEvery(ctx context.Context, keys []jobKey, first, interval time.Duration) (asked map[jobKey]time.Time,
-	err error) {
-	asked = map[jobKey]time.Time{}
+func (st *stage) askEvery(ctx context.Context, keys []jobKey, first, interval time.Duration) (map[jobKey]time.Time, error) {
+	asked := map[jobKey]time.Time{}
 	wait := first
 	for _, key := range keys {
 		if err := pause(ctx, wait); err != nil {

@@ -37,7 +37,8 @@ var firstOnly = modelartstest.Config{Only: modelartstest.V1}
 
 // lose has the answer of the next stop call get lost, after it has worked or before.
 func (w *world) lose(worked bool) {
-	w.sim.Inject(modelartstest.Fault{Operation: jobs.OperationStop, Times: 1, AfterEffect: worked, Reply: modelartstest.ReplyReset()})
+	reset := modelartstest.ReplyReset()
+	w.sim.Inject(modelartstest.Fault{Operation: jobs.OperationStop, Times: 1, AfterEffect: worked, Reply: reset})
 }
 
 // awaitStopCall waits until the stop call of job 10 has gone out, and a moment.
@@ -143,7 +144,8 @@ func TestAProbeWithoutACall(t *testing.T) {
 		})
 		time.Sleep(5 * time.Second)
 		w.sim.ClearFaults()
-		w.sim.Inject(modelartstest.Fault{JobID: "10", Operation: jobs.OperationDetail, Times: 1, Delay: 2900 * time.Millisecond})
+		slow := modelartstest.Fault{JobID: "10", Operation: jobs.OperationDetail, Times: 1, Delay: 2900 * time.Millisecond}
+		w.sim.Inject(slow)
 		w.askTimes("a", "10", -time.Hour, 2800*time.Millisecond)
 		for _, id := range ids {
 			w.wantEndWithin(20*time.Second, "b", id)

@@ -37,7 +37,7 @@ const channels = "vizstop:{-}:worker:"
 const (
 	workersKey = "vizstop:{-}:workers" // sorted set: worker by its last sign of life
 	heardKey   = "vizstop:{-}:heard"   // hash: worker by since when it has been heard to listen at each of its beats (ms)
-	clockKey   = "vizstop:{-}:clock"   // hash: what is added to Redis' clock (shift), when a worker last left, and more (clock.lua)
+	clockKey   = "vizstop:{-}:clock"   // hash: shift, what is added to Redis' clock, and more, see clock.lua
 )
 
 //go:embed scripts/*.lua
