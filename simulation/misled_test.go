@@ -86,21 +86,19 @@ func ofStranger(err error) bool {
 // what strangers answer uses up no attempt.
 func (d *day) checkOwnWord(s *ledger.Stop, calls []recordedCall) {
 	most, ended, refused := 0, false, false
+	calls = slices.DeleteFunc(slices.Clone(calls), func(c recordedCall) bool { return !d.within(c, s) })
 	for _, c := range calls {
-		if !d.within(c, s) {
-			continue
-		}
 		if !ofStranger(c.err) {
 			most++
 		}
-		refused = refused || own(c.err)
+		refused = refused || own(c.err) || c.refusal != ""
 		ended = ended || own(c.err) || c.err == nil && c.operation == jobs.OperationDetail
 	}
 	if s.State == ledger.AlreadyStopped && !ended || s.State == ledger.Rejected && s.JobID != "" && !refused && s.Attempts < attempts {
-		d.t.Errorf("job %s is %s (%s), and the API itself has not said so: %+v", s.JobID, s.State, s.Reason, calls)
+		d.t.Errorf("job %s is %s (%s), and the API itself has not said so: %v", s.JobID, s.State, s.Reason, calls)
 	}
 	if s.Attempts > most && !d.troubled(span{s.Asked, s.Ended}) {
-		d.t.Errorf("job %s used up %d attempts by %d answers of the API: %+v", s.JobID, s.Attempts, most, calls)
+		d.t.Errorf("job %s used up %d attempts by %d answers of the API: %v", s.JobID, s.Attempts, most, calls)
 	}
 }
 

@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -25,7 +26,19 @@ type recordedCall struct {
 	operation string
 	job       string // "" when it is a list
 	status    jobs.Status
+	refusal   string // why no stop call may go out for it, by its detail
 	err       error
+}
+
+func (c recordedCall) String() string {
+	answer := c.status.String()
+	switch {
+	case c.err != nil:
+		answer = c.err.Error()
+	case c.refusal != "":
+		answer += ", " + c.refusal
+	}
+	return fmt.Sprintf("%s %s: %.80s", clock(c.at), c.operation, answer)
 }
 
 // noted is how far the times that the ledger notes may be behind: it keeps whole
@@ -102,7 +115,7 @@ func (j *recordingJobs) Get(ctx context.Context, projectID, jobID string) (*jobs
 	job, err := j.Jobs.Get(ctx, projectID, jobID)
 	c := recordedCall{at: at, by: j.by, project: projectID, operation: jobs.OperationDetail, job: jobID, err: err}
 	if err == nil {
-		c.status = job.Status
+		c.status, c.refusal = job.Status, job.Refusal
 	}
 	j.recorder.record(c)
 	return job, err
