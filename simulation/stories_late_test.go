@@ -45,23 +45,22 @@ func (h slowClaims) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// isClaim reports whether a command claims one step: only that script takes nine
-// keys and a stop, the last of the nine the hash of the window limit.
-func isClaim(cmd redis.Cmder) bool { return takesTenKeys(cmd, ":window") }
+// isClaim reports whether a command claims one step: only that script takes eleven keys and a stop, the last of the eleven
+// the stops that are pending.
+func isClaim(cmd redis.Cmder) bool { return takesKeys(cmd, 12, ":state:pending") }
 
 // isTake reports whether a command takes one stop for a look without a task: only that
 // script takes nine keys and a stop, the last of the nine the stops that are held.
-func isTake(cmd redis.Cmder) bool { return takesTenKeys(cmd, ":waiting:held") }
+func isTake(cmd redis.Cmder) bool { return takesKeys(cmd, 10, ":waiting:held") }
 
-// takesTenKeys reports whether a command is a script with ten keys, the last but one of
-// which ends so.
-func takesTenKeys(cmd redis.Cmder, ninth string) bool {
+// takesKeys reports whether a command is a script with n keys, the last but one of which ends so.
+func takesKeys(cmd redis.Cmder, n int, lastButOne string) bool {
 	args := cmd.Args()
-	if !strings.HasPrefix(cmd.Name(), "eval") || len(args) < 13 || args[2] != 10 {
+	if !strings.HasPrefix(cmd.Name(), "eval") || len(args) < 3+n || args[2] != n {
 		return false
 	}
-	key, _ := args[11].(string)
-	return strings.HasSuffix(key, ninth)
+	key, _ := args[1+n].(string)
+	return strings.HasSuffix(key, lastButOne)
 }
 
 // A stop whose deadline has passed is asked for again after a worker has seen that it

@@ -108,6 +108,34 @@ func TestAForeignTaskPullsAStopForward(t *testing.T) {
 	})
 }
 
+// A pause outlasts the time in which a batch wanted a job stopped. Another batch wants that later: the job runs on till then.
+func TestAPassedWishWaitsForTheNextOne(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: time.Second})
+		r := w.start(nil)
+		defer r.stop()
+		if _, err := w.gate().Pause(context.Background(), project, "me", ""); err != nil {
+			w.t.Fatal(err)
+		}
+		now := time.Now()
+		for batch, due := range map[string]time.Duration{"soon": 0, "later": 10 * time.Minute} {
+			ask := ledger.Ask{JobID: "10", Due: now.Add(due), Deadline: now.Add(due + 30*time.Second), Confirmed: true}
+			if _, err := w.producer.Ask(context.Background(), project, batch, []ledger.Ask{ask}); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Minute)
+		if _, err := w.gate().Resume(context.Background(), project); err != nil {
+			w.t.Fatal(err)
+		}
+		time.Sleep(8 * time.Minute)
+		if n := w.calls("10", jobs.OperationStop); n != 0 {
+			w.t.Errorf("%d stop calls went out while nobody wanted one", n)
+		}
+		wantOutcome(w.t, w.awaitEnd(5*time.Minute, "later")["10"], ledger.Stopped, "")
+	})
+}
+
 // A worker dies between the mark of a call and its answer, and the job ends by
 // itself. A call may have been accepted, and that is what the reason says. Nobody can
 // tell whether the job has ended by itself: the API does not say which status a

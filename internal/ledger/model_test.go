@@ -47,8 +47,9 @@ type modelStop struct {
 	next      float64 // when its step was due at first
 	due       float64
 	deadline  float64
-	claimed   int // hop that a worker has claimed
-	calling   int // hop whose stop call may be on its way
+	passes    float64 // when the deadline of a wish comes before those of others
+	claimed   int     // hop that a worker has claimed
+	calling   int     // hop whose stop call may be on its way
 	unsure    bool
 	withdrawn bool
 	// When what somebody has confirmed is due and ends, if others ask for more.
@@ -121,7 +122,7 @@ func (m *model) open(batch string, jobs []string, due, deadline float64, confirm
 				lane = inLimited
 			}
 			m.stops[own] = &modelStop{id: own, job: job, batch: batch, lane: lane, state: ledger.Pending, kind: ledger.KindStop, hop: 1, place: lane,
-				waits: due + float64(total+opened)/1000, next: due, due: due, deadline: deadline,
+				waits: due + float64(total+opened)/1000, next: due, due: due, deadline: deadline, passes: math.Inf(1),
 				wishes: map[string]*modelWish{batch: {asked: m.now, due: due, deadline: deadline, meant: confirmed}}}
 			m.active[job], m.serves[batch][job] = own, own
 			opened++
@@ -161,7 +162,7 @@ func (s *modelStop) rest(lane string) {
 func (m *model) heir(s *modelStop) string {
 	var standing []string
 	for batch := range s.wishes {
-		if s.unconfirmed(batch) {
+		if s.unconfirmed(batch) && m.asks(s, s.wishes[batch]) {
 			standing = append(standing, batch)
 		}
 	}
@@ -174,6 +175,19 @@ func (m *model) heir(s *modelStop) string {
 	})
 }
 
+// asks says whether a wish of s asks for anything now: it stands, and its deadline has not passed, unless all of them have.
+func (m *model) asks(s *modelStop, w *modelWish) bool {
+	if !w.stands() || w.deadline > m.now {
+		return w.stands()
+	}
+	for _, other := range s.wishes {
+		if other.stands() && other.deadline > m.now {
+			return false
+		}
+	}
+	return true
+}
+
 // keep has s do what the wishes ask for that stand. lane is the ordinary one that it comes
 // to.
 func (m *model) keep(s *modelStop, lane string) {
@@ -181,13 +195,18 @@ func (m *model) keep(s *modelStop, lane string) {
 		return
 	}
 	due, deadline, from, till := math.Inf(1), 0.0, math.Inf(1), 0.0
+	s.passes = math.Inf(1)
 	for _, w := range s.wishes {
-		if w.stands() {
-			due, deadline = min(due, w.due), max(deadline, w.deadline)
+		if !m.asks(s, w) {
+			continue
 		}
-		if w.stands() && w.meant {
+		due, deadline, s.passes = min(due, w.due), max(deadline, w.deadline), min(s.passes, w.deadline)
+		if w.meant {
 			from, till = min(from, w.due), max(till, w.deadline)
 		}
+	}
+	if s.passes >= deadline {
+		s.passes = math.Inf(1)
 	}
 	stretched := from > due || till < deadline
 	if s.from, s.till = 0, 0; stretched && till > 0 {
@@ -332,6 +351,9 @@ func (s *modelStop) hopTo(kind ledger.Kind, until float64) {
 
 // claim claims a hop of s for a task of that kind.
 func (m *model) claim(s *modelStop, hop int, kind ledger.Kind) (claimed, held bool) {
+	if s.passes <= m.now {
+		m.keep(s, inLarge)
+	}
 	if s.place != inReleased || s.hop != hop || s.kind != kind || s.claimed == hop {
 		return false, false
 	}

@@ -368,3 +368,48 @@ func TestACallThatIsToBeRepeatedIsLookedAfter(t *testing.T) {
 		}
 	})
 }
+
+// A wish whose deadline has passed while a pause or another wish kept the stop asks for nothing: the call waits
+// until the other one is due, or somebody wants it sooner.
+func TestAPassedWishCallsNothing(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		later := w.in(2*time.Hour, 3*time.Hour)
+		id := w.open(t, "soon", w.in(0, 30*time.Second))[0].StopID
+		w.open(t, "later", later)
+		w.round(t) // released, and late
+		w.advance(5 * time.Minute)
+		c, err := w.release.NewClaim(project, w.get(t, id).Member(), ledger.KindStop).Do()
+		if err != nil || !c.Held || c.Stop != nil {
+			t.Fatalf("%+v, %v, want it held until it is wanted", c, err)
+		}
+		if s := w.get(t, id); !s.Due.Equal(later.Due) || !s.Next.Equal(later.Due) || !s.Deadline.Equal(later.Deadline) {
+			t.Errorf("due %v, next %v, deadline %v; want %v and %v", s.Due, s.Next, s.Deadline, later.Due, later.Deadline)
+		}
+		w.stands(t, id, "waiting:small", later.Due)
+		urgent := w.in(time.Minute, 2*time.Minute)
+		w.open(t, "urgent", urgent)
+		w.stands(t, id, "waiting:small", urgent.Due)
+		w.advance(3 * time.Minute)
+		w.withdraw(t, id, "later", ledger.Withdrew)
+		if s := w.get(t, id); s.State != ledger.Pending || !s.TimeUp(w.now()) {
+			t.Errorf("the stop %+v, want it to end as its time is up", s)
+		}
+	})
+}
+
+// A foreign task whose time is over does not have its job stopped for another task of the day that wants it later.
+func TestALateTaskCallsNothing(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		later := w.in(2*time.Hour, 3*time.Hour)
+		opening, err := w.ledger.OpenForeign(t.Context(), project, "one", later)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.ledger.OpenForeign(t.Context(), project, "two", w.in(-time.Hour, -time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		if s := w.get(t, opening.StopID); !s.Due.Equal(later.Due) || !s.Deadline.Equal(later.Deadline) {
+			t.Errorf("due %v, deadline %v; want %v and %v", s.Due, s.Deadline, later.Due, later.Deadline)
+		}
+	})
+}

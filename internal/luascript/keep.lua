@@ -1,20 +1,27 @@
--- How a stop waits for what its wishes ask for. Put after lane.lua, before the scripts that change wishes.
+-- How a stop waits for what its wishes ask for. Put after lane.lua, before the scripts that change wishes, or find that one
+-- has passed.
 
--- keep has a stop act on the earliest due time and the latest deadline of the wishes that stand. It is in an ordinary lane
+-- keep has a stop act on the earliest due time and the latest deadline of the wishes that stand; passes says when the
+-- deadline of one comes before that, and it is to be done again. It is in an ordinary lane
 -- from the earliest due time to the latest deadline of those that somebody has confirmed. Before and after, the limits
 -- keep it: meant_from and meant_till say when that is, if others ask for more. k has the waiting sets by the name of their
 -- lane, '' for the large one, and the keys limits, latest and pending. lane is the ordinary lane that it comes to.
 local function keep(stop, id, now, k, lane)
   local f = hash(stop)
   if f.state ~= 'pending' and f.state ~= 'stopping' then return end
-  local w = wanted(f, k.limits)
   now = tonumber(now)
+  local w = wanted(f, k.limits, now)
   local free = w.from and (now >= w.from or w.due >= w.from) and (now < w.till or w.deadline <= w.till)
   if w.from and (w.due < w.from or w.deadline > w.till) then
     redis.call('HSET', stop, 'meant_from', string.format('%.0f', w.from), 'meant_till', string.format('%.0f', w.till),
       'batch', w.heir)
   elseif f.meant_from then
     redis.call('HDEL', stop, 'meant_from', 'meant_till')
+  end
+  if w.passes < w.deadline then
+    redis.call('HSET', stop, 'passes', string.format('%.0f', w.passes))
+  elseif f.passes then
+    redis.call('HDEL', stop, 'passes')
   end
   local to = f.lane or ''
   if not free then

@@ -81,7 +81,8 @@ func (c Claims) Do() (Claimed, error) {
 
 func (r *claimer) runClaims(projectID string, items []claim) ([]Claimed, error) {
 	k, now := ledger.Keys(projectID), r.now()
-	keys := []string{k.Control(), k.Small(), k.Large(), k.Look(), k.Released(), k.Limited(), k.Held(), k.Limits(), k.Window()}
+	keys := []string{k.Control(), k.Small(), k.Large(), k.Look(), k.Released(), k.Limited(), k.Held(), k.Limits(), k.Window(),
+		k.Latest(), k.In(ledger.Pending)}
 	noCall := ""
 	if r.InShadow(projectID) {
 		noCall = "1"

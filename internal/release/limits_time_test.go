@@ -52,7 +52,7 @@ func TestAskedForBeforeItsConfirmedTime(t *testing.T) {
 				evening := w.now().Add(8 * time.Hour)
 				ask := map[string]func() []string{
 					"evening": func() []string { return w.askAt("evening", true, 10, evening, evening.Add(time.Hour)) },
-					"now":     func() []string { return w.askAt("now", false, 10, w.now(), w.now().Add(time.Hour)) },
+					"now":     func() []string { return w.askAt("now", false, 10, w.now(), w.now().Add(3*time.Hour)) },
 				}
 				if c.held {
 					w.hold("now")
@@ -69,9 +69,13 @@ func TestAskedForBeforeItsConfirmedTime(t *testing.T) {
 				if got := w.place(ids[9]); got != c.lane {
 					t.Errorf("a stop waits in %s, want %s", got, c.lane)
 				}
-				w.advance(6 * time.Hour) // the window is open again, and the earlier ask is over
+				w.advance(2 * time.Hour) // the window is open again
 				if got := w.goOut(); got != c.early {
 					t.Errorf("%d calls went out between, want %d", got, c.early)
+				}
+				w.advance(4 * time.Hour) // it is open again, but the earlier ask is over
+				if got := w.goOut(); got != 0 {
+					t.Errorf("%d calls went out after the time of the earlier ask, want none", got)
 				}
 				w.time = evening
 				w.lookAfterLate()

@@ -127,7 +127,7 @@ var (
 	announceScript  = luascript.Load(scripts, "announce")
 	releaseScript   = luascript.Load(scripts, "rate", "turn", "window", "fewest", "round", "release", "settle", "next")
 	allowScript     = luascript.Load(scripts, "window", "allow")
-	claimScript     = luascript.Load(scripts, "rate", "turn", "window", "lane", "admit", "back", "claim")
+	claimScript     = luascript.Load(scripts, "rate", "turn", "window", "lane", "keep", "present", "admit", "back", "claim")
 	takeScript      = luascript.Load(scripts, "gather", "rate", "take")
 	recoverScript   = luascript.Load(scripts, "back", "recover")
 	throttledScript = luascript.Load(scripts, "rate", "throttled")

@@ -35,7 +35,7 @@ for i = 1, (#KEYS - 11) / 2 do
     redis.call('HDEL', active, job)
   elseif another then
     what = 'renewed'
-    renew(stop, batch, batch_id, ended, due, deadline, confirmed)
+    renew(stop, batch, batch_id, ended, now, due, deadline, confirmed)
     redis.call('HSET', own, 'served', id, 'job', job)
     redis.call('EXPIRE', own, life)
   elseif tonumber(f[2]) >= most then

@@ -19,7 +19,7 @@ elseif f.state ~= 'pending' and f.state ~= 'stopping' then
   return 'ended'
 end
 
-local left = wanted(f, limits, batch_id)
+local left = wanted(f, limits, tonumber(now), batch_id)
 local sent = f.state ~= 'pending' or f.unsure == '1' or f.calling and (f.calling == f.hop or f.hop == '0')
 if not sent and not left.due and not left.late then
   redis.call('HSET', stop, 'state', 'canceled', 'reason', why, 'ended', now, 'next', '', 'mover', '', unpack(close(id, f)))

@@ -13,7 +13,7 @@ end
 local function admit(stop, limits, counts, now, most, lane, from, till, batch, counted)
   if not limited_now(lane, from, till, now) then return end
   if lane == 'held' or is_held(limits, batch) then -- another batch may have asked for it, too
-    batch = wanted(hash(stop), limits).heir
+    batch = wanted(hash(stop), limits, now).heir
     if not batch or is_held(limits, batch) then return 'held' end
     redis.call('HSET', stop, 'batch', batch, 'lane', 'limited')
   end

@@ -1,12 +1,12 @@
--- Claims steps for the tasks that carry them. Put after rate.lua, turn.lua, admit.lua and back.lua. A claim of a stop
--- call leaves a mark: whoever finds it after the worker has died knows that the call may have gone out. The call of a
--- stop that nobody confirmed counts in the window, each time that it is claimed.
+-- Claims steps for the tasks that carry them. Put after rate.lua, turn.lua, present.lua, admit.lua and back.lua. A claim
+-- of a stop call leaves a mark: whoever finds it after the worker has died knows that the call may have gone out. The call
+-- of a stop that nobody confirmed counts in the window, each time that it is claimed.
 -- A claim that is repeated, as its answer was lost or came late, gets the same answer again, unless something, or a
 -- shadow account, holds it back by now. One of a stop call is made anew after 3 seconds: it counts, and is marked, when
 -- it may go out.
 --
--- KEYS  control, waiting:small, waiting:stop, waiting:look, released, waiting:limited, waiting:held, limits, window, then
---       the stop of each item
+-- KEYS  control, waiting:small, waiting:stop, waiting:look, released, waiting:limited, waiting:held, limits, window,
+--       latest, state:pending, then the stop of each item
 -- ARGV  now, worker, 1 when the fleet is held ("stops" when its stop calls are), the endpoint that this worker calls ("" for
 --       any, "-" for none), the window limit (0: none), 1 in a shadow account, where no stop call goes out, rate configured,
 --       burst, how long a probe may take (ms), then for each item: stop id, hop, job id, kind of the task (stop or poll), nonce
@@ -14,9 +14,9 @@
 --       0  nothing to do: it is at another hop, claimed before, or not released
 --       1  it is this worker's, 3 if its stop call may go out, too, by the mark that it has
 --       2  it is held back, at another endpoint, or not wanted yet: it waits again (see back.lua)
-local control, small, large, look, released, limited, held, limits, counts = unpack(KEYS, 1, 9)
+local control, small, large, look, released, limited, held, limits, counts, latest, pending = unpack(KEYS, 1, 11)
 local now, me, fleet, endpoint, most, shadow = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6] == '1'
-local lanes = {small = small, limited = limited, held = held}
+local k = {small = small, limited = limited, held = held, [''] = large, limits = limits, latest = latest, pending = pending}
 local c = redis.call('HMGET', control, 'paused', 'parked', 'hold', 'probe', 'failures', 'endpoint')
 local elsewhere = endpoint ~= '' and c[6] and c[6] ~= endpoint
 local parked, calls, answers = tonumber(c[2] or 0), 0, {(c[3] or c[5]) and 1 or 0}
@@ -24,8 +24,8 @@ local soonest = math.max(parked, (elsewhere or fleet ~= '') and now + 250 or now
 
 local function claim(stop, id, hop, job, kind, nonce)
   local state, at_hop, at_kind, deadline, claimed, due, lane, withdrawn, batch, meant_from, meant_till, calling, marked, unsure =
-    unpack(redis.pcall('HMGET', stop, 'state', 'hop', 'kind', 'deadline', 'claimed', 'due', 'lane', 'withdrawn',
-      'batch', 'meant_from', 'meant_till', 'calling', 'marked', 'unsure'), 1, 14)
+    present(stop, id, now, k, 'state', 'hop', 'kind', 'deadline', 'claimed', 'due', 'lane', 'withdrawn', 'batch',
+      'meant_from', 'meant_till', 'calling', 'marked', 'unsure')
   deadline, claimed = tonumber(deadline or nil), claimed or ''
   local member, again = id .. ':' .. hop .. ':' .. job, claimed == hop .. ' ' .. nonce
   local probe, ended = c[4] == member, state ~= 'pending' and state ~= 'stopping'
@@ -53,7 +53,7 @@ local function claim(stop, id, hop, job, kind, nonce)
     local from, next_hop = string.format('%.0f', later), string.format('%.0f', hop + 1)
     kind = kind_back(stop, kind, again, withdrawn, calling)
     redis.call('ZREM', released, member)
-    redis.call('ZADD', kind == 'poll' and look or lanes[lane] or large, from, id .. ':' .. next_hop .. ':' .. job)
+    redis.call('ZADD', kind == 'poll' and look or k[lane] or large, from, id .. ':' .. next_hop .. ':' .. job)
     redis.call('HSET', stop, 'hop', next_hop, 'next', from)
     if probe then pass_turn(control, soonest) end
     return 2
@@ -67,8 +67,8 @@ local function claim(stop, id, hop, job, kind, nonce)
   return call and 3 or 1
 end
 
-for i = 10, #KEYS do
-  answers[#answers + 1] = claim(KEYS[i], unpack(ARGV, 5 * i - 40, 5 * i - 36))
+for i = 12, #KEYS do
+  answers[#answers + 1] = claim(KEYS[i], unpack(ARGV, 5 * i - 50, 5 * i - 46))
 end
 record(counts)
 if calls > 0 then
