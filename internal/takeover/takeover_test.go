@@ -2,7 +2,9 @@ package takeover_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"testing"
 	"time"
@@ -81,6 +83,32 @@ func jobsOf(t *testing.T, dump *ledgertest.Dump) *modelartstest.Server {
 		}
 	}
 	return sim
+}
+
+// A spoilt record of a stop keeps no other one from being taken over, and is not lost: rounds look after it.
+func TestSpoiltRecord(t *testing.T) {
+	t.Parallel()
+	rdb, p := redistest.Start(t).Client(t), "0123456789abcdef0123456789abcdef"
+	k, ctx := ledger.Keys(p), t.Context()
+	whole := []any{"job", "11", "batch", "b", "state", "pending", "hop", 1, "kind", "stop", "next", 5, "due", 5, "deadline", 9e12, "asked", 5}
+	for id, fields := range map[string][]any{"spoilt": {"state", "stopping"}, "whole": whole} {
+		if err := errors.Join(rdb.HSet(ctx, k.Stop(id), fields...).Err(), rdb.SAdd(ctx, "vizstop:projects", p).Err(),
+			rdb.ZAdd(ctx, "vizstop:{"+p+"}:next", redis.Z{Score: 5, Member: id}).Err()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l, r := ledger.New(rdb, time.Now), release.New(rdb, "worker", time.Now, release.Config{})
+	if err := takeover.Run(ctx, rdb, l, r, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := l.Get(ctx, p, "whole"); err != nil || s.Hop != 2 || s.Damage() != "" {
+		t.Errorf("the stop beside it is %+v, %v", s, err)
+	}
+	for _, id := range []string{"spoilt", "whole"} {
+		if err := rdb.ZScore(ctx, k.Latest(), id).Err(); err != nil {
+			t.Errorf("nobody looks after stop %q: %v", id, err)
+		}
+	}
 }
 
 // start runs a worker on the Redis of the dump, and returns a client for the test.

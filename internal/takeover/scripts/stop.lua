@@ -12,10 +12,13 @@ local function take(stop, batch, id)
   for i = 1, #list, 2 do
     f[list[i]] = list[i + 1]
   end
+  for _, name in ipairs({'job', 'batch', 'hop', 'kind', 'next', 'due', 'deadline', 'asked'}) do -- of a spoilt record
+    f[name] = f[name] or ''
+  end
   if redis.call('ZREM', next_, id) == 0 or (f.state ~= 'pending' and f.state ~= 'stopping') then
     return
   end
-  local hop, kind, due = string.format('%.0f', f.hop + 1), f.kind, math.max(tonumber(f.next or 0), 0)
+  local hop, kind, due = string.format('%.0f', (tonumber(f.hop) or 0) + 1), f.kind, math.max(tonumber(f.next) or 0, 0)
   if kind == 'watch' then
     redis.call('ZREM', watched, f.job)
     kind, due = 'poll', now
@@ -28,7 +31,7 @@ local function take(stop, batch, id)
     f.due .. ' ' .. f.deadline .. ' ' .. f.asked .. ' ' .. (f.labels or ''))
   redis.call('HDEL', stop, 'slot', 'screened', 'labels', 'task')
   redis.call('ZADD', kind == 'stop' and large or look, due, id .. ':' .. hop .. ':' .. f.job)
-  redis.call('ZADD', latest, f.deadline, id)
+  redis.call('ZADD', latest, tonumber(f.deadline) and f.deadline or now, id)
   if redis.call('HEXISTS', batch, 'total') == 0 then
     local total = 0
     for _, state in ipairs({'pending', 'stopping', 'stopped', 'already_stopped', 'gone', 'rejected', 'expired', 'canceled'}) do
