@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"regexp"
 	"time"
 
@@ -34,6 +35,9 @@ const (
 	idleTimeout   = 2 * time.Minute // longer than the gap between two scrapes
 	maxStreams    = 100             // requests at once of a connection of HTTP/2, the least that RFC 9113 recommends
 )
+
+// maxConfigFile is the largest web configuration file, certificate or key.
+const maxConfigFile = 1 << 20
 
 // Config is a server.
 type Config struct {
@@ -88,12 +92,10 @@ func (s *Server) Close(grace time.Duration) {
 	}
 }
 
-// CheckWebConfig reads a web configuration file with all that it names. The error does not quote it.
+// CheckWebConfig reads a web configuration file with all that it names, as ReadWebConfig does.
 func CheckWebConfig(path string) error {
-	if err := web.Validate(path); err != nil {
-		return fmt.Errorf("%s: %w", path, withoutQuotes(err))
-	}
-	return nil
+	_, err := ReadWebConfig(path)
+	return err
 }
 
 // WebConfig is what a web configuration file gives.
@@ -103,21 +105,59 @@ type WebConfig struct {
 	Passwords    bool // the file's own users
 }
 
-// ReadWebConfig checks a web configuration file as CheckWebConfig does, and says what it gives.
+// ReadWebConfig checks a web configuration file, with the files that it names, and says what it gives; "" is
+// none. The error does not quote it. They must be regular files: the server reads them again with each connection.
 func ReadWebConfig(path string) (WebConfig, error) {
-	if err := CheckWebConfig(path); err != nil {
-		return WebConfig{}, err
+	if path == "" {
+		return WebConfig{}, nil
 	}
-	text, err := os.ReadFile(path)
-	var c web.Config
+	c, err := decode(path)
 	if err == nil {
-		err = yaml.UnmarshalStrict(text, &c)
+		err = web.Validate(path)
 	}
 	if err != nil {
 		return WebConfig{}, fmt.Errorf("%s: %w", path, withoutQuotes(err))
 	}
 	verifies := c.TLSConfig.ClientAuth == "VerifyClientCertIfGiven" || c.TLSConfig.ClientAuth == "RequireAndVerifyClientCert"
 	return WebConfig{TLS: c.TLSConfig.IsEnabled(), Certificates: verifies, Passwords: len(c.Users) > 0}, nil
+}
+
+// decode reads a web configuration file, and looks whether the files that it names can be read.
+func decode(path string) (c web.Config, err error) {
+	if err := regular(path); err != nil {
+		return c, err
+	}
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = yaml.UnmarshalStrict(text, &c)
+	}
+	if err != nil {
+		return c, err
+	}
+	c.TLSConfig.SetDirectory(filepath.Dir(path))
+	for _, named := range []string{c.TLSConfig.TLSCertPath, c.TLSConfig.TLSKeyPath, c.TLSConfig.ClientCAs} {
+		if named == "" {
+			continue
+		}
+		if err := regular(named); err != nil {
+			return c, fmt.Errorf("%s: %w", named, err)
+		}
+	}
+	return c, nil
+}
+
+// regular reports what is wrong if there is something else than a regular file at path, or a larger one than is meant.
+func regular(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil // whoever opens it says so
+	case !info.Mode().IsRegular():
+		return errors.New("is not a regular file: write the path of one")
+	case info.Size() > maxConfigFile:
+		return fmt.Errorf("has %d bytes, more than the %d of any web configuration file, certificate or key", info.Size(), maxConfigFile)
+	}
+	return nil
 }
 
 // quotes finds pieces of a file in the errors of its YAML decoder.

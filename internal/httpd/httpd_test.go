@@ -89,6 +89,31 @@ func TestReadWebConfig(t *testing.T) {
 	}
 }
 
+// A web configuration file, and those that it names, are read whole: none may have no end.
+func TestWebConfigIsARegularFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	large := write("large.yml", strings.Repeat("# a comment\n", 1<<17))
+	for path, want := range map[string]string{
+		"/dev/zero": "/dev/zero: is not a regular file",
+		dir:         dir + ": is not a regular file",
+		large:       large + ": has 1572864 bytes",
+		write("endless.yml", "tls_server_config: {cert_file: /dev/zero, key_file: large.yml}\n"): "/dev/zero: is not a regular file",
+		write("ca.yml", "tls_server_config: {client_ca_file: large.yml}\n"):                      large + ": has 1572864 bytes",
+	} {
+		if _, err := ReadWebConfig(path); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q in it", path, err, want)
+		}
+	}
+}
+
 // An address has its share of connections, and gets one back when it closes one.
 func TestConnections(t *testing.T) {
 	t.Parallel()
