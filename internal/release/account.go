@@ -3,10 +3,11 @@ package release
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
+	mathrand "math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -63,7 +64,7 @@ type credential struct {
 	doubted  bool // a call of this process was refused since one was accepted
 	wake     bool // a hold has ended, and the account's projects have not been told
 
-	attempt string // at getting the probe, to which Redis has not answered yet; "": none
+	attempt string // at getting the probe, to which Redis has not answered yet: its project and a nonce; "": none
 }
 
 // trouble is what Redis told last of a credential that was refused; the zero value
@@ -282,19 +283,32 @@ func (f *fleetState) attempted(account, attempt string) {
 	f.account(account).attempt = attempt
 }
 
+// anyOf draws one of the projects of an account that have work, or in which it was refused last; "": there is none that
+// this worker knows. It may be one project alone that refuses the credential.
+func (h *fleetHolds) anyOf(ctx context.Context, account, last string) (string, error) {
+	projects, err := h.rounds.withWork(ctx, func(p string) bool { return p != last && h.Account(p) == account })
+	if last != "" && h.Account(last) == account { // else it has another one now
+		projects = append(projects, last)
+	}
+	if err != nil || len(projects) == 0 {
+		return "", err
+	}
+	return projects[mathrand.IntN(len(projects))], nil
+}
+
 // takeProbe returns the project in which the credential of an account is to be
 // tried by this worker; "": in none.
 func (h *fleetHolds) takeProbe(ctx context.Context, account string, c credential) (string, error) {
-	project, attempt := c.probe, cmp.Or(c.attempt, rand.Text()[:10])
-	if h.Account(project) != account { // it has another one now, or this worker does not know the account
-		projects, err := h.rounds.Projects(ctx)
-		i := slices.IndexFunc(projects, func(p string) bool { return h.Account(p) == account })
-		if err != nil || i < 0 {
+	attempt := c.attempt
+	if attempt == "" {
+		project, err := h.anyOf(ctx, account, c.probe)
+		if err != nil || project == "" {
 			return "", err
 		}
-		project = projects[i]
+		attempt = project + " " + newNonce()
 	}
 	h.fleet.attempted(account, attempt)
+	project, _, _ := strings.Cut(attempt, " ")
 	got, err := probeScript.Run(ctx, h.rdb, []string{accountKey(account)}, c.probeAt.UnixMilli(), h.now().Add(h.cfg.CredentialProbe).UnixMilli(),
 		inCredential(Call{ProjectID: project}), attempt).Bool()
 	if err != nil {

@@ -1,11 +1,14 @@
 package release
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
@@ -319,4 +322,76 @@ func TestRefusals(t *testing.T) {
 			}
 		}
 	})
+}
+
+// One project whose calls are refused keeps no other project of the account held for good.
+func TestOneProjectHoldsNotItsAccount(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		other := "fedcba9876543210fedcba9876543210"
+		w.turns(w.Releaser, Pull(project, time.Hour), Pull(other, time.Hour))
+		for _, id := range []string{"x", "y"} {
+			w.report(w.call(id), answer(jobs.KindCredentials)) // only of the first project
+		}
+		w.ok(w.Refresh(t.Context()))
+		if w.holds(other) != "1" {
+			t.Fatal("the other project is not held")
+		}
+		began := w.now()
+		for range 30 { // an hour
+			w.advance(2 * time.Minute)
+			w.ok(w.Refresh(t.Context()))
+			probes, err := w.CredentialProbes(t.Context())
+			w.ok(err)
+			for _, p := range probes {
+				var answered error
+				if p == project {
+					answered = answer(jobs.KindCredentials)
+				}
+				w.report(Call{ProjectID: p, At: w.now(), Ill: true}, answered)
+			}
+			w.ok(w.Refresh(t.Context()))
+			if w.holds(other) == "" {
+				break
+			}
+		}
+		if d := w.now().Sub(began); w.holds(other) != "" {
+			t.Errorf("after %v the other project is held still: every probe was of the one that is refused", d)
+		}
+	})
+}
+
+// The probe of an account finds a project of it also beyond the first thousand.
+func TestAProbeBeyondAThousandProjects(t *testing.T) {
+	w := onRedis(t, Config{})
+	serving := func(id string) Serving {
+		if id == projectB {
+			return Serving{Account: "b"}
+		}
+		return Serving{}
+	}
+	w.Releaser = w.worker("worker-1", Config{Serving: func(id string) Serving {
+		if id == project {
+			return Serving{Account: "b"}
+		}
+		return serving(id)
+	}})
+	for _, id := range []string{"x", "y"} {
+		w.report(w.call(id), answer(jobs.KindCredentials))
+	}
+	moved := w.worker("worker-1", Config{Serving: serving}) // restarted: the project has another account now
+	members := []redis.Z{{Score: float64(w.now().Add(time.Hour).UnixMilli()), Member: projectB}}
+	for i := range 1000 {
+		members = append(members, redis.Z{Score: float64(w.now().UnixMilli()), Member: fmt.Sprintf("%032d", i)})
+	}
+	w.ok(w.rdb.ZAdd(t.Context(), roundsKey, members...).Err())
+	for range 60 {
+		w.advance(2 * time.Minute)
+		w.ok(moved.Refresh(t.Context()))
+		probes, err := moved.CredentialProbes(t.Context())
+		w.ok(err)
+		if len(probes) > 0 {
+			return
+		}
+	}
+	t.Error("two hours without a probe of account b")
 }

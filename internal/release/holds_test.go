@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"vizstop/internal/jobs"
+	"vizstop/internal/ledger"
 )
 
 // A pause is made and ended once, by name; a second one changes nothing.
@@ -246,4 +247,30 @@ func TestResumeWithoutWork(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An urgent stop does not wait for a probe that waits for a step of later.
+func TestAnUrgentStopIsTheProbe(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		for range OutageAfter {
+			w.report(w.call("x"), answer(jobs.KindUnavailable))
+		}
+		_, err := w.ledger.Open(t.Context(), project, "later", []ledger.Ask{{JobID: "later", Due: w.now().Add(115 * time.Second), Deadline: w.now().Add(time.Hour), Confirmed: true}})
+		w.ok(err)
+		w.advance(2 * time.Second)
+		r := w.round(asLoop())
+		t.Logf("round of the hold: next in %v, probe %t", r.Next, r.Probe)
+		w.open("urgent", 1)
+		began := w.now()
+		for w.now().Sub(began) < 2*time.Minute {
+			r = w.round(asLoop())
+			if len(r.Stops) > 0 || r.Probe {
+				break
+			}
+			w.advance(max(r.Next, 5*time.Millisecond))
+		}
+		if waited := w.now().Sub(began); waited > 10*time.Second {
+			t.Errorf("an urgent stop, due at once, is tried after %v, though the first probe of an outage is due after 1.5s", waited)
+		}
+	})
 }

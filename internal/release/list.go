@@ -78,6 +78,7 @@ type ListState struct {
 	Moved   time.Time // when a check has last seen that a watched job had left it; zero: never
 	Joined  time.Time // when the last watched stop was accepted; zero: never
 	Check   int64     // its number
+	Rate    float64   // calls a second that the project may make now; 0: any number
 }
 
 // Paid is how many calls a check has been given of the rate: a look at its length, or
@@ -98,7 +99,8 @@ func listState(fields []any) *ListState {
 		n[i] = f.(int64)
 	}
 	return &ListState{Watched: int(n[0]), Pages: int(n[1]), Others: int(n[2]), Read: milliTime(n[3]), Since: milliTime(n[4]),
-		Peek: n[5] == 1, Moved: milliTime(n[6]), Joined: milliTime(n[7]), Check: n[8]}
+		Peek: n[5] == 1, Moved: milliTime(n[6]), Joined: milliTime(n[7]), Check: n[8],
+		Rate: float64(n[9]) / 1000}
 }
 
 // ListResult is how a list check ended.

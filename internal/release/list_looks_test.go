@@ -1,6 +1,7 @@
 package release
 
 import (
+	"strconv"
 	"testing"
 	"time"
 )
@@ -86,4 +87,31 @@ func TestListCheckAfterALongTimeWithoutOne(t *testing.T) {
 			t.Errorf("%d jobs to look at, and a list check: %t; want 2 of 12, and none", len(r.Left), r.List != nil)
 		}
 	})
+}
+
+// A list check, which tells of a hundred jobs, does not stand behind looks at single ones.
+func TestListCheckBesideManyLooks(t *testing.T) {
+	w := onRedis(t, Config{Rate: 50})
+	for i := range 20 {
+		w.unlisted("job" + strconv.Itoa(i))
+	}
+	w.fill(keys.Large(), 7000)
+	w.crowded(keys.Look(), 2000, w.now(), "look%016d:1:%d")
+	w.advance(time.Second)
+	need := listing(5)
+	need.Room = 1 << 30
+	lists, looks, left, began := 0, 0, 0, w.now()
+	for w.now().Sub(began) < 2*time.Minute {
+		r := w.round(need)
+		looks += len(r.Polls)
+		left += len(r.Left)
+		if r.List != nil {
+			lists++
+			w.checked(ListCheck{Check: r.List.Check, Began: w.now(), Next: 2 * time.Second, Result: ListRead, Pages: 1, Jobs: 20}, false)
+		}
+		w.advance(min(max(r.Next, 5*time.Millisecond), 25*time.Millisecond))
+	}
+	if lists < 10 {
+		t.Errorf("%d list checks, %d looks at watched jobs and %d other looks in two minutes, want a list check every few seconds", lists, left, looks)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"vizstop/internal/jobs"
 	"vizstop/internal/ledger"
 )
 
@@ -336,6 +337,31 @@ func TestListState(t *testing.T) {
 		due()
 		check(ListCheck{Result: ListFailed, Why: "500"})
 		due()
+	})
+}
+
+// Whoever checks a list is told how many calls a second the project may make: what a 429 has left, but for the first seconds
+// after an outage.
+func TestListStateTellsTheRate(t *testing.T) {
+	eachRedis(t, Config{Rate: 50}, func(t *testing.T, w *world) {
+		w.watched(5)
+		is := func(want float64) {
+			t.Helper()
+			w.unlisted("b-0", "b-1", "b-2", "b-3", "b-4")
+			if r := w.round(listing(1)); r.List == nil || r.List.Rate != want {
+				t.Errorf("known is %+v, want %v calls a second", r.List, want)
+			}
+			w.checked(ListCheck{Began: w.now(), Next: time.Second, Result: ListRead, Pages: 1, Jobs: 5}, false)
+			w.advance(time.Second)
+		}
+		w.advance(time.Second)
+		is(50)
+		w.report(Call{ProjectID: project, At: w.now()}, &jobs.Error{Kind: jobs.KindThrottled, RetryAfter: time.Second, Limit: 2.5})
+		w.advance(5 * time.Second)
+		is(2.5)
+		w.ok(w.rdb.HSet(t.Context(), keys.Control(), "thaw", w.now().UnixMilli()).Err())
+		w.advance(4 * time.Second)
+		is(2.5)
 	})
 }
 

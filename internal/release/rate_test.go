@@ -362,3 +362,54 @@ func TestAnUnknownLimitIsUsed(t *testing.T) {
 		t.Errorf("%d calls in 30 s, want about 3000", calls)
 	}
 }
+
+// Looks are sure of a fifth, also while a list is paid off.
+func TestLooksWhileAListIsPaidOff(t *testing.T) {
+	w := onRedis(t, Config{Rate: 50})
+	w.watched(1)
+	w.checked(ListCheck{Began: w.now(), Result: ListRead, Pages: 400, Left: 1}, false)
+	w.advance(time.Second)
+	if w.round(listing(1)).List == nil {
+		t.Fatal("no list check")
+	}
+	w.fill(keys.Look(), 5000)
+	n, need := 0, wide()
+	need.Room = 1 << 30
+	for end := w.now().Add(8 * time.Second); w.now().Before(end); {
+		r := w.round(need)
+		n += len(r.Polls)
+		w.advance(max(r.Next, 5*time.Millisecond))
+	}
+	if n < 70 {
+		t.Errorf("%d looks in 8 s at 50 calls a second, want a fifth: 80", n)
+	}
+}
+
+// A limit of a few calls an hour is used up, too.
+func TestAFewCallsAnHour(t *testing.T) {
+	w := onRedis(t, Config{Rate: 50})
+	w.report(Call{ProjectID: project, At: w.now()}, &jobs.Error{Kind: jobs.KindThrottled, RetryAfter: time.Second, Limit: 10.0 / 3600})
+	w.fill(keys.Large(), 100)
+	n := 0
+	for end := w.now().Add(6 * time.Hour); w.now().Before(end); {
+		r := w.round(wide())
+		n += len(r.Stops)
+		w.advance(max(r.Next, time.Second))
+	}
+	if n < 57 || n > 61 {
+		t.Errorf("%d stops in six hours at 10 calls an hour", n)
+	}
+}
+
+// A 429 that comes late tells as much as one that comes at once.
+func TestALate429WithoutALimit(t *testing.T) {
+	eachRedis(t, Config{}, func(t *testing.T, w *world) {
+		w.called(100)
+		early := Call{ProjectID: project, At: w.now()}
+		w.advance(3 * time.Second)
+		w.report(early, answer(jobs.KindThrottled))
+		if r := w.rate(); r < 20 {
+			t.Errorf("%v calls a second after a 429 to one of 100 calls in a second", r)
+		}
+	})
+}

@@ -370,3 +370,30 @@ func TestLooksHaveRoom(t *testing.T) {
 		}
 	})
 }
+
+// While small asks and large ones have work, the large ones get a fifth, whatever the rate.
+func TestLargeBesideSmallAtARate(t *testing.T) {
+	for _, lanes := range [][]string{{"small", "large"}, {"limited", "large"}, {"small", "limited", "large"}} {
+		rate := 50.0
+		t.Run(fmt.Sprint(lanes), func(t *testing.T) {
+			w := onRedis(t, Config{Rate: rate, Window: func() int { return 1 << 20 }})
+			for _, lane := range lanes {
+				w.crowded(map[string]string{"small": keys.Small(), "limited": keys.Limited(), "large": keys.Large()}[lane], 7000, w.now(), lane+"%016d:1:%d")
+			}
+			n, large, need := 0, 0, wide()
+			need.Room = 1 << 30
+			for end := w.now().Add(30 * time.Second); w.now().Before(end); {
+				r := w.round(need)
+				for _, m := range r.Stops {
+					if n++; strings.HasPrefix(m.StopID, "large") {
+						large++
+					}
+				}
+				w.advance(max(r.Next, 5*time.Millisecond))
+			}
+			if share := float64(large) / float64(n); share < 0.08 {
+				t.Errorf("%d of %d stops are of large asks, want a fair share", large, n)
+			}
+		})
+	}
+}

@@ -84,7 +84,7 @@ func (l *Loop) check(ctx context.Context, projectID string, known release.ListSt
 }
 
 func (l *Loop) peekOrRead(ctx context.Context, r *reading, known release.ListState, c *release.ListCheck) error {
-	p := pace{usual: l.Handlers.Usual(ctx, r.projectID), rate: l.Release.Rate(r.projectID)}
+	p := pace{usual: l.Handlers.Usual(ctx, r.projectID), rate: known.Rate}
 	c.Next = p.quiet(known, 0, c.Began)
 	if p.mayPeek(known, r.pagesOf(known.Watched), c.Began, l.unseen()) {
 		page, err := r.page(ctx, 1, 1)

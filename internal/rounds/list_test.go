@@ -65,6 +65,17 @@ func listing(t *testing.T, api *lists) *Loop {
 		Schedule: tasks.Schedule{}.WithDefaults()})
 }
 
+// The next check of a list that is long for the rate comes when its pages are a fifth of that.
+func TestAListAtALowRate(t *testing.T) {
+	l := listing(t, &lists{answer: func(q jobs.Query, _ int) (*jobs.Page, error) { return listOf(300, q), nil }})
+	before := l.Member.Now().Add(-4 * time.Second)
+	c, err := l.check(t.Context(), project, release.ListState{Watched: 300, Pages: 30, Read: before, Since: before, Moved: before,
+		Joined: before.Add(-time.Minute), Rate: 5})
+	if err != nil || c.Next < 25*time.Second {
+		t.Errorf("next check of %d pages in %v, %v; want about 30 s", c.Pages, c.Next, err)
+	}
+}
+
 // All pages of a list are read, however much it grows meanwhile; each call is told, and that
 // of those which stand on it none has left.
 func TestAListThatGrows(t *testing.T) {

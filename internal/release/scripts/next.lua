@@ -51,7 +51,13 @@ elseif more and room > #went / 2 then
 elseif room <= #went / 2 then
   due = math.max(due, now + tonumber(ARGV[17])) -- its steps have a while to work, those of all others their turn
 end
-if b.limited and b.stops < 1 and not hold then due = math.max(due, now + (1 - b.stops) * 1000 / b.rate) end
+if b.limited and b.stops < 1 and not hold then
+  local lacking = 1 - b.stops
+  if head(look) <= now or sight < since then -- a fifth of the rate is theirs
+    lacking = math.min(lacking, 5 * math.max(0, 1 - b.looks))
+  end
+  due = math.max(due, now + lacking * 1000 / b.rate)
+end
 if parked then due = math.max(due, tonumber(c[2])) end
 if elsewhere then
   due = math.max(due, now + 250) -- leave others the turn, whose account may be well

@@ -5,10 +5,10 @@
 -- looks (detail and list calls) draw from "looks", which gets a fifth, and then from the first.
 local INF = math.huge
 
--- rateOf is the rate now. conf is what is configured (0: no limit). base is the rate after the latest 429, which grows
--- by a twentieth of it each second; a limit that the API itself has told does not grow. Where nothing is configured,
--- four times the base is as good as no limit. After an outage the rate is back within 5 s.
-local function rateOf(now, conf, base, cut, told, thaw)
+-- steadyOf is the rate now, but for an outage. conf is what is configured (0: no limit). base is the rate after the latest
+-- 429, which grows by a twentieth of it each second; a limit that the API itself has told does not grow. Where nothing is
+-- configured, four times the base is as good as no limit.
+local function steadyOf(now, conf, base, cut, told)
   local rate = conf > 0 and conf or INF
   if base then
     local r = base
@@ -19,23 +19,26 @@ local function rateOf(now, conf, base, cut, told, thaw)
       rate = math.min(rate, r)
     end
   end
-  if thaw and now - thaw < 5000 then
-    rate = rate * (0.2 + 0.8 * math.max(0, now - thaw) / 5000)
-  end
   return rate
+end
+
+-- thawed is the part of it that calls have so long after an outage: all of it within 5 s.
+local function thawed(now, thaw)
+  return thaw and now - thaw < 5000 and 0.2 + 0.8 * math.max(0, now - thaw) / 5000 or 1
 end
 
 -- load fills the buckets up to now.
 local function load(control, now, conf, burst)
   local f = redis.call('HMGET', control, 'base', 'cut', 'told', 'thaw', 'at', 'stops', 'looks')
   local b = {base = tonumber(f[1] or nil), cut = tonumber(f[2] or 0)}
-  b.rate = rateOf(now, conf, b.base, b.cut, f[3] == '1', tonumber(f[4] or nil))
+  b.steady = steadyOf(now, conf, b.base, b.cut, f[3] == '1')
+  b.rate = b.steady * thawed(now, tonumber(f[4] or nil))
   if b.rate == INF then
     b.stops, b.looks = INF, 0
     return b
   end
   local most = b.base and math.max(1, math.min(conf > 0 and burst or INF, b.rate / 10)) or burst
-  local seconds = math.min(60, math.max(0, now - tonumber(f[5] or now)) / 1000)
+  local seconds = math.max(0, now - tonumber(f[5] or now)) / 1000
   local looks = tonumber(f[7] or 0) + 0.2 * b.rate * seconds
   b.looks = math.min(looks, math.max(1, most / 2))
   b.stops = math.min(most, tonumber(f[6] or most) + 0.8 * b.rate * seconds + looks - b.looks)

@@ -4,6 +4,7 @@
 -- ARGV  now, rate configured (0: no limit)
 -- Returns the rate as text; "inf": no limit
 local f = redis.call('HMGET', KEYS[1], 'base', 'cut', 'told', 'thaw')
-local rate = rateOf(tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(f[1] or nil), tonumber(f[2] or 0), f[3] == '1',
-  tonumber(f[4] or nil))
+local now = tonumber(ARGV[1])
+local rate = steadyOf(now, tonumber(ARGV[2]), tonumber(f[1] or nil), tonumber(f[2] or 0), f[3] == '1') *
+  thawed(now, tonumber(f[4] or nil))
 return rate == INF and 'inf' or string.format('%.6f', rate)

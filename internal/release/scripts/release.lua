@@ -7,6 +7,24 @@ local function looks_room()
   return kept
 end
 
+-- turns is how many of the next n steps are each nth of those for which others compete, counted in a field of control: a
+-- round often has room or rate for a single one.
+local function turns(nth, n, field)
+  if n < 1 then return 0 end
+  local all = redis.call('HINCRBY', control, field, n)
+  return math.floor(all / nth) - math.floor((all - n) / nth)
+end
+
+-- looks_allowed is how many steps that are looks the rate allows. Each second one is left to the list, if that is due, and
+-- to watched jobs: it tells of a hundred, and of many single ones some may have been stopping for long.
+local function looks_allowed()
+  local most = affordable()
+  if not b.limited or most < 1 or not waits(look) then return most end
+  local till = string.format('(%.0f', since)
+  local missed = inline > 0 and #redis.call('ZRANGEBYSCORE', watched, '-inf', till, 'LIMIT', 0, 1) > 0
+  return (list_due or missed) and turns(2, most, 'look_turns') or most
+end
+
 if open and hold then -- one probe at a time; one that a limit may hold back only if there is no other
   if pop(look, 1, polls) == 0 and not paused and pop(small, 1, stops) == 0 and pop(large, 1, stops) == 0 and not list_first then
     pop_limited(1)
@@ -14,12 +32,14 @@ if open and hold then -- one probe at a time; one that a limit may hold back onl
 elseif open then
   if not paused and room > 0 then
     local n = math.min(MOST, room - looks_room(), math.floor(math.min(b.stops, MOST)))
-    local first = pop(small, (left() > 0 or waits(large)) and math.ceil(n * 0.8) or n, stops)
-    first = first + pop_limited(waits(large) and math.ceil((n - first) / 2) or n - first)
+    local past_small = waits(small) and (left() > 0 or waits(large)) and turns(5, n, 'small_turns') or 0
+    local first = pop(small, n - past_small, stops)
+    local past_limited = left() > 0 and waits(large) and turns(2, n - first, 'limited_turns') or 0
+    first = first + pop_limited(n - first - past_limited)
     first = first + pop(large, n - first, stops)
     if b.limited then b.stops = b.stops - first end
   end
-  pay(b, pop(look, math.min(room - #stops, affordable()), polls))
+  pay(b, pop(look, math.min(room - #stops, looks_allowed()), polls))
   -- What a dead worker still holds takes up the room and the queue, but not what this worker can look at itself.
   -- A list that is due goes before looks at what none has shown for long: it may show them.
   local n, till = math.min(inline, affordable()), list_due and cutoff or since

@@ -18,12 +18,12 @@ local fallback, least, inline, fleet = tonumber(ARGV[5]), tonumber(ARGV[7]), ton
 local silence, probe_time, MOST, backlog = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[15])
 
 local c = redis.call('HMGET', control, 'paused', 'parked', 'hold', 'probe_at', 'list_at', 'list_rests', 'cutoff', 'endpoint',
-  'probes', 'list_failures', 'list_many', 'list_pages', 'list_joined', 'list_long')
+  'probes', 'list_failures', 'list_many', 'list_pages', 'list_joined', 'list_long', 'probe')
 local paused = c[1] or fleet == 'stops'
 local parked = tonumber(c[2] or 0) > now
 local hold, probe_at = c[3], tonumber(c[4] or 0)
 local elsewhere = ARGV[13] ~= '' and c[8] and c[8] ~= ARGV[13] -- another worker's
-local open = not elsewhere and fleet ~= '1' and not parked and (not hold or probe_at <= now)
+local open = not elsewhere and fleet ~= '1' and not parked and (not hold or probe_at <= now or c[15] == 'later')
 local b = load(control, now, conf, burst)
 local watching = redis.call('ZCARD', watched)
 local listable = watching > 0 and tonumber(c[6] or 0) <= now

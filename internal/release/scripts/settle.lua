@@ -32,7 +32,7 @@ if hold and open then
   -- A step that comes soon is the best probe; jobs that are watched wait for no step.
   local step = went[2]
   if not step and waiting - now < (watching > 0 and 5000 or 120000) then
-    step, probe_at = '', waiting
+    step, probe_at = 'later', waiting -- or whatever is due sooner
   else
     probe_at = now + probe_time
     if not step then step, probe = 'list', 1 end
@@ -53,6 +53,7 @@ if listing and open and not hold and free and list_at <= now and affordable() >=
     unpack(watching >= least and {'list_many', string.format('%.0f', now)} or {}))
   for i = 2, #known do list[i + 1] = tonumber(known[i] or 0) end
   list[9] = redis.call('HINCRBY', control, 'list_check', 1)
+  list[10] = b.limited and math.floor(1000 * b.steady) or 0
   pay(b, list[6] == 1 and 1 or list[2]) -- a look at its length, or as many pages as the last one had
 end
 save(control, now, b)

@@ -29,9 +29,9 @@ count(control, now, -1) -- it was refused: the API does not count it
 if limit > 0 then
   redis.call('HSET', control, 'base', limit, 'told', 1, 'cut', string.format('%.0f', till))
 elseif went >= cut then
-  local rate = rateOf(now, conf, tonumber(f[2] or nil), cut, f[7] == '1', nil)
-  if rate == INF then
-    rate = seen
+  local rate = steadyOf(now, conf, tonumber(f[2] or nil), cut, f[7] == '1')
+  if rate == INF then -- a late answer: the last second in which anything was called tells
+    rate = seen > 0 and seen or math.max(tonumber(f[4] or 0), tonumber(f[5] or 0))
   elseif seen > rate / 2 then
     rate = math.min(rate, math.max(seen, 0.8 * rate))
   end
