@@ -66,8 +66,10 @@ func (l *Ledger) Describe(ctx context.Context, projectID, batch string, m Meta) 
 	k := l.keys(projectID)
 	pipe := l.rdb.TxPipeline()
 	pipe.HSet(ctx, k.batch(batch), "requester", m.Requester, "why", m.Reason, "labels", encodeLabels(m.Labels))
-	// If nothing is opened, it is forgotten as a batch that has just ended.
-	pipe.ZAddNX(ctx, k.ended(), redis.Z{Score: float64(l.now().UnixMilli()), Member: batch})
+	// If nothing is opened, it is forgotten as a batch that has just ended: one of that id that ended long ago, too, as
+	// what is said here must stand until its stops are recorded.
+	now := redis.Z{Score: float64(l.now().UnixMilli()), Member: batch}
+	pipe.ZAddArgs(ctx, k.ended(), redis.ZAddArgs{GT: true, Members: []redis.Z{now}})
 	if _, err := pipe.Exec(ctx); err != nil {
 		return fmt.Errorf("describe batch %s in the ledger: %w", batch, err)
 	}

@@ -238,3 +238,31 @@ func TestAnotherTaskAfterACancel(t *testing.T) {
 		}
 	})
 }
+
+// A foreign task that is delivered again on the next day leaves nothing of that day's batch.
+func TestForeignTaskAgainAfterMidnight(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		w.t = time.Date(2026, 1, 2, 23, 59, 59, 0, time.UTC)
+		ask := w.ask("10")
+		ask.Confirmed = false // nobody has, of a foreign task
+		first, err := w.ledger.OpenForeign(t.Context(), project, "task-1", ask)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.advance(2 * time.Second)
+		again, err := w.ledger.OpenForeign(t.Context(), project, "task-1", ask)
+		if err != nil || again.StopID != first.StopID || again.Result != ledger.Known {
+			t.Fatal(again, err)
+		}
+		w.finished(t, w.claim(t, first.StopID), ledger.Stopped)
+		w.advance(2 * retention)
+		w.sweep(t)
+		w.sweep(t)
+		w.advance(30 * retention)
+		w.sweep(t)
+		ids, err := w.ledger.Batches(t.Context(), 10)
+		if err != nil || len(ids) > 0 {
+			t.Errorf("a month later there are batches %v, %v; Redis holds %v", ids, err, w.everything(t))
+		}
+	})
+}

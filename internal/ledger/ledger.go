@@ -60,8 +60,8 @@ func (l *Ledger) Now() time.Time { return l.now() }
 var scripts embed.FS
 
 var (
-	openScript     = luascript.Load(scripts, "gather", "hold", "lane", "keep", "confirm", "opening", "open")
-	joinScript     = luascript.Load(scripts, "hold", "lane", "keep", "confirm", "renew", "join")
+	openScript     = luascript.Load(scripts, "gather", "hold", "lane", "keep", "confirm", "calls", "opening", "open")
+	joinScript     = luascript.Load(scripts, "hold", "lane", "keep", "confirm", "calls", "renew", "join")
 	stateScript    = luascript.Load(scripts, "hold", "state")
 	confirmScript  = luascript.Load(scripts, "lane", "keep", "confirm", "confirmed")
 	allowScript    = luascript.Load(scripts, "allow")

@@ -262,6 +262,12 @@ func (l *Ledger) OpenForeign(ctx context.Context, projectID, taskID string, ask 
 	if err != nil {
 		return Opening{}, err
 	}
+	if r := openings[0].Result; r == Known || r == Full { // as Describe: perhaps the batch of this day has no stop
+		ended := redis.Z{Score: float64(l.now().UnixMilli()), Member: batch}
+		if err := l.rdb.ZAddNX(ctx, l.keys(projectID).ended(), ended).Err(); err != nil {
+			return Opening{}, fmt.Errorf("note batch %s in the ledger: %w", batch, err)
+		}
+	}
 	return openings[0], nil
 }
 

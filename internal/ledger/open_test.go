@@ -1,10 +1,14 @@
 package ledger_test
 
 import (
+	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"vizstop/internal/ledger"
 )
@@ -80,6 +84,41 @@ func TestAskingTwiceInOneCall(t *testing.T) {
 		}
 		if b := w.batch(t, "b"); b.Total != 2 {
 			t.Errorf("%d stops, want 2", b.Total)
+		}
+	})
+}
+
+// lost repeats the first script after something else was done, as a client does that has lost its answer.
+type lost struct{ do func() }
+
+func (l *lost) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (l *lost) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+func (l *lost) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if do := l.do; do != nil && err == nil && strings.HasPrefix(cmd.Name(), "eval") {
+			l.do = nil
+			do()
+			return next(ctx, cmd)
+		}
+		return err
+	}
+}
+
+// A chunk whose answer got lost while another chunk of the batch was recorded is asked for once more, with the same
+// answer.
+func TestLostAnswerBesideAnotherChunk(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		w.limited.AddHook(&lost{do: func() {
+			other := ledger.New(w.rdb, w.now)
+			if _, err := other.Open(t.Context(), project, "b", []ledger.Ask{w.ask("2")}); err != nil {
+				t.Error(err)
+			}
+		}})
+		if got := results(w.open(t, "b", w.ask("1"))); got[0] != ledger.Opened {
+			t.Errorf("job 1: %v, want opened", got)
 		}
 	})
 }

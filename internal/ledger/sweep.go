@@ -1,13 +1,17 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"vizstop/internal/luascript"
 )
 
 // What a sweep does at once.
@@ -59,7 +63,14 @@ func (l *Ledger) sweepProject(ctx context.Context, projectID string, now time.Ti
 			}
 			break
 		}
-		if err := l.sweepBatch(ctx, projectID, z.Member.(string), old); err != nil {
+		batch := z.Member.(string)
+		last, err := l.lastEnd(ctx, projectID, batch, now)
+		if err == nil && !last.Before(old) { // it goes on elsewhere, or ended there later
+			err = l.rdb.ZAddXX(ctx, k.ended(), redis.Z{Score: float64(last.UnixMilli()), Member: batch}).Err()
+		} else if err == nil {
+			err = l.sweepBatch(ctx, projectID, batch, old)
+		}
+		if err != nil {
 			return err
 		}
 		next = now // there may be more
@@ -77,10 +88,49 @@ func (l *Ledger) sweepProject(ctx context.Context, projectID string, now time.Ti
 	return l.rdb.ZAddXX(ctx, l.sweepsKey(), redis.Z{Score: float64(next.UnixMilli()), Member: projectID}).Err()
 }
 
-// sweepBatch forgets one batch, some stops at a time.
+// lastEnd is when a batch has ended in all projects but the given one; now, while it has stops in flight there. Zero:
+// it has no stops there.
+func (l *Ledger) lastEnd(ctx context.Context, projectID, batch string, now time.Time) (last time.Time, err error) {
+	projects, err := l.rdb.SMembers(ctx, l.batchProjectsKey(batch)).Result()
+	if err != nil {
+		return time.Time{}, err
+	}
+	for some := range slices.Chunk(projects, sweepStops) {
+		pipe := l.rdb.Pipeline()
+		for _, p := range some {
+			if p != projectID {
+				pipe.HMGet(ctx, l.keys(p).batch(batch), string(Pending), string(Stopping), "ended")
+			}
+		}
+		answers, err := pipe.Exec(ctx)
+		for _, a := range answers {
+			if luascript.NoHash(a) {
+				continue
+			}
+			if a.Err() != nil {
+				return time.Time{}, err
+			}
+			var n [3]int64
+			for i, v := range a.(*redis.SliceCmd).Val() {
+				text, _ := v.(string)
+				n[i] = integer(text)
+			}
+			if n[0]+n[1] > 0 {
+				return now, nil
+			}
+			if at := timeOf(n[2]); at.After(last) {
+				last = at
+			}
+		}
+	}
+	return last, nil
+}
+
+// sweepBatch forgets one batch, some stops at a time, then the batch in the indexes and, last, what stands for it in
+// the project: so a sweep that is cut short is made again.
 func (l *Ledger) sweepBatch(ctx context.Context, projectID, batch string, old time.Time) error {
 	k := l.keys(projectID)
-	for {
+	for indexed := true; ; {
 		ids, err := l.rdb.LRange(ctx, k.stops(batch), 0, sweepStops-1).Result()
 		if err != nil {
 			return err
@@ -90,25 +140,56 @@ func (l *Ledger) sweepBatch(ctx context.Context, projectID, batch string, old ti
 			return err
 		}
 		keys := []string{k.Active(), k.Last(), k.ended(), k.batch(batch), k.stops(batch), k.Limits()}
-		args := []any{batch, old.UnixMilli()}
+		args := []any{batch, old.UnixMilli(), flag(!indexed)}
+		prevs, err := l.before(ctx, projectID, ids, records)
+		if err != nil {
+			return err
+		}
 		for i, id := range ids {
-			served := records[i]["served"]
-			if served == "" {
-				served = id
-			}
-			keys = append(keys, k.Stop(id), k.Stop(served))
-			args = append(args, id, served, records[i]["job"])
+			served := cmp.Or(records[i]["served"], id)
+			keys = append(keys, k.Stop(id), k.Stop(served), k.Stop(cmp.Or(prevs[i], served)))
+			args = append(args, id, served, records[i]["job"], prevs[i])
 		}
 		left, err := sweepScript.Run(ctx, l.rdb, keys, args...).Int()
 		switch {
 		case err != nil:
 			return err
-		case left < 0:
+		case left != 1 && !indexed: // asked for anew meanwhile
+			return l.indexAgain(ctx, projectID, batch)
+		case left < 0 || !indexed:
 			return nil
 		case left == 1:
-			return l.forgetBatch(ctx, projectID, batch)
+			if err := l.forgetBatch(ctx, projectID, batch); err != nil {
+				return err
+			}
+			indexed = false
 		}
 	}
+}
+
+// before is the id of the stop of the same job that ended before each stop; "": there was none.
+func (l *Ledger) before(ctx context.Context, projectID string, ids []string,
+	records []map[string]string) ([]string, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	k, pipe := l.keys(projectID), l.rdb.Pipeline()
+	answers := make([]*redis.SliceCmd, len(ids))
+	for i, id := range ids {
+		answers[i] = pipe.HMGet(ctx, k.Stop(cmp.Or(records[i]["served"], id)), "prev")
+	}
+	_, err := pipe.Exec(ctx)
+	prevs := make([]string, len(ids))
+	for i, a := range answers {
+		if luascript.NoHash(a) {
+			continue
+		}
+		if a.Err() != nil {
+			return nil, err
+		}
+		prevs[i] = luascript.FieldOf(a)
+	}
+	return prevs, nil
 }
 
 // forgetBatch takes a batch of which a project has nothing left from the indexes
@@ -120,10 +201,21 @@ func (l *Ledger) forgetBatch(ctx context.Context, projectID, batch string) error
 	if _, err := pipe.Exec(ctx); err != nil {
 		return err
 	}
-	if left.Val() > 0 {
-		return nil
+	if left.Val() == 0 {
+		if err := l.rdb.ZRem(ctx, l.batchesKey(), batch).Err(); err != nil {
+			return err
+		}
 	}
-	return l.rdb.ZRem(ctx, l.batchesKey(), batch).Err()
+	return nil
+}
+
+// indexAgain puts a batch back into the indexes that somebody has asked for anew while it was taken out of them.
+func (l *Ledger) indexAgain(ctx context.Context, projectID, batch string) error {
+	pipe := l.rdb.Pipeline()
+	pipe.SAdd(ctx, l.batchProjectsKey(batch), projectID)
+	pipe.ZAddNX(ctx, l.batchesKey(), redis.Z{Score: float64(l.now().UnixMilli()), Member: batch})
+	_, err := pipe.Exec(ctx)
+	return err
 }
 
 // Visit has a sweep look at a project: what a command leaves in Redis for one that

@@ -301,3 +301,69 @@ func TestSweepBesideAProjectThatFails(t *testing.T) {
 		}
 	})
 }
+
+// A batch of two projects is forgotten in none while it goes on in the other.
+func TestBatchOfTwoProjectsIsForgottenAsOne(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		const other = "fedcba9876543210fedcba9876543210"
+		id := w.opened(t, "b", "10")[0]
+		late := w.in(3*retention, 4*retention)
+		late.JobID = "20"
+		if _, err := w.ledger.Open(t.Context(), other, "b", []ledger.Ask{late}); err != nil {
+			t.Fatal(err)
+		}
+		w.finished(t, w.claim(t, id), ledger.NotFound)
+		w.advance(retention + time.Hour)
+		w.sweep(t)
+		if _, err := w.ledger.Batch(t.Context(), other, "b"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.ledger.Batch(t.Context(), project, "b"); err != nil {
+			t.Errorf("while its last stop is in flight elsewhere: %v", err)
+		}
+		projects, err := w.ledger.BatchProjects(t.Context(), "b")
+		if len(projects) != 2 || err != nil {
+			t.Errorf("the batch is in %v, %v, want both projects", projects, err)
+		}
+		// and it is forgotten as a whole, in time
+		if _, err := w.ledger.Withdraw(t.Context(), other, ledger.StopID("b", other, "20"), "b", "why"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.ledger.Uncounted(t.Context(), other, 10); err != nil {
+			t.Fatal(err)
+		}
+		w.advance(retention - 6*time.Hour)
+		w.sweep(t)
+		if _, err := w.ledger.Batch(t.Context(), project, "b"); err != nil {
+			t.Errorf("before the retention after its last stop's end is over: %v", err)
+		}
+		w.advance(retention)
+		w.sweep(t)
+		w.sweep(t)
+		if _, err := w.ledger.BatchProjects(t.Context(), "b"); !errors.Is(err, ledger.ErrNotFound) {
+			t.Errorf("after the retention: %v", err)
+		}
+		if all := w.everything(t); len(all) != 0 {
+			t.Errorf("after the retention Redis holds %v, want nothing", all)
+		}
+	})
+}
+
+// A job's stop is found as long as the ledger has it, also when a later one of another batch is forgotten.
+func TestJobStopsAfterASweepOfTheLatest(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		ids := w.opened(t, "long", "10", "11")
+		w.finished(t, w.claim(t, ids[0]), ledger.Stopped)
+		w.finished(t, w.claim(t, w.opened(t, "short", "10")[0]), ledger.Stopped)
+		w.advance(2 * retention)
+		w.sweep(t)
+		listed, _, err := w.ledger.BatchStops(t.Context(), project, "long", 0, 10)
+		if err != nil || len(listed) != 2 {
+			t.Fatal(listed, err)
+		}
+		found, err := w.ledger.JobStops(t.Context(), project, "10")
+		if err != nil || !slices.ContainsFunc(found, func(s *ledger.Stop) bool { return s.ID == ids[0] }) {
+			t.Errorf("stops of the job: %v, %v, want that of batch long", found, err)
+		}
+	})
+}

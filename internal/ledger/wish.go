@@ -71,13 +71,17 @@ func timeIn(ms string) time.Time { return timeOf(integer(ms)) }
 // TimeUp reports whether all who want s stopped have had their deadline: no stop call goes out for it any more.
 func (s *Stop) TimeUp(now time.Time) bool { return !now.Before(s.LastDeadline()) }
 
-// LastDeadline is the latest deadline of all who want s stopped, whichever batch it is seen as.
+// LastDeadline is the latest deadline of all who want s stopped, whichever batch it is seen as. One that has withdrawn
+// its wish too late does not want it any more; if nobody does, it is that of s.
 func (s *Stop) LastDeadline() time.Time {
-	last := s.Deadline
+	var last time.Time
 	for _, w := range s.Wishes {
-		if w.Withdrawn.IsZero() && w.Deadline.After(last) {
+		if w.Withdrawn.IsZero() && !w.Late && w.Deadline.After(last) {
 			last = w.Deadline
 		}
+	}
+	if last.IsZero() {
+		return s.Deadline
 	}
 	return last
 }

@@ -413,3 +413,23 @@ func TestALateTaskCallsNothing(t *testing.T) {
 		}
 	})
 }
+
+// The deadline of a batch that has withdrawn too late says nothing about when a stop expires.
+func TestLastDeadlineOfALateWithdrawal(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		id := w.open(t, "b1", w.in(0, 30*24*time.Hour))[0].StopID
+		w.open(t, "b2", w.in(0, time.Hour))
+		w.accept(t, id)
+		w.withdraw(t, id, "b1", ledger.TooLate)
+		s := w.get(t, id)
+		for _, batch := range []string{"b1", "b2"} {
+			if last := s.As(batch).LastDeadline(); !last.Equal(s.Deadline) {
+				t.Errorf("as %s sees it, the last deadline is %v, that of the stop %v", batch, last, s.Deadline)
+			}
+		}
+		w.advance(2 * time.Hour)
+		if !s.As("b2").TimeUp(w.now()) {
+			t.Error("its time is not up, an hour after the only deadline that counts")
+		}
+	})
+}

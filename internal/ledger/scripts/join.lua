@@ -16,7 +16,7 @@
 local active, small, large, pending, latest, batch, stops, ended, limited, held, limits = unpack(KEYS, 1, 11)
 local now, batch_id, most, few, nonce, life = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5], ARGV[6]
 local results = {}
-local again = redis.call('HGET', batch, 'nonce') == nonce -- the answer got lost, and the client asks once more
+local again = was_made(redis.call('HGET', batch, 'nonce'), nonce) -- the answer got lost, and the client asks once more
 local k = {small = small, limited = limited, held = held, [''] = large, limits = limits, latest = latest, pending = pending}
 
 for i = 1, (#KEYS - 11) / 2 do
@@ -50,7 +50,7 @@ for i = 1, (#KEYS - 11) / 2 do
     if confirmed ~= '' then redis.call('HSET', stop, 'meant:' .. batch_id, 1) end
     redis.call('RPUSH', stops, own_id)
     redis.call('HSETNX', batch, 'created', now)
-    redis.call('HSET', batch, 'nonce', nonce)
+    made(batch, nonce)
     local total = redis.call('HINCRBY', batch, 'total', 1)
     local stated = confirmed == '' and redis.call('HGET', batch, 'stated')
     if stated and total > tonumber(stated) then hold_larger(limits, batch_id, now, stated) end

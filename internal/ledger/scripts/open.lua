@@ -59,7 +59,7 @@ if meant then redis.call('HSET', batch, 'confirmed', 1) end
 if opened + rejected > 0 then
   if shared ~= '' then redis.call('HSET', batch, 'shared', shared) end
   redis.call('HSETNX', batch, 'created', now)
-  redis.call('HSET', batch, 'nonce', nonce)
+  made(batch, nonce)
   redis.call('HINCRBY', batch, 'total', opened + rejected)
   redis.call('HINCRBY', batch, 'pending', opened)
   redis.call('HINCRBY', batch, 'rejected', rejected)

@@ -5,7 +5,7 @@ local active, small, large, pending, latest, batch, stops, ended, uncounted, con
   unpack(KEYS, 1, 14)
 local now, batch_id, few, endpoint, shared, kind, nonce = ARGV[1], ARGV[2], tonumber(ARGV[3]), unpack(ARGV, 4, 7)
 local size = redis.call('HMGET', batch, 'total', 'stated', 'nonce')
-local again = size[3] == nonce -- the answer got lost, and the client asks once more
+local again = was_made(size[3], nonce) -- the answer got lost, and the client asks once more
 local total, stated = tonumber(size[1] or 0), tonumber(size[2] or math.huge)
 local opened, rejected = 0, 0
 local sets = {small = small, limited = limited, held = held, [''] = large, limits = limits, latest = latest, pending = pending}

@@ -1,9 +1,12 @@
 -- Forgets the oldest stops of a batch that ended long ago, and at last the batch.
 --
--- KEYS  active, last, ended, batch, batch stops, limits, then for each stop of the batch: what stands under its id, and
---       the stop that served the wish (the same key if it did so itself)
--- ARGV  batch, since when a batch is too old (ms), then for each: its id, the id of the one that served, its job
--- Returns 1 when the batch is gone, 0 when some of it is left, -1 when it is not to be forgotten.
+-- KEYS  active, last, ended, batch, batch stops, limits, then for each stop of the batch: what stands under its id, the
+--       stop that served the wish (the same key if it did so itself), and the stop of the job before that one (the same
+--       key if there was none)
+-- ARGV  batch, since when a batch is too old (ms), 1 when no index has the batch any more, then for each: its id, the id of
+--       the one that served, its job, the id of the one before ("": there was none)
+-- Returns 1 when all its stops are gone and, if no index has it, the batch; 0 when some of it is left; -1 when it is not to
+--       be forgotten.
 local active, last, ended, batch, stops, limits = unpack(KEYS, 1, 6)
 local batch_id, since = ARGV[1], tonumber(ARGV[2])
 local at = tonumber(redis.call('ZSCORE', ended, batch_id) or since)
@@ -15,9 +18,9 @@ if tonumber(left[1] or 0) + tonumber(left[2] or 0) > 0 then
   redis.call('ZREM', ended, batch_id)
   return -1
 end
-for i = 1, (#KEYS - 6) / 2 do
-  local own, stop = KEYS[5 + 2 * i], KEYS[6 + 2 * i]
-  local own_id, id, job = unpack(ARGV, 3 * i, 3 * i + 2)
+for i = 1, (#KEYS - 6) / 3 do
+  local own, stop, before = unpack(KEYS, 3 * i + 4, 3 * i + 6)
+  local own_id, id, job, prev = unpack(ARGV, 4 * i, 4 * i + 3)
   if redis.call('LINDEX', stops, 0) ~= own_id then
     return 0 -- somebody else sweeps, too
   end
@@ -27,7 +30,11 @@ for i = 1, (#KEYS - 6) / 2 do
     and redis.call('HGET', active, job) ~= id then
     redis.call('DEL', stop)
     if redis.call('HGET', last, job) == id then
-      redis.call('HDEL', last, job)
+      if prev ~= '' and redis.call('EXISTS', before) == 1 then -- it is found as long as it is there
+        redis.call('HSET', last, job, prev)
+      else
+        redis.call('HDEL', last, job)
+      end
     end
   end
   if own ~= stop then
@@ -38,6 +45,7 @@ end
 if redis.call('LLEN', stops) > 0 then
   return 0
 end
+if ARGV[3] == '' then return 1 end
 redis.call('DEL', stops)
 redis.call('ZREM', ended, batch_id)
 redis.call('HDEL', limits, 'held:' .. batch_id)

@@ -1,0 +1,118 @@
+package ledger_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"vizstop/internal/ledger"
+)
+
+// between calls do once, ahead of the pipeline that has a command of that name.
+type between struct {
+	name string
+	do   func()
+}
+
+func (b *between) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (b *between) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+func (b *between) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if do := b.do; do != nil && slices.ContainsFunc(cmds, func(c redis.Cmder) bool { return c.Name() == b.name }) {
+			b.do = nil
+			do()
+		}
+		return next(ctx, cmds)
+	}
+}
+
+// Whoever asks anew under the id of an old batch, while a sweep that stands still is about to take it from the
+// indexes, finds the batch again.
+func TestAskWhileItsBatchIsForgotten(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		w.withdraw(t, w.opened(t, "weekly", "10")[0], "weekly", ledger.Withdrew)
+		if _, err := w.ledger.Uncounted(t.Context(), project, 10); err != nil {
+			t.Fatal(err)
+		}
+		w.advance(2 * retention)
+		sweeper := ledger.New(w.rdb, w.now)
+		w.rdb.AddHook(&between{"srem", func() {
+			if err := w.ledger.Describe(t.Context(), project, "weekly", ledger.Meta{Requester: "alice"}); err != nil {
+				t.Error(err)
+			}
+			w.opened(t, "weekly", "11")
+		}})
+		if err := sweeper.Sweep(t.Context(), retention); err != nil {
+			t.Fatal(err)
+		}
+		if b := w.batch(t, "weekly"); b.InFlight() != 1 {
+			t.Fatalf("%+v", b)
+		}
+		if projects, err := w.ledger.BatchProjects(t.Context(), "weekly"); err != nil {
+			t.Errorf("with a stop in flight: %v, %v", projects, err)
+		}
+		if ids, err := w.ledger.Batches(t.Context(), 10); err != nil || !slices.Contains(ids, "weekly") {
+			t.Errorf("listed are %v, %v", ids, err)
+		}
+	})
+}
+
+// What was said of a batch that is asked for anew, after its id has rested for longer than the retention, is not
+// forgotten before its first stop is recorded: its hold in particular.
+func TestSweepBetweenDescriptionAndFirstStop(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		w.withdraw(t, w.opened(t, "weekly", "10")[0], "weekly", ledger.Withdrew)
+		if _, err := w.ledger.Uncounted(ctx, project, 10); err != nil {
+			t.Fatal(err)
+		}
+		w.advance(2 * retention)
+		if err := w.ledger.Describe(ctx, project, "weekly", ledger.Meta{Requester: "alice", Reason: "night"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.ledger.StateSize(ctx, project, "weekly", 1, "it has more than the batch limit"); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.ledger.Sweep(ctx, retention); err != nil { // a worker's, meanwhile
+			t.Fatal(err)
+		}
+		ask := w.ask("11")
+		ask.Confirmed = false
+		id := w.open(t, "weekly", ask)[0].StopID
+		if b := w.batch(t, "weekly"); b.Meta.Requester != "alice" {
+			t.Errorf("asked for by %q because of %q", b.Meta.Requester, b.Meta.Reason)
+		}
+		if got := w.places(t, w.get(t, id)); got["waiting:held"].IsZero() {
+			t.Errorf("a stop of a held batch stands in %v", got)
+		}
+		w.advance(time.Second)
+		w.round(t)
+		if got := w.places(t, w.get(t, id)); !got["released"].IsZero() {
+			t.Errorf("its call goes out: %v", got)
+		}
+	})
+}
+
+// A sweep that is cut short between a batch and its indexes leaves nothing for good.
+func TestSweepThatIsCutShort(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		w.withdraw(t, w.opened(t, "b", "10")[0], "b", ledger.Withdrew)
+		if _, err := w.ledger.Uncounted(t.Context(), project, 10); err != nil {
+			t.Fatal(err)
+		}
+		w.advance(2 * retention)
+		ctx, cancel := context.WithCancel(t.Context())
+		w.rdb.AddHook(&between{"srem", cancel}) // the worker is told to end
+		if err := ledger.New(w.rdb, w.now).Sweep(ctx, retention); err == nil {
+			t.Fatal("the sweep was not cut short")
+		}
+		w.advance(2 * time.Hour)
+		w.sweep(t)
+		if all := w.everything(t); len(all) != 0 {
+			t.Errorf("after the retention Redis holds %v, want nothing", all)
+		}
+	})
+}
