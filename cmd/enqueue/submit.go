@@ -51,6 +51,9 @@ func (c *stopCmd) submit(ctx context.Context, desk *control.Desk, picked *chosen
 		Batch: a.Batch, Projects: picked.Projects, Total: picked.Count, Plan: plan, Meta: meta, Confirmed: confirmed, Notify: c.notify,
 		Jobs: picked.Items(), Listed: func(project, job string) bool { _, listed := picked.details[project][job]; return listed },
 	})
+	if canceled, ok := errors.AsType[*control.CanceledError](err); ok {
+		return nil, canceled
+	}
 	if part, ok := errors.AsType[*control.PartError](err); ok && part.Tried {
 		return nil, fmt.Errorf("%d of %d stops are safely recorded and will be carried out, the others may not be; the same command with --batch %s completes the batch: %w",
 			part.Safe, part.Total, part.Batch, part.Err)

@@ -75,6 +75,16 @@ func (a *Asked) Refused() error {
 		a.Full, a.FullJobs[0].JobID, ledger.MaxWishes)
 }
 
+// CanceledError says that somebody has canceled a batch while it was recorded: it was recorded no further, and what was
+// recorded is withdrawn.
+type CanceledError struct{ Batch, Why string }
+
+// Error tells by whom.
+func (e *CanceledError) Error() string {
+	return fmt.Sprintf("batch %s was %s, while it was recorded: what was recorded is withdrawn, unless its stop call has "+
+		"gone out (see: enqueue status %s)", e.Batch, e.Why, e.Batch)
+}
+
 // PartError says how far an ask came that failed. Asking again with the same batch
 // completes it and doubles nothing.
 type PartError struct {
@@ -87,6 +97,9 @@ type PartError struct {
 
 // Error tells what is safe.
 func (e *PartError) Error() string {
+	if canceled, ok := errors.AsType[*CanceledError](e.Err); ok {
+		return canceled.Error()
+	}
 	if !e.Tried {
 		return "nothing was enqueued: " + e.Err.Error()
 	}
@@ -107,6 +120,8 @@ const (
 type asking struct {
 	Ask
 	producer *tasks.Producer
+	ledger   *ledger.Ledger    // of its kind of stops
+	marks    map[string]string // by project: why the batch was canceled before the ask
 
 	mu    sync.Mutex
 	tried bool
@@ -116,10 +131,18 @@ type asking struct {
 
 // Ask records the stops through a producer. An error is a *PartError.
 func (d *Desk) Ask(ctx context.Context, producer *tasks.Producer, ask Ask) (*Asked, error) {
-	a := &asking{Ask: ask, producer: producer, asked: Asked{JoinedJobs: []StopRef{}, FullJobs: []StopRef{}, Served: map[string]bool{}}}
+	books := d.Ledger
+	if ask.Meta.Shadow {
+		books = books.Shadow()
+	}
+	a := &asking{Ask: ask, producer: producer, ledger: books, marks: map[string]string{},
+		asked: Asked{JoinedJobs: []StopRef{}, FullJobs: []StopRef{}, Served: map[string]bool{}}}
 	err := a.describe(ctx, d.Ledger)
 	if err == nil {
 		err = a.carryOut(ctx)
+	}
+	if canceled, ok := errors.AsType[*CanceledError](err); ok {
+		err = errors.Join(err, a.withdraw(context.WithoutCancel(ctx), d, canceled.Why))
 	}
 	if err == nil && ask.Notify != "" && len(a.asked.Served) > 0 {
 		err = notify.Arm(ctx, d.Redis, ask.Batch, ask.Notify)
@@ -130,8 +153,19 @@ func (d *Desk) Ask(ctx context.Context, producer *tasks.Producer, ask Ask) (*Ask
 	return &a.asked, nil
 }
 
+// withdraw withdraws what was recorded of a batch that somebody has canceled meanwhile: after his own cancel, perhaps.
+func (a *asking) withdraw(ctx context.Context, d *Desk, why string) error {
+	b := &Batch{ID: a.Batch, Projects: a.Projects, Ledger: a.ledger, desk: d}
+	return b.withdraw(ctx, why, &Canceled{})
+}
+
 func (a *asking) describe(ctx context.Context, l *ledger.Ledger) error {
 	for _, p := range a.Projects {
+		mark, _, err := a.ledger.Canceled(ctx, p, a.Batch)
+		if err != nil {
+			return err
+		}
+		a.marks[p] = mark
 		if err := l.Describe(ctx, p, a.Batch, a.Meta); err != nil {
 			return err
 		}
@@ -192,6 +226,12 @@ func (a *asking) send(ctx context.Context, project string, asks []ledger.Ask) er
 	a.tried = true
 	a.mu.Unlock()
 	openings, err := a.producer.Ask(ctx, project, a.Batch, asks)
+	if err == nil { // a cancel that has set its mark later withdraws these, too
+		var why string
+		if why, _, err = a.ledger.Canceled(ctx, project, a.Batch); err == nil && why != a.marks[project] {
+			err = &CanceledError{a.Batch, why}
+		}
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, o := range openings {

@@ -196,6 +196,9 @@ func (a *ask) failed(err error) error {
 	if kind, ok := errors.AsType[*ledger.OtherKindError](err); ok {
 		return problem.New(problem.Conflict, kind.Error())
 	}
+	if canceled, ok := errors.AsType[*control.CanceledError](err); ok {
+		return problem.New(problem.Conflict, canceled.Error())
+	}
 	if elsewhere, ok := errors.AsType[*ledger.ElsewhereError](err); ok {
 		return problem.New(problem.Conflict, elsewhere.Error())
 	}
