@@ -69,7 +69,7 @@ func (a *access) introduce(desk *control.Desk) error {
 	}
 	desk.Served = func(projectID string) (s release.Serving) {
 		if p, ok := f.Project(projectID); ok {
-			s.Account = p.Account.Name
+			s.Account, s.Rate = p.Account.Name, p.Rate
 		}
 		return s
 	}

@@ -86,6 +86,7 @@ func (c *stopCmd) await(ctx context.Context, desk *control.Desk, a *answer) erro
 		waitCtx, cancel = context.WithTimeout(ctx, c.timeout)
 		defer cancel()
 	}
+	_ = c.api.introduce(desk) // as noteWhy
 	out := c.streams.err
 	progress := report.NewProgress(out, settings.IsTerminal(out), c.quiet)
 	batch, err := desk.Batch(ctx, a.Batch)

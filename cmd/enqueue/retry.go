@@ -43,7 +43,7 @@ func retryCommand(getenv func(string) string, streams streams) *cli.Command {
 }
 
 func (c *stopCmd) retry(ctx context.Context, desk *control.Desk, batch *control.Batch, outcomes []string, getenv func(string) string) error {
-	plan, err := when.Parse(c.spec, c.now())
+	plan, err := c.byFleet(desk, when.Plan{})
 	if err != nil {
 		return err
 	}

@@ -177,6 +177,9 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 		return fmt.Errorf("nothing was enqueued: %w", err)
 	}
 	defer done()
+	if plan, err = c.byFleet(desk, plan); err != nil {
+		return err
+	}
 	c.toShadow(desk)
 	var mixed error
 	if c.byRule() { // it asks what is in flight, of the one kind or the other
@@ -213,6 +216,16 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 		return errors.Join(c.nothing(picked, plan), picked.missing())
 	}
 	return c.ask(ctx, desk, picked, plan, c.meta(getenv), getenv)
+}
+
+// byFleet has the command go by the fleet's time: stops are due by that, whatever this machine's clock shows. It returns
+// the plan made anew. The desk is nil in a dry run without a Redis.
+func (c *stopCmd) byFleet(desk *control.Desk, plan when.Plan) (when.Plan, error) {
+	if desk == nil {
+		return plan, nil
+	}
+	c.now = func() time.Time { return desk.Fleet.Now().Local() }
+	return when.Parse(c.spec, c.now())
 }
 
 // toShadow has the desk be those of shadow stops, if the ask is one of them. The desk

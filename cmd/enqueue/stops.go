@@ -109,7 +109,11 @@ func showCommand(getenv func(string) string, streams streams) *cli.Command {
 			if err := c.show(stops); err != nil || stops[0].State.Ended() {
 				return err
 			}
-			batch, err := desk.Batch(ctx, stops[0].Batch)
+			id := stops[0].Batch
+			if w := stops[0].Wishes; len(w) > 0 { // the batch that opened it may be forgotten
+				id = w[0].Batch
+			}
+			batch, err := desk.Batch(ctx, id)
 			if err != nil {
 				return err
 			}

@@ -324,5 +324,6 @@ func (b *Batch) Allow(ctx context.Context, n int) (allowed int, err error) {
 
 // Watch is the batch to wait for.
 func (b *Batch) Watch(progress report.Progress) report.Watch {
-	return report.Watch{Ledger: b.Ledger, Batch: b.ID, Projects: b.Projects, Progress: progress, Rate: b.desk.Rate(), Why: b.Why}
+	return report.Watch{Ledger: b.Ledger, Batch: b.ID, Projects: b.Projects, Progress: progress, Rate: b.desk.Rate(),
+		RateOf: b.desk.ownRate, Why: b.Why}
 }

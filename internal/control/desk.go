@@ -92,6 +92,15 @@ func (d *Desk) Rate() estimate.Rate {
 	return d.rate
 }
 
+// ownRate is how many calls a second a project with a rate of its own gets; zero if it has none, or nobody knows.
+func (d *Desk) ownRate(projectID string) estimate.Rate {
+	if d.Served == nil {
+		return estimate.Rate{}
+	}
+	own := d.Served(projectID).Rate
+	return estimate.Rate{Calls: own, Stops: release.StopShare * own}
+}
+
 // CallRate is what calls of this program keep to. A nil desk is that of a program
 // without a Redis, such as a dry run.
 func (d *Desk) CallRate() caller.Rate {

@@ -40,7 +40,7 @@ func (b *Batch) Status(ctx context.Context) (*Status, error) {
 			s.Held = append(s.Held, line)
 		}
 	}
-	if end, ok := report.End(b.desk.Rate(), s.Projects); ok && len(s.Held) == 0 {
+	if end, ok := report.End(b.desk.Rate(), b.desk.ownRate, s.Projects); ok && len(s.Held) == 0 {
 		end = end.UTC().Round(time.Second)
 		s.End = &end
 	}

@@ -1,6 +1,9 @@
 package estimate
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Window is how far back the pace of a batch is looked at.
 const Window = time.Minute
@@ -17,6 +20,7 @@ type Standing struct {
 	Stopping int // accepted, not confirmed
 	Pace
 	First, Last time.Time // when its first and last stop are due; zero if nobody knows
+	Rate        Rate      // of the project; zero: that of the batch
 }
 
 // Pace is what happened lately.
@@ -34,7 +38,7 @@ func (r Rate) End(now time.Time, projects []Standing) (time.Time, bool) {
 		if s.Pending+s.Stopping == 0 {
 			continue
 		}
-		end, ok := r.end(now, s)
+		end, ok := cmp.Or(s.Rate, r).end(now, s)
 		if !ok {
 			return time.Time{}, false
 		}
@@ -44,7 +48,7 @@ func (r Rate) End(now time.Time, projects []Standing) (time.Time, bool) {
 }
 
 func (r Rate) end(now time.Time, s Standing) (time.Time, bool) {
-	left := callsPerStop*s.Pending + s.Stopping
+	left := r.perStop()*s.Pending + s.Stopping
 	var byRate time.Time
 	if r.known() {
 		byRate = latest(s.Last, latest(now, s.First).Add(seconds(float64(left)/r.Calls)))

@@ -14,7 +14,8 @@ type moved struct {
 }
 
 func movedOf(counts map[ledger.State]int) moved {
-	ended := counts[ledger.Stopped] + counts[ledger.AlreadyStopped] + counts[ledger.Gone] + counts[ledger.Rejected]
+	ended := counts[ledger.Stopped] + counts[ledger.AlreadyStopped] + counts[ledger.Gone] + counts[ledger.NotFound] +
+		counts[ledger.Rejected]
 	for state, n := range counts {
 		if state.Would() {
 			ended += n

@@ -37,7 +37,8 @@ type Summary struct {
 	UndoneAt  *time.Time        `json:"undone_at"` // when the last restart of them was accepted; null: none was
 	Duration  Quantiles         `json:"duration_seconds"`
 
-	GivenUp  int `json:"-"` // jobs that may still run: expired or rejected, and not a task that names none
+	GivenUp  int       `json:"-"` // jobs that may still run: expired or rejected, and not a task that names none
+	at       time.Time // when it was so, by the fleet's time
 	standing estimate.Standing
 	overdue  int       // of InFlight: their deadline has passed
 	since    time.Time // when the first of them had its deadline
@@ -94,7 +95,9 @@ func Summarize(ctx context.Context, l *ledger.Ledger, projectID, batch string) (
 		s.Labels = map[string]string{}
 	}
 	var took []time.Duration
-	begin, now := time.Now().Add(-estimate.Window), l.Now()
+	now := l.Now() // as the times of stops
+	s.at = now
+	begin := now.Add(-estimate.Window)
 	count := func(stops []*ledger.Stop) {
 		for _, stop := range stops {
 			s.Requested++
@@ -194,11 +197,15 @@ func Deadlines(projects []*Summary) string {
 
 // End is about when the last stop of a batch will have its outcome, at the rate that is known; false if that can't be
 // told.
-func End(rate estimate.Rate, projects []*Summary) (time.Time, bool) {
-	now := time.Now()
+func End(rate estimate.Rate, of RateOf, projects []*Summary) (time.Time, bool) {
+	if len(projects) == 0 {
+		return time.Time{}, false
+	}
+	now := projects[0].at
 	standings := make([]estimate.Standing, len(projects))
 	for i, s := range projects {
 		standings[i] = s.standing
+		standings[i].Rate = of.rate(s.ProjectID)
 		standings[i].Over = min(estimate.Window, max(0, now.Sub(s.standing.First)))
 	}
 	return rate.End(now, standings)

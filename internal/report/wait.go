@@ -11,6 +11,16 @@ import (
 // Why tells what keeps a batch from moving, such as a pause: one line each, none if nothing does.
 type Why func(ctx context.Context) ([]string, error)
 
+// RateOf is the rate of a project; zero: that of all.
+type RateOf func(projectID string) estimate.Rate
+
+func (of RateOf) rate(projectID string) (r estimate.Rate) {
+	if of != nil {
+		r = of(projectID)
+	}
+	return r
+}
+
 // Watch is a batch that somebody waits for.
 type Watch struct {
 	Ledger   *ledger.Ledger
@@ -18,6 +28,7 @@ type Watch struct {
 	Projects []string
 	Progress Progress
 	Rate     estimate.Rate // for the expected end; zero if no rate is known
+	RateOf   RateOf        // of a project with a rate of its own; nil: none has
 	Why      Why           // nil: nobody knows
 }
 
@@ -74,7 +85,7 @@ type followed struct {
 func (f *Follower) Look(ctx context.Context) (Sight, error) {
 	var s Sight
 	var standings []estimate.Standing
-	now := time.Now()
+	now := f.Ledger.Now()
 	for _, id := range f.Projects {
 		b, done, total, err := progress(ctx, f.Ledger, id, f.Batch)
 		if err != nil {
@@ -119,7 +130,7 @@ func (f *Follower) standing(ctx context.Context, b *ledger.Batch, now time.Time)
 	}
 	return estimate.Standing{
 		Pending: b.Counts[ledger.Pending], Stopping: b.Counts[ledger.Stopping],
-		Pace: at.see(now, movedOf(b.Counts)), First: at.first, Last: at.last,
+		Pace: at.see(now, movedOf(b.Counts)), First: at.first, Last: at.last, Rate: f.RateOf.rate(b.ProjectID),
 	}, nil
 }
 

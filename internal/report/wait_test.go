@@ -120,11 +120,11 @@ func TestEndOfSummary(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	end, ok := End(slow, []*Summary{s})
+	end, ok := End(slow, nil, []*Summary{s})
 	if after := end.Sub(due); !ok || after.Round(time.Second) != 40*time.Second {
 		t.Errorf("the end is expected %v after it is due, %v", after, ok)
 	}
-	if end, ok := End(estimate.Rate{}, []*Summary{s}); ok {
+	if end, ok := End(estimate.Rate{}, nil, []*Summary{s}); ok {
 		t.Errorf("without a rate it is %v", end)
 	}
 }
