@@ -77,10 +77,17 @@ func (a *Asked) Refused() error {
 
 // CanceledError says that somebody has canceled a batch while it was recorded: it was recorded no further, and what was
 // recorded is withdrawn.
-type CanceledError struct{ Batch, Why string }
+type CanceledError struct {
+	Batch, Why string
+	Err        error // that was not withdrawn; nil: it was
+}
 
 // Error tells by whom.
 func (e *CanceledError) Error() string {
+	if e.Err != nil {
+		return fmt.Sprintf("batch %s was %s, while it was recorded, but what was recorded could not all be withdrawn: "+
+			"cancel it once more (enqueue cancel %s): %v", e.Batch, e.Why, e.Batch, e.Err)
+	}
 	return fmt.Sprintf("batch %s was %s, while it was recorded: what was recorded is withdrawn, unless its stop call has "+
 		"gone out (see: enqueue status %s)", e.Batch, e.Why, e.Batch)
 }
@@ -142,7 +149,7 @@ func (d *Desk) Ask(ctx context.Context, producer *tasks.Producer, ask Ask) (*Ask
 		err = a.carryOut(ctx)
 	}
 	if canceled, ok := errors.AsType[*CanceledError](err); ok {
-		err = errors.Join(err, a.withdraw(context.WithoutCancel(ctx), d, canceled.Why))
+		canceled.Err = a.withdraw(context.WithoutCancel(ctx), d, canceled.Why)
 	}
 	if err == nil && ask.Notify != "" && len(a.asked.Served) > 0 {
 		err = notify.Arm(ctx, d.Redis, ask.Batch, ask.Notify)
@@ -229,7 +236,7 @@ func (a *asking) send(ctx context.Context, project string, asks []ledger.Ask) er
 	if err == nil { // a cancel that has set its mark later withdraws these, too
 		var why string
 		if why, _, err = a.ledger.Canceled(ctx, project, a.Batch); err == nil && why != a.marks[project] {
-			err = &CanceledError{a.Batch, why}
+			err = &CanceledError{Batch: a.Batch, Why: why}
 		}
 	}
 	a.mu.Lock()
