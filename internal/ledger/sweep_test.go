@@ -367,3 +367,38 @@ func TestJobStopsAfterASweepOfTheLatest(t *testing.T) {
 		}
 	})
 }
+
+// A batch that opened a stop, was canceled and is forgotten may ask for the job anew while the stop goes on for another one.
+func TestAskedAnewByTheBatchThatOpenedTheStop(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		late := w.in(3*retention, 4*retention)
+		id := w.open(t, "b1", late)[0].StopID
+		w.open(t, "b2", late)
+		w.withdraw(t, id, "b1", ledger.Withdrew)
+		w.advance(2 * retention)
+		w.sweep(t)
+		if _, err := w.ledger.Batch(t.Context(), project, "b1"); !errors.Is(err, ledger.ErrNotFound) {
+			t.Fatalf("the canceled batch: %v, want it forgotten", err)
+		}
+		soon := w.in(0, time.Hour)
+		for _, want := range []ledger.Result{ledger.Joined, ledger.Known} {
+			if o := w.open(t, "b1", soon)[0]; o.Result != want || o.StopID != id {
+				t.Errorf("asked anew: %+v, want %s", o, want)
+			}
+		}
+		if s := w.get(t, id); !s.Due.Equal(soon.Due) || s.JobID != "10" {
+			t.Errorf("the stop is %+v, want it due now", s)
+		}
+		w.finished(t, w.claim(t, id), ledger.Stopped)
+		for _, batch := range []string{"b1", "b2"} {
+			if b := w.batch(t, batch); b.Counts[ledger.Stopped] != 1 || b.InFlight() != 0 {
+				t.Errorf("batch %s: %+v", batch, b)
+			}
+		}
+		w.advance(2 * retention)
+		w.sweep(t)
+		if all := w.everything(t); len(all) != 0 {
+			t.Errorf("after the retention Redis holds %v, want nothing", all)
+		}
+	})
+}

@@ -45,7 +45,7 @@ for i = 1, (#KEYS - 11) / 2 do
     redis.call('HINCRBY', stop, 'wishes', 1)
     if listed ~= '' then redis.call('HSET', stop, 'listed', listed) end
     redis.call('HINCRBY', stop, 'version', 1)
-    redis.call('HSET', own, 'served', id, 'job', job)
+    if own ~= stop then redis.call('HSET', own, 'served', id, 'job', job) end
     redis.call('HDEL', stop, 'withdrawn') -- no other wish stood
     if confirmed ~= '' then redis.call('HSET', stop, 'meant:' .. batch_id, 1) end
     redis.call('RPUSH', stops, own_id)

@@ -27,12 +27,14 @@ for i = 1, #jobs do taken[jobs[i]] = found[i] end
 for i = 15, #KEYS do
   local a = 8 + (i - 15) * 9
   local id, job, fault, confirmed = ARGV[a], ARGV[a + 1], ARGV[a + 6], ARGV[a + 8]
-  local known = unknown and not here[id] and {} or redis.call('HMGET', KEYS[i], 'state', 'served', 'asked')
+  local known = unknown and not here[id] and {} or redis.call('HMGET', KEYS[i], 'state', 'served', 'asked', 'wish:' .. batch_id)
   local other = not known[1] and not known[2] and fault == '' and taken[job]
   local what, by = 'opened', id
   meant = meant or confirmed == '1'
   if again and known[3] == now then
     what = 'opened'
+  elseif known[1] and not known[4] and taken[job] == id and shared == '' then -- it was canceled, and forgotten since
+    what = 'join'
   elseif known[1] or known[2] then
     what, by = 'known', known[2] or id
     if known[2] and confirmed == '1' then
