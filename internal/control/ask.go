@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -79,17 +82,25 @@ func (a *Asked) Refused() error {
 // recorded is withdrawn.
 type CanceledError struct {
 	Batch, Why string
-	Err        error // that was not withdrawn; nil: it was
+	Projects   []string // where it was canceled, if it was not in all: in the others it is recorded
+	Err        error    // that was not withdrawn; nil: it was
 }
 
 // Error tells by whom.
 func (e *CanceledError) Error() string {
-	if e.Err != nil {
-		return fmt.Sprintf("batch %s was %s, while it was recorded, but what was recorded could not all be withdrawn: "+
-			"cancel it once more (enqueue cancel %s): %v", e.Batch, e.Why, e.Batch, e.Err)
+	where := ""
+	if len(e.Projects) > 0 {
+		where = " in project " + strings.Join(e.Projects, ", ")
 	}
-	return fmt.Sprintf("batch %s was %s, while it was recorded: what was recorded is withdrawn, unless its stop call has "+
-		"gone out (see: enqueue status %s)", e.Batch, e.Why, e.Batch)
+	if e.Err != nil {
+		return fmt.Sprintf("batch %s was %s%s, while it was recorded, but what was recorded could not all be withdrawn: "+
+			"cancel it once more (enqueue cancel %s): %v", e.Batch, e.Why, where, e.Batch, e.Err)
+	}
+	what := "what was recorded is withdrawn, unless its stop call has gone out"
+	if where != "" {
+		what = "there, " + what + "; all others are recorded"
+	}
+	return fmt.Sprintf("batch %s was %s%s, while it was recorded: %s (see: enqueue status %s)", e.Batch, e.Why, where, what, e.Batch)
 }
 
 // PartError says how far an ask came that failed. Asking again with the same batch
@@ -127,13 +138,14 @@ const (
 type asking struct {
 	Ask
 	producer *tasks.Producer
-	ledger   *ledger.Ledger    // of its kind of stops
-	marks    map[string]string // by project: why the batch was canceled before the ask
+	ledger   *ledger.Ledger // of its kind of stops
+	cancels  map[string]int // by project: how often the batch was canceled before the ask
 
 	mu    sync.Mutex
 	tried bool
 	safe  int
 	asked Asked
+	part  map[string]string // by project: why the batch was canceled there alone meanwhile
 }
 
 // Ask records the stops through a producer. An error is a *PartError.
@@ -142,17 +154,21 @@ func (d *Desk) Ask(ctx context.Context, producer *tasks.Producer, ask Ask) (*Ask
 	if ask.Meta.Shadow {
 		books = books.Shadow()
 	}
-	a := &asking{Ask: ask, producer: producer, ledger: books, marks: map[string]string{},
+	a := &asking{Ask: ask, producer: producer, ledger: books, cancels: map[string]int{}, part: map[string]string{},
 		asked: Asked{JoinedJobs: []StopRef{}, FullJobs: []StopRef{}, Served: map[string]bool{}}}
 	err := a.describe(ctx, d.Ledger)
 	if err == nil {
 		err = a.carryOut(ctx)
 	}
 	if canceled, ok := errors.AsType[*CanceledError](err); ok {
-		canceled.Err = a.withdraw(context.WithoutCancel(ctx), d, canceled.Why)
+		canceled.Err = a.withdraw(context.WithoutCancel(ctx), d, canceled.Why, a.Projects)
 	}
 	if err == nil && ask.Notify != "" && len(a.asked.Served) > 0 {
 		err = notify.Arm(ctx, d.Redis, ask.Batch, ask.Notify)
+	}
+	if part := slices.Sorted(maps.Keys(a.part)); len(part) > 0 && err == nil {
+		err = &CanceledError{Batch: ask.Batch, Why: a.part[part[0]], Projects: part,
+			Err: a.withdraw(context.WithoutCancel(ctx), d, a.part[part[0]], part)}
 	}
 	if err != nil { // an answer that got lost leaves open what was recorded
 		return nil, &PartError{Batch: ask.Batch, Tried: a.tried, Safe: a.safe, Total: ask.Total, Err: err}
@@ -161,18 +177,18 @@ func (d *Desk) Ask(ctx context.Context, producer *tasks.Producer, ask Ask) (*Ask
 }
 
 // withdraw withdraws what was recorded of a batch that somebody has canceled meanwhile: after his own cancel, perhaps.
-func (a *asking) withdraw(ctx context.Context, d *Desk, why string) error {
-	b := &Batch{ID: a.Batch, Projects: a.Projects, Ledger: a.ledger, desk: d}
+func (a *asking) withdraw(ctx context.Context, d *Desk, why string, projects []string) error {
+	b := &Batch{ID: a.Batch, Projects: projects, Ledger: a.ledger, desk: d}
 	return b.withdraw(ctx, why, &Canceled{})
 }
 
 func (a *asking) describe(ctx context.Context, l *ledger.Ledger) error {
 	for _, p := range a.Projects {
-		mark, _, err := a.ledger.Canceled(ctx, p, a.Batch)
+		n, err := a.ledger.Cancels(ctx, p, a.Batch)
 		if err != nil {
 			return err
 		}
-		a.marks[p] = mark
+		a.cancels[p] = n
 		if err := l.Describe(ctx, p, a.Batch, a.Meta); err != nil {
 			return err
 		}
@@ -231,16 +247,26 @@ func (a *asking) carryOut(ctx context.Context) error {
 func (a *asking) send(ctx context.Context, project string, asks []ledger.Ask) error {
 	a.mu.Lock()
 	a.tried = true
+	_, off := a.part[project]
 	a.mu.Unlock()
+	if off {
+		return nil
+	}
 	openings, err := a.producer.Ask(ctx, project, a.Batch, asks)
+	why, whole, n := "", false, a.cancels[project]
 	if err == nil { // a cancel that has set its mark later withdraws these, too
-		var why string
-		if why, _, err = a.ledger.Canceled(ctx, project, a.Batch); err == nil && why != a.marks[project] {
+		if n, err = a.ledger.Cancels(ctx, project, a.Batch); err == nil && n != a.cancels[project] {
+			why, whole, err = a.ledger.Canceled(ctx, project, a.Batch)
+		}
+		if err == nil && whole {
 			err = &CanceledError{Batch: a.Batch, Why: why}
 		}
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if err == nil && n != a.cancels[project] {
+		a.part[project] = why
+	}
 	for _, o := range openings {
 		a.count(project, o)
 		if a.Each != nil {

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"errors"
 	"strconv"
 	"testing"
 	"time"
@@ -54,5 +55,104 @@ func TestCancelWhileRecorded(t *testing.T) {
 	}
 	if b.Counts[ledger.Canceled] != b.Total {
 		t.Errorf("%+v", b)
+	}
+}
+
+// Whoever cancels one project of a batch that is being recorded leaves the others alone.
+func TestCancelOfOneProjectWhileRecorded(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Limited(t)
+	d, err := Open(t.Context(), rdb)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := when.Parse(when.Spec{In: "1h"}, d.Fleet.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = d.Ask(t.Context(), tasks.NewProducer(d.Ledger, rdb), Ask{
+		Batch: "b", Projects: []string{"p", "q"}, Total: 6000, Plan: plan, Confirmed: true,
+		Jobs: func(yield func(joblist.Item, error) bool) {
+			for i := range 6000 {
+				if i == 3000 {
+					for {
+						b, err := d.Batch(t.Context(), "b")
+						if err == nil && len(b.Projects) == 2 {
+							if _, err = b.In([]string{"q"}).Cancel(t.Context(), "canceled by alice"); err != nil {
+								t.Error(err)
+							}
+							break
+						}
+						time.Sleep(time.Millisecond)
+					}
+				}
+				if !yield(joblist.Item{ProjectID: []string{"p", "q"}[i%2], JobID: strconv.Itoa(i + 1)}, nil) {
+					return
+				}
+			}
+		}})
+	p, berr := d.Ledger.Batch(t.Context(), "p", "b")
+	if berr != nil {
+		t.Fatal(berr)
+	}
+	q, _ := d.Ledger.Batch(t.Context(), "q", "b")
+	t.Logf("ask: %v; q: %d of %d canceled", err, q.Counts[ledger.Canceled], q.Total)
+	if n := p.Counts[ledger.Canceled]; n > 0 || p.Total < 3000 {
+		t.Errorf("alice canceled project q; in p, which nobody canceled, %d of %d stops are canceled (want 3000, none canceled)", n, p.Total)
+	}
+}
+
+// Who cancels a batch again that was canceled before, and asked for again, cancels it.
+func TestCancelAgainWhileRecorded(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Limited(t)
+	d, err := Open(t.Context(), rdb)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := when.Parse(when.Spec{In: "1h"}, d.Fleet.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel := func() error {
+		for {
+			if b, err := d.Batch(t.Context(), "b"); err == nil && b.Ledger != nil {
+				lb, err := d.Ledger.Batch(t.Context(), "p", "b")
+				if err == nil && lb.InFlight() > 0 {
+					_, err = b.Cancel(t.Context(), "canceled by alice@host")
+					return err
+				}
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+	ask := func(from, n int) error {
+		_, err := d.Ask(t.Context(), tasks.NewProducer(d.Ledger, rdb), Ask{
+			Batch: "b", Projects: []string{"p"}, Total: n, Plan: plan, Confirmed: true,
+			Jobs: func(yield func(joblist.Item, error) bool) {
+				for i := range n {
+					if i == n/2 {
+						if err := cancel(); err != nil {
+							t.Error(err)
+						}
+					}
+					if !yield(joblist.Item{ProjectID: "p", JobID: strconv.Itoa(from + i + 1)}, nil) {
+						return
+					}
+				}
+			}})
+		return err
+	}
+	var canceled *CanceledError
+	if err := ask(0, 3000); !errors.As(err, &canceled) {
+		t.Fatal("the first cancel", err)
+	}
+	err = ask(10000, 3000) // further jobs of the same batch: a corrected list
+	b, berr := d.Ledger.Batch(t.Context(), "p", "b")
+	if berr != nil {
+		t.Fatal(berr)
+	}
+	if n := b.InFlight(); n > 0 {
+		t.Errorf("canceled a second time by the same person; the ask: %v; %d stops are in flight", err, n)
 	}
 }

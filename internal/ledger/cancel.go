@@ -13,6 +13,7 @@ import (
 // canceledField is in the hash of a batch, beside its counts: wholly or here, a space, and why.
 const (
 	canceledField = "called_off"
+	cancelsField  = "calls_off" // how often it was canceled: two marks may say the same
 	wholly        = "all"
 	here          = "project"
 )
@@ -33,6 +34,7 @@ func (l *Ledger) MarkCanceled(ctx context.Context, projectID, batch, why string,
 	k := l.keys(projectID)
 	pipe := l.rdb.TxPipeline()
 	pipe.HSet(ctx, k.batch(batch), canceledField, scope+" "+why)
+	pipe.HIncrBy(ctx, k.batch(batch), cancelsField, 1)
 	pipe.ZAddNX(ctx, k.ended(), redis.Z{Score: float64(l.now().UnixMilli()), Member: batch}) // as Describe
 	if _, err := pipe.Exec(ctx); err != nil {
 		return fmt.Errorf("mark batch %s of project %s as canceled: %w", batch, projectID, err)
@@ -49,6 +51,15 @@ func (l *Ledger) Canceled(ctx context.Context, projectID, batch string) (why str
 	}
 	scope, why, _ := strings.Cut(mark, " ")
 	return why, scope == wholly, nil
+}
+
+// Cancels is how often a batch was canceled in a project.
+func (l *Ledger) Cancels(ctx context.Context, projectID, batch string) (int, error) {
+	n, err := l.rdb.HGet(ctx, l.keys(projectID).batch(batch), cancelsField).Int()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return 0, fmt.Errorf("look whether batch %s of project %s was canceled: %w", batch, projectID, err)
+	}
+	return n, nil
 }
 
 // WithdrawAll withdraws what a batch wants of its stops in a project, as Withdraw does, of

@@ -147,7 +147,11 @@ func (l *Ledger) sweepBatch(ctx context.Context, projectID, batch string, old ti
 		}
 		for i, id := range ids {
 			served := cmp.Or(records[i]["served"], id)
-			keys = append(keys, k.Stop(id), k.Stop(served), k.Stop(cmp.Or(prevs[i], served)))
+			after, err := l.after(ctx, projectID, served, records[i]["job"], prevs[i])
+			if err != nil {
+				return err
+			}
+			keys = append(keys, k.Stop(id), k.Stop(served), k.Stop(cmp.Or(prevs[i], served)), k.Stop(cmp.Or(after, served)))
 			args = append(args, id, served, records[i]["job"], prevs[i])
 		}
 		left, err := sweepScript.Run(ctx, l.rdb, keys, args...).Int()
@@ -167,29 +171,53 @@ func (l *Ledger) sweepBatch(ctx context.Context, projectID, batch string, old ti
 	}
 }
 
-// before is the id of the stop of the same job that ended before each stop; "": there was none.
+// after is the id of the stop of the same job that ended after a stop, if one ended before it, too; "": there is none.
+func (l *Ledger) after(ctx context.Context, projectID, id, job, prev string) (string, error) {
+	if prev == "" {
+		return "", nil
+	}
+	stops, err := l.JobStops(ctx, projectID, job)
+	for _, s := range stops {
+		if s.prev == id {
+			return s.ID, nil
+		}
+	}
+	return "", err
+}
+
+// before is the id of the stop of the same job that ended before each stop; "": there is none any more.
 func (l *Ledger) before(ctx context.Context, projectID string, ids []string,
 	records []map[string]string) ([]string, error) {
-	if len(ids) == 0 {
-		return nil, nil
-	}
-	k, pipe := l.keys(projectID), l.rdb.Pipeline()
-	answers := make([]*redis.SliceCmd, len(ids))
-	for i, id := range ids {
-		answers[i] = pipe.HMGet(ctx, k.Stop(cmp.Or(records[i]["served"], id)), "prev")
-	}
-	_, err := pipe.Exec(ctx)
-	prevs := make([]string, len(ids))
-	for i, a := range answers {
-		if luascript.NoHash(a) {
-			continue
+	k, prevs := l.keys(projectID), make([]string, len(ids))
+	some := func(key func(i int) string, field string, found func(i int, value string)) error {
+		pipe, answers := l.rdb.Pipeline(), make(map[int]*redis.SliceCmd)
+		for i := range ids {
+			if key(i) != "" {
+				answers[i] = pipe.HMGet(ctx, k.Stop(key(i)), field)
+			}
 		}
-		if a.Err() != nil {
-			return nil, err
+		_, err := pipe.Exec(ctx)
+		for i, a := range answers {
+			switch {
+			case luascript.NoHash(a):
+				found(i, "")
+			case a.Err() != nil:
+				return err
+			default:
+				found(i, luascript.FieldOf(a))
+			}
 		}
-		prevs[i] = luascript.FieldOf(a)
+		return nil
 	}
-	return prevs, nil
+	err := some(func(i int) string { return cmp.Or(records[i]["served"], ids[i]) }, "prev", func(i int, prev string) { prevs[i] = prev })
+	if err == nil {
+		err = some(func(i int) string { return prevs[i] }, "state", func(i int, state string) {
+			if state == "" {
+				prevs[i] = ""
+			}
+		})
+	}
+	return prevs, err
 }
 
 // forgetBatch takes a batch of which a project has nothing left from the indexes

@@ -116,3 +116,33 @@ func TestSweepThatIsCutShort(t *testing.T) {
 		}
 	})
 }
+
+// Two workers that forget the same batch at once leave nothing of it.
+func TestTwoSweepsAtOnce(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		w.withdraw(t, w.opened(t, "weekly", "10")[0], "weekly", ledger.Withdrew)
+		if _, err := w.ledger.Uncounted(t.Context(), project, 10); err != nil {
+			t.Fatal(err)
+		}
+		w.advance(2 * retention)
+		one, other := ledger.New(w.rdb, w.now), ledger.New(w.limited, w.now)
+		w.rdb.AddHook(&between{"srem", func() {
+			if err := other.Sweep(t.Context(), retention); err != nil {
+				t.Error(err)
+			}
+		}})
+		if err := one.Sweep(t.Context(), retention); err != nil {
+			t.Fatal(err)
+		}
+		for range 5 { // whatever is left is never forgotten
+			w.advance(2 * retention)
+			w.sweep(t)
+		}
+		if ids, err := w.ledger.Batches(t.Context(), 10); err != nil || slices.Contains(ids, "weekly") {
+			t.Errorf("listed are still %v, %v", ids, err)
+		}
+		if p, err := w.ledger.BatchProjects(t.Context(), "weekly"); err == nil {
+			t.Errorf("the index has it still: %v", p)
+		}
+	})
+}

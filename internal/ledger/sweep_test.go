@@ -402,3 +402,26 @@ func TestAskedAnewByTheBatchThatOpenedTheStop(t *testing.T) {
 		}
 	})
 }
+
+// A job's oldest stop is found as long as the ledger has it, also when two later ones of other batches are forgotten, one
+// after the other.
+func TestJobStopsAfterSweepsOfTwoLater(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		ids := w.opened(t, "long", "10", "11")
+		w.finished(t, w.claim(t, ids[0]), ledger.Stopped)
+		w.finished(t, w.claim(t, w.opened(t, "tuesday", "10")[0]), ledger.Stopped)
+		w.advance(retention / 2)
+		w.finished(t, w.claim(t, w.opened(t, "wednesday", "10")[0]), ledger.Stopped)
+		w.advance(retention/2 + time.Hour)
+		w.sweep(t) // tuesday goes
+		if _, err := w.ledger.Batch(t.Context(), project, "wednesday"); err != nil {
+			t.Fatal(err)
+		}
+		w.advance(retention / 2)
+		w.sweep(t)
+		found, err := w.ledger.JobStops(t.Context(), project, "10")
+		if err != nil || !slices.ContainsFunc(found, func(s *ledger.Stop) bool { return s.ID == ids[0] }) {
+			t.Errorf("stops of the job: %v, %v, want that of batch long, which the ledger still has (%s)", found, err, w.get(t, ids[0]).State)
+		}
+	})
+}

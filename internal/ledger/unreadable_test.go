@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"vizstop/internal/ledger"
 )
@@ -41,6 +42,22 @@ func TestAKeyThatHoldsNoStop(t *testing.T) {
 		got := results(w.open(t, "c", w.ask("1"), w.ask("2"), w.ask("3")))
 		if !slices.Equal(got, []ledger.Result{ledger.Opened, ledger.Opened, ledger.Opened}) {
 			t.Errorf("asked for again in another batch: %q", got)
+		}
+	})
+}
+
+// A stop that no wish wants any more, by the word of a program that knows nothing of passed wishes, is claimed all the same.
+func TestClaimWithoutAWish(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		id := w.open(t, "soon", w.in(0, 30*time.Second))[0].StopID
+		w.open(t, "later", w.in(2*time.Hour, 3*time.Hour))
+		for _, batch := range []string{"soon", "later"} {
+			w.rdb.HSet(t.Context(), keys.Stop(id), "late:"+batch, "canceled", "withdrawn", "canceled")
+		}
+		w.round(t)
+		w.advance(time.Minute)
+		if c, err := w.release.NewClaim(project, w.get(t, id).Member(), ledger.KindStop).Do(); err != nil || c.Stop == nil || c.MayCall {
+			t.Errorf("%+v, %v, want it claimed without a call", c, err)
 		}
 	})
 }

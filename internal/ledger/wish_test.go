@@ -433,3 +433,31 @@ func TestLastDeadlineOfALateWithdrawal(t *testing.T) {
 		}
 	})
 }
+
+// A marked step that comes back, as the deadline of the wish it was claimed for has passed meanwhile, is looked at now, like
+// one that a pause or a limit holds back; a cancel ends it soon.
+func TestAMarkedStepOfAPassedWishIsLookedAt(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		later := w.in(2*time.Hour, 3*time.Hour)
+		id := w.open(t, "soon", w.in(0, 30*time.Second))[0].StopID
+		w.open(t, "later", later)
+		w.advance(28 * time.Second)
+		w.round(t)
+		claim := w.release.NewClaim(project, w.get(t, id).Member(), ledger.KindStop)
+		if c, err := claim.Do(); err != nil || !c.MayCall {
+			t.Fatalf("%+v, %v", c, err)
+		}
+		w.advance(4 * time.Second) // the worker stood still: it claims anew
+		if c, err := claim.Do(); err != nil || !c.Held {
+			t.Fatalf("%+v, %v", c, err)
+		}
+		if s := w.get(t, id); s.Kind != ledger.KindPoll || s.Next.After(w.now().Add(time.Minute)) {
+			t.Errorf("it is a %s in %v, want a look now", s.Kind, s.Next.Sub(w.now()))
+		}
+		w.withdraw(t, id, "later", ledger.TooLate)
+		w.advance(time.Minute)
+		if r := w.round(t); len(r.Polls) != 1 {
+			t.Errorf("a minute after its cancel it is not looked at: it stays in flight until %v", w.get(t, id).Next)
+		}
+	})
+}

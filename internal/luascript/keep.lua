@@ -11,6 +11,7 @@ local function keep(stop, id, now, k, lane)
   if f.state ~= 'pending' and f.state ~= 'stopping' then return end
   now = tonumber(now)
   local w = wanted(f, k.limits, now)
+  if not w.due then return end -- no wish stands: a withdrawal by a program of before leaves passes behind
   local free = w.from and (now >= w.from or w.due >= w.from) and (now < w.till or w.deadline <= w.till)
   if w.from and (w.due < w.from or w.deadline > w.till) then
     redis.call('HSET', stop, 'meant_from', string.format('%.0f', w.from), 'meant_till', string.format('%.0f', w.till),

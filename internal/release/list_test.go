@@ -485,3 +485,15 @@ func TestTheLastThatAListHasMissed(t *testing.T) {
 		}
 	})
 }
+
+// A list check at a rate of less than four calls an hour is told that rate, and not that any number is allowed.
+func TestListRateOfAFewCallsAnHour(t *testing.T) {
+	w := onRedis(t, Config{Rate: 50})
+	w.watched(5)
+	w.report(Call{ProjectID: project, At: w.now()}, &jobs.Error{Kind: jobs.KindThrottled, RetryAfter: time.Second, Limit: 3.0 / 3600})
+	w.advance(24 * time.Hour)
+	w.unlisted("b-0", "b-1", "b-2", "b-3", "b-4")
+	if r := w.round(listing(1)); r.List == nil || r.List.Rate == 0 {
+		t.Errorf("known is %+v: 0 is any number of calls a second, want %v", r.List, 3.0/3600)
+	}
+}

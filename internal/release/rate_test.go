@@ -413,3 +413,16 @@ func TestALate429WithoutALimit(t *testing.T) {
 		}
 	})
 }
+
+// A login that IAM turns away says nothing about the rate of ModelArts' own API.
+func TestThrottledLogin(t *testing.T) {
+	w := onRedis(t, Config{Rate: 50, Burst: 5})
+	for _, limit := range []float64{0, 5.0 / 60} {
+		refused := &jobs.Error{Operation: jobs.OperationToken, Kind: jobs.KindThrottled, Limit: limit}
+		w.report(Call{ProjectID: project, At: w.now()}, refused)
+		w.advance(3 * time.Second)
+		if r := w.rate(); r != 50 {
+			t.Errorf("limit of IAM %v: the project may make %v calls a second, want 50", limit, r)
+		}
+	}
+}

@@ -96,6 +96,9 @@ func (r *reporter) Throttled(ctx context.Context, projectID string, err error) e
 // noStep stands for the step of a call that is no probe, whatever is probed.
 const noStep = "-"
 
+// noCut, in place of a limit, parks a project and leaves its rate alone.
+const noCut = -1
+
 // throttled parks a project after a 429 to a call of a step.
 func (r *reporter) throttled(ctx context.Context, c Call, step string, err error) error {
 	d, told, limit := parkLeast+rand.N(parkMost-parkLeast), 0, 0.0
@@ -104,6 +107,9 @@ func (r *reporter) throttled(ctx context.Context, c Call, step string, err error
 			d, told = apiErr.RetryAfter, 1
 		}
 		limit = apiErr.Limit
+		if apiErr.Operation == jobs.OperationToken { // IAM's refusal says nothing about the rate of the API
+			limit = noCut
+		}
 	}
 	fresh, rerr := throttledScript.Run(ctx, r.rdb, []string{ledger.Keys(c.ProjectID).Control()},
 		r.now().UnixMilli(), d.Milliseconds(), told, c.At.UnixMilli(), r.Rate(c.ProjectID), limit, step).Bool()

@@ -1,8 +1,8 @@
 -- Forgets the oldest stops of a batch that ended long ago, and at last the batch.
 --
 -- KEYS  active, last, ended, batch, batch stops, limits, then for each stop of the batch: what stands under its id, the
---       stop that served the wish (the same key if it did so itself), and the stop of the job before that one (the same
---       key if there was none)
+--       stop that served the wish (the same key if it did so itself), and the stops of the job before and after that one
+--       (the same key if there was none, or none before it)
 -- ARGV  batch, since when a batch is too old (ms), 1 when no index has the batch any more, then for each: its id, the id of
 --       the one that served, its job, the id of the one before ("": there was none)
 -- Returns 1 when all its stops are gone and, if no index has it, the batch; 0 when some of it is left; -1 when it is not to
@@ -10,6 +10,9 @@
 local active, last, ended, batch, stops, limits = unpack(KEYS, 1, 6)
 local batch_id, since = ARGV[1], tonumber(ARGV[2])
 local at = tonumber(redis.call('ZSCORE', ended, batch_id) or since)
+if ARGV[3] ~= '' and redis.call('EXISTS', batch, stops) == 0 and not redis.call('ZSCORE', ended, batch_id) then
+  return 1 -- somebody else has forgotten it, or the answer that told so got lost
+end
 if at >= since then
   return -1
 end
@@ -18,8 +21,8 @@ if tonumber(left[1] or 0) + tonumber(left[2] or 0) > 0 then
   redis.call('ZREM', ended, batch_id)
   return -1
 end
-for i = 1, (#KEYS - 6) / 3 do
-  local own, stop, before = unpack(KEYS, 3 * i + 4, 3 * i + 6)
+for i = 1, (#KEYS - 6) / 4 do
+  local own, stop, before, after = unpack(KEYS, 4 * i + 3, 4 * i + 6)
   local own_id, id, job, prev = unpack(ARGV, 4 * i, 4 * i + 3)
   if redis.call('LINDEX', stops, 0) ~= own_id then
     return 0 -- somebody else sweeps, too
@@ -35,6 +38,8 @@ for i = 1, (#KEYS - 6) / 3 do
       else
         redis.call('HDEL', last, job)
       end
+    elseif after ~= stop and redis.call('HGET', after, 'prev') == id then
+      redis.call('HSET', after, 'prev', prev)
     end
   end
   if own ~= stop then

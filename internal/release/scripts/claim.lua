@@ -1,9 +1,8 @@
--- Claims steps for the tasks that carry them. Put after rate.lua, turn.lua, present.lua, admit.lua and back.lua. A claim
--- of a stop call leaves a mark: whoever finds it after the worker has died knows that the call may have gone out. The call
--- of a stop that nobody confirmed counts in the window, each time that it is claimed.
--- A claim that is repeated, as its answer was lost or came late, gets the same answer again, unless something, or a
--- shadow account, holds it back by now. One of a stop call is made anew after 3 seconds: it counts, and is marked, when
--- it may go out.
+-- Claims steps for the tasks that carry them. Put after rate.lua, turn.lua, present.lua, admit.lua and back.lua. A
+-- claim of a stop call leaves a mark: whoever finds it after the worker has died knows that the call may have gone out.
+-- That of a stop that nobody confirmed counts in the window, each time that it is claimed. A claim that is repeated, as
+-- its answer was lost or came late, gets the same answer again, unless something, or a shadow account, holds it back by
+-- now. One of a stop call is made anew after 3 seconds: it counts, and is marked, when it may go out.
 --
 -- KEYS  control, waiting:small, waiting:stop, waiting:look, released, waiting:limited, waiting:held, limits, window,
 --       latest, state:pending, then the stop of each item
@@ -50,8 +49,9 @@ local function claim(stop, id, hop, job, kind, nonce)
     lane, later = kept, tonumber(due) -- it keeps its place in the order
   end
   if later then
-    local from, next_hop = string.format('%.0f', later), string.format('%.0f', hop + 1)
     kind = kind_back(stop, kind, again, withdrawn, calling)
+    if kind ~= at_kind then later = math.max(now, math.min(parked, deadline)) end -- a look waits for no wish
+    local from, next_hop = string.format('%.0f', later), string.format('%.0f', hop + 1)
     redis.call('ZREM', released, member)
     redis.call('ZADD', kind == 'poll' and look or k[lane] or large, from, id .. ':' .. next_hop .. ':' .. job)
     redis.call('HSET', stop, 'hop', next_hop, 'next', from)

@@ -53,7 +53,7 @@ if listing and open and not hold and free and list_at <= now and affordable() >=
     unpack(watching >= least and {'list_many', string.format('%.0f', now)} or {}))
   for i = 2, #known do list[i + 1] = tonumber(known[i] or 0) end
   list[9] = redis.call('HINCRBY', control, 'list_check', 1)
-  list[10] = b.limited and math.floor(1000 * b.steady) or 0
+  list[10] = b.limited and math.max(1, math.floor(1000 * b.steady)) or 0 -- 0: any number
   pay(b, list[6] == 1 and 1 or list[2]) -- a look at its length, or as many pages as the last one had
 end
 save(control, now, b)

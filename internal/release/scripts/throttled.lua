@@ -3,7 +3,8 @@
 --
 -- KEYS  control
 -- ARGV  now, for how long (ms), 1 when the API said for how long, when the refused call was claimed (ms), rate configured,
---       the limit that the API told (calls per second; 0: none), the step (a member; "list" for a list call, "-" for any other)
+--       the limit that the API told (calls per second; 0: none; -1: the rate is left alone, it was a login), the step (a
+--       member; "list" for a list call, "-" for any other)
 -- Returns 1 when it was not parked before.
 local control, now, wait, told_wait, went = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1', tonumber(ARGV[4])
 local conf, limit = tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -28,7 +29,7 @@ end
 count(control, now, -1) -- it was refused: the API does not count it
 if limit > 0 then
   redis.call('HSET', control, 'base', limit, 'told', 1, 'cut', string.format('%.0f', till))
-elseif went >= cut then
+elseif limit == 0 and went >= cut then
   local rate = steadyOf(now, conf, tonumber(f[2] or nil), cut, f[7] == '1')
   if rate == INF then -- a late answer: the last second in which anything was called tells
     rate = seen > 0 and seen or math.max(tonumber(f[4] or 0), tonumber(f[5] or 0))
