@@ -46,6 +46,23 @@ func (w *world) awaitAdopted(n int) map[string]*ledger.Stop {
 	return w.awaitEnd(5*time.Minute, ofToday())
 }
 
+// Whatever the moment at which a foreign task becomes due, its stop call goes out about a second later, as the documents say.
+func TestAForeignTaskThatIsDueLater(t *testing.T) {
+	inBubble(t, modelartstest.Config{}, func(w *world) {
+		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: time.Second})
+		r := w.start(func(c *worker.Config) { c.CheckInterval, c.DelayedCheckInterval = 200*time.Millisecond, time.Second })
+		defer r.stop()
+		time.Sleep(11 * time.Second)
+		due := time.Now().Add(2 * time.Second)
+		w.enqueueForeign("later", "10", asynq.ProcessAt(due))
+		time.Sleep(4 * time.Second)
+		if n := w.calls("10", jobs.OperationStop); n != 1 {
+			w.t.Errorf("%d stop calls two seconds after the task was due, want 1", n)
+		}
+		w.awaitEnd(time.Minute, ofToday())
+	})
+}
+
 // asynq tries a task whose own deadline has passed again and again, and never calls
 // the handler. Each is recorded once, ends as expired, and leaves the queue.
 func TestAForeignTaskWhoseDeadlineHasPassed(t *testing.T) {

@@ -18,14 +18,14 @@ func kindOf(cl *Call, a *Answer) jobs.Kind {
 	if cl.Operation == jobs.OperationToken {
 		return kindOfLogin(a.Status, a.problem.message)
 	}
-	code := normalizeCode(a.problem.code)
 	codes := cl.generation().Codes
-	if full := "modelarts." + code; codes[full] != jobs.KindOK { // v2 may leave out the prefix
-		code = full
+	code := normalizeCode(a.problem.code)
+	if codes != nil { // v2 may leave out the prefix
+		code = withPrefix(code, codes)
 	}
 	kind, decided := codes[code]
 	if !decided {
-		kind = kindOfCall(a)
+		kind = kindOfCall(a, code)
 	}
 	switch {
 	case !aboutJob(kind) || isOwn(code):
@@ -45,11 +45,22 @@ func aboutJob(k jobs.Kind) bool {
 	return k == jobs.KindNotFound || k == jobs.KindNotAllowed || k == jobs.KindInvalid
 }
 
-func kindOfCall(a *Answer) jobs.Kind {
-	code := normalizeCode(a.problem.code)
+// notStoppable is the code of a job that can't be stopped, since it is not running.
+const notStoppable = "modelarts.0105"
+
+// withPrefix is a bare code with the prefix of ModelArts' own, if that makes one that is known.
+func withPrefix(code string, codes map[string]jobs.Kind) string {
+	full := "modelarts." + code
+	if codes[full] != jobs.KindOK || codeKinds[full] != jobs.KindOK || full == notStoppable {
+		return full
+	}
+	return code
+}
+
+func kindOfCall(a *Answer, code string) jobs.Kind {
 	gateway := strings.HasPrefix(code, "apig.")
 	switch {
-	case code == "modelarts.0105":
+	case code == notStoppable:
 		return jobs.KindNotAllowed // no document says which HTTP status comes with it
 	case a.Status/100 == 3, a.Status == http.StatusGone:
 		return jobs.KindNoAPI

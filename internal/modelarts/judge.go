@@ -51,7 +51,7 @@ func errorFrom(cl *Call, a *Answer, cause error, now time.Time) *jobs.Error {
 	}
 	apiErr.RetryAfter = retryAfter(a.Header, now.Add(apiErr.ClockSkew))
 	apiErr.MaybeSent = apiErr.Kind == jobs.KindUnavailable && cl.Operation != jobs.OperationToken
-	if apiErr.Kind == jobs.KindThrottled {
+	if apiErr.Kind == jobs.KindThrottled && cl.Operation != jobs.OperationToken { // IAM has a limit of its own
 		apiErr.Limit = limitIn(p.message)
 	}
 	if apiErr.Kind == jobs.KindNotAllowed {

@@ -17,6 +17,9 @@ const (
 	minUse = time.Minute
 	// refusalMemory is how long a refused login is not tried again.
 	refusalMemory = 30 * time.Second
+	// spare is for how long after it should have been renewed what was lent is used while IAM does not answer. The
+	// API tells if it has ended.
+	spare = renewBefore
 	// loginTimeout bounds a login, which must outlive the call that began it.
 	loginTimeout = 30 * time.Second
 )
@@ -42,6 +45,7 @@ type lender[T any] struct {
 type loan[T any] struct {
 	value   T
 	renewAt time.Time
+	endsAt  time.Time // until when it is used in need
 }
 
 type refusal struct {
@@ -82,6 +86,9 @@ func (l *lender[T]) login(ctx context.Context, c *Client, project string) (T, er
 	defer cancel()
 	value, renewAt, err := l.fetch(ctx, c, project)
 	if err != nil {
+		if spared, ok := l.spared(project, err, c.now()); ok {
+			return spared, nil
+		}
 		l.refused(project, err, c.now())
 		return value, err
 	}
@@ -104,6 +111,24 @@ func (l *lender[T]) remembered(project string, now time.Time) (value T, known bo
 	return value, false, nil
 }
 
+// spared is what is in hand, where IAM did not answer whether there is another one: for a while it is not asked again.
+func (l *lender[T]) spared(project string, err error, now time.Time) (value T, ok bool) {
+	switch jobs.KindOf(err) {
+	case jobs.KindThrottled, jobs.KindUnavailable, jobs.KindUnreachable, jobs.KindTimeout, jobs.KindDisconnected:
+	default:
+		return value, false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	one, ok := l.loans[project]
+	if !ok || !now.Before(one.endsAt) {
+		return value, false
+	}
+	one.renewAt = now.Add(refusalMemory)
+	l.loans[project] = one
+	return one.value, true
+}
+
 func (l *lender[T]) keep(project string, value T, renewAt, now time.Time) {
 	if soonest := now.Add(minUse); renewAt.Before(soonest) {
 		renewAt = soonest
@@ -111,7 +136,7 @@ func (l *lender[T]) keep(project string, value T, renewAt, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.forgetOld(now)
-	l.loans[project] = loan[T]{value, renewAt}
+	l.loans[project] = loan[T]{value, renewAt, renewAt.Add(spare)}
 }
 
 // forget drops what is kept for a project if it is still the one that is meant.
@@ -143,7 +168,7 @@ func (l *lender[T]) refused(project string, err error, now time.Time) {
 // forgetOld keeps the maps as small as the projects in use.
 func (l *lender[T]) forgetOld(now time.Time) {
 	for project, one := range l.loans {
-		if !now.Before(one.renewAt) {
+		if !now.Before(one.endsAt) {
 			delete(l.loans, project)
 		}
 	}

@@ -144,3 +144,28 @@ func TestExpiry(t *testing.T) {
 		}
 	}
 }
+
+// What was lent is used while IAM is away, as long as it lives.
+func TestTokenOutlastsOutageOfIAM(t *testing.T) {
+	c, i := newPasswordClient(t, accepting)
+	mustStop(t, c, "a")
+	i.now.Add(23*time.Hour + 51*time.Minute) // 9 minutes left
+	i.set(func() { i.answer = refuse(503, "unavailable") })
+	if err := stop(t, c, "a"); err != nil {
+		t.Errorf("the token is good for 9 minutes: %v", err)
+	}
+	i.now.Add(10 * time.Minute)
+	if err := stop(t, c, "a"); jobs.KindOf(err) != jobs.KindUnavailable {
+		t.Errorf("expired: %v", err)
+	}
+}
+
+func TestAgencyKeyOutlastsOutageOfIAM(t *testing.T) {
+	c, l := newAgencyClient(t, accepting)
+	mustStop(t, c, "a")
+	l.now.Add(49 * time.Minute) // 11 minutes left of an hour; of a day it would be 4:48 h
+	l.set(func() { l.answer = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) } })
+	if err := stop(t, c, "a"); err != nil {
+		t.Errorf("the key is good for 11 minutes: %v", err)
+	}
+}

@@ -314,3 +314,16 @@ func TestCachedTokenIsNotPrinted(t *testing.T) {
 		t.Errorf("%d logins although a token was there", n)
 	}
 }
+
+// What IAM says of its own limit is not the limit of the project's calls.
+func TestLimitOfLogins(t *testing.T) {
+	c, i := newPasswordClient(t, accepting)
+	i.answer = func(w http.ResponseWriter, _ string) {
+		w.WriteHeader(429)
+		w.Write([]byte(`{"error_code":"APIGW.0308","error_msg":"The throttling threshold has been reached: policy user over ratelimit,limit:5,time:1 minute"}`))
+	}
+	apiErr := asError(t, stop(t, c, "a"))
+	if apiErr.Operation != jobs.OperationToken || apiErr.Kind != jobs.KindThrottled || apiErr.Limit != 0 {
+		t.Errorf("%s %v: limit %v calls a second", apiErr.Operation, apiErr.Kind, apiErr.Limit)
+	}
+}

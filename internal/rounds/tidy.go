@@ -3,6 +3,7 @@ package rounds
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -50,10 +51,12 @@ func (l *Loop) tidyQueue(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var failed error
 	for _, task := range abandoned {
 		if task.Info != nil {
 			if err := l.Handlers.Adopt(ctx, task.Info, l.lifeOf(task.Info)); err != nil {
-				return err
+				failed = errors.Join(failed, fmt.Errorf("adopt task %s: %w", task.ID, err)) // the others may do
+				continue
 			}
 		}
 		removed, err := l.Queue.RemoveAbandoned(ctx, tasks.Queue, task)
@@ -64,7 +67,7 @@ func (l *Loop) tidyQueue(ctx context.Context) error {
 			l.Handlers.Removed(ctx, task.ID, task.Info)
 		}
 	}
-	return nil
+	return failed
 }
 
 // lifeOf is what is left of the time of a task; negative if it is over.

@@ -1,11 +1,20 @@
 package rounds
 
 import (
+	"context"
+	"fmt"
 	"math"
 	"testing"
 	"time"
 
 	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"vizstop/internal/jobs"
+	"vizstop/internal/ledger"
+	"vizstop/internal/redistest"
+	"vizstop/internal/release"
+	"vizstop/internal/tasks"
 )
 
 // A task has until the deadline of the fleet, or until its own if that is earlier. One that is as late as a number can
@@ -29,5 +38,53 @@ func TestLifeOf(t *testing.T) {
 		if got := l.lifeOf(&tt.info); (got - tt.want).Abs() > 5*time.Second {
 			t.Errorf("%s: %s, want %s", name, got, tt.want)
 		}
+	}
+}
+
+type noCalls struct{}
+
+func (noCalls) Stop(context.Context, string, string) (jobs.Accepted, error) { panic("no call") }
+func (noCalls) Get(context.Context, string, string) (*jobs.Job, error)      { panic("no call") }
+
+type silent struct{}
+
+func (silent) StopEnded(string, time.Duration, int, string) {}
+func (silent) StopPhase(string, time.Duration, string)      {}
+func (silent) ShadowEnded(string)                           {}
+func (silent) PollStarted(time.Duration, string)            {}
+func (silent) Duplicate()                                   {}
+func (silent) Dropped(string)                               {}
+func (silent) Recovered(string)                             {}
+func (silent) ListChecked(string)                           {}
+
+// A foreign task that can't be adopted now, since its project's keys are spoilt or their node is down, keeps no other one
+// from being adopted.
+func TestTidyPassesOver(t *testing.T) {
+	server := redistest.Start(t)
+	ctx, admin := t.Context(), server.Client(t)
+	rdb := server.Limited(t)
+	books := ledger.New(rdb, time.Now)
+	rel := release.New(rdb, "w", time.Now, release.Config{})
+	handlers := tasks.New(tasks.Config{Ledger: books, Release: rel, Jobs: noCalls{}, Slots: tasks.NewSlots(4, rel), Recorder: silent{},
+		Pull: func(string, time.Duration) {}, PullShadow: func(string, time.Duration) {}})
+	l := New(Config{Redis: rdb, Ledger: books, Release: rel, Handlers: handlers, Queue: tasks.NewInspector(rdb), Recorder: silent{},
+		Schedule: tasks.Schedule{}.WithDefaults()})
+	const broken, well = "broken0000000000", "well000000000000"
+	admin.Set(ctx, "vizstop:{"+broken+"}:active", "x", 0)
+	queue := asynq.NewClientFromRedisClient(admin)
+	for i, project := range []string{broken, well} {
+		id := fmt.Sprint(project, i)
+		body := fmt.Appendf(nil, `{"project_id":%q,"job_id":"1"}`, project)
+		if _, err := queue.Enqueue(asynq.NewTask(tasks.TypeStop, body), asynq.Queue(tasks.Queue), asynq.TaskID(id)); err != nil {
+			t.Fatal(err)
+		}
+		admin.LMove(ctx, "asynq:{visualization}:pending", "asynq:{visualization}:active", "right", "left")
+		admin.HSet(ctx, "asynq:{visualization}:t:"+id, "state", "active")
+		admin.ZAdd(ctx, "asynq:{visualization}:lease", redis.Z{Score: float64(time.Now().Add(-time.Hour).Unix()), Member: id})
+	}
+	err := l.tidyQueue(ctx)
+	t.Log(err)
+	if ids, err := books.Active(ctx, well, []string{"1"}); err != nil || ids[0] == "" {
+		t.Errorf("the task of the other project was not adopted: %q, %v", ids, err)
 	}
 }

@@ -164,6 +164,10 @@ type Abandoned struct {
 // records are lost or spoilt. What a person has archived is not among them while it
 // can be read.
 func (i *Inspector) Abandoned(ctx context.Context, queue string, since time.Time) ([]Abandoned, error) {
+	// asynq's own inspector knows no queue that is not in this set, and each client writes it only once: it may be lost.
+	if err := i.rdb.SAdd(ctx, "asynq:queues", queue).Err(); err != nil {
+		return nil, fmt.Errorf("note queue %s: %w", queue, err)
+	}
 	// First, since one without a message that can be read ends asynq's own recovery of the whole queue, and a record that
 	// is no hash ends its forwarding.
 	all, err := i.orphans(ctx, queue)

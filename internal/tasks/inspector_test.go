@@ -1,6 +1,7 @@
 package tasks
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -280,5 +281,57 @@ func TestFindLeased(t *testing.T) {
 		if state, leased, err := inspector.Find(ctx, Queue, "a"); err != nil || state != "active" || leased != want {
 			t.Errorf("%v left of its lease: %q, leased %t, %v; want %t", left, state, leased, err, want)
 		}
+	}
+}
+
+// asynq's set of queues is in another slot than the queue. It is written by the first enqueue of each client alone.
+func TestQueueSetLost(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	ctx, admin, inspector := t.Context(), server.Client(t), NewInspector(server.Limited(t))
+	queue := asynq.NewClientFromRedisClient(admin)
+	enq := func(id string) {
+		t.Helper()
+		if _, err := queue.Enqueue(asynq.NewTask(TypeStop, []byte(`{"project_id":"p","job_id":"1"}`)), asynq.Queue(Queue), asynq.TaskID(id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	enq("before")
+	if err := asynq.NewInspectorFromRedisClient(admin).DeleteQueue(Queue, true); err != nil {
+		t.Fatal(err)
+	}
+	enq("foreign")
+	admin.LMove(ctx, queueKey(Queue, "pending"), queueKey(Queue, "active"), "right", "left")
+	admin.HSet(ctx, queueKey(Queue, "t:foreign"), "state", "active")
+	admin.ZAdd(ctx, queueKey(Queue, "lease"), redis.Z{Score: float64(time.Now().Add(-time.Hour).Unix()), Member: "foreign"})
+	tasks, err := inspector.Abandoned(ctx, Queue, time.Now().Add(-time.Hour))
+	if err != nil || len(tasks) != 1 || tasks[0].Info == nil {
+		t.Fatalf("abandoned: %v, %v", tasks, err)
+	}
+}
+
+// The lock of asynq.Unique goes with the task.
+func TestUniqueLock(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	ctx, admin, inspector := t.Context(), server.Client(t), NewInspector(server.Limited(t))
+	queue := asynq.NewClientFromRedisClient(admin)
+	task := asynq.NewTask(TypeStop, []byte(`{"project_id":"p","job_id":"1"}`))
+	if _, err := queue.Enqueue(task, asynq.Queue(Queue), asynq.TaskID("a"), asynq.Unique(24*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	admin.LMove(ctx, queueKey(Queue, "pending"), queueKey(Queue, "active"), "right", "left")
+	admin.HSet(ctx, queueKey(Queue, "t:a"), "state", "active")
+	admin.ZAdd(ctx, queueKey(Queue, "lease"), redis.Z{Score: float64(time.Now().Add(-time.Hour).Unix()), Member: "a"})
+	all, err := inspector.Abandoned(ctx, Queue, time.Now().Add(-time.Hour))
+	if err != nil || len(all) != 1 {
+		t.Fatal(all, err)
+	}
+	if removed, err := inspector.RemoveAbandoned(ctx, Queue, all[0]); err != nil || !removed {
+		t.Fatal(removed, err)
+	}
+	_, err = queue.Enqueue(task, asynq.Queue(Queue), asynq.TaskID("b"), asynq.Unique(24*time.Hour))
+	if errors.Is(err, asynq.ErrDuplicateTask) {
+		t.Fatalf("the task is gone, its lock holds: %v, %v", err, admin.Keys(ctx, "asynq:*").Val())
 	}
 }

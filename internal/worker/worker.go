@@ -152,6 +152,8 @@ const (
 	// checkPause is asynq's own pause after it has found no task. The client's rest
 	// comes after it.
 	checkPause = 5 * time.Millisecond
+	// idleForward is how often all servers but the first look for tasks that have become due: asynq has no never.
+	idleForward = time.Hour
 )
 
 // New returns a worker that does nothing yet.
@@ -195,8 +197,12 @@ func New(cfg Config) *Worker {
 	w.notifier = notify.New(notify.Config{
 		Redis: cfg.Redis, Ledger: w.ledger, Secret: cfg.NotifySecret, Hosts: cfg.NotifyHosts, Logger: cfg.Logger,
 	})
-	for range servers {
-		w.servers = append(w.servers, w.newServer(queue))
+	for i := range servers {
+		forward := w.cfg.DelayedCheckInterval // of one: all begin at the same time, so they would look at the same time
+		if i > 0 {
+			forward = idleForward
+		}
+		w.servers = append(w.servers, w.newServer(queue, forward))
 	}
 	if cfg.Schedules != nil {
 		w.scheduler = w.newScheduler()
@@ -206,12 +212,12 @@ func New(cfg Config) *Worker {
 	return w
 }
 
-func (w *Worker) newServer(queue *queueconn.Client) *asynq.Server {
+func (w *Worker) newServer(queue *queueconn.Client, forward time.Duration) *asynq.Server {
 	return asynq.NewServerFromRedisClient(queue, asynq.Config{
 		Concurrency:              (handlersPerSlot*w.cfg.Concurrency + servers - 1) / servers,
 		Queues:                   map[string]int{tasks.Queue: 1},
 		TaskCheckInterval:        checkPause,
-		DelayedTaskCheckInterval: servers * w.cfg.DelayedCheckInterval,
+		DelayedTaskCheckInterval: forward,
 		ShutdownTimeout:          w.cfg.ShutdownTimeout,
 		RetryDelayFunc:           tasks.RedeliveryDelay,
 		IsFailure:                func(error) bool { return false }, // every error is the system's: no retry is spent
@@ -382,6 +388,9 @@ func (w *Worker) Shutdown() {
 	w.endRounds()
 	late := time.AfterFunc(w.cfg.ShutdownTimeout, w.giveUp)
 	defer late.Stop()
+	for _, server := range w.servers { // else it takes tasks from others, only to give them back
+		w.rounds.Go(server.Stop)
+	}
 	w.rounds.Wait()
 	var ends sync.WaitGroup
 	for _, server := range w.servers {

@@ -2,12 +2,14 @@ package v2_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
 
 	"vizstop/internal/jobs"
+	"vizstop/internal/modelarts"
 	"vizstop/internal/modelarts/modelartstest"
 	v2 "vizstop/internal/modelarts/v2"
 )
@@ -168,6 +170,33 @@ func TestForeignAnswers(t *testing.T) {
 					t.Errorf("%s with %d %q: kind %v, %v", operation, status, body, kind, err)
 				}
 			}
+		}
+	}
+}
+
+type fixedAnswer struct {
+	status int
+	body   string
+}
+
+func (f fixedAnswer) RoundTrip(req *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: f.status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(f.body)), Request: req}, nil
+}
+
+// The codes of the service come with their prefix or bare (modelarts-v2.md, part 2).
+func TestBareCodes(t *testing.T) {
+	for _, tt := range []struct {
+		status int
+		code   string
+	}{{409, "0105"}, {400, "0104"}, {400, "0107"}, {400, "0114"}, {400, "0010"}, {404, "2775"}, {400, "0202"}, {400, "0112"}, {200, "0114"}} {
+		kinds := map[jobs.Kind][]string{}
+		for _, prefix := range []string{"ModelArts.", ""} {
+			body := `{"error_code":"` + prefix + tt.code + `","error_msg":"x job"}`
+			_, err := newAPI(t, v2.Options{}, modelarts.WithHTTPClient(&http.Client{Transport: fixedAnswer{tt.status, body}})).Get(t.Context(), project, jobID)
+			kinds[jobs.KindOf(err)] = append(kinds[jobs.KindOf(err)], prefix+tt.code)
+		}
+		if len(kinds) != 1 {
+			t.Errorf("%d %s: %v", tt.status, tt.code, kinds)
 		}
 	}
 }

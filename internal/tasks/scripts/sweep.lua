@@ -10,6 +10,10 @@ local readable = msg and string.find(msg, ARGV[1], 1, true) -- a message has its
 if (readable and state and state ~= 'active') or (msg and lease > tonumber(ARGV[2])) then
   return 0
 end
+local lock = redis.pcall('HGET', KEYS[1], 'unique_key') -- asynq.Unique, in the same slot
+if type(lock) == 'string' and lock ~= '' and redis.call('GET', lock) == ARGV[1] then
+  redis.call('DEL', lock)
+end
 local n = redis.call('LREM', KEYS[2], 0, ARGV[1]) + redis.call('DEL', KEYS[1])
 for i = 3, #KEYS do
   n = n + redis.call('ZREM', KEYS[i], ARGV[1])
