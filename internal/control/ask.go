@@ -100,7 +100,8 @@ func (e *CanceledError) Error() string {
 	if where != "" {
 		what = "there, " + what + "; all others are recorded"
 	}
-	return fmt.Sprintf("batch %s was %s%s, while it was recorded: %s (see: enqueue status %s)", e.Batch, e.Why, where, what, e.Batch)
+	return fmt.Sprintf("batch %s was %s%s, while it was recorded: %s (see: enqueue status %s)",
+		e.Batch, e.Why, where, what, e.Batch)
 }
 
 // PartError says how far an ask came that failed. Asking again with the same batch

@@ -209,7 +209,8 @@ func (l *Ledger) before(ctx context.Context, projectID string, ids []string,
 		}
 		return nil
 	}
-	err := some(func(i int) string { return cmp.Or(records[i]["served"], ids[i]) }, "prev", func(i int, prev string) { prevs[i] = prev })
+	err := some(func(i int) string { return cmp.Or(records[i]["served"], ids[i]) }, "prev",
+		func(i int, prev string) { prevs[i] = prev })
 	if err == nil {
 		err = some(func(i int) string { return prevs[i] }, "state", func(i int, state string) {
 			if state == "" {

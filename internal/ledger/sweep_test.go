@@ -403,8 +403,8 @@ func TestAskedAnewByTheBatchThatOpenedTheStop(t *testing.T) {
 	})
 }
 
-// A job's oldest stop is found as long as the ledger has it, also when two later ones of other batches are forgotten, one
-// after the other.
+// A job's oldest stop is found as long as the ledger has it, also when two later ones of other batches are forgotten,
+// one after the other.
 func TestJobStopsAfterSweepsOfTwoLater(t *testing.T) {
 	eachRedis(t, func(t *testing.T, w *world) {
 		ids := w.opened(t, "long", "10", "11")
@@ -421,7 +421,7 @@ func TestJobStopsAfterSweepsOfTwoLater(t *testing.T) {
 		w.sweep(t)
 		found, err := w.ledger.JobStops(t.Context(), project, "10")
 		if err != nil || !slices.ContainsFunc(found, func(s *ledger.Stop) bool { return s.ID == ids[0] }) {
-			t.Errorf("stops of the job: %v, %v, want that of batch long, which the ledger still has (%s)", found, err, w.get(t, ids[0]).State)
+			t.Errorf("stops of the job: %v, %v, want that of batch long, which is still there (%s)", found, err, w.get(t, ids[0]).State)
 		}
 	})
 }

@@ -46,7 +46,8 @@ func TestAKeyThatHoldsNoStop(t *testing.T) {
 	})
 }
 
-// A stop that no wish wants any more, by the word of a program that knows nothing of passed wishes, is claimed all the same.
+// A stop that no wish wants any more, by the word of a program that knows nothing of passed wishes, is claimed all the
+// same.
 func TestClaimWithoutAWish(t *testing.T) {
 	eachRedis(t, func(t *testing.T, w *world) {
 		id := w.open(t, "soon", w.in(0, 30*time.Second))[0].StopID
@@ -56,7 +57,8 @@ func TestClaimWithoutAWish(t *testing.T) {
 		}
 		w.round(t)
 		w.advance(time.Minute)
-		if c, err := w.release.NewClaim(project, w.get(t, id).Member(), ledger.KindStop).Do(); err != nil || c.Stop == nil || c.MayCall {
+		c, err := w.release.NewClaim(project, w.get(t, id).Member(), ledger.KindStop).Do()
+		if err != nil || c.Stop == nil || c.MayCall {
 			t.Errorf("%+v, %v, want it claimed without a call", c, err)
 		}
 	})

@@ -434,8 +434,8 @@ func TestLastDeadlineOfALateWithdrawal(t *testing.T) {
 	})
 }
 
-// A marked step that comes back, as the deadline of the wish it was claimed for has passed meanwhile, is looked at now, like
-// one that a pause or a limit holds back; a cancel ends it soon.
+// A marked step that comes back, as the deadline of the wish it was claimed for has passed meanwhile, is looked at now,
+// like one that a pause or a limit holds back; a cancel ends it soon.
 func TestAMarkedStepOfAPassedWishIsLookedAt(t *testing.T) {
 	eachRedis(t, func(t *testing.T, w *world) {
 		later := w.in(2*time.Hour, 3*time.Hour)

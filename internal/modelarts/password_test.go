@@ -320,7 +320,8 @@ func TestLimitOfLogins(t *testing.T) {
 	c, i := newPasswordClient(t, accepting)
 	i.answer = func(w http.ResponseWriter, _ string) {
 		w.WriteHeader(429)
-		w.Write([]byte(`{"error_code":"APIGW.0308","error_msg":"The throttling threshold has been reached: policy user over ratelimit,limit:5,time:1 minute"}`))
+		w.Write([]byte(`{"error_code":"APIGW.0308","error_msg":"The throttling threshold has been reached: ` +
+			`policy user over ratelimit,limit:5,time:1 minute"}`))
 	}
 	apiErr := asError(t, stop(t, c, "a"))
 	if apiErr.Operation != jobs.OperationToken || apiErr.Kind != jobs.KindThrottled || apiErr.Limit != 0 {
