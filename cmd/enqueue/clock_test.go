@@ -19,7 +19,8 @@ func TestStopIsDueByTheFleetsTime(t *testing.T) {
 		if err := admin.FlushAll(t.Context()).Err(); err != nil {
 			t.Fatal(err)
 		}
-		admin.HSet(t.Context(), "vizstop:{-}:clock", "shift", shift.Milliseconds()) // as a failover leaves it, or a clock of this machine that is wrong
+		// As a failover leaves it, or a clock of this machine that is wrong.
+		admin.HSet(t.Context(), "vizstop:{-}:clock", "shift", shift.Milliseconds())
 		getenv := func(name string) string {
 			return map[string]string{"VIZSTOP_REDIS": "redis://" + s.Addr}[name]
 		}

@@ -21,7 +21,8 @@ func TestShowWithoutTheBatchThatOpened(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ask := ledger.Ask{JobID: "10", Due: desk.Ledger.Now().Add(time.Hour), Deadline: desk.Ledger.Now().Add(2 * time.Hour), Confirmed: true}
+	due := desk.Ledger.Now().Add(time.Hour)
+	ask := ledger.Ask{JobID: "10", Due: due, Deadline: due.Add(time.Hour), Confirmed: true}
 	var id string
 	for _, batch := range []string{"b1", "b2"} {
 		o, err := desk.Ledger.Open(t.Context(), project, batch, []ledger.Ask{ask})
@@ -39,7 +40,8 @@ func TestShowWithoutTheBatchThatOpened(t *testing.T) {
 	}
 	getenv := func(name string) string { return map[string]string{"VIZSTOP_REDIS": "redis://" + s.Addr}[name] }
 	var out, errs bytes.Buffer
-	if err := run(t.Context(), []string{"show", "--project", project, "10"}, getenv, strings.NewReader(""), &out, &errs); err != nil {
+	err = run(t.Context(), []string{"show", "--project", project, "10"}, getenv, strings.NewReader(""), &out, &errs)
+	if err != nil {
 		t.Errorf("show: %v\n%s", err, &out)
 	}
 }

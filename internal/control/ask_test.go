@@ -98,7 +98,7 @@ func TestCancelOfOneProjectWhileRecorded(t *testing.T) {
 	q, _ := d.Ledger.Batch(t.Context(), "q", "b")
 	t.Logf("ask: %v; q: %d of %d canceled", err, q.Counts[ledger.Canceled], q.Total)
 	if n := p.Counts[ledger.Canceled]; n > 0 || p.Total < 3000 {
-		t.Errorf("alice canceled project q; in p, which nobody canceled, %d of %d stops are canceled, want none of 3000", n, p.Total)
+		t.Errorf("in project p, which nobody canceled, %d of %d stops are canceled, want none of 3000", n, p.Total)
 	}
 }
 

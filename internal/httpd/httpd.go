@@ -155,7 +155,8 @@ func regular(path string) error {
 	case !info.Mode().IsRegular():
 		return errors.New("is not a regular file: write the path of one")
 	case info.Size() > maxConfigFile:
-		return fmt.Errorf("has %d bytes, more than the %d of any web configuration file, certificate or key", info.Size(), maxConfigFile)
+		return fmt.Errorf("has %d bytes, more than the %d of any web configuration file, certificate or key", info.Size(),
+			maxConfigFile)
 	}
 	return nil
 }

@@ -107,11 +107,13 @@ func TestListCheckBesideManyLooks(t *testing.T) {
 		left += len(r.Left)
 		if r.List != nil {
 			lists++
-			w.checked(ListCheck{Check: r.List.Check, Began: w.now(), Next: 2 * time.Second, Result: ListRead, Pages: 1, Jobs: 20}, false)
+			c := ListCheck{Check: r.List.Check, Began: w.now(), Next: 2 * time.Second, Result: ListRead, Pages: 1, Jobs: 20}
+			w.checked(c, false)
 		}
 		w.advance(min(max(r.Next, 5*time.Millisecond), 25*time.Millisecond))
 	}
 	if lists < 10 {
-		t.Errorf("%d list checks, %d looks at watched jobs and %d other looks in two minutes, want a list check every few seconds", lists, left, looks)
+		t.Errorf("%d list checks, %d looks at watched jobs and %d other looks in two minutes, want a list check every few seconds",
+			lists, left, looks)
 	}
 }

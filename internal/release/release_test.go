@@ -378,7 +378,8 @@ func TestLargeBesideSmallAtARate(t *testing.T) {
 		t.Run(fmt.Sprint(lanes), func(t *testing.T) {
 			w := onRedis(t, Config{Rate: rate, Window: func() int { return 1 << 20 }})
 			for _, lane := range lanes {
-				w.crowded(map[string]string{"small": keys.Small(), "limited": keys.Limited(), "large": keys.Large()}[lane], 7000, w.now(), lane+"%016d:1:%d")
+				set := map[string]string{"small": keys.Small(), "limited": keys.Limited(), "large": keys.Large()}[lane]
+				w.crowded(set, 7000, w.now(), lane+"%016d:1:%d")
 			}
 			n, large, need := 0, 0, wide()
 			need.Room = 1 << 30

@@ -69,8 +69,9 @@ func listing(t *testing.T, api *lists) *Loop {
 func TestAListAtALowRate(t *testing.T) {
 	l := listing(t, &lists{answer: func(q jobs.Query, _ int) (*jobs.Page, error) { return listOf(300, q), nil }})
 	before := l.Member.Now().Add(-4 * time.Second)
-	c, err := l.check(t.Context(), project, release.ListState{Watched: 300, Pages: 30, Read: before, Since: before, Moved: before,
-		Joined: before.Add(-time.Minute), Rate: 5})
+	known := release.ListState{Watched: 300, Pages: 30, Read: before, Since: before, Moved: before, Rate: 5}
+	known.Joined = before.Add(-time.Minute)
+	c, err := l.check(t.Context(), project, known)
 	if err != nil || c.Next < 25*time.Second {
 		t.Errorf("next check of %d pages in %v, %v; want about 30 s", c.Pages, c.Next, err)
 	}

@@ -90,7 +90,8 @@ func TestSpoiltRecord(t *testing.T) {
 	t.Parallel()
 	rdb, p := redistest.Start(t).Client(t), "0123456789abcdef0123456789abcdef"
 	k, ctx := ledger.Keys(p), t.Context()
-	whole := []any{"job", "11", "batch", "b", "state", "pending", "hop", 1, "kind", "stop", "next", 5, "due", 5, "deadline", 9e12, "asked", 5}
+	whole := []any{"job", "11", "batch", "b", "state", "pending", "hop", 1, "kind", "stop", "next", 5, "due", 5,
+		"deadline", 9e12, "asked", 5}
 	for id, fields := range map[string][]any{"spoilt": {"state", "stopping"}, "whole": whole} {
 		if err := errors.Join(rdb.HSet(ctx, k.Stop(id), fields...).Err(), rdb.SAdd(ctx, "vizstop:projects", p).Err(),
 			rdb.ZAdd(ctx, "vizstop:{"+p+"}:next", redis.Z{Score: 5, Member: id}).Err()); err != nil {

@@ -292,7 +292,8 @@ func TestQueueSetLost(t *testing.T) {
 	queue := asynq.NewClientFromRedisClient(admin)
 	enq := func(id string) {
 		t.Helper()
-		if _, err := queue.Enqueue(asynq.NewTask(TypeStop, []byte(`{"project_id":"p","job_id":"1"}`)), asynq.Queue(Queue), asynq.TaskID(id)); err != nil {
+		task := asynq.NewTask(TypeStop, []byte(`{"project_id":"p","job_id":"1"}`))
+		if _, err := queue.Enqueue(task, asynq.Queue(Queue), asynq.TaskID(id)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -4,7 +4,9 @@
 local KEPT = 32
 
 -- was_made tells whether a call has recorded stops of the batch: its answer got lost, and the client asks once more.
-local function was_made(calls, nonce) return calls and string.find(' ' .. calls .. ' ', ' ' .. nonce .. ' ', 1, true) ~= nil end
+local function was_made(calls, nonce)
+  return calls and string.find(' ' .. calls .. ' ', ' ' .. nonce .. ' ', 1, true) ~= nil
+end
 
 -- made notes that a call has.
 local function made(batch, nonce)

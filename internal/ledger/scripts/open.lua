@@ -27,7 +27,8 @@ for i = 1, #jobs do taken[jobs[i]] = found[i] end
 for i = 15, #KEYS do
   local a = 8 + (i - 15) * 9
   local id, job, fault, confirmed = ARGV[a], ARGV[a + 1], ARGV[a + 6], ARGV[a + 8]
-  local known = unknown and not here[id] and {} or redis.call('HMGET', KEYS[i], 'state', 'served', 'asked', 'wish:' .. batch_id)
+  local known = unknown and not here[id] and {}
+    or redis.call('HMGET', KEYS[i], 'state', 'served', 'asked', 'wish:' .. batch_id)
   local other = not known[1] and not known[2] and fault == '' and taken[job]
   local what, by = 'opened', id
   meant = meant or confirmed == '1'

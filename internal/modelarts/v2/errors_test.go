@@ -180,7 +180,8 @@ type fixedAnswer struct {
 }
 
 func (f fixedAnswer) RoundTrip(req *http.Request) (*http.Response, error) {
-	return &http.Response{StatusCode: f.status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(f.body)), Request: req}, nil
+	body := io.NopCloser(strings.NewReader(f.body))
+	return &http.Response{StatusCode: f.status, Header: http.Header{}, Body: body, Request: req}, nil
 }
 
 // The codes of the service come with their prefix or bare (modelarts-v2.md, part 2).
@@ -188,11 +189,15 @@ func TestBareCodes(t *testing.T) {
 	for _, tt := range []struct {
 		status int
 		code   string
-	}{{409, "0105"}, {400, "0104"}, {400, "0107"}, {400, "0114"}, {400, "0010"}, {404, "2775"}, {400, "0202"}, {400, "0112"}, {200, "0114"}} {
+	}{
+		{409, "0105"}, {400, "0104"}, {400, "0107"}, {400, "0114"}, {400, "0010"}, {404, "2775"}, {400, "0202"}, {400, "0112"},
+		{200, "0114"},
+	} {
 		kinds := map[jobs.Kind][]string{}
 		for _, prefix := range []string{"ModelArts.", ""} {
 			body := `{"error_code":"` + prefix + tt.code + `","error_msg":"x job"}`
-			_, err := newAPI(t, v2.Options{}, modelarts.WithHTTPClient(&http.Client{Transport: fixedAnswer{tt.status, body}})).Get(t.Context(), project, jobID)
+			api := newAPI(t, v2.Options{}, modelarts.WithHTTPClient(&http.Client{Transport: fixedAnswer{tt.status, body}}))
+			_, err := api.Get(t.Context(), project, jobID)
 			kinds[jobs.KindOf(err)] = append(kinds[jobs.KindOf(err)], prefix+tt.code)
 		}
 		if len(kinds) != 1 {
