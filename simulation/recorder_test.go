@@ -46,20 +46,38 @@ func (c recordedCall) String() string {
 const noted = 5 * time.Millisecond
 
 // within reports whether a worker made a call while s was in flight. What went out a moment before s was asked for, and
-// before the end of another stop of its job, was of that one.
+// before the end of another stop of its job, was of that one; so was what went out a moment after the end of s, when
+// another one had been asked for.
 func (d *day) within(c recordedCall, s *ledger.Stop) bool {
-	return c.by != nil && !c.at.Before(s.Asked.Add(-early)) && !c.at.After(s.Ended.Add(noted)) &&
+	until := s.Ended.Add(noted)
+	if next := d.nexts[s.ID]; !next.IsZero() && next.Before(until) {
+		until = later(s.Ended, next.Add(-1))
+	}
+	return c.by != nil && !c.at.Before(s.Asked.Add(-early)) && !c.at.After(until) &&
 		(c.at.After(d.ends[s.ID]) || !c.at.Before(s.Asked))
 }
 
-// precede notes for each stop when another one of its job ended, the latest that did so before it was asked for.
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// precede notes for each stop when another one of its job ended, the latest that did so before it was asked for, and when
+// the first one after it was asked for.
 func (d *day) precede(stops []*ledger.Stop) {
-	d.ends = map[string]time.Time{}
+	d.ends, d.nexts = map[string]time.Time{}, map[string]time.Time{}
 	for _, s := range stops {
 		for _, o := range stops {
-			before := o.ProjectID == s.ProjectID && o.JobID == s.JobID && o.Asked.Before(s.Asked)
-			if end := o.Ended.Add(noted); before && end.After(d.ends[s.ID]) {
+			if o.ProjectID != s.ProjectID || o.JobID != s.JobID || !o.Asked.Before(s.Asked) {
+				continue
+			}
+			if end := o.Ended.Add(noted); end.After(d.ends[s.ID]) {
 				d.ends[s.ID] = end
+			}
+			if next := d.nexts[o.ID]; next.IsZero() || s.Asked.Before(next) {
+				d.nexts[o.ID] = s.Asked
 			}
 		}
 	}

@@ -141,6 +141,7 @@ type day struct {
 	batches  []string               // all but the first
 	canceled map[string]withdrawal  // by batch and stop
 	ends     map[string]time.Time   // by stop: when another one of its job ended last, before it was asked for
+	nexts    map[string]time.Time   // by stop: when the first one of its job after it was asked for
 	seen     map[string]string      // how stops ended, as first seen
 	began    map[string][]time.Time // when jobs were restarted
 	byUndo   map[string]bool        // by whom last
