@@ -46,11 +46,11 @@ func (c recordedCall) String() string {
 const noted = 5 * time.Millisecond
 
 // within reports whether a worker made a call while s was in flight. What went out a moment before s was asked for, and
-// before the end of another stop of its job, was of that one; so was what went out a moment after the end of s, when
-// another one had been asked for.
+// before the end of another stop of its job, was of that one; so was a stop call a moment after the end of s, when another
+// one had been asked for.
 func (d *day) within(c recordedCall, s *ledger.Stop) bool {
 	until := s.Ended.Add(noted)
-	if next := d.nexts[s.ID]; !next.IsZero() && next.Before(until) {
+	if next := d.nexts[s.ID]; c.operation == jobs.OperationStop && !next.IsZero() && next.Before(until) {
 		until = later(s.Ended, next.Add(-1))
 	}
 	return c.by != nil && !c.at.Before(s.Asked.Add(-early)) && !c.at.After(until) &&
