@@ -84,6 +84,7 @@ type CanceledError struct {
 	Batch, Why string
 	Projects   []string // where it was canceled, if it was not in all: in the others it is recorded
 	Err        error    // that was not withdrawn; nil: it was
+	Refused    error    // of jobs in the others that were not taken; nil: all were
 }
 
 // Error tells by whom.
@@ -97,7 +98,10 @@ func (e *CanceledError) Error() string {
 			"cancel it once more (enqueue cancel %s): %v", e.Batch, e.Why, where, e.Batch, e.Err)
 	}
 	what := "what was recorded is withdrawn, unless its stop call has gone out"
-	if where != "" {
+	switch {
+	case where != "" && e.Refused != nil:
+		what = "there, " + what + "; of the others " + e.Refused.Error()
+	case where != "":
 		what = "there, " + what + "; all others are recorded"
 	}
 	return fmt.Sprintf("batch %s was %s%s, while it was recorded: %s (see: enqueue status %s)",
@@ -167,9 +171,15 @@ func (d *Desk) Ask(ctx context.Context, producer *tasks.Producer, ask Ask) (*Ask
 	if err == nil && ask.Notify != "" && len(a.asked.Served) > 0 {
 		err = notify.Arm(ctx, d.Redis, ask.Batch, ask.Notify)
 	}
-	if part := slices.Sorted(maps.Keys(a.part)); len(part) > 0 && err == nil {
-		err = &CanceledError{Batch: ask.Batch, Why: a.part[part[0]], Projects: part,
+	if part := slices.Sorted(maps.Keys(a.part)); len(part) > 0 {
+		canceled := &CanceledError{Batch: ask.Batch, Why: a.part[part[0]], Projects: part, Refused: a.asked.Refused(),
 			Err: a.withdraw(context.WithoutCancel(ctx), d, a.part[part[0]], part)}
+		if err == nil {
+			err = canceled
+		} else if canceled.Err != nil { // what else went wrong is told first: not all others are recorded
+			err = fmt.Errorf("%w; project %s was %s meanwhile, but not all of it could be withdrawn: cancel it once more: %w",
+				err, strings.Join(part, ", "), canceled.Why, canceled.Err)
+		}
 	}
 	if err != nil { // an answer that got lost leaves open what was recorded
 		return nil, &PartError{Batch: ask.Batch, Tried: a.tried, Safe: a.safe, Total: ask.Total, Err: err}

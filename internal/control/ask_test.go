@@ -2,7 +2,9 @@ package control
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -154,5 +156,109 @@ func TestCancelAgainWhileRecorded(t *testing.T) {
 	}
 	if n := b.InFlight(); n > 0 {
 		t.Errorf("canceled a second time by the same person; the ask: %v; %d stops are in flight", err, n)
+	}
+}
+
+// A cancel of one project while an ask is recorded is carried out, also if the ask fails afterwards for another reason.
+func TestCancelOfOneProjectOfAnAskThatFails(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Limited(t)
+	d, err := Open(t.Context(), rdb)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := when.Parse(when.Spec{In: "1h"}, d.Fleet.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	until := func(ok func() bool) {
+		for !ok() {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	recorded := func(project string) int {
+		b, err := d.Ledger.Batch(t.Context(), project, "b")
+		if err != nil {
+			return 0
+		}
+		return b.Total
+	}
+	_, err = d.Ask(t.Context(), tasks.NewProducer(d.Ledger, rdb), Ask{
+		Batch: "b", Projects: []string{"p", "q"}, Total: 2000, Plan: plan, Confirmed: true,
+		Jobs: func(yield func(joblist.Item, error) bool) {
+			for i := range 1000 {
+				if i == 750 { // both projects have recorded their first chunk, and wait for the second
+					until(func() bool { return recorded("p") == 250 && recorded("q") == 250 })
+					time.Sleep(50 * time.Millisecond) // they have looked for cancels, too
+					b, err := d.Batch(t.Context(), "b")
+					if err == nil {
+						_, err = b.In([]string{"q"}).Cancel(t.Context(), "canceled by alice")
+					}
+					if err != nil {
+						t.Error(err)
+					}
+				}
+				if !yield(joblist.Item{ProjectID: []string{"p", "q"}[i%2], JobID: strconv.Itoa(i + 1)}, nil) {
+					return
+				}
+			}
+			until(func() bool { return recorded("q") == 500 })
+			yield(joblist.Item{}, errors.New("it is shorter now"))
+		}})
+	q, berr := d.Ledger.Batch(t.Context(), "q", "b")
+	if berr != nil {
+		t.Fatal(berr)
+	}
+	if n := q.InFlight(); n > 0 {
+		t.Errorf("the ask: %v; of project q, which alice has canceled meanwhile, %d stops are in flight", err, n)
+	}
+}
+
+// Who is told that one project was canceled is told of jobs that were refused in the others, too.
+func TestCancelOfOneProjectBesideRefusedJobs(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Limited(t)
+	d, err := Open(t.Context(), rdb)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := when.Parse(when.Spec{In: "1h"}, d.Fleet.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range ledger.MaxWishes {
+		full := ledger.Ask{JobID: "full", Deadline: d.Fleet.Now().Add(time.Hour), Confirmed: true}
+		if _, err := d.Ledger.Open(t.Context(), "p", fmt.Sprint("other-", i), []ledger.Ask{full}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err = d.Ask(t.Context(), tasks.NewProducer(d.Ledger, rdb), Ask{
+		Batch: "b", Projects: []string{"p", "q"}, Total: 502, Plan: plan, Confirmed: true,
+		Jobs: func(yield func(joblist.Item, error) bool) {
+			for i := range 500 {
+				if i == 499 {
+					for n := 0; n < 250; time.Sleep(10 * time.Millisecond) {
+						if b, err := d.Ledger.Batch(t.Context(), "q", "b"); err == nil {
+							n = b.Total
+						}
+					}
+					time.Sleep(50 * time.Millisecond) // it has looked for cancels, too
+					b, err := d.Batch(t.Context(), "b")
+					if err == nil {
+						_, err = b.In([]string{"q"}).Cancel(t.Context(), "canceled by alice")
+					}
+					if err != nil {
+						t.Error(err)
+					}
+				}
+				if !yield(joblist.Item{ProjectID: "q", JobID: strconv.Itoa(i + 1)}, nil) {
+					return
+				}
+			}
+			_ = yield(joblist.Item{ProjectID: "p", JobID: "full"}, nil) && yield(joblist.Item{ProjectID: "p", JobID: "1"}, nil)
+		}})
+	var canceled *CanceledError
+	if !errors.As(err, &canceled) || !strings.Contains(err.Error(), "1 jobs were refused, such as job full") {
+		t.Errorf("the job %q of project p was not recorded, and its producer is told: %v", "full", err)
 	}
 }

@@ -40,6 +40,7 @@ const (
 const (
 	toJoin  Result = "join"
 	toRenew Result = "again"
+	taken   Result = "taken" // ask by another id
 )
 
 // elsewhere is what the open script answers, in place of results, if the stops in
@@ -157,9 +158,10 @@ func (l *Ledger) open(ctx context.Context, projectID, batch, endpoint string, sh
 		todo[i] = i
 	}
 	for range tries {
-		joins, err := l.openNew(ctx, projectID, batch, endpoint, shared, asks, ids, todo, openings)
+		joins, again, err := l.openNew(ctx, projectID, batch, endpoint, shared, asks, ids, todo, openings)
 		if err == nil {
 			todo, err = l.join(ctx, projectID, batch, shared, asks, ids, joins, openings)
+			todo = append(todo, again...)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("open %d stops of project %s in the ledger: %w", len(asks), projectID, err)
@@ -173,7 +175,7 @@ func (l *Ledger) open(ctx context.Context, projectID, batch, endpoint string, sh
 
 // openNew opens what no stop is active for, and returns the asks that are to
 // join one.
-func (l *Ledger) openNew(ctx context.Context, projectID, batch, endpoint string, shared bool, asks []Ask, ids []string, todo []int, openings []Opening) (joins []int, err error) {
+func (l *Ledger) openNew(ctx context.Context, projectID, batch, endpoint string, shared bool, asks []Ask, ids []string, todo []int, openings []Opening) (joins, again []int, err error) {
 	k := l.keys(projectID)
 	keys := []string{k.Active(), k.Small(), k.Large(), k.In(Pending), k.Latest(), k.batch(batch), k.stops(batch), k.ended(), k.Uncounted(), k.Control(), k.In(Stopping),
 		k.Limited(), k.Held(), k.Limits()}
@@ -185,18 +187,21 @@ func (l *Ledger) openNew(ctx context.Context, projectID, batch, endpoint string,
 	}
 	answers, err := openScript.Run(ctx, l.rdb, keys, args...).StringSlice()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if answers[0] == elsewhere {
-		return nil, &ElsewhereError{projectID, answers[1], endpoint}
+		return nil, nil, &ElsewhereError{projectID, answers[1], endpoint}
 	}
 	for n, i := range todo {
 		openings[i] = Opening{Result: Result(answers[2*n]), StopID: answers[2*n+1], JobID: asks[i].JobID}
-		if openings[i].Result == toJoin {
+		switch openings[i].Result {
+		case toJoin:
 			joins = append(joins, i)
+		case taken:
+			ids[i], again = hash(ids[i], batch), append(again, i)
 		}
 	}
-	return joins, nil
+	return joins, again, nil
 }
 
 // join adds wishes to active stops, and returns the asks whose stop has ended

@@ -182,6 +182,9 @@ func (l *Ledger) after(ctx context.Context, projectID, id, job, prev string) (st
 			return s.ID, nil
 		}
 	}
+	if Unreadable(err) != nil { // it can't be led past a key that holds no stop
+		return "", nil
+	}
 	return "", err
 }
 

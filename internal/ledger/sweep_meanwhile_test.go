@@ -146,3 +146,80 @@ func TestTwoSweepsAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// A key of a job's later stop that holds something else keeps nothing from being forgotten.
+func TestSweepBesideALaterKeyThatHoldsNoStop(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		ids := w.opened(t, "long", "10", "11")
+		w.finished(t, w.claim(t, ids[0]), ledger.Stopped) // 11 goes on
+		w.finished(t, w.claim(t, w.opened(t, "tuesday", "10")[0]), ledger.Stopped)
+		last := w.opened(t, "wednesday", "10", "12")
+		w.finished(t, w.claim(t, last[0]), ledger.Stopped)
+		w.finished(t, w.claim(t, w.opened(t, "other", "20")[0]), ledger.Stopped)
+		w.rdb.Set(t.Context(), keys.Stop(last[0]), "somebody wrote this", 0)
+		w.advance(2 * retention)
+		for range 3 {
+			if err := w.ledger.Sweep(t.Context(), retention); err != nil {
+				t.Error(err)
+			}
+			w.advance(2 * time.Hour)
+		}
+		for _, batch := range []string{"tuesday", "other"} {
+			if b, err := w.ledger.Batch(t.Context(), project, batch); err == nil {
+				t.Errorf("still there: %+v", b.ID)
+			}
+		}
+	})
+}
+
+// A job's oldest stop is found, also when two later ones of one day's batch are forgotten at once.
+func TestJobStopsAfterASweepOfTwoOfOneBatch(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		ids := w.opened(t, "long", "10", "11")
+		w.finished(t, w.claim(t, ids[0]), ledger.Stopped)
+		for _, task := range []string{"t1", "t2"} {
+			o, err := w.ledger.OpenForeign(t.Context(), project, task, w.ask("10"))
+			if err != nil || o.Result != ledger.Opened {
+				t.Fatal(o, err)
+			}
+			w.advance(time.Second)
+			w.finished(t, w.claim(t, o.StopID), ledger.Stopped)
+		}
+		w.advance(2 * retention)
+		w.sweep(t)
+		found, err := w.ledger.JobStops(t.Context(), project, "10")
+		if err != nil || !slices.ContainsFunc(found, func(s *ledger.Stop) bool { return s.ID == ids[0] }) {
+			t.Errorf("stops of the job: %v, %v, want that of batch long: %v", found, err, w.get(t, ids[0]))
+		}
+	})
+}
+
+// A batch that opened a stop, was canceled and is forgotten may ask anew for the job when the stop has ended for another.
+func TestAskedAnewAfterTheStopHasEnded(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		late := w.in(3*retention, 4*retention)
+		id := w.open(t, "b1", late)[0].StopID
+		w.open(t, "b2", late)
+		w.withdraw(t, id, "b1", ledger.Withdrew)
+		w.advance(2 * retention)
+		w.sweep(t)
+		w.advance(retention + time.Hour)
+		w.finished(t, w.claim(t, id), ledger.Stopped) // for b2
+		w.advance(time.Hour)                          // the job is started again
+		soon := w.in(0, time.Hour)
+		o := w.open(t, "b1", soon)[0]
+		b, err := w.ledger.Batch(t.Context(), project, "b1")
+		if err != nil || b.InFlight() != 1 {
+			t.Fatalf("asked anew: %+v, want it opened; batch b1: %v, %v", o, b, err)
+		}
+		if again := w.open(t, "b1", soon)[0]; again.Result != ledger.Known || again.StopID != o.StopID {
+			t.Errorf("asked once more: %+v, want %s known", again, o.StopID)
+		}
+		w.finished(t, w.claim(t, o.StopID), ledger.Stopped)
+		w.advance(2 * retention)
+		w.sweep(t)
+		if all := w.everything(t); len(all) != 0 {
+			t.Errorf("after the retention Redis holds %v, want nothing", all)
+		}
+	})
+}

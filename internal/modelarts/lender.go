@@ -20,6 +20,8 @@ const (
 	// spare is for how long after it should have been renewed what was lent is used while IAM does not answer. The
 	// API tells if it has ended.
 	spare = renewBefore
+	// spareWait is how long a call that has it in hand waits for a login: IAM may hang.
+	spareWait = time.Second
 	// loginTimeout bounds a login, which must outlive the call that began it.
 	loginTimeout = 30 * time.Second
 )
@@ -65,7 +67,11 @@ func (l *lender[T]) get(ctx context.Context, c *Client, project string) (T, erro
 	login := l.flights.DoChan(project, func() (any, error) {
 		return l.login(context.WithoutCancel(ctx), c, project)
 	})
+	inHand, late := l.inHand(project, c.now())
 	select {
+	case <-late:
+		l.defers(project, c.now())
+		return inHand, nil
 	case <-ctx.Done():
 		var none T
 		return none, interrupted(ctx, jobs.OperationToken, false)
@@ -118,13 +124,30 @@ func (l *lender[T]) spared(project string, err error, now time.Time) (value T, o
 	default:
 		return value, false
 	}
+	return l.defers(project, now)
+}
+
+// inHand is what was lent and lives, and when to use it rather than to wait for a login; never, if there is none.
+func (l *lender[T]) inHand(project string, now time.Time) (value T, late <-chan time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if one, ok := l.loans[project]; ok && now.Before(one.endsAt) {
+		return one.value, time.After(spareWait)
+	}
+	return value, nil
+}
+
+// defers has what is in hand used for a while, if it lives.
+func (l *lender[T]) defers(project string, now time.Time) (value T, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	one, ok := l.loans[project]
 	if !ok || !now.Before(one.endsAt) {
 		return value, false
 	}
-	one.renewAt = now.Add(refusalMemory)
+	if soon := now.Add(refusalMemory); one.renewAt.Before(soon) {
+		one.renewAt = soon
+	}
 	l.loans[project] = one
 	return one.value, true
 }

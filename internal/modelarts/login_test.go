@@ -1,6 +1,7 @@
 package modelarts
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"testing"
@@ -167,5 +168,23 @@ func TestAgencyKeyOutlastsOutageOfIAM(t *testing.T) {
 	l.set(func() { l.answer = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) } })
 	if err := stop(t, c, "a"); err != nil {
 		t.Errorf("the key is good for 11 minutes: %v", err)
+	}
+}
+
+// What was lent is used also while IAM hangs, not only while it refuses.
+func TestTokenOutlastsIAMThatHangs(t *testing.T) {
+	c, i := newPasswordClient(t, accepting)
+	mustStop(t, c, "a")
+	i.now.Add(23*time.Hour + 51*time.Minute) // 9 minutes left
+	hang := make(chan struct{})
+	defer close(hang)
+	i.set(func() { i.answer = func(http.ResponseWriter, string) { <-hang } })
+	for n := range 2 {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // a call's, in short
+		_, err := stopJob(c, ctx, "a", "10")
+		cancel()
+		if err != nil {
+			t.Errorf("call %d: the token is good for 9 minutes: %v", n, err)
+		}
 	}
 }

@@ -61,7 +61,8 @@ func (l *Loop) tidyQueue(ctx context.Context) error {
 		}
 		removed, err := l.Queue.RemoveAbandoned(ctx, tasks.Queue, task)
 		if err != nil {
-			return err
+			failed = errors.Join(failed, fmt.Errorf("remove task %s: %w", task.ID, err))
+			continue
 		}
 		if removed {
 			l.Handlers.Removed(ctx, task.ID, task.Info)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -57,24 +58,21 @@ func (silent) Dropped(string)                               {}
 func (silent) Recovered(string)                             {}
 func (silent) ListChecked(string)                           {}
 
-// A foreign task that can't be adopted now, since its project's keys are spoilt or their node is down, keeps no other one
-// from being adopted.
-func TestTidyPassesOver(t *testing.T) {
+// tidying is a loop that tidies a queue, with the ledger that it adopts into. abandon leaves the task of a dead worker in
+// the queue.
+func tidying(t *testing.T) (l *Loop, books *ledger.Ledger, admin *redis.Client, abandon func(id, project, job string)) {
 	server := redistest.Start(t)
-	ctx, admin := t.Context(), server.Client(t)
-	rdb := server.Limited(t)
-	books := ledger.New(rdb, time.Now)
+	admin, rdb := server.Client(t), server.Limited(t)
+	books = ledger.New(rdb, time.Now)
 	rel := release.New(rdb, "w", time.Now, release.Config{})
 	handlers := tasks.New(tasks.Config{Ledger: books, Release: rel, Jobs: noCalls{}, Slots: tasks.NewSlots(4, rel),
 		Recorder: silent{}, Pull: func(string, time.Duration) {}, PullShadow: func(string, time.Duration) {}})
-	l := New(Config{Redis: rdb, Ledger: books, Release: rel, Handlers: handlers, Queue: tasks.NewInspector(rdb),
+	l = New(Config{Redis: rdb, Ledger: books, Release: rel, Handlers: handlers, Queue: tasks.NewInspector(rdb),
 		Recorder: silent{}, Schedule: tasks.Schedule{}.WithDefaults()})
-	const broken, well = "broken0000000000", "well000000000000"
-	admin.Set(ctx, "vizstop:{"+broken+"}:active", "x", 0)
-	queue := asynq.NewClientFromRedisClient(admin)
-	for i, project := range []string{broken, well} {
-		id := fmt.Sprint(project, i)
-		body := fmt.Appendf(nil, `{"project_id":%q,"job_id":"1"}`, project)
+	queue, ctx := asynq.NewClientFromRedisClient(admin), t.Context()
+	abandon = func(id, project, job string) {
+		t.Helper()
+		body := fmt.Appendf(nil, `{"project_id":%q,"job_id":%q}`, project, job)
 		if _, err := queue.Enqueue(asynq.NewTask(tasks.TypeStop, body), asynq.Queue(tasks.Queue), asynq.TaskID(id)); err != nil {
 			t.Fatal(err)
 		}
@@ -82,10 +80,38 @@ func TestTidyPassesOver(t *testing.T) {
 		admin.HSet(ctx, "asynq:{visualization}:t:"+id, "state", "active")
 		admin.ZAdd(ctx, "asynq:{visualization}:lease", redis.Z{Score: float64(time.Now().Add(-time.Hour).Unix()), Member: id})
 	}
-	if err := l.tidyQueue(ctx); err == nil {
+	return l, books, admin, abandon
+}
+
+// A foreign task that can't be adopted now, since its project's keys are spoilt or their node is down, keeps no other one
+// from being adopted.
+func TestTidyPassesOver(t *testing.T) {
+	l, books, admin, abandon := tidying(t)
+	const broken, well = "broken0000000000", "well000000000000"
+	admin.Set(t.Context(), "vizstop:{"+broken+"}:active", "x", 0)
+	abandon("one", broken, "1")
+	abandon("two", well, "1")
+	if err := l.tidyQueue(t.Context()); err == nil {
 		t.Error("nobody is told of the task that could not be adopted")
 	}
-	if ids, err := books.Active(ctx, well, []string{"1"}); err != nil || ids[0] == "" {
+	if ids, err := books.Active(t.Context(), well, []string{"1"}); err != nil || ids[0] == "" {
 		t.Errorf("the task of the other project was not adopted: %q, %v", ids, err)
+	}
+}
+
+// A task whose lock is none of asynq's is removed, and keeps no other one from being adopted.
+func TestTidyATaskWithAnotherLock(t *testing.T) {
+	l, books, admin, abandon := tidying(t)
+	admin.LPush(t.Context(), "asynq:{visualization}:unique:other", "x")
+	for _, n := range []string{"0", "1", "2"} {
+		abandon("task"+n, "project000000000", n)
+	}
+	admin.HSet(t.Context(), "asynq:{visualization}:t:task1", "unique_key", "asynq:{visualization}:unique:other")
+	if err := l.tidyQueue(t.Context()); err != nil {
+		t.Error(err)
+	}
+	ids, err := books.Active(t.Context(), "project000000000", []string{"0", "1", "2"})
+	if err != nil || slices.Contains(ids, "") {
+		t.Errorf("not all were adopted: %q, %v", ids, err)
 	}
 }

@@ -336,3 +336,29 @@ func TestUniqueLock(t *testing.T) {
 		t.Fatalf("the task is gone, its lock holds: %v, %v", err, admin.Keys(ctx, "asynq:*").Val())
 	}
 }
+
+// A lock that is none of asynq's keeps no task from being removed: its producer has written the record itself.
+func TestUniqueLockOfAnotherKind(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	ctx, admin, inspector := t.Context(), server.Client(t), NewInspector(server.Limited(t))
+	queue := asynq.NewClientFromRedisClient(admin)
+	admin.LPush(ctx, "asynq:{visualization}:unique:other", "x")
+	for _, lock := range []string{"their-lock:1", "asynq:{visualization}:unique:other"} {
+		task := asynq.NewTask(TypeStop, []byte(`{"project_id":"p","job_id":"1"}`))
+		if _, err := queue.Enqueue(task, asynq.Queue(Queue), asynq.TaskID("a")); err != nil {
+			t.Fatal(err)
+		}
+		admin.LMove(ctx, queueKey(Queue, "pending"), queueKey(Queue, "active"), "right", "left")
+		admin.HSet(ctx, queueKey(Queue, "t:a"), "state", "active", "unique_key", lock)
+		admin.ZAdd(ctx, queueKey(Queue, "lease"), redis.Z{Score: float64(time.Now().Add(-time.Hour).Unix()), Member: "a"})
+		all, err := inspector.Abandoned(ctx, Queue, time.Now().Add(-time.Hour))
+		if err != nil || len(all) != 1 {
+			t.Fatal(all, err)
+		}
+		if removed, err := inspector.RemoveAbandoned(ctx, Queue, all[0]); err != nil || !removed {
+			t.Errorf("lock %s: %v, %v", lock, removed, err)
+			admin.FlushAll(ctx)
+		}
+	}
+}

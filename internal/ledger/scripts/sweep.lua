@@ -21,9 +21,11 @@ if tonumber(left[1] or 0) + tonumber(left[2] or 0) > 0 then
   redis.call('ZREM', ended, batch_id)
   return -1
 end
+local moved = {} -- by the key of a stop: the stop before it, where the one that was is forgotten here
 for i = 1, (#KEYS - 6) / 4 do
   local own, stop, before, after = unpack(KEYS, 4 * i + 3, 4 * i + 6)
   local own_id, id, job, prev = unpack(ARGV, 4 * i, 4 * i + 3)
+  if moved[stop] then before, prev = unpack(moved[stop]) end
   if redis.call('LINDEX', stops, 0) ~= own_id then
     return 0 -- somebody else sweeps, too
   end
@@ -40,6 +42,7 @@ for i = 1, (#KEYS - 6) / 4 do
       end
     elseif after ~= stop and redis.call('HGET', after, 'prev') == id then
       redis.call('HSET', after, 'prev', prev)
+      moved[after] = {before, prev}
     end
   end
   if own ~= stop then

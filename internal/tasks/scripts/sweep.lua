@@ -11,7 +11,8 @@ if (readable and state and state ~= 'active') or (msg and lease > tonumber(ARGV[
   return 0
 end
 local lock = redis.pcall('HGET', KEYS[1], 'unique_key') -- asynq.Unique, in the same slot
-if type(lock) == 'string' and lock ~= '' and redis.call('GET', lock) == ARGV[1] then
+local locks = string.sub(KEYS[1], 1, -#ARGV[1] - 3) .. 'unique:' -- any other key is none of asynq's
+if type(lock) == 'string' and string.sub(lock, 1, #locks) == locks and redis.pcall('GET', lock) == ARGV[1] then
   redis.call('DEL', lock)
 end
 local n = redis.call('LREM', KEYS[2], 0, ARGV[1]) + redis.call('DEL', KEYS[1])
