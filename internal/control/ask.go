@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"maps"
-	"slices"
-	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -78,36 +75,6 @@ func (a *Asked) Refused() error {
 		a.Full, a.FullJobs[0].JobID, ledger.MaxWishes)
 }
 
-// CanceledError says that somebody has canceled a batch while it was recorded: it was recorded no further, and what was
-// recorded is withdrawn.
-type CanceledError struct {
-	Batch, Why string
-	Projects   []string // where it was canceled, if it was not in all: in the others it is recorded
-	Err        error    // that was not withdrawn; nil: it was
-	Refused    error    // of jobs in the others that were not taken; nil: all were
-}
-
-// Error tells by whom.
-func (e *CanceledError) Error() string {
-	where := ""
-	if len(e.Projects) > 0 {
-		where = " in project " + strings.Join(e.Projects, ", ")
-	}
-	if e.Err != nil {
-		return fmt.Sprintf("batch %s was %s%s, while it was recorded, but what was recorded could not all be withdrawn: "+
-			"cancel it once more (enqueue cancel %s): %v", e.Batch, e.Why, where, e.Batch, e.Err)
-	}
-	what := "what was recorded is withdrawn, unless its stop call has gone out"
-	switch {
-	case where != "" && e.Refused != nil:
-		what = "there, " + what + "; of the others " + e.Refused.Error()
-	case where != "":
-		what = "there, " + what + "; all others are recorded"
-	}
-	return fmt.Sprintf("batch %s was %s%s, while it was recorded: %s (see: enqueue status %s)",
-		e.Batch, e.Why, where, what, e.Batch)
-}
-
 // PartError says how far an ask came that failed. Asking again with the same batch
 // completes it and doubles nothing.
 type PartError struct {
@@ -120,8 +87,8 @@ type PartError struct {
 
 // Error tells what is safe.
 func (e *PartError) Error() string {
-	if canceled, ok := errors.AsType[*CanceledError](e.Err); ok {
-		return canceled.Error()
+	if _, canceled := errors.AsType[*CanceledError](e.Err); canceled {
+		return e.Err.Error()
 	}
 	if !e.Tried {
 		return "nothing was enqueued: " + e.Err.Error()
@@ -144,13 +111,11 @@ type asking struct {
 	Ask
 	producer *tasks.Producer
 	ledger   *ledger.Ledger // of its kind of stops
-	cancels  map[string]int // by project: how often the batch was canceled before the ask
 
 	mu    sync.Mutex
 	tried bool
-	safe  int
 	asked Asked
-	part  map[string]string // by project: why the batch was canceled there alone meanwhile
+	in    map[string]*recorded // by project
 }
 
 // Ask records the stops through a producer. An error is a *PartError.
@@ -159,38 +124,27 @@ func (d *Desk) Ask(ctx context.Context, producer *tasks.Producer, ask Ask) (*Ask
 	if ask.Meta.Shadow {
 		books = books.Shadow()
 	}
-	a := &asking{Ask: ask, producer: producer, ledger: books, cancels: map[string]int{}, part: map[string]string{},
+	a := &asking{Ask: ask, producer: producer, ledger: books, in: map[string]*recorded{},
 		asked: Asked{JoinedJobs: []StopRef{}, FullJobs: []StopRef{}, Served: map[string]bool{}}}
 	err := a.describe(ctx, d.Ledger)
 	if err == nil {
 		err = a.carryOut(ctx)
 	}
-	if canceled, ok := errors.AsType[*CanceledError](err); ok {
-		canceled.Err = a.withdraw(context.WithoutCancel(ctx), d, canceled.Why, a.Projects)
-	}
+	canceled := a.callOff(context.WithoutCancel(ctx), d, err != nil)
 	if err == nil && ask.Notify != "" && len(a.asked.Served) > 0 {
 		err = notify.Arm(ctx, d.Redis, ask.Batch, ask.Notify)
 	}
-	if part := slices.Sorted(maps.Keys(a.part)); len(part) > 0 {
-		canceled := &CanceledError{Batch: ask.Batch, Why: a.part[part[0]], Projects: part, Refused: a.asked.Refused(),
-			Err: a.withdraw(context.WithoutCancel(ctx), d, a.part[part[0]], part)}
-		if err == nil {
-			err = canceled
-		} else if canceled.Err != nil { // what else went wrong is told first: not all others are recorded
-			err = fmt.Errorf("%w; project %s was %s meanwhile, but not all of it could be withdrawn: cancel it once more: %w",
-				err, strings.Join(part, ", "), canceled.Why, canceled.Err)
-		}
+	switch {
+	case canceled == nil:
+	case err == nil:
+		err = canceled
+	default: // what else went wrong is told first: not all others are recorded
+		err = fmt.Errorf("%w; besides, %s", err, canceled.Error())
 	}
 	if err != nil { // an answer that got lost leaves open what was recorded
-		return nil, &PartError{Batch: ask.Batch, Tried: a.tried, Safe: a.safe, Total: ask.Total, Err: err}
+		return nil, &PartError{Batch: ask.Batch, Tried: a.tried, Safe: a.safe(), Total: ask.Total, Err: err}
 	}
 	return &a.asked, nil
-}
-
-// withdraw withdraws what was recorded of a batch that somebody has canceled meanwhile: after his own cancel, perhaps.
-func (a *asking) withdraw(ctx context.Context, d *Desk, why string, projects []string) error {
-	b := &Batch{ID: a.Batch, Projects: projects, Ledger: a.ledger, desk: d}
-	return b.withdraw(ctx, why, &Canceled{})
 }
 
 func (a *asking) describe(ctx context.Context, l *ledger.Ledger) error {
@@ -199,7 +153,7 @@ func (a *asking) describe(ctx context.Context, l *ledger.Ledger) error {
 		if err != nil {
 			return err
 		}
-		a.cancels[p] = n
+		a.of(p).cancels = n
 		if err := l.Describe(ctx, p, a.Batch, a.Meta); err != nil {
 			return err
 		}
@@ -255,36 +209,30 @@ func (a *asking) carryOut(ctx context.Context) error {
 	return errors.Join(fault, group.Wait())
 }
 
+// send records some stops of a project, unless the batch is canceled there meanwhile. What has begun is ended: nobody
+// would know how far it came.
 func (a *asking) send(ctx context.Context, project string, asks []ledger.Ask) error {
 	a.mu.Lock()
+	off := a.of(project).off
 	a.tried = true
-	_, off := a.part[project]
 	a.mu.Unlock()
-	if off {
-		return nil
+	if off != "" || ctx.Err() != nil {
+		return ctx.Err()
 	}
+	ctx = context.WithoutCancel(ctx)
 	openings, err := a.producer.Ask(ctx, project, a.Batch, asks)
-	why, whole, n := "", false, a.cancels[project]
-	if err == nil { // a cancel that has set its mark later withdraws these, too
-		if n, err = a.ledger.Cancels(ctx, project, a.Batch); err == nil && n != a.cancels[project] {
-			why, whole, err = a.ledger.Canceled(ctx, project, a.Batch)
-		}
-		if err == nil && whole {
-			err = &CanceledError{Batch: a.Batch, Why: why}
-		}
-	}
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	if err == nil && n != a.cancels[project] {
-		a.part[project] = why
-	}
 	for _, o := range openings {
 		a.count(project, o)
 		if a.Each != nil {
 			a.Each(project, o)
 		}
 	}
-	return err
+	a.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return a.look(ctx, project)
 }
 
 func (a *asking) count(project string, o ledger.Opening) {
@@ -294,8 +242,12 @@ func (a *asking) count(project string, o ledger.Opening) {
 		a.asked.FullJobs = appendShown(a.asked.FullJobs, ref)
 		return
 	}
-	a.safe++
+	in := a.of(project)
+	in.safe++
 	a.asked.Served[project] = true
+	if o.Result != ledger.Known {
+		in.stops = append(in.stops, o.StopID)
+	}
 	switch o.Result {
 	case ledger.Joined:
 		a.asked.Joined++

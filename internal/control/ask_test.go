@@ -1,6 +1,7 @@
 package control
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -260,5 +261,63 @@ func TestCancelOfOneProjectBesideRefusedJobs(t *testing.T) {
 	var canceled *CanceledError
 	if !errors.As(err, &canceled) || !strings.Contains(err.Error(), "1 jobs were refused, such as job full") {
 		t.Errorf("the job %q of project p was not recorded, and its producer is told: %v", "full", err)
+	}
+}
+
+// An ask that is cut short after somebody has canceled its batch leaves nothing in flight, and takes nothing back that
+// somebody else has asked for since.
+func TestCancelOfAnAskThatIsCutShort(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Limited(t)
+	d, err := Open(t.Context(), rdb)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := when.Parse(when.Spec{In: "1h"}, d.Fleet.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	producer := tasks.NewProducer(d.Ledger, rdb)
+	ask := func(ctx context.Context, from, n int, halfway func()) error {
+		_, err := d.Ask(ctx, producer, Ask{
+			Batch: "b", Projects: []string{"p"}, Total: n, Plan: plan, Confirmed: true,
+			Jobs: func(yield func(joblist.Item, error) bool) {
+				for i := range n {
+					if i == n/2 {
+						halfway()
+					}
+					if !yield(joblist.Item{ProjectID: "p", JobID: strconv.Itoa(from + i)}, nil) {
+						return
+					}
+				}
+			}})
+		return err
+	}
+	ctx, interrupt := context.WithCancel(t.Context())
+	err = ask(ctx, 1, 2000, func() {
+		for { // all of the first half are recorded
+			if b, err := d.Ledger.Batch(t.Context(), "p", "b"); err == nil && b.Total == 1000 {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		b, err := d.Batch(t.Context(), "b")
+		if err == nil {
+			_, err = b.Cancel(t.Context(), "canceled by alice")
+		}
+		if err != nil {
+			t.Error(err)
+		}
+		if err := ask(t.Context(), 5000, 10, func() {}); err != nil {
+			t.Error("the other ask:", err)
+		}
+		interrupt()
+	})
+	if err == nil || !strings.Contains(err.Error(), "canceled by alice") {
+		t.Errorf("the ask ended with %v, want it to tell of the cancel", err)
+	}
+	b, err := d.Ledger.Batch(t.Context(), "p", "b")
+	if err != nil || b.InFlight() != 10 {
+		t.Errorf("%d stops of %d are in flight, %v; want the 10 that were asked for since", b.InFlight(), b.Total, err)
 	}
 }

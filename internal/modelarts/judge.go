@@ -66,7 +66,12 @@ func errorFrom(cl *Call, a *Answer, cause error, now time.Time) *jobs.Error {
 // minute".
 var limitText = regexp.MustCompile(`(?i)limit:\s*(\d{1,9})\s*,\s*time:\s*(\d{1,6})\s*(second|minute|hour|day)`)
 
-// limitIn is the limit that a text names, in calls a second; 0 for none.
+// leastLimit is the lowest limit that is believed, in calls a second: with less, a project would stand still for hours, and
+// nobody could tell when the API allows more.
+const leastLimit = 1.0 / 60
+
+// limitIn is the limit that a text names, in calls a second; 0 for none, and for one that is not believed: the rate is cut
+// as after any 429.
 func limitIn(message string) float64 {
 	m := limitText.FindStringSubmatch(message)
 	if m == nil {
@@ -78,7 +83,10 @@ func limitIn(message string) float64 {
 	if times == 0 {
 		return 0
 	}
-	return calls / (times * seconds)
+	if rate := calls / (times * seconds); rate >= leastLimit {
+		return rate
+	}
+	return 0
 }
 
 // clockSkew is the server's clock minus ours.

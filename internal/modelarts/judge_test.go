@@ -136,6 +136,8 @@ func TestLimitInARefusal(t *testing.T) {
 		"policy user over ratelimit,limit:100,time:1 second":                                        100,
 		"Limit: 7200, time: 2 HOURS":                                                                1,
 		"The throttling threshold has been reached":                                                 0,
+		"limit:60,time:1 hour":                                                                      1.0 / 60,
+		"limit:1,time:1 day":                                                                        0, // not believed
 		"limit:5,time:0 minute":                                                                     0,
 		"limit:99999999999999999999999999,time:1 minute":                                            0,
 		"limit:five,time:1 minute; time:1 minute, limit:5":                                          0,
