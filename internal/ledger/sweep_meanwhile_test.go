@@ -223,3 +223,15 @@ func TestAskedAnewAfterTheStopHasEnded(t *testing.T) {
 		}
 	})
 }
+
+// A stop of the first version that has ended has no wishes: its batch is told that it is known, and nothing is stopped anew.
+func TestAskedAgainForAStopOfTheFirstVersion(t *testing.T) {
+	eachRedis(t, func(t *testing.T, w *world) {
+		id := w.opened(t, "b", "10")[0]
+		w.finished(t, w.claim(t, id), ledger.Stopped)
+		w.rdb.HDel(t.Context(), keys.Stop(id), "wishes", "wish:b", "meant:b")
+		if o := w.open(t, "b", w.ask("10"))[0]; o.Result != ledger.Known || o.StopID != id {
+			t.Errorf("%+v, want it known", o)
+		}
+	})
+}

@@ -29,13 +29,13 @@ for i = 15, #KEYS do
   local a = 8 + (i - 15) * 9
   local id, job, fault, confirmed = ARGV[a], ARGV[a + 1], ARGV[a + 6], ARGV[a + 8]
   local known = unknown and not here[id] and {}
-    or redis.call('HMGET', KEYS[i], 'state', 'served', 'asked', 'wish:' .. batch_id)
+    or redis.call('HMGET', KEYS[i], 'state', 'served', 'asked', 'wish:' .. batch_id, 'wishes')
   local other = not known[1] and not known[2] and fault == '' and taken[job]
   local what, by = 'opened', id
   meant = meant or confirmed == '1'
   if again and known[3] == now then
     what = 'opened'
-  elseif known[1] and not known[4] and shared == '' then -- it was canceled, and forgotten since
+  elseif known[1] and known[5] and not known[4] and shared == '' then -- the batch was canceled, and forgotten since
     what = taken[job] == id and 'join' or 'taken'
   elseif known[1] or known[2] then
     what, by = 'known', known[2] or id
