@@ -135,7 +135,11 @@ func (d *day) checkWanted(s *ledger.Stop, c recordedCall) {
 		if tooLate = tooLate || back.answer == ledger.TooLate; back.answer != "" {
 			canceled = append(canceled, w.Batch+" "+clock(back.at)+" "+string(back.answer))
 		}
-		if w.Asked.After(c.at.Add(time.Millisecond)) || back.answer != "" && c.at.After(back.at.Add(claimHolds)) {
+		asked := time.Millisecond // how much later it may be noted
+		if ofTasks(w.Batch) {
+			asked = early // a worker has noted it, by the fleet's time as it knew that
+		}
+		if w.Asked.After(c.at.Add(asked)) || back.answer != "" && c.at.After(back.at.Add(claimHolds)) {
 			continue
 		}
 		wanted = wanted || !c.at.Before(w.Due.Add(-early)) && !c.at.After(w.Deadline.Add(claimHolds))
