@@ -46,8 +46,8 @@ func (c recordedCall) String() string {
 const noted = 5 * time.Millisecond
 
 // within reports whether a worker made a call while s was in flight. What went out a moment before s was asked for, and
-// before the end of another stop of its job, was of that one; so was a stop call a moment after the end of s, when another
-// one had been asked for.
+// before the end of another stop of its job, was of that one; so was a stop call a moment after the end of s, when
+// another one had been asked for.
 func (d *day) within(c recordedCall, s *ledger.Stop) bool {
 	until := s.Ended.Add(noted)
 	if next := d.nexts[s.ID]; c.operation == jobs.OperationStop && !next.IsZero() && next.Before(until) {
@@ -64,8 +64,8 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// precede notes for each stop when another one of its job ended, the latest that did so before it was asked for, and when
-// the first one after it was asked for.
+// precede notes for each stop when another one of its job ended, the latest that did so before it was asked for, and
+// when the first one after it was asked for.
 func (d *day) precede(stops []*ledger.Stop) {
 	d.ends, d.nexts = map[string]time.Time{}, map[string]time.Time{}
 	for _, s := range stops {

@@ -45,8 +45,8 @@ func (h slowClaims) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// isClaim reports whether a command claims one step: only that script takes eleven keys and a stop, the last of the eleven
-// the stops that are pending.
+// isClaim reports whether a command claims one step: only that script takes eleven keys and a stop, the last of the
+// eleven the stops that are pending.
 func isClaim(cmd redis.Cmder) bool { return takesKeys(cmd, 12, ":state:pending") }
 
 // isTake reports whether a command takes one stop for a look without a task: only that

@@ -46,7 +46,8 @@ func (w *world) awaitAdopted(n int) map[string]*ledger.Stop {
 	return w.awaitEnd(5*time.Minute, ofToday())
 }
 
-// Whatever the moment at which a foreign task becomes due, its stop call goes out about a second later, as the documents say.
+// Whatever the moment at which a foreign task becomes due, its stop call goes out about a second later, as the
+// documents say.
 func TestAForeignTaskThatIsDueLater(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
 		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: time.Second})

@@ -108,7 +108,8 @@ func TestAForeignTaskPullsAStopForward(t *testing.T) {
 	})
 }
 
-// A pause outlasts the time in which a batch wanted a job stopped. Another batch wants that later: the job runs on till then.
+// A pause outlasts the time in which a batch wanted a job stopped. Another batch wants that later: the job runs on till
+// then.
 func TestAPassedWishWaitsForTheNextOne(t *testing.T) {
 	inBubble(t, modelartstest.Config{}, func(w *world) {
 		w.sim.AddJob(project, modelartstest.Job{ID: "10", StopTime: time.Second})

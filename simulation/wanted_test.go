@@ -68,8 +68,8 @@ func (d *day) withdraw(batch string, chosen func(*ledger.Stop) bool) {
 	}
 }
 
-// checkTimes: a stop in flight is due at the earliest of the wishes that stand, unless its time is over and another one's
-// is not, and has the latest of their deadlines.
+// checkTimes: a stop in flight is due at the earliest of the wishes that stand, unless its time is over and another
+// one's is not, and has the latest of their deadlines.
 func (d *day) checkTimes(s *ledger.Stop) {
 	var live, deadline time.Time
 	standing, asked := false, false

@@ -218,8 +218,8 @@ func (c *stopCmd) run(ctx context.Context, args []string, getenv func(string) st
 	return c.ask(ctx, desk, picked, plan, c.meta(getenv), getenv)
 }
 
-// byFleet has the command go by the fleet's time: stops are due by that, whatever this machine's clock shows. It returns
-// the plan made anew. The desk is nil in a dry run without a Redis.
+// byFleet has the command go by the fleet's time: stops are due by that, whatever this machine's clock shows. It
+// returns the plan made anew. The desk is nil in a dry run without a Redis.
 func (c *stopCmd) byFleet(desk *control.Desk, plan when.Plan) (when.Plan, error) {
 	if desk == nil {
 		return plan, nil

@@ -39,8 +39,8 @@ func newAsker(t *testing.T) *asker {
 	return &asker{T: t, desk: d, producer: tasks.NewProducer(d.Ledger, rdb), plan: plan}
 }
 
-// ask asks for n jobs, of the projects by turns, and does something before the one of that number. The list ends with an
-// error if there is one.
+// ask asks for n jobs, of the projects by turns, and does something before the one of that number. The list ends with
+// an error if there is one.
 func (a *asker) ask(ctx context.Context, projects []string, from, n, at int, meanwhile func(), fault error) error {
 	a.projects = projects
 	_, err := a.desk.Ask(ctx, a.producer, Ask{

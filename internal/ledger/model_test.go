@@ -175,7 +175,8 @@ func (m *model) heir(s *modelStop) string {
 	})
 }
 
-// asks says whether a wish of s asks for anything now: it stands, and its deadline has not passed, unless all of them have.
+// asks says whether a wish of s asks for anything now: it stands, and its deadline has not passed, unless all of them
+// have.
 func (m *model) asks(s *modelStop, w *modelWish) bool {
 	if !w.stands() || w.deadline > m.now {
 		return w.stands()

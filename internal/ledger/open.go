@@ -173,9 +173,10 @@ func (l *Ledger) open(ctx context.Context, projectID, batch, endpoint string, sh
 	return nil, fmt.Errorf("open stops of project %s in the ledger: the stop of job %s ends again and again while it is joined", projectID, asks[todo[0]].JobID)
 }
 
-// openNew opens what no stop is active for, and returns the asks that are to
-// join one.
-func (l *Ledger) openNew(ctx context.Context, projectID, batch, endpoint string, shared bool, asks []Ask, ids []string, todo []int, openings []Opening) (joins, again []int, err error) {
+// openNew opens what no stop is active for, and returns the asks that are to join one, and those that have another id
+// now and are to be asked again.
+func (l *Ledger) openNew(ctx context.Context, projectID, batch, endpoint string, shared bool, asks []Ask, ids []string,
+	todo []int, openings []Opening) (joins, again []int, err error) {
 	k := l.keys(projectID)
 	keys := []string{k.Active(), k.Small(), k.Large(), k.In(Pending), k.Latest(), k.batch(batch), k.stops(batch), k.ended(), k.Uncounted(), k.Control(), k.In(Stopping),
 		k.Limited(), k.Held(), k.Limits()}

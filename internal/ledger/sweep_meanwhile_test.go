@@ -194,7 +194,8 @@ func TestJobStopsAfterASweepOfTwoOfOneBatch(t *testing.T) {
 	})
 }
 
-// A batch that opened a stop, was canceled and is forgotten may ask anew for the job when the stop has ended for another.
+// A batch that opened a stop, was canceled and is forgotten may ask anew for the job when the stop has ended for
+// another.
 func TestAskedAnewAfterTheStopHasEnded(t *testing.T) {
 	eachRedis(t, func(t *testing.T, w *world) {
 		late := w.in(3*retention, 4*retention)
@@ -224,7 +225,8 @@ func TestAskedAnewAfterTheStopHasEnded(t *testing.T) {
 	})
 }
 
-// A stop of the first version that has ended has no wishes: its batch is told that it is known, and nothing is stopped anew.
+// A stop of the first version that has ended has no wishes: its batch is told that it is known, and nothing is stopped
+// anew.
 func TestAskedAgainForAStopOfTheFirstVersion(t *testing.T) {
 	eachRedis(t, func(t *testing.T, w *world) {
 		id := w.opened(t, "b", "10")[0]

@@ -368,7 +368,8 @@ func TestJobStopsAfterASweepOfTheLatest(t *testing.T) {
 	})
 }
 
-// A batch that opened a stop, was canceled and is forgotten may ask for the job anew while the stop goes on for another one.
+// A batch that opened a stop, was canceled and is forgotten may ask for the job anew while the stop goes on for another
+// one.
 func TestAskedAnewByTheBatchThatOpenedTheStop(t *testing.T) {
 	eachRedis(t, func(t *testing.T, w *world) {
 		late := w.in(3*retention, 4*retention)

@@ -1,5 +1,5 @@
--- How a stop waits for what its wishes ask for. Put after lane.lua, before the scripts that change wishes, or find that one
--- has passed.
+-- How a stop waits for what its wishes ask for. Put after lane.lua, before the scripts that change wishes, or find that
+-- one has passed.
 
 -- keep has a stop act on the earliest due time and the latest deadline of the wishes that stand; passes says when the
 -- deadline of one comes before that, and it is to be done again. It is in an ordinary lane

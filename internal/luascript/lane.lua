@@ -19,8 +19,8 @@ local function standing(f, but)
       late = f['late:' .. batch_id]
     elseif batch_id and batch_id ~= but and not f['void:' .. batch_id] then
       local due, deadline, asked = string.match(value, '^(%-?%d+) (%-?%d+) (%d*)') -- foreign: also before 1970
-      wishes[#wishes + 1] = {batch = batch_id, due = tonumber(due) or 0, deadline = tonumber(deadline) or 0, -- nil: spoilt
-        asked = asked or '', meant = f['meant:' .. batch_id]}
+      wishes[#wishes + 1] = {batch = batch_id, meant = f['meant:' .. batch_id],
+        due = tonumber(due) or 0, deadline = tonumber(deadline) or 0, asked = asked or ''} -- nil: spoilt
     end
   end
   return wishes, late
@@ -29,8 +29,8 @@ end
 -- wanted is what the wishes of a stop ask for that stand, but for that of the batch "but": due and deadline; from when
 -- (from) till when (till) somebody has confirmed it, nil if nobody has; and the batch whose limits keep it otherwise
 -- (heir): of those that nobody has confirmed, the first that is not held, or else the first. A wish whose deadline has
--- passed asks for nothing as long as another one's has not; passes is when that is so of the next one. late is why one was
--- withdrawn too late. f is the stop.
+-- passed asks for nothing as long as another one's has not; passes is when that is so of the next one. late is why one
+-- was withdrawn too late. f is the stop.
 local function wanted(f, limits, now, but)
   local wishes, late = standing(f, but)
   local w, least, last = {late = late}, nil, -math.huge

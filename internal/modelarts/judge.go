@@ -66,12 +66,12 @@ func errorFrom(cl *Call, a *Answer, cause error, now time.Time) *jobs.Error {
 // minute".
 var limitText = regexp.MustCompile(`(?i)limit:\s*(\d{1,9})\s*,\s*time:\s*(\d{1,6})\s*(second|minute|hour|day)`)
 
-// leastLimit is the lowest limit that is believed, in calls a second: with less, a project would stand still for hours, and
-// nobody could tell when the API allows more.
+// leastLimit is the lowest limit that is believed, in calls a second: with less, a project would stand still for hours,
+// and nobody could tell when the API allows more.
 const leastLimit = 1.0 / 60
 
-// limitIn is the limit that a text names, in calls a second; 0 for none, and for one that is not believed: the rate is cut
-// as after any 429.
+// limitIn is the limit that a text names, in calls a second; 0 for none, and for one that is not believed: the rate is
+// cut as after any 429.
 func limitIn(message string) float64 {
 	m := limitText.FindStringSubmatch(message)
 	if m == nil {

@@ -340,8 +340,8 @@ func TestListState(t *testing.T) {
 	})
 }
 
-// Whoever checks a list is told how many calls a second the project may make: what a 429 has left, but for the first seconds
-// after an outage.
+// Whoever checks a list is told how many calls a second the project may make: what a 429 has left, but for the first
+// seconds after an outage.
 func TestListStateTellsTheRate(t *testing.T) {
 	eachRedis(t, Config{Rate: 50}, func(t *testing.T, w *world) {
 		w.watched(5)

@@ -58,8 +58,8 @@ func (silent) Dropped(string)                               {}
 func (silent) Recovered(string)                             {}
 func (silent) ListChecked(string)                           {}
 
-// tidying is a loop that tidies a queue, with the ledger that it adopts into. abandon leaves the task of a dead worker in
-// the queue.
+// tidying is a loop that tidies a queue, with the ledger that it adopts into. abandon leaves the task of a dead worker
+// in the queue.
 func tidying(t *testing.T) (l *Loop, books *ledger.Ledger, admin *redis.Client, abandon func(id, project, job string)) {
 	server := redistest.Start(t)
 	admin, rdb := server.Client(t), server.Limited(t)
@@ -83,8 +83,8 @@ func tidying(t *testing.T) (l *Loop, books *ledger.Ledger, admin *redis.Client, 
 	return l, books, admin, abandon
 }
 
-// A foreign task that can't be adopted now, since its project's keys are spoilt or their node is down, keeps no other one
-// from being adopted.
+// A foreign task that can't be adopted now, since its project's keys are spoilt or their node is down, keeps no other
+// one from being adopted.
 func TestTidyPassesOver(t *testing.T) {
 	l, books, admin, abandon := tidying(t)
 	const broken, well = "broken0000000000", "well000000000000"

@@ -9,8 +9,8 @@
 --       was listed, 1 when somebody has confirmed it, 0 when no limit is for it all the same (times in ms since the epoch;
 --       texts may be ""). One with a fault ends as rejected.
 -- Returns for each ask what happened ("opened" a new stop, "known": asked for in this batch before, "join": another stop of
--- the job is active, or serves what is confirmed only now; nothing was done; "taken": the id stands for a stop of others
--- that has ended, ask by another one) and the id of the stop that serves it. If
+-- the job is active, or serves what is confirmed only now; nothing was done; "taken": the id stands for a stop of
+-- others that has ended, ask by another one) and the id of the stop that serves it. If
 -- stops in flight are at another endpoint, nothing is done, and the answer is "elsewhere" and that endpoint.
 local at = redis.call('HGET', control, 'endpoint')
 if at and redis.call('EXISTS', pending, stopping) == 0 then -- a worker that knows of none has ended the last stop

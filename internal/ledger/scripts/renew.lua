@@ -1,8 +1,8 @@
 -- How a task asks again for what another task of its batch has asked for. Put before join.lua.
 
 -- renew has the wish of a batch ask for what a further task wants of a stop in flight, too: at the earlier due time,
--- until the later deadline. A task whose time is over asks for nothing sooner. A wish that was withdrawn stands again; nobody
--- has confirmed it since.
+-- until the later deadline. A task whose time is over asks for nothing sooner. A wish that was withdrawn stands again;
+-- nobody has confirmed it since.
 local function renew(stop, batch, batch_id, ended, now, due, deadline, confirmed)
   local f = redis.call('HMGET', stop, 'state', 'wish:' .. batch_id, 'void:' .. batch_id, 'late:' .. batch_id)
   local first, last, rest = f[2]:match('^(%-?%d+) (%-?%d+)(.*)$')

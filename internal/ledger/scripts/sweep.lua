@@ -1,12 +1,12 @@
 -- Forgets the oldest stops of a batch that ended long ago, and at last the batch.
 --
 -- KEYS  active, last, ended, batch, batch stops, limits, then for each stop of the batch: what stands under its id, the
---       stop that served the wish (the same key if it did so itself), and the stops of the job before and after that one
---       (the same key if there was none, or none before it)
--- ARGV  batch, since when a batch is too old (ms), 1 when no index has the batch any more, then for each: its id, the id of
---       the one that served, its job, the id of the one before ("": there was none)
--- Returns 1 when all its stops are gone and, if no index has it, the batch; 0 when some of it is left; -1 when it is not to
---       be forgotten.
+--       stop that served the wish (the same key if it did so itself), and the stops of the job before and after that
+--       one (the same key if there was none, or none before it)
+-- ARGV  batch, since when a batch is too old (ms), 1 when no index has the batch any more, then for each: its id, the
+--       id of the one that served, its job, the id of the one before ("": there was none)
+-- Returns 1 when all its stops are gone and, if no index has it, the batch; 0 when some of it is left; -1 when it is
+--       not to be forgotten.
 local active, last, ended, batch, stops, limits = unpack(KEYS, 1, 6)
 local batch_id, since = ARGV[1], tonumber(ARGV[2])
 local at = tonumber(redis.call('ZSCORE', ended, batch_id) or since)

@@ -5,9 +5,9 @@
 -- looks (detail and list calls) draw from "looks", which gets a fifth, and then from the first.
 local INF = math.huge
 
--- steadyOf is the rate now, but for an outage. conf is what is configured (0: no limit). base is the rate after the latest
--- 429, which grows by a twentieth of it each second; a limit that the API itself has told does not grow. Where nothing is
--- configured, four times the base is as good as no limit.
+-- steadyOf is the rate now, but for an outage. conf is what is configured (0: no limit). base is the rate after the
+-- latest 429, which grows by a twentieth of it each second; a limit that the API itself has told does not grow. Where
+-- nothing is configured, four times the base is as good as no limit.
 local function steadyOf(now, conf, base, cut, told)
   local rate = conf > 0 and conf or INF
   if base then

@@ -7,16 +7,16 @@ local function looks_room()
   return kept
 end
 
--- turns is how many of the next n steps are each nth of those for which others compete, counted in a field of control: a
--- round often has room or rate for a single one.
+-- turns is how many of the next n steps are each nth of those for which others compete, counted in a field of control:
+-- a round often has room or rate for a single one.
 local function turns(nth, n, field)
   if n < 1 then return 0 end
   local all = redis.call('HINCRBY', control, field, n)
   return math.floor(all / nth) - math.floor((all - n) / nth)
 end
 
--- looks_allowed is how many steps that are looks the rate allows. Each second one is left to the list, if that is due, and
--- to watched jobs: it tells of a hundred, and of many single ones some may have been stopping for long.
+-- looks_allowed is how many steps that are looks the rate allows. Each second one is left to the list, if that is due,
+-- and to watched jobs: it tells of a hundred, and of many single ones some may have been stopping for long.
 local function looks_allowed()
   local most = affordable()
   if not b.limited or most < 1 or not waits(look) then return most end

@@ -3,8 +3,8 @@
 --
 -- KEYS  control
 -- ARGV  now, for how long (ms), 1 when the API said for how long, when the refused call was claimed (ms), rate configured,
---       the limit that the API told (calls per second; 0: none; -1: the rate is left alone, it was a login), the step (a
---       member; "list" for a list call, "-" for any other)
+--       the limit that the API told (calls per second; 0: none; -1: the rate is left alone, it was a login), the step
+--       (a member; "list" for a list call, "-" for any other)
 -- Returns 1 when it was not parked before.
 local control, now, wait, told_wait, went = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1', tonumber(ARGV[4])
 local conf, limit = tonumber(ARGV[5]), tonumber(ARGV[6])
